@@ -1,0 +1,91 @@
+// Writes docs/reference/admin.md and metrics.md from the tables the program itself reads. `--check` only compares
+// (exit code 1 when a file is out of date). Needs a build.
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  helpLines,
+  LATENCY_BOUNDS_SECONDS,
+  LATENCY_METRICS,
+  METRICS,
+  POOL_LABELS,
+  SHOWS,
+  UNSUPPORTED_ORDERS,
+} from 'pgdog-cluster';
+
+const TYPES = { 16: 'BOOL', 20: 'BIGINT', 25: 'TEXT', 1700: 'NUMERIC' };
+
+const cell = (text) => String(text).replaceAll('|', '\\|');
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), `|${head.map(() => '---|').join('')}`, ...rows.map(line)].join('\n');
+}
+
+const title = (name) => (name.includes('.') ? name : name.toUpperCase());
+
+function showSection({ name, privilege, description, columns }) {
+  const who = privilege === 'client' ? '\n\nAny client may ask, in any database.' : '';
+  const rows = columns.map((column) => [`\`${column.name}\``, TYPES[column.typeOid], column.meaning]);
+  return `## SHOW ${title(name)}\n\n${description}${who}\n\n${table(['column', 'type', 'meaning'], rows)}`;
+}
+
+const admin = `# Admin database
+
+<!-- Written by scripts/print-admin-reference.mjs from packages/supervisor/src/admin; edit there. -->
+
+Database \`admin\` (also \`pgdog\` and \`pgbouncer\`, unless a database of that name is configured), user and password as in
+\`[admin]\`: \`psql -h … -p 6432 -U admin admin\`. Simple query protocol only. Several commands may stand in one query,
+separated by semicolons; the first error ends it. Names and order of the columns are PgDog's; ours follow at the end.
+Where PgDog has \`used_clients\` twice in SHOW LISTS, it stands once here.
+
+- Times are milliseconds unless a column says otherwise; \`avg_\` columns look at the last full \`stats_period\`.
+- An unknown command is an error 08P01. \`SHOW\` of an unknown name is one row with an empty value, as drivers need it.
+- \`SET\` of a client's setting is accepted and has no effect; \`SET\` of a setting of pgdog-cluster is refused.
+- SHOW CLIENTS, SERVERS, POOLS and pgdog.shards ask the workers; one that does not answer within 2 s is left out. All
+  others read shared memory only.
+
+${table(
+  ['command', 'does'],
+  helpLines().map(({ usage, description }) => [`\`${usage}\``, description]),
+)}
+
+Known, and refused by this version with 0A000: ${UNSUPPORTED_ORDERS.map((word) => word.toUpperCase()).join(', ')}.
+
+${SHOWS.map(showSection).join('\n\n')}
+`;
+
+const metricRows = METRICS.map(({ name, type, labels, help }) => [
+  `\`${name}\``,
+  type,
+  labels.join() === POOL_LABELS.join() ? 'pool' : labels.join(', '),
+  help,
+]);
+const latencyRows = LATENCY_METRICS.map(({ name, help }) => [`\`${name}\``, 'histogram', 'pool', help]);
+
+const metrics = `# Metrics
+
+<!-- Written by scripts/print-admin-reference.mjs from packages/supervisor/src/http; edit there. -->
+
+\`openmetrics_port\` in [general] opens an HTTP port on \`openmetrics_host\` (127.0.0.1 unless set):
+
+| path | answer |
+|---|---|
+| \`/metrics\` | Prometheus text format 0.0.4 |
+| \`/healthz\` | 200 while the process lives |
+| \`/readyz\` | 200 when clients are welcome; 503 while draining or when no worker serves |
+
+Every name has \`openmetrics_namespace\` in front, as it is. Figures come from shared memory: a scrape does not touch
+the workers. Names and the pool labels (${POOL_LABELS.map((label) => `\`${label}\``).join(', ')}) are PgDog's. As there, \`total_…_time\` and
+\`avg_…_time\` are milliseconds. Histograms have ${LATENCY_BOUNDS_SECONDS.length} buckets from ${LATENCY_BOUNDS_SECONDS[0] * 1e6} microseconds to ${LATENCY_BOUNDS_SECONDS.at(-1).toFixed(1)} seconds, each twice the one before.
+
+${table(['name', 'type', 'labels', 'meaning'], [...metricRows, ...latencyRows])}
+`;
+
+const isCheck = process.argv.includes('--check');
+for (const [file, text] of Object.entries({ 'admin.md': admin, 'metrics.md': metrics })) {
+  const target = new URL(`../docs/reference/${file}`, import.meta.url);
+  if (!isCheck) writeFileSync(target, text);
+  else if (readFileSync(target, 'utf8') !== text) {
+    console.error(`docs/reference/${file} is out of date: node scripts/print-admin-reference.mjs`);
+    process.exitCode = 1;
+  }
+}

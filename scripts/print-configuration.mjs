@@ -1,0 +1,138 @@
+// Writes docs/reference/configuration.md from the tables the program itself reads. `--check` only compares
+// (exit code 1 when the file is out of date). Needs a build.
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  ADMIN_DEFAULTS,
+  databaseSchema,
+  GENERAL_DEFAULTS,
+  LATER_DATABASE,
+  LATER_GENERAL,
+  LATER_SECTIONS,
+  LATER_USER,
+  TCP_DEFAULTS,
+  userSchema,
+} from '@pgdog-cluster/core/config';
+
+const TARGET = new URL('../docs/reference/configuration.md', import.meta.url);
+const ORIGINS = { pgdog: 'PgDog', pgbouncer: 'PgBouncer', ours: 'ours' };
+
+function cell(text) {
+  return String(text).replaceAll('|', '\\|');
+}
+
+function formatDefault({ default: value, unit }) {
+  if (value === null) return 'none';
+  const text = typeof value === 'string' ? `"${value}"` : String(value);
+  return unit === '' ? `\`${text}\`` : `\`${text}\` ${unit}`;
+}
+
+function table(rows) {
+  const lines = ['| key | default | meaning | why this default | name from |', '|---|---|---|---|---|'];
+  for (const [key, row] of Object.entries(rows)) {
+    const cells = [`\`${key}\``, formatDefault(row), row.meaning, row.reason, ORIGINS[row.origin]];
+    lines.push(`| ${cells.map(cell).join(' | ')} |`);
+  }
+  return lines.join('\n');
+}
+
+function names(keys) {
+  return keys.map((key) => `\`${key}\``).join(', ');
+}
+
+function laterTable(rows) {
+  const lines = ['| key | if set to something else | silent at |', '|---|---|---|'];
+  for (const [key, { harmless, refusal }] of Object.entries(rows)) {
+    const silent = harmless.map((value) => `\`${JSON.stringify(value)}\``).join(', ') || 'absence only';
+    lines.push(
+      `| \`${key}\` | ${cell(refusal === undefined ? 'warning, ignored' : `refused: ${refusal}`)} | ${silent} |`,
+    );
+  }
+  return lines.join('\n');
+}
+
+const usable = (schema, later) => Object.keys(schema.shape).filter((key) => !Object.hasOwn(later, key));
+
+const text = `# Configuration
+
+<!-- Written by scripts/print-configuration.mjs from packages/core/src/config; edit there. -->
+
+Two TOML files with PgDog's names: \`pgdog.toml\` (\`-c\`) and \`users.toml\` (\`-u\`), taken from the current directory
+when not given. \`-d postgres://user:password@host:port/database?pool_size=10\` adds a database and a user without
+any file. \`pgdog-cluster check\` tells every mistake with file, line and key; \`check --connect\` also logs in to each
+server; \`pgdog-cluster schema\` prints a JSON Schema for editors.
+
+- Durations are whole numbers of milliseconds; anything beyond 2147483647 (24 days) means "no limit".
+- A [general] key is taken from the command line, else the file, else \`PGDOG_<KEY>\`, else the default below.
+- \`pool_size\`, \`min_pool_size\`, \`pooler_mode\`, \`idle_timeout\`, \`server_lifetime\` and the like: a user's value wins over
+  a database's, which wins over [general].
+- Secrets (\`password\`, \`passwords\`, \`password_hash\`, \`server_password\`) are a text, \`{ env = "NAME" }\` or
+  \`{ file = "path" }\`, the path being relative to the file that names it.
+- An unknown key is an error that names the nearest known one.
+
+## [general]
+
+${table(GENERAL_DEFAULTS)}
+
+## [tcp]
+
+${table(TCP_DEFAULTS)}
+
+## [admin] (in either file; users.toml wins)
+
+${table(ADMIN_DEFAULTS)}
+
+## [[databases]]
+
+One entry per database; one host each. Required: \`name\`, \`host\`. \`port\` is 5432 and \`database_name\` (the name on the
+server) is \`name\` unless given; \`user\` and \`password\` replace the client's towards the server. \`read_only\` sets
+default_transaction_read_only. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
+database too.
+
+Keys: ${names(usable(databaseSchema, LATER_DATABASE))}.
+
+## users.toml: [[users]]
+
+Required: \`name\`, and one of \`database\`, \`databases\`, \`all_databases = true\`. \`password\` or \`passwords\` (each is
+accepted, and tried towards servers) or \`password_hash\` (a verifier as \`pgdog-cluster hash\` prints it; then
+\`server_password\` says how to log in to servers). Entries of one name may differ in password as long as no database
+falls under both.
+
+Keys: ${names(usable(userSchema, LATER_USER))}.
+
+## URL parameters of -d
+
+\`name\` (what clients ask for, if not the path), \`database_name\`, \`user\` and \`password\` (towards the server), \`role\`,
+\`shard\`, \`pool_size\`, \`min_pool_size\`, \`pooler_mode\`, \`statement_timeout\`, \`lock_timeout\`, \`idle_timeout\`, \`read_only\`,
+\`server_lifetime\`, \`server_lifetime_jitter\`, \`sslmode\` (\`disable\`, \`allow\` or \`prefer\`). \`PGDOG_DATABASE_URL_1\` and so on
+in the environment are read the same way.
+
+## Keys of PgDog that this version does not use
+
+Known, so that an existing configuration loads. Where going on without the feature would be wrong in a way nobody
+notices, the value is refused.
+
+### [general]
+
+${laterTable(LATER_GENERAL)}
+
+### [[databases]]
+
+${laterTable(LATER_DATABASE)}
+
+### [[users]]
+
+${laterTable(LATER_USER)}
+
+### Sections
+
+${laterTable(LATER_SECTIONS)}
+`;
+
+if (process.argv.includes('--check')) {
+  const isCurrent = readFileSync(TARGET, 'utf8') === text;
+  if (!isCurrent)
+    console.error('docs/reference/configuration.md is out of date: node scripts/print-configuration.mjs');
+  process.exitCode = isCurrent ? 0 : 1;
+} else {
+  writeFileSync(TARGET, text);
+}
