@@ -1,0 +1,305 @@
+/** Whose doing an error is: the client's, the Postgres server's, the operator's configuration, or ours. */
+export type Fault = 'client' | 'server' | 'operator' | 'ours';
+
+/** ERROR leaves the session usable, FATAL ends it. */
+export type Severity = 'WARNING' | 'ERROR' | 'FATAL';
+
+export interface ErrorKind {
+  /** Five characters, PostgreSQL's appendix A. */
+  sqlstate: string;
+  severity: Severity;
+  fault: Fault;
+  /** Text when the place that raises it has nothing more exact to say. */
+  message: string;
+  /** What to do about it; sent as the hint. Empty when the text says it all. */
+  remedy: string;
+}
+
+type Row = readonly [sqlstate: string, severity: Severity, fault: Fault, message: string, remedy: string];
+
+/**
+ * Every error that a client, an operator or a log can see. The key is the stable code: it may gain
+ * neighbours but never changes its meaning. SQLSTATEs are Postgres's where Postgres has the situation, and
+ * PgDog's 58000 for those only a pooler knows, so that retry logic written for either keeps working.
+ */
+const ROWS = {
+  // Limits.
+  too_many_clients: [
+    '53300',
+    'FATAL',
+    'client',
+    'sorry, too many clients already',
+    'Raise max_client_conn or close idle clients.',
+  ],
+  queue_full: [
+    '53300',
+    'ERROR',
+    'client',
+    'too many clients are waiting for a server connection',
+    'Raise pool_size or the queue limit, or retry later.',
+  ],
+  out_of_memory: [
+    '53200',
+    'FATAL',
+    'ours',
+    'out of memory',
+    'Lower the number of clients per worker or add workers.',
+  ],
+  message_too_large: [
+    '54000',
+    'FATAL',
+    'client',
+    'message is too large',
+    'Split the statement or its parameters.',
+  ],
+  query_too_large: [
+    '54000',
+    'ERROR',
+    'client',
+    'query size exceeds query_size_limit',
+    'Shorten the statement or raise query_size_limit.',
+  ],
+  prepared_statements_limit: [
+    '54000',
+    'ERROR',
+    'client',
+    'too many prepared statements',
+    'Close statements no longer needed, or raise the client limit of prepared statements.',
+  ],
+
+  // Time-outs.
+  checkout_timeout: [
+    '58000',
+    'ERROR',
+    'operator',
+    'checkout timeout',
+    'All server connections were in use: raise pool_size or checkout_timeout, or shorten transactions.',
+  ],
+  query_timeout: [
+    '57014',
+    'ERROR',
+    'client',
+    'query timeout',
+    'Raise query_timeout or make the statement cheaper.',
+  ],
+  query_cancelled: ['57014', 'ERROR', 'client', 'canceling statement due to user request', ''],
+  login_timeout: [
+    '57P05',
+    'FATAL',
+    'client',
+    'client login timeout',
+    'Authenticate sooner or raise client_login_timeout.',
+  ],
+  idle_timeout: [
+    '57P05',
+    'FATAL',
+    'client',
+    'disconnecting idle client',
+    'Raise client_idle_timeout or reconnect.',
+  ],
+  idle_in_transaction_timeout: [
+    '25P03',
+    'FATAL',
+    'client',
+    'disconnecting idle in transaction client',
+    'Commit sooner or raise client_idle_in_transaction_timeout.',
+  ],
+  shutting_down: [
+    '57P01',
+    'FATAL',
+    'operator',
+    'terminating connection due to administrator command',
+    'Reconnect.',
+  ],
+
+  // Logging in.
+  wrong_password: ['28P01', 'FATAL', 'client', 'password authentication failed', ''],
+  not_authorized: [
+    '28000',
+    'FATAL',
+    'client',
+    'the user may not enter this database',
+    'Ask the operator to list the database for this user.',
+  ],
+  no_user_name: ['28000', 'FATAL', 'client', 'no PostgreSQL user name specified in startup packet', ''],
+  authentication_refused: ['28000', 'FATAL', 'client', 'this kind of authentication is not accepted', ''],
+  unknown_database: [
+    '3D000',
+    'FATAL',
+    'client',
+    'database does not exist',
+    'Ask for a database named in the configuration.',
+  ],
+
+  // What the client sent.
+  protocol_violation: ['08P01', 'FATAL', 'client', 'protocol violation', ''],
+  unsupported_protocol: [
+    '0A000',
+    'FATAL',
+    'client',
+    'unsupported frontend protocol',
+    'Use protocol 3.0 or 3.2.',
+  ],
+  unsupported_feature: ['0A000', 'ERROR', 'client', 'not supported', ''],
+  unsupported_startup: ['0A000', 'FATAL', 'client', 'not supported in the startup packet', ''],
+  invalid_startup_option: [
+    '42601',
+    'FATAL',
+    'client',
+    'invalid command-line argument for server process',
+    'Write options as -c name=value.',
+  ],
+  invalid_encoding: [
+    '22021',
+    'FATAL',
+    'client',
+    'invalid byte sequence for encoding "UTF8"',
+    'Send names and settings in UTF-8.',
+  ],
+  statement_mode_transaction: [
+    '58000',
+    'ERROR',
+    'client',
+    'transaction control statements are not supported in statement pooler mode',
+    'Use pooler_mode = "transaction".',
+  ],
+  duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
+  unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
+  unknown_portal: ['34000', 'ERROR', 'client', 'portal does not exist', ''],
+  failed_transaction: [
+    '25P02',
+    'ERROR',
+    'client',
+    'current transaction is aborted, commands ignored until end of transaction block',
+    '',
+  ],
+  syntax_error: ['42601', 'ERROR', 'client', 'syntax error', ''],
+  invalid_parameter_value: ['22023', 'ERROR', 'client', 'invalid value for parameter', ''],
+  session_killed: ['57P01', 'FATAL', 'operator', 'terminating connection due to administrator command', ''],
+
+  // Servers.
+  server_lost: [
+    '08006',
+    'ERROR',
+    'server',
+    'server connection was lost; whether the statement took effect is not known',
+    'Check the outcome before repeating it.',
+  ],
+  server_unreachable: [
+    '08001',
+    'ERROR',
+    'server',
+    'could not connect to the server',
+    'Check that the host in the configuration is up and reachable.',
+  ],
+  server_not_ready: [
+    '57P03',
+    'ERROR',
+    'server',
+    'the server is not accepting connections',
+    'Retry when it has started.',
+  ],
+  server_login_failed: [
+    '58000',
+    'ERROR',
+    'operator',
+    'the server refused the login of the proxy',
+    "Check server_user, server_password and the server's pg_hba.conf.",
+  ],
+  server_protocol: [
+    '08P01',
+    'ERROR',
+    'server',
+    'the server broke the protocol',
+    'Check that the host is a PostgreSQL server.',
+  ],
+  pool_down: [
+    '58000',
+    'ERROR',
+    'operator',
+    'connection pool is down',
+    'See SHOW POOLS and the log for the reason.',
+  ],
+  settings_refused: [
+    '58000',
+    'ERROR',
+    'client',
+    'a setting of this session could not be applied',
+    'Connect again: the setting can no longer be applied.',
+  ],
+  out_of_sync: [
+    '58000',
+    'ERROR',
+    'ours',
+    'protocol is out of sync',
+    'The server connection was closed; repeat the transaction.',
+  ],
+
+  // Admin and configuration.
+  admin_syntax: [
+    '08P01',
+    'ERROR',
+    'client',
+    'syntax error in admin command',
+    'SHOW HELP lists the commands.',
+  ],
+  unknown_parameter: ['42704', 'ERROR', 'client', 'unrecognized configuration parameter', ''],
+  admin_failed: ['58000', 'ERROR', 'ours', 'the admin command failed', ''],
+  admin_only: ['42501', 'ERROR', 'client', 'permission denied: admin user required', ''],
+  configuration: [
+    'F0000',
+    'FATAL',
+    'operator',
+    'configuration error',
+    'pgdog-cluster check tells file, line and key.',
+  ],
+  internal: [
+    'XX000',
+    'FATAL',
+    'ours',
+    'internal error',
+    'Please report it with the log line of the same time.',
+  ],
+} as const satisfies Record<string, Row>;
+
+export type ErrorCode = keyof typeof ROWS;
+
+function toKinds(): Record<ErrorCode, ErrorKind> {
+  const kinds: Record<string, ErrorKind> = {};
+  for (const [code, [sqlstate, severity, fault, message, remedy]] of Object.entries(ROWS)) {
+    kinds[code] = Object.freeze({ sqlstate, severity, fault, message, remedy });
+  }
+  return Object.freeze(kinds) as Record<ErrorCode, ErrorKind>;
+}
+
+/** The error table: stable code to SQLSTATE, severity, fault, default text and remedy. Frozen. */
+export const ERROR_TABLE: Record<ErrorCode, ErrorKind> = toKinds();
+
+export interface ErrorExtras {
+  detail?: string;
+  /** In place of the table's remedy. */
+  hint?: string;
+  cause?: unknown;
+}
+
+/** An error of the world with a stable code. Its text goes to clients: never put a secret or a literal in. */
+export class PgDogError extends Error {
+  readonly code: ErrorCode;
+  readonly sqlstate: string;
+  readonly severity: Severity;
+  readonly fault: Fault;
+  readonly detail: string;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string = ERROR_TABLE[code].message, extras: ErrorExtras = {}) {
+    super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    const kind = ERROR_TABLE[code];
+    this.name = 'PgDogError';
+    this.code = code;
+    this.sqlstate = kind.sqlstate;
+    this.severity = kind.severity;
+    this.fault = kind.fault;
+    this.detail = extras.detail ?? '';
+    this.hint = extras.hint ?? kind.remedy;
+  }
+}

@@ -1,0 +1,17 @@
+// Reading configuration: its own entry, because workers get a finished snapshot and need no schema library.
+
+export * from './config/assemble-config.js';
+export * from './config/configuration-problem.js';
+export * from './config/cross-checks.js';
+export * from './config/defaults.js';
+export * from './config/json-schema.js';
+export * from './config/later-keys.js';
+export * from './config/listen-address.js';
+export * from './config/loaded-config.js';
+export * from './config/nearest-key.js';
+export * from './config/parse-document.js';
+export * from './config/problem-list.js';
+export * from './config/schema.js';
+export * from './config/secret.js';
+export * from './config/setting-list.js';
+export * from './config/toml-positions.js';

@@ -1,0 +1,193 @@
+import { ConfigurationError } from './configuration-problem.js';
+import { type CheckedParts, crossCheck } from './cross-checks.js';
+import { parseDatabaseUrl, type UrlEntry } from './database-url.js';
+import { ADMIN_DEFAULTS, fillGeneral, fillTcp } from './defaults.js';
+import {
+  type AdminInput,
+  type ReadSecretFile,
+  SecretResolver,
+  toAdminEntry,
+  toDatabaseEntry,
+  toUserEntry,
+} from './entries.js';
+import { type Environment, readEnvironment } from './environment.js';
+import { parseListenAddress } from './listen-address.js';
+import type { ListenAddress, LoadedConfig } from './loaded-config.js';
+import { type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
+import { Origin, ProblemList } from './problem-list.js';
+import { type ConfigInput, configSchema, type GeneralInput, type UsersInput, usersSchema } from './schema.js';
+
+/** What the command line says over the files. */
+export interface CommandLineSettings {
+  workers?: number;
+  /** `addr:port` each; replaces general.host and port. */
+  listen: string[];
+  poolSize?: number;
+  minPoolSize?: number;
+  isSessionMode: boolean;
+  /** `postgres://…` each. */
+  databaseUrls: string[];
+}
+
+export interface ConfigurationSources {
+  config: SourceText | null;
+  users: SourceText | null;
+  commandLine: CommandLineSettings;
+  environment: Environment;
+  /** CPUs the process may use. */
+  cpuCount: number;
+  readSecretFile: ReadSecretFile;
+}
+
+interface Documents {
+  config: ParsedDocument<ConfigInput> | null;
+  users: ParsedDocument<UsersInput> | null;
+  urls: UrlEntry[];
+}
+
+/** Most worker threads; the table of workers in shared memory and common sense end here. */
+const WORKERS_MAX = 256;
+
+function readDocuments(sources: ConfigurationSources, problems: ProblemList): Documents {
+  const config = sources.config === null ? null : parseDocument(sources.config, configSchema, problems);
+  const users = sources.users === null ? null : parseDocument(sources.users, usersSchema, problems);
+  const urls: UrlEntry[] = [];
+  const add = (text: string, source: string) => {
+    const entry = parseDatabaseUrl(text, new Origin(source), problems);
+    if (entry !== null) urls.push(entry);
+  };
+  const { databaseUrls } = sources.commandLine;
+  for (const [index, url] of databaseUrls.entries()) {
+    add(url, databaseUrls.length === 1 ? '-d' : `-d (number ${index + 1})`);
+  }
+  for (const [name, value] of Object.entries(sources.environment)) {
+    if (name.startsWith('PGDOG_DATABASE_URL_') && value) add(value, name);
+  }
+  return { config, users, urls };
+}
+
+interface GeneralParts {
+  input: Record<string, unknown>;
+  originOf: (key: string) => Origin;
+}
+
+/** Command line over file over environment, key by key, remembering which it was. */
+function mergeGeneral(
+  sources: ConfigurationSources,
+  documents: Documents,
+  problems: ProblemList,
+): GeneralParts {
+  const { commandLine } = sources;
+  const given = documents.config?.data.general ?? {};
+  const environment = readEnvironment(sources.environment, given, problems);
+  const options: Record<string, [string, unknown]> = {
+    workers: ['--workers', commandLine.workers],
+    default_pool_size: ['--pool-size', commandLine.poolSize],
+    min_pool_size: ['--min-pool-size', commandLine.minPoolSize],
+    pooler_mode: ['--session-mode', commandLine.isSessionMode ? 'session' : undefined],
+  };
+  const input: Record<string, unknown> = { ...environment.values, ...given };
+  for (const [key, [, value]] of Object.entries(options)) {
+    if (value !== undefined) input[key] = value;
+  }
+  const file = documents.config?.origin.part('general');
+  const originOf = (key: string): Origin => {
+    if (options[key]?.[1] !== undefined) return new Origin(options[key][0]);
+    const variable = environment.names.get(key);
+    if (variable !== undefined) return new Origin(variable);
+    return file ?? new Origin('configuration').part('general');
+  };
+  return { input, originOf };
+}
+
+/** `*` is PgBouncer's word for every address. */
+function listenAddresses(
+  commandLine: CommandLineSettings,
+  general: { host: string; port: number },
+  problems: ProblemList,
+): ListenAddress[] {
+  const everywhere = (host: string) => (host === '*' ? '0.0.0.0' : host);
+  if (commandLine.listen.length === 0) return [{ host: everywhere(general.host), port: general.port }];
+  const addresses: ListenAddress[] = [];
+  for (const text of commandLine.listen) {
+    const address = parseListenAddress(text, general.host);
+    const place = { source: '--listen', line: 0, key: '' };
+    if (address === null) problems.error(place, `expected addr:port or [ipv6]:port, got "${text}"`);
+    else addresses.push({ host: everywhere(address.host), port: address.port });
+  }
+  return addresses;
+}
+
+function readAdmin(documents: Documents, environment: Environment, secrets: SecretResolver) {
+  const inputs: { input: AdminInput; origin: Origin }[] = [];
+  const variable = environment.PGDOG_ADMIN_PASSWORD;
+  if (variable) inputs.push({ input: { password: variable }, origin: new Origin('PGDOG_ADMIN_PASSWORD') });
+  for (const document of [documents.config, documents.users]) {
+    if (document?.data.admin === undefined) continue;
+    inputs.push({ input: document.data.admin, origin: document.origin.part('admin') });
+  }
+  const defaults = { name: ADMIN_DEFAULTS.name.default, user: ADMIN_DEFAULTS.user.default };
+  return toAdminEntry(inputs, defaults, secrets);
+}
+
+function readEntries(
+  documents: Documents,
+  secrets: SecretResolver,
+): Pick<CheckedParts, 'databases' | 'users'> {
+  const databases: CheckedParts['databases'] = [];
+  const users: CheckedParts['users'] = [];
+  const addDatabase = (input: UrlEntry['database'], origin: Origin) =>
+    databases.push({ input, origin, entry: toDatabaseEntry(input, origin, secrets) });
+  const addUser = (input: UrlEntry['user'], origin: Origin) =>
+    users.push({ input, origin, entry: toUserEntry(input, origin, secrets) });
+  for (const [index, input] of (documents.config?.data.databases ?? []).entries()) {
+    addDatabase(input, documents.config!.origin.part('databases', index));
+  }
+  for (const [index, input] of (documents.users?.data.users ?? []).entries()) {
+    addUser(input, documents.users!.origin.part('users', index));
+  }
+  for (const { database, user, origin } of documents.urls) {
+    addDatabase(database, origin);
+    addUser(user, origin);
+  }
+  return { databases, users };
+}
+
+function sourceNames(sources: ConfigurationSources, documents: Documents): string[] {
+  const names = [sources.config?.name, sources.users?.name].filter((name) => name !== undefined);
+  return [...names, ...documents.urls.map((url) => url.origin.source)];
+}
+
+/**
+ * One checked configuration out of both files, URLs, options and environment. Pure: files are given as text,
+ * those of secrets through a function. Throws ConfigurationError with every error found.
+ */
+export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
+  const problems = new ProblemList();
+  const documents = readDocuments(sources, problems);
+  const generalParts = mergeGeneral(sources, documents, problems);
+  // What is ill-formed has no entries to compare: telling both would drown the cause in its consequences.
+  if (problems.hasErrors) throw new ConfigurationError(problems.problems);
+
+  const secrets = new SecretResolver(sources, problems);
+  const general = fillGeneral(generalParts.input as GeneralInput);
+  const admin = readAdmin(documents, sources.environment, secrets);
+  const entries = readEntries(documents, secrets);
+  const listen = listenAddresses(sources.commandLine, general, problems);
+  const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
+  const { input: generalInput, originOf: generalOrigin } = generalParts;
+  crossCheck({ general, generalInput, generalOrigin, sections, ...entries }, admin, problems);
+  if (problems.hasErrors) throw new ConfigurationError(problems.problems);
+
+  return {
+    general,
+    tcp: fillTcp(documents.config?.data.tcp ?? {}),
+    admin,
+    databases: entries.databases.map((placed) => placed.entry),
+    users: entries.users.map((placed) => placed.entry),
+    listen,
+    workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),
+    sources: sourceNames(sources, documents),
+    warnings: problems.problems,
+  };
+}

@@ -1,0 +1,262 @@
+/**
+ * What the schema cannot see: relations between keys, and keys whose value asks for something this version does
+ * not do. Runs on configurations whose parts are each well-formed.
+ */
+import { parseVerifier } from '../auth/scram-keys.js';
+import type { GeneralSettings } from './defaults.js';
+import {
+  LATER_DATABASE,
+  LATER_GENERAL,
+  LATER_SECTIONS,
+  LATER_TCP,
+  LATER_USER,
+  type LaterKey,
+} from './later-keys.js';
+import { type DatabaseEntry, type LoadedConfig, poolPairs, type UserEntry } from './loaded-config.js';
+import { describeValue, suggestion } from './parse-document.js';
+import type { Origin, ProblemList } from './problem-list.js';
+import type { DatabaseInput, UserInput } from './schema.js';
+
+export interface Placed<T, E> {
+  input: T;
+  entry: E;
+  origin: Origin;
+}
+
+/** Everything that is checked, each part with where it came from. */
+export interface CheckedParts {
+  general: GeneralSettings;
+  /** As given, without defaults: tells what somebody wrote. */
+  generalInput: Readonly<Record<string, unknown>>;
+  generalOrigin: (key: string) => Origin;
+  sections: { input: Readonly<Record<string, unknown>>; origin: Origin } | null;
+  databases: Placed<DatabaseInput, DatabaseEntry>[];
+  users: Placed<UserInput, UserEntry>[];
+}
+
+function checkLater(
+  table: Readonly<Record<string, LaterKey>>,
+  input: Readonly<Record<string, unknown>>,
+  originOf: (key: string) => Origin,
+  problems: ProblemList,
+): void {
+  for (const [key, { harmless, refusal }] of Object.entries(table)) {
+    const value = input[key];
+    if (value === undefined || harmless.includes(value)) continue;
+    const place = originOf(key).place(key);
+    if (refusal === undefined) problems.warning(place, 'not supported yet, ignored');
+    else problems.error(place, refusal);
+  }
+}
+
+function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
+  const { general, generalOrigin } = parts;
+  const at = (key: string) => generalOrigin(key).place(key);
+  checkLater(LATER_GENERAL, parts.generalInput, generalOrigin, problems);
+  if (general.auth_type === 'plain') {
+    problems.error(
+      at('auth_type'),
+      'cleartext passwords are not supported by this version; use "scram", "md5" or "trust"',
+    );
+  }
+  if (general.openmetrics_port === general.port) {
+    problems.error(at('openmetrics_port'), `port ${general.port} is the one clients connect to`);
+  }
+  if (general.server_lifetime_jitter > general.server_lifetime && general.server_lifetime > 0) {
+    problems.error(
+      at('server_lifetime_jitter'),
+      `must not exceed server_lifetime (${general.server_lifetime} ms)`,
+    );
+  }
+  if (bareLogLevel(general.log_level) === null) {
+    problems.error(
+      at('log_level'),
+      `expected "error", "warn", "info", "debug" or "trace", got ${describeValue(general.log_level)}`,
+    );
+  }
+  if (general.log_dedup_threshold > 0 && general.log_dedup_window === 0) {
+    problems.warning(at('log_dedup_threshold'), 'has no effect while log_dedup_window is 0');
+  }
+}
+
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace', 'off'];
+
+/** PgDog's level may be a filter (`info,pgdog=debug`): its part without a target is what counts here. */
+export function bareLogLevel(filter: string): string | null {
+  for (const part of filter.toLowerCase().split(',')) {
+    if (LOG_LEVELS.includes(part.trim())) return part.trim();
+  }
+  return null;
+}
+
+/** Host names that are no single TCP host. */
+function hostRefusal(host: string): string | null {
+  if (host.startsWith('/') || host.startsWith('@')) return 'Unix sockets are not supported by this version';
+  if (host.includes(',')) return 'more than one host per database is not supported by this version';
+  if (host.includes('://')) return 'expected a host name or address, not a URL';
+  if (host.includes(' ')) return 'expected a host name or address, without spaces';
+  const colons = host.split(':').length - 1;
+  if (colons === 1) return 'expected a host name or address; the port has a key of its own, "port"';
+  return null;
+}
+
+const ONE_HOST = 'more than one host per database is not supported by this version';
+
+function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: ProblemList): void {
+  const { input, origin } = placed;
+  checkLater(LATER_DATABASE, input, () => origin, problems);
+  if (input.name.includes('*')) {
+    problems.error(origin.place('name'), 'wildcard databases are not supported by this version');
+  }
+  if (input.role !== undefined && input.role !== 'primary') {
+    problems.error(
+      origin.place('role'),
+      `${ONE_HOST}, and that one is the primary, got ${describeValue(input.role)}`,
+    );
+  }
+  if (input.shard !== undefined && input.shard !== 0) {
+    problems.error(
+      origin.place('shard'),
+      `sharding is not supported by this version: expected 0, got ${input.shard}`,
+    );
+  }
+  const refusal = hostRefusal(input.host);
+  if (refusal !== null) problems.error(origin.place('host'), refusal);
+}
+
+function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {
+  const seen = new Map<string, Origin>();
+  for (const placed of parts.databases) {
+    const { name } = placed.input;
+    checkDatabase(placed, problems);
+    const first = seen.get(name);
+    if (first !== undefined) {
+      const { source, line } = first.place('name');
+      const where = line > 0 ? `${source}:${line}` : source;
+      problems.error(placed.origin.place('name'), `"${name}" has an entry already (${where}); ${ONE_HOST}`);
+    }
+    seen.set(name, first ?? placed.origin);
+    if (name === admin.name) {
+      problems.error(
+        placed.origin.place('name'),
+        `"${name}" is the admin database; rename one of them ([admin] name)`,
+      );
+    }
+  }
+}
+
+function checkPasswords(
+  { entry, origin }: Placed<UserInput, UserEntry>,
+  general: GeneralSettings,
+  problems: ProblemList,
+): void {
+  const { passwords, passwordHash } = entry;
+  if (passwordHash !== null && parseVerifier(passwordHash.reveal()) === null) {
+    problems.error(
+      origin.place('password_hash'),
+      'expected a verifier "SCRAM-SHA-256$…", as `pgdog-cluster hash` prints it',
+    );
+  }
+  if (general.auth_type === 'md5' && passwords.length === 0) {
+    const what = passwordHash === null ? 'missing' : 'a password_hash cannot serve';
+    problems.error(origin.place('password'), `${what}: auth_type "md5" needs the password`);
+  }
+  if (general.auth_type === 'scram' && passwords.length === 0 && passwordHash === null) {
+    problems.error(
+      origin.place('password'),
+      'missing: the user could not log in; give password, passwords or password_hash',
+    );
+  }
+}
+
+function checkUser(placed: Placed<UserInput, UserEntry>, parts: CheckedParts, problems: ProblemList): void {
+  const { input, entry, origin } = placed;
+  checkLater(LATER_USER, input, () => origin, problems);
+  checkPasswords(placed, parts.general, problems);
+  if (input.auth_type !== undefined && input.auth_type !== parts.general.auth_type) {
+    problems.error(
+      origin.place('auth_type'),
+      `a method per user is not supported by this version: expected "${parts.general.auth_type}" as in [general]`,
+    );
+  }
+  if (entry.databases?.length === 0) {
+    problems.error(
+      origin.place('database'),
+      'missing: name the database, a list of databases, or all_databases = true',
+    );
+  }
+  const known = parts.databases.map((database) => database.input.name);
+  for (const name of entry.databases ?? []) {
+    if (known.includes(name)) continue;
+    const key = input.database === name ? 'database' : 'databases';
+    problems.warning(origin.place(key), `no database "${name}" is configured${suggestion(name, known)}`);
+  }
+}
+
+/** Two entries may share a name (one password per database) as long as no database falls under both. */
+function checkUsers(parts: CheckedParts, problems: ProblemList): void {
+  for (const [index, placed] of parts.users.entries()) {
+    checkUser(placed, parts, problems);
+    for (const earlier of parts.users.slice(0, index)) {
+      if (earlier.entry.name !== placed.entry.name) continue;
+      const mine = placed.entry.databases;
+      const theirs = earlier.entry.databases;
+      const shared = mine === null || theirs === null || mine.some((name) => theirs.includes(name));
+      if (!shared) continue;
+      const { source, line } = earlier.origin.place('name');
+      const where = line > 0 ? `${source}:${line}` : source;
+      problems.error(
+        placed.origin.place('name'),
+        `"${placed.entry.name}" has an entry for the same database already (${where})`,
+      );
+    }
+  }
+}
+
+/** Sizes come from three places; what counts is how they meet in a pool. */
+function checkPoolSizes(parts: CheckedParts, problems: ProblemList): void {
+  const { general } = parts;
+  const databases = parts.databases.map((placed) => placed.entry);
+  const users = parts.users.map((placed) => placed.entry);
+  for (const { database, user } of poolPairs({ databases, users })) {
+    const size = user.overrides.poolSize ?? database.overrides.poolSize ?? general.default_pool_size;
+    const minimum = user.overrides.minPoolSize ?? database.overrides.minPoolSize ?? general.min_pool_size;
+    if (minimum <= size) continue;
+    const ofUser = parts.users.find((placed) => placed.entry === user && user.overrides.minPoolSize !== null);
+    const ofDatabase = parts.databases.find(
+      (placed) => placed.entry === database && database.overrides.minPoolSize !== null,
+    );
+    const place =
+      (ofUser ?? ofDatabase)?.origin.place('min_pool_size') ??
+      parts.generalOrigin('min_pool_size').place('min_pool_size');
+    problems.error(
+      place,
+      `${minimum} exceeds the pool size ${size} of database "${database.name}", user "${user.name}"`,
+    );
+  }
+}
+
+/** An empty proxy would refuse everybody with a puzzling text. */
+function checkNotEmpty(parts: CheckedParts, problems: ProblemList): void {
+  const source = parts.sections?.origin.source ?? 'configuration';
+  const place = (key: string) => ({ source, line: 0, key });
+  if (parts.databases.length === 0) {
+    problems.error(place('databases'), 'no database is configured: add [[databases]], or -d postgres://…');
+  } else if (parts.users.length === 0) {
+    problems.error(place('users'), 'no user is configured: add [[users]] to users.toml, or -d postgres://…');
+  }
+}
+
+export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {
+  checkGeneral(parts, problems);
+  if (parts.sections !== null) {
+    const { input, origin } = parts.sections;
+    checkLater(LATER_SECTIONS, input, () => origin, problems);
+    const tcp = (input.tcp ?? {}) as Record<string, unknown>;
+    checkLater(LATER_TCP, tcp, () => origin.part('tcp'), problems);
+  }
+  checkDatabases(parts, admin, problems);
+  checkUsers(parts, problems);
+  checkPoolSizes(parts, problems);
+  checkNotEmpty(parts, problems);
+}

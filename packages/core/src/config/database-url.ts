@@ -1,0 +1,145 @@
+/**
+ * `postgres://user:password@host:port/database?pool_size=…`: one database and one user who may enter it, with
+ * no file at all. User name and password are those clients log in with, and those shown to the server.
+ */
+import type { z } from 'zod';
+import { describeValue, suggestion } from './parse-document.js';
+import type { Origin, ProblemList } from './problem-list.js';
+import { type DatabaseInput, databaseSchema, type UserInput, userSchema } from './schema.js';
+
+const SCHEMES = ['postgres:', 'postgresql:'];
+const PORT_DEFAULT = 5432;
+/** Values of libpq's sslmode under which a connection without TLS is all right. */
+const PLAIN_SSLMODES = ['disable', 'allow', 'prefer'];
+
+/** Parameters that become keys of the [[databases]] entry. */
+const PARAMETERS = [
+  'database_name',
+  'role',
+  'shard',
+  'user',
+  'password',
+  'pool_size',
+  'min_pool_size',
+  'pooler_mode',
+  'statement_timeout',
+  'lock_timeout',
+  'idle_timeout',
+  'read_only',
+  'server_lifetime',
+  'server_lifetime_jitter',
+] as const;
+/** Ours: the name clients ask for, when it is not the one in the path. */
+const OTHER_PARAMETERS = ['name', 'sslmode'];
+
+export interface UrlEntry {
+  database: DatabaseInput;
+  user: UserInput;
+  origin: Origin;
+}
+
+/** null when the percent-encoding is broken. */
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+function fieldOf(schema: typeof databaseSchema, key: string): z.ZodType | undefined {
+  const shape: Record<string, z.ZodType> = schema.shape;
+  return Object.hasOwn(shape, key) ? shape[key] : undefined;
+}
+
+/** `"10"` as the key wants it: text, number or flag. */
+function typed(key: string, value: string, origin: Origin, problems: ProblemList): unknown {
+  const field = fieldOf(databaseSchema, key);
+  const readings: unknown[] = [value, value === '' ? value : Number(value)];
+  if (value === 'true' || value === 'false') readings.push(value === 'true');
+  const fitting = readings.find((reading) => field?.safeParse(reading).success);
+  if (fitting === undefined) {
+    const message = field?.safeParse(value).error?.issues[0].message ?? 'not accepted';
+    const shown = key === 'password' ? '' : `, got ${describeValue(value)}`;
+    problems.error(origin.place(key), `${message}${shown}`);
+  }
+  return fitting;
+}
+
+function readParameters(url: URL, origin: Origin, problems: ProblemList): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [key, value] of url.searchParams) {
+    if (key === 'sslmode') {
+      if (PLAIN_SSLMODES.includes(value)) continue;
+      problems.error(origin.place(key), 'TLS towards servers is not supported by this version');
+    } else if (key === 'name') {
+      values.name = value;
+    } else if (PARAMETERS.some((parameter) => parameter === key)) {
+      values[key] = typed(key, value, origin, problems);
+    } else {
+      const known = [...PARAMETERS, ...OTHER_PARAMETERS];
+      problems.error(origin.place(key), `unknown parameter${suggestion(key, known)}`);
+    }
+  }
+  return values;
+}
+
+function parseUrl(text: string): URL | null {
+  try {
+    const url = new URL(text);
+    return SCHEMES.includes(url.protocol) ? url : null;
+  } catch {
+    return null;
+  }
+}
+
+/** `[::1]` without its brackets. */
+function hostOf(url: URL): string {
+  const host = decode(url.hostname) ?? '';
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+}
+
+/**
+ * null when the URL cannot be used; `problems` then says why, naming the option and never the URL, which
+ * holds a password.
+ */
+export function parseDatabaseUrl(text: string, origin: Origin, problems: ProblemList): UrlEntry | null {
+  const errorsBefore = problems.problems.length;
+  const url = parseUrl(text);
+  if (url === null) {
+    problems.error(
+      origin.place(),
+      'not a URL of the form postgres://user:password@host:port/database; write special characters percent-encoded (/ is %2F, @ is %40, # is %23)',
+    );
+    return null;
+  }
+  const user = decode(url.username);
+  const password = decode(url.password);
+  const path = decode(url.pathname.slice(1));
+  if (user === null || password === null || path === null) {
+    problems.error(origin.place(), 'broken percent-encoding');
+    return null;
+  }
+  if (url.hash !== '') problems.error(origin.place(), 'a # must be written %23');
+  if (user === '') problems.error(origin.place('user'), 'missing: the URL names no user');
+  const parameters = readParameters(url, origin, problems);
+  const host = hostOf(url);
+  const serverDatabase = path === '' ? user : path;
+  const database = {
+    database_name: serverDatabase,
+    port: url.port === '' ? PORT_DEFAULT : Number(url.port),
+    ...parameters,
+    name: parameters.name ?? serverDatabase,
+    host: host === '' ? 'localhost' : host,
+  };
+  const client = { name: user, database: database.name, password: password === '' ? undefined : password };
+  const databaseResult = databaseSchema.safeParse(database);
+  const userResult = userSchema.safeParse(client);
+  for (const result of [databaseResult, userResult]) {
+    for (const issue of result.error?.issues ?? []) {
+      problems.error(origin.place(...issue.path.map(String)), issue.message);
+    }
+  }
+  if (problems.problems.length > errorsBefore || !databaseResult.success || !userResult.success) return null;
+  return { database: databaseResult.data, user: userResult.data, origin };
+}

@@ -1,0 +1,133 @@
+/** From what a file or URL says about a database or user to the entry the program works with. */
+import type { Environment } from './environment.js';
+import type { SecretInput } from './fields.js';
+import type { AdminEntry, DatabaseEntry, PoolOverrides, UserEntry } from './loaded-config.js';
+import type { Origin, Place, ProblemList } from './problem-list.js';
+import type { DatabaseInput, UserInput } from './schema.js';
+import { Secret } from './secret.js';
+
+const PORT_DEFAULT = 5432;
+
+/** Reads the file of `{ file = "path" }`, the path being relative to `source`. Throws when it cannot. */
+export type ReadSecretFile = (path: string, source: string) => string;
+
+export interface SecretSources {
+  environment: Environment;
+  readSecretFile: ReadSecretFile;
+}
+
+/** One line end, as editors and `kubectl create secret` leave it, is not part of the secret. */
+function withoutLineEnd(text: string): string {
+  const end = text.endsWith('\r\n') ? 2 : text.endsWith('\n') ? 1 : 0;
+  return text.slice(0, text.length - end);
+}
+
+/** Turns inputs into secrets, telling what could not be found. */
+export class SecretResolver {
+  readonly #sources: SecretSources;
+  readonly #problems: ProblemList;
+
+  constructor(sources: SecretSources, problems: ProblemList) {
+    this.#sources = sources;
+    this.#problems = problems;
+  }
+
+  resolve(input: SecretInput | undefined, place: Place): Secret | null {
+    if (input === undefined) return null;
+    const text = this.#read(input, place);
+    if (text === '') this.#problems.error(place, 'is empty');
+    return text === null || text === '' ? null : new Secret(text);
+  }
+
+  #read(input: SecretInput, place: Place): string | null {
+    if (typeof input === 'string') return input;
+    if ('env' in input) {
+      const value = this.#sources.environment[input.env];
+      if (value === undefined) this.#problems.error(place, `environment variable ${input.env} is not set`);
+      return value ?? null;
+    }
+    try {
+      return withoutLineEnd(this.#sources.readSecretFile(input.file, place.source));
+    } catch (error) {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'cannot be read';
+      this.#problems.error(place, `file ${input.file}: ${reason}`);
+      return null;
+    }
+  }
+}
+
+/** `_primary` variants are more exact and win; `max_pool_size` is PgDog's alias. */
+function overridesOf(input: DatabaseInput | UserInput): PoolOverrides {
+  return {
+    poolSize: input.pool_size_primary ?? input.pool_size ?? input.max_pool_size ?? null,
+    minPoolSize: input.min_pool_size_primary ?? input.min_pool_size ?? null,
+    poolerMode: input.pooler_mode ?? null,
+    statementTimeoutMs: input.statement_timeout ?? null,
+    lockTimeoutMs: input.lock_timeout ?? null,
+    idleTimeoutMs: input.idle_timeout_primary ?? input.idle_timeout ?? null,
+    readOnly: input.read_only ?? null,
+    serverLifetimeMs: input.server_lifetime ?? null,
+    serverLifetimeJitterMs: input.server_lifetime_jitter ?? null,
+  };
+}
+
+export function toDatabaseEntry(
+  input: DatabaseInput,
+  origin: Origin,
+  secrets: SecretResolver,
+): DatabaseEntry {
+  return {
+    name: input.name,
+    host: input.host,
+    port: input.port ?? PORT_DEFAULT,
+    serverDatabase: input.database_name ?? input.name,
+    serverUser: input.user ?? null,
+    serverPassword: secrets.resolve(input.password, origin.place('password')),
+    overrides: overridesOf(input),
+  };
+}
+
+/** Names a user may enter; null = all. Empty when the entry says none, which the cross-checks refuse. */
+function databasesOf(input: UserInput): string[] | null {
+  if (input.all_databases === true) return null;
+  const names = [...(input.databases ?? [])];
+  if (input.database !== undefined) names.push(input.database);
+  return [...new Set(names)];
+}
+
+export function toUserEntry(input: UserInput, origin: Origin, secrets: SecretResolver): UserEntry {
+  const passwords = [secrets.resolve(input.password, origin.place('password'))];
+  for (const [index, password] of (input.passwords ?? []).entries()) {
+    passwords.push(secrets.resolve(password, origin.place('passwords', index)));
+  }
+  return {
+    name: input.name,
+    databases: databasesOf(input),
+    passwords: passwords.filter((password) => password !== null),
+    passwordHash: secrets.resolve(input.password_hash, origin.place('password_hash')),
+    serverUser: input.server_user ?? null,
+    serverPassword: secrets.resolve(input.server_password, origin.place('server_password')),
+    overrides: overridesOf(input),
+  };
+}
+
+export interface AdminInput {
+  name?: string;
+  user?: string;
+  password?: SecretInput;
+}
+
+/** The later input wins, key by key: users.toml over pgdog.toml. */
+export function toAdminEntry(
+  inputs: readonly { input: AdminInput; origin: Origin }[],
+  defaults: { name: string; user: string },
+  secrets: SecretResolver,
+): AdminEntry {
+  const admin: AdminEntry = { ...defaults, password: null };
+  for (const { input, origin } of inputs) {
+    admin.name = input.name ?? admin.name;
+    admin.user = input.user ?? admin.user;
+    admin.password = secrets.resolve(input.password, origin.place('password')) ?? admin.password;
+  }
+  return admin;
+}

@@ -1,0 +1,65 @@
+/**
+ * The kinds of values a configuration key takes. Each says in one phrase what it expects, because the phrase
+ * is what an operator reads when the value is wrong ("expected …").
+ */
+import { z } from 'zod';
+
+/** Longest name of a database or user that Postgres keeps (NAMEDATALEN - 1). */
+export const NAME_BYTES_MAX = 63;
+
+function expects<T extends z.ZodType>(phrase: string, make: (params: { error: string }) => T): T {
+  return make({ error: `expected ${phrase}` });
+}
+
+function wholeNumber(phrase: string, min: number, max: number = Number.MAX_SAFE_INTEGER) {
+  return expects(phrase, (params) => z.number(params).int(params).min(min, params).max(max, params));
+}
+
+export const duration = () => wholeNumber('a whole number of milliseconds, 0 or more', 0);
+export const count = (min = 0) => wholeNumber(`a whole number, ${min} or more`, min);
+export const bytes = () => wholeNumber('a whole number of bytes, 0 or more', 0);
+export const portNumber = () => wholeNumber('a port number from 1 to 65535', 1, 65_535);
+export const smallCount = (max: number) => wholeNumber(`a whole number from 0 to ${max}`, 0, max);
+export const flag = () => expects('true or false', (params) => z.boolean(params));
+export const fraction = () =>
+  expects('a number from 0 to 1', (params) => z.number(params).min(0, params).max(1, params));
+
+export const text = () => expects('a text in quotes, not empty', (params) => z.string(params).min(1, params));
+
+export const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `expected one of ${values.map((value) => `"${value}"`).join(', ')}` });
+
+function byteLength(value: string): number {
+  return new TextEncoder().encode(value).length;
+}
+
+function isPrintable(value: string): boolean {
+  for (const char of value) if (char < ' ' || char === '\x7f') return false;
+  return true;
+}
+
+/** A database or user name as Postgres could have it. */
+export const identifier = () => {
+  const error = `expected a name of 1 to ${NAME_BYTES_MAX} bytes without control characters`;
+  return z
+    .string({ error })
+    .refine((value) => value !== '' && byteLength(value) <= NAME_BYTES_MAX && isPrintable(value), { error });
+};
+
+const SECRET_ERROR = 'expected a text in quotes, { env = "NAME" } or { file = "path" }';
+
+/** A password, or where to find it. Parsed to the place, resolved by the loader. */
+export const secret = () =>
+  z.union(
+    [z.string(), z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+    { error: SECRET_ERROR },
+  );
+
+export type SecretInput = z.infer<ReturnType<typeof secret>>;
+
+/** Keys of a section that this version knows but does not use: any value, but no misspelled key. */
+export function unusedSection(keys: string) {
+  const shape: Record<string, z.ZodOptional<z.ZodUnknown>> = {};
+  for (const key of keys.split(' ')) shape[key] = z.unknown().optional();
+  return z.strictObject(shape, { error: 'expected a table' });
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { ADMIN_DEFAULTS, type DefaultRow, GENERAL_DEFAULTS, TCP_DEFAULTS } from './defaults.js';
+import { configSchema, usersSchema } from './schema.js';
+
+interface JsonNode {
+  properties?: Record<string, JsonNode>;
+  description?: string;
+  default?: unknown;
+  [key: string]: unknown;
+}
+
+/** Adds meaning and default to each property that the tables know. */
+function describe(node: JsonNode | undefined, table: Readonly<Record<string, DefaultRow<unknown>>>): void {
+  for (const [key, property] of Object.entries(node?.properties ?? {})) {
+    const row = Object.hasOwn(table, key) ? table[key] : undefined;
+    property.description =
+      row === undefined ? 'Known, but not supported by this version.' : `${row.meaning} ${row.unit}`.trim();
+    if (row !== undefined && row.default !== null) property.default = row.default;
+  }
+}
+
+/** JSON Schema (draft 2020-12) of pgdog.toml or users.toml, from the same schema that checks them. */
+export function configurationJsonSchema(file: 'pgdog' | 'users'): JsonNode {
+  const schema = file === 'pgdog' ? configSchema : usersSchema;
+  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonNode;
+  const sections = json.properties ?? {};
+  describe(sections.general, GENERAL_DEFAULTS);
+  describe(sections.tcp, TCP_DEFAULTS);
+  describe(sections.admin, ADMIN_DEFAULTS);
+  json.title = `${file}.toml`;
+  return json;
+}

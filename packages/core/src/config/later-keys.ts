@@ -1,0 +1,178 @@
+/**
+ * What becomes of a known key whose feature this version lacks: at its default it is silently accepted, at any
+ * other value it is ignored with one warning, or refused where going on without it would be wrong in a way
+ * nobody notices (encryption that is not there, a tenant filter that is not applied).
+ */
+import type {
+  LaterGeneralKey,
+  LaterSection,
+  laterDatabaseShape,
+  laterTcpShape,
+  laterUserShape,
+} from './later-schema.js';
+
+export interface LaterKey {
+  /** Values that mean "do as this version does", so nothing needs to be said. */
+  harmless: readonly unknown[];
+  /** Why other values are refused; absent when they are ignored with a warning. */
+  refusal?: string;
+}
+
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
+const ignored = (...harmless: unknown[]): LaterKey => ({ harmless });
+const refused = (refusal: string, ...harmless: unknown[]): LaterKey => ({ harmless, refusal });
+
+const NO_TLS_CLIENTS =
+  'TLS towards clients is not supported by this version; clients would connect without it';
+const NO_TLS_SERVERS =
+  'TLS towards servers is not supported by this version; connections would be neither encrypted nor verified';
+const NO_TWO_PHASE =
+  'two-phase commit is not supported by this version; transactions would not have that guarantee';
+const NO_SHARDS = 'more than one host per database is not supported by this version';
+
+export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
+  healthcheck_interval: ignored(30_000),
+  idle_healthcheck_interval: ignored(30_000, 0),
+  idle_healthcheck_delay: ignored(5_000),
+  healthcheck_timeout: ignored(5_000),
+  healthcheck_port: ignored(),
+  require_healthcheck_on_discovery: ignored(false),
+  ban_timeout: ignored(300_000),
+  ban_replica_lag: ignored(UNLIMITED),
+  ban_replica_lag_bytes: ignored(UNLIMITED),
+  load_balancing_strategy: ignored('random'),
+  read_write_strategy: ignored('conservative'),
+  read_write_split: ignored('include_primary'),
+  lsn_check_delay: ignored(UNLIMITED),
+  lsn_check_interval: ignored(5_000),
+  lsn_check_timeout: ignored(5_000),
+  dns_ttl: ignored(),
+  client_connection_recovery: ignored('drop'),
+  shutdown_termination_timeout: ignored(),
+  tls_certificate: ignored(),
+  tls_private_key: ignored(),
+  tls_client_required: refused(NO_TLS_CLIENTS, false),
+  tls_client_ca_certificate: refused(
+    'client certificates are not supported by this version; nobody would be asked for one',
+  ),
+  // `prefer` allows plain connections, which is what both values come to here.
+  tls_verify: refused(NO_TLS_SERVERS, 'prefer', 'disabled'),
+  tls_server_ca_certificate: ignored(),
+  tls_server_certificate: ignored(),
+  tls_server_private_key: ignored(),
+  passthrough_auth: refused(
+    'passthrough authentication is not supported by this version; list the users in users.toml',
+    'disabled',
+  ),
+  query_parser: ignored('auto'),
+  query_parser_enabled: ignored(false),
+  query_parser_engine: ignored('pg_query_protobuf'),
+  regex_parser_limit: ignored(1_000),
+  query_cache_limit: ignored(1_000),
+  prepared_statements_ttl: ignored(),
+  prepared_statements_ttl_jitter: ignored(30_000),
+  expanded_explain: ignored(false),
+  log_min_duration_parse: ignored(),
+  log_query_sample_length: ignored(1_000),
+  query_log: ignored(),
+  query_log_stdout: ignored(false),
+  dry_run: ignored(false),
+  // With one host per database no statement crosses shards, so `true` is fulfilled too.
+  cross_shard_disabled: ignored(false, true),
+  two_phase_commit: refused(NO_TWO_PHASE, false),
+  two_phase_commit_auto: refused(NO_TWO_PHASE, false),
+  two_phase_commit_wal_dir: ignored(),
+  two_phase_commit_wal_segment_size: ignored(16 * 1024 * 1024),
+  two_phase_commit_wal_fsync_interval: ignored(0),
+  two_phase_commit_wal_checkpoint_interval: ignored(15_000),
+  system_catalogs: ignored('omnisharded_sticky'),
+  omnisharded_sticky: ignored(false),
+  unique_id_function: ignored('standard'),
+  unique_id_min: ignored(0),
+  sharding_lookup_cache_size: ignored(64 * 1024 * 1024),
+  sharding_lookup_timeout: ignored(5_000),
+  load_schema: ignored('auto', 'off'),
+  reload_schema_on_ddl: ignored(true),
+  canonicalize_type_information: ignored(false),
+  resharding_copy_format: ignored('binary'),
+  resharding_parallel_copies: ignored(1),
+  resharding_copy_retry_max_attempts: ignored(5),
+  resharding_copy_retry_min_delay: ignored(1_000),
+  resharding_replication_retry_max_attempts: ignored(5),
+  resharding_replication_retry_min_delay: ignored(1_000),
+  cutover_traffic_stop_threshold: ignored(1_000_000),
+  cutover_replication_lag_threshold: ignored(0),
+  cutover_last_transaction_delay: ignored(1_000),
+  cutover_timeout: ignored(30_000),
+  cutover_timeout_action: ignored('abort'),
+  cutover_save_config: ignored(false),
+  mirror_queue: ignored(128),
+  mirror_exposure: ignored(1),
+  pub_sub_channel_size: ignored(0),
+  broadcast_address: ignored(),
+  broadcast_port: ignored(),
+};
+
+export const LATER_TCP: Record<keyof typeof laterTcpShape, LaterKey> = { congestion_control: ignored() };
+
+const REPLICA_KEYS = {
+  pool_size_replica: ignored(),
+  min_pool_size_replica: ignored(),
+  idle_timeout_replica: ignored(),
+};
+
+export const LATER_DATABASE: Record<keyof typeof laterDatabaseShape, LaterKey> = {
+  ...REPLICA_KEYS,
+  tls_verify: refused(NO_TLS_SERVERS, 'prefer', 'disabled'),
+  tls_server_ca_certificate: ignored(),
+  tls_server_certificate: ignored(),
+  tls_server_private_key: ignored(),
+  resharding_only: refused(
+    'resharding is not supported by this version; clients would reach this host',
+    false,
+  ),
+  lb_weight: ignored(255),
+};
+
+const NO_IDENTITY = 'client certificates are not supported by this version; the user could not be verified';
+const NO_EXTERNAL = 'only password authentication towards servers is supported by this version';
+
+export const LATER_USER: Record<keyof typeof laterUserShape, LaterKey> = {
+  ...REPLICA_KEYS,
+  identity: refused(NO_IDENTITY),
+  tls_client_certificate_required: refused(NO_IDENTITY, false),
+  server_auth: refused(NO_EXTERNAL, 'password'),
+  server_iam_region: ignored(),
+  server_vault_path: refused(NO_EXTERNAL),
+  vault_refresh_percent: ignored(80),
+  vault_path: refused('passwords kept in Vault are not supported by this version'),
+  schema_admin: ignored(false),
+  replication_mode: ignored(false),
+  replication_sharding: ignored(),
+  cross_shard_disabled: ignored(false, true),
+  two_phase_commit: refused(NO_TWO_PHASE, false),
+  two_phase_commit_auto: refused(NO_TWO_PHASE, false),
+  // Compared with general.auth_type by the cross-checks.
+  auth_type: ignored('scram', 'md5', 'plain', 'trust'),
+};
+
+export const LATER_SECTIONS: Record<LaterSection, LaterKey> = {
+  sharded_tables: ignored(),
+  sharded_mappings: ignored(),
+  omnisharded_tables: ignored(),
+  sharded_schemas: refused(`${NO_SHARDS}; schemas would not be kept apart`),
+  rewrite: ignored(),
+  multi_tenant: refused('the tenant filter is not supported by this version; nothing would enforce it'),
+  query_parsers: ignored(),
+  memory: ignored(),
+  replica_lag: ignored(),
+  replication: ignored(),
+  mirroring: ignored(),
+  plugins: refused('plugins are not supported by this version; their rules would not apply'),
+  otel: ignored(),
+  vault: refused('Vault is not supported by this version; use { env = "NAME" } or { file = "path" }'),
+  control: ignored(),
+  qos: ignored(),
+  query_stats: ignored(),
+  autodiscovery: ignored(),
+};

@@ -1,0 +1,184 @@
+/**
+ * PgDog's keys whose feature this version lacks. They are known, so that an existing configuration loads; what
+ * happens when one is set stands in LATER_* of later-keys.ts.
+ */
+import { z } from 'zod';
+import * as field from './fields.js';
+
+const health = {
+  healthcheck_interval: field.duration(),
+  idle_healthcheck_interval: field.duration(),
+  idle_healthcheck_delay: field.duration(),
+  healthcheck_timeout: field.duration(),
+  healthcheck_port: field.portNumber(),
+  require_healthcheck_on_discovery: field.flag(),
+  ban_timeout: field.duration(),
+  ban_replica_lag: field.duration(),
+  ban_replica_lag_bytes: field.bytes(),
+  load_balancing_strategy: field.oneOf(
+    'random',
+    'round_robin',
+    'least_active_connections',
+    'weighted_round_robin',
+  ),
+  read_write_strategy: field.oneOf('conservative', 'aggressive'),
+  read_write_split: field.oneOf(
+    'include_primary',
+    'exclude_primary',
+    'include_primary_if_replica_banned',
+    'prefer_primary',
+  ),
+  lsn_check_delay: field.duration(),
+  lsn_check_interval: field.duration(),
+  lsn_check_timeout: field.duration(),
+  dns_ttl: field.duration(),
+  client_connection_recovery: field.oneOf('recover', 'rollback_only', 'drop'),
+  shutdown_termination_timeout: field.duration(),
+};
+
+const tls = {
+  tls_certificate: field.text(),
+  tls_private_key: field.text(),
+  tls_client_required: field.flag(),
+  tls_client_ca_certificate: field.text(),
+  tls_verify: field.oneOf('disabled', 'prefer', 'verify_ca', 'verify_full'),
+  tls_server_ca_certificate: field.text(),
+  tls_server_certificate: field.text(),
+  tls_server_private_key: field.text(),
+  passthrough_auth: field.oneOf(
+    'disabled',
+    'enabled',
+    'enabled_plain',
+    'enabled_allow_change',
+    'enabled_plain_allow_change',
+  ),
+};
+
+const parser = {
+  query_parser: field.oneOf('auto', 'on', 'off', 'session_control', 'session_control_and_locks'),
+  query_parser_enabled: field.flag(),
+  query_parser_engine: field.oneOf('pg_query_protobuf', 'pg_query_raw'),
+  regex_parser_limit: field.count(),
+  query_cache_limit: field.count(),
+  prepared_statements_ttl: field.duration(),
+  prepared_statements_ttl_jitter: field.duration(),
+  expanded_explain: field.flag(),
+  log_min_duration_parse: field.duration(),
+  log_query_sample_length: field.count(),
+  query_log: field.text(),
+  query_log_stdout: field.flag(),
+  dry_run: field.flag(),
+};
+
+const sharding = {
+  cross_shard_disabled: field.flag(),
+  two_phase_commit: field.flag(),
+  two_phase_commit_auto: field.flag(),
+  two_phase_commit_wal_dir: field.text(),
+  two_phase_commit_wal_segment_size: field.bytes(),
+  two_phase_commit_wal_fsync_interval: field.duration(),
+  two_phase_commit_wal_checkpoint_interval: field.duration(),
+  system_catalogs: field.oneOf('omnisharded', 'omnisharded_sticky', 'sharded'),
+  omnisharded_sticky: field.flag(),
+  unique_id_function: field.oneOf('standard', 'compact'),
+  unique_id_min: field.count(),
+  sharding_lookup_cache_size: field.bytes(),
+  sharding_lookup_timeout: field.duration(),
+  load_schema: field.oneOf('on', 'off', 'auto'),
+  reload_schema_on_ddl: field.flag(),
+  canonicalize_type_information: field.flag(),
+};
+
+const resharding = {
+  resharding_copy_format: field.oneOf('text', 'binary'),
+  resharding_parallel_copies: field.count(1),
+  resharding_copy_retry_max_attempts: field.count(),
+  resharding_copy_retry_min_delay: field.duration(),
+  resharding_replication_retry_max_attempts: field.count(),
+  resharding_replication_retry_min_delay: field.duration(),
+  cutover_traffic_stop_threshold: field.bytes(),
+  cutover_replication_lag_threshold: field.bytes(),
+  cutover_last_transaction_delay: field.duration(),
+  cutover_timeout: field.duration(),
+  cutover_timeout_action: field.oneOf('abort', 'cutover'),
+  cutover_save_config: field.flag(),
+  mirror_queue: field.count(),
+  mirror_exposure: field.fraction(),
+  pub_sub_channel_size: field.count(),
+  broadcast_address: field.text(),
+  broadcast_port: field.portNumber(),
+};
+
+export const laterGeneralShape = { ...health, ...tls, ...parser, ...sharding, ...resharding };
+export type LaterGeneralKey = keyof typeof laterGeneralShape;
+
+export const laterTcpShape = { congestion_control: field.text() };
+
+const replicaOverrides = {
+  pool_size_replica: field.count(1),
+  min_pool_size_replica: field.count(),
+  idle_timeout_replica: field.duration(),
+};
+
+const serverTls = {
+  tls_verify: tls.tls_verify,
+  tls_server_ca_certificate: field.text(),
+  tls_server_certificate: field.text(),
+  tls_server_private_key: field.text(),
+};
+
+export const laterDatabaseShape = {
+  ...replicaOverrides,
+  ...serverTls,
+  resharding_only: field.flag(),
+  lb_weight: field.smallCount(255),
+};
+
+export const laterUserShape = {
+  ...replicaOverrides,
+  identity: field.text(),
+  tls_client_certificate_required: field.flag(),
+  server_auth: field.oneOf('password', 'rds_iam', 'azure_workload_identity', 'vault_dynamic', 'vault_static'),
+  server_iam_region: field.text(),
+  server_vault_path: field.text(),
+  vault_refresh_percent: field.smallCount(80),
+  vault_path: field.text(),
+  schema_admin: field.flag(),
+  replication_mode: field.flag(),
+  replication_sharding: field.text(),
+  cross_shard_disabled: field.flag(),
+  two_phase_commit: field.flag(),
+  two_phase_commit_auto: field.flag(),
+  auth_type: field.oneOf('scram', 'md5', 'plain', 'trust'),
+};
+
+const list = (keys: string) => z.array(field.unusedSection(keys), { error: 'expected a list of tables' });
+
+/** Whole sections that come later, or that belong to features we shall not have. */
+export const laterSections = {
+  sharded_tables: list(
+    'database name schema column primary data_type hasher centroids centroids_path centroid_probes lookup_query lookup_result mapping',
+  ),
+  sharded_mappings: list('database column table schema kind start end values shard'),
+  omnisharded_tables: list('database tables sticky'),
+  sharded_schemas: list('database name shard all'),
+  rewrite: field.unusedSection('enabled shard_key split_inserts primary_key'),
+  multi_tenant: field.unusedSection('column'),
+  query_parsers: list('database level engine'),
+  memory: field.unusedSection('net_buffer message_buffer stack_size'),
+  replica_lag: field.unusedSection('check_interval max_age'),
+  replication: field.unusedSection('pg_dump_path'),
+  mirroring: list('source_db destination_db queue_length exposure level'),
+  plugins: list('name config'),
+  otel: field.unusedSection('endpoint namespace headers datadog_api_key push_interval'),
+  vault: field.unusedSection(
+    'url namespace auth_method auth_mount kubernetes_role kubernetes_jwt_path approle_role_id approle_secret_id_file client_token_ttl',
+  ),
+  control: field.unusedSection('endpoint token stats_interval'),
+  qos: field.unusedSection('enabled max_entries'),
+  query_stats: field.unusedSection(
+    'enabled query_plans_threshold query_plans_sample_rate query_plans_cache query_plans_max_age',
+  ),
+  autodiscovery: field.unusedSection('enabled check_interval filters'),
+};
+export type LaterSection = keyof typeof laterSections;

@@ -1,0 +1,88 @@
+import type { ConfigurationProblem } from './configuration-problem.js';
+import type { GeneralSettings, TcpSettings } from './defaults.js';
+import type { Secret } from './secret.js';
+import type { PoolerMode } from './snapshot.js';
+
+export interface ListenAddress {
+  host: string;
+  port: number;
+}
+
+/** Settings of a pool that a database or a user may override; null = not said here. Durations in ms. */
+export interface PoolOverrides {
+  poolSize: number | null;
+  minPoolSize: number | null;
+  poolerMode: PoolerMode | null;
+  statementTimeoutMs: number | null;
+  lockTimeoutMs: number | null;
+  idleTimeoutMs: number | null;
+  readOnly: boolean | null;
+  serverLifetimeMs: number | null;
+  serverLifetimeJitterMs: number | null;
+}
+
+export interface DatabaseEntry {
+  /** Name clients ask for. */
+  name: string;
+  host: string;
+  port: number;
+  /** Name on the server. */
+  serverDatabase: string;
+  /** Log in to the server as this user whoever the client is; null = the client's name. */
+  serverUser: string | null;
+  serverPassword: Secret | null;
+  overrides: PoolOverrides;
+}
+
+export interface UserEntry {
+  name: string;
+  /** null = all databases. */
+  databases: string[] | null;
+  /** Accepted from clients, and tried towards servers. */
+  passwords: Secret[];
+  /** `SCRAM-SHA-256$…`: accepted from clients; of no use towards servers. */
+  passwordHash: Secret | null;
+  serverUser: string | null;
+  serverPassword: Secret | null;
+  overrides: PoolOverrides;
+}
+
+export interface AdminEntry {
+  name: string;
+  user: string;
+  /** null = none set: nobody may enter. */
+  password: Secret | null;
+}
+
+/** Both files, the command line and the environment as one checked whole. Prints without secrets. */
+export interface LoadedConfig {
+  general: GeneralSettings;
+  tcp: TcpSettings;
+  admin: AdminEntry;
+  databases: DatabaseEntry[];
+  users: UserEntry[];
+  /** Where clients may connect: general.host and port, or what --listen says. */
+  listen: ListenAddress[];
+  /** general.workers, or the number of CPUs the process may use. */
+  workerCount: number;
+  /** Files, options and variables that were read, for the log. */
+  sources: string[];
+  warnings: ConfigurationProblem[];
+}
+
+/** One (database, user) pair that is allowed, i.e. one pool. */
+export interface PoolPair {
+  database: DatabaseEntry;
+  user: UserEntry;
+}
+
+/** Every allowed pair, databases in the order of the file, then users: the position is the pool's index. */
+export function poolPairs(loaded: Pick<LoadedConfig, 'databases' | 'users'>): PoolPair[] {
+  const pairs: PoolPair[] = [];
+  for (const database of loaded.databases) {
+    for (const user of loaded.users) {
+      if (user.databases === null || user.databases.includes(database.name)) pairs.push({ database, user });
+    }
+  }
+  return pairs;
+}

@@ -1,0 +1,66 @@
+import type { ConfigurationProblem } from './configuration-problem.js';
+import type { KeyPath, TomlPositions } from './toml-positions.js';
+
+/** Where a value came from, for messages about it. */
+export interface Place {
+  source: string;
+  line: number;
+  key: string;
+}
+
+/** `databases[0].host` */
+export function dottedKey(path: KeyPath): string {
+  let dotted = '';
+  for (const segment of path) {
+    if (typeof segment === 'number') dotted += `[${segment}]`;
+    else dotted += dotted === '' ? segment : `.${segment}`;
+  }
+  return dotted;
+}
+
+/** A part of one source: a whole file, one [[databases]] entry, one URL. Gives the place of each key in it. */
+export class Origin {
+  readonly source: string;
+  readonly #positions: TomlPositions | null;
+  readonly #path: KeyPath;
+
+  constructor(source: string, positions: TomlPositions | null = null, path: KeyPath = []) {
+    this.source = source;
+    this.#positions = positions;
+    this.#path = path;
+  }
+
+  part(...path: KeyPath): Origin {
+    return new Origin(this.source, this.#positions, [...this.#path, ...path]);
+  }
+
+  place(...path: KeyPath): Place {
+    const full = [...this.#path, ...path];
+    return { source: this.source, line: this.#positions?.lineOf(full) ?? 0, key: dottedKey(full) };
+  }
+}
+
+/** Collects what is wrong, one problem per place at most, so that one mistake is told once. */
+export class ProblemList {
+  readonly problems: ConfigurationProblem[] = [];
+  readonly #seen = new Set<string>();
+
+  get hasErrors(): boolean {
+    return this.problems.some((problem) => problem.severity === 'error');
+  }
+
+  error(place: Place, message: string): void {
+    this.#add('error', place, message);
+  }
+
+  warning(place: Place, message: string): void {
+    this.#add('warning', place, message);
+  }
+
+  #add(severity: 'error' | 'warning', place: Place, message: string): void {
+    const identity = JSON.stringify([severity, place.source, place.line, place.key]);
+    if (this.#seen.has(identity)) return;
+    this.#seen.add(identity);
+    this.problems.push({ severity, ...place, message });
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * What pgdog.toml and users.toml may contain: names and types are PgDog's, the keys in `ownShape` are ours.
+ * Every key is optional here; defaults are filled in from defaults.ts. Keys whose feature this version lacks
+ * stand in later-schema.ts, so that an existing PgDog configuration loads.
+ */
+import { z } from 'zod';
+import * as field from './fields.js';
+import {
+  laterDatabaseShape,
+  laterGeneralShape,
+  laterSections,
+  laterTcpShape,
+  laterUserShape,
+} from './later-schema.js';
+
+export const poolerMode = () => field.oneOf('transaction', 'session', 'statement');
+
+const listenShape = {
+  host: field.text(),
+  port: field.portNumber(),
+  workers: field.smallCount(256),
+  openmetrics_host: field.text(),
+  openmetrics_port: field.portNumber(),
+  openmetrics_namespace: field.text(),
+};
+
+const logShape = {
+  log_format: field.oneOf('text', 'json', 'json_flattened'),
+  log_level: field.text(),
+  log_connections: field.flag(),
+  log_disconnections: field.flag(),
+  log_dedup_window: field.duration(),
+  log_dedup_threshold: field.count(),
+  stats_period: field.count(1),
+};
+
+const poolShape = {
+  default_pool_size: field.count(1),
+  max_pool_size: field.count(1),
+  min_pool_size: field.count(),
+  pooler_mode: poolerMode(),
+  connect_timeout: field.duration(),
+  connect_attempts: field.count(1),
+  connect_attempt_delay: field.duration(),
+  checkout_timeout: field.duration(),
+  idle_timeout: field.duration(),
+  server_lifetime: field.duration(),
+  server_lifetime_jitter: field.duration(),
+  rollback_timeout: field.duration(),
+  connection_recovery: field.oneOf('recover', 'rollback_only', 'drop'),
+};
+
+const clientShape = {
+  auth_type: field.oneOf('scram', 'md5', 'plain', 'trust'),
+  query_timeout: field.duration(),
+  client_idle_timeout: field.duration(),
+  client_idle_in_transaction_timeout: field.duration(),
+  client_login_timeout: field.duration(),
+  shutdown_timeout: field.duration(),
+  prepared_statements: field.oneOf('disabled', 'extended', 'extended_anonymous', 'full'),
+  prepared_statements_limit: field.count(1),
+  query_size_limit: field.bytes(),
+  query_size_limit_action: field.oneOf('warn', 'block'),
+};
+
+const ownShape = {
+  io_driver: field.oneOf('auto', 'io_uring', 'epoll'),
+  listen_backlog: field.count(1),
+  max_client_conn: field.count(),
+  max_server_conn: field.count(),
+  max_db_connections: field.count(),
+  max_user_connections: field.count(),
+  queue_length_max: field.count(),
+  client_prepared_statements_limit: field.count(1),
+  cancel_wait_timeout: field.duration(),
+};
+
+/** [general] keys that do something in this version. */
+export const activeGeneralSchema = z
+  .strictObject({ ...listenShape, ...logShape, ...poolShape, ...clientShape, ...ownShape })
+  .partial();
+
+export const generalSchema = activeGeneralSchema
+  .extend(z.strictObject(laterGeneralShape).partial().shape)
+  .meta({ description: 'Everything that is not per database or user. Durations are milliseconds.' });
+
+export type GeneralInput = z.infer<typeof activeGeneralSchema>;
+
+export const tcpSchema = z
+  .strictObject({
+    keepalive: field.flag(),
+    time: field.duration(),
+    interval: field.duration(),
+    retries: field.smallCount(127),
+    user_timeout: field.duration(),
+    ...laterTcpShape,
+  })
+  .partial();
+
+export const adminSchema = z
+  .strictObject({ name: field.identifier(), user: field.identifier(), password: field.secret() })
+  .partial();
+
+/** Settings that both a database and a user may have; the user's win. */
+const poolOverrides = {
+  pool_size: field.count(1),
+  min_pool_size: field.count(),
+  pool_size_primary: field.count(1),
+  min_pool_size_primary: field.count(),
+  pooler_mode: poolerMode(),
+  statement_timeout: field.duration(),
+  lock_timeout: field.duration(),
+  idle_timeout: field.duration(),
+  idle_timeout_primary: field.duration(),
+  read_only: field.flag(),
+  server_lifetime: field.duration(),
+  server_lifetime_jitter: field.duration(),
+};
+
+export const databaseSchema = z
+  .strictObject({
+    host: field.text(),
+    port: field.portNumber(),
+    role: field.oneOf('primary', 'replica', 'auto'),
+    shard: field.count(),
+    database_name: field.identifier(),
+    user: field.identifier(),
+    password: field.secret(),
+    max_pool_size: field.count(1),
+    ...poolOverrides,
+    ...laterDatabaseShape,
+  })
+  .partial()
+  .extend({ name: field.identifier(), host: field.text() });
+
+export type DatabaseInput = z.infer<typeof databaseSchema>;
+
+export const userSchema = z
+  .strictObject({
+    database: field.identifier(),
+    databases: z.array(field.identifier(), { error: 'expected a list of names' }),
+    all_databases: field.flag(),
+    password: field.secret(),
+    passwords: z.array(field.secret(), { error: 'expected a list of passwords' }),
+    password_hash: field.secret(),
+    server_user: field.identifier(),
+    server_password: field.secret(),
+    max_pool_size: field.count(1),
+    ...poolOverrides,
+    ...laterUserShape,
+  })
+  .partial()
+  .extend({ name: field.identifier() });
+
+export type UserInput = z.infer<typeof userSchema>;
+
+const listOf = <T extends z.ZodType>(item: T, name: string) =>
+  z.array(item, { error: `expected one or more [[${name}]]` });
+
+export const configSchema = z
+  .strictObject({
+    general: generalSchema,
+    databases: listOf(databaseSchema, 'databases'),
+    tcp: tcpSchema,
+    admin: adminSchema,
+    ...laterSections,
+  })
+  .partial();
+
+export const usersSchema = z
+  .strictObject({ users: listOf(userSchema, 'users'), admin: adminSchema })
+  .partial();
+
+export type ConfigInput = z.infer<typeof configSchema>;
+export type UsersInput = z.infer<typeof usersSchema>;

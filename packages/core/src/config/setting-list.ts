@@ -1,0 +1,36 @@
+import { ADMIN_DEFAULTS, type DefaultRow, GENERAL_DEFAULTS, TCP_DEFAULTS } from './defaults.js';
+import type { LoadedConfig } from './loaded-config.js';
+
+export interface SettingRow {
+  /** As PgDog's SHOW CONFIG names it: [general] keys bare, others with their section in front. */
+  name: string;
+  /** Text form; null = none set. Never a secret. */
+  value: string | null;
+  default: string | null;
+  /** ms, bytes or empty. */
+  unit: string;
+}
+
+type Table = Readonly<Record<string, DefaultRow<unknown>>>;
+
+function toText(value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value);
+}
+
+function rows(prefix: string, table: Table, values: Readonly<Record<string, unknown>>): SettingRow[] {
+  return Object.entries(table).map(([key, { default: fallback, unit }]) => ({
+    name: `${prefix}${key}`,
+    value: toText(values[key]),
+    default: toText(fallback),
+    unit,
+  }));
+}
+
+/** Every setting with the value in force, for SHOW CONFIG. An alias shows under its proper name only. */
+export function listSettings(loaded: LoadedConfig): SettingRow[] {
+  const general = rows('', GENERAL_DEFAULTS, { ...loaded.general, workers: loaded.workerCount });
+  const tcp = rows('tcp_', TCP_DEFAULTS, { ...loaded.tcp });
+  const admin = rows('admin_', ADMIN_DEFAULTS, { name: loaded.admin.name, user: loaded.admin.user });
+  const isShown = ({ name }: SettingRow) => name !== 'max_pool_size' && name !== 'admin_password';
+  return [...general, ...tcp, ...admin].filter(isShown);
+}

@@ -1,0 +1,126 @@
+/**
+ * The configuration as workers see it: plain data, every default filled in, names resolved to addresses,
+ * passwords turned into verifiers. Made by the supervisor, packed by msgpackr into the routing table, frozen.
+ * Durations are milliseconds; 0 means "off" for every time-out unless said otherwise.
+ */
+
+export type PoolerMode = 'transaction' | 'session' | 'statement';
+export type AuthType = 'scram' | 'md5' | 'trust';
+export type IoDriverSetting = 'auto' | 'io_uring' | 'epoll';
+export type ConnectionRecovery = 'recover' | 'rollback_only' | 'drop';
+export type PreparedStatementsMode = 'disabled' | 'extended' | 'extended_anonymous' | 'full';
+
+export interface GeneralSnapshot {
+  authType: AuthType;
+  ioDriver: IoDriverSetting;
+  connectTimeoutMs: number;
+  connectAttempts: number;
+  connectAttemptDelayMs: number;
+  checkoutTimeoutMs: number;
+  rollbackTimeoutMs: number;
+  queryTimeoutMs: number;
+  clientIdleTimeoutMs: number;
+  clientIdleInTransactionTimeoutMs: number;
+  clientLoginTimeoutMs: number;
+  shutdownTimeoutMs: number;
+  /** How long a cancel connection towards a server may take. */
+  cancelWaitTimeoutMs: number;
+  connectionRecovery: ConnectionRecovery;
+  preparedStatements: PreparedStatementsMode;
+  /** Server-side prepared statements kept per server connection. */
+  preparedStatementsLimit: number;
+  /** Prepared statements one client may hold. */
+  clientPreparedStatementsLimit: number;
+  /** Largest Query or Parse text in bytes; 0 = only the protocol's own limit. */
+  querySizeLimitBytes: number;
+  querySizeLimitAction: 'warn' | 'block';
+  /** Sessions waiting in one pool, over all workers; 0 = no limit. */
+  queueLengthMax: number;
+  /** Clients in total over all workers; 0 = no limit. */
+  maxClientConn: number;
+  logConnections: boolean;
+  logDisconnections: boolean;
+  statsPeriodMs: number;
+}
+
+export interface TcpSnapshot {
+  keepalive: boolean;
+  /** Seconds before the first probe, between probes, and probes; 0 = the system's. */
+  keepaliveTimeS: number;
+  keepaliveIntervalS: number;
+  keepaliveRetries: number;
+  userTimeoutMs: number;
+}
+
+/** Resolved address of a host: a filled struct sockaddr, ready for connect(2). */
+export interface HostAddress {
+  /** AF_INET = 2, AF_INET6 = 10. */
+  family: number;
+  /** Text form, for logs and SHOW. */
+  text: string;
+  sockaddr: Uint8Array;
+}
+
+/** SCRAM-SHA-256 verifier (RFC 5803 fields, raw bytes). */
+export interface ScramVerifier {
+  iterations: number;
+  salt: Uint8Array;
+  storedKey: Uint8Array;
+  serverKey: Uint8Array;
+}
+
+export interface UserSnapshot {
+  name: string;
+  /** Databases this user may enter; null = all. */
+  databases: string[] | null;
+  /** One per accepted password. */
+  verifiers: ScramVerifier[];
+  /** md5(password || user) in hex, one per accepted password. */
+  md5Hashes: string[];
+}
+
+/** One pool: database x user x host. `index` names its rows in shared memory and never changes its meaning. */
+export interface PoolSnapshot {
+  index: number;
+  /** Name clients ask for. */
+  database: string;
+  user: string;
+  host: string;
+  port: number;
+  /** Empty when the name does not resolve (yet). */
+  addresses: HostAddress[];
+  /** Name of the database on the server. */
+  serverDatabase: string;
+  serverUser: string;
+  /** Tried in turn; empty = none known (trust). */
+  serverPasswords: string[];
+  poolSize: number;
+  minPoolSize: number;
+  poolerMode: PoolerMode;
+  idleTimeoutMs: number;
+  serverLifetimeMs: number;
+  serverLifetimeJitterMs: number;
+  /** Extra start-up parameters of server connections: statement_timeout, lock_timeout, default_transaction_read_only. */
+  serverParameters: Record<string, string>;
+  shard: number;
+  role: 'primary';
+}
+
+export interface AdminSnapshot {
+  /** Database names that mean the admin database: the configured one and the aliases. */
+  databases: string[];
+  user: string;
+  verifiers: ScramVerifier[];
+  md5Hashes: string[];
+}
+
+export interface ConfigSnapshot {
+  epoch: number;
+  general: GeneralSnapshot;
+  tcp: TcpSnapshot;
+  admin: AdminSnapshot;
+  users: UserSnapshot[];
+  pools: PoolSnapshot[];
+  /** Verifier for users that do not exist, so that they cost and look the same. */
+  mockVerifier: ScramVerifier;
+}

@@ -1,0 +1,202 @@
+/**
+ * Every message that crosses threads, in one place.
+ *
+ * Towards a worker messages travel in its shared-memory mailbox (packed by msgpackr, at most
+ * MAILBOX_MESSAGE_BYTES_MAX each) and its eventfd is written. Towards the supervisor they travel over the
+ * MessagePort each worker was started with. Both ends come from one workspace, so there is no version; an
+ * unknown `type` is counted and dropped by the receiver.
+ */
+
+/** A freshly accepted client socket. The descriptor belongs to the receiving worker from now on. */
+export interface NewClientMessage {
+  type: 'newClient';
+  fd: number;
+  /** Peer address in text, as in SHOW CLIENTS. */
+  addr: string;
+  port: number;
+}
+
+/**
+ * A CancelRequest read by one worker for a session of another. The descriptor of the cancelling connection
+ * goes along, so that it is closed only once the cancel has been delivered (libpq waits for that).
+ */
+export interface CancelMessage {
+  type: 'cancel';
+  fd: number;
+  slot: number;
+  secret: Uint8Array;
+}
+
+/** "I have waiters in this pool and no capacity: give me an idle server connection." */
+export interface LendRequestMessage {
+  type: 'lendRequest';
+  pool: number;
+  fromWorker: number;
+}
+
+/** An idle server connection changes worker. See docs/internals/connection-hand-over.md. */
+export interface AdoptMessage {
+  type: 'adopt';
+  pool: number;
+  fd: number;
+  fromWorker: number;
+  /** Packed by the worker package; opaque here. */
+  state: Uint8Array;
+}
+
+/** A new configuration snapshot is in the routing table. */
+export interface EpochMessage {
+  type: 'epoch';
+  epoch: number;
+}
+
+/** Stop taking new clients, finish transactions, close the idle with 57P01. */
+export interface DrainMessage {
+  type: 'drain';
+  deadlineMs: number;
+}
+
+/** Close everything now and end the serve task. */
+export interface CutMessage {
+  type: 'cut';
+}
+
+/** Ask for one row per client or server connection. Answered by ReportMessage. */
+export interface ReportRequestMessage {
+  type: 'reportRequest';
+  requestId: number;
+  kind: 'clients' | 'servers';
+}
+
+/** A piece of the answer to an AdminQueryMessage: whole backend messages, ready to send. */
+export interface AdminReplyMessage {
+  type: 'adminReply';
+  slot: number;
+  generation: number;
+  bytes: Uint8Array;
+  isLast: boolean;
+}
+
+/** Only with PGDOG_TEST_HOOKS=1: throw in the loop, to test containment. */
+export interface CrashMessage {
+  type: 'crash';
+}
+
+export type WorkerMessage =
+  | NewClientMessage
+  | CancelMessage
+  | LendRequestMessage
+  | AdoptMessage
+  | EpochMessage
+  | DrainMessage
+  | CutMessage
+  | ReportRequestMessage
+  | AdminReplyMessage
+  | CrashMessage;
+
+/** The worker serves: its ring is up, its mailbox is read. */
+export interface ReadyMessage {
+  type: 'ready';
+  worker: number;
+  ioDriver: 'io_uring' | 'epoll';
+  /** Why a better driver was not taken; empty when it was. */
+  ioDriverReason: string;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Log lines of a worker, collected for some milliseconds; the supervisor owns the logger. */
+export interface LogMessage {
+  type: 'log';
+  lines: LogLine[];
+}
+
+export interface LogLine {
+  level: LogLevel;
+  /** Stable code, as in core/base/errors. */
+  code: string;
+  message: string;
+  fields: Record<string, string | number | boolean | null>;
+}
+
+/** A command of an admin client, or `SHOW pgdog.…` of an ordinary one. */
+export interface AdminQueryMessage {
+  type: 'adminQuery';
+  worker: number;
+  slot: number;
+  generation: number;
+  database: string;
+  user: string;
+  /** True in the admin database; false for SHOW pgdog.… in an ordinary one. */
+  isAdmin: boolean;
+  text: string;
+}
+
+export interface ReportMessage {
+  type: 'report';
+  worker: number;
+  requestId: number;
+  rows: ClientReport[] | ServerReport[];
+}
+
+/** The worker has nothing left to serve; its task ends next. */
+export interface DrainedMessage {
+  type: 'drained';
+  worker: number;
+}
+
+export type SupervisorMessage =
+  | ReadyMessage
+  | LogMessage
+  | AdminQueryMessage
+  | ReportMessage
+  | DrainedMessage;
+
+/** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */
+export interface ClientReport {
+  slot: number;
+  worker: number;
+  user: string;
+  database: string;
+  addr: string;
+  port: number;
+  /** idle, active, waiting, idle in transaction, login. */
+  state: string;
+  connectTimeMs: number;
+  lastRequestMs: number;
+  queries: number;
+  transactions: number;
+  waitTimeUs: number;
+  queryTimeUs: number;
+  transactionTimeUs: number;
+  bytesReceived: number;
+  bytesSent: number;
+  errors: number;
+  applicationName: string;
+  /** Why the session keeps its server connection; empty when it does not. */
+  pinReason: string;
+  preparedStatements: number;
+}
+
+/** One row of SHOW SERVERS. */
+export interface ServerReport {
+  pool: number;
+  worker: number;
+  state: string;
+  connectTimeMs: number;
+  requestTimeMs: number;
+  remotePid: number;
+  /** Slot of the session it serves, -1 when none. */
+  clientSlot: number;
+  transactions: number;
+  queries: number;
+  rollbacks: number;
+  preparedStatements: number;
+  healthchecks: number;
+  errors: number;
+  bytesReceived: number;
+  bytesSent: number;
+  lastSentMs: number;
+  lastReceivedMs: number;
+  applicationName: string;
+}

@@ -1,0 +1,294 @@
+/**
+ * The map of the shared memory: every region, row and cell, its unit, who writes and who reads it.
+ *
+ * Nothing else knows an offset. Rows are whole 64-byte cache lines, because two writers on one line cost each
+ * other twice the time of a write. A cell has one writer unless it says "all, atomically". 32-bit cells are
+ * plain Int32; the few 64-bit cells (counters, sums of microseconds) are read only for statistics, where a torn
+ * value on an exotic machine would cost one wrong sample and no decision.
+ *
+ * docs/internals/shared-memory.md is printed from MEMORY_MAP by scripts/print-memory-map.mjs.
+ */
+
+export const LINE_BYTES = 64;
+export const LINE_CELLS = LINE_BYTES / 4;
+
+/** Bumped when a cell moves or changes its meaning. */
+export const MEMORY_MAP_VERSION = 1;
+
+export interface MemoryDimensions {
+  workers: number;
+  poolsMax: number;
+  fdMax: number;
+  /** Size of each of the two snapshot areas. */
+  routingAreaBytes: number;
+}
+
+export type Party = 'supervisor' | 'worker' | 'all, atomically' | 'owner';
+
+export interface CellDescription {
+  name: string;
+  /** From the start of the row. */
+  offsetBytes: number;
+  type: 'int32' | 'float64' | 'bytes';
+  unit: string;
+  writer: Party;
+  readers: string;
+}
+
+export interface RegionDescription {
+  name: string;
+  /** What one row stands for. */
+  row: string;
+  rowBytes: (dimensions: MemoryDimensions) => number;
+  rowCount: (dimensions: MemoryDimensions) => number;
+  cells: readonly CellDescription[];
+}
+
+/** Rounds up to whole cache lines. */
+export function lineAligned(bytes: number): number {
+  return Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
+}
+
+// Routing: one header line, then two areas. Offsets are cells.
+export const ROUTING_SEQUENCE = 0;
+export const ROUTING_AREA = 1;
+export const ROUTING_LENGTH = 2;
+export const ROUTING_EPOCH = 3;
+export const ROUTING_HEADER_BYTES = LINE_BYTES;
+export const ROUTING_AREA_BYTES_DEFAULT = 8 * 1024 * 1024;
+
+// Capacity: one line per bounded thing. Offsets are cells.
+export const CAPACITY_LIMIT = 0;
+export const CAPACITY_CLAIMED = 1;
+export const CAPACITY_DATABASE_GROUP = 2;
+export const CAPACITY_USER_GROUP = 3;
+/** Rows: total, clients, then a row per pool, per database group and per user group. */
+export const CAPACITY_TOTAL_ROW = 0;
+export const CAPACITY_CLIENTS_ROW = 1;
+export const CAPACITY_FIRST_POOL_ROW = 2;
+
+// Claims: one row per worker, cell 0 its clients, then one cell per pool.
+export const CLAIMS_CLIENTS = 0;
+export const CLAIMS_FIRST_POOL = 1;
+
+// Load: one line per worker and pool; one line per pool.
+export const LOAD_IDLE = 0;
+export const LOAD_ACTIVE = 1;
+export const LOAD_WAITING = 2;
+export const LOAD_OLDEST_WAIT_SINCE = 3;
+export const LOAD_IS_MARKED_WAITING = 4;
+export const POOL_WORKERS_WAITING = 0;
+
+// Workers: a line written by the worker, a line written by the supervisor. Offsets are 32-bit cells, `_F64` 64-bit ones.
+export const WORKER_STATE = 0;
+export const WORKER_HEARTBEAT_MS = 1;
+export const WORKER_CLIENTS = 2;
+export const WORKER_EPOCH = 3;
+export const WORKER_IO_DRIVER = 4;
+export const WORKER_LOOP_DELAY_MAX_US = 5;
+export const WORKER_BUSY_US_F64 = 4;
+export const WORKER_TURNS_F64 = 5;
+export const WORKER_KERNEL_MEMORY_ADDRESS_F64 = 6;
+export const WORKER_KERNEL_MEMORY_BYTES_F64 = 7;
+export const WORKER_RESTARTS = LINE_CELLS;
+export const WORKER_ROW_BYTES = 2 * LINE_BYTES;
+
+// Mailboxes: header lines (kept apart by writer), then the ring of bytes.
+export const MAILBOX_LOCK = 0;
+export const MAILBOX_WRITTEN = 1;
+export const MAILBOX_IS_CLOSED = 2;
+export const MAILBOX_READ = LINE_CELLS;
+export const MAILBOX_WAKE = 2 * LINE_CELLS;
+export const MAILBOX_EVENT_FD = 3 * LINE_CELLS;
+export const MAILBOX_HEADER_BYTES = 4 * LINE_BYTES;
+/** A power of two, so that positions may wrap at 2^32. */
+export const MAILBOX_RING_BYTES = 256 * 1024;
+/** Largest packed message. Four of them fit the ring, so a full ring always drains into progress. */
+export const MAILBOX_MESSAGE_BYTES_MAX = 64 * 1024;
+
+/** Room for counters before the latency buckets would have to move; counter-table.ts has the names. */
+export const COUNTER_CELLS_MAX = 40;
+/** Bucket i counts durations below 2^i microseconds (and not below 2^(i-1)); the last one takes the rest. */
+export const LATENCY_BUCKETS = 24;
+export const LATENCY_HISTOGRAMS = 3;
+export const COUNTER_ROW_CELLS = COUNTER_CELLS_MAX + LATENCY_HISTOGRAMS * LATENCY_BUCKETS;
+
+type CellRow = readonly [
+  name: string,
+  offsetBytes: number,
+  unit: string,
+  writer: Party,
+  readers: string,
+  type?: CellDescription['type'],
+];
+
+function cells(...rows: CellRow[]): CellDescription[] {
+  return rows.map(([name, offsetBytes, unit, writer, readers, type = 'int32']) => ({
+    name,
+    offsetBytes,
+    type,
+    unit,
+    writer,
+    readers,
+  }));
+}
+
+export const MEMORY_MAP = {
+  routing: {
+    name: 'routing table',
+    row: 'header, area 0, area 1',
+    rowBytes: (d) => ROUTING_HEADER_BYTES + 2 * d.routingAreaBytes,
+    rowCount: () => 1,
+    cells: cells(
+      ['sequence', ROUTING_SEQUENCE * 4, 'odd while the header changes', 'supervisor', 'workers'],
+      ['area', ROUTING_AREA * 4, '0 or 1', 'supervisor', 'workers'],
+      ['length', ROUTING_LENGTH * 4, 'bytes', 'supervisor', 'workers'],
+      ['epoch', ROUTING_EPOCH * 4, 'snapshot number', 'supervisor', 'workers'],
+      ['areas', ROUTING_HEADER_BYTES, 'ConfigSnapshot, msgpackr', 'supervisor', 'workers', 'bytes'],
+    ),
+  },
+  capacity: {
+    name: 'capacity',
+    row: 'total, clients, then per pool, per database, per user',
+    rowBytes: () => LINE_BYTES,
+    rowCount: (d) => CAPACITY_FIRST_POOL_ROW + 3 * d.poolsMax,
+    cells: cells(
+      ['limit', CAPACITY_LIMIT * 4, 'connections; 0 = unlimited (a pool: none)', 'supervisor', 'all'],
+      ['claimed', CAPACITY_CLAIMED * 4, 'connections', 'all, atomically', 'all'],
+      ['database group', CAPACITY_DATABASE_GROUP * 4, 'group, pools only', 'supervisor', 'workers'],
+      ['user group', CAPACITY_USER_GROUP * 4, 'group, pools only', 'supervisor', 'workers'],
+    ),
+  },
+  claims: {
+    name: 'claims',
+    row: 'worker',
+    rowBytes: (d) => lineAligned((CLAIMS_FIRST_POOL + d.poolsMax) * 4),
+    rowCount: (d) => d.workers,
+    cells: cells(
+      ['clients', CLAIMS_CLIENTS * 4, 'clients', 'worker', 'supervisor'],
+      ['per pool', CLAIMS_FIRST_POOL * 4, 'connections', 'all, atomically', 'supervisor'],
+    ),
+  },
+  load: {
+    name: 'load',
+    row: 'worker x pool',
+    rowBytes: () => LINE_BYTES,
+    rowCount: (d) => d.workers * d.poolsMax,
+    cells: cells(
+      ['idle', LOAD_IDLE * 4, 'server connections', 'worker', 'all'],
+      ['active', LOAD_ACTIVE * 4, 'server connections', 'worker', 'supervisor'],
+      ['waiting', LOAD_WAITING * 4, 'sessions', 'worker', 'all'],
+      ['oldest wait since', LOAD_OLDEST_WAIT_SINCE * 4, 'low 32 bits of epoch ms; 0 = none', 'worker', 'all'],
+      ['is marked waiting', LOAD_IS_MARKED_WAITING * 4, '0 or 1', 'worker', 'supervisor'],
+    ),
+  },
+  poolWaiting: {
+    name: 'pool waiting',
+    row: 'pool',
+    rowBytes: () => LINE_BYTES,
+    rowCount: (d) => d.poolsMax,
+    cells: cells(['workers waiting', POOL_WORKERS_WAITING * 4, 'workers', 'all, atomically', 'workers']),
+  },
+  counters: {
+    name: 'counters',
+    row: 'worker x pool',
+    rowBytes: () => lineAligned(COUNTER_ROW_CELLS * 8),
+    rowCount: (d) => d.workers * d.poolsMax,
+    cells: cells(
+      ['counters', 0, 'counts, bytes, microseconds', 'worker', 'supervisor', 'float64'],
+      ['latency', COUNTER_CELLS_MAX * 8, '3 x 24 counts per log2 us', 'worker', 'supervisor', 'float64'],
+    ),
+  },
+  workers: {
+    name: 'workers',
+    row: 'worker',
+    rowBytes: () => WORKER_ROW_BYTES,
+    rowCount: (d) => d.workers,
+    cells: cells(
+      ['state', WORKER_STATE * 4, 'WorkerState', 'worker', 'supervisor (writes it while no task runs)'],
+      ['heartbeat', WORKER_HEARTBEAT_MS * 4, 'low 32 bits of epoch ms', 'worker', 'supervisor'],
+      ['clients', WORKER_CLIENTS * 4, 'sessions', 'worker', 'supervisor'],
+      ['epoch', WORKER_EPOCH * 4, 'snapshot number', 'worker', 'supervisor'],
+      ['io driver', WORKER_IO_DRIVER * 4, '1 io_uring, 2 epoll', 'worker', 'supervisor'],
+      ['loop delay max', WORKER_LOOP_DELAY_MAX_US * 4, 'microseconds', 'worker', 'supervisor'],
+      ['busy', WORKER_BUSY_US_F64 * 8, 'microseconds', 'worker', 'supervisor', 'float64'],
+      ['turns', WORKER_TURNS_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],
+      [
+        'kernel memory',
+        WORKER_KERNEL_MEMORY_ADDRESS_F64 * 8,
+        'address; 0 = none',
+        'worker',
+        'supervisor',
+        'float64',
+      ],
+      ['kernel memory size', WORKER_KERNEL_MEMORY_BYTES_F64 * 8, 'bytes', 'worker', 'supervisor', 'float64'],
+      ['restarts', WORKER_RESTARTS * 4, 'count', 'supervisor', 'supervisor'],
+    ),
+  },
+  fds: {
+    name: 'descriptors',
+    row: 'all descriptors',
+    rowBytes: (d) => lineAligned(d.fdMax * 4),
+    rowCount: () => 1,
+    cells: cells(['owner', 0, 'worker + 1; 0 = nobody', 'owner', 'supervisor']),
+  },
+  mailboxes: {
+    name: 'mailboxes',
+    row: 'worker',
+    rowBytes: () => MAILBOX_HEADER_BYTES + MAILBOX_RING_BYTES,
+    rowCount: (d) => d.workers,
+    cells: cells(
+      ['lock', MAILBOX_LOCK * 4, 'producer + 2; 0 = free', 'all, atomically', 'all'],
+      ['written', MAILBOX_WRITTEN * 4, 'byte position mod 2^32', 'owner', 'worker'],
+      ['is closed', MAILBOX_IS_CLOSED * 4, '0 or 1, changed under the lock', 'supervisor', 'all'],
+      ['read', MAILBOX_READ * 4, 'byte position mod 2^32', 'worker', 'all'],
+      ['wake', MAILBOX_WAKE * 4, '1 = a wake is on its way', 'all, atomically', 'all'],
+      ['event fd', MAILBOX_EVENT_FD * 4, 'descriptor + 1; 0 = none', 'supervisor', 'all'],
+      ['ring', MAILBOX_HEADER_BYTES, 'frames: int32 length, msgpackr', 'owner', 'worker', 'bytes'],
+    ),
+  },
+} as const satisfies Record<string, RegionDescription>;
+
+export type RegionKey = keyof typeof MEMORY_MAP;
+export const REGION_KEYS = Object.keys(MEMORY_MAP) as RegionKey[];
+
+export function regionBytes(key: RegionKey, dimensions: MemoryDimensions): number {
+  const region: RegionDescription = MEMORY_MAP[key];
+  return region.rowBytes(dimensions) * region.rowCount(dimensions);
+}
+
+/** Throws when a row is not made of whole cache lines or a cell lies outside its row or off its alignment. */
+export function assertMemoryMap(dimensions: MemoryDimensions): void {
+  for (const key of REGION_KEYS) {
+    const region: RegionDescription = MEMORY_MAP[key];
+    const rowBytes = region.rowBytes(dimensions);
+    if (rowBytes % LINE_BYTES !== 0) throw new RangeError(`region ${region.name}: row of ${rowBytes} bytes`);
+    for (const cell of region.cells) {
+      const alignment = cell.type === 'float64' ? 8 : 4;
+      const isInside = cell.offsetBytes >= 0 && cell.offsetBytes < rowBytes;
+      if (!isInside || cell.offsetBytes % alignment !== 0) {
+        throw new RangeError(`region ${region.name}: cell ${cell.name} at byte ${cell.offsetBytes}`);
+      }
+    }
+  }
+}
+
+export interface RegionSummary {
+  region: string;
+  row: string;
+  rowBytes: number;
+  rowCount: number;
+  bytes: number;
+  writers: string;
+}
+
+/** One line per region, for SHOW SHARED_MEMORY and the docs. */
+export function describeRegions(dimensions: MemoryDimensions): RegionSummary[] {
+  return REGION_KEYS.map((key) => {
+    const region: RegionDescription = MEMORY_MAP[key];
+    const writers = [...new Set(region.cells.map((cell) => cell.writer))].join('; ');
+    const rowBytes = region.rowBytes(dimensions);
+    const rowCount = region.rowCount(dimensions);
+    return { region: region.name, row: region.row, rowBytes, rowCount, bytes: rowBytes * rowCount, writers };
+  });
+}

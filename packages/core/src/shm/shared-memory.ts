@@ -1,0 +1,89 @@
+import { CapacityTable } from './capacity-table.js';
+import { CounterTable } from './counter-table.js';
+import { FdTable } from './fd-table.js';
+import {
+  assertMemoryMap,
+  type MemoryDimensions,
+  REGION_KEYS,
+  type RegionKey,
+  ROUTING_AREA_BYTES_DEFAULT,
+  regionBytes,
+} from './layout.js';
+import { LoadTable } from './load-table.js';
+import { Mailboxes } from './mailbox.js';
+import { RoutingTable } from './routing-table.js';
+import { WorkerTable } from './worker-table.js';
+
+export const WORKERS_MAX = 512;
+export const POOLS_MAX_DEFAULT = 1024;
+export const FD_MAX_DEFAULT = 1024 * 1024;
+
+/** Plain data, to be sent to a worker with its task: it maps the same memory there. */
+export interface SharedMemoryHandles {
+  dimensions: MemoryDimensions;
+  regions: Record<RegionKey, SharedArrayBuffer>;
+}
+
+export interface SharedMemoryOptions {
+  workers: number;
+  /** Pool numbers are below this. */
+  poolsMax?: number;
+  /** Descriptor numbers are below this: at least RLIMIT_NOFILE. */
+  fdMax?: number;
+  routingAreaBytes?: number;
+}
+
+/** All tables over one set of regions. See layout.ts for the map. */
+export interface SharedMemory {
+  readonly handles: SharedMemoryHandles;
+  readonly capacity: CapacityTable;
+  readonly load: LoadTable;
+  readonly counters: CounterTable;
+  readonly workers: WorkerTable;
+  readonly fds: FdTable;
+  readonly mailboxes: Mailboxes;
+  readonly routing: RoutingTable;
+}
+
+/**
+ * Supervisor only. Regions are sized for the maxima at once, because a SharedArrayBuffer cannot move under its
+ * readers; the kernel gives pages only when they are first written, so unused rows cost address space alone
+ * (64 workers x 1024 pools: 58 MB of counters, of which a page per pool in use).
+ */
+export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
+  const dimensions: MemoryDimensions = {
+    workers: options.workers,
+    poolsMax: options.poolsMax ?? POOLS_MAX_DEFAULT,
+    fdMax: options.fdMax ?? FD_MAX_DEFAULT,
+    routingAreaBytes: options.routingAreaBytes ?? ROUTING_AREA_BYTES_DEFAULT,
+  };
+  const { workers, poolsMax } = dimensions;
+  if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
+    throw new RangeError(`the number of workers must be 1 to ${WORKERS_MAX}, not ${workers}`);
+  }
+  if (!Number.isInteger(poolsMax) || poolsMax < 1)
+    throw new RangeError(`poolsMax must be at least 1, not ${poolsMax}`);
+  if (dimensions.routingAreaBytes % 64 !== 0)
+    throw new RangeError('routingAreaBytes must be a multiple of 64');
+  assertMemoryMap(dimensions);
+  const regions = {} as Record<RegionKey, SharedArrayBuffer>;
+  for (const key of REGION_KEYS) regions[key] = new SharedArrayBuffer(regionBytes(key, dimensions));
+  return openSharedMemory({ dimensions, regions });
+}
+
+/** The same memory, seen from another thread. */
+export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
+  const { dimensions, regions } = handles;
+  const { workers, poolsMax, fdMax, routingAreaBytes } = dimensions;
+  const fds = new FdTable(regions.fds, fdMax);
+  return {
+    handles,
+    capacity: new CapacityTable(regions.capacity, regions.claims, workers, poolsMax),
+    load: new LoadTable(regions.load, regions.poolWaiting, workers, poolsMax),
+    counters: new CounterTable(regions.counters, workers, poolsMax),
+    workers: new WorkerTable(regions.workers),
+    fds,
+    mailboxes: new Mailboxes(regions.mailboxes, workers, fds),
+    routing: new RoutingTable(regions.routing, routingAreaBytes),
+  };
+}

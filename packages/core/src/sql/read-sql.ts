@@ -1,0 +1,119 @@
+import { isUtf8 } from 'node:buffer';
+import { readStatement } from './read-statement.js';
+import { HAS_BACKSLASH, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
+import {
+  type ParsedStatement,
+  SQL_PARSE_BYTES_MAX,
+  SQL_PARSE_DEPTH_MAX,
+  SQL_PARSE_TOKENS_MAX,
+  type SqlParser,
+} from './sql-parser.js';
+import {
+  bareSqlPlan,
+  PLAIN_BACKSLASH_PLAN,
+  PLAIN_PLAN,
+  type SqlPlan,
+  type StatementPlan,
+  UNREAD_PLAN,
+} from './sql-plan.js';
+import { StatementText } from './statement-text.js';
+import { TextScan } from './text-scan.js';
+
+const encoder = new TextEncoder();
+/** Shared by all calls of a thread: none of them awaits. */
+const scan = new TextScan();
+
+const REFUSED_PLAN = bareSqlPlan(SYNTAX_ERROR);
+const REFUSED_UNKNOWN_PLAN = bareSqlPlan(SYNTAX_ERROR | UNKNOWN_EFFECT);
+
+/** The same for a text at hand as a string. */
+export function readSql(text: string, parser: SqlParser): SqlPlan {
+  const bytes = encoder.encode(text);
+  return readSqlBytes(bytes, 0, bytes.length, parser);
+}
+
+/**
+ * Reads a text of any number of statements.
+ *
+ * Statements that the lexer alone proves harmless get a shared plan without statements, and are not parsed.
+ * Never throws on any bytes. Offsets in the plan count from `start`.
+ *
+ * @param bytes the client's bytes from `start` to `end`, without the closing NUL
+ */
+export function readSqlBytes(bytes: Uint8Array, start: number, end: number, parser: SqlParser): SqlPlan {
+  const text = bytes.subarray(start, end);
+  const isValidUtf8 = isUtf8(text);
+  if (!isValidUtf8 && hasAsciiTrail(text)) return UNREAD_PLAN;
+  scan.read(text, 0, text.length);
+  if (scan.isHarmless) return scan.hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
+  if (scan.isMalformed) return scan.hasBackslash ? REFUSED_UNKNOWN_PLAN : REFUSED_PLAN;
+  if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
+  if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
+  const flags = scan.hasBackslash ? HAS_BACKSLASH : 0;
+  return isValidUtf8 ? parseUtf8(text, parser, flags) : parseLatin1(text, parser, flags);
+}
+
+/** The full reading with no short cut: for tests that hold the short cuts against it. */
+export function parseSql(text: string, parser: SqlParser): SqlPlan {
+  return parseUtf8(encoder.encode(text), parser, 0);
+}
+
+/**
+ * A text the grammar refuses may be fine for an older or newer server, so its effect is unknown; when the
+ * server answers 42601 to the whole text, nothing has happened.
+ */
+function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number): SqlPlan {
+  const parsed = parser.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'));
+  if (parsed === null) return REFUSED_UNKNOWN_PLAN;
+  if (parsed === 'unread') return UNREAD_PLAN;
+  let flags = textFlags;
+  const statements = parsed.map((statement) => readParsed(statement, text));
+  for (const statement of statements) flags |= statement.flags;
+  return { statements, flags, encoding: 'utf8' };
+}
+
+function readParsed(statement: ParsedStatement, text: Uint8Array): StatementPlan {
+  const end = Math.min(statement.end, text.length);
+  return readStatement(statement.kind, statement.node, new StatementText(text, statement.start, end));
+}
+
+/**
+ * A text in some single-byte encoding, which one we need not know: as Latin 1 every byte is one character,
+ * so names and offsets come back as they went in.
+ */
+function parseLatin1(text: Uint8Array, parser: SqlParser, textFlags: number): SqlPlan {
+  const utf8 = encoder.encode(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'));
+  const plan = parseUtf8(utf8, parser, textFlags);
+  if (plan.statements.length === 0) return plan;
+  const statements = plan.statements.map((statement) => ({
+    ...statement,
+    nameSpans: statement.nameSpans.map(({ start, end, name }) => ({
+      start: characterCount(utf8, start),
+      end: characterCount(utf8, end),
+      name,
+    })),
+  }));
+  return { statements, flags: plan.flags, encoding: 'latin1' };
+}
+
+function characterCount(utf8: Uint8Array, end: number): number {
+  let count = 0;
+  for (let i = 0; i < end; i++) if ((utf8[i] & 0xc0) !== 0x80) count++;
+  return count;
+}
+
+/**
+ * Whether an ASCII byte other than a letter, digit or '_' follows a high one in the range that Shift JIS, Big5,
+ * GBK and their kin use for second bytes (0x40-0x7E): it may be half of a character, for instance a backslash
+ * that escapes nothing. Such a text has no certain reading without knowing the encoding.
+ */
+function hasAsciiTrail(text: Uint8Array): boolean {
+  for (let i = 0; i + 1 < text.length; i++) {
+    if (text[i] < 0x80) continue;
+    const byte = text[i + 1];
+    const lower = byte | 0x20;
+    const isWordByte = (lower >= 0x61 && lower <= 0x7a) || byte === 0x5f;
+    if (byte >= 0x40 && byte < 0x7f && !isWordByte) return true;
+  }
+  return false;
+}

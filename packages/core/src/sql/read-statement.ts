@@ -1,0 +1,193 @@
+import {
+  deallocateNameSpans,
+  executeAsNameSpans,
+  executeNameSpans,
+  prepareNameSpans,
+  readPrepare,
+} from './prepared-names.js';
+import { readSet } from './set-statement.js';
+import type { SqlEffect } from './sql-effect.js';
+import {
+  CREATES_TEMP,
+  HOLDS_CURSOR,
+  LISTENS,
+  PREPARE_LEVEL,
+  RETURNS_COPY,
+  UNKNOWN_EFFECT,
+  WRITES,
+} from './sql-flags.js';
+import { constantOf, nodeOf, nodesOf, type SqlNode, textOf } from './sql-node.js';
+import type { StatementPlan } from './sql-plan.js';
+import { statementKind } from './statement-kinds.js';
+import type { StatementText } from './statement-text.js';
+import { createTempEffect, dropEffect } from './temp-objects.js';
+import { readTransaction } from './transaction-statement.js';
+import { callEffect, gatherFacts } from './tree-facts.js';
+
+/** CURSOR_OPT_HOLD of parsenodes.h. */
+const CURSOR_HOLD = 0x20;
+const PGDOG_PREFIX = 'pgdog.';
+
+function plan(flags: number, effect: SqlEffect | null = null): StatementPlan {
+  return { flags, effect, nameSpans: [] };
+}
+
+/**
+ * Reads one statement of a parsed text.
+ * @param kind type of the top node
+ * @param node its fields
+ */
+export function readStatement(kind: string, node: SqlNode, text: StatementText): StatementPlan {
+  switch (kind) {
+    case 'VariableSetStmt': {
+      const { flags, effect } = readSet(node, text.whole);
+      return plan(flags, effect);
+    }
+    case 'VariableShowStmt':
+      return readShow(node);
+    case 'TransactionStmt':
+      return readTransaction(node);
+    case 'PrepareStmt': {
+      const name = textOf(node, 'name');
+      return {
+        flags: PREPARE_LEVEL,
+        effect: readPrepare(text, name),
+        nameSpans: prepareNameSpans(text, name),
+      };
+    }
+    case 'ExecuteStmt':
+      return readExecute(node, text, false);
+    case 'DeallocateStmt':
+      return readDeallocate(node, text);
+    case 'ExplainStmt':
+      return readExplain(node, text);
+    case 'DiscardStmt':
+      return readDiscard(node);
+    case 'ListenStmt':
+      return plan(LISTENS, { type: 'listen', channel: textOf(node, 'conditionname') });
+    case 'UnlistenStmt':
+      return plan(0, { type: 'unlisten', channel: textOf(node, 'conditionname') || null });
+    case 'DeclareCursorStmt':
+      return readDeclare(node);
+    case 'ClosePortalStmt':
+      return plan(0, { type: 'closeCursor', name: textOf(node, 'portalname') || null });
+    case 'CopyStmt':
+      return readCopy(node);
+    case 'CreateTableAsStmt':
+      return readCreateTableAs(node, text);
+    default:
+      return readOther(kind, node);
+  }
+}
+
+/** Statements whose effect is that of what they create, drop, or call. */
+function readOther(kind: string, node: SqlNode): StatementPlan {
+  const group = statementKind(kind);
+  const created = createTempEffect(kind, node);
+  if (group === 'defining') return plan(WRITES | (created === null ? 0 : CREATES_TEMP), created);
+  const facts = gatherFacts(node);
+  const called = callEffect(facts, kind, node);
+  let flags = facts.flags;
+  if (group === 'writing') flags |= WRITES;
+  if (group === 'unknown') flags |= UNKNOWN_EFFECT;
+  if (created !== null) {
+    flags |= CREATES_TEMP;
+    if (called?.type === 'setConfig') flags |= UNKNOWN_EFFECT;
+    return plan(flags, created);
+  }
+  return plan(flags, called ?? (kind === 'DropStmt' ? dropEffect(node) : null));
+}
+
+function readShow(node: SqlNode): StatementPlan {
+  const name = textOf(node, 'name').toLowerCase();
+  if (!name.startsWith(PGDOG_PREFIX)) return plan(0);
+  return plan(0, { type: 'showPgdog', name: name.slice(PGDOG_PREFIX.length) });
+}
+
+function readExecute(node: SqlNode, text: StatementText, isAfterAs: boolean): StatementPlan {
+  const name = textOf(node, 'name');
+  const facts = gatherFacts(nodesOf(node, 'params'));
+  const called = callEffect(facts, 'ExecuteStmt', node);
+  // One effect only: a set_config among the arguments is left to the reset after an unknown effect.
+  const flags = facts.flags | PREPARE_LEVEL | (called === null ? 0 : UNKNOWN_EFFECT);
+  const nameSpans = isAfterAs ? executeAsNameSpans(text, name) : executeNameSpans(text, name);
+  return { flags, effect: { type: 'execute', name }, nameSpans };
+}
+
+function readCreateTableAs(node: SqlNode, text: StatementText): StatementPlan {
+  const execute = nodeOf(nodeOf(node, 'query'), 'ExecuteStmt');
+  const created = readOther('CreateTableAsStmt', node);
+  if (execute === undefined) return created;
+  const executed = readExecute(execute, text, true);
+  return {
+    flags: created.flags | executed.flags,
+    effect: created.effect?.type === 'createTemp' ? created.effect : executed.effect,
+    nameSpans: executed.nameSpans,
+  };
+}
+
+function readDeallocate(node: SqlNode, text: StatementText): StatementPlan {
+  if (node.isall === true) return plan(PREPARE_LEVEL, { type: 'deallocate', name: null });
+  const name = textOf(node, 'name');
+  return {
+    flags: PREPARE_LEVEL,
+    effect: { type: 'deallocate', name },
+    nameSpans: deallocateNameSpans(text, name),
+  };
+}
+
+/** Without ANALYZE nothing runs, but the statement an EXECUTE names must be there. */
+function readExplain(node: SqlNode, text: StatementText): StatementPlan {
+  const query = nodeOf(node, 'query') ?? {};
+  const kind = Object.keys(query)[0] ?? '';
+  const inner = readStatement(kind, nodeOf(query, kind) ?? {}, text);
+  if (isAnalyze(node) || inner.effect?.type === 'execute') return inner;
+  return { flags: inner.flags & PREPARE_LEVEL, effect: null, nameSpans: inner.nameSpans };
+}
+
+function isAnalyze(node: SqlNode): boolean {
+  for (const option of nodesOf(node, 'options')) {
+    const element = nodeOf(option, 'DefElem');
+    if (textOf(element, 'defname') === 'analyze') return !isOff(nodeOf(element, 'arg'));
+  }
+  return false;
+}
+
+function isOff(value: SqlNode | undefined): boolean {
+  if (value === undefined) return false;
+  const text = textOf(nodeOf(value, 'String'), 'sval') || constantOf(value);
+  const isZero = 'Integer' in value && (nodeOf(value, 'Integer')?.ival ?? 0) === 0;
+  return isZero || text === 'off' || text === 'false';
+}
+
+function readDiscard(node: SqlNode): StatementPlan {
+  switch (textOf(node, 'target')) {
+    case 'DISCARD_ALL':
+      return plan(PREPARE_LEVEL, { type: 'discard', what: 'all' });
+    case 'DISCARD_PLANS':
+      return plan(PREPARE_LEVEL, { type: 'discard', what: 'plans' });
+    case 'DISCARD_SEQUENCES':
+      return plan(0, { type: 'discard', what: 'sequences' });
+    case 'DISCARD_TEMP':
+      return plan(0, { type: 'discard', what: 'temp' });
+    default:
+      return plan(UNKNOWN_EFFECT);
+  }
+}
+
+function readDeclare(node: SqlNode): StatementPlan {
+  const facts = gatherFacts(node);
+  const called = callEffect(facts, 'DeclareCursorStmt', node);
+  const options = typeof node.options === 'number' ? node.options : 0;
+  if ((options & CURSOR_HOLD) === 0) return plan(facts.flags, called);
+  const flags = facts.flags | HOLDS_CURSOR | (called === null ? 0 : UNKNOWN_EFFECT);
+  return plan(flags, { type: 'declareHold', name: textOf(node, 'portalname') });
+}
+
+function readCopy(node: SqlNode): StatementPlan {
+  const facts = gatherFacts(node);
+  let flags = facts.flags;
+  if (node.is_from === true) flags |= WRITES;
+  if (textOf(node, 'filename') === '' && node.is_program !== true) flags |= RETURNS_COPY;
+  return plan(flags, callEffect(facts, 'CopyStmt', node));
+}

@@ -1,0 +1,42 @@
+/** Statements, by the type of their top node, that need no reading of their own. */
+
+/**
+ * Change data or definitions, and leave the session alone but for what the expressions in them call.
+ * ALTER ROLE/DATABASE/SYSTEM … SET are among them: they concern sessions that start later.
+ */
+const WRITING_KINDS =
+  'InsertStmt UpdateStmt DeleteStmt MergeStmt TruncateStmt ' +
+  'AlterCollationStmt AlterDatabaseRefreshCollStmt AlterDatabaseSetStmt AlterDatabaseStmt ' +
+  'AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterEventTrigStmt AlterFdwStmt ' +
+  'AlterForeignServerStmt AlterFunctionStmt AlterObjectDependsStmt AlterObjectSchemaStmt AlterOpFamilyStmt ' +
+  'AlterOperatorStmt AlterOwnerStmt AlterPolicyStmt AlterPublicationStmt AlterRoleSetStmt AlterRoleStmt ' +
+  'AlterSeqStmt AlterStatsStmt AlterSubscriptionStmt AlterSystemStmt AlterTSConfigurationStmt ' +
+  'AlterTSDictionaryStmt AlterTableMoveAllStmt AlterTableSpaceOptionsStmt AlterTableStmt AlterTypeStmt ' +
+  'AlterUserMappingStmt ClusterStmt CommentStmt CompositeTypeStmt CreateAmStmt CreateCastStmt ' +
+  'CreateConversionStmt CreateDomainStmt CreateEnumStmt CreateEventTrigStmt CreateFdwStmt ' +
+  'CreateForeignServerStmt CreateForeignTableStmt CreateOpClassStmt CreateOpFamilyStmt CreatePLangStmt ' +
+  'CreatePolicyStmt CreatePublicationStmt CreateRangeStmt CreateRoleStmt CreateSchemaStmt CreateSeqStmt ' +
+  'CreateStatsStmt CreateStmt CreateSubscriptionStmt CreateTableAsStmt CreateTableSpaceStmt ' +
+  'CreateTransformStmt CreateTrigStmt CreateUserMappingStmt CreatedbStmt DefineStmt DropOwnedStmt ' +
+  'DropRoleStmt DropStmt DropSubscriptionStmt DropTableSpaceStmt DropUserMappingStmt DropdbStmt ' +
+  'GrantRoleStmt GrantStmt ImportForeignSchemaStmt IndexStmt ReassignOwnedStmt RefreshMatViewStmt ' +
+  'ReindexStmt ReplicaIdentityStmt SecLabelStmt VacuumStmt';
+
+/** Define code that runs later, elsewhere: what it calls is not called now. */
+const DEFINING_KINDS = 'CreateFunctionStmt ViewStmt RuleStmt';
+
+/** Neither write nor leave anything behind. */
+const QUIET_KINDS = 'SelectStmt CheckPointStmt LockStmt NotifyStmt ConstraintsSetStmt FetchStmt';
+
+const kinds = new Map<string, 'writing' | 'defining' | 'quiet'>();
+for (const kind of WRITING_KINDS.split(' ')) kinds.set(kind, 'writing');
+for (const kind of DEFINING_KINDS.split(' ')) kinds.set(kind, 'defining');
+for (const kind of QUIET_KINDS.split(' ')) kinds.set(kind, 'quiet');
+
+/**
+ * Everything not listed may do anything: DO, CALL, LOAD, CREATE and ALTER EXTENSION (they run scripts), and
+ * ALTER … RENAME, after which a temporary table no longer goes by the name it was created under.
+ */
+export function statementKind(kind: string): 'writing' | 'defining' | 'quiet' | 'unknown' {
+  return kinds.get(kind) ?? 'unknown';
+}

@@ -1,0 +1,37 @@
+/**
+ * NUL-terminated strings as the protocol has them. `end` is one past the last byte that may be read; the
+ * scan is written out because Uint8Array.indexOf takes no end and would walk through the whole region that
+ * holds every connection's buffers.
+ */
+
+const lossyDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+
+/** Index of the first NUL in start <= i < end, or -1. */
+export function findNul(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end; at += 1) if (bytes[at] === 0) return at;
+  return -1;
+}
+
+/** Text of start <= i < end; invalid UTF-8 becomes U+FFFD. For what is only shown. */
+export function decodeText(bytes: Uint8Array, start: number, end: number): string {
+  return lossyDecoder.decode(bytes.subarray(start, end));
+}
+
+/** Text of start <= i < end, or null when it is not UTF-8. For what is compared: names, settings. */
+export function decodeTextStrictly(bytes: Uint8Array, start: number, end: number): string | null {
+  try {
+    return strictDecoder.decode(bytes.subarray(start, end));
+  } catch {
+    return null;
+  }
+}
+
+/** Are the bytes start <= i < end those of `expected`? No allocation. */
+export function bytesEqual(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
+  if (end - start !== expected.length) return false;
+  for (let index = 0; index < expected.length; index += 1) {
+    if (bytes[start + index] !== expected[index]) return false;
+  }
+  return true;
+}
