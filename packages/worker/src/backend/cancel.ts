@@ -1,0 +1,158 @@
+import { timingSafeEqual } from 'node:crypto';
+import { buildCancelRequest, PgDogError } from '@pgdog-cluster/core';
+import { Connection, type ConnectionOwner } from '../io/connection.js';
+import type { Session } from '../session/session.js';
+import type { WorkerContext } from '../worker-context.js';
+import { openServerSocket } from './open-socket.js';
+import { DISPOSITION_MASK, KIND_MASK, KIND_QUERY, KIND_SYNC, SWALLOW } from './pending-replies.js';
+import type { ServerConnection } from './server-connection.js';
+
+/**
+ * A client's CancelRequest for a session of this worker. `onDelivered` is called once it has taken effect or has
+ * come to nothing; the cancelling connection is closed then, as by Postgres, which never tells which it was.
+ */
+export function deliverCancel(
+  context: WorkerContext,
+  slot: number,
+  secret: Uint8Array,
+  onDelivered: () => void,
+): void {
+  const session = context.sessions.at(slot);
+  if (session === null || session.secret === null || !isSame(session.secret, secret)) {
+    onDelivered();
+    return;
+  }
+  if (session.waitingSinceMs !== 0 && session.pool !== null) {
+    // Its statement has not reached a server: it is taken out of the queue.
+    session.pool.refuseWaiter(session, new PgDogError('query_cancelled'));
+    onDelivered();
+    return;
+  }
+  const { server } = session;
+  if (server === null || server.pending.length === 0) {
+    onDelivered();
+    return;
+  }
+  if (isOwnAhead(server)) {
+    // One that waits already will do for both.
+    if (server.cancelWaiting !== null) onDelivered();
+    else server.cancelWaiting = { session, onDelivered };
+    return;
+  }
+  cancelOnServer(server, onDelivered);
+}
+
+/** A cancel that waits until our own statements are through; `session` is whom it was meant for. */
+export interface WaitingCancel {
+  session: Session;
+  onDelivered: () => void;
+}
+
+/**
+ * Queries of ours (settings, a probe) run before anything of the client's: a cancel sent now would hit them, and
+ * the client's statement would go on without its settings.
+ */
+function isOwnAhead(server: ServerConnection): boolean {
+  const { pending } = server;
+  for (let index = 0; index < pending.length; index++) {
+    const code = pending.codeAt(index);
+    if ((code & DISPOSITION_MASK) !== SWALLOW) return false;
+    const kind = code & KIND_MASK;
+    if (kind === KIND_QUERY || kind === KIND_SYNC) return true;
+  }
+  return false;
+}
+
+/** A query of ours has been answered, or the connection closed: sends the cancel that waited for that, or drops it. */
+export function resumeCancel(server: ServerConnection): void {
+  const waiting = server.cancelWaiting;
+  if (waiting === null || isOwnAhead(server)) return;
+  server.cancelWaiting = null;
+  // The connection may serve another by now, whom it must not hit.
+  const isMeant = server.state === 'active' && server.session === waiting.session;
+  if (isMeant && server.pending.length > 0) cancelOnServer(server, waiting.onDelivered);
+  else waiting.onDelivered();
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/**
+ * Cancels what runs on the server connection now. Until Postgres has closed the cancelling connection (the signal
+ * is sent by then) the server connection is neither given to another client nor fed a new request.
+ */
+export function cancelOnServer(server: ServerConnection, onDelivered: () => void = () => {}): void {
+  const { context, pool } = server;
+  const address = pool.snapshot.addresses[0];
+  const fd = address === undefined ? -1 : openServerSocket(address, context.config.tcp);
+  if (fd < 0) {
+    onDelivered();
+    return;
+  }
+  context.memory.fds.setOwner(fd, context.worker);
+  pool.row.cancel();
+  server.cancelsInFlight++;
+  const connection = new ServerCancel(server, fd, onDelivered);
+  connection.start(address.sockaddr);
+}
+
+/** One CancelRequest on its way to a server. */
+export class ServerCancel implements ConnectionOwner {
+  private readonly server: ServerConnection;
+  private readonly connection: Connection;
+  private readonly onDelivered: () => void;
+  private isOver = false;
+
+  constructor(server: ServerConnection, fd: number, onDelivered: () => void) {
+    this.server = server;
+    this.onDelivered = onDelivered;
+    const { context } = server;
+    this.connection = new Connection(context.driver, fd, this, {
+      outputs: context.outputs,
+      beforeClose: context.forgetFd,
+    });
+  }
+
+  start(sockaddr: Uint8Array): void {
+    const { context } = this.server;
+    context.deadlines.add(context.nowMs + context.config.general.cancelWaitTimeoutMs, () => this.end());
+    this.connection.connect(sockaddr);
+  }
+
+  handleConnected(errno: number): void {
+    if (errno !== 0) {
+      this.end();
+      return;
+    }
+    const request = buildCancelRequest(this.server.remotePid, this.server.secret);
+    this.connection.sendBytes(request, 0, request.length);
+  }
+
+  handleReceived(buffer: number): void {
+    // Postgres says nothing here.
+    this.server.context.driver.memory.release(buffer);
+  }
+
+  handleReceiveEnd(): void {
+    this.end();
+  }
+
+  handleWriteFailed(): void {
+    this.end();
+  }
+
+  handleDrained(): void {}
+
+  handleDetached(): void {}
+
+  private end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.connection.close();
+    const { server } = this;
+    server.cancelsInFlight--;
+    this.onDelivered();
+    if (server.isQuiet && server.state !== 'closed') server.pool.serverQuiet(server);
+  }
+}

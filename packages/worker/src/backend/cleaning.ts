@@ -1,0 +1,85 @@
+import { FRONTEND, FrameWriter, READY } from '@pgdog-cluster/core';
+import { NO_PARAMETERS } from '../session/parameter-set.js';
+import { cancelOnServer } from './cancel.js';
+import type { OwnExchange } from './own-exchange.js';
+import type { ServerConnection } from './server-connection.js';
+import { RESET_SQL } from './synchronise.js';
+
+/** A statement left running by a vanished client is given this long before it is cancelled. */
+const GRACE_MS = 500;
+
+const copyFail = new FrameWriter().begin(FRONTEND.CopyFail).cstring('client is gone').end().take();
+
+/**
+ * Brings a server connection back to a state in which anybody may have it: what is still being answered is
+ * read to its end, an open transaction rolled back, what a pinned session left is reset. Bounded by
+ * rollback_timeout (checkCleaning); whatever does not end in time is cancelled and closed.
+ */
+export function startCleaning(server: ServerConnection): void {
+  server.state = 'cleaning';
+  server.cleaningSinceMs = server.context.nowMs;
+  server.isCancelSent = false;
+  // A client's own CopyDone may be on its way already: then the server ignores this one.
+  if (server.isCopyIn) server.send(copyFail);
+  if (server.isBatchOpen || server.isSkippingToSync || server.isCopyIn) server.sendOwnSync();
+  server.pool.publishLoad();
+  if (server.isQuiet) continueCleaning(server);
+}
+
+/** Next step, whenever the connection is quiet. */
+export function continueCleaning(server: ServerConnection): void {
+  const { pool } = server;
+  if (server.readyStatus !== READY.Idle) {
+    if (server.pool.context.config.general.connectionRecovery === 'drop') {
+      pool.row.forceClosed();
+      pool.close(server);
+      return;
+    }
+    pool.row.rollback();
+    server.rollbacks++;
+    server.ask(step(server, 'ROLLBACK'));
+    return;
+  }
+  if (server.needsReset) {
+    server.needsReset = false;
+    server.isSuspect = false;
+    server.parameters = NO_PARAMETERS;
+    pool.row.cleaned();
+    // In session mode a client may have made statements under names of its own.
+    if (pool.snapshot.poolerMode === 'session') {
+      server.prepared.clear();
+      server.ask(step(server, 'DISCARD ALL'));
+    } else server.ask(step(server, RESET_SQL));
+    return;
+  }
+  pool.becameFree(server);
+}
+
+function step(server: ServerConnection, sql: string): OwnExchange {
+  return {
+    sql,
+    onError() {
+      // A connection that cannot be cleaned must not be seen again.
+      server.isDoomed = true;
+      server.needsReset = false;
+    },
+    onDone() {},
+  };
+}
+
+/** From the janitor: a vanished client's statement is cancelled after a grace, the connection closed after the limit. */
+export function checkCleaning(server: ServerConnection, nowMs: number): void {
+  if (server.state !== 'cleaning') return;
+  const forMs = nowMs - server.cleaningSinceMs;
+  const { rollbackTimeoutMs } = server.context.config.general;
+  if (rollbackTimeoutMs > 0 && forMs > rollbackTimeoutMs) {
+    server.pool.row.forceClosed();
+    if (!server.isCancelSent) cancelOnServer(server);
+    server.pool.close(server);
+    return;
+  }
+  if (forMs > GRACE_MS && !server.isCancelSent && server.pending.length > 0) {
+    server.isCancelSent = true;
+    cancelOnServer(server);
+  }
+}

@@ -1,0 +1,21 @@
+import type { HostAddress, TcpSnapshot } from '@pgdog-cluster/core';
+import { SystemCallError } from '../io/errno.js';
+import { openStreamSocket, setKeepalive } from '../io/socket-options.js';
+
+/** A socket towards a server; -1 when the process has no descriptor left. */
+export function openServerSocket(address: HostAddress, tcp: TcpSnapshot): number {
+  try {
+    const fd = openStreamSocket(address.family);
+    setKeepalive(fd, {
+      enabled: tcp.keepalive,
+      idleSeconds: tcp.keepaliveTimeS,
+      intervalSeconds: tcp.keepaliveIntervalS,
+      probeCount: tcp.keepaliveRetries,
+      userTimeoutMs: tcp.userTimeoutMs,
+    });
+    return fd;
+  } catch (error) {
+    if (error instanceof SystemCallError) return -1;
+    throw error;
+  }
+}

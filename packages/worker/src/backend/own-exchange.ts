@@ -1,0 +1,28 @@
+/**
+ * A simple query of our own on a server connection (settings, reset, probe, rollback). Its answers are swallowed
+ * and told here instead. Passed as the `ref` of a pending reply.
+ */
+export interface OwnExchange {
+  readonly sql: string;
+  /** Body of a DataRow: bytes[start, end), only valid during the call. */
+  onRow?(bytes: Uint8Array, start: number, end: number): void;
+  /** The ErrorResponse frame, copied. onDone follows. */
+  onError(frame: Uint8Array): void;
+  /** ReadyForQuery has come. */
+  onDone(): void;
+}
+
+/** Parse or Close we sent on behalf of a client: what to undo when an error makes the server skip it. */
+export interface StatementUse {
+  readonly kind: 'statementUse';
+  /** Name on the server. */
+  readonly serverName: string;
+  /** Called when the message was refused or skipped. */
+  undo(): void;
+  /** Called when a made answer has gone out instead. */
+  done?(): void;
+}
+
+export function isStatementUse(ref: object | null): ref is StatementUse {
+  return ref !== null && 'kind' in ref && ref.kind === 'statementUse';
+}

@@ -1,0 +1,130 @@
+// ● per-frame path
+/**
+ * What a server connection still owes, in order: one entry per frontend message that will be answered.
+ * An entry is a kind (which message) or'ed with a disposition (what becomes of the answer), and optionally
+ * an object: the statement concerned, or who is to be told.
+ */
+
+export const KIND_QUERY = 1;
+export const KIND_SYNC = 2;
+export const KIND_FUNCTION_CALL = 3;
+export const KIND_PARSE = 4;
+export const KIND_BIND = 5;
+export const KIND_DESCRIBE = 6;
+export const KIND_EXECUTE = 7;
+export const KIND_CLOSE = 8;
+/** CopyDone or CopyFail went by; not answered itself. See dropSyncsBeforeCopyEnd. */
+export const KIND_COPY_END = 9;
+export const KIND_MASK = 0x0f;
+
+/** The answer goes to the client. */
+export const FORWARD = 0x00;
+/** The answer to a message of our own; `ref` may be an OwnExchange. */
+export const SWALLOW = 0x10;
+/** Nothing was sent: the answer is made by us when its turn comes. */
+export const FAKE = 0x20;
+/** The server will answer with an error of no interest; `ref` holds the ErrorResponse the client gets. */
+export const REPLACE_ERROR = 0x30;
+export const DISPOSITION_MASK = 0x30;
+
+const CAPACITY_START = 16;
+
+export class PendingReplies {
+  private codes = new Uint8Array(CAPACITY_START);
+  private refs: (object | null)[] = new Array(CAPACITY_START).fill(null);
+  private first = 0;
+  private count = 0;
+
+  get length(): number {
+    return this.count;
+  }
+
+  /** Code of the entry whose answer comes next; 0 when nothing is owed. */
+  head(): number {
+    return this.count === 0 ? 0 : this.codes[this.first];
+  }
+
+  headRef(): object | null {
+    return this.count === 0 ? null : this.refs[this.first];
+  }
+
+  push(code: number, ref: object | null): void {
+    if (this.count === this.codes.length) this.grow();
+    const at = (this.first + this.count) & (this.codes.length - 1);
+    this.codes[at] = code;
+    this.refs[at] = ref;
+    this.count++;
+  }
+
+  pop(): void {
+    this.refs[this.first] = null;
+    this.first = (this.first + 1) & (this.codes.length - 1);
+    this.count--;
+  }
+
+  codeAt(index: number): number {
+    return this.codes[(this.first + index) & (this.codes.length - 1)];
+  }
+
+  refAt(index: number): object | null {
+    return this.refs[(this.first + index) & (this.codes.length - 1)];
+  }
+
+  includesRef(ref: object | null): boolean {
+    for (let index = 0; index < this.count; index++) if (this.refAt(index) === ref) return true;
+    return false;
+  }
+
+  setCodeAt(index: number, code: number, ref: object | null): void {
+    const at = (this.first + index) & (this.codes.length - 1);
+    this.codes[at] = code;
+    this.refs[at] = ref;
+  }
+
+  clear(): void {
+    while (this.count > 0) this.pop();
+  }
+
+  /**
+   * The server entered COPY IN for the Execute at the head: it reads on without answering the Sync messages
+   * that were sent before the end of the copy (backend/commands/copyfromparse.c ignores them), so they
+   * are struck out. Those behind a CopyDone or CopyFail stay.
+   */
+  dropSyncsBeforeCopyEnd(): void {
+    let kept = 0;
+    let isDropping = true;
+    const total = this.count;
+    for (let index = 0; index < total; index++) {
+      const code = this.codeAt(index);
+      const kind = code & KIND_MASK;
+      if (index > 0 && kind !== KIND_SYNC) isDropping = false;
+      if (index > 0 && isDropping) continue;
+      this.setCodeAt(kept, code, this.refAt(index));
+      kept++;
+    }
+    for (let index = kept; index < total; index++) this.setCodeAt(index, 0, null);
+    this.count = kept;
+  }
+
+  /** Whether the end of the copy that has just begun was sent already; its entry is struck out. */
+  strikeCopyEnd(): boolean {
+    if (this.count < 2 || (this.codeAt(1) & KIND_MASK) !== KIND_COPY_END) return false;
+    // The head takes its place, which makes the old head's place free.
+    this.setCodeAt(1, this.codeAt(0), this.refAt(0));
+    this.pop();
+    return true;
+  }
+
+  private grow(): void {
+    const size = this.codes.length;
+    const codes = new Uint8Array(size * 2);
+    const refs: (object | null)[] = new Array(size * 2).fill(null);
+    for (let index = 0; index < size; index++) {
+      codes[index] = this.codeAt(index);
+      refs[index] = this.refAt(index);
+    }
+    this.codes = codes;
+    this.refs = refs;
+    this.first = 0;
+  }
+}

@@ -1,0 +1,76 @@
+import { parseErrorFields } from '@pgdog-cluster/core';
+import { tryHeal } from './heal.js';
+import { isStatementUse, type OwnExchange } from './own-exchange.js';
+import {
+  DISPOSITION_MASK,
+  KIND_FUNCTION_CALL,
+  KIND_MASK,
+  KIND_QUERY,
+  KIND_SYNC,
+  REPLACE_ERROR,
+  SWALLOW,
+} from './pending-replies.js';
+import type { Relay } from './relay.js';
+import { skipToSync } from './skipped-replies.js';
+
+const HEADER_BYTES = 5;
+
+/** ErrorResponse: whose it is, what the client reads, and what the server will not answer any more. */
+export function relayError(
+  relay: Relay,
+  code: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  buffer: number,
+): void {
+  const server = relay.server;
+  const fields = parseErrorFields(bytes, start + HEADER_BYTES, end);
+  server.errors++;
+  if (fields.severity === 'FATAL' || fields.severity === 'PANIC') {
+    server.pool.serverFailed(server, fields.sqlstate, fields.message);
+    // Nobody's answer: it was idle, or what was asked of it has not left yet and may go to another.
+    if (server.session === null || !server.hasLeft(false)) {
+      server.pool.serverLost(server, 0, false);
+      return;
+    }
+    server.hasFailed = true;
+    relay.pass(bytes, start, end, buffer);
+    return;
+  }
+  if (code === 0) {
+    relay.onViolation(`an error that answers nothing: ${fields.message}`);
+    return;
+  }
+  const disposition = code & DISPOSITION_MASK;
+  const ref = server.pending.headRef();
+  server.isCopyIn = false;
+  if (!relay.hasPassed && disposition !== REPLACE_ERROR && tryHeal(server, ref, fields)) return;
+  if (disposition === SWALLOW) ownError(relay, ref, bytes, start, end);
+  else if (disposition === REPLACE_ERROR)
+    clientError(relay, ref as Uint8Array, 0, (ref as Uint8Array).length, -1);
+  else {
+    server.pool.row.error();
+    const rewritten = server.session?.rewriteError(ref, fields) ?? null;
+    if (rewritten === null) clientError(relay, bytes, start, end, buffer);
+    else clientError(relay, rewritten, 0, rewritten.length, -1);
+  }
+  const kind = code & KIND_MASK;
+  const isExtended = kind !== KIND_QUERY && kind !== KIND_FUNCTION_CALL && kind !== KIND_SYNC;
+  if (isExtended) skipToSync(server);
+}
+
+function clientError(relay: Relay, bytes: Uint8Array, start: number, end: number, buffer: number): void {
+  relay.hasError = true;
+  relay.server.session?.transaction.failed();
+  relay.pass(bytes, start, end, buffer);
+}
+
+/** An error to a message of ours. Inside a client's batch it is the client's error too: the batch is skipped. */
+function ownError(relay: Relay, ref: object | null, bytes: Uint8Array, start: number, end: number): void {
+  if (isStatementUse(ref) || ref === null) {
+    if (relay.server.session !== null) clientError(relay, bytes, start, end, -1);
+    return;
+  }
+  (ref as OwnExchange).onError(bytes.slice(start, end));
+}

@@ -1,0 +1,391 @@
+// ● per-frame path
+import { BACKEND, CLOSE_COMPLETE, decodeText, PARSE_COMPLETE, READY } from '@pgdog-cluster/core';
+import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
+import { resumeCancel } from './cancel.js';
+import { isStatementUse, type OwnExchange } from './own-exchange.js';
+import {
+  DISPOSITION_MASK,
+  FAKE,
+  FORWARD,
+  KIND_BIND,
+  KIND_CLOSE,
+  KIND_COPY_END,
+  KIND_DESCRIBE,
+  KIND_EXECUTE,
+  KIND_FUNCTION_CALL,
+  KIND_MASK,
+  KIND_PARSE,
+  KIND_QUERY,
+  KIND_SYNC,
+  SWALLOW,
+} from './pending-replies.js';
+import { relayError } from './relay-error.js';
+import { relayParameterStatus } from './relay-parameter-status.js';
+import type { ServerConnection } from './server-connection.js';
+
+const HEADER_BYTES = 5;
+const FORWARD_DESCRIBE = KIND_DESCRIBE | FORWARD;
+/** Longest ErrorResponse, NoticeResponse, ParameterStatus … that is collected to be read. */
+const READ_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Reads what a server answers, matches it with what is owed, and passes it on. Neighbouring frames of one
+ * received buffer go to the client as one slice of it.
+ */
+export class Relay implements FrameSink {
+  readonly server: ServerConnection;
+  /** Run of bytes to pass on: buffer -1 = none. */
+  private runBuffer = -1;
+  private runStart = 0;
+  private runEnd = 0;
+  /** What becomes of the rest of a frame that streams. */
+  private isRestPassed = false;
+  /** Something of the answer to the current exchange has gone to the client, beyond the preamble. */
+  hasPassed = false;
+  /** ParseComplete and ParameterDescription that have gone ahead: the same again when an exchange is repeated. */
+  private preambleCount = 0;
+  /** Of a repeated exchange: what the client has already. */
+  private preambleSkipCount = 0;
+  /** The current exchange has failed. */
+  hasError = false;
+
+  constructor(server: ServerConnection) {
+    this.server = server;
+  }
+
+  headBytes(type: number, frameBytes: number): number {
+    switch (type) {
+      case BACKEND.DataRow:
+      case BACKEND.CopyData:
+      case BACKEND.RowDescription:
+      case BACKEND.ParameterDescription:
+      case BACKEND.FunctionCallResponse:
+        return this.isReadByUs() && type === BACKEND.DataRow
+          ? Math.min(frameBytes, READ_BYTES_MAX)
+          : HEADER_BYTES;
+      case BACKEND.ReadyForQuery:
+        return frameBytes === 6 ? 6 : -1;
+      case BACKEND.ParseComplete:
+      case BACKEND.BindComplete:
+      case BACKEND.CloseComplete:
+      case BACKEND.NoData:
+      case BACKEND.PortalSuspended:
+      case BACKEND.EmptyQueryResponse:
+      case BACKEND.CopyDone:
+        return frameBytes === HEADER_BYTES ? HEADER_BYTES : -1;
+      case BACKEND.CommandComplete:
+      case BACKEND.ErrorResponse:
+      case BACKEND.NoticeResponse:
+      case BACKEND.ParameterStatus:
+      case BACKEND.NotificationResponse:
+      case BACKEND.CopyInResponse:
+      case BACKEND.CopyOutResponse:
+      case BACKEND.CopyBothResponse:
+        return frameBytes <= READ_BYTES_MAX ? frameBytes : -1;
+      default:
+        return -1;
+    }
+  }
+
+  onFrame(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    this.isRestPassed = false;
+    const code = this.server.pending.head();
+    switch (type) {
+      case BACKEND.DataRow:
+        this.dataRow(code, bytes, start, end, buffer);
+        break;
+      case BACKEND.RowDescription:
+      case BACKEND.NoData:
+        this.answerPart(code, bytes, start, end, buffer, (code & KIND_MASK) === KIND_DESCRIBE);
+        break;
+      case BACKEND.ParameterDescription:
+        if (code !== FORWARD_DESCRIBE) this.answerPart(code, bytes, start, end, buffer, false);
+        else this.isRestPassed = this.passPreamble(bytes, start, end, buffer);
+        break;
+      case BACKEND.CopyData:
+      case BACKEND.CopyDone:
+      case BACKEND.CopyOutResponse:
+      case BACKEND.CopyBothResponse:
+      case BACKEND.FunctionCallResponse:
+        this.answerPart(code, bytes, start, end, buffer, false);
+        break;
+      case BACKEND.ParseComplete:
+        this.completion(code, KIND_PARSE, bytes, start, end, buffer);
+        break;
+      case BACKEND.BindComplete:
+        this.completion(code, KIND_BIND, bytes, start, end, buffer);
+        break;
+      case BACKEND.CloseComplete:
+        this.completion(code, KIND_CLOSE, bytes, start, end, buffer);
+        break;
+      case BACKEND.PortalSuspended:
+        this.completion(code, KIND_EXECUTE, bytes, start, end, buffer);
+        break;
+      case BACKEND.CommandComplete:
+      case BACKEND.EmptyQueryResponse:
+        this.commandComplete(type, code, bytes, start, end, buffer);
+        break;
+      case BACKEND.ReadyForQuery:
+        this.readyForQuery(code, bytes, start, end, buffer);
+        break;
+      case BACKEND.CopyInResponse:
+        this.copyIn(code, bytes, start, end, buffer);
+        break;
+      case BACKEND.ErrorResponse:
+        relayError(this, code, bytes, start, end, buffer);
+        break;
+      case BACKEND.ParameterStatus:
+        relayParameterStatus(this, bytes, start, end, buffer);
+        break;
+      case BACKEND.NoticeResponse:
+        if ((code & DISPOSITION_MASK) === FORWARD) this.pass(bytes, start, end, buffer);
+        break;
+      default:
+        // NotificationResponse: only a session that listens keeps its server between exchanges.
+        this.pass(bytes, start, end, buffer);
+    }
+    if (frameBytes > end - start && this.server.state === 'closed') this.isRestPassed = false;
+    return CONSUMED;
+  }
+
+  onRest(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    if (this.isRestPassed) this.pass(bytes, start, end, buffer);
+  }
+
+  onChunkEnd(): void {
+    this.flushRun();
+    this.server.session?.onServerChunkEnd();
+  }
+
+  onViolation(reason: string): void {
+    this.server.pool.serverOutOfSync(this.server, reason);
+  }
+
+  /** Hands the collected run to the session; before the session changes, and at the end of a chunk. */
+  flushRun(): void {
+    if (this.runBuffer < 0) return;
+    const session = this.server.session;
+    const buffer = this.runBuffer;
+    this.runBuffer = -1;
+    if (session !== null) session.passSlice(buffer, this.runStart, this.runEnd);
+  }
+
+  /** A new exchange of a client begins. */
+  beginExchange(): void {
+    this.hasPassed = false;
+    this.hasError = false;
+    this.preambleCount = 0;
+    this.preambleSkipCount = 0;
+  }
+
+  /** The exchange runs again from its start (heal.ts). */
+  beginRepeat(): void {
+    this.preambleSkipCount = this.preambleCount;
+    this.preambleCount = 0;
+  }
+
+  /** Whether a frame of the preamble is news to the client; counts it. */
+  private isPreambleNews(): boolean {
+    if (!this.hasPassed) this.preambleCount++;
+    if (this.preambleSkipCount === 0) return true;
+    this.preambleSkipCount--;
+    return false;
+  }
+
+  private passPreamble(bytes: Uint8Array, start: number, end: number, buffer: number): boolean {
+    if (!this.isPreambleNews()) return false;
+    const { hasPassed } = this;
+    this.pass(bytes, start, end, buffer);
+    this.hasPassed = hasPassed;
+    return true;
+  }
+
+  /** Answers that need no server, once their turn has come. */
+  emitFakes(): void {
+    const pending = this.server.pending;
+    while (pending.length > 0) {
+      const code = pending.head();
+      if ((code & KIND_MASK) === KIND_COPY_END) {
+        pending.pop();
+        continue;
+      }
+      if ((code & DISPOSITION_MASK) !== FAKE) return;
+      const ref = pending.headRef();
+      pending.pop();
+      if (isStatementUse(ref)) ref.done?.();
+      if ((code & KIND_MASK) === KIND_PARSE) this.passPreamble(PARSE_COMPLETE, 0, PARSE_COMPLETE.length, -1);
+      else this.passMade(CLOSE_COMPLETE);
+    }
+  }
+
+  private isReadByUs(): boolean {
+    return (this.server.pending.head() & DISPOSITION_MASK) === SWALLOW;
+  }
+
+  /** Adds bytes of the current chunk to what goes to the client. */
+  pass(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    const session = this.server.session;
+    if (session === null) return;
+    this.hasPassed = true;
+    if (buffer >= 0 && buffer === this.runBuffer && start === this.runEnd) {
+      this.runEnd = end;
+      return;
+    }
+    this.flushRun();
+    if (buffer >= 0) {
+      this.runBuffer = buffer;
+      this.runStart = start;
+      this.runEnd = end;
+    } else {
+      session.passBytes(bytes, start, end);
+    }
+  }
+
+  /** A frame of our own making. */
+  passMade(frame: Uint8Array): void {
+    const session = this.server.session;
+    if (session === null) return;
+    this.flushRun();
+    this.hasPassed = true;
+    session.passBytes(frame, 0, frame.length);
+  }
+
+  private answerPart(
+    code: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    isLast: boolean,
+  ): void {
+    if (code === 0) {
+      this.onViolation('an answer to nothing');
+      return;
+    }
+    if ((code & DISPOSITION_MASK) === FORWARD) {
+      this.pass(bytes, start, end, buffer);
+      this.isRestPassed = true;
+    }
+    if (isLast) this.popped();
+  }
+
+  private dataRow(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    const kind = code & KIND_MASK;
+    if (kind !== KIND_QUERY && kind !== KIND_EXECUTE) {
+      this.onViolation('a row that nobody asked for');
+      return;
+    }
+    if ((code & DISPOSITION_MASK) === FORWARD) {
+      this.pass(bytes, start, end, buffer);
+      this.isRestPassed = true;
+      return;
+    }
+    const exchange = this.server.pending.headRef() as OwnExchange | null;
+    exchange?.onRow?.(bytes, start + HEADER_BYTES, end);
+  }
+
+  private completion(
+    code: number,
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+  ): void {
+    if ((code & KIND_MASK) !== kind) {
+      this.onViolation('a completion out of order');
+      return;
+    }
+    if ((code & DISPOSITION_MASK) === FORWARD) {
+      if (kind === KIND_PARSE) this.passPreamble(bytes, start, end, buffer);
+      else this.pass(bytes, start, end, buffer);
+    }
+    if (kind === KIND_EXECUTE) this.server.isCopyIn = false;
+    this.popped();
+  }
+
+  private commandComplete(
+    type: number,
+    code: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+  ): void {
+    const kind = code & KIND_MASK;
+    if (kind !== KIND_QUERY && kind !== KIND_EXECUTE) {
+      this.onViolation('a completion of nothing');
+      return;
+    }
+    const server = this.server;
+    server.isCopyIn = false;
+    if ((code & DISPOSITION_MASK) === FORWARD) {
+      const session = server.session;
+      if (session !== null) {
+        const use = server.pending.headRef();
+        if (use !== null || session.transaction.isTracking) {
+          const tag = type === BACKEND.CommandComplete ? decodeTag(bytes, start, end) : '';
+          session.transaction.statementDone(server, use, tag);
+        }
+      }
+      this.pass(bytes, start, end, buffer);
+    }
+    if (kind === KIND_EXECUTE) this.popped();
+  }
+
+  private copyIn(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    if ((code & KIND_MASK) === KIND_EXECUTE) this.server.pending.dropSyncsBeforeCopyEnd();
+    // The copy data may have been sent ahead, to its end.
+    this.server.isCopyIn = !this.server.pending.strikeCopyEnd();
+    this.server.requestLog.spoil();
+    this.answerPart(code, bytes, start, end, buffer, false);
+  }
+
+  private readyForQuery(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    const kind = code & KIND_MASK;
+    const status = bytes[start + HEADER_BYTES];
+    const isKnown = status === READY.Idle || status === READY.InTransaction || status === READY.Failed;
+    if (!isKnown || (kind !== KIND_QUERY && kind !== KIND_SYNC && kind !== KIND_FUNCTION_CALL)) {
+      this.onViolation('ReadyForQuery out of order');
+      return;
+    }
+    const server = this.server;
+    server.readyStatus = status;
+    server.isCopyIn = false;
+    const disposition = code & DISPOSITION_MASK;
+    if (disposition === SWALLOW) {
+      const exchange = server.pending.headRef() as OwnExchange | null;
+      this.popped();
+      exchange?.onDone();
+    } else {
+      server.queries++;
+      const { session } = server;
+      if (session !== null) {
+        session.queryDone(server);
+        session.transaction.ready(server, status, this.hasError);
+      }
+      this.hasError = false;
+      this.pass(bytes, start, end, buffer);
+      this.popped();
+    }
+    if (server.isQuiet && server.state !== 'closed') server.pool.serverQuiet(server);
+    if (server.cancelWaiting !== null) resumeCancel(server);
+  }
+
+  private popped(): void {
+    this.server.pending.pop();
+    this.emitFakes();
+  }
+}
+
+/** Text of a CommandComplete: "INSERT 0 1", "ROLLBACK". */
+function decodeTag(bytes: Uint8Array, start: number, end: number): string {
+  return decodeText(bytes, start + HEADER_BYTES, Math.max(start + HEADER_BYTES, end - 1));
+}

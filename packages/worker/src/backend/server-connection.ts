@@ -1,0 +1,185 @@
+// ● per-frame path
+import { FRONTEND, FrameWriter, READY, SYNC } from '@pgdog-cluster/core';
+import { Connection, type ConnectionOwner } from '../io/connection.js';
+import type { Pool } from '../pool/pool.js';
+import { NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
+import type { Session } from '../session/session.js';
+import { type FrameSink, FrameStream } from '../wire/frame-stream.js';
+import type { WorkerContext } from '../worker-context.js';
+import type { WaitingCancel } from './cancel.js';
+import type { OwnExchange } from './own-exchange.js';
+import { KIND_QUERY, KIND_SYNC, PendingReplies, SWALLOW } from './pending-replies.js';
+import { Relay } from './relay.js';
+import { RequestLog } from './request-log.js';
+
+/**
+ * Where a server connection is. It is in exactly one state; the pool's lists follow it (Pool.move).
+ * `active` has a session; `cleaning` runs our own exchanges or drains what a vanished client left.
+ */
+export type ServerState = 'connecting' | 'idle' | 'active' | 'cleaning' | 'lending' | 'closed';
+
+/** Receive is stopped because the client does not read. */
+export const PAUSE_CLIENT_FULL = 1;
+
+const ownWriter = new FrameWriter(1024);
+
+/** One authenticated socket to one database host: what it owes, what is set on it, whom it serves. */
+export class ServerConnection implements ConnectionOwner {
+  readonly context: WorkerContext;
+  readonly pool: Pool;
+  readonly connection: Connection;
+  readonly stream: FrameStream;
+  readonly relay: Relay;
+  readonly pending = new PendingReplies();
+  readonly requestLog = new RequestLog();
+  state: ServerState = 'connecting';
+  session: Session | null = null;
+  /** Who used it last; what it left may only be seen by itself. */
+  lastSessionId = 0;
+  /** Since whom sequences were last forgotten; see discardSequences. */
+  sequenceSessionId = 0;
+  /** Settings in force, beyond those it was started with. */
+  parameters: ParameterSet = NO_PARAMETERS;
+  /** ParameterStatus as last reported. Replaced, never changed in place: sessions compare by identity. */
+  reported: ReadonlyMap<string, string> = new Map();
+  /** Names of prepared statements it has, least recently used first. */
+  readonly prepared = new Set<string>();
+  /** Which session's unnamed statement it holds: a worker-wide number, 0 = none that we know. */
+  unnamedId = 0;
+  /** Of the last ReadyForQuery. */
+  readyStatus: number = READY.Idle;
+  /** Extended messages were sent after the last Sync. */
+  isBatchOpen = false;
+  /** An error came and no Sync is on its way: the server ignores everything until one. */
+  isSkippingToSync = false;
+  isCopyIn = false;
+  /** A request under way may change settings or statements; the next one waits for it. */
+  hasEffectPending = false;
+  /** A statement whose effect on the session is not known ran here: reset before anybody else uses it. */
+  isSuspect = false;
+  /** The current exchange is being repeated; not a second time. */
+  isHealing = false;
+  /** A FATAL has been relayed: the end of the stream needs no further words. */
+  hasFailed = false;
+  /** Holds or may hold temp objects, locks, channels, cursors of its last session: reset when it comes back. */
+  needsReset = false;
+  cleaningSinceMs = 0;
+  isCancelSent = false;
+  /** Cancel connections on their way to it; it must not be reused before they have ended. */
+  cancelsInFlight = 0;
+  cancelWaiting: WaitingCancel | null = null;
+  remotePid = 0;
+  secret: Uint8Array = new Uint8Array(0);
+  createdMs: number;
+  /** When it must be closed because of its age, 0 = never. */
+  expiresMs = 0;
+  idleSinceMs = 0;
+  requestSinceMs = 0;
+  /** Turn of the loop in which the current exchange began. */
+  requestTurn = 0;
+  /** Must not be used again: it said so, or an operator did. */
+  isDoomed = false;
+  /** After closing: the server has let go as well, and the place has been given back. */
+  hasEnded = false;
+  lastReceivedMs = 0;
+  transactions = 0;
+  queries = 0;
+  rollbacks = 0;
+  errors = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Told once the descriptor is free to be given away. */
+  onReleased: (() => void) | null = null;
+
+  constructor(context: WorkerContext, pool: Pool, fd: number) {
+    this.context = context;
+    this.pool = pool;
+    this.createdMs = context.nowMs;
+    this.relay = new Relay(this);
+    this.stream = new FrameStream(this.relay);
+    this.connection = new Connection(context.driver, fd, this, {
+      outputs: context.outputs,
+      beforeClose: context.forgetFd,
+    });
+  }
+
+  /** Replaced while it logs in (connect.ts). */
+  setSink(sink: FrameSink): void {
+    this.stream.setSink(sink);
+  }
+
+  handleReceived(buffer: number, start: number, end: number): void {
+    this.bytesReceived += end - start;
+    this.lastReceivedMs = this.context.nowMs;
+    this.stream.push(this.context.driver.memory.bytes, start, end, buffer);
+    this.context.driver.memory.release(buffer);
+  }
+
+  handleReceiveEnd(errno: number): void {
+    this.pool.serverLost(this, errno, false);
+    this.pool.ended(this);
+  }
+
+  handleWriteFailed(errno: number): void {
+    this.pool.serverLost(this, errno, true);
+    this.pool.ended(this);
+  }
+
+  /** The server takes bytes again: let the client that feeds it go on. */
+  handleDrained(): void {
+    this.session?.onServerDrained();
+  }
+
+  handleConnected(errno: number): void {
+    this.pool.serverConnected(this, errno);
+  }
+
+  handleDetached(): void {
+    const told = this.onReleased;
+    this.onReleased = null;
+    told?.();
+  }
+
+  /** A frame of a client, or a piece of one. */
+  forward(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    this.bytesSent += end - start;
+    if (buffer >= 0) this.connection.sendSlice(buffer, start, end);
+    else this.connection.sendBytes(bytes, start, end);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.bytesSent += bytes.length;
+    this.connection.sendBytes(bytes, 0, bytes.length);
+  }
+
+  /** Sends a simple query of our own, in order behind what was sent before. */
+  ask(exchange: OwnExchange): void {
+    this.pending.push(KIND_QUERY | SWALLOW, exchange);
+    ownWriter.reset().begin(FRONTEND.Query).cstring(exchange.sql).end();
+    this.send(ownWriter.view());
+    // A simple query drops the unnamed statement (exec_simple_query calls drop_unnamed_stmt).
+    this.unnamedId = 0;
+  }
+
+  /** Ends an open batch of a client that is gone. */
+  sendOwnSync(): void {
+    this.pending.push(KIND_SYNC | SWALLOW, null);
+    this.send(SYNC);
+    this.isBatchOpen = false;
+    this.isSkippingToSync = false;
+  }
+
+  /**
+   * Whether any byte of the current exchange may have reached the server. Output leaves at the end of a turn
+   * in one send; a first send that fails has delivered nothing.
+   */
+  hasLeft(isWriteFailure: boolean): boolean {
+    const turns = this.context.turn - this.requestTurn;
+    return isWriteFailure ? turns > 1 : turns > 0;
+  }
+
+  /** Nothing is owed and nothing half sent. */
+  get isQuiet(): boolean {
+    return this.pending.length === 0 && !this.isBatchOpen && this.cancelsInFlight === 0;
+  }
+}

@@ -1,0 +1,29 @@
+import { isStatementUse } from './own-exchange.js';
+import { KIND_MASK, KIND_SYNC } from './pending-replies.js';
+import type { ServerConnection } from './server-connection.js';
+
+/**
+ * Postgres skips everything up to the next Sync (ignore_till_sync in tcop/postgres.c): so no answer comes to
+ * what was sent, and what we noted when sending did not happen.
+ */
+export function skipToSync(server: ServerConnection): void {
+  const { pending } = server;
+  while (pending.length > 0) {
+    const kind = pending.head() & KIND_MASK;
+    if (kind === KIND_SYNC) break;
+    const ref = pending.headRef();
+    pending.pop();
+    if (isStatementUse(ref)) ref.undo();
+  }
+  if (pending.length === 0) server.isSkippingToSync = true;
+}
+
+/** The connection is closed: no answer will come, and what was noted when sending did not happen. */
+export function abandonPending(server: ServerConnection): void {
+  const { pending } = server;
+  while (pending.length > 0) {
+    const ref = pending.headRef();
+    pending.pop();
+    if (isStatementUse(ref)) ref.undo();
+  }
+}

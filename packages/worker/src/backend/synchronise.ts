@@ -1,0 +1,182 @@
+// ● per-frame path
+import {
+  type ErrorFields,
+  FRONTEND,
+  FrameWriter,
+  PgDogError,
+  parseErrorFields,
+  READY,
+  TARGET,
+} from '@pgdog-cluster/core';
+import type { PreparedStatement } from '../plan/prepared-statements.js';
+import {
+  differenceSql,
+  mayFailOnReplay,
+  NO_PARAMETERS,
+  type ParameterSet,
+} from '../session/parameter-set.js';
+import type { Session } from '../session/session.js';
+import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
+import type { ServerConnection } from './server-connection.js';
+
+const writer = new FrameWriter(256);
+
+/**
+ * Everything that one session may have left on a server connection, except prepared statements, whose names
+ * are shared. In one Query, hence all or nothing. Sequences' currval and lastval are session state too.
+ */
+export const RESET_SQL =
+  'RESET SESSION AUTHORIZATION;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();' +
+  'DISCARD TEMP;DISCARD SEQUENCES';
+
+/**
+ * Makes a server connection match the session before a request. What is needed goes out in the same send as
+ * the request. False: the request must wait (session resumed later), because a setting may fail (a role that
+ * has been dropped) and the request would then run with another's rights.
+ */
+export function synchronise(session: Session, server: ServerConnection): boolean {
+  if (server.readyStatus === READY.Failed) return true;
+  if (server.isSuspect && server.lastSessionId !== session.id) {
+    server.ask(pipelined(session, server, RESET_SQL));
+    server.parameters = NO_PARAMETERS;
+    server.isSuspect = false;
+    server.pool.row.cleaned();
+  }
+  server.lastSessionId = session.id;
+  if (session.statements.sqlLevelCount > 0) ensureSqlStatements(session, server);
+  if (server.parameters === session.parameters || server.parameters.equals(session.parameters)) {
+    if (server.reported !== session.reported) session.tellReports(server.reported);
+    return true;
+  }
+  const sql = differenceSql(server.parameters, session.parameters);
+  if (session.requests !== null && mayFailOnReplay(server.parameters, session.parameters)) {
+    server.ask(awaited(session, server, sql, session.parameters));
+    return false;
+  }
+  session.transaction.beforeSynchronise(server);
+  server.parameters = session.parameters;
+  server.ask(pipelined(session, server, sql));
+  return true;
+}
+
+/** The request follows at once: should this fail against expectation, the connection and the client are cut. */
+function pipelined(session: Session, server: ServerConnection, sql: string) {
+  return {
+    sql,
+    onError(frame: Uint8Array) {
+      const fields = parseErrorFields(frame, 5, frame.length);
+      server.pool.synchroniseFailed(server, session, fields);
+    },
+    onDone() {},
+  };
+}
+
+/** The request waits for the outcome. */
+function awaited(session: Session, server: ServerConnection, sql: string, wanted: ParameterSet) {
+  let failure: ErrorFields | null = null;
+  return {
+    sql,
+    onError(frame: Uint8Array) {
+      failure = parseErrorFields(frame, 5, frame.length);
+    },
+    onDone() {
+      const { requests } = session;
+      const isHeld = session.server === server;
+      if (isHeld) session.transaction.beforeSynchronise(server);
+      // Also when the client has gone meanwhile: the next one must not get the role.
+      if (failure === null) server.parameters = wanted;
+      if (requests === null || !isHeld) return;
+      if (failure !== null) requests.refusal = refusalOf(failure);
+      // The request goes on as soon as the connection is quiet, which it is after this answer.
+      requests.isSettling = true;
+    },
+  };
+}
+
+function refusalOf(failure: ErrorFields): PgDogError {
+  return new PgDogError(
+    'settings_refused',
+    `a setting of this session cannot be applied: ${failure.message}`,
+  );
+}
+
+function ensureSqlStatements(session: Session, server: ServerConnection): void {
+  for (const statement of session.statements.values()) {
+    if (statement.isSqlLevel) ensureStatement(session, server, statement);
+  }
+}
+
+/** Makes the server have the statement, ahead of the message that needs it. */
+export function ensureStatement(
+  _session: Session,
+  server: ServerConnection,
+  statement: PreparedStatement,
+): void {
+  const { prepared } = server;
+  const { serverName } = statement;
+  if (prepared.has(serverName)) {
+    // Moving it to the young end costs more than the look-up: only where eviction is near.
+    if (prepared.size * 2 > server.pool.preparedLimit) {
+      prepared.delete(serverName);
+      prepared.add(serverName);
+    }
+    return;
+  }
+  makeRoom(server);
+  prepared.add(serverName);
+  const undo = () => {
+    prepared.delete(serverName);
+  };
+  if (statement.isSqlLevel) {
+    server.unnamedId = 0;
+    server.pending.push(KIND_QUERY | SWALLOW, {
+      sql: '',
+      // EXECUTE will then say that the statement does not exist; the reason is logged.
+      onError(frame: Uint8Array) {
+        undo();
+        server.pool.prepareFailed(parseErrorFields(frame, 5, frame.length));
+      },
+      onDone() {},
+    });
+  } else {
+    server.pending.push(KIND_PARSE | SWALLOW, { kind: 'statementUse', serverName, undo });
+  }
+  server.send(statement.frame);
+  server.pool.row.serverParse();
+  // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it.
+  if (!statement.isSqlLevel && !server.isBatchOpen) server.sendOwnSync();
+}
+
+/** Removes least recently used statements, so that one more fits. */
+export function makeRoom(server: ServerConnection): void {
+  while (server.prepared.size >= server.pool.preparedLimit) {
+    const [oldest] = server.prepared;
+    if (oldest === undefined) return;
+    server.pool.row.preparedEviction();
+    closeStatement(server, oldest);
+  }
+}
+
+/** Closes a statement on the server, swallowing the answer. `onSkipped`: an error made the server pass over it. */
+export function closeStatement(server: ServerConnection, serverName: string, onSkipped?: () => void): void {
+  server.prepared.delete(serverName);
+  server.pending.push(KIND_CLOSE | SWALLOW, {
+    kind: 'statementUse',
+    serverName,
+    // Skipped after an error: it is still there.
+    undo() {
+      server.prepared.add(serverName);
+      onSkipped?.();
+    },
+  });
+  writer.reset().begin(FRONTEND.Close).byte(TARGET.Statement).cstring(serverName).end();
+  server.send(writer.view());
+}
+
+/** currval() and lastval() must not tell what another session did on this connection. */
+export function discardSequences(session: Session, server: ServerConnection): void {
+  if (server.sequenceSessionId === session.id || server.isBatchOpen || server.readyStatus !== READY.Idle)
+    return;
+  server.sequenceSessionId = session.id;
+  server.ask(pipelined(session, server, 'DISCARD SEQUENCES'));
+}

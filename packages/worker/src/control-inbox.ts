@@ -1,0 +1,125 @@
+import { PgDogError, READY, type WorkerMessage } from '@pgdog-cluster/core';
+import { deliverCancel } from './backend/cancel.js';
+import { unpackServer } from './backend/parcel.js';
+import { ServerConnection } from './backend/server-connection.js';
+import { isKeeper } from './pool/janitor.js';
+import { lendTo } from './pool/lend.js';
+import { reportClients, reportServers } from './report.js';
+import { supervisorAnswered } from './session/admin-session.js';
+import { acceptSession } from './session/startup.js';
+import type { WorkerContext } from './worker-context.js';
+
+/** What the mailbox may ask of the loop itself. */
+export interface LoopOrders {
+  cut(): void;
+}
+
+/** Obeys one message of the mailbox. Throws only where a test asks for a crash. */
+export function handleWorkerMessage(
+  context: WorkerContext,
+  orders: LoopOrders,
+  hasTestHooks: boolean,
+  message: WorkerMessage,
+): void {
+  switch (message.type) {
+    case 'newClient':
+      newClient(context, message.fd, message.addr, message.port);
+      return;
+    case 'cancel':
+      deliverCancel(context, message.slot, message.secret, () => context.closeFd(message.fd));
+      return;
+    case 'lendRequest': {
+      const pool = context.pools.get(message.pool);
+      if (pool !== undefined) lendTo(pool, message.fromWorker);
+      return;
+    }
+    case 'adopt':
+      adopt(context, message.pool, message.fd, message.state);
+      return;
+    case 'epoch':
+      takeUpConfiguration(context);
+      return;
+    case 'drain':
+      drain(context);
+      return;
+    case 'cut':
+      orders.cut();
+      return;
+    case 'reportRequest':
+      context.tell({
+        type: 'report',
+        worker: context.worker,
+        requestId: message.requestId,
+        rows: message.kind === 'clients' ? reportClients(context) : reportServers(context),
+      });
+      return;
+    case 'adminReply': {
+      const session = context.sessions.at(message.slot);
+      if (session !== null && session.id === message.generation) {
+        supervisorAnswered(session, message.bytes, message.isLast);
+      }
+      return;
+    }
+    case 'crash':
+      if (hasTestHooks) throw new Error('crash ordered by a test');
+      return;
+    default:
+      context.log('error', 'unknown_message', 'unknown message in the mailbox', {});
+  }
+}
+
+function newClient(context: WorkerContext, fd: number, addr: string, port: number): void {
+  const session = context.isDraining ? null : acceptSession(context, fd, addr, port);
+  if (session === null) context.closeFd(fd);
+}
+
+function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uint8Array): void {
+  const snapshot = context.config.pools.find(({ index }) => index === poolIndex);
+  if (snapshot === undefined) {
+    context.closeFd(fd);
+    context.memory.capacity.giveBack(context.worker, poolIndex);
+    return;
+  }
+  const pool = context.poolFor(snapshot);
+  const server = new ServerConnection(context, pool, fd);
+  pool.all.add(server);
+  unpackServer(server, state);
+  pool.row.adopted();
+  pool.serverReady(server);
+}
+
+export function takeUpConfiguration(context: WorkerContext): void {
+  const config = context.memory.routing.read();
+  context.config = config;
+  context.memory.workers.setEpoch(context.worker, config.epoch);
+  for (const pool of context.pools.values()) {
+    const snapshot = config.pools.find(({ index }) => index === pool.index);
+    if (snapshot !== undefined) pool.takeUp(snapshot);
+  }
+  // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
+  for (const snapshot of config.pools) {
+    if (snapshot.minPoolSize > 0 && isKeeper(context, snapshot)) context.poolFor(snapshot);
+  }
+}
+
+/** No new clients; the idle are told to go, the others at the end of their transaction (checkDrain). */
+function drain(context: WorkerContext): void {
+  context.isDraining = true;
+  checkDrain(context);
+}
+
+/** Ends sessions that are between transactions. True when none is left. */
+export function checkDrain(context: WorkerContext): boolean {
+  context.sessions.forEach((session) => {
+    const { server } = session;
+    const isBusy =
+      session.waitingSinceMs !== 0 ||
+      (server !== null && (!server.isQuiet || server.readyStatus !== READY.Idle));
+    if (!isBusy) session.fail(new PgDogError('shutting_down'));
+  });
+  if (context.sessions.count > 0) return false;
+  for (const pool of context.pools.values()) {
+    for (const server of [...pool.all]) if (server.state === 'idle') pool.close(server);
+  }
+  return true;
+}

@@ -1,0 +1,39 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+
+// The few error numbers the drivers act on, as constants so that comparing costs nothing.
+export const EPERM = constants.errno.EPERM;
+export const ENOENT = constants.errno.ENOENT;
+export const EINTR = constants.errno.EINTR;
+export const EAGAIN = constants.errno.EAGAIN;
+export const EBUSY = constants.errno.EBUSY;
+export const EINVAL = constants.errno.EINVAL;
+export const EPIPE = constants.errno.EPIPE;
+export const ENOSYS = constants.errno.ENOSYS;
+export const ETIME = constants.errno.ETIME;
+export const ENOBUFS = constants.errno.ENOBUFS;
+export const EALREADY = constants.errno.EALREADY;
+export const EINPROGRESS = constants.errno.EINPROGRESS;
+export const ECANCELED = constants.errno.ECANCELED;
+export const ECONNRESET = constants.errno.ECONNRESET;
+export const ECONNREFUSED = constants.errno.ECONNREFUSED;
+
+/** `ECONNRESET` for 104, and so on; `errno N` for a number this Node does not know. */
+export function errnoName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno);
+  } catch {
+    return `errno ${errno}`;
+  }
+}
+
+/** A failed system call that is not the peer's doing. */
+export class SystemCallError extends Error {
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    super(`${call}: ${errnoName(errno)}`);
+    this.name = 'SystemCallError';
+    this.errno = errno;
+  }
+}

@@ -1,0 +1,60 @@
+import { SystemCallError } from './errno.js';
+import {
+  AF_UNIX,
+  errno,
+  F_GETFL,
+  F_SETFL,
+  fcntl,
+  IPPROTO_TCP,
+  O_NONBLOCK,
+  SO_KEEPALIVE,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  setsockopt,
+  socket,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+  TCP_USER_TIMEOUT,
+} from './libc.js';
+
+export interface KeepaliveOptions {
+  enabled: boolean;
+  /** 0 leaves the system's value. */
+  idleSeconds: number;
+  intervalSeconds: number;
+  probeCount: number;
+  userTimeoutMs: number;
+}
+
+const value = new Int32Array(1);
+
+/** Sets one int option. False when the kernel refuses, which for tuning is no reason to give a socket up. */
+export function setOption(fd: number, level: number, name: number, number: number): boolean {
+  value[0] = number;
+  return setsockopt(fd, level, name, value, 4) === 0;
+}
+
+/** A non-blocking stream socket, for AF_INET and AF_INET6 without Nagle's delay. Throws SystemCallError (EMFILE). */
+export function openStreamSocket(family: number): number {
+  const fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SystemCallError('socket', errno());
+  if (family !== AF_UNIX) setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  return fd;
+}
+
+export function setKeepalive(fd: number, options: KeepaliveOptions): void {
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, options.enabled ? 1 : 0);
+  if (!options.enabled) return;
+  if (options.idleSeconds > 0) setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.idleSeconds);
+  if (options.intervalSeconds > 0) setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, options.intervalSeconds);
+  if (options.probeCount > 0) setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, options.probeCount);
+  if (options.userTimeoutMs > 0) setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.userTimeoutMs);
+}
+
+export function setNonBlocking(fd: number): void {
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
+}

@@ -1,0 +1,166 @@
+// ● per-frame path
+import { WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
+import { checkDrain, handleWorkerMessage } from './control-inbox.js';
+import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
+import type { WorkerContext } from './worker-context.js';
+
+/** Longest sleep in the kernel: time-outs and the heartbeat are looked at in between. */
+const WAIT_MS_MAX = POOL_CHECK_MS;
+/** After so long Node's own machinery gets a chance (message ports, garbage collector tasks). */
+const YIELD_AFTER_MS = 100;
+/** Messages taken from the mailbox in one turn, so that a storm of new clients cannot starve running ones. */
+const MESSAGES_PER_TURN = 64;
+
+/** Statements under way at least, before turns wait for several events at once. */
+const BATCHING_SERVERS_MIN = 6;
+const BATCH_EVENTS_MAX = 16;
+/** How long a busy turn waits for more events than one, in microseconds. */
+const BATCH_WAIT_US = 80;
+/** The same while clients wait for a server connection anyway: their turn does not come sooner by more wake-ups. */
+const BATCH_WAIT_QUEUED_US = 160;
+/** How often the rate of events is taken. */
+const RATE_WINDOW_US = 1000;
+
+/** One worker's turn, again and again: completions, mailbox, time-outs, then all output in one submission. */
+export class Loop {
+  private readonly context: WorkerContext;
+  private readonly hasTestHooks: boolean;
+  private isCut = false;
+  private nextPoolCheckMs = 0;
+  private nextSessionCheckMs = 0;
+  private nextTrimMs = 0;
+  private busyUs = 0;
+  private events = 0;
+  private windowStartUs = 0;
+  private expectedCount = 1;
+  private batchWaitUs = BATCH_WAIT_US;
+  private turns = 0;
+  private delayMaxUs = 0;
+
+  constructor(context: WorkerContext, hasTestHooks: boolean) {
+    this.context = context;
+    this.hasTestHooks = hasTestHooks;
+  }
+
+  /** Until it is cut, or drained to the end. */
+  // exempt: ten times a second, between two runs of turns
+  async run(): Promise<void> {
+    const { workers } = this.context.memory;
+    workers.setState(this.context.worker, WORKER_SERVING);
+    while (!this.isCut) {
+      this.runFor(YIELD_AFTER_MS);
+      // exempt: as above
+      await yieldToNode();
+    }
+    workers.setState(this.context.worker, WORKER_STOPPED);
+  }
+
+  private runFor(durationMs: number): void {
+    const until = performance.now() + durationMs;
+    while (!this.isCut) {
+      this.turn();
+      if (this.context.nowUs / 1000 > until) return;
+    }
+  }
+
+  private turn(): void {
+    const { context } = this;
+    context.outputs.flushAll();
+    // Output of this turn has left: what comes next belongs to another one (ServerConnection.hasLeft).
+    context.turn++;
+    const { mailboxes } = context.memory;
+    const isMailWaiting = mailboxes.hasMessages(context.worker);
+    // The clock was read when the last turn began; this reading is how long that turn worked.
+    const beforeUs = now();
+    const workedUs = beforeUs - context.nowUs;
+    this.busyUs += workedUs;
+    if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
+    const waitMs = isMailWaiting ? 0 : WAIT_MS_MAX;
+    // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
+    this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
+    if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
+    if (isMailWaiting || mailboxes.hasMessages(context.worker)) this.readMailbox();
+    this.turns++;
+    if (context.nowMs >= this.nextPoolCheckMs) this.housekeep();
+  }
+
+  /**
+   * How many events to wait for together. Only under load: with few statements under way each wait would be felt by
+   * somebody, with many they come so fast that nobody does, and each wake-up saved is CPU for the others.
+   */
+  private measureRate(): void {
+    const { context } = this;
+    const perUs = this.events / (context.nowUs - this.windowStartUs);
+    this.batchWaitUs = context.waitingSessions > 0 ? BATCH_WAIT_QUEUED_US : BATCH_WAIT_US;
+    const isBusy = context.activeServers >= BATCHING_SERVERS_MIN;
+    const expected = isBusy ? Math.floor(perUs * this.batchWaitUs) : 1;
+    this.expectedCount = Math.max(1, Math.min(BATCH_EVENTS_MAX, expected));
+    this.windowStartUs = context.nowUs;
+    this.events = 0;
+  }
+
+  /** Called by the driver after it woke up, before anything is delivered. */
+  tick(): void {
+    const us = now();
+    this.context.nowUs = us;
+    this.context.nowMs = epochStartMs + Math.floor(us / 1000);
+  }
+
+  private readMailbox(): void {
+    const { context } = this;
+    context.memory.mailboxes.drain(
+      context.worker,
+      (message) => handleWorkerMessage(context, this, this.hasTestHooks, message),
+      MESSAGES_PER_TURN,
+    );
+  }
+
+  /** Ends the loop at once. */
+  cut(): void {
+    this.isCut = true;
+  }
+
+  private housekeep(): void {
+    const { context } = this;
+    const { nowMs } = context;
+    const { workers } = context.memory;
+    this.nextPoolCheckMs = nowMs + POOL_CHECK_MS;
+    checkPools(context);
+    context.deadlines.check(nowMs);
+    context.flushLog();
+    if (nowMs >= this.nextSessionCheckMs) {
+      this.nextSessionCheckMs = nowMs + SESSION_CHECK_MS;
+      checkSessions(context);
+    }
+    if (nowMs >= this.nextTrimMs) {
+      this.nextTrimMs = nowMs + TRIM_MS;
+      context.driver.memory.trim();
+    }
+    if (context.isDraining) this.drain();
+    workers.setHeartbeatMs(context.worker, nowMs);
+    workers.setClients(context.worker, context.sessions.count);
+    workers.setBusyUs(context.worker, this.busyUs);
+    workers.setTurns(context.worker, this.turns);
+    workers.setLoopDelayMaxUs(context.worker, this.delayMaxUs);
+  }
+
+  private drain(): void {
+    const { context } = this;
+    context.memory.workers.setState(context.worker, WORKER_DRAINING);
+    if (this.isDrainTold || !checkDrain(context)) return;
+    this.isDrainTold = true;
+    context.tell({ type: 'drained', worker: context.worker });
+  }
+
+  private isDrainTold = false;
+}
+
+const epochStartMs = Math.round(performance.timeOrigin);
+
+function now(): number {
+  return Math.floor(performance.now() * 1000);
+}
+
+function yieldToNode(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

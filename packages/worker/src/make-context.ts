@@ -1,0 +1,95 @@
+import { openSharedMemory, type PoolSnapshot, type ServeTask } from '@pgdog-cluster/core';
+import { Deadlines } from './deadlines.js';
+import { OutputQueueSet } from './io/connection.js';
+import type { IoDriver } from './io/io-driver.js';
+import { close, write } from './io/libc.js';
+import type { PlanCache } from './plan/plan-cache.js';
+import { StatementRegistry } from './plan/prepared-statements.js';
+import { Pool } from './pool/pool.js';
+import { SessionTable } from './session/session-table.js';
+import type { WorkerContext } from './worker-context.js';
+
+/** How long last words may wait for a peer that does not read. */
+const LINGER_MS = 5000;
+
+/** What the parts of one worker share, over the memory and the port its task came with. */
+export function makeContext(
+  task: ServeTask,
+  driver: IoDriver,
+  plans: PlanCache,
+  parser: WorkerContext['parser'],
+): WorkerContext {
+  const memory = openSharedMemory(task.handles);
+  const context: WorkerContext = {
+    worker: task.worker,
+    driver,
+    outputs: new OutputQueueSet(driver.memory),
+    memory,
+    plans,
+    parser,
+    statements: new StatementRegistry(),
+    sessions: new SessionTable(),
+    pools: new Map(),
+    deadlines: new Deadlines(),
+    config: memory.routing.read(),
+    nowMs: Date.now(),
+    nowUs: 0,
+    turn: 0,
+    isDraining: false,
+    activeServers: 0,
+    waitingSessions: 0,
+    logLines: [],
+    post: poster(task, memory, driver),
+    flushLog() {
+      if (context.logLines.length === 0) return;
+      task.port.postMessage({ type: 'log', lines: context.logLines });
+      context.logLines = [];
+    },
+    tell(message) {
+      task.port.postMessage(message);
+    },
+    log(level, code, message, fields) {
+      context.logLines.push({ level, code, message, fields });
+    },
+    forgetFd(fd) {
+      memory.fds.clear(fd);
+    },
+    closeFd(fd) {
+      memory.fds.clear(fd);
+      close(fd);
+    },
+    linger(connection) {
+      if (!connection.isClosed) context.deadlines.add(context.nowMs + LINGER_MS, () => connection.close());
+    },
+    countAuthAttempt(session) {
+      const snapshot = context.config.pools.find(
+        (pool) => pool.database === session.database && pool.user === session.user,
+      );
+      if (snapshot !== undefined) context.poolFor(snapshot).row.authAttempt();
+    },
+    poolFor(snapshot) {
+      return poolFor(context, snapshot);
+    },
+  };
+  return context;
+}
+
+/** Delivers into a mailbox and writes the receiver's eventfd when it may be asleep. */
+function poster(task: ServeTask, memory: WorkerContext['memory'], driver: IoDriver): WorkerContext['post'] {
+  const word = driver.memory.start(driver.memory.allocateSmall());
+  driver.memory.bytes[word] = 1;
+  const wakeAddress = driver.memory.address + word;
+  return (target, message, onAccepted) => {
+    if (!memory.mailboxes.post(task.worker, target, message, onAccepted)) return false;
+    if (memory.mailboxes.needsWake(target)) write(memory.mailboxes.eventFd(target), wakeAddress, 8);
+    return true;
+  };
+}
+
+function poolFor(context: WorkerContext, snapshot: PoolSnapshot): Pool {
+  const known = context.pools.get(snapshot.index);
+  if (known !== undefined) return known;
+  const made = new Pool(context, snapshot);
+  context.pools.set(snapshot.index, made);
+  return made;
+}

@@ -1,0 +1,91 @@
+import { waitedMs } from '@pgdog-cluster/core';
+import { packServer } from '../backend/parcel.js';
+import type { ServerConnection } from '../backend/server-connection.js';
+import type { Pool } from './pool.js';
+
+/**
+ * Another worker's oldest waiter is served ahead of our own when it has waited this much longer, and more than
+ * twice as long. The second half keeps connections where they are while all workers queue alike: a hand-over
+ * costs as much as some queries.
+ */
+const CLEARLY_OLDER_MS = 20;
+
+/** No capacity is left and clients wait: asks the worker with most idle connections for one. */
+export function wishForServer(pool: Pool): void {
+  const { context } = pool;
+  const lender = context.memory.load.mostIdleWorker(pool.index, context.worker);
+  if (lender < 0) return;
+  context.post(lender, { type: 'lendRequest', pool: pool.index, fromWorker: context.worker });
+}
+
+/** Whether a connection that has just become free belongs to another worker's waiter. */
+export function shouldGiveAway(pool: Pool): boolean {
+  const { load } = pool.context.memory;
+  const ownWaiter = pool.waiters.peek();
+  const waitingWorkers = load.workersWaiting(pool.index);
+  if (waitingWorkers === 0 || (ownWaiter !== undefined && waitingWorkers === 1)) return false;
+  const other = load.oldestWaiter(pool.index, pool.context.worker);
+  if (other < 0) return false;
+  if (ownWaiter === undefined) return true;
+  const otherWaited = waitedMs(load.oldestSinceMs, pool.context.nowMs);
+  const ownWaited = pool.context.nowMs - ownWaiter.waitingSinceMs;
+  return otherWaited > 2 * ownWaited + CLEARLY_OLDER_MS;
+}
+
+/** Sends a free connection to the worker whose client waits longest. See docs/internals/connection-hand-over.md. */
+export function giveAway(pool: Pool, server: ServerConnection): void {
+  const { load } = pool.context.memory;
+  const target = load.oldestWaiter(pool.index, pool.context.worker);
+  if (target < 0) {
+    keep(pool, server);
+    return;
+  }
+  hand(pool, server, target);
+}
+
+/** Another worker asks. What is idle and not needed here goes there. */
+export function lendTo(pool: Pool, target: number): void {
+  if (pool.waiters.length > 0) return;
+  const server = pool.idle.pop();
+  if (server === undefined) return;
+  hand(pool, server, target);
+}
+
+function hand(pool: Pool, server: ServerConnection, target: number): void {
+  const state = packServer(server);
+  if (state === null) {
+    keep(pool, server);
+    return;
+  }
+  server.state = 'lending';
+  pool.publishLoad();
+  server.onReleased = () => deliver(pool, server, target, state);
+  server.connection.release();
+}
+
+/** The kernel holds nothing of the descriptor any more: it can change hands, or come back. */
+function deliver(pool: Pool, server: ServerConnection, target: number, state: Uint8Array): void {
+  const { context } = pool;
+  const { fd } = server.connection;
+  pool.all.delete(server);
+  const isClean = server.stream.isAtBoundary && server.pending.length === 0 && !server.isDoomed;
+  const isPosted =
+    isClean &&
+    context.post(target, { type: 'adopt', pool: pool.index, fd, fromWorker: context.worker, state }, () =>
+      context.memory.capacity.moveClaim(pool.index, context.worker, target),
+    );
+  if (!isPosted) {
+    // Not taken, or it said something meanwhile that nobody asked for: the simplest end is a new connection.
+    context.closeFd(fd);
+    context.memory.capacity.giveBack(context.worker, pool.index);
+  } else pool.row.lent();
+  server.state = 'closed';
+  server.stream.stop();
+  pool.publishLoad();
+  if (pool.waiters.length > 0) pool.opening.want();
+}
+
+/** Stays after all. */
+function keep(pool: Pool, server: ServerConnection): void {
+  pool.keepFree(server);
+}

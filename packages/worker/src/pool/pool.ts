@@ -1,0 +1,376 @@
+// ● per-frame path
+import {
+  type ErrorFields,
+  FixedQueue,
+  PgDogError,
+  type PoolSnapshot,
+  READY,
+  TERMINATE,
+} from '@pgdog-cluster/core';
+import { cancelOnServer, resumeCancel } from '../backend/cancel.js';
+import { continueCleaning, startCleaning } from '../backend/cleaning.js';
+import { loginConnected } from '../backend/connect.js';
+import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
+import { abandonPending } from '../backend/skipped-replies.js';
+import { RESET_SQL } from '../backend/synchronise.js';
+import { SHUT_WR, shutdown } from '../io/libc.js';
+import { differenceSql, NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
+import type { Session } from '../session/session.js';
+import type { WorkerContext } from '../worker-context.js';
+import { CounterRow } from './counter-row.js';
+import { giveAway, shouldGiveAway, wishForServer } from './lend.js';
+import { Opening } from './opening.js';
+import { ReportedParameters } from './reported-parameters.js';
+
+/** Start-up settings whose reports are remembered; more distinct ones cost a round trip at login. */
+const KNOWN_REPORTS_MAX = 1024;
+/** How long a server may take to end a connection before its place is given to another all the same. */
+const ENDING_MS = 1000;
+
+/** This worker's part of one pool: server connections of one (database, user, host). */
+export class Pool {
+  readonly context: WorkerContext;
+  readonly row: CounterRow;
+  readonly reported = new ReportedParameters();
+  readonly opening: Opening;
+  snapshot: PoolSnapshot;
+  /** Last in, first out: those used last are warm, the others age. */
+  readonly idle: ServerConnection[] = [];
+  /** All of this worker's, in whatever state. */
+  readonly all = new Set<ServerConnection>();
+  readonly waiters = new FixedQueue<Session>();
+  private readonly knownReports = new Map<string, ReadonlyMap<string, string>>();
+
+  constructor(context: WorkerContext, snapshot: PoolSnapshot) {
+    this.context = context;
+    this.snapshot = snapshot;
+    this.row = new CounterRow(context.memory.counters, context.worker, snapshot.index);
+    this.opening = new Opening(this);
+  }
+
+  get index(): number {
+    return this.snapshot.index;
+  }
+
+  get preparedLimit(): number {
+    return this.context.config.general.preparedStatementsLimit;
+  }
+
+  // Checkout.
+
+  /** Gives the session an idle server connection at once, or puts it into the queue. */
+  checkout(session: Session): void {
+    if (session.waitingSinceMs !== 0) return;
+    if (this.waiters.length === 0) {
+      const server = this.idle.pop();
+      if (server !== undefined) {
+        this.attach(server, session);
+        this.publishLoad();
+        return;
+      }
+    }
+    this.enqueue(session);
+  }
+
+  private enqueue(session: Session): void {
+    const { context } = this;
+    const refusal = this.opening.refusal();
+    if (refusal !== null) {
+      this.refuseWaiter(session, refusal);
+      return;
+    }
+    const { queueLengthMax } = context.config.general;
+    if (queueLengthMax > 0 && this.waitingEverywhere() >= queueLengthMax) {
+      const text = `too many clients are waiting in this pool (queue_length_max = ${queueLengthMax})`;
+      this.refuseWaiter(session, new PgDogError('queue_full', text));
+      return;
+    }
+    session.waitingSinceMs = context.nowMs;
+    session.waitingSinceUs = context.nowUs;
+    this.waiters.push(session);
+    context.waitingSessions++;
+    this.publishLoad();
+    this.opening.want();
+    if (!this.opening.isOpening) wishForServer(this);
+  }
+
+  /** Over all workers; only counted where a limit asks for it. */
+  private waitingEverywhere(): number {
+    const { load, handles } = this.context.memory;
+    let waiting = this.waiters.length;
+    for (let worker = 0; worker < handles.dimensions.workers; worker++) {
+      if (worker !== this.context.worker) waiting += load.waiting(worker, this.index);
+    }
+    return waiting;
+  }
+
+  private attach(server: ServerConnection, session: Session): void {
+    server.state = 'active';
+    this.context.activeServers++;
+    server.session = session;
+    session.server = server;
+    if (server.sequenceSessionId !== session.id) server.sequenceSessionId = 0;
+    this.row.assigned(session.waitingSinceMs === 0 ? 0 : this.context.nowUs - session.waitingSinceUs);
+    if (session.waitingSinceMs !== 0) session.waitTimeUs += this.context.nowUs - session.waitingSinceUs;
+    session.waitingSinceMs = 0;
+  }
+
+  /** Cancelled, timed out or gone. */
+  leaveQueue(session: Session): void {
+    if (!this.waiters.remove(session)) return;
+    this.context.waitingSessions--;
+    session.waitingSinceMs = 0;
+    this.publishLoad();
+  }
+
+  /** The request of a waiting session is answered with an error; the client stays connected. */
+  refuseWaiter(session: Session, error: PgDogError): void {
+    this.leaveQueue(session);
+    if (session.phase === 'login' || session.requests === null) {
+      session.fail(error);
+      return;
+    }
+    session.requests.refusedWhileWaiting(error);
+  }
+
+  // Checkin.
+
+  /** The session is done with it: the next one waiting gets it, here or in another worker. */
+  checkin(server: ServerConnection): void {
+    this.detach(server);
+    if (server.needsReset) {
+      startCleaning(server);
+      return;
+    }
+    this.becameFree(server);
+  }
+
+  /** Ends the link of session and server connection. */
+  detach(server: ServerConnection): void {
+    const { session } = server;
+    server.relay.flushRun();
+    server.session = null;
+    server.connection.resumeReceive(PAUSE_CLIENT_FULL);
+    if (session === null) return;
+    this.context.activeServers--;
+    session.server = null;
+    session.transaction.reset();
+    session.requests?.extended.portals.forget();
+    session.onServerDrained();
+  }
+
+  /** Clean, quiet and without a session. */
+  becameFree(server: ServerConnection): void {
+    const { context } = this;
+    server.idleSinceMs = context.nowMs;
+    const isExpired = server.expiresMs !== 0 && context.nowMs >= server.expiresMs;
+    if (isExpired || (context.isDraining && this.waiters.length === 0) || server.isDoomed) {
+      this.close(server);
+      return;
+    }
+    if (shouldGiveAway(this)) giveAway(this, server);
+    else this.keepFree(server);
+  }
+
+  /** As becameFree(), for this worker's own clients only. */
+  keepFree(server: ServerConnection): void {
+    const next = this.waiters.shift();
+    if (next === undefined) {
+      server.state = 'idle';
+      this.idle.push(server);
+      this.publishLoad();
+      return;
+    }
+    this.context.waitingSessions--;
+    this.attach(server, next);
+    this.publishLoad();
+    next.serverAssigned(server);
+  }
+
+  /** All that was asked of it has been answered (Relay). */
+  serverQuiet(server: ServerConnection): void {
+    if (server.session !== null) server.session.serverQuiet(server);
+    else if (server.state === 'cleaning') continueCleaning(server);
+  }
+
+  /** The client vanished while it held the server connection. */
+  sessionLeft(server: ServerConnection, session: Session, isInsideFrame: boolean): void {
+    // Settings, locks or tables of a statement under way come to be, and changes of an open transaction are
+    // rolled back, with nobody left to note it.
+    const isUnnoted = server.hasEffectPending || session.transaction.hasChanges;
+    if (session.pins !== 0 || session.isSessionMode || isUnnoted) server.needsReset = true;
+    this.detach(server);
+    const isRunning = server.pending.length > 0;
+    if (isInsideFrame || this.context.config.general.connectionRecovery === 'drop') {
+      const isClean = server.isQuiet && server.readyStatus === READY.Idle;
+      if (isInsideFrame || !isClean) {
+        this.row.forceClosed();
+        if (isRunning) cancelOnServer(server);
+        this.close(server);
+        return;
+      }
+    }
+    startCleaning(server);
+  }
+
+  // Ends.
+
+  /**
+   * Closes a server connection that serves nobody. Its place is given back when the server has let go of it too
+   * (ended), so that there are never more of them than allowed, not even on the server's side.
+   */
+  close(server: ServerConnection): void {
+    if (server.state === 'closed') return;
+    const wasIdle = server.state === 'idle';
+    const wasConnecting = server.state === 'connecting';
+    const isBusy = !server.isQuiet;
+    server.state = 'closed';
+    server.stream.stop();
+    this.all.delete(server);
+    if (wasIdle) this.idle.splice(this.idle.indexOf(server), 1);
+    abandonPending(server);
+    resumeCancel(server);
+    this.publishLoad();
+    if (wasConnecting) {
+      this.ended(server);
+      return;
+    }
+    // In the middle of a frame or a copy Terminate would be read as data: the end of the stream is understood.
+    if (isBusy) shutdown(server.connection.fd, SHUT_WR);
+    else server.send(TERMINATE);
+    this.context.deadlines.add(this.context.nowMs + ENDING_MS, () => this.ended(server));
+  }
+
+  /** The server has closed its end of a connection that we closed, or took too long. */
+  ended(server: ServerConnection): void {
+    if (server.state !== 'closed' || server.hasEnded) return;
+    server.hasEnded = true;
+    server.connection.close();
+    this.context.memory.capacity.giveBack(this.context.worker, this.index);
+    if (this.waiters.length > 0) this.opening.want();
+  }
+
+  /** The stream has ended or broken. */
+  serverLost(server: ServerConnection, errno: number, isWriteFailure: boolean): void {
+    if (server.state === 'closed') return;
+    if (server.state === 'connecting') {
+      this.opening.failed(server, new PgDogError('server_unreachable', this.lostText(errno)));
+      return;
+    }
+    const { session } = server;
+    const frames = session === null || server.hasLeft(isWriteFailure) ? null : server.requestLog.take();
+    if (session !== null) server.relay.flushRun();
+    const hasFailed = server.hasFailed;
+    if (session !== null) this.detach(server);
+    this.close(server);
+    if (session === null) return;
+    if (frames !== null && session.requests !== null && !hasFailed) {
+      // Nothing of the request has left this machine: another server connection takes it.
+      session.requests.retry(frames);
+      return;
+    }
+    if (session.phase === 'closed') return;
+    if (hasFailed) session.closeAfterFatal();
+    else session.fail(new PgDogError('server_lost', this.lostText(errno)));
+  }
+
+  private lostText(errno: number): string {
+    const { host, port } = this.snapshot;
+    const why =
+      errno === 0 ? 'server closed the connection unexpectedly' : `connection lost (errno ${errno})`;
+    return `${why}: ${host}:${port}`;
+  }
+
+  /** A FATAL has come: the end of the stream follows. */
+  serverFailed(server: ServerConnection, sqlstate: string, message: string): void {
+    this.context.log('warn', 'server_fatal', 'server ended a connection', {
+      sqlstate,
+      message,
+      host: this.snapshot.host,
+      port: this.snapshot.port,
+      database: this.snapshot.database,
+    });
+    server.isDoomed = true;
+  }
+
+  /** What it says cannot be matched with what was asked: nobody may trust it any more. */
+  serverOutOfSync(server: ServerConnection, reason: string): void {
+    this.row.outOfSync();
+    this.context.log('error', 'out_of_sync', reason, { host: this.snapshot.host, port: this.snapshot.port });
+    if (server.state === 'connecting') {
+      this.opening.failed(server, new PgDogError('server_protocol', reason));
+      return;
+    }
+    const { session } = server;
+    if (session !== null) this.detach(server);
+    this.close(server);
+    if (session !== null && session.phase !== 'closed') {
+      session.fail(new PgDogError('out_of_sync', `server connection is not synchronized: ${reason}`));
+    }
+  }
+
+  /** Settings sent ahead of a request were refused: the request must not be believed to have run with them. */
+  synchroniseFailed(server: ServerConnection, session: Session, fields: ErrorFields): void {
+    const text = `a setting of this session could not be applied: ${fields.message}`;
+    if (server.session === session) this.detach(server);
+    this.row.forceClosed();
+    this.close(server);
+    session.fail(
+      new PgDogError('settings_refused', text, { detail: 'The statement may have run without it.' }),
+    );
+  }
+
+  prepareFailed(fields: ErrorFields): void {
+    this.context.log('warn', 'prepare_failed', fields.message, { sqlstate: fields.sqlstate });
+  }
+
+  serverConnected(server: ServerConnection, errno: number): void {
+    loginConnected(server, errno);
+  }
+
+  /** A server connection has logged in, or has come from another worker. */
+  serverReady(server: ServerConnection): void {
+    const isUnset = server.parameters === NO_PARAMETERS && !server.isSuspect;
+    if (isUnset && !this.knownReports.has(NO_PARAMETERS.key))
+      this.noteReports(NO_PARAMETERS, server.reported);
+    this.becameFree(server);
+  }
+
+  // What logins need.
+
+  /** What a server reports with these start-up settings; null when no server has been asked yet. */
+  reportsFor(parameters: ParameterSet): ReadonlyMap<string, string> | null {
+    return this.knownReports.get(parameters.key) ?? null;
+  }
+
+  noteReports(parameters: ParameterSet, reported: ReadonlyMap<string, string>): void {
+    if (this.knownReports.size >= KNOWN_REPORTS_MAX) this.knownReports.clear();
+    this.knownReports.set(parameters.key, reported);
+  }
+
+  /** Statements that give a server connection exactly these settings, all or none; never empty. */
+  settingsSql(server: ServerConnection, parameters: ParameterSet): string {
+    if (server.isSuspect) {
+      return `${RESET_SQL};${differenceSql(NO_PARAMETERS, parameters) || 'SELECT 1'}`;
+    }
+    return differenceSql(server.parameters, parameters) || 'SELECT 1';
+  }
+
+  /** What the configuration says has changed: remembered answers may be wrong. */
+  takeUp(snapshot: PoolSnapshot): void {
+    this.snapshot = snapshot;
+    this.knownReports.clear();
+  }
+
+  /** Says in shared memory how this part of the pool stands. */
+  publishLoad(): void {
+    const { load } = this.context.memory;
+    const { worker } = this.context;
+    const waiting = this.waiters.length;
+    load.setIdle(worker, this.index, this.idle.length);
+    load.setActive(worker, this.index, this.all.size - this.idle.length);
+    load.setWaiting(worker, this.index, waiting);
+    load.setOldestWaitSinceMs(worker, this.index, this.waiters.peek()?.waitingSinceMs ?? 0);
+    load.markWaiting(worker, this.index, waiting > 0);
+  }
+}

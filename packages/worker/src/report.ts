@@ -1,0 +1,70 @@
+import { type ClientReport, READY, type ServerReport } from '@pgdog-cluster/core';
+import type { ServerConnection } from './backend/server-connection.js';
+import { pinNames } from './session/pins.js';
+import type { WorkerContext } from './worker-context.js';
+
+/** For SHOW CLIENTS. */
+export function reportClients(context: WorkerContext): ClientReport[] {
+  const rows: ClientReport[] = [];
+  context.sessions.forEach((session) => {
+    rows.push({
+      slot: session.slot,
+      worker: context.worker,
+      user: session.user,
+      database: session.database,
+      addr: session.addr,
+      port: session.port,
+      state: session.state,
+      connectTimeMs: session.connectedMs,
+      lastRequestMs: session.lastActivityMs,
+      queries: session.queries,
+      transactions: session.transactions,
+      waitTimeUs: session.waitTimeUs,
+      queryTimeUs: session.queryTimeUs,
+      transactionTimeUs: session.transactionTimeUs,
+      bytesReceived: session.bytesReceived,
+      bytesSent: session.bytesSent,
+      errors: session.errors,
+      applicationName: session.reported.get('application_name') ?? '',
+      pinReason: pinNames(session.pins),
+      preparedStatements: session.statements.count,
+    });
+  });
+  return rows;
+}
+
+function stateOf(server: ServerConnection): string {
+  if (server.cancelsInFlight > 0) return 'active_cancel';
+  const isBetweenStatements = server.state === 'active' && server.isQuiet;
+  return isBetweenStatements && server.readyStatus !== READY.Idle ? 'idle in transaction' : server.state;
+}
+
+/** For SHOW SERVERS. */
+export function reportServers(context: WorkerContext): ServerReport[] {
+  const rows: ServerReport[] = [];
+  for (const pool of context.pools.values()) {
+    for (const server of pool.all) {
+      rows.push({
+        pool: pool.index,
+        worker: context.worker,
+        state: stateOf(server),
+        connectTimeMs: server.createdMs,
+        requestTimeMs: server.requestSinceMs,
+        remotePid: server.remotePid,
+        clientSlot: server.session?.slot ?? -1,
+        transactions: server.transactions,
+        queries: server.queries,
+        rollbacks: server.rollbacks,
+        preparedStatements: server.prepared.size,
+        healthchecks: 0,
+        errors: server.errors,
+        bytesReceived: server.bytesReceived,
+        bytesSent: server.bytesSent,
+        lastSentMs: server.requestSinceMs,
+        lastReceivedMs: server.lastReceivedMs,
+        applicationName: server.reported.get('application_name') ?? '',
+      });
+    }
+  }
+  return rows;
+}

@@ -1,0 +1,53 @@
+import { IO_DRIVER_EPOLL, IO_DRIVER_IO_URING, loadSqlParser, type ServeTask } from '@pgdog-cluster/core';
+import { takeUpConfiguration } from './control-inbox.js';
+import { openDriver } from './io/choose-driver.js';
+import { Loop } from './loop.js';
+import { makeContext } from './make-context.js';
+import { PlanCache } from './plan/plan-cache.js';
+import type { WorkerContext } from './worker-context.js';
+
+/** Plans kept by a worker, and the bytes of their texts: the memory of distinct statements is bounded here. */
+const PLANS_MAX = 5000;
+const PLAN_TEXT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** One worker: serves clients until it is told to stop. A rejection is a crash, and the supervisor's to clean up. */
+export default async function serve(task: ServeTask): Promise<void> {
+  const parser = await loadSqlParser();
+  const { driver, reason } = openDriver(task.ioDriver);
+  const context = makeContext(task, driver, new PlanCache(parser, PLANS_MAX, PLAN_TEXT_BYTES_MAX), parser);
+  const { memory, worker } = context;
+  for (const fd of driver.descriptors) memory.fds.setOwner(fd, worker);
+  // Unmapped by the supervisor when the task has ended, however it ended.
+  memory.workers.setKernelMemory(worker, driver.memory.address, driver.memory.bytes.length);
+  takeUpConfiguration(context);
+  memory.workers.setIoDriver(worker, driver.name === 'io_uring' ? IO_DRIVER_IO_URING : IO_DRIVER_EPOLL);
+  const loop = new Loop(context, task.testHooks);
+  driver.onAwake = () => loop.tick();
+  loop.tick();
+  // The wake-up itself is all: the loop looks at the mailbox every turn.
+  driver.watchEventFd(task.eventFd, () => {});
+  context.tell({ type: 'ready', worker, ioDriver: driver.name, ioDriverReason: reason });
+  try {
+    await loop.run();
+    closeEverything(context);
+  } finally {
+    context.flushLog();
+    for (const fd of driver.descriptors) memory.fds.clear(fd);
+    driver.destroy();
+    driver.memory.destroy();
+    task.port.close();
+  }
+}
+
+/** After the last turn: what is still open is closed, so that nothing outlives the worker. */
+function closeEverything(context: WorkerContext): void {
+  context.sessions.forEach((session) => {
+    session.connection.close();
+  });
+  for (const pool of context.pools.values()) for (const server of [...pool.all]) pool.close(server);
+  context.outputs.flushAll();
+  context.driver.turn(0, 1);
+  for (const fd of context.memory.fds.owned(context.worker)) {
+    if (!context.driver.descriptors.includes(fd)) context.closeFd(fd);
+  }
+}

@@ -1,0 +1,67 @@
+import type { ServerConnection } from '../backend/server-connection.js';
+import type { PreparedStatement } from '../plan/prepared-statements.js';
+import type { WorkerContext } from '../worker-context.js';
+
+/** A client's names of prepared statements, protocol level and SQL level together, as in Postgres. */
+export class ClientStatements {
+  private readonly context: WorkerContext;
+  /** Made at the first statement: most clients that idle have none. */
+  private byName: Map<string, PreparedStatement> | null = null;
+  /** How many come from SQL-level PREPARE: those a server must have before the client's next text runs. */
+  sqlLevelCount = 0;
+
+  constructor(context: WorkerContext) {
+    this.context = context;
+  }
+
+  get count(): number {
+    return this.byName === null ? 0 : this.byName.size;
+  }
+
+  get(name: string): PreparedStatement | undefined {
+    return this.byName?.get(name);
+  }
+
+  values(): Iterable<PreparedStatement> {
+    return this.byName === null ? [] : this.byName.values();
+  }
+
+  nameOf(statement: PreparedStatement): string | null {
+    if (this.byName !== null) {
+      for (const [name, known] of this.byName) if (known === statement) return name;
+    }
+    return null;
+  }
+
+  /** Takes over the caller's reference. */
+  set(name: string, statement: PreparedStatement): void {
+    this.remove(name);
+    this.byName ??= new Map();
+    this.byName.set(name, statement);
+    if (statement.isSqlLevel) this.sqlLevelCount++;
+  }
+
+  remove(name: string): void {
+    const statement = this.byName?.get(name);
+    if (statement === undefined) return;
+    this.byName?.delete(name);
+    if (statement.isSqlLevel) this.sqlLevelCount--;
+    this.context.statements.release(statement);
+  }
+
+  clear(): void {
+    if (this.byName === null) return;
+    for (const statement of this.byName.values()) this.context.statements.release(statement);
+    this.byName = null;
+    this.sqlLevelCount = 0;
+  }
+
+  /** PREPARE has succeeded, under our name, on `server`. */
+  prepareSql(name: string, argumentTypes: string, body: string, server: ServerConnection): void {
+    const bytes = Buffer.from(body);
+    const plan = this.context.plans.lookup(bytes, 0, bytes.length);
+    const statement = this.context.statements.acquireSql(argumentTypes, body, plan);
+    this.set(name, statement);
+    server.prepared.add(statement.serverName);
+  }
+}

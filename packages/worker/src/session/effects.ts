@@ -1,0 +1,146 @@
+import type { SetConfigCall, SqlArgument, SqlEffect } from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import {
+  afterResetAll,
+  makeParameterSet,
+  NO_PARAMETERS,
+  parameterFromValue,
+  type SessionParameter,
+  withoutParameter,
+  withParameter,
+} from './parameter-set.js';
+import { PIN_OPERATOR, PIN_UNKNOWN_SETTING, type Session } from './session.js';
+
+/** Text of the bound parameters, by number from 0; undefined = not known (binary format). */
+export type BindValues = readonly (string | null | undefined)[];
+
+/** A statement has succeeded: notes what it did to the session and to the server connection it ran on. */
+export function applyEffect(
+  session: Session,
+  server: ServerConnection,
+  effect: SqlEffect,
+  values: BindValues | null,
+): void {
+  switch (effect.type) {
+    case 'set':
+      if (!effect.isLocal) setParameter(session, server, effect);
+      return;
+    case 'setMany':
+      for (const item of effect.items) setParameter(session, server, item);
+      return;
+    case 'reset':
+      resetParameter(session, server, effect.name);
+      return;
+    case 'resetAll':
+      session.transaction.beforeChange(server);
+      server.parameters = afterResetAll(server.parameters);
+      session.parameters = withStartup(session, afterResetAll(session.parameters));
+      return;
+    case 'setConfig':
+      for (const call of effect.calls) setConfig(session, server, call, values);
+      return;
+    case 'discard':
+      if (effect.what === 'all') discardAll(session, server);
+      else session.needsProbe = true;
+      return;
+    case 'prepare':
+      session.statements.prepareSql(effect.name, effect.argumentTypes, effect.body, server);
+      return;
+    case 'deallocate':
+      deallocate(session, server, effect.name);
+      return;
+    case 'pin':
+      session.pins = effect.isOn ? session.pins | PIN_OPERATOR : session.pins & ~PIN_OPERATOR;
+      return;
+    case 'drop':
+    case 'unlisten':
+    case 'closeCursor':
+    case 'advisoryUnlock':
+    case 'advisoryUnlockAll':
+      session.needsProbe = true;
+      return;
+    default:
+      // createTemp, listen, declareHold, advisoryLock: their flags have set the pin. execute: the statement's own.
+      return;
+  }
+}
+
+function setParameter(session: Session, server: ServerConnection, entry: SessionParameter): void {
+  session.transaction.beforeChange(server);
+  session.parameters = withParameter(session.parameters, entry);
+  server.parameters = withParameter(server.parameters, entry);
+}
+
+/** RESET goes back to what the client asked for at start-up, which a shared server connection does not know. */
+function resetParameter(session: Session, server: ServerConnection, name: string): void {
+  session.transaction.beforeChange(server);
+  server.parameters = withoutParameter(server.parameters, name);
+  const atStartup = session.startupParameters.entries.get(name);
+  session.parameters =
+    atStartup === undefined
+      ? withoutParameter(session.parameters, name)
+      : withParameter(session.parameters, atStartup);
+}
+
+function withStartup(session: Session, kept: typeof NO_PARAMETERS): typeof NO_PARAMETERS {
+  return makeParameterSet(new Map([...session.startupParameters.entries, ...kept.entries]).values());
+}
+
+function setConfig(
+  session: Session,
+  server: ServerConnection,
+  call: SetConfigCall,
+  values: BindValues | null,
+): void {
+  const isLocal = resolve(call.isLocal, values);
+  if (isLocal !== undefined && isTrue(isLocal)) return;
+  const name = resolve(call.name, values);
+  const value = resolve(call.value, values);
+  if (isLocal === undefined || name === undefined || value === undefined) {
+    // The setting is the client's and must stay with it, but only this server connection knows it.
+    if (!session.isSessionMode) session.pins |= PIN_UNKNOWN_SETTING;
+    server.isSuspect = true;
+    return;
+  }
+  if (name === null) return;
+  // A NULL value is a reset to the default (set_config_by_name in guc.c).
+  if (value === null) resetParameter(session, server, name.toLowerCase());
+  else setParameter(session, server, parameterFromValue(name, value));
+}
+
+/** undefined = only the server knows. */
+function resolve(argument: SqlArgument, values: BindValues | null): string | null | undefined {
+  if ('constant' in argument) return argument.constant;
+  if ('parameter' in argument) return values?.[argument.parameter - 1];
+  return undefined;
+}
+
+/** Input of type boolean (bool.c); NULL counts as false, as in set_config_by_name. */
+function isTrue(text: string | null): boolean {
+  if (text === null) return false;
+  const word = text.trim().toLowerCase();
+  return (
+    word === '1' || word === 'on' || (word !== '' && ('true'.startsWith(word) || 'yes'.startsWith(word)))
+  );
+}
+
+function discardAll(session: Session, server: ServerConnection): void {
+  server.parameters = NO_PARAMETERS;
+  session.parameters = session.startupParameters;
+  server.prepared.clear();
+  server.unnamedId = 0;
+  server.isSuspect = false;
+  session.statements.clear();
+  session.pins &= PIN_OPERATOR;
+}
+
+function deallocate(session: Session, server: ServerConnection, name: string | null): void {
+  if (name === null) {
+    server.prepared.clear();
+    session.statements.clear();
+    return;
+  }
+  const statement = session.statements.get(name);
+  if (statement !== undefined) server.prepared.delete(statement.serverName);
+  session.statements.remove(name);
+}

@@ -1,0 +1,31 @@
+import { buildErrorResponse, type ErrorFields } from '@pgdog-cluster/core';
+import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import type { Session } from './session.js';
+
+const NAME_LENGTH = SERVER_NAME_PREFIX.length + 32;
+
+/**
+ * Postgres quotes statement names in its errors; the client must read its own and not those we use on the
+ * server. Returns null when the error names none of ours. Position and file fields are lost in the
+ * rewriting: such errors (26000, 42P05, 08P01 about a Bind) have no position.
+ */
+export function rewriteStatementNames(
+  session: Session,
+  _ref: object | null,
+  fields: Required<ErrorFields>,
+): Uint8Array | null {
+  if (!fields.message.includes(SERVER_NAME_PREFIX)) return null;
+  const message = replaceNames(session, fields.message);
+  return message === null ? null : buildErrorResponse({ ...fields, message });
+}
+
+function replaceNames(session: Session, message: string): string | null {
+  const at = message.indexOf(SERVER_NAME_PREFIX);
+  const serverName = message.slice(at, at + NAME_LENGTH);
+  for (const statement of session.statements.values()) {
+    if (statement.serverName !== serverName) continue;
+    const clientName = session.statements.nameOf(statement) ?? '';
+    return message.slice(0, at) + clientName + message.slice(at + NAME_LENGTH);
+  }
+  return null;
+}

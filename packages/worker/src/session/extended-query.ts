@@ -1,0 +1,321 @@
+// ● per-frame path
+import {
+  buildErrorResponse,
+  decodeText,
+  FRONTEND,
+  FrameWriter,
+  PgDogError,
+  readBind,
+  readExecute,
+  readTarget,
+  TARGET,
+} from '@pgdog-cluster/core';
+import {
+  FAKE,
+  FORWARD,
+  KIND_BIND,
+  KIND_CLOSE,
+  KIND_DESCRIBE,
+  KIND_EXECUTE,
+  KIND_PARSE,
+  REPLACE_ERROR,
+} from '../backend/pending-replies.js';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { ensureStatement } from '../backend/synchronise.js';
+import type { PreparedStatement } from '../plan/prepared-statements.js';
+import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { parseMessage } from './parse-message.js';
+import { Portals } from './portals.js';
+import type { RequestSink } from './requests.js';
+import { fieldsOf } from './session.js';
+import { noteFlags } from './simple-query.js';
+import { UnnamedStatement } from './unnamed-statement.js';
+
+const HEADER_BYTES = 5;
+/** Longest names at the head of a Bind that are looked for. */
+const BIND_HEAD_BYTES_MAX = 64 * 1024;
+const NO_BYTES = new Uint8Array(0);
+const writer = new FrameWriter(4096);
+
+/** Parse, Bind, Describe, Execute, Close of one client. */
+export class ExtendedQuery {
+  readonly requests: RequestSink;
+  readonly unnamed = new UnnamedStatement();
+  readonly portals = new Portals();
+
+  constructor(requests: RequestSink) {
+    this.requests = requests;
+  }
+
+  message(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    const { requests } = this;
+    if (type === FRONTEND.Close && requests.session.server === null) {
+      const answered = this.closeWithoutServer(bytes, start, end);
+      if (answered) return CONSUMED;
+    }
+    const server = requests.serverForRequest();
+    if (server === null) return BLOCKED;
+    if (server.isSkippingToSync) return requests.drop();
+    const { refusal } = requests;
+    if (refusal !== null) {
+      requests.refusal = null;
+      return this.refuse(server, refusal);
+    }
+    switch (type) {
+      case FRONTEND.Parse:
+        return parseMessage(this, server, bytes, start, end, buffer, frameBytes);
+      case FRONTEND.Bind:
+        return this.bind(server, bytes, start, end, buffer, frameBytes);
+      case FRONTEND.Describe:
+        return this.describe(server, bytes, start, end, buffer);
+      case FRONTEND.Execute:
+        return this.execute(server, bytes, start, end, buffer);
+      case FRONTEND.Close:
+        return this.close(server, bytes, start, end, buffer);
+      default:
+        requests.session.fail(new PgDogError('protocol_violation', 'unexpected message'));
+        return CONSUMED;
+    }
+  }
+
+  /**
+   * An error of ours inside a batch: a Parse that must fail goes to the server in place of the message, so that
+   * the batch is skipped and an open transaction aborted exactly as by an error of Postgres.
+   */
+  refuse(server: ServerConnection, error: PgDogError): number {
+    server.pending.push(KIND_PARSE | REPLACE_ERROR, buildErrorResponse(fieldsOf(error)));
+    writer
+      .reset()
+      .begin(FRONTEND.Parse)
+      .cstring('')
+      .cstring('pgdog_cluster refused a message')
+      .int16(0)
+      .end();
+    server.send(writer.view());
+    server.isBatchOpen = true;
+    server.unnamedId = 0;
+    this.requests.session.errors++;
+    // Postgres would skip the rest of the batch: the client's names must not be changed by it.
+    this.requests.isSkippingToSync = true;
+    return this.requests.drop();
+  }
+
+  invalid(): number {
+    this.requests.session.fail(new PgDogError('protocol_violation', 'invalid message format'));
+    return CONSUMED;
+  }
+
+  private bind(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    const { session } = this.requests;
+    const fields = readBind(bytes, start + HEADER_BYTES, end);
+    if (fields === null) {
+      if (
+        end - start < frameBytes &&
+        end - start < BIND_HEAD_BYTES_MAX &&
+        frameBytes <= BIND_HEAD_BYTES_MAX
+      ) {
+        return NEED_WHOLE;
+      }
+      return this.invalid();
+    }
+    const { portalStart, portalEnd, statementStart, statementEnd } = fields;
+    server.isBatchOpen = true;
+    server.pool.row.bind();
+    if (session.isSessionMode) {
+      server.pending.push(KIND_BIND | FORWARD, null);
+      server.forward(bytes, start, end, buffer);
+      return CONSUMED;
+    }
+    const isUnnamed = statementStart === statementEnd;
+    const statement = isUnnamed
+      ? null
+      : session.statements.get(decodeText(bytes, statementStart, statementEnd));
+    if (statement === undefined) return this.unknownStatement(server, bytes, statementStart, statementEnd);
+    const plan = statement === null ? this.unnamed.plan : statement.plan;
+    if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
+    if (statement === null) {
+      if (!this.ensureUnnamed(server)) return CONSUMED;
+    } else ensureStatement(session, server, statement);
+    this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
+    server.pending.push(KIND_BIND | FORWARD, statement);
+    if (statement === null) server.forward(bytes, start, end, buffer);
+    else this.forwardRenamed(server, statement, bytes, fields, end, buffer, frameBytes);
+    return CONSUMED;
+  }
+
+  /** The same Bind for the statement's name on the server; the rest may still be on its way. */
+  private forwardRenamed(
+    server: ServerConnection,
+    statement: PreparedStatement,
+    bytes: Uint8Array,
+    fields: { portalStart: number; portalEnd: number; statementStart: number; statementEnd: number },
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): void {
+    const name = statement.serverNameBytes;
+    const { portalStart, portalEnd, statementStart, statementEnd } = fields;
+    const length = frameBytes - 1 - (statementEnd - statementStart) + name.length;
+    writer
+      .reset()
+      .byte(FRONTEND.Bind)
+      .int32(length)
+      .bytes(bytes, portalStart, portalEnd + 1)
+      .bytes(name)
+      .byte(0);
+    const rest = statementEnd + 1;
+    if (end - rest <= 512) {
+      writer.bytes(bytes, rest, end);
+      server.send(writer.view());
+    } else {
+      server.send(writer.view());
+      server.forward(bytes, rest, end, buffer);
+    }
+  }
+
+  private unknownStatement(server: ServerConnection, bytes: Uint8Array, start: number, end: number): number {
+    const text =
+      start === end
+        ? 'unnamed prepared statement does not exist'
+        : `prepared statement "${decodeText(bytes, start, end)}" does not exist`;
+    return this.refuse(server, new PgDogError('unknown_prepared_statement', text));
+  }
+
+  /** False: there is none, and the error has been arranged. */
+  private ensureUnnamed(server: ServerConnection): boolean {
+    if (this.unnamed.ensure(server)) return true;
+    this.unknownStatement(server, NO_BYTES, 0, 0);
+    return false;
+  }
+
+  private describe(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+  ): number {
+    const { session } = this.requests;
+    const fields = readTarget(bytes, start + HEADER_BYTES, end);
+    if (fields === null) return this.invalid();
+    server.isBatchOpen = true;
+    if (fields.target !== TARGET.Statement || session.isSessionMode) {
+      server.pending.push(KIND_DESCRIBE | FORWARD, null);
+      server.forward(bytes, start, end, buffer);
+      return CONSUMED;
+    }
+    const { nameStart, nameEnd } = fields;
+    if (nameStart === nameEnd) {
+      if (!this.ensureUnnamed(server)) return CONSUMED;
+      server.pending.push(KIND_DESCRIBE | FORWARD, null);
+      server.forward(bytes, start, end, buffer);
+      return CONSUMED;
+    }
+    const statement = session.statements.get(decodeText(bytes, nameStart, nameEnd));
+    if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
+    ensureStatement(session, server, statement);
+    server.pending.push(KIND_DESCRIBE | FORWARD, statement);
+    writer
+      .reset()
+      .begin(FRONTEND.Describe)
+      .byte(TARGET.Statement)
+      .bytes(statement.serverNameBytes)
+      .byte(0)
+      .end();
+    server.send(writer.view());
+    return CONSUMED;
+  }
+
+  private execute(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+  ): number {
+    const fields = readExecute(bytes, start + HEADER_BYTES, end);
+    if (fields === null) return this.invalid();
+    server.isBatchOpen = true;
+    const portal = this.portals.find(bytes, fields.portalStart, fields.portalEnd);
+    if (portal === null) server.pending.push(KIND_EXECUTE | FORWARD, null);
+    else {
+      noteFlags(this.requests, server, portal.plan.flags);
+      server.pending.push(KIND_EXECUTE | FORWARD, { plan: portal.plan, next: 0, values: portal.values });
+    }
+    server.forward(bytes, start, end, buffer);
+    return CONSUMED;
+  }
+
+  /** Closing one of our own names needs no server: nothing is said to it. */
+  private closeWithoutServer(bytes: Uint8Array, start: number, end: number): boolean {
+    const { session } = this.requests;
+    const fields = readTarget(bytes, start + HEADER_BYTES, end);
+    if (fields === null || session.isSessionMode || fields.target !== TARGET.Statement) return false;
+    session.statements.remove(decodeText(bytes, fields.nameStart, fields.nameEnd));
+    if (fields.nameStart === fields.nameEnd) this.unnamed.id = 0;
+    session.send(CLOSE_COMPLETE_FRAME);
+    return true;
+  }
+
+  private close(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+  ): number {
+    const { session } = this.requests;
+    const fields = readTarget(bytes, start + HEADER_BYTES, end);
+    if (fields === null) return this.invalid();
+    server.isBatchOpen = true;
+    const isNamedStatement = fields.target === TARGET.Statement && fields.nameStart !== fields.nameEnd;
+    if (session.isSessionMode || !isNamedStatement) {
+      if (fields.target === TARGET.Statement && fields.nameStart === fields.nameEnd) {
+        this.unnamed.id = 0;
+        server.unnamedId = 0;
+      }
+      server.pending.push(KIND_CLOSE | FORWARD, null);
+      server.forward(bytes, start, end, buffer);
+      return CONSUMED;
+    }
+    // The statement stays on the server, for whoever prepares the same; only the client's name goes.
+    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const statement = session.statements.get(name);
+    if (statement !== undefined) session.context.statements.retain(statement);
+    session.statements.remove(name);
+    server.pool.row.close();
+    server.pending.push(KIND_CLOSE | FAKE, {
+      kind: 'statementUse',
+      serverName: '',
+      undo() {
+        // Skipped after an error: on Postgres the statement would still be there.
+        if (statement === undefined) return;
+        if (session.phase === 'closed') session.context.statements.release(statement);
+        else session.statements.set(name, statement);
+      },
+      done() {
+        if (statement !== undefined) session.context.statements.release(statement);
+      },
+    });
+    // Skipped after an error it leaves the name: what is pipelined behind must know.
+    if (server.pending.length > 1) server.hasEffectPending = true;
+    server.relay.emitFakes();
+    return CONSUMED;
+  }
+}
+
+const CLOSE_COMPLETE_FRAME = Uint8Array.of(0x33, 0, 0, 0, 4);

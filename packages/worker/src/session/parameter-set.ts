@@ -1,0 +1,134 @@
+/**
+ * Session parameters (settings a client has made) as immutable, shared sets: comparing a session's with a
+ * server connection's is one pointer comparison on the way of every request.
+ */
+
+export interface SessionParameter {
+  /** Lower case, as in pg_settings; 'role' and 'session_authorization' are parameters too. */
+  name: string;
+  /** A statement that, run on any server connection of the pool, has the effect for the session. */
+  replay: string;
+}
+
+export class ParameterSet {
+  /** Replays in canonical order; equal keys mean equal sets. */
+  readonly key: string;
+  readonly entries: ReadonlyMap<string, SessionParameter>;
+
+  constructor(key: string, entries: ReadonlyMap<string, SessionParameter>) {
+    this.key = key;
+    this.entries = entries;
+  }
+
+  /** Different objects may hold the same settings once the table of shared sets was emptied. */
+  equals(other: ParameterSet): boolean {
+    return this === other || this.key === other.key;
+  }
+}
+
+export const NO_PARAMETERS = new ParameterSet('', new Map());
+
+/** Sets remembered for sharing. When full the table starts anew: sharing is lost, nothing else. */
+const INTERNED_MAX = 4096;
+const interned = new Map<string, ParameterSet>([['', NO_PARAMETERS]]);
+
+/** Session authorization first, role second: each resets what comes after it (guc_tables.c, variable.c). */
+function rank(name: string): string {
+  if (name === 'session_authorization') return `0${name}`;
+  return name === 'role' ? `1${name}` : `2${name}`;
+}
+
+export function makeParameterSet(entries: Iterable<SessionParameter>): ParameterSet {
+  const sorted = [...entries].sort((a, b) => (rank(a.name) < rank(b.name) ? -1 : 1));
+  if (sorted.length === 0) return NO_PARAMETERS;
+  const key = sorted.map((entry) => `${entry.name}\u0000${entry.replay}`).join('\u0000');
+  const known = interned.get(key);
+  if (known !== undefined) return known;
+  if (interned.size >= INTERNED_MAX) {
+    interned.clear();
+    interned.set('', NO_PARAMETERS);
+  }
+  const made = new ParameterSet(key, new Map(sorted.map((entry) => [entry.name, entry])));
+  interned.set(key, made);
+  return made;
+}
+
+export function withParameter(set: ParameterSet, entry: SessionParameter): ParameterSet {
+  if (set.entries.get(entry.name)?.replay === entry.replay) return set;
+  const entries = new Map(set.entries);
+  // Changing the session user also ends SET ROLE.
+  if (entry.name === 'session_authorization') entries.delete('role');
+  entries.set(entry.name, entry);
+  return makeParameterSet(entries.values());
+}
+
+export function withoutParameter(set: ParameterSet, name: string): ParameterSet {
+  if (!set.entries.has(name)) return set;
+  const entries = new Map(set.entries);
+  entries.delete(name);
+  if (name === 'session_authorization') entries.delete('role');
+  return makeParameterSet(entries.values());
+}
+
+/** RESET ALL leaves role and session authorization alone (GUC_NO_RESET_ALL). */
+export function afterResetAll(set: ParameterSet): ParameterSet {
+  return makeParameterSet(
+    [...set.entries.values()].filter(({ name }) => name === 'role' || name === 'session_authorization'),
+  );
+}
+
+/** 'x' -> '''x''' as an SQL string literal that means the same under every standard_conforming_strings. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return quoted.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}
+
+/** A setting given by value: start-up packet, set_config(). */
+export function parameterFromValue(name: string, value: string): SessionParameter {
+  const canonical = name.toLowerCase();
+  return {
+    name: canonical,
+    replay: `SELECT pg_catalog.set_config(${quoteLiteral(canonical)}, ${quoteLiteral(value)}, false)`,
+  };
+}
+
+/** Statement that takes `name` back to the server connection's own default. */
+export function resetStatement(name: string): string {
+  if (name === 'session_authorization') return 'RESET SESSION AUTHORIZATION';
+  if (name === 'session characteristics') {
+    return (
+      'RESET default_transaction_isolation;RESET default_transaction_read_only;' +
+      'RESET default_transaction_deferrable'
+    );
+  }
+  return `RESET ${name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.')}`;
+}
+
+/**
+ * The statements that turn a server connection with settings `from` into one with settings `to`, or '' when
+ * nothing is to be done. Resets come first, so that a reset session authorization cannot undo a set one.
+ */
+export function differenceSql(from: ParameterSet, to: ParameterSet): string {
+  const statements: string[] = [];
+  for (const name of from.entries.keys()) {
+    if (!to.entries.has(name)) statements.push(resetStatement(name));
+  }
+  const isAuthorizationChanged =
+    from.entries.get('session_authorization')?.replay !== to.entries.get('session_authorization')?.replay;
+  for (const entry of to.entries.values()) {
+    const isSame = from.entries.get(entry.name)?.replay === entry.replay;
+    if (!isSame || (entry.name === 'role' && isAuthorizationChanged)) statements.push(entry.replay);
+  }
+  return statements.join(';');
+}
+
+/** Parameters whose replay may fail although it once worked (a role can be dropped). See synchronise.ts. */
+export function mayFailOnReplay(from: ParameterSet, to: ParameterSet): boolean {
+  return (
+    from.entries.get('role')?.replay !== to.entries.get('role')?.replay ||
+    from.entries.get('session_authorization')?.replay !== to.entries.get('session_authorization')?.replay
+  );
+}

@@ -1,0 +1,193 @@
+// ● per-frame path
+import {
+  BEGINS_TRANSACTION,
+  decodeText,
+  FRONTEND,
+  FrameWriter,
+  isPlainSql,
+  type ParseFields,
+  PgDogError,
+  PREPARE_LEVEL,
+  READY,
+  readParse,
+  type SqlPlan,
+  TRANSACTION_CONTROL,
+} from '@pgdog-cluster/core';
+import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { closeStatement, makeRoom } from '../backend/synchronise.js';
+import { CONSUMED } from '../wire/frame-stream.js';
+import type { ExtendedQuery } from './extended-query.js';
+import { needsAttention } from './simple-query.js';
+import { renameStatements } from './sql-statements.js';
+
+const HEADER_BYTES = 5;
+const writer = new FrameWriter(4096);
+
+/** Parse: the text is read for what it does to the session, and kept under the client's name. */
+export function parseMessage(
+  extended: ExtendedQuery,
+  server: ServerConnection,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  buffer: number,
+  frameBytes: number,
+): number {
+  const { session } = extended.requests;
+  if (end - start < frameBytes)
+    return extended.refuse(server, new PgDogError('query_too_large', 'a Parse message may have 64 MB'));
+  const fields = readParse(bytes, start + HEADER_BYTES, end);
+  if (fields === null) return extended.invalid();
+  server.isBatchOpen = true;
+  if (session.isSessionMode) {
+    server.pending.push(KIND_PARSE | FORWARD, null);
+    server.forward(bytes, start, end, buffer);
+    return CONSUMED;
+  }
+  const { general } = session.context.config;
+  const textBytes = fields.textEnd - fields.textStart;
+  if (
+    general.querySizeLimitBytes > 0 &&
+    textBytes > general.querySizeLimitBytes &&
+    general.querySizeLimitAction === 'block'
+  ) {
+    return extended.refuse(server, new PgDogError('query_too_large'));
+  }
+  const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
+  if (plan !== null && (plan.flags & PREPARE_LEVEL) !== 0) {
+    return parseRenamed(extended, server, plan, bytes, fields, end);
+  }
+  if (
+    plan !== null &&
+    (plan.flags & BEGINS_TRANSACTION) !== 0 &&
+    session.pool?.snapshot.poolerMode === 'statement'
+  ) {
+    return extended.refuse(server, new PgDogError('statement_mode_transaction'));
+  }
+  if (fields.nameEnd === fields.nameStart)
+    return parseUnnamed(extended, server, plan, bytes, start, end, buffer);
+  return parseNamed(extended, server, plan, bytes, fields, end);
+}
+
+function planOf(
+  extended: ExtendedQuery,
+  server: ServerConnection,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): SqlPlan | null {
+  const { session } = extended.requests;
+  const isStatementMode = session.pool?.snapshot.poolerMode === 'statement';
+  if (!isStatementMode && isPlainSql(bytes, start, end)) return null;
+  const plan = session.context.plans.lookup(bytes, start, end);
+  if (isStatementMode && (plan.flags & BEGINS_TRANSACTION) !== 0) return plan;
+  return needsAttention(plan, server) ? plan : null;
+}
+
+/** PREPARE, EXECUTE, DEALLOCATE as text of a Parse: the same message with our names in it. */
+function parseRenamed(
+  extended: ExtendedQuery,
+  server: ServerConnection,
+  plan: SqlPlan,
+  bytes: Uint8Array,
+  fields: ParseFields,
+  end: number,
+): number {
+  const { session } = extended.requests;
+  const { nameStart, textStart, textEnd } = fields;
+  const renamed = renameStatements(session, server, plan, bytes.subarray(textStart, textEnd));
+  if (renamed instanceof PgDogError) return extended.refuse(server, renamed);
+  writer
+    .reset()
+    .begin(FRONTEND.Parse)
+    .bytes(bytes, nameStart, textStart)
+    .bytes(renamed)
+    .bytes(bytes, textEnd, end)
+    .end();
+  const frame = writer.take();
+  if (readNameIsEmpty(frame)) return parseUnnamed(extended, server, plan, frame, 0, frame.length, -1);
+  const again = readParse(frame, HEADER_BYTES, frame.length);
+  return again === null ? extended.invalid() : parseNamed(extended, server, plan, frame, again, frame.length);
+}
+
+function parseUnnamed(
+  extended: ExtendedQuery,
+  server: ServerConnection,
+  plan: SqlPlan | null,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  buffer: number,
+): number {
+  server.pending.push(KIND_PARSE | FORWARD, extended.unnamed.keep(bytes, start, end, plan, server));
+  server.forward(bytes, start, end, buffer);
+  return CONSUMED;
+}
+
+function parseNamed(
+  extended: ExtendedQuery,
+  server: ServerConnection,
+  plan: SqlPlan | null,
+  bytes: Uint8Array,
+  fields: ParseFields,
+  end: number,
+): number {
+  const { session } = extended.requests;
+  const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+  // In an exchange that runs again (heal.ts) the name is there from the first time.
+  if (server.isHealing) session.statements.remove(name);
+  if (session.statements.get(name) !== undefined) {
+    const text = `prepared statement "${name}" already exists`;
+    return extended.refuse(server, new PgDogError('duplicate_prepared_statement', text));
+  }
+  if (session.statements.count >= session.context.config.general.clientPreparedStatementsLimit) {
+    return extended.refuse(server, new PgDogError('prepared_statements_limit'));
+  }
+  const statement = session.context.statements.acquireParsed(bytes, fields.textStart, end, plan);
+  session.statements.set(name, statement);
+  const { serverName } = statement;
+  const undo = () => {
+    if (session.statements.get(name) === statement) session.statements.remove(name);
+  };
+  // Whether the name exists is known when the answer is there: what is pipelined behind must wait for it.
+  server.hasEffectPending = true;
+  let isOldKept = false;
+  if (server.prepared.has(serverName)) {
+    const isControl = ((plan?.flags ?? 0) & TRANSACTION_CONTROL) !== 0;
+    if (isControl || !mayBeRefused(server)) {
+      server.pending.push(KIND_PARSE | FAKE, { kind: 'statementUse', serverName, undo });
+      server.relay.emitFakes();
+      return CONSUMED;
+    }
+    closeStatement(server, serverName, () => {
+      isOldKept = true;
+    });
+  }
+  makeRoom(server);
+  server.prepared.add(serverName);
+  server.pending.push(KIND_PARSE | FORWARD, {
+    kind: 'statementUse',
+    serverName,
+    undo() {
+      if (!isOldKept) server.prepared.delete(serverName);
+      undo();
+    },
+  });
+  server.send(statement.frame);
+  server.pool.row.serverParse();
+  return CONSUMED;
+}
+
+/**
+ * In a failed transaction Postgres refuses a Parse (25P02), so it must be asked; and whether the transaction has
+ * failed is not known while answers are outstanding.
+ */
+function mayBeRefused(server: ServerConnection): boolean {
+  return server.readyStatus === READY.Failed || server.pending.length > 0;
+}
+
+/** The name is a lone terminator. */
+function readNameIsEmpty(frame: Uint8Array): boolean {
+  return frame[HEADER_BYTES] === 0;
+}

@@ -1,0 +1,283 @@
+// ● per-frame path
+import { FRONTEND, isFrontendHeader, PgDogError, READY, READY_FOR_QUERY_IDLE } from '@pgdog-cluster/core';
+import { FORWARD, KIND_COPY_END, KIND_FUNCTION_CALL, KIND_SYNC } from '../backend/pending-replies.js';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { synchronise } from '../backend/synchronise.js';
+import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
+import { sessionGone } from './close.js';
+import { ExtendedQuery } from './extended-query.js';
+import type { Session } from './session.js';
+import { simpleQuery } from './simple-query.js';
+
+const HEADER_BYTES = 5;
+/** Query and Parse up to this size are read whole. Larger Queries stream, larger Parses are collected. */
+const WHOLE_BYTES = 64 * 1024;
+/** Of a Query that streams: enough to see its first words. */
+const STREAMED_HEAD_BYTES = 1024;
+/** Largest Parse: its text must be kept, to be sent to whichever server lacks it. */
+const PARSE_BYTES_MAX = 64 * 1024 * 1024;
+/** Enough for the two names at the head of a Bind (NAMEDATALEN is 64; portals have no limit). */
+const BIND_HEAD_BYTES = 1024;
+
+/** Takes a logged-in client's frames to its server connection. */
+export class RequestSink implements FrameSink {
+  readonly session: Session;
+  readonly extended: ExtendedQuery;
+  /** Blocked until everything asked so far has been answered. */
+  isAwaitingQuiet = false;
+  /** Settings that a request waited for have been answered: it goes on, on the same server connection. */
+  isSettling = false;
+  /** We answered an extended message with an error ourselves: ignore everything up to Sync. */
+  isSkippingToSync = false;
+  /** Set while the request that waited in vain is shown again. */
+  private localRefusal: PgDogError | null = null;
+  /** Settings could not be applied: the next request is answered with this. */
+  refusal: PgDogError | null = null;
+
+  constructor(session: Session) {
+    this.session = session;
+    this.extended = new ExtendedQuery(this);
+  }
+
+  headBytes(type: number, frameBytes: number): number {
+    if (!isFrontendHeader(type, frameBytes - 1)) return -1;
+    switch (type) {
+      case FRONTEND.Query:
+        return frameBytes <= WHOLE_BYTES ? frameBytes : STREAMED_HEAD_BYTES;
+      case FRONTEND.Parse:
+        return frameBytes <= PARSE_BYTES_MAX ? frameBytes : HEADER_BYTES;
+      case FRONTEND.Bind:
+        return Math.min(frameBytes, BIND_HEAD_BYTES);
+      case FRONTEND.CopyData:
+      case FRONTEND.CopyFail:
+      case FRONTEND.FunctionCall:
+        return HEADER_BYTES;
+      case FRONTEND.PasswordMessage:
+        return -1;
+      case FRONTEND.Sync:
+      case FRONTEND.Flush:
+      case FRONTEND.CopyDone:
+        // They have no body. Passed on with one, Postgres would answer a Flush with an error that nobody is owed,
+        // and skip the next client's Query until a Sync.
+        return frameBytes === HEADER_BYTES ? frameBytes : -1;
+      default:
+        return frameBytes;
+    }
+  }
+
+  onFrame(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    const outcome = this.dispatch(type, bytes, start, end, buffer, frameBytes);
+    if (outcome !== CONSUMED) return outcome;
+    const { server } = this.session;
+    if (server !== null) {
+      if (end - start === frameBytes) server.requestLog.append(bytes, start, end);
+      else server.requestLog.spoil();
+    }
+    return CONSUMED;
+  }
+
+  onRest(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    if (this.isRestDropped) return;
+    this.session.server?.forward(bytes, start, end, buffer);
+  }
+
+  onChunkEnd(): void {
+    this.session.onClientChunkEnd();
+  }
+
+  onViolation(reason: string): void {
+    this.session.fail(new PgDogError('protocol_violation', reason));
+  }
+
+  /** The frame last shown is not forwarded: its rest is dropped too. */
+  isRestDropped = false;
+
+  /** Once more, what was asked in this exchange; what came behind it waits. */
+  repeat(frames: Uint8Array): void {
+    const { stream } = this.session;
+    stream.block();
+    let at = 0;
+    while (at + HEADER_BYTES <= frames.length && this.session.phase === 'ready') {
+      const size =
+        1 + ((frames[at + 1] << 24) | (frames[at + 2] << 16) | (frames[at + 3] << 8) | frames[at + 4]);
+      // Never blocked: the server connection is at hand and synchronised.
+      this.dispatch(frames[at], frames, at, at + size, -1, size);
+      at += size;
+    }
+    this.session.resumeRequests();
+  }
+
+  private dispatch(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    this.isRestDropped = false;
+    if (this.localRefusal !== null) return this.refuseLocally(type);
+    if (this.isSkippingToSync && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return this.drop();
+    switch (type) {
+      case FRONTEND.Query:
+        return simpleQuery(this, bytes, start, end, buffer, frameBytes);
+      case FRONTEND.Sync:
+        return this.sync(bytes, start, end, buffer);
+      case FRONTEND.Terminate:
+        sessionGone(this.session, 'client said goodbye');
+        return CONSUMED;
+      case FRONTEND.Flush:
+        if (this.session.server !== null) this.session.server.forward(bytes, start, end, buffer);
+        return CONSUMED;
+      case FRONTEND.CopyData:
+      case FRONTEND.CopyDone:
+      case FRONTEND.CopyFail:
+        return this.copy(type, bytes, start, end, buffer);
+      case FRONTEND.FunctionCall:
+        return this.functionCall(bytes, start, end, buffer);
+      default:
+        return this.extended.message(type, bytes, start, end, buffer, frameBytes);
+    }
+  }
+
+  /** Answers the one request that waited; what follows is asked anew. */
+  private refuseLocally(type: number): number {
+    const error = this.localRefusal;
+    this.localRefusal = null;
+    if (error === null) return CONSUMED;
+    // Every Query drops the unnamed statement, answered or not.
+    if (type === FRONTEND.Query) this.extended.unnamed.id = 0;
+    if (error.severity === 'FATAL') this.session.fail(error);
+    else this.refuse(error, type !== FRONTEND.Query && type !== FRONTEND.FunctionCall);
+    return this.drop();
+  }
+
+  /** Postgres ignores it as well: after an error, until Sync; copy data out of place. */
+  drop(): number {
+    this.isRestDropped = true;
+    return CONSUMED;
+  }
+
+  /**
+   * The server connection for the next message of an exchange, with the client's settings in force; null when
+   * the session has to wait (the frame then stays where it is).
+   */
+  serverForRequest(): ServerConnection | null {
+    const { session } = this;
+    const { server } = session;
+    if (server === null) {
+      session.pool?.checkout(session);
+      if (session.server === null) return null;
+      return this.beginExchange(session.server);
+    }
+    if (server.pending.length > 0 || server.isBatchOpen) {
+      // What is under way may change settings or statements that this request depends on.
+      if (!server.isBatchOpen && server.hasEffectPending) return this.awaitQuiet();
+      return server;
+    }
+    // A cancel under way is meant for what has just ended, not for what comes now.
+    if (server.cancelsInFlight > 0) return this.awaitQuiet();
+    return this.beginExchange(server);
+  }
+
+  /** False: this request was answered with an error. */
+  refuse(error: PgDogError, isExtended: boolean): void {
+    const { session } = this;
+    session.answerError(error);
+    if (isExtended) this.isSkippingToSync = true;
+    else session.sendReady();
+  }
+
+  /** The wait for a server connection has ended without one; the frame that waited is answered with `error`. */
+  refusedWhileWaiting(error: PgDogError): void {
+    this.localRefusal = error;
+    this.session.resumeRequests();
+    this.localRefusal = null;
+  }
+
+  /** The server connection was lost before anything was sent: what was asked goes to another one. */
+  retry(frames: Uint8Array): void {
+    this.isAwaitingQuiet = false;
+    this.session.stream.prepend(frames);
+    this.session.resumeRequests();
+  }
+
+  private awaitQuiet(): null {
+    this.isAwaitingQuiet = true;
+    return null;
+  }
+
+  private beginExchange(server: ServerConnection): ServerConnection | null {
+    const { session } = this;
+    const { nowUs, nowMs } = session.context;
+    session.requestSinceUs = nowUs;
+    server.requestSinceMs = nowMs;
+    server.requestTurn = session.context.turn;
+    if (server.readyStatus === READY.Idle) {
+      if (session.transactionSinceUs === 0) session.transactionSinceUs = nowUs;
+      server.requestLog.reset();
+    } else {
+      server.requestLog.spoil();
+      server.pool.row.idleInTransaction(nowUs - session.readySinceUs);
+    }
+    server.relay.beginExchange();
+    server.hasEffectPending = false;
+    // Settings could not be applied: the request will be refused, with whatever settings.
+    if (this.refusal !== null) return server;
+    return synchronise(session, server) ? server : null;
+  }
+
+  private sync(bytes: Uint8Array, start: number, end: number, buffer: number): number {
+    const { session } = this;
+    const { server } = session;
+    if (server === null || (this.isSkippingToSync && !server.isBatchOpen && server.pending.length === 0)) {
+      this.isSkippingToSync = false;
+      if (server === null) session.send(READY_FOR_QUERY_IDLE);
+      else session.sendReady();
+      return CONSUMED;
+    }
+    this.isSkippingToSync = false;
+    server.isSkippingToSync = false;
+    // Within COPY IN Postgres reads past it without an answer.
+    if (!server.isCopyIn) {
+      server.pending.push(KIND_SYNC | FORWARD, null);
+      server.isBatchOpen = false;
+    }
+    server.forward(bytes, start, end, buffer);
+    server.relay.emitFakes();
+    return CONSUMED;
+  }
+
+  private copy(type: number, bytes: Uint8Array, start: number, end: number, buffer: number): number {
+    const { server } = this.session;
+    // Postgres drops copy data that comes when no copy runs (an error ended it, and the client did not know yet).
+    if (server === null || server.pending.length === 0) return this.drop();
+    if (type !== FRONTEND.CopyData) {
+      // Sent ahead of the server's word that the copy has begun: noted for when that comes.
+      if (!server.isCopyIn) server.pending.push(KIND_COPY_END | FORWARD, null);
+      server.isCopyIn = false;
+    }
+    server.requestLog.spoil();
+    server.forward(bytes, start, end, buffer);
+    return CONSUMED;
+  }
+
+  /** Fastpath: the function is named by an oid, so what it does to the session is not known. */
+  private functionCall(bytes: Uint8Array, start: number, end: number, buffer: number): number {
+    const server = this.serverForRequest();
+    if (server === null) return BLOCKED;
+    server.isSuspect = true;
+    // As with a Query inside a batch (simple-query.ts).
+    if (server.isBatchOpen) server.needsReset = true;
+    server.pending.push(KIND_FUNCTION_CALL | FORWARD, null);
+    server.forward(bytes, start, end, buffer);
+    return CONSUMED;
+  }
+}

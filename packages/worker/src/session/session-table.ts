@@ -1,0 +1,57 @@
+import type { Session } from './session.js';
+
+/** Slots are part of the process id a client is told, beside the worker's number. */
+const SLOT_BITS = 20;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
+export const SESSIONS_MAX = 1 << SLOT_BITS;
+
+/** The process id for BackendKeyData: positive, never 0. worker < 512. */
+export function processIdOf(worker: number, slot: number): number {
+  return ((worker + 1) << SLOT_BITS) | slot;
+}
+
+/** worker -1 or more: which may not exist. */
+export function ownerOfProcessId(processId: number): { worker: number; slot: number } {
+  return { worker: (processId >>> SLOT_BITS) - 1, slot: processId & SLOT_MASK };
+}
+
+/** The sessions of one worker by slot. */
+export class SessionTable {
+  private readonly slots: (Session | null)[] = [];
+  private readonly free: number[] = [];
+  private nextId = 1;
+  private total = 0;
+
+  get count(): number {
+    return this.total;
+  }
+
+  /** Makes a session in a free slot; null when there is none. */
+  add(make: (slot: number, id: number) => Session): Session | null {
+    const slot = this.free.pop() ?? this.slots.length;
+    if (slot >= SESSIONS_MAX) return null;
+    const session = make(slot, this.nextId++);
+    this.slots[slot] = session;
+    this.total++;
+    return session;
+  }
+
+  at(slot: number): Session | null {
+    return this.slots[slot] ?? null;
+  }
+
+  remove(session: Session): void {
+    if (this.slots[session.slot] !== session) return;
+    this.slots[session.slot] = null;
+    this.free.push(session.slot);
+    this.total--;
+  }
+
+  /** The callback may remove sessions. */
+  forEach(visit: (session: Session) => void): void {
+    for (let slot = 0; slot < this.slots.length; slot++) {
+      const session = this.slots[slot];
+      if (session !== null) visit(session);
+    }
+  }
+}

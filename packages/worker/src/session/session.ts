@@ -1,0 +1,370 @@
+// ● per-frame path
+import {
+  buildErrorResponse,
+  buildParameterStatus,
+  type ErrorFields,
+  PgDogError,
+  READY,
+  readyForQuery,
+  SETS_PARAMETER,
+  type SqlPlan,
+  type UserSnapshot,
+} from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
+import { Connection, type ConnectionOwner, HIGH_MARK } from '../io/connection.js';
+import type { Pool } from '../pool/pool.js';
+import { CONSUMED, type FrameSink, FrameStream } from '../wire/frame-stream.js';
+import type { WorkerContext } from '../worker-context.js';
+import { ClientStatements } from './client-statements.js';
+import { sessionGone } from './close.js';
+import { rewriteStatementNames } from './error-names.js';
+import { NO_PARAMETERS, type ParameterSet } from './parameter-set.js';
+import { probePins } from './pins.js';
+import type { RequestSink } from './requests.js';
+import { SessionTransaction } from './transaction.js';
+
+/** Why a session keeps its server connection beyond the pool mode. Bits of Session.pins. */
+export const PIN_TEMP = 1;
+export const PIN_ADVISORY_LOCK = 2;
+export const PIN_LISTEN = 4;
+export const PIN_HOLD_CURSOR = 8;
+/** set_config() with a value only the server connection knows. */
+export const PIN_UNKNOWN_SETTING = 16;
+/** SET pgdog.pin TO on. */
+export const PIN_OPERATOR = 32;
+
+/** Reasons for which a client's bytes are not read. */
+export const PAUSE_SERVER_FULL = 1;
+export const PAUSE_HELD = 2;
+export const PAUSE_OUTPUT = 4;
+
+/** Bytes kept of a client whose turn has not come; more is left in its socket. */
+const HELD_BYTES_MAX = 64 * 1024;
+
+export type SessionPhase = 'startup' | 'authenticating' | 'login' | 'ready' | 'closed';
+
+/** Until the start-up packet is through, bytes go to rawReader and none get here. */
+const BEFORE_STARTUP: FrameSink = {
+  headBytes: () => -1,
+  onFrame: () => CONSUMED,
+  onRest() {},
+  onChunkEnd() {},
+  onViolation() {},
+};
+
+/** One client's life from accept to close. */
+export class Session implements ConnectionOwner {
+  readonly context: WorkerContext;
+  readonly connection: Connection;
+  readonly slot: number;
+  /** Unique in this worker; slots are reused. */
+  readonly id: number;
+  readonly addr: string;
+  readonly port: number;
+  readonly connectedMs: number;
+  stream: FrameStream;
+  phase: SessionPhase = 'startup';
+  user = '';
+  database = '';
+  isAdmin = false;
+  isClientCounted = false;
+  secret: Uint8Array | null = null;
+  userSnapshot: UserSnapshot | null = null;
+  pool: Pool | null = null;
+  isSessionMode = false;
+  server: ServerConnection | null = null;
+  /** Since when it waits in the pool's queue, 0 = it does not. */
+  waitingSinceMs = 0;
+  waitingSinceUs = 0;
+  /** As the client wants them now, and as it asked at start-up (where RESET leads). */
+  parameters: ParameterSet = NO_PARAMETERS;
+  startupParameters: ParameterSet = NO_PARAMETERS;
+  /** What the client was told by ParameterStatus. */
+  reported: ReadonlyMap<string, string> = new Map();
+  reportedAtLogin: ReadonlyMap<string, string> = this.reported;
+  readonly transaction: SessionTransaction;
+  readonly statements: ClientStatements;
+  pins = 0;
+  /** A statement ran that may have ended a pin. */
+  needsProbe = false;
+  isProbing = false;
+  lastActivityMs: number;
+  requestSinceUs = 0;
+  transactionSinceUs = 0;
+  queries = 0;
+  transactions = 0;
+  errors = 0;
+  waitTimeUs = 0;
+  queryTimeUs = 0;
+  transactionTimeUs = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Of the above, what the pool's counters have already. */
+  private countedReceived = 0;
+  private countedSent = 0;
+  /** When the last answer ended, in an open transaction. */
+  readySinceUs = 0;
+  requests: RequestSink | null = null;
+  private handOver: { worker: number; slot: number; secret: Uint8Array } | null = null;
+  /** Called instead of going on with requests when a server connection has come: login. */
+  onServer: ((server: ServerConnection) => void) | null = null;
+
+  constructor(context: WorkerContext, fd: number, slot: number, id: number, addr: string, port: number) {
+    this.context = context;
+    this.slot = slot;
+    this.id = id;
+    this.addr = addr;
+    this.port = port;
+    this.connectedMs = context.nowMs;
+    this.lastActivityMs = context.nowMs;
+    this.transaction = new SessionTransaction(this);
+    this.statements = new ClientStatements(context);
+    this.stream = new FrameStream(BEFORE_STARTUP);
+    this.connection = new Connection(context.driver, fd, this, {
+      outputs: context.outputs,
+      beforeClose: context.forgetFd,
+    });
+  }
+
+  /** Bytes of the untyped first packets; replaced by the frame stream once start-up is through. */
+  rawReader: ((bytes: Uint8Array, start: number, end: number) => number) | null = null;
+
+  handleReceived(buffer: number, start: number, end: number): void {
+    const { memory } = this.context.driver;
+    this.bytesReceived += end - start;
+    this.lastActivityMs = this.context.nowMs;
+    let from = start;
+    while (this.rawReader !== null && from < end) from = this.rawReader(memory.bytes, from, end);
+    if (from < end && this.phase !== 'closed') {
+      this.stream.push(memory.bytes, from, end, buffer);
+      if (this.stream.heldBytes > HELD_BYTES_MAX) this.connection.pauseReceive(PAUSE_HELD);
+    }
+    memory.release(buffer);
+  }
+
+  handleReceiveEnd(): void {
+    sessionGone(this, 'client closed the connection');
+  }
+
+  handleWriteFailed(): void {
+    sessionGone(this, 'client reset the connection');
+  }
+
+  /** The client has read what was queued: whoever was held up goes on. */
+  handleDrained(): void {
+    this.connection.resumeReceive(PAUSE_OUTPUT);
+    this.server?.connection.resumeReceive(PAUSE_CLIENT_FULL);
+  }
+
+  handleConnected(): void {}
+
+  /** Only a cancelling connection is given away: its cancel is another worker's to deliver. */
+  handleDetached(): void {
+    const { handOver, context } = this;
+    if (handOver === null) return;
+    const { fd } = this.connection;
+    const isPosted = context.post(handOver.worker, {
+      type: 'cancel',
+      fd,
+      slot: handOver.slot,
+      secret: handOver.secret,
+    });
+    if (!isPosted) context.closeFd(fd);
+  }
+
+  /** This connection carried a CancelRequest for a session of another worker. */
+  releaseForCancel(worker: number, slot: number, secret: Uint8Array): void {
+    this.phase = 'closed';
+    this.stream.stop();
+    this.handOver = { worker, slot, secret };
+    this.context.sessions.remove(this);
+    this.connection.release();
+  }
+
+  /** A slice of a received buffer, for the client. */
+  passSlice(buffer: number, start: number, end: number): void {
+    this.bytesSent += end - start;
+    this.connection.sendSlice(buffer, start, end);
+  }
+
+  passBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.bytesSent += end - start;
+    this.connection.sendBytes(bytes, start, end);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.passBytes(bytes, 0, bytes.length);
+  }
+
+  /** After each chunk of the server's: a client that does not read stops its own server connection, nothing else. */
+  onServerChunkEnd(): void {
+    if (this.connection.queuedBytes <= HIGH_MARK) return;
+    this.server?.connection.pauseReceive(PAUSE_CLIENT_FULL);
+    this.connection.pauseReceive(PAUSE_OUTPUT);
+  }
+
+  /** After each chunk of the client's. */
+  onClientChunkEnd(): void {
+    if (this.server !== null && this.server.connection.queuedBytes > HIGH_MARK) {
+      this.connection.pauseReceive(PAUSE_SERVER_FULL);
+    }
+    if (this.connection.queuedBytes > HIGH_MARK) this.connection.pauseReceive(PAUSE_OUTPUT);
+  }
+
+  onServerDrained(): void {
+    this.connection.resumeReceive(PAUSE_SERVER_FULL);
+  }
+
+  /** Goes on with what was held. */
+  resumeRequests(): void {
+    this.stream.resume();
+    if (this.stream.heldBytes <= HELD_BYTES_MAX) this.connection.resumeReceive(PAUSE_HELD);
+  }
+
+  /** The pool has given it a server connection (Pool.attach has set both sides). */
+  serverAssigned(server: ServerConnection): void {
+    const told = this.onServer;
+    this.onServer = null;
+    if (told !== null) told(server);
+    else this.resumeRequests();
+  }
+
+  /** All that was asked has been answered. */
+  serverQuiet(server: ServerConnection): void {
+    if (this.phase === 'login') return;
+    server.isHealing = false;
+    // Nothing of the client's has run yet. Given back here, two clients of different roles would take the
+    // connection from each other before either got to its request.
+    if (this.requests?.isSettling === true) {
+      this.requests.isSettling = false;
+      this.resumeRequests();
+      return;
+    }
+    const isIdle = server.readyStatus === READY.Idle;
+    if (isIdle) this.exchangeDone(server);
+    else if (this.pool?.snapshot.poolerMode === 'statement') {
+      this.fail(new PgDogError('statement_mode_transaction'));
+      return;
+    }
+    if (isIdle && !this.isSessionMode && !probePins(this, server) && this.pins === 0) {
+      server.pool.checkin(server);
+    }
+    if (this.requests?.isAwaitingQuiet === true) {
+      this.requests.isAwaitingQuiet = false;
+      this.resumeRequests();
+    }
+  }
+
+  /** An exchange has been answered: a Query, a function call, or everything up to a Sync. */
+  queryDone(server: ServerConnection): void {
+    const { nowUs } = this.context;
+    const took = nowUs - this.requestSinceUs;
+    this.queries++;
+    this.queryTimeUs += took;
+    this.readySinceUs = nowUs;
+    server.pool.row.queryDone(took);
+  }
+
+  /** Counts what has just ended. */
+  private exchangeDone(server: ServerConnection): void {
+    // Our own exchanges (a probe) end here too, and are no transaction of the client's.
+    if (this.transactionSinceUs === 0) return;
+    const took = this.context.nowUs - this.transactionSinceUs;
+    this.transactionSinceUs = 0;
+    this.transactions++;
+    this.transactionTimeUs += took;
+    server.transactions++;
+    const { row } = server.pool;
+    row.transactionDone(took);
+    row.traffic(this.bytesReceived - this.countedReceived, this.bytesSent - this.countedSent);
+    this.countedReceived = this.bytesReceived;
+    this.countedSent = this.bytesSent;
+    server.requestLog.spoil();
+  }
+
+  /** A message that says nothing new need not be passed on. Returns whether it is news to the client. */
+  noteReported(name: string, value: string): boolean {
+    if (this.reported.get(name) === value) return false;
+    this.reported = this.pool?.reported.change(this.reported, name, value) ?? this.reported;
+    return true;
+  }
+
+  /**
+   * RESET leads to the client's own start-up value, which the server connection only gets with the next request:
+   * what the client is to be told instead of the server's default, or undefined.
+   */
+  startupReport(server: ServerConnection, name: string): string | undefined {
+    const key = name.toLowerCase();
+    const wanted = this.startupParameters.entries.get(key);
+    if (wanted === undefined || server.parameters.entries.has(key)) return undefined;
+    const isWanted = this.parameters.entries.get(key)?.replay === wanted.replay;
+    return isWanted ? this.reportedAtLogin.get(name) : undefined;
+  }
+
+  /** The server reports other values than the client was told (its configuration was reloaded). */
+  tellReports(reported: ReadonlyMap<string, string>): void {
+    for (const [name, value] of reported) {
+      if (this.reported.get(name) !== value) this.send(buildParameterStatus(name, value));
+    }
+    this.reported = reported;
+  }
+
+  /** The error with the client's own statement names in it, or null when there are none to change. */
+  rewriteError(ref: object | null, fields: Required<ErrorFields>): Uint8Array | null {
+    this.errors++;
+    return rewriteStatementNames(this, ref, fields);
+  }
+
+  /** A prepared statement that itself changes settings was executed by name: only the server knows the result. */
+  noteExecuted(server: ServerConnection, plan: SqlPlan): void {
+    if ((plan.flags & SETS_PARAMETER) === 0 || this.isSessionMode) return;
+    this.pins |= PIN_UNKNOWN_SETTING;
+    server.isSuspect = true;
+  }
+
+  /** Sends the exchange's frames once more (heal.ts). */
+  repeat(frames: Uint8Array): void {
+    this.requests?.repeat(frames);
+  }
+
+  /** FATAL: says why and ends the session. */
+  fail(error: PgDogError): void {
+    if (this.phase === 'closed') return;
+    this.send(buildErrorResponse({ ...fieldsOf(error), severity: 'FATAL' }));
+    sessionGone(this, error.message, true);
+  }
+
+  /** The server's own FATAL has been passed on: nothing is to be added. */
+  closeAfterFatal(): void {
+    sessionGone(this, 'server connection ended', true);
+  }
+
+  /** ERROR and ReadyForQuery for a request that no server has seen. */
+  answerError(error: PgDogError): void {
+    this.errors++;
+    this.send(buildErrorResponse(fieldsOf(error)));
+  }
+
+  sendReady(): void {
+    this.send(readyForQuery(this.server?.readyStatus ?? READY.Idle));
+  }
+
+  get state(): string {
+    if (this.phase !== 'ready') return this.phase === 'closed' ? 'closed' : 'login';
+    if (this.waitingSinceMs !== 0) return 'waiting';
+    if (this.server === null) return 'idle';
+    if (this.server.pending.length > 0 || this.server.isBatchOpen) return 'active';
+    return this.server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';
+  }
+}
+
+export function fieldsOf(error: PgDogError): ErrorFields {
+  return {
+    severity: error.severity,
+    sqlstate: error.sqlstate,
+    message: error.message,
+    detail: error.detail,
+    hint: error.hint,
+  };
+}

@@ -1,0 +1,172 @@
+// ● per-frame path
+import {
+  BEGINS_TRANSACTION,
+  buildErrorResponse,
+  FRONTEND,
+  FrameWriter,
+  HARMLESS_FLAGS,
+  HAS_BACKSLASH,
+  isPlainSql,
+  PgDogError,
+  PREPARE_LEVEL,
+  RETURNS_COPY,
+  type SqlPlan,
+  UNKNOWN_EFFECT,
+  USES_SEQUENCE_STATE,
+} from '@pgdog-cluster/core';
+import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.js';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { discardSequences } from '../backend/synchronise.js';
+import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { askSupervisor } from './admin-session.js';
+import type { RequestSink } from './requests.js';
+import { fieldsOf } from './session.js';
+import { renameStatements } from './sql-statements.js';
+
+const HEADER_BYTES = 5;
+const writer = new FrameWriter(1024);
+
+/** Query: one text, any number of statements, one ReadyForQuery. */
+export function simpleQuery(
+  requests: RequestSink,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  buffer: number,
+  frameBytes: number,
+): number {
+  const { session } = requests;
+  const isWhole = end - start === frameBytes;
+  const textEnd = isWhole ? end - 1 : end;
+  if (isWhole && (frameBytes === HEADER_BYTES || bytes[textEnd] !== 0)) {
+    session.fail(new PgDogError('protocol_violation', 'invalid message format'));
+    return CONSUMED;
+  }
+  let plan: SqlPlan | null = null;
+  if (session.isSessionMode) plan = null;
+  else if (!isWhole) plan = STREAMED_PLAN;
+  else if (!isPlainSql(bytes, start + HEADER_BYTES, textEnd)) {
+    plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
+  } else if (session.pool?.snapshot.poolerMode === 'statement') {
+    plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
+  }
+  const early = plan === null ? null : answerEarly(requests, plan, frameBytes);
+  if (early !== null) return early;
+  const tooLarge = checkSize(requests, frameBytes);
+  const server = requests.serverForRequest();
+  if (server === null) return BLOCKED;
+  const refusal = requests.refusal ?? tooLarge;
+  if (refusal !== null) {
+    requests.refusal = null;
+    return refuseQuery(requests, server, refusal);
+  }
+  // Postgres is left in a state where the next statement fails (XX000), the next client's too.
+  if (server.isBatchOpen) server.needsReset = true;
+  server.unnamedId = 0;
+  requests.extended.unnamed.id = 0;
+  if (plan === null || !needsAttention(plan, server)) {
+    server.pending.push(KIND_QUERY | FORWARD, null);
+    server.forward(bytes, start, end, buffer);
+    return CONSUMED;
+  }
+  return effectfulQuery(requests, server, plan, bytes, start, end, buffer);
+}
+
+/** Of a text too long to be read: anything may be in it. */
+const STREAMED_PLAN: SqlPlan = { statements: [], flags: UNKNOWN_EFFECT, encoding: 'utf8' };
+
+/** What is decided without a server: BLOCKED, CONSUMED, or null to go on. */
+function answerEarly(requests: RequestSink, plan: SqlPlan, frameBytes: number): number | null {
+  const { session } = requests;
+  const first = plan.statements[0];
+  if (first?.effect?.type === 'showPgdog' && plan.statements.length === 1) {
+    return askSupervisor(requests, `SHOW pgdog.${first.effect.name}`);
+  }
+  if (
+    (plan.flags & BEGINS_TRANSACTION) !== 0 &&
+    session.pool?.snapshot.poolerMode === 'statement' &&
+    frameBytes > 0
+  ) {
+    const { server } = session;
+    if (server !== null) {
+      requests.isAwaitingQuiet = true;
+      return BLOCKED;
+    }
+    requests.refuse(new PgDogError('statement_mode_transaction'), false);
+    return requests.drop();
+  }
+  return null;
+}
+
+function checkSize(requests: RequestSink, frameBytes: number): PgDogError | null {
+  const { querySizeLimitBytes, querySizeLimitAction } = requests.session.context.config.general;
+  if (querySizeLimitBytes === 0 || frameBytes - HEADER_BYTES - 1 <= querySizeLimitBytes) return null;
+  if (querySizeLimitAction === 'block') return new PgDogError('query_too_large');
+  requests.session.context.log('warn', 'query_too_large', 'statement exceeds query_size_limit', {
+    bytes: frameBytes - HEADER_BYTES - 1,
+    user: requests.session.user,
+    database: requests.session.database,
+  });
+  return null;
+}
+
+/** An error of ours to a Query, with the same effect on an open transaction as Postgres's own would have. */
+export function refuseQuery(requests: RequestSink, server: ServerConnection, error: PgDogError): number {
+  if (error.severity === 'FATAL') {
+    requests.session.fail(error);
+    return requests.drop();
+  }
+  server.pending.push(KIND_QUERY | REPLACE_ERROR, buildErrorResponse(fieldsOf(error)));
+  writer.reset().begin(FRONTEND.Query).cstring('pgdog_cluster refused a statement').end();
+  server.send(writer.view());
+  requests.session.errors++;
+  return requests.drop();
+}
+
+function effectfulQuery(
+  requests: RequestSink,
+  server: ServerConnection,
+  plan: SqlPlan,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  buffer: number,
+): number {
+  const { session } = requests;
+  noteFlags(requests, server, plan.flags);
+  if ((plan.flags & PREPARE_LEVEL) !== 0) {
+    const renamed = renameStatements(session, server, plan, bytes.subarray(start + HEADER_BYTES, end - 1));
+    if (renamed instanceof PgDogError) return refuseQuery(requests, server, renamed);
+    server.pending.push(KIND_QUERY | FORWARD, { plan, next: 0, values: null });
+    writer.reset().begin(FRONTEND.Query).bytes(renamed).byte(0).end();
+    server.send(writer.view());
+    return CONSUMED;
+  }
+  server.pending.push(KIND_QUERY | FORWARD, { plan, next: 0, values: null });
+  server.forward(bytes, start, end, buffer);
+  return CONSUMED;
+}
+
+const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | HAS_BACKSLASH;
+
+/** Whether a plan says anything about the session: most that are not plain just write or have a long text. */
+export function needsAttention(plan: SqlPlan, server: ServerConnection): boolean {
+  if ((plan.flags & ~HARMLESS) !== 0) return true;
+  if ((plan.flags & HAS_BACKSLASH) !== 0 && server.reported.get('standard_conforming_strings') === 'off')
+    return true;
+  for (const { effect } of plan.statements) {
+    if (effect !== null && effect.type !== 'begin' && effect.type !== 'commit' && effect.type !== 'rollback')
+      return true;
+  }
+  return false;
+}
+
+/** What must be known before the statement runs, because it may do it even if it fails. */
+export function noteFlags(requests: RequestSink, server: ServerConnection, flags: number): void {
+  server.hasEffectPending = true;
+  if ((flags & UNKNOWN_EFFECT) !== 0) server.isSuspect = true;
+  if ((flags & HAS_BACKSLASH) !== 0 && server.reported.get('standard_conforming_strings') === 'off') {
+    server.isSuspect = true;
+  }
+  if ((flags & USES_SEQUENCE_STATE) !== 0) discardSequences(requests.session, server);
+}

@@ -1,0 +1,197 @@
+import {
+  ADVISORY_LOCK,
+  CREATES_TEMP,
+  HOLDS_CURSOR,
+  LISTENS,
+  READY,
+  type SqlEffect,
+  type SqlPlan,
+  UNKNOWN_EFFECT,
+} from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { applyEffect, type BindValues } from './effects.js';
+import type { ParameterSet } from './parameter-set.js';
+import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP, type Session } from './session.js';
+
+/** A Query or Execute whose statements do something to the session. `ref` of a pending reply. */
+export interface PlanUse {
+  readonly plan: SqlPlan;
+  /** Statement whose completion comes next. */
+  next: number;
+  /** Parameters of the Bind, for set_config($1, …). */
+  readonly values: BindValues | null;
+}
+
+interface Savepoint {
+  name: string;
+  session: ParameterSet;
+  server: ParameterSet;
+}
+
+function isPlanUse(ref: object): ref is PlanUse {
+  return 'plan' in ref && 'next' in ref;
+}
+
+/**
+ * What the current transaction did to the session's settings, so that ROLLBACK, ROLLBACK TO and a failed
+ * implicit transaction take it back as Postgres does (guc.c, AtEOXact_GUC). The truth about how a
+ * transaction ended is the server's CommandComplete and ReadyForQuery, not our reading.
+ */
+export class SessionTransaction {
+  private readonly session: Session;
+  /** Settings before the transaction changed any; null while it has not. */
+  private base: Savepoint | null = null;
+  private savepoints: Savepoint[] = [];
+  private hasFailed = false;
+  /** Ready status was T or E at the last ReadyForQuery. */
+  isOpen = false;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /** Completions must be looked at although their statements are plain: one may be COMMIT or ROLLBACK. */
+  get isTracking(): boolean {
+    return this.base !== null || this.session.pins !== 0;
+  }
+
+  /** Settings have been changed, or a savepoint made, since the transaction began. */
+  get hasChanges(): boolean {
+    return this.base !== null;
+  }
+
+  /** A statement has completed with this tag ('' for an empty query). */
+  statementDone(server: ServerConnection, ref: object | null, tag: string): void {
+    if (ref === null || !isPlanUse(ref)) {
+      this.plainDone(server, tag);
+      return;
+    }
+    const statement = ref.plan.statements[ref.next];
+    ref.next++;
+    if ((ref.plan.flags & UNKNOWN_EFFECT) !== 0) server.isSuspect = true;
+    if (statement === undefined) {
+      this.plainDone(server, tag);
+      return;
+    }
+    this.pin(statement.flags);
+    if (statement.effect === null) this.plainDone(server, tag);
+    else this.effectDone(server, statement.effect, tag, ref.values);
+  }
+
+  /** An error reached the client. */
+  failed(): void {
+    this.hasFailed = true;
+  }
+
+  ready(server: ServerConnection, status: number, hadError: boolean): void {
+    this.isOpen = status !== READY.Idle;
+    if (this.isOpen) return;
+    // An implicit transaction ends here: everything since the last COMMIT in it is kept or lost together.
+    if (hadError || this.hasFailed) {
+      if (this.base !== null) this.rollback(server);
+      // What pinned may have been rolled back with it.
+      else if (this.session.pins !== 0) this.session.needsProbe = true;
+    }
+    this.end();
+  }
+
+  /** The server connection is gone or given back. */
+  reset(): void {
+    this.isOpen = false;
+    this.end();
+  }
+
+  /** Remembers the settings before the first change. */
+  beforeChange(server: ServerConnection): void {
+    this.base ??= { name: '', session: this.session.parameters, server: server.parameters };
+  }
+
+  /** Settings are about to be applied inside an open transaction: its end may take them back. */
+  beforeSynchronise(server: ServerConnection): void {
+    if (this.isOpen) this.beforeChange(server);
+  }
+
+  private end(): void {
+    this.base = null;
+    if (this.savepoints.length > 0) this.savepoints = [];
+    this.hasFailed = false;
+  }
+
+  private plainDone(server: ServerConnection, tag: string): void {
+    if (tag === 'COMMIT' || tag === 'PREPARE TRANSACTION') this.end();
+    else if (tag === 'ROLLBACK') this.rollback(server);
+  }
+
+  private rollback(server: ServerConnection): void {
+    if (this.base !== null) this.restore(server, this.base);
+    if (this.session.pins !== 0) this.session.needsProbe = true;
+    this.end();
+  }
+
+  private restore(server: ServerConnection, to: Savepoint): void {
+    this.session.parameters = to.session;
+    server.parameters = to.server;
+  }
+
+  private pin(flags: number): void {
+    const { session } = this;
+    if (session.isSessionMode) return;
+    if ((flags & CREATES_TEMP) !== 0) session.pins |= PIN_TEMP;
+    if ((flags & ADVISORY_LOCK) !== 0) session.pins |= PIN_ADVISORY_LOCK;
+    if ((flags & LISTENS) !== 0) session.pins |= PIN_LISTEN;
+    if ((flags & HOLDS_CURSOR) !== 0) session.pins |= PIN_HOLD_CURSOR;
+  }
+
+  private effectDone(
+    server: ServerConnection,
+    effect: SqlEffect,
+    tag: string,
+    values: BindValues | null,
+  ): void {
+    switch (effect.type) {
+      case 'begin':
+        return;
+      case 'commit':
+      case 'prepareTransaction':
+        // COMMIT of a failed transaction answers ROLLBACK.
+        this.plainDone(server, tag);
+        return;
+      case 'rollback':
+        this.rollback(server);
+        return;
+      case 'savepoint':
+        this.beforeChange(server);
+        this.savepoints.push({
+          name: effect.name,
+          session: this.session.parameters,
+          server: server.parameters,
+        });
+        return;
+      case 'release':
+        this.savepoints.length = Math.max(0, this.findSavepoint(effect.name));
+        return;
+      case 'rollbackTo':
+        this.rollbackTo(server, effect.name);
+        return;
+      default:
+        applyEffect(this.session, server, effect, values);
+    }
+  }
+
+  private rollbackTo(server: ServerConnection, name: string): void {
+    const index = this.findSavepoint(name);
+    if (index < 0) return;
+    this.restore(server, this.savepoints[index]);
+    this.savepoints.length = index + 1;
+    this.hasFailed = false;
+    if (this.session.pins !== 0) this.session.needsProbe = true;
+  }
+
+  /** The innermost of that name, as Postgres finds it. */
+  private findSavepoint(name: string): number {
+    for (let index = this.savepoints.length - 1; index >= 0; index--) {
+      if (this.savepoints[index].name === name) return index;
+    }
+    return -1;
+  }
+}

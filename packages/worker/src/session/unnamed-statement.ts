@@ -1,0 +1,72 @@
+// ● per-frame path
+
+import type { SqlPlan } from '@pgdog-cluster/core';
+import type { StatementUse } from '../backend/own-exchange.js';
+import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { copyBytes } from '../io/copy-bytes.js';
+
+/** Kept between two requests of an idle client. */
+const KEPT_BYTES = 1024;
+const NO_BYTES = new Uint8Array(0);
+let counter = 0;
+
+/**
+ * A client's unnamed statement: its Parse frame, to be sent again to a server connection that holds another's.
+ * Drivers parse and describe in one batch and bind in the next, on whichever server they then get.
+ */
+export class UnnamedStatement {
+  private frame = NO_BYTES;
+  private frameBytes = 0;
+  plan: SqlPlan | null = null;
+  /** Its number over all clients of this worker; 0 = there is none. */
+  id = 0;
+  private use: StatementUse | null = null;
+  private useServer: ServerConnection | null = null;
+
+  /** A new one is on its way to `server`. Returns the `ref` of the pending reply. */
+  keep(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    plan: SqlPlan | null,
+    server: ServerConnection,
+  ): StatementUse {
+    const size = end - start;
+    const isWasteful = this.frame.length > KEPT_BYTES && size <= KEPT_BYTES;
+    if (this.frame.length < size || isWasteful) this.frame = new Uint8Array(Math.max(128, size));
+    copyBytes(this.frame, 0, bytes, start, end);
+    this.frameBytes = size;
+    this.plan = plan;
+    this.id = ++counter;
+    server.unnamedId = this.id;
+    return this.useOn(server);
+  }
+
+  /** Makes the server have it, ahead of the message that needs it. False: there is none. */
+  ensure(server: ServerConnection): boolean {
+    if (this.id === 0) return false;
+    if (server.unnamedId === this.id) return true;
+    server.unnamedId = this.id;
+    server.pending.push(KIND_PARSE | SWALLOW, null);
+    server.send(this.frame.subarray(0, this.frameBytes));
+    server.pool.row.serverParse();
+    return true;
+  }
+
+  /** A Parse that fails leaves no unnamed statement, neither here nor there. One object serves all Parses. */
+  private useOn(server: ServerConnection): StatementUse {
+    this.useServer = server;
+    this.use ??= {
+      kind: 'statementUse',
+      serverName: '',
+      undo: () => {
+        // A later one is on its way already: that is the one the client has.
+        if (this.useServer?.pending.includesRef(this.use) === true) return;
+        this.id = 0;
+        if (this.useServer !== null) this.useServer.unnamedId = 0;
+      },
+    };
+    return this.use;
+  }
+}

@@ -1,0 +1,62 @@
+import type {
+  ConfigSnapshot,
+  LogLevel,
+  LogLine,
+  PoolSnapshot,
+  SharedMemory,
+  SqlParser,
+  SupervisorMessage,
+  WorkerMessage,
+} from '@pgdog-cluster/core';
+import type { Deadlines } from './deadlines.js';
+import type { Connection, OutputQueueSet } from './io/connection.js';
+import type { IoDriver } from './io/io-driver.js';
+import type { PlanCache } from './plan/plan-cache.js';
+import type { StatementRegistry } from './plan/prepared-statements.js';
+import type { Pool } from './pool/pool.js';
+import type { Session } from './session/session.js';
+import type { SessionTable } from './session/session-table.js';
+
+export type LogFields = Record<string, string | number | boolean | null>;
+
+/** Everything one worker's parts share. One object per thread; nothing in it is ever handed to another. */
+export interface WorkerContext {
+  readonly worker: number;
+  readonly driver: IoDriver;
+  readonly outputs: OutputQueueSet;
+  readonly memory: SharedMemory;
+  readonly plans: PlanCache;
+  readonly parser: SqlParser;
+  readonly statements: StatementRegistry;
+  readonly sessions: SessionTable;
+  /** By pool index. Pools are made when a client first asks for one. */
+  readonly pools: Map<number, Pool>;
+  /** Replaced as a whole when a new epoch is taken up. */
+  config: ConfigSnapshot;
+  /** Of this turn. Epoch milliseconds, and microseconds of the monotonic clock. */
+  nowMs: number;
+  nowUs: number;
+  isDraining: boolean;
+  /** Server connections that serve a session now. */
+  activeServers: number;
+  /** Sessions in the queue of some pool. */
+  waitingSessions: number;
+  /** Not told yet: a message a line would cost more than serving a short connection. */
+  logLines: LogLine[];
+  flushLog(): void;
+  /** Delivers to another worker and wakes it; false when its mailbox is full or closed. */
+  post(worker: number, message: WorkerMessage, onAccepted?: () => void): boolean;
+  /** Number of the loop's turn. */
+  turn: number;
+  readonly deadlines: Deadlines;
+  /** Closes what is still open a few seconds from now: a peer that does not read its last words. */
+  linger(connection: Connection): void;
+  countAuthAttempt(session: Session): void;
+  /** Clears the cell of a descriptor that is about to be closed. */
+  readonly forgetFd: (fd: number) => void;
+  /** Closes a descriptor that no Connection owns. */
+  closeFd(fd: number): void;
+  tell(message: SupervisorMessage): void;
+  log(level: LogLevel, code: string, message: string, fields: LogFields): void;
+  poolFor(snapshot: PoolSnapshot): Pool;
+}
