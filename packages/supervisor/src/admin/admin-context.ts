@@ -1,0 +1,44 @@
+import type {
+  AdminQueryMessage,
+  ClientReport,
+  ConfigSnapshot,
+  PoolSnapshot,
+  ServerReport,
+  SharedMemory,
+} from '@pgdog-cluster/core';
+import type { SettingRow } from '@pgdog-cluster/core/config';
+import type { StatsWindow } from './stats-window.js';
+
+/** What an admin command may set in motion. */
+export interface AdminOrders {
+  /** Finish what runs, then end. Returns at once. */
+  drain(reason: string): void;
+  /** The worker's loop throws. Only called with test hooks. Throws PgDogError for a worker that does not exist. */
+  crashWorker(worker: number): void;
+}
+
+/** All that admin commands and metrics see of the program. The supervisor provides it; tests fill it by hand. */
+export interface AdminContext {
+  readonly memory: SharedMemory;
+  readonly config: () => ConfigSnapshot;
+  /** Every setting with the value in force; never a secret. */
+  readonly settings: () => readonly SettingRow[];
+  readonly reportClients: () => Promise<readonly ClientReport[]>;
+  readonly reportServers: () => Promise<readonly ServerReport[]>;
+  /** Does the host take connections now? Asked only where no server connection answers that already. */
+  readonly isReachable: (pool: PoolSnapshot) => Promise<boolean>;
+  readonly isDraining: () => boolean;
+  /** Averages of the last full stats_period. */
+  readonly window: StatsWindow;
+  readonly version: string;
+  readonly startedMs: number;
+  /** Epoch ms. */
+  readonly nowMs: () => number;
+  readonly hasTestHooks: boolean;
+  readonly orders: AdminOrders;
+  /** A mistake of ours: who asked gets XX000, the log gets the reason. */
+  readonly logFailure: (what: string, error: unknown) => void;
+}
+
+/** Who asks, beside the words of the command. */
+export type AdminCaller = Pick<AdminQueryMessage, 'database' | 'user' | 'isAdmin'>;

@@ -1,0 +1,66 @@
+import {
+  type AdminQueryMessage,
+  buildErrorResponse,
+  EMPTY_QUERY_RESPONSE,
+  PgDogError,
+  toPgDogError,
+} from '@pgdog-cluster/core';
+import type { AdminContext } from './admin-context.js';
+import { splitCommands } from './admin-lexer.js';
+import { COMMANDS, SHOWS } from './command-table.js';
+
+/** Whole backend messages without ReadyForQuery, which is the worker's to add. Never rejects. */
+export type AdminAnswer = (message: AdminQueryMessage) => Promise<Uint8Array[]>;
+
+const CLIENT_PREFIX = 'SHOW ';
+const OWN_NAMESPACE = 'pgdog.';
+
+export function createAdminHandler(context: AdminContext): AdminAnswer {
+  return async (message) => {
+    const answer: Uint8Array[] = [];
+    try {
+      if (message.isAdmin) await answerAdmin(context, message, answer);
+      else answer.push(await answerClient(context, message));
+    } catch (error) {
+      // What commands before the failed one answered stands, as in Postgres.
+      if (!(error instanceof PgDogError)) context.logFailure('an admin command', error);
+      answer.push(errorResponse(error));
+    }
+    return answer;
+  };
+}
+
+async function answerAdmin(
+  context: AdminContext,
+  message: AdminQueryMessage,
+  answer: Uint8Array[],
+): Promise<void> {
+  const commands = splitCommands(message.text);
+  if (commands.length === 0) answer.push(EMPTY_QUERY_RESPONSE);
+  for (const tokens of commands) {
+    const [first] = tokens;
+    const command = COMMANDS.find(({ word }) => first.kind === 'word' && word === first.text);
+    if (command === undefined) throw new PgDogError('admin_syntax');
+    answer.push(await command.run({ context, caller: message, tokens }));
+  }
+}
+
+/**
+ * SHOW pgdog.<name> of an ordinary client. The name came through Postgres's grammar, where a quoted identifier
+ * holds anything: it is compared as a whole and never read as commands.
+ */
+async function answerClient(context: AdminContext, message: AdminQueryMessage): Promise<Uint8Array> {
+  const name = message.text.slice(CLIENT_PREFIX.length).toLowerCase();
+  if (!message.text.startsWith(CLIENT_PREFIX) || !name.startsWith(OWN_NAMESPACE)) {
+    throw new PgDogError('admin_only');
+  }
+  const show = SHOWS.find((candidate) => candidate.privilege === 'client' && candidate.name === name);
+  if (show !== undefined) return show.answer(context, message, []);
+  throw new PgDogError('unknown_parameter', `unrecognized configuration parameter "${name.slice(0, 128)}"`);
+}
+
+/** Severity ERROR whatever the table says: nothing an admin types ends its session. */
+function errorResponse(thrown: unknown): Uint8Array {
+  const { sqlstate, message, detail, hint } = toPgDogError(thrown);
+  return buildErrorResponse({ severity: 'ERROR', sqlstate, message, detail, hint });
+}

@@ -1,0 +1,54 @@
+import type { ConfigSnapshot } from '@pgdog-cluster/core';
+import { listSettings } from '@pgdog-cluster/core/config';
+import type { Supervisor } from '../supervisor.js';
+import { VERSION } from '../version.js';
+import type { AdminContext } from './admin-context.js';
+import { createAdminHandler } from './admin-handler.js';
+import { HostProbe } from './host-probe.js';
+import { StatsWindow } from './stats-window.js';
+
+export interface AttachedAdmin {
+  context: AdminContext;
+  /** Resolves when a SHUTDOWN command has run its course; rejects as Supervisor.drain() does. */
+  ended: Promise<void>;
+  /** Stops the sampling of statistics. Idempotent. */
+  close(): void;
+}
+
+/** Answers admin commands from now on. The supervisor must have published its configuration. */
+export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
+  const { memory, startedMs } = supervisor;
+  const config = (): ConfigSnapshot => supervisor.snapshot;
+  const probe = new HostProbe();
+  const window = new StatsWindow(memory, config);
+  let endWith: (drained: Promise<void>) => void = () => {};
+  const ended = new Promise<void>((resolve) => {
+    endWith = resolve;
+  });
+  const context: AdminContext = {
+    memory,
+    config,
+    settings: () => listSettings(supervisor.loaded),
+    reportClients: () => supervisor.requestReport('clients'),
+    reportServers: () => supervisor.requestReport('servers'),
+    isReachable: (pool) => probe.isReachable(pool),
+    isDraining: () => supervisor.shutdownPhase !== 'none',
+    window,
+    version: VERSION,
+    startedMs,
+    nowMs: Date.now,
+    hasTestHooks: process.env.PGDOG_TEST_HOOKS === '1',
+    orders: {
+      // Later, so that the answer is on its way before the session it is for is told to go.
+      drain: (reason) => void setImmediate(() => endWith(supervisor.drain(reason))),
+      crashWorker: (worker) => supervisor.crashWorker(worker),
+    },
+    logFailure: (what, error) => {
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      supervisor.logger.log('error', 'internal', `${what} failed`, { reason });
+    },
+  };
+  supervisor.setAdminQueryHandler(createAdminHandler(context));
+  window.start();
+  return { context, ended, close: () => window.close() };
+}

@@ -1,0 +1,161 @@
+import { PgDogError } from '@pgdog-cluster/core';
+import type { AdminCaller, AdminContext } from './admin-context.js';
+import type { AdminToken } from './admin-lexer.js';
+import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
+import type { Privilege, Show } from './show.js';
+import { SHOW_CLIENTS } from './show-clients.js';
+import { SHOW_CONFIG } from './show-config.js';
+import { makeShowHelp } from './show-help.js';
+import { SHOW_LISTS } from './show-lists.js';
+import { SHOW_POOLS } from './show-pools.js';
+import { SHOW_SERVERS } from './show-servers.js';
+import { SHOW_SHARDS } from './show-shards.js';
+import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
+import { SHOW_STATS } from './show-stats.js';
+import { SHOW_VERSION } from './show-version.js';
+import { SHOW_WORKERS } from './show-workers.js';
+
+export interface HelpLine {
+  usage: string;
+  description: string;
+}
+
+export interface CommandCall {
+  context: AdminContext;
+  caller: AdminCaller;
+  /** All tokens of the command; the first is its word. */
+  tokens: readonly AdminToken[];
+}
+
+export interface AdminCommand extends HelpLine {
+  /** First word. */
+  word: string;
+  privilege: Privilege;
+  isHidden?: boolean;
+  run: (call: CommandCall) => Uint8Array | Promise<Uint8Array>;
+}
+
+export const SHOWS: readonly Show[] = [
+  SHOW_POOLS,
+  SHOW_CLIENTS,
+  SHOW_SERVERS,
+  SHOW_STATS,
+  SHOW_LISTS,
+  SHOW_WORKERS,
+  SHOW_SHARED_MEMORY,
+  SHOW_CONFIG,
+  SHOW_SHARDS,
+  SHOW_VERSION,
+  makeShowHelp(() => helpLines()),
+];
+
+/** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
+const LATER_SHOWS: ReadonlySet<string> = new Set(
+  (
+    'bans prepared query_cache transactions replication replication_slots table_copies schema_sync tasks mirrors ' +
+    'listeners peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
+    'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
+  ).split(' '),
+);
+
+/** Orders of PgDog and PgBouncer that this version does not have. */
+const LATER_ORDERS =
+  'pause resume reconnect reload force_reload ban unban healthcheck probe maintenance setup schema_sync copy_data ' +
+  'replicate reshard cutover stop_task suspend kill kill_client disable enable wait_close';
+
+function unsupported(what: string): never {
+  throw new PgDogError('unsupported_feature', `${what} is not supported by this version`);
+}
+
+function joined(tokens: readonly AdminToken[]): string {
+  return tokens.map(({ text }) => text).join('');
+}
+
+/** Names after SHOW CLIENTS: separated by commas or blanks. */
+function columnList(tokens: readonly AdminToken[]): string[] {
+  const names = tokens.filter(({ text }) => text !== ',');
+  if (names.some(({ kind }) => kind !== 'word' && kind !== 'quoted')) throw new PgDogError('admin_syntax');
+  return names.map(({ text }) => text.toLowerCase());
+}
+
+async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8Array> {
+  const rest = tokens.slice(1);
+  if (rest.length === 0) throw new PgDogError('admin_syntax');
+  const whole = SHOWS.find(({ name }) => name === joined(rest));
+  if (whole !== undefined) return whole.answer(context, caller, []);
+  const first = SHOWS.find(({ name }) => name === rest[0].text);
+  if (first?.takesColumns) return first.answer(context, caller, columnList(rest.slice(1)));
+  const name = rest.map(({ text }) => text).join('_');
+  if (LATER_SHOWS.has(rest[0].text) || LATER_SHOWS.has(name)) unsupported(`SHOW ${name.toUpperCase()}`);
+  // SHOW POOLS and something: a mistake, not a driver.
+  if (first !== undefined) throw new PgDogError('admin_syntax');
+  return answerDriverShow(rest);
+}
+
+function runShutdown({ context, caller, tokens }: CommandCall): Uint8Array {
+  if (tokens.length > 1) {
+    if (joined(tokens.slice(1)).startsWith('wait_for_')) unsupported('SHUTDOWN WAIT_FOR_…');
+    throw new PgDogError('admin_syntax');
+  }
+  context.orders.drain(`SHUTDOWN by ${caller.user}`);
+  return completion('SHUTDOWN');
+}
+
+function runCrash({ context, tokens }: CommandCall): Uint8Array {
+  const [, what, number, ...rest] = tokens;
+  const isComplete = what?.text === 'worker' && number?.kind === 'number' && rest.length === 0;
+  // Without test hooks there is no such command.
+  if (!context.hasTestHooks || !isComplete) throw new PgDogError('admin_syntax');
+  context.orders.crashWorker(Number(number.text));
+  return completion('CRASH');
+}
+
+function runReset({ tokens }: CommandCall): Uint8Array {
+  const what = tokens[1]?.text;
+  if (what === undefined) throw new PgDogError('admin_syntax');
+  if (what === 'prepared' || what === 'query_cache') unsupported(`RESET ${what.toUpperCase()}`);
+  return completion('RESET');
+}
+
+function order(word: string, usage: string, description: string, run: AdminCommand['run']): AdminCommand {
+  return { word, usage, description, privilege: 'admin', run };
+}
+
+function driver(word: string, run: AdminCommand['run']): AdminCommand {
+  return { ...order(word, word.toUpperCase(), 'Accepted for drivers; no effect.', run), isHidden: true };
+}
+
+/** Every command there is, by first word, with the privilege it needs. */
+export const COMMANDS: readonly AdminCommand[] = [
+  order('show', 'SHOW <name>', 'One of the tables; another name: one row, for drivers.', runShow),
+  order('shutdown', 'SHUTDOWN', 'Take no new clients, finish transactions, end.', runShutdown),
+  order('set', 'SET <name> = <value>', 'Accepted for drivers; no effect.', ({ context, tokens }) =>
+    answerSet(context, tokens.slice(1)),
+  ),
+  { ...order('crash', 'CRASH WORKER <n>', 'Tests only.', runCrash), isHidden: true },
+  driver('reset', runReset),
+  driver('discard', () => completion('DISCARD ALL')),
+  driver('select', ({ context, caller, tokens }) => answerSelect(context, caller, tokens.slice(1))),
+  ...['begin', 'start', 'commit', 'end', 'rollback', 'abort'].map((word) =>
+    driver(word, () => answerTransaction(word)),
+  ),
+  ...LATER_ORDERS.split(' ').map((word) => ({
+    ...order(word, word.toUpperCase(), 'Not supported by this version.', () =>
+      unsupported(word.toUpperCase()),
+    ),
+    isHidden: true,
+  })),
+];
+
+/** For SHOW HELP and the docs: tables first, then orders. */
+export function helpLines(): HelpLine[] {
+  const shows = SHOWS.map(({ name, description }) => ({
+    usage: `SHOW ${name.includes('.') ? name : name.toUpperCase()}`,
+    description,
+  }));
+  const orders = COMMANDS.filter(({ isHidden, word }) => isHidden !== true && word !== 'show');
+  return [...shows, ...orders.map(({ usage, description }) => ({ usage, description }))];
+}
+
+/** Names of orders that get 0A000, for the docs. */
+export const UNSUPPORTED_ORDERS: readonly string[] = LATER_ORDERS.split(' ');

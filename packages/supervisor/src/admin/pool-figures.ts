@@ -1,0 +1,57 @@
+import { type PoolSnapshot, type SharedMemory, waitedMs } from '@pgdog-cluster/core';
+
+/** How one pool stands over all workers, read from shared memory alone. */
+export interface PoolFigures {
+  pool: PoolSnapshot;
+  idle: number;
+  /** All others: serving, connecting, being cleaned. */
+  active: number;
+  waiting: number;
+  /** How long the oldest waiter has waited; 0 = nobody waits. */
+  maxWaitMs: number;
+  workersWaiting: number;
+  claimed: number;
+  limit: number;
+  /** The counter row summed over workers: counters, then three latency histograms. */
+  counters: number[];
+}
+
+export function readPoolFigures(memory: SharedMemory, pool: PoolSnapshot, nowMs: number): PoolFigures {
+  const { load, capacity, counters, handles } = memory;
+  const { index } = pool;
+  const sums = { idle: 0, active: 0, waiting: 0 };
+  for (let worker = 0; worker < handles.dimensions.workers; worker++) {
+    sums.idle += load.idle(worker, index);
+    sums.active += load.active(worker, index);
+    sums.waiting += load.waiting(worker, index);
+  }
+  const hasWaiter = load.oldestWaiter(index, -1) !== -1;
+  return {
+    pool,
+    ...sums,
+    // Workers read their clock once per turn: theirs may be some ms ahead of ours.
+    maxWaitMs: hasWaiter ? Math.max(0, waitedMs(load.oldestSinceMs, nowMs)) : 0,
+    workersWaiting: load.workersWaiting(index),
+    claimed: capacity.claimed(index),
+    limit: capacity.limit(index),
+    counters: counters.sum(index),
+  };
+}
+
+/** Server connections a worker has, over all pools. */
+export function serversOfWorker(
+  memory: SharedMemory,
+  pools: readonly PoolSnapshot[],
+  worker: number,
+): number {
+  return pools.reduce((sum, { index }) => sum + memory.capacity.claimedBy(worker, index), 0);
+}
+
+/** Sessions waiting in a worker, over all pools. */
+export function waitingInWorker(
+  memory: SharedMemory,
+  pools: readonly PoolSnapshot[],
+  worker: number,
+): number {
+  return pools.reduce((sum, { index }) => sum + memory.load.waiting(worker, index), 0);
+}

@@ -1,0 +1,99 @@
+import { buildResult, type Column, PgDogError, TYPE_OID } from '@pgdog-cluster/core';
+import type { AdminCaller, AdminContext } from './admin-context.js';
+
+/** What a column travels as: counts and times NUMERIC, ids, pids and ms BIGINT, flags BOOL, the rest TEXT (as PgDog). */
+export type CellType = 'text' | 'bigint' | 'numeric' | 'bool';
+export type CellValue = string | number | boolean | null;
+
+const CELL_OIDS: Record<CellType, number> = {
+  text: TYPE_OID.text,
+  bigint: TYPE_OID.int8,
+  numeric: TYPE_OID.numeric,
+  bool: TYPE_OID.bool,
+};
+
+/** One column: its head, and where its value comes from, so that the two cannot drift apart. */
+export interface ShowColumn<Row> extends Column {
+  typeOid: number;
+  meaning: string;
+  value: (row: Row) => CellValue;
+}
+
+export function column<Row>(
+  name: string,
+  type: CellType,
+  meaning: string,
+  value: (row: Row) => CellValue,
+): ShowColumn<Row> {
+  return { name, typeOid: CELL_OIDS[type], meaning, value };
+}
+
+/** Who may ask: the admin, or (by SHOW pgdog.<name>) any client. */
+export type Privilege = 'admin' | 'client';
+
+export interface ShowDefinition<Row> {
+  /** As typed after SHOW, lower case. */
+  name: string;
+  privilege: Privilege;
+  description: string;
+  columns: readonly ShowColumn<Row>[];
+  rows: (context: AdminContext, caller: AdminCaller) => Iterable<Row> | Promise<Iterable<Row>>;
+  /** SHOW CLIENTS user, addr: only these columns, in this order. */
+  takesColumns?: boolean;
+}
+
+/** A SHOW with its row type forgotten, so that all fit one table. */
+export interface Show {
+  readonly name: string;
+  readonly privilege: Privilege;
+  readonly description: string;
+  readonly takesColumns: boolean;
+  readonly columns: readonly (Column & { typeOid: number; meaning: string })[];
+  /** RowDescription, rows, CommandComplete. `wanted`: column names; empty = all. */
+  answer(context: AdminContext, caller: AdminCaller, wanted: readonly string[]): Promise<Uint8Array>;
+}
+
+export function defineShow<Row>(definition: ShowDefinition<Row>): Show {
+  const { name, privilege, description, columns, rows, takesColumns = false } = definition;
+  return {
+    name,
+    privilege,
+    description,
+    takesColumns,
+    columns,
+    async answer(context, caller, wanted) {
+      const chosen = chooseColumns(columns, wanted);
+      const texts: (string | null)[][] = [];
+      for (const row of await rows(context, caller)) {
+        texts.push(chosen.map(({ value }) => toText(value(row))));
+      }
+      return buildResult(chosen, texts, 'SHOW');
+    },
+  };
+}
+
+function chooseColumns<Row>(
+  columns: readonly ShowColumn<Row>[],
+  wanted: readonly string[],
+): readonly ShowColumn<Row>[] {
+  if (wanted.length === 0) return columns;
+  return wanted.map((name) => {
+    const found = columns.find((candidate) => candidate.name === name);
+    if (found === undefined) throw new PgDogError('admin_syntax', `unknown column "${name.slice(0, 64)}"`);
+    return found;
+  });
+}
+
+/** Postgres's text format. At most three decimals: nothing here is measured more finely. */
+function toText(value: CellValue): string | null {
+  if (value === null) return null;
+  if (typeof value === 'boolean') return value ? 't' : 'f';
+  if (typeof value === 'string') return value;
+  return String(Math.round(value * 1000) / 1000);
+}
+
+/** Epoch ms as text, 0 as NULL: 2030-01-31 12:00:00.000 UTC. */
+export function timestampText(epochMs: number): string | null {
+  if (epochMs <= 0) return null;
+  return new Date(epochMs).toISOString().replace('T', ' ').replace('Z', ' UTC');
+}

@@ -1,0 +1,99 @@
+import {
+  type Clock,
+  COUNTER_NAMES,
+  COUNTER_ROW_CELLS,
+  type ConfigSnapshot,
+  type SharedMemory,
+  systemClock,
+} from '@pgdog-cluster/core';
+
+/** All counters at one moment. */
+interface Sample {
+  atMs: number;
+  /** By pool index: the counter row summed over workers. */
+  pools: Map<number, number[]>;
+  /** By worker. */
+  busyUs: number[];
+}
+
+export interface PoolChange {
+  seconds: number;
+  /** Growth of each counter, in the order of the counter row. */
+  counters: number[];
+}
+
+/**
+ * The counters at the start and the end of the last full stats_period, from which the avg_* columns come.
+ * Until the first period is over: from the start of the program to now.
+ */
+export class StatsWindow {
+  readonly #memory: SharedMemory;
+  readonly #config: () => ConfigSnapshot;
+  readonly #clock: Clock;
+  #first: Sample;
+  /** null before the first period has passed. */
+  #last: Sample | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(memory: SharedMemory, config: () => ConfigSnapshot, clock: Clock = systemClock) {
+    this.#memory = memory;
+    this.#config = config;
+    this.#clock = clock;
+    this.#first = this.#sample();
+  }
+
+  /** Samples every stats_period; the period is read anew each time, so that a reload takes effect. Idempotent. */
+  start(): void {
+    if (this.#timer !== null) return;
+    const again = (): void => {
+      this.#timer = setTimeout(() => {
+        this.endPeriod();
+        again();
+      }, this.#config().general.statsPeriodMs);
+      this.#timer.unref();
+    };
+    again();
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  /** Called by the timer: what was the end becomes the start of the next period. */
+  endPeriod(): void {
+    if (this.#last !== null) this.#first = this.#last;
+    this.#last = this.#sample();
+  }
+
+  poolChange(pool: number): PoolChange {
+    const last = this.#last ?? this.#sample();
+    const before = this.#first.pools.get(pool);
+    const after = last.pools.get(pool) ?? new Array(COUNTER_ROW_CELLS).fill(0);
+    const counters = after.map((value, cell) => Math.max(0, value - (before?.[cell] ?? 0)));
+    return { seconds: (last.atMs - this.#first.atMs) / 1000, counters };
+  }
+
+  /** Share of one CPU that the worker was busy, 0 to 100. */
+  busyPercent(worker: number): number {
+    const last = this.#last ?? this.#sample();
+    const tookUs = (last.atMs - this.#first.atMs) * 1000;
+    const grown = last.busyUs[worker] - this.#first.busyUs[worker];
+    // A restarted worker counts from 0 again.
+    const busyUs = grown >= 0 ? grown : last.busyUs[worker];
+    return tookUs <= 0 ? 0 : Math.min(100, (100 * busyUs) / tookUs);
+  }
+
+  #sample(): Sample {
+    const { counters, workers, handles } = this.#memory;
+    const pools = new Map(this.#config().pools.map(({ index }) => [index, counters.sum(index)]));
+    const busyUs = Array.from({ length: handles.dimensions.workers }, (_, worker) => workers.busyUs(worker));
+    return { atMs: this.#clock.nowMs(), pools, busyUs };
+  }
+}
+
+/** A counter's place in a row, by name. */
+export function counterIndex(name: (typeof COUNTER_NAMES)[number]): number {
+  return COUNTER_NAMES.indexOf(name);
+}

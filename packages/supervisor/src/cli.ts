@@ -1,0 +1,193 @@
+import yargs, { type Argv } from 'yargs';
+import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './commands/exit-code.js';
+import type { ConfigurationOptions } from './config/config-file.js';
+import { VERSION } from './version.js';
+
+/** As many as the table of workers in shared memory may have. */
+const WORKERS_MAX = 256;
+const HELP_WIDTH = 80;
+
+/** Wrong usage: told in one line, exit code 2. */
+class UsageError extends Error {}
+
+/** yargs hands over a repeated single option as a list; the last one counts, as everywhere. */
+function last<T>(value: T | T[] | undefined): T | undefined {
+  return Array.isArray(value) ? value[value.length - 1] : value;
+}
+
+function wholeNumber(name: string, min: number, max: number) {
+  return (value: unknown): number | undefined => {
+    if (value === undefined) return undefined;
+    const number = Number(last(value as string | string[]));
+    if (Number.isInteger(number) && number >= min && number <= max) return number;
+    throw new UsageError(`--${name}: expected a whole number from ${min} to ${max}`);
+  };
+}
+
+function configurationOptions<T>(argv: Argv<T>) {
+  return argv
+    .option('config', {
+      alias: 'c',
+      type: 'string',
+      requiresArg: true,
+      describe: 'pgdog.toml [./pgdog.toml]',
+    })
+    .option('users', { alias: 'u', type: 'string', requiresArg: true, describe: 'users.toml [./users.toml]' })
+    .option('database-url', {
+      alias: 'd',
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'postgres://user:password@host:port/db?pool_size=N',
+    })
+    .option('workers', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Worker threads [one per CPU]',
+      coerce: wholeNumber('workers', 1, WORKERS_MAX),
+    })
+    .option('listen', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'addr:port, repeatable [0.0.0.0:6432]',
+    })
+    .option('pool-size', {
+      alias: 'p',
+      type: 'string',
+      requiresArg: true,
+      describe: 'Server connections per pool [10]',
+      coerce: wholeNumber('pool-size', 1, 65_535),
+    })
+    .option('min-pool-size', {
+      alias: 'm',
+      type: 'string',
+      requiresArg: true,
+      describe: 'Kept open per pool [1]',
+      coerce: wholeNumber('min-pool-size', 0, 65_535),
+    })
+    .option('session-mode', { alias: 's', type: 'boolean', describe: 'Pool by session' });
+}
+
+interface RawOptions {
+  config?: string | string[];
+  users?: string | string[];
+  databaseUrl?: string[];
+  workers?: number;
+  listen?: string[];
+  poolSize?: number;
+  minPoolSize?: number;
+  sessionMode?: boolean;
+}
+
+function toOptions(raw: RawOptions): ConfigurationOptions {
+  return {
+    config: last(raw.config),
+    users: last(raw.users),
+    databaseUrls: raw.databaseUrl ?? [],
+    workers: raw.workers,
+    listen: raw.listen ?? [],
+    poolSize: raw.poolSize,
+    minPoolSize: raw.minPoolSize,
+    isSessionMode: raw.sessionMode ?? false,
+  };
+}
+
+type SetExit = (code: ExitCode) => void;
+
+/** Each command's code is imported when it runs: `hash` needs no thread pool and `check` no demo. */
+function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
+  return argv
+    .command(['run', '$0'], 'Serve (the default)', configurationOptions, async (raw) => {
+      const { run } = await import('./commands/run.js');
+      setExit(await run(toOptions(raw), io));
+    })
+    .command(
+      ['check', 'configcheck'],
+      'Check the configuration; --connect: log in to each server',
+      (inner) => configurationOptions(inner).option('connect', { type: 'boolean', default: false }),
+      async (raw) => {
+        const { check } = await import('./commands/check.js');
+        setExit(await check({ ...toOptions(raw), connect: raw.connect }, io));
+      },
+    )
+    .command(
+      'demo',
+      'Three embedded Postgres servers and the proxy on :6432',
+      (inner) =>
+        inner
+          .option('workers', {
+            type: 'string',
+            default: '2',
+            requiresArg: true,
+            coerce: wholeNumber('workers', 1, WORKERS_MAX),
+          })
+          .option('port', {
+            type: 'string',
+            default: '6432',
+            requiresArg: true,
+            coerce: wholeNumber('port', 1, 65_535),
+          })
+          .option('load', { type: 'boolean', default: false, describe: 'Run a pgbench-like load' }),
+      async (raw) => {
+        const { demo } = await import('./commands/demo.js');
+        setExit(await demo({ load: raw.load, workers: raw.workers ?? 2, port: raw.port ?? 6432 }));
+      },
+    )
+    .command(
+      'hash [password]',
+      'Print the SCRAM verifier of a password (or of stdin)',
+      (inner) => inner.positional('password', { type: 'string' }),
+      async (raw) => {
+        const { hash } = await import('./commands/hash.js');
+        setExit(await hash(raw.password, io));
+      },
+    )
+    .command(
+      'schema [file]',
+      'Print the JSON Schema of pgdog.toml or users.toml',
+      (inner) =>
+        inner.positional('file', { choices: ['pgdog', 'users'] as const, default: 'pgdog' as const }),
+      async (raw) => {
+        const { schema } = await import('./commands/schema.js');
+        setExit(schema(raw.file, io));
+      },
+    );
+}
+
+/**
+ * The command line. Returns the exit code instead of exiting, so that output is flushed and tests can call it;
+ * `run` returns when the proxy has stopped. Only what is not foreseen is thrown.
+ */
+export async function runCli(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  let exit: ExitCode = EXIT_OK;
+  const setExit = (code: ExitCode) => {
+    exit = code;
+  };
+  const parser = addCommands(yargs([...argv]), io, setExit)
+    .scriptName('pgdog-cluster')
+    .usage('$0 [command] [options]   a pooling Postgres proxy for all cores')
+    .parserConfiguration({ 'camel-case-expansion': true, 'parse-positional-numbers': false })
+    .version(VERSION)
+    .help()
+    .alias('help', 'h')
+    .strict()
+    .wrap(HELP_WIDTH)
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error instanceof Error ? error : new UsageError(message);
+    });
+  try {
+    await parser.parseAsync();
+    return exit;
+  } catch (error) {
+    if (error instanceof UsageError || (error instanceof Error && error.name === 'YError')) {
+      io.err(`error: ${error.message}`);
+      io.err('pgdog-cluster --help tells what there is');
+      return EXIT_USAGE;
+    }
+    io.err(`error: ${error instanceof Error ? error.message : String(error)}`);
+    if (process.env.PGDOG_TEST_HOOKS === '1' && error instanceof Error) io.err(String(error.stack));
+    return EXIT_FAILED;
+  }
+}

@@ -1,0 +1,92 @@
+import type { ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
+import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import type { ConfigurationOptions } from '../config/config-file.js';
+import { buildSnapshot } from '../config/publish-config.js';
+import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
+import { loadOrReport } from './load-or-report.js';
+
+export interface CheckOptions extends ConfigurationOptions {
+  /** Log in to every server too. */
+  connect: boolean;
+}
+
+/** Without connect_timeout a dead host must still not hang the check. */
+const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
+/** Servers tried at once: a check must not look like an attack. */
+const PARALLEL_MAX = 8;
+
+function summary(loaded: LoadedConfig, snapshot: ConfigSnapshot): string {
+  const { databases, users, sources } = loaded;
+  const counts = `${databases.length} databases, ${users.length} users, ${snapshot.pools.length} pools`;
+  return `configuration is valid (${sources.join(', ')}): ${counts}`;
+}
+
+function placeOf(pool: PoolSnapshot): string {
+  return `${pool.serverUser}@${pool.host}:${pool.port}/${pool.serverDatabase}`;
+}
+
+/** Logs in once per known password, as a pool would; the server's version, or why not. */
+async function tryServer(
+  pool: PoolSnapshot,
+  timeoutMs: number,
+): Promise<{ isReached: boolean; text: string }> {
+  const { default: pg } = await import('pg');
+  if (pool.addresses.length === 0) return { isReached: false, text: 'the host name does not resolve' };
+  let text = '';
+  for (const password of pool.serverPasswords.length > 0 ? pool.serverPasswords : ['']) {
+    const client = new pg.Client({
+      host: pool.addresses[0].text,
+      port: pool.port,
+      database: pool.serverDatabase,
+      user: pool.serverUser,
+      password,
+      ssl: false,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+      application_name: 'pgdog-cluster check',
+    });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      const result = await client.query('SHOW server_version');
+      return { isReached: true, text: `PostgreSQL ${result.rows[0].server_version}` };
+    } catch (error) {
+      const isEmpty = !(error instanceof Error) || error.message === '';
+      text = isEmpty ? 'no connection' : (error as Error).message;
+      if (isEmpty && error instanceof Error && 'code' in error) text = String(error.code);
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+  return { isReached: false, text };
+}
+
+/** One line per distinct server login; true when all worked. */
+async function checkServers(snapshot: ConfigSnapshot, io: CommandIo): Promise<boolean> {
+  const pools = new Map(
+    snapshot.pools.map((pool) => [placeOf(pool) + JSON.stringify(pool.serverPasswords), pool]),
+  );
+  const timeoutMs = snapshot.general.connectTimeoutMs || CONNECT_TIMEOUT_MS_DEFAULT;
+  const queue = [...pools.values()];
+  let areAllReached = true;
+  const work = async () => {
+    for (let pool = queue.shift(); pool !== undefined; pool = queue.shift()) {
+      const { isReached, text } = await tryServer(pool, timeoutMs);
+      areAllReached &&= isReached;
+      io.out(`${isReached ? 'ok    ' : 'FAILED'} ${placeOf(pool)}: ${text}`);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_MAX }, work));
+  return areAllReached;
+}
+
+/** `pgdog-cluster check`: is the configuration valid and, with --connect, does every server let us in? */
+export async function check(options: CheckOptions, io: CommandIo): Promise<ExitCode> {
+  const loaded = loadOrReport(options, io);
+  if (loaded === null) return EXIT_USAGE;
+  for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
+  const snapshot = await buildSnapshot(loaded, 0);
+  io.out(summary(loaded, snapshot));
+  if (!options.connect) return EXIT_OK;
+  return (await checkServers(snapshot, io)) ? EXIT_OK : EXIT_FAILED;
+}

@@ -1,0 +1,14 @@
+import { ConfigurationError, formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import { type ConfigurationOptions, loadConfig } from '../config/config-file.js';
+import type { CommandIo } from './exit-code.js';
+
+/** The configuration, or null after one line on stderr per thing that is wrong with it. */
+export function loadOrReport(options: ConfigurationOptions, io: CommandIo): LoadedConfig | null {
+  try {
+    return loadConfig(options);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    for (const problem of error.problems) io.err(`${problem.severity}: ${formatProblem(problem)}`);
+    return null;
+  }
+}

@@ -1,0 +1,102 @@
+import { PgDogError } from '@pgdog-cluster/core';
+import { formatListenAddress, formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
+import type { ConfigurationOptions } from '../config/config-file.js';
+import { type HttpServer, openHttp } from '../http/http-server.js';
+import { createLogger, type Logger } from '../log/logger.js';
+import { Supervisor } from '../supervisor.js';
+import { VERSION } from '../version.js';
+import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
+import { loadOrReport } from './load-or-report.js';
+import { probeServers } from './probe-servers.js';
+
+/** One line, with what to do about it where the error knows. */
+function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const hint = error instanceof PgDogError && error.hint !== '' ? ` (${error.hint})` : '';
+  return error.message + hint;
+}
+
+function logStart(loaded: LoadedConfig, logger: Logger): void {
+  for (const warning of loaded.warnings) logger.log('warn', 'configuration', formatProblem(warning));
+  if (loaded.admin.password === null) {
+    logger.log(
+      'info',
+      'admin_password_unset',
+      'nobody may enter the admin database: set [admin] password or PGDOG_ADMIN_PASSWORD',
+    );
+  }
+  const addresses = loaded.listen.map(({ host }) => host);
+  const isLocal = addresses.every(
+    (host) => host === 'localhost' || host === '::1' || host.startsWith('127.'),
+  );
+  if (loaded.general.auth_type === 'trust' && !isLocal) {
+    logger.log('warn', 'trust_is_open', 'auth_type is "trust": whoever reaches the port may enter', {
+      listen: loaded.listen.map(formatListenAddress).join(','),
+    });
+  }
+}
+
+/** Drain at the first SIGTERM or SIGINT, cut at the second. Resolves when the supervisor has stopped. */
+function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let signals = 0;
+    const onStop = (signal: NodeJS.Signals) => {
+      signals++;
+      // The supervisor logs the drain itself.
+      if (signals > 1) logger.log('info', 'shutdown', `${signal} again: stopping at once`);
+      const ending = signals === 1 ? supervisor.drain(signal) : supervisor.cut();
+      ending.then(done, reject);
+    };
+    const onHangUp = () => {
+      logger.log('warn', 'reload_unsupported', 'SIGHUP: reloading is not supported by this version, restart');
+    };
+    const done = () => {
+      process.off('SIGTERM', onStop);
+      process.off('SIGINT', onStop);
+      process.off('SIGHUP', onHangUp);
+      resolve();
+    };
+    process.on('SIGTERM', onStop);
+    process.on('SIGINT', onStop);
+    process.on('SIGHUP', onHangUp);
+  });
+}
+
+function logReady(supervisor: Supervisor, logger: Logger): void {
+  const { snapshot, ioDriver, loaded, addresses } = supervisor;
+  const where = addresses.map(formatListenAddress).join(', ');
+  const what = `${loaded.workerCount} workers, ${ioDriver}, ${snapshot.pools.length} pools`;
+  logger.log('info', 'ready', `pgdog-cluster ${VERSION} ready on ${where}, ${what}`);
+  void probeServers(snapshot, logger);
+}
+
+/** `pgdog-cluster run`: serves until told to stop. 2 for a bad configuration, 1 when it cannot start. */
+export async function run(options: ConfigurationOptions, io: CommandIo): Promise<ExitCode> {
+  const loaded = loadOrReport(options, io);
+  if (loaded === null) return EXIT_USAGE;
+  const logger = createLogger(loaded.general);
+  logStart(loaded, logger);
+  const supervisor = new Supervisor({ loaded, logger });
+  // Before the start: a signal in the middle of it must not kill the threads in mid-work.
+  const stopped = untilStopped(supervisor, logger);
+  let admin: AttachedAdmin | null = null;
+  let http: HttpServer | null = null;
+  try {
+    await supervisor.start();
+    admin = attachAdmin(supervisor);
+    http = await openHttp(admin.context, loaded.general);
+  } catch (error) {
+    admin?.close();
+    await supervisor.cut();
+    logger.close();
+    io.err(`error: ${describeFailure(error)}`);
+    return EXIT_FAILED;
+  }
+  if (supervisor.shutdownPhase === 'none') logReady(supervisor, logger);
+  await Promise.race([stopped, admin.ended]);
+  admin.close();
+  await http?.close();
+  logger.close();
+  return EXIT_OK;
+}

@@ -1,0 +1,83 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import {
+  assembleConfig,
+  type CommandLineSettings,
+  ConfigurationError,
+  type ConfigurationProblem,
+  type LoadedConfig,
+  type SourceText,
+} from '@pgdog-cluster/core/config';
+import { cpuCount } from './cpu-count.js';
+
+const CONFIG_DEFAULT = 'pgdog.toml';
+const USERS_DEFAULT = 'users.toml';
+
+/** Everything a command line may say about the configuration. */
+export interface ConfigurationOptions extends CommandLineSettings {
+  /** Path of pgdog.toml; undefined = ./pgdog.toml if there is one. */
+  config?: string;
+  /** Path of users.toml; undefined = ./users.toml if there is one. */
+  users?: string;
+}
+
+export const NO_CONFIGURATION = [
+  'nothing to serve: there is no pgdog.toml here and no -d was given. One of',
+  '  pgdog-cluster -d postgres://user:password@host:5432/database',
+  '  pgdog-cluster -c /etc/pgdog/pgdog.toml -u /etc/pgdog/users.toml',
+  '  pgdog-cluster demo',
+].join('\n');
+
+/** Reasons as people say them; others keep the system's code. */
+const REASONS: Record<string, string> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'is a directory',
+};
+
+function problem(source: string, message: string): ConfigurationProblem {
+  return { severity: 'error', source, line: 0, key: '', message };
+}
+
+/** A file asked for by name must be there; the default one may be absent. */
+function readSource(
+  path: string | undefined,
+  fallback: string,
+  problems: ConfigurationProblem[],
+): SourceText | null {
+  if (path === undefined && !existsSync(fallback)) return null;
+  const name = path ?? fallback;
+  try {
+    return { name, text: readFileSync(name, 'utf8') };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'cannot be read';
+    problems.push(problem(name, REASONS[code] ?? code));
+    return null;
+  }
+}
+
+function hasUrlVariable(): boolean {
+  return Object.keys(process.env).some((name) => name.startsWith('PGDOG_DATABASE_URL_'));
+}
+
+/**
+ * Reads and checks the configuration. Throws ConfigurationError with everything that is wrong; its warnings
+ * come with the result. Costs a few milliseconds; only at start and reload.
+ */
+export function loadConfig(options: ConfigurationOptions): LoadedConfig {
+  const problems: ConfigurationProblem[] = [];
+  const config = readSource(options.config, CONFIG_DEFAULT, problems);
+  const users = readSource(options.users, USERS_DEFAULT, problems);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  if (config === null && options.databaseUrls.length === 0 && !hasUrlVariable()) {
+    throw new ConfigurationError([problem('pgdog-cluster', NO_CONFIGURATION)]);
+  }
+  return assembleConfig({
+    config,
+    users,
+    commandLine: options,
+    environment: process.env,
+    cpuCount: cpuCount(),
+    readSecretFile: (path, source) => readFileSync(resolve(dirname(source), path), 'utf8'),
+  });
+}

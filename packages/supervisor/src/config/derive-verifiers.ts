@@ -1,0 +1,69 @@
+import { createHmac, pbkdf2, randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import {
+  md5Hash,
+  parseVerifier,
+  SCRAM_ITERATIONS_DEFAULT,
+  SCRAM_KEY_BYTES,
+  SCRAM_SALT_BYTES,
+  type ScramVerifier,
+  saslprep,
+  sha256,
+} from '@pgdog-cluster/core';
+import type { Secret } from '@pgdog-cluster/core/config';
+
+const pbkdf2Async = promisify(pbkdf2);
+
+interface ScramTerms {
+  iterations: number;
+  salt: Uint8Array;
+}
+
+/** RFC 5802 section 3 on Node's thread pool: thousands of users must not hold up the supervisor's loop. */
+async function deriveVerifierAsync(
+  password: string,
+  { iterations, salt }: ScramTerms,
+): Promise<ScramVerifier> {
+  const salted = await pbkdf2Async(saslprep(password), salt, iterations, SCRAM_KEY_BYTES, 'sha256');
+  const key = (name: string) => new Uint8Array(createHmac('sha256', salted).update(name).digest());
+  return {
+    iterations,
+    salt: new Uint8Array(salt),
+    storedKey: new Uint8Array(sha256(key('Client Key'))),
+    serverKey: key('Server Key'),
+  };
+}
+
+/**
+ * One verifier per accepted password. All of one user share salt and iterations, because the exchange names
+ * one salt before it can know which password is meant; those of a given verifier win.
+ */
+export async function deriveVerifiers(
+  passwords: readonly Secret[],
+  passwordHash: Secret | null,
+): Promise<ScramVerifier[]> {
+  const given = passwordHash === null ? null : parseVerifier(passwordHash.reveal());
+  const terms = given ?? { iterations: SCRAM_ITERATIONS_DEFAULT, salt: randomBytes(SCRAM_SALT_BYTES) };
+  const derived = await Promise.all(
+    passwords.map((password) => deriveVerifierAsync(password.reveal(), terms)),
+  );
+  return given === null ? derived : [given, ...derived];
+}
+
+export function deriveMd5Hashes(passwords: readonly Secret[], user: string): string[] {
+  return passwords.map((password) => md5Hash(password.reveal(), user));
+}
+
+let mock: Promise<ScramVerifier> | null = null;
+
+/**
+ * Verifier of nobody. Made once per process: the salts that strangers are shown derive from it, and must not
+ * change with each reload while those of real users do not.
+ */
+export function mockVerifier(): Promise<ScramVerifier> {
+  mock ??= deriveVerifierAsync(randomBytes(32).toString('hex'), {
+    iterations: SCRAM_ITERATIONS_DEFAULT,
+    salt: randomBytes(SCRAM_SALT_BYTES),
+  });
+  return mock;
+}

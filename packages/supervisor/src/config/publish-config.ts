@@ -1,0 +1,177 @@
+import type {
+  AdminSnapshot,
+  ConfigSnapshot,
+  GeneralSnapshot,
+  HostAddress,
+  PoolSnapshot,
+  TcpSnapshot,
+  UserSnapshot,
+} from '@pgdog-cluster/core';
+import { type DatabaseEntry, type LoadedConfig, type PoolPair, poolPairs } from '@pgdog-cluster/core/config';
+import { deriveMd5Hashes, deriveVerifiers, mockVerifier } from './derive-verifiers.js';
+import { resolveHost } from './host-address.js';
+
+/**
+ * Longest duration a timer takes, about 24 days. What is longer (PgDog writes "unlimited" as 2^63 - 1) means
+ * off, which is 0 in a snapshot.
+ */
+const DURATION_MS_MAX = 0x7fff_ffff;
+/** Largest value of a limit kept in a 32-bit cell. */
+const LIMIT_MAX = 0x7fff_ffff;
+/** Names under which PgBouncer's and PgDog's tools ask for the admin database. */
+const ADMIN_ALIASES = ['pgbouncer', 'pgdog'];
+
+const durationMs = (value: number) => (value > DURATION_MS_MAX ? 0 : value);
+const limit = (value: number) => Math.min(value, LIMIT_MAX);
+/** Milliseconds to the whole seconds that socket options take; null = the system's default, 0. */
+const seconds = (valueMs: number | null) => Math.ceil((valueMs ?? 0) / 1000);
+
+function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
+  return {
+    authType: general.auth_type === 'plain' ? 'scram' : general.auth_type,
+    ioDriver: general.io_driver,
+    connectTimeoutMs: durationMs(general.connect_timeout),
+    connectAttempts: limit(general.connect_attempts),
+    connectAttemptDelayMs: durationMs(general.connect_attempt_delay),
+    checkoutTimeoutMs: durationMs(general.checkout_timeout),
+    rollbackTimeoutMs: durationMs(general.rollback_timeout),
+    queryTimeoutMs: durationMs(general.query_timeout),
+    clientIdleTimeoutMs: durationMs(general.client_idle_timeout),
+    clientIdleInTransactionTimeoutMs: durationMs(general.client_idle_in_transaction_timeout),
+    clientLoginTimeoutMs: durationMs(general.client_login_timeout),
+    shutdownTimeoutMs: durationMs(general.shutdown_timeout),
+    cancelWaitTimeoutMs: durationMs(general.cancel_wait_timeout),
+    connectionRecovery: general.connection_recovery,
+    preparedStatements: general.prepared_statements,
+    preparedStatementsLimit: limit(general.prepared_statements_limit),
+    clientPreparedStatementsLimit: limit(general.client_prepared_statements_limit),
+    querySizeLimitBytes: limit(general.query_size_limit),
+    querySizeLimitAction: general.query_size_limit_action,
+    queueLengthMax: limit(general.queue_length_max),
+    maxClientConn: limit(general.max_client_conn),
+    logConnections: general.log_connections,
+    logDisconnections: general.log_disconnections,
+    statsPeriodMs: general.stats_period,
+  };
+}
+
+function toTcp({ tcp }: LoadedConfig): TcpSnapshot {
+  return {
+    keepalive: tcp.keepalive,
+    keepaliveTimeS: seconds(tcp.time),
+    keepaliveIntervalS: seconds(tcp.interval),
+    keepaliveRetries: tcp.retries ?? 0,
+    userTimeoutMs: tcp.user_timeout ?? 0,
+  };
+}
+
+/** Only what the authentication method needs: the fewer forms of a secret lie in memory, the better. */
+async function toUsers(loaded: LoadedConfig): Promise<UserSnapshot[]> {
+  const { auth_type: authType } = loaded.general;
+  return Promise.all(
+    loaded.users.map(async ({ name, databases, passwords, passwordHash }) => ({
+      name,
+      databases,
+      verifiers: authType === 'scram' ? await deriveVerifiers(passwords, passwordHash) : [],
+      md5Hashes: authType === 'md5' ? deriveMd5Hashes(passwords, name) : [],
+    })),
+  );
+}
+
+/** The admin database always asks for a password, whatever [general] says; without one nobody gets in. */
+async function toAdmin({ admin, general, databases }: LoadedConfig): Promise<AdminSnapshot> {
+  const passwords = admin.password === null ? [] : [admin.password];
+  const isTaken = (name: string) => databases.some((database) => database.name === name);
+  const aliases = ADMIN_ALIASES.filter((name) => name !== admin.name && !isTaken(name));
+  return {
+    databases: [admin.name, ...aliases],
+    user: admin.user,
+    verifiers: await deriveVerifiers(passwords, null),
+    md5Hashes: general.auth_type === 'md5' ? deriveMd5Hashes(passwords, admin.user) : [],
+  };
+}
+
+function serverParameters({ database, user }: PoolPair): Record<string, string> {
+  const parameters: Record<string, string> = {};
+  const statement = user.overrides.statementTimeoutMs ?? database.overrides.statementTimeoutMs;
+  const lock = user.overrides.lockTimeoutMs ?? database.overrides.lockTimeoutMs;
+  const isReadOnly = user.overrides.readOnly ?? database.overrides.readOnly;
+  // Postgres takes milliseconds in 32 bits, and 0 for "none", which is also what "longer than that" means.
+  if (statement !== null) parameters.statement_timeout = String(durationMs(statement));
+  if (lock !== null) parameters.lock_timeout = String(durationMs(lock));
+  if (isReadOnly === true) parameters.default_transaction_read_only = 'on';
+  return parameters;
+}
+
+/** user > database > general. */
+function toPool(
+  pair: PoolPair,
+  index: number,
+  addresses: HostAddress[],
+  general: LoadedConfig['general'],
+): PoolSnapshot {
+  const { database, user } = pair;
+  const [mine, theirs] = [user.overrides, database.overrides];
+  const serverPassword = user.serverPassword ?? database.serverPassword;
+  const passwords = serverPassword === null ? user.passwords : [serverPassword];
+  return {
+    index,
+    database: database.name,
+    user: user.name,
+    host: database.host,
+    port: database.port,
+    addresses,
+    serverDatabase: database.serverDatabase,
+    serverUser: user.serverUser ?? database.serverUser ?? user.name,
+    serverPasswords: passwords.map((password) => password.reveal()),
+    poolSize: limit(mine.poolSize ?? theirs.poolSize ?? general.default_pool_size),
+    minPoolSize: limit(mine.minPoolSize ?? theirs.minPoolSize ?? general.min_pool_size),
+    poolerMode: mine.poolerMode ?? theirs.poolerMode ?? general.pooler_mode,
+    idleTimeoutMs: durationMs(mine.idleTimeoutMs ?? theirs.idleTimeoutMs ?? general.idle_timeout),
+    serverLifetimeMs: durationMs(mine.serverLifetimeMs ?? theirs.serverLifetimeMs ?? general.server_lifetime),
+    serverLifetimeJitterMs: durationMs(
+      mine.serverLifetimeJitterMs ?? theirs.serverLifetimeJitterMs ?? general.server_lifetime_jitter,
+    ),
+    serverParameters: serverParameters(pair),
+    shard: 0,
+    role: 'primary',
+  };
+}
+
+/** One question per distinct host, however many databases live there. */
+async function resolveAll(databases: readonly DatabaseEntry[]): Promise<Map<DatabaseEntry, HostAddress[]>> {
+  const asked = new Map<string, Promise<HostAddress[]>>();
+  const answers = new Map<DatabaseEntry, HostAddress[]>();
+  for (const { host, port } of databases) {
+    const key = `${port} ${host}`;
+    if (!asked.has(key)) asked.set(key, resolveHost(host, port));
+  }
+  for (const database of databases) {
+    answers.set(database, (await asked.get(`${database.port} ${database.host}`)) ?? []);
+  }
+  return answers;
+}
+
+/**
+ * What workers get to see: names resolved, passwords turned into verifiers, one pool per allowed pair of
+ * database and user, numbered in the order of the configuration. Never rejects: a name that does not resolve
+ * has no addresses.
+ */
+export async function buildSnapshot(loaded: LoadedConfig, epoch: number): Promise<ConfigSnapshot> {
+  const addresses = resolveAll(loaded.databases);
+  const users = toUsers(loaded);
+  const admin = toAdmin(loaded);
+  const resolved = await addresses;
+  const pools = poolPairs(loaded).map((pair, index) =>
+    toPool(pair, index, resolved.get(pair.database) ?? [], loaded.general),
+  );
+  return {
+    epoch,
+    general: toGeneral(loaded),
+    tcp: toTcp(loaded),
+    admin: await admin,
+    users: await users,
+    pools,
+    mockVerifier: await mockVerifier(),
+  };
+}

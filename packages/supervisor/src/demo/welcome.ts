@@ -1,0 +1,57 @@
+/** What the demo prints once it is up: short enough to stay on one screen, every line ready to be pasted. */
+
+export interface WelcomeFacts {
+  port: number;
+  metricsPort: number;
+  workers: number;
+  ioDriver: string;
+  serverPorts: number[];
+  hasLoad: boolean;
+  startMs: number;
+  isReused: boolean;
+}
+
+interface Style {
+  bold(text: string): string;
+  dim(text: string): string;
+  accent(text: string): string;
+}
+
+/** Plain text for pipes, and for who asks for it (no-color.org). */
+export function styleFor(isTerminal: boolean, environment: NodeJS.ProcessEnv): Style {
+  const isPlain = !isTerminal || (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb';
+  const wrap = (on: number, off: number) => (text: string) =>
+    isPlain ? text : `\x1b[${on}m${text}\x1b[${off}m`;
+  return { bold: wrap(1, 22), dim: wrap(2, 22), accent: wrap(36, 39) };
+}
+
+export function welcomeText(facts: WelcomeFacts, style: Style): string {
+  const { port, metricsPort, workers, ioDriver, serverPorts } = facts;
+  const psql = `psql -h 127.0.0.1 -p ${port}`;
+  const row = (label: string, command: string): string =>
+    `  ${style.dim(label.padEnd(14))}${style.accent(command)}`;
+  const data = facts.isReused ? 'sample data of the last start' : 'fresh sample data';
+  const lines = [
+    '',
+    `${style.bold('pgdog-cluster demo')}  ready on 127.0.0.1:${port} after ${(facts.startMs / 1000).toFixed(1)} s`,
+    style.dim(
+      `  ${workers} workers (${ioDriver}), ${serverPorts.length} Postgres servers on ports ${serverPorts.join(', ')}, ${data}`,
+    ),
+    '',
+    row('connect', `PGPASSWORD=postgres ${psql} -U postgres`),
+    row('application', `DATABASE_URL=postgres://postgres:postgres@127.0.0.1:${port}/postgres`),
+    row('admin', `PGPASSWORD=admin ${psql} -U admin admin`),
+    row('metrics', `curl http://127.0.0.1:${metricsPort}/metrics`),
+    ...(facts.hasLoad ? [] : [row('load', 'npm run demo -- --load')]),
+    '',
+    `  ${style.bold('In psql')} ${style.dim('(databases: postgres with all rows, shard_0 to shard_2 with a third each)')}`,
+    row('', 'SHOW pgdog.shards;'),
+    row('', 'SELECT status, count(*), sum(quantity * price) FROM orders GROUP BY status;'),
+    `  ${style.bold('As admin')}`,
+    row('', 'SHOW POOLS;  SHOW WORKERS;  SHOW STATS;  SHOW HELP;'),
+    '',
+    style.dim('  Ctrl-C stops everything.'),
+    '',
+  ];
+  return `${lines.join('\n')}\n`;
+}

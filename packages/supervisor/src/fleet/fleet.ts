@@ -1,0 +1,329 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MessageChannel } from 'node:worker_threads';
+import {
+  type AdminQueryMessage,
+  type ClientReport,
+  type IoDriverSetting,
+  type LogMessage,
+  type NewClientMessage,
+  PgDogError,
+  type ServerReport,
+  type ServeTask,
+  type SharedMemory,
+  type SupervisorMessage,
+  WORKER_CRASHED,
+  WORKER_STARTING,
+  WORKER_STOPPED,
+  type WorkerMessage,
+} from '@pgdog-cluster/core';
+import { Piscina } from 'piscina';
+import { close, createEventFd, writeEventFd } from '../listen/libc.js';
+import type { LogFields, Logger } from '../log/logger.js';
+import { type AdminQueryHandler, answerAdminQuery } from './admin-replies.js';
+import { cleanUpAfter } from './clean-up.js';
+import { HeartbeatWatch } from './heartbeat-watch.js';
+import { ReportCollector } from './report-collector.js';
+import { WorkerHandle } from './worker-handle.js';
+
+/**
+ * Old generation: far above what a loop that keeps no bytes on the heap needs; a leak then ends one worker and not
+ * the process. Young generation: a burst of logins makes garbage, and what V8 once took for it stays resident,
+ * 4 KB for each of 8,000 idle clients at V8's default of 48 MB; the loop itself makes next to none.
+ */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 6 };
+const READY_DEADLINE_MS = 10_000;
+
+export interface FleetOptions {
+  memory: SharedMemory;
+  workers: number;
+  /** Path of the module whose default export is the serve function. */
+  serveFile: string;
+  ioDriver: IoDriverSetting;
+  testHooks: boolean;
+  logger: Logger;
+  onAdminQuery: AdminQueryHandler;
+  /** A worker serves (again): clients that wait for one can be accepted. */
+  onServing: () => void;
+}
+
+/** The worker threads: one Piscina pool, one never-ending task per thread, each restarted when it crashes. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #memory: SharedMemory;
+  readonly #logger: Logger;
+  readonly #pool: Piscina<ServeTask, void>;
+  readonly #handles: WorkerHandle[] = [];
+  readonly #reports = new ReportCollector();
+  readonly #heartbeats: HeartbeatWatch;
+  #isStarting = true;
+  #isStopping = false;
+  #isDestroyed = false;
+  #onChange: (() => void)[] = [];
+  #startFailure: Error | null = null;
+
+  constructor(options: FleetOptions) {
+    const { memory, logger, workers } = options;
+    this.#options = options;
+    this.#memory = memory;
+    this.#logger = logger;
+    this.#pool = new Piscina<ServeTask, void>({
+      filename: options.serveFile,
+      minThreads: workers,
+      maxThreads: workers,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      resourceLimits: RESOURCE_LIMITS,
+      recordTiming: false,
+      // Workers close what they open; Node closing it as well, when a thread ends, could hit a number used again.
+      trackUnmanagedFds: false,
+    });
+    // A thread that dies without a task (between a crash and its restart) is replaced by the pool itself.
+    this.#pool.on('error', (error: Error) => {
+      logger.log('error', 'worker_thread_failed', `an idle worker thread failed: ${error.message}`);
+    });
+    for (let worker = 0; worker < workers; worker++) {
+      const eventFd = createEventFd();
+      if (eventFd === -1) throw new PgDogError('internal', 'cannot create an eventfd');
+      memory.mailboxes.setEventFd(worker, eventFd);
+      this.#handles.push(new WorkerHandle(memory, worker, eventFd, logger));
+    }
+    this.#heartbeats = new HeartbeatWatch(memory, () => this.servingWorkers(), logger);
+  }
+
+  get count(): number {
+    return this.#handles.length;
+  }
+
+  get handles(): readonly WorkerHandle[] {
+    return this.#handles;
+  }
+
+  isServing(worker: number): boolean {
+    return this.#handles[worker].phase === 'serving';
+  }
+
+  /** What the workers use; more than one name after a restart that had to choose otherwise. '' before they are ready. */
+  get ioDriver(): string {
+    return [...new Set(this.#handles.flatMap(({ ready }) => ready?.ioDriver ?? []))].join('+');
+  }
+
+  isStalled(worker: number): boolean {
+    return this.#heartbeats.isStalled(worker);
+  }
+
+  servingWorkers(): number[] {
+    return this.#handles.filter(({ phase }) => phase === 'serving').map(({ worker }) => worker);
+  }
+
+  /** Resolves when every worker serves. Rejects when one cannot: at start that is an error to see, not one to retry. */
+  async start(deadlineMs: number = READY_DEADLINE_MS): Promise<void> {
+    for (const handle of this.#handles) this.#startTask(handle);
+    const isUp = await this.#until(
+      () => this.#startFailure !== null || this.#handles.every(({ phase }) => phase === 'serving'),
+      deadlineMs,
+    );
+    if (this.#startFailure !== null) {
+      const { message } = this.#startFailure;
+      throw new PgDogError('internal', `a worker could not start: ${message}`, { cause: this.#startFailure });
+    }
+    if (!isUp) {
+      const missing = this.#handles.filter(({ phase }) => phase !== 'serving').map(({ worker }) => worker);
+      throw new PgDogError('internal', `not ready after ${deadlineMs} ms: worker ${missing.join(', ')}`);
+    }
+    this.#isStarting = false;
+    this.#heartbeats.start();
+  }
+
+  /** Now or not at all; see Outbox. */
+  post(worker: number, message: NewClientMessage): boolean {
+    return this.#handles[worker].outbox.tryPost(message);
+  }
+
+  /** To one worker, as soon as its mailbox has room. */
+  order(worker: number, message: WorkerMessage): void {
+    this.#handles[worker].outbox.post(message);
+  }
+
+  /** To every serving worker. */
+  broadcast(message: WorkerMessage): void {
+    for (const worker of this.servingWorkers()) this.order(worker, message);
+  }
+
+  requestReport(kind: 'clients'): Promise<ClientReport[]>;
+  requestReport(kind: 'servers'): Promise<ServerReport[]>;
+  requestReport(kind: 'clients' | 'servers'): Promise<(ClientReport | ServerReport)[]> {
+    return this.#reports.request(kind, this.servingWorkers(), (worker, message) =>
+      this.order(worker, message),
+    );
+  }
+
+  /** From now on a task that ends is not started again. */
+  beginStop(): void {
+    this.#isStopping = true;
+    this.#heartbeats.stop();
+    for (const handle of this.#handles) {
+      if (handle.restartTimer !== null) clearTimeout(handle.restartTimer);
+      handle.restartTimer = null;
+    }
+  }
+
+  /** Resolves true when every worker has drained or ended, false after `deadlineMs` (0 = none) or when `isGivenUp` turns true. */
+  waitDrained(deadlineMs: number, isGivenUp: () => boolean): Promise<boolean> {
+    // One that is still starting has no clients.
+    const isDone = (): boolean =>
+      this.#handles.every((handle) => handle.isDrained || handle.phase !== 'serving');
+    return this.#until(() => isDone() || isGivenUp(), deadlineMs).then(isDone);
+  }
+
+  waitEnded(deadlineMs: number): Promise<boolean> {
+    return this.#until(() => this.#handles.every((handle) => this.#hasEnded(handle)), deadlineMs);
+  }
+
+  /** Lets whoever waits look again: something outside the fleet has changed. */
+  wake(): void {
+    for (const look of [...this.#onChange]) look();
+  }
+
+  /** Ends the threads, whatever they do, and closes what they leave. Idempotent. */
+  async destroy(): Promise<void> {
+    this.beginStop();
+    this.#isDestroyed = true;
+    await this.#pool.destroy();
+    for (const handle of this.#handles) {
+      handle.phase = 'stopped';
+      handle.outbox.clear();
+      await cleanUpAfter(this.#memory, handle.worker);
+      this.#memory.workers.setState(handle.worker, WORKER_STOPPED);
+      if (this.#memory.mailboxes.eventFd(handle.worker) === -1) continue;
+      this.#memory.mailboxes.setEventFd(handle.worker, -1);
+      close(handle.eventFd);
+    }
+  }
+
+  #startTask(handle: WorkerHandle): void {
+    const { memory, ioDriver, testHooks } = this.#options;
+    const { worker, eventFd } = handle;
+    const { port1, port2 } = new MessageChannel();
+    handle.phase = 'starting';
+    memory.workers.setState(worker, WORKER_STARTING);
+    memory.workers.setHeartbeatMs(worker, Date.now());
+    port1.on('message', (message: SupervisorMessage) => this.#onMessage(handle, message));
+    const task: ServeTask = { worker, handles: memory.handles, port: port2, eventFd, ioDriver, testHooks };
+    const ended = (error: Error | null): void => {
+      // What it wrote last (a log line with the reason) is read before the port goes.
+      setImmediate(() => port1.close());
+      void this.#onTaskEnd(handle, error);
+    };
+    this.#pool.run(task, { transferList: [port2] }).then(
+      () => ended(null),
+      (error: Error) => ended(error),
+    );
+  }
+
+  async #onTaskEnd(handle: WorkerHandle, error: Error | null): Promise<void> {
+    const { worker } = handle;
+    // A thread that is ended by us rejects its task as well; destroy() clears up after it.
+    if (this.#isDestroyed || (this.#isStopping && error === null)) {
+      handle.phase = 'stopped';
+      this.#memory.workers.setState(worker, WORKER_STOPPED);
+      this.wake();
+      return;
+    }
+    const backOffMs = handle.onCrash(Date.now());
+    this.#memory.workers.setState(worker, WORKER_CRASHED);
+    const reason = error?.message ?? 'its task ended unasked';
+    this.#logger.log('error', 'worker_crashed', `worker ${worker} crashed: ${reason}`, {
+      worker,
+      stack: error?.stack ?? null,
+    });
+    if (this.#isStarting) this.#startFailure ??= error ?? new Error(reason);
+    const report = await cleanUpAfter(this.#memory, worker);
+    this.#reports.onWorkerGone(worker);
+    // It may have died between marking a wake as sent and sending it; and what it gave back is there to claim.
+    for (const other of this.#handles) if (other !== handle) writeEventFd(other.eventFd);
+    this.wake();
+    if (this.#isStopping || this.#startFailure !== null) return;
+    const text = `worker ${worker} starts again in ${backOffMs} ms`;
+    this.#logger.log('info', 'worker_restart', text, { worker, backOffMs, ...report });
+    handle.restartTimer = setTimeout(() => void this.#restart(handle), backOffMs);
+  }
+
+  async #restart(handle: WorkerHandle): Promise<void> {
+    handle.restartTimer = null;
+    while (!this.#memory.mailboxes.open(handle.worker)) await sleep(10);
+    if (this.#isStopping) return;
+    this.#memory.workers.countRestart(handle.worker);
+    this.#startTask(handle);
+  }
+
+  #onMessage(handle: WorkerHandle, message: SupervisorMessage): void {
+    switch (message.type) {
+      case 'ready':
+        if (handle.phase !== 'starting') return;
+        handle.onReady(message, Date.now());
+        this.#logReady(handle);
+        this.wake();
+        this.#options.onServing();
+        return;
+      case 'log':
+        this.#log(handle.worker, message);
+        return;
+      case 'adminQuery':
+        void this.#answer(handle, message);
+        return;
+      case 'report':
+        this.#reports.onReport(message);
+        return;
+      case 'drained':
+        handle.isDrained = true;
+        this.wake();
+        return;
+      default:
+        this.#logger.log('error', 'unknown_message', 'unknown message from a worker', {
+          worker: handle.worker,
+        });
+    }
+  }
+
+  async #answer(handle: WorkerHandle, message: AdminQueryMessage): Promise<void> {
+    const restarts = this.#memory.workers.restarts(handle.worker);
+    const replies = await answerAdminQuery(message, this.#options.onAdminQuery, this.#logger);
+    // The session it was for is gone with the thread that had it.
+    if (handle.phase !== 'serving' || this.#memory.workers.restarts(handle.worker) !== restarts) return;
+    for (const reply of replies) handle.outbox.post(reply);
+  }
+
+  #logReady({ worker, ready }: WorkerHandle): void {
+    const { ioDriver, ioDriverReason } = ready!;
+    const why = ioDriverReason === '' ? '' : ` (${ioDriverReason})`;
+    const fields: LogFields = { worker, ioDriver, ioDriverReason };
+    this.#logger.log('info', 'worker_ready', `worker ${worker} serves by ${ioDriver}${why}`, fields);
+  }
+
+  #log(worker: number, { lines }: LogMessage): void {
+    for (const { level, code, message, fields } of lines) {
+      this.#logger.log(level, code, message, { worker, ...fields });
+    }
+  }
+
+  #hasEnded({ phase }: WorkerHandle): boolean {
+    return phase === 'stopped' || phase === 'crashed';
+  }
+
+  /** Resolves true when `isTrue`, false after `deadlineMs` (0 = no deadline). Looked at after every change of a worker. */
+  #until(isTrue: () => boolean, deadlineMs: number): Promise<boolean> {
+    if (isTrue()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const finish = (result: boolean): void => {
+        clearTimeout(timer);
+        this.#onChange = this.#onChange.filter((other) => other !== look);
+        resolve(result);
+      };
+      const look = (): void => {
+        if (isTrue()) finish(true);
+      };
+      const timer = deadlineMs > 0 ? setTimeout(() => finish(false), deadlineMs) : undefined;
+      this.#onChange.push(look);
+    });
+  }
+}

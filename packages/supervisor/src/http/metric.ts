@@ -1,0 +1,125 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { PoolFigures } from '../admin/pool-figures.js';
+import type { PoolChange } from '../admin/stats-window.js';
+
+/** What one scrape is made of: read once, so that all families show the same moment. */
+export interface Scrape {
+  pools: readonly { figures: PoolFigures; change: PoolChange }[];
+  workers: readonly WorkerFigures[];
+  clients: number;
+  clientLimit: number;
+  serverTotal: number;
+  serverLimit: number;
+  preparedStatementsLimit: number;
+  configEpoch: number;
+  version: string;
+  startedMs: number;
+  isDraining: boolean;
+}
+
+export interface WorkerFigures {
+  worker: number;
+  state: string;
+  ioDriver: string;
+  clients: number;
+  servers: number;
+  waiting: number;
+  busyUs: number;
+  turns: number;
+  loopDelayMaxUs: number;
+  heartbeatAgeMs: number;
+  restarts: number;
+}
+
+export type Labels = Record<string, string>;
+
+/** A gauge or counter: its head, and its samples of one scrape. */
+export interface Metric {
+  name: string;
+  type: 'gauge' | 'counter';
+  help: string;
+  labels: readonly string[];
+  samples: (scrape: Scrape) => Iterable<readonly [labels: Labels, value: number]>;
+}
+
+/** As PgDog labels everything about a pool. */
+export const POOL_LABELS = ['user', 'database', 'host', 'port', 'shard', 'role'] as const;
+
+export function poolLabels({ pool }: PoolFigures): Labels {
+  const { user, database, host, port, shard, role } = pool;
+  return { user, database, host, port: String(port), shard: String(shard), role };
+}
+
+/** One sample per pool. */
+export function poolMetric(
+  name: string,
+  type: Metric['type'],
+  help: string,
+  value: (figures: PoolFigures, change: PoolChange) => number,
+): Metric {
+  return {
+    name,
+    type,
+    help,
+    labels: POOL_LABELS,
+    *samples({ pools }) {
+      for (const { figures, change } of pools) yield [poolLabels(figures), value(figures, change)];
+    },
+  };
+}
+
+/** One sample per worker. */
+export function workerMetric(
+  name: string,
+  type: Metric['type'],
+  help: string,
+  value: (figures: WorkerFigures) => number,
+): Metric {
+  return {
+    name,
+    type,
+    help,
+    labels: ['worker'],
+    *samples({ workers }) {
+      for (const figures of workers) yield [{ worker: String(figures.worker) }, value(figures)];
+    },
+  };
+}
+
+/** One sample. */
+export function plainMetric(
+  name: string,
+  type: Metric['type'],
+  help: string,
+  value: (scrape: Scrape) => number,
+): Metric {
+  return { name, type, help, labels: [], samples: (scrape) => [[{}, value(scrape)]] };
+}
+
+/** Registers the metric; its samples are those of `scrape()` whenever the registry is read. */
+export function registerMetric(
+  { name, type, help, labels, samples }: Metric,
+  registry: Registry,
+  prefix: string,
+  scrape: () => Scrape,
+): void {
+  const head = { name: `${prefix}${name}`, help, labelNames: [...labels], registers: [registry] };
+  // reset() forgets the samples of pools that are gone, too.
+  if (type === 'gauge') {
+    new Gauge({
+      ...head,
+      collect() {
+        this.reset();
+        for (const [of, value] of samples(scrape())) this.set(of, value);
+      },
+    });
+  } else {
+    new Counter({
+      ...head,
+      collect() {
+        this.reset();
+        for (const [of, value] of samples(scrape())) this.inc(of, value);
+      },
+    });
+  }
+}

@@ -1,0 +1,83 @@
+import type { Fleet } from './fleet/fleet.js';
+import type { Logger } from './log/logger.js';
+
+/** After "cut" a worker closes its sockets and ends; more than this means it does not turn any more. */
+const CUT_DEADLINE_MS = 2000;
+
+export type ShutdownPhase = 'none' | 'draining' | 'cutting' | 'ended';
+
+export interface ShutdownSteps {
+  fleet: Fleet;
+  logger: Logger;
+  /** Phase 1: no new clients. */
+  stopAccepting: () => void;
+  /** How long transactions may take to finish; 0 = as long as they like. */
+  drainTimeoutMs: () => number;
+  /** Last phase: whatever else is open. */
+  closeRest: () => void;
+}
+
+/**
+ * The way out, in phases with a deadline each:
+ *
+ *   stop accepting → drain (shutdown_timeout) → cut (2 s) → end the threads → close the rest
+ *
+ * Every call joins the one run; cut() during a drain ends the drain at once.
+ */
+export class Shutdown {
+  readonly #steps: ShutdownSteps;
+  #phase: ShutdownPhase = 'none';
+  #isCutAsked = false;
+  #run: Promise<void> | null = null;
+
+  constructor(steps: ShutdownSteps) {
+    this.#steps = steps;
+  }
+
+  get phase(): ShutdownPhase {
+    return this.#phase;
+  }
+
+  /** Finish what runs, then end. Resolves when everything has ended. */
+  drain(reason: string): Promise<void> {
+    this.#run ??= this.#go(reason);
+    return this.#run;
+  }
+
+  /** End now. */
+  cut(): Promise<void> {
+    this.#isCutAsked = true;
+    if (this.#run === null) this.#run = this.#go('cut');
+    else this.#steps.fleet.wake();
+    return this.#run;
+  }
+
+  async #go(reason: string): Promise<void> {
+    const { fleet, logger, stopAccepting, drainTimeoutMs, closeRest } = this.#steps;
+    stopAccepting();
+    fleet.beginStop();
+    if (!this.#isCutAsked) await this.#drain(reason, drainTimeoutMs());
+    this.#phase = 'cutting';
+    fleet.broadcast({ type: 'cut' });
+    const hasEnded = await fleet.waitEnded(CUT_DEADLINE_MS);
+    if (!hasEnded)
+      logger.log('warn', 'shutdown_forced', 'workers did not end in time: their threads are stopped');
+    await fleet.destroy();
+    closeRest();
+    this.#phase = 'ended';
+    logger.log('info', 'shutdown_done', 'stopped');
+  }
+
+  async #drain(reason: string, timeoutMs: number): Promise<void> {
+    const { fleet, logger } = this.#steps;
+    this.#phase = 'draining';
+    const limit = timeoutMs === 0 ? 'no time limit' : `at most ${timeoutMs} ms`;
+    logger.log('info', 'shutdown_drain', `${reason}: finishing transactions, ${limit}`, {
+      reason,
+      timeoutMs,
+    });
+    fleet.broadcast({ type: 'drain', deadlineMs: timeoutMs });
+    const isDrained = await fleet.waitDrained(timeoutMs, () => this.#isCutAsked);
+    if (!isDrained) logger.log('warn', 'shutdown_cut', 'clients still in transactions are cut');
+  }
+}

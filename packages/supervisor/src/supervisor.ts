@@ -1,0 +1,192 @@
+import { fileURLToPath } from 'node:url';
+import {
+  type AdminQueryMessage,
+  type ClientReport,
+  type ConfigSnapshot,
+  createSharedMemory,
+  PgDogError,
+  POOLS_MAX_DEFAULT,
+  type ServerReport,
+  type SharedMemory,
+} from '@pgdog-cluster/core';
+import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
+import { buildSnapshot } from './config/publish-config.js';
+import type { AdminQueryHandler } from './fleet/admin-replies.js';
+import { CapacityLimits } from './fleet/capacity-limits.js';
+import { Fleet } from './fleet/fleet.js';
+import { Acceptor } from './listen/acceptor.js';
+import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
+import { HandOver } from './listen/hand-over.js';
+import { openListeners } from './listen/listener.js';
+import type { Logger } from './log/logger.js';
+import { Shutdown, type ShutdownPhase } from './shutdown.js';
+
+export interface SupervisorOptions {
+  loaded: LoadedConfig;
+  logger: Logger;
+  /** Module of the workers; the worker package's own unless a test has another. */
+  serveFile?: string;
+  /** Turns a loaded configuration into a snapshot; injected by tests. */
+  makeSnapshot?: (loaded: LoadedConfig, epoch: number) => Promise<ConfigSnapshot>;
+  /** The crash order is obeyed; default: PGDOG_TEST_HOOKS=1. */
+  testHooks?: boolean;
+}
+
+/** The main thread's part: shared memory, workers, listening sockets, and the way out. */
+export class Supervisor {
+  readonly memory: SharedMemory;
+  readonly logger: Logger;
+  readonly fleet: Fleet;
+  readonly startedMs = Date.now();
+  readonly descriptors: DescriptorLimit;
+  readonly #makeSnapshot: (loaded: LoadedConfig, epoch: number) => Promise<ConfigSnapshot>;
+  readonly #limits: CapacityLimits;
+  readonly #testHooks: boolean;
+  readonly #shutdown: Shutdown;
+  #loaded: LoadedConfig;
+  #snapshot: ConfigSnapshot | null = null;
+  #acceptor: Acceptor | null = null;
+  #onAdminQuery: AdminQueryHandler | null = null;
+  #publishing: Promise<void> = Promise.resolve();
+
+  constructor(options: SupervisorOptions) {
+    const { loaded, logger } = options;
+    const workers = loaded.workerCount;
+    this.#loaded = loaded;
+    this.logger = logger;
+    this.#makeSnapshot = options.makeSnapshot ?? buildSnapshot;
+    this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
+    this.descriptors = raiseDescriptorLimit(workers);
+    const poolsMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
+    this.memory = createSharedMemory({ workers, poolsMax, fdMax: this.descriptors.limit });
+    this.#limits = new CapacityLimits(this.memory.capacity);
+    this.fleet = new Fleet({
+      memory: this.memory,
+      workers,
+      serveFile: options.serveFile ?? fileURLToPath(import.meta.resolve('@pgdog-cluster/worker/serve')),
+      ioDriver: loaded.general.io_driver,
+      testHooks: this.#testHooks,
+      logger,
+      onAdminQuery: (message) => this.#answerAdminQuery(message),
+      onServing: () => this.#acceptor?.resume(),
+    });
+    this.#shutdown = new Shutdown({
+      fleet: this.fleet,
+      logger,
+      stopAccepting: () => this.#acceptor?.close(),
+      drainTimeoutMs: () => this.#snapshot?.general.shutdownTimeoutMs ?? 0,
+      closeRest: () => {},
+    });
+  }
+
+  /** The configuration last taken up. */
+  get loaded(): LoadedConfig {
+    return this.#loaded;
+  }
+
+  /** The published snapshot. Throws before start() has published one. */
+  get snapshot(): ConfigSnapshot {
+    if (this.#snapshot === null) throw new Error('nothing has been published yet');
+    return this.#snapshot;
+  }
+
+  /** io_uring or epoll, as the workers chose. */
+  get ioDriver(): string {
+    return this.fleet.ioDriver;
+  }
+
+  get shutdownPhase(): ShutdownPhase {
+    return this.#shutdown.phase;
+  }
+
+  /** Where clients can connect, ports as bound. Empty before start(). */
+  get addresses(): ListenAddress[] {
+    return this.#acceptor?.listeners.map(({ host, port }) => ({ host, port })) ?? [];
+  }
+
+  get acceptedCount(): number {
+    return this.#acceptor?.acceptedCount ?? 0;
+  }
+
+  /**
+   * Listens and serves when it resolves. When it rejects, nothing is left open.
+   * @throws PgDogError `configuration` for an address that cannot be listened on, `internal` for a worker that cannot start.
+   */
+  async start(): Promise<void> {
+    const { limit, before, connectionsMax } = this.descriptors;
+    const text = `open files: ${limit} (was ${before}), room for ${connectionsMax} connections`;
+    this.logger.log('info', 'open_files', text, { limit, before, connectionsMax });
+    try {
+      await this.publish(this.#loaded);
+      const { tcp } = this.snapshot;
+      const { listen_backlog: backlog } = this.#loaded.general;
+      // Listening first: a port in use is the likeliest failure, and the cheapest to find. Clients that come
+      // before the workers are up wait in the backlog.
+      const listeners = await openListeners(this.#loaded.listen, backlog, tcp);
+      this.#acceptor = new Acceptor(listeners, new HandOver(this.memory, this.fleet), this.logger);
+      await this.fleet.start();
+    } catch (error) {
+      this.#acceptor?.close();
+      await this.fleet.destroy();
+      throw error;
+    }
+    if (this.#shutdown.phase !== 'none') return;
+    this.#acceptor.resume();
+    for (const { address } of this.#acceptor.listeners) {
+      this.logger.log('info', 'listening', `listening on ${address}`, { address });
+    }
+  }
+
+  /** Takes up a configuration: limits first, then the snapshot, then workers are told. Calls are carried out one after another. */
+  publish(loaded: LoadedConfig): Promise<void> {
+    const next = this.#publishing.then(() => this.#publishNow(loaded));
+    this.#publishing = next.catch(() => {});
+    return next;
+  }
+
+  /** Who answers admin commands; before it is set they are refused. */
+  setAdminQueryHandler(handler: AdminQueryHandler): void {
+    this.#onAdminQuery = handler;
+  }
+
+  requestReport(kind: 'clients'): Promise<ClientReport[]>;
+  requestReport(kind: 'servers'): Promise<ServerReport[]>;
+  requestReport(kind: 'clients' | 'servers'): Promise<ClientReport[] | ServerReport[]> {
+    return kind === 'clients' ? this.fleet.requestReport(kind) : this.fleet.requestReport(kind);
+  }
+
+  /** Finishes what runs, then ends. Resolves when everything has ended. Idempotent. */
+  drain(reason = 'shutdown'): Promise<void> {
+    return this.#shutdown.drain(reason);
+  }
+
+  /** Ends now; also while draining. Idempotent. */
+  cut(): Promise<void> {
+    return this.#shutdown.cut();
+  }
+
+  /** For tests: the worker's loop throws. Refused without test hooks. */
+  crashWorker(worker: number): void {
+    if (!this.#testHooks) throw new PgDogError('admin_failed', 'test hooks are off');
+    if (!(Number.isInteger(worker) && worker >= 0 && worker < this.fleet.count)) {
+      throw new PgDogError('admin_failed', `there is no worker ${worker}`);
+    }
+    this.fleet.order(worker, { type: 'crash' });
+  }
+
+  async #publishNow(loaded: LoadedConfig): Promise<void> {
+    const epoch = this.memory.routing.epoch() + 1;
+    const snapshot = await this.#makeSnapshot(loaded, epoch);
+    this.#limits.apply(snapshot, loaded.general);
+    this.memory.routing.publish(snapshot);
+    this.#loaded = loaded;
+    this.#snapshot = snapshot;
+    this.#acceptor?.setTcpOptions(snapshot.tcp);
+    this.fleet.broadcast({ type: 'epoch', epoch });
+  }
+
+  #answerAdminQuery(message: AdminQueryMessage): Promise<Uint8Array[]> {
+    if (this.#onAdminQuery === null) return Promise.reject(new PgDogError('admin_failed', 'not ready yet'));
+    return this.#onAdminQuery(message);
+  }
+}
