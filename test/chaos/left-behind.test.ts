@@ -1,0 +1,122 @@
+/** What a client leaves behind by vanishing at the worst moment, one case each; found by the randomised clients. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { forEachDriver } from '../support/drivers.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { B, E, P, Q, S } from '../support/frames.js';
+import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
+import { RawClient, type RawClientOptions } from '../support/raw-client.js';
+
+const LOOK = `SELECT current_setting('work_mem'), current_setting('TimeZone'), current_user,
+  (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), to_regclass('pg_temp.left_behind')`;
+const UNDER_WAY = 'SELECT pg_sleep(0.1)';
+
+forEachDriver('left behind', (driver) => {
+  let postgres: TestPostgres;
+  let proxy: TestProxy;
+  let options: RawClientOptions;
+  let fresh: (string | null)[];
+  before(async () => {
+    postgres = await startPostgres({ users: [{ name: 'left_role' }] });
+    proxy = await startProxy({
+      databases: [databaseOf(postgres)],
+      users: [{ name: 'postgres', password: 'postgres', all_databases: true }],
+      workers: 1,
+      ioDriver: driver,
+      general: { default_pool_size: 1 },
+    });
+    options = { port: proxy.port, user: postgres.user, password: postgres.password };
+  });
+  after(async () => {
+    await proxy?.stop();
+    await postgres?.stop();
+  });
+  beforeEach(async () => {
+    // A server connection nobody has used.
+    await postgres.query(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    );
+    await sleep(50);
+    fresh = await look();
+  });
+
+  async function look(): Promise<(string | null)[]> {
+    const client = await RawClient.connect(options);
+    const { rows, error } = await client.query(LOOK);
+    await client.end();
+    assert.equal(error, null);
+    return rows[0] ?? [];
+  }
+
+  /** Sends, vanishes while the server is at it, and looks from another session. */
+  async function vanishAfter(parts: Buffer[], before: string[] = []): Promise<void> {
+    const client = await RawClient.connect(options);
+    for (const sql of before) assert.equal((await client.query(sql)).error, null);
+    client.send(...parts);
+    await sleep(30);
+    client.destroy();
+    await sleep(200);
+    assert.deepEqual(await look(), fresh);
+  }
+
+  it('a SET under way', () => vanishAfter([Q(`${UNDER_WAY}; SET work_mem = '5MB'`)]));
+
+  it('a SET under way in a batch', () =>
+    vanishAfter([
+      ...[P('', UNDER_WAY), B('', ''), E('')],
+      ...[P('', "SET work_mem = '5MB'"), B('', ''), E(''), S()],
+    ]));
+
+  it('an advisory lock under way', () => vanishAfter([Q(`${UNDER_WAY}, pg_advisory_lock(7)`)]));
+
+  it('a temp table under way', () => vanishAfter([Q(`${UNDER_WAY}; CREATE TEMP TABLE left_behind ()`)]));
+
+  it('a RESET in a transaction never ended', () =>
+    vanishAfter([Q('SELECT 1')], ["SET work_mem = '5MB'", 'BEGIN', 'RESET work_mem']));
+
+  it('the role of a client that vanished while it was being applied', async () => {
+    const holder = await RawClient.connect(options);
+    const client = await RawClient.connect(options);
+    await client.query('SET ROLE left_role');
+    await holder.query('BEGIN');
+    client.send(Q('SELECT 1'));
+    await sleep(30);
+    holder.send(Q('COMMIT'));
+    await holder.readUntilReady();
+    client.destroy();
+    await sleep(100);
+    assert.deepEqual(await look(), fresh);
+    await holder.end();
+  });
+
+  it('the settings of a client that vanished during its login', async () => {
+    const holder = await RawClient.connect(options);
+    await holder.query('BEGIN');
+    const client = await RawClient.open({ ...options, parameters: { TimeZone: 'Asia/Tokyo' } });
+    const login = client.login().catch(() => null);
+    await sleep(50);
+    holder.send(Q('COMMIT'));
+    await sleep(0);
+    client.destroy();
+    await login;
+    await sleep(100);
+    assert.deepEqual(await look(), fresh);
+    await holder.end();
+  });
+
+  it('RESET tells a client its own start-up value', async () => {
+    const client = await RawClient.connect({ ...options, parameters: { TimeZone: 'Asia/Tokyo' } });
+    for (const sql of ['RESET TimeZone', 'RESET ALL', 'DISCARD ALL']) {
+      await client.query("SET TimeZone = 'Europe/Berlin'");
+      const { frames } = await client.query(sql);
+      const told = frames.filter(({ type }) => type === 'S').map(({ body }) => body.toString());
+      assert.ok(
+        told.some((text) => text.startsWith('TimeZone\0Asia/Tokyo')),
+        `${sql}: ${told}`,
+      );
+      assert.deepEqual((await client.query('SHOW TimeZone')).rows, [['Asia/Tokyo']]);
+    }
+    await client.end();
+  });
+});

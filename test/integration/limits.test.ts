@@ -1,0 +1,283 @@
+/** Limits hold exactly over all workers, a crashed worker costs only its own clients, and stopping is orderly. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { after, before, it } from 'node:test';
+import { forEachDriver } from '../support/drivers.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { Q } from '../support/frames.js';
+import type { TestProxy } from '../support/proxy.js';
+import { RawClient } from '../support/raw-client.js';
+import {
+  backends,
+  clientOf,
+  eventually,
+  firstValue,
+  run,
+  sleep,
+  sqlstateOf,
+  startWireProxy,
+} from '../support/wire.js';
+
+let server: TestPostgres;
+before(async () => {
+  server = await startPostgres({ initSql: 'CREATE TABLE sink (x text)' });
+});
+after(() => server.stop());
+
+/** Opens in portions: a storm of logins is another test's subject. */
+async function open(proxy: TestProxy, count: number): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  while (clients.length < count) {
+    const portion = Array.from({ length: Math.min(25, count - clients.length) }, () =>
+      clientOf(proxy, { timeoutMs: 20_000 }),
+    );
+    clients.push(...(await Promise.all(portion)));
+  }
+  return clients;
+}
+
+const endAll = (clients: RawClient[]): Promise<unknown> => Promise.all(clients.map((client) => client.end()));
+const descriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+/** The command's own connection may be served by the worker that it ends. */
+const crash = (proxy: TestProxy, worker: number): Promise<unknown> =>
+  proxy.adminQuery(`CRASH WORKER ${worker}`).catch(() => undefined);
+
+forEachDriver('limits', (driver) => {
+  it('a pool of 4 over 4 workers is never larger, never idle while 200 clients wait, and nobody starves', async () => {
+    const proxy = await startWireProxy(server, driver, {
+      workers: 4,
+      database: { pool_size: 4 },
+      general: { auth_type: 'trust', checkout_timeout: 20_000 },
+    });
+    const clients = await open(proxy, 200);
+    try {
+      let isOver = false;
+      let highest = 0;
+      const sampler = (async () => {
+        while (!isOver) {
+          highest = Math.max(highest, (await backends(server)).length);
+          await sleep(15);
+        }
+      })();
+      const until = performance.now() + 4000;
+      const waitsMs: number[] = [];
+      const counts = await Promise.all(
+        clients.map(async (client) => {
+          let done = 0;
+          while (performance.now() < until) {
+            const since = performance.now();
+            await run(client, 'SELECT pg_sleep(0.001)');
+            waitsMs.push(performance.now() - since);
+            done++;
+          }
+          return done;
+        }),
+      );
+      isOver = true;
+      await sampler;
+      assert.equal(highest, 4, `at most ${highest} server connections were seen`);
+      const worstMs = Math.max(...waitsMs);
+      const meanMs = waitsMs.reduce((sum, ms) => sum + ms, 0) / waitsMs.length;
+      assert.ok(
+        worstMs < Math.max(1500, meanMs * 8),
+        `oldest waiter ${worstMs.toFixed(0)} ms, mean ${meanMs.toFixed(0)} ms`,
+      );
+      assert.ok(Math.min(...counts) > 0, 'a client was never served');
+      await endAll(clients);
+      await eventually('all idle again', async () => {
+        const pools = await proxy.adminQuery('SHOW POOLS');
+        return pools.every(
+          (row) => row['sv_active'] === '0' && row['cl_waiting'] === '0' && Number(row['sv_total']) <= 4,
+        );
+      });
+    } finally {
+      for (const client of clients) client.destroy();
+      await proxy.stop();
+    }
+  });
+
+  it('one idle connection serves clients of every worker: it is lent', async () => {
+    const proxy = await startWireProxy(server, driver, { workers: 4, database: { pool_size: 1 } });
+    const clients = await open(proxy, 12);
+    try {
+      for (let round = 0; round < 10; round++) {
+        for (const client of clients)
+          assert.equal(await firstValue(client, `SELECT ${round}`), String(round));
+      }
+      assert.equal((await backends(server)).length, 1);
+    } finally {
+      await endAll(clients);
+      await proxy.stop();
+    }
+  });
+
+  it('max_client_conn refuses the one too many with 53300, and takes the next after one has gone', async () => {
+    const proxy = await startWireProxy(server, driver, { workers: 3, general: { max_client_conn: 5 } });
+    const clients = await open(proxy, 5);
+    try {
+      const tooMany = await RawClient.open({ port: proxy.port, password: 'postgres' });
+      const { error } = await tooMany.login();
+      assert.equal(error?.['C'], '53300');
+      assert.match(error?.['M'] ?? '', /max_client_conn = 5/);
+      tooMany.destroy();
+      await clients.pop()?.end();
+      await eventually('a place is free', async () => {
+        const next = await RawClient.open({ port: proxy.port, password: 'postgres' });
+        const isIn = (await next.login()).error === null;
+        if (isIn) clients.push(next);
+        else next.destroy();
+        return isIn;
+      });
+    } finally {
+      await endAll(clients);
+      await proxy.stop();
+    }
+  });
+});
+
+forEachDriver('a worker crashes under load', (driver) => {
+  it('its clients are cut, all others go on, everything is given back, and it serves again', async () => {
+    const proxy = await startWireProxy(server, driver, {
+      workers: 3,
+      database: { pool_size: 6 },
+      general: { auth_type: 'trust' },
+    });
+    const clients = await open(proxy, 30);
+    try {
+      const shown = await proxy.adminQuery('SHOW CLIENTS');
+      const workerOf = new Map(shown.map((row) => [Number(row['port']), Number(row['worker'])]));
+      const ports = new Map(clients.map((client) => [client, client.socket.localPort ?? 0]));
+      const idleDescriptors = descriptors(proxy.pid);
+      let isOver = false;
+      const failed = new Map<number, string>();
+      const load = clients.map(async (client) => {
+        const port = ports.get(client) ?? 0;
+        for (let round = 0; !isOver; round++) {
+          const answer = await firstValue(client, `SELECT '${port}-${round}'`).catch((error: Error) => {
+            failed.set(port, error.message);
+            return null;
+          });
+          if (answer === null) return;
+          assert.equal(answer, `${port}-${round}`);
+          await sleep(2);
+        }
+      });
+      await sleep(300);
+      await crash(proxy, 1);
+      await sleep(1000);
+      isOver = true;
+      await Promise.all(load);
+      for (const [port, why] of failed)
+        assert.equal(workerOf.get(port), 1, `a client of another worker failed: ${why}`);
+      const ownCount = [...workerOf.values()].filter((worker) => worker === 1).length;
+      assert.ok(failed.size > 0 && failed.size <= ownCount, `${failed.size} of ${ownCount} clients were cut`);
+      const alive = clients.filter((client) => !failed.has(ports.get(client) ?? 0));
+      const again = await open(proxy, failed.size);
+      // Capacity is whole: six transactions at once.
+      const six = [...alive, ...again].slice(0, 6);
+      await Promise.all(six.map((client) => run(client, 'BEGIN')));
+      await Promise.all(six.map((client) => run(client, 'COMMIT')));
+      const workers = await proxy.adminQuery('SHOW WORKERS');
+      assert.deepEqual(
+        workers.map((row) => [row['state'], row['restarts']]),
+        [
+          ['serving', '0'],
+          ['serving', '1'],
+          ['serving', '0'],
+        ],
+      );
+      assert.ok((await backends(server)).length <= 6);
+      const grown = descriptors(proxy.pid) - idleDescriptors;
+      assert.ok(grown <= 8, `${grown} descriptors more than before`);
+      await endAll([...alive, ...again]);
+    } finally {
+      for (const client of clients) client.destroy();
+      await proxy.stop();
+    }
+  });
+
+  it('in a transaction: nothing of it stays', async () => {
+    const proxy = await startWireProxy(server, driver, { workers: 1, general: { auth_type: 'trust' } });
+    try {
+      const client = await clientOf(proxy);
+      await run(client, 'BEGIN', "INSERT INTO sink VALUES ('never')", 'SELECT pg_advisory_xact_lock(7)');
+      await crash(proxy, 0);
+      await client.expectClosed();
+      await eventually('serving again', async () => {
+        const next = await clientOf(proxy).catch(() => null);
+        if (next === null) return false;
+        const count = await firstValue(
+          next,
+          'SELECT count(*) FROM sink WHERE pg_try_advisory_xact_lock(7)',
+        ).catch(() => null);
+        next.destroy();
+        return count === '0';
+      });
+      await eventually('the lock is free', async () => {
+        const [row] = await server.query<{ count: string }>(
+          "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
+        );
+        return row?.count === '0';
+      });
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+forEachDriver('starting and stopping', (driver) => {
+  it('is ready within a second', async () => {
+    const since = performance.now();
+    const proxy = await startWireProxy(server, driver, { workers: 2 });
+    const tookMs = performance.now() - since;
+    await proxy.stop();
+    // The promise is for the program alone; a test machine runs others beside it.
+    assert.ok(tookMs < 2500, `${tookMs.toFixed(0)} ms`);
+    assert.equal(await proxy.exited, 0);
+  });
+
+  it('SIGTERM: idle clients are told, a running transaction finishes, nobody new gets in', async () => {
+    const proxy = await startWireProxy(server, driver, { workers: 2 });
+    const [idle, busy, running] = await Promise.all([clientOf(proxy), clientOf(proxy), clientOf(proxy)]);
+    await run(busy, 'BEGIN', "INSERT INTO sink VALUES ('kept')");
+    running.send(Q('SELECT pg_sleep(0.5)'));
+    await sleep(50);
+    proxy.kill('SIGTERM');
+    const told = await idle.expectClosed();
+    assert.equal(told.error?.['C'], '57P01');
+    assert.equal(told.error?.['S'], 'FATAL');
+    await assert.rejects(clientOf(proxy));
+    assert.equal(sqlstateOf(await running.readUntilReady()), '');
+    assert.equal((await running.expectClosed()).error?.['C'], '57P01');
+    await run(busy, "INSERT INTO sink VALUES ('kept too')", 'COMMIT');
+    assert.equal((await busy.expectClosed()).error?.['C'], '57P01');
+    assert.equal(await proxy.exited, 0);
+    const [row] = await server.query<{ count: string }>("SELECT count(*) FROM sink WHERE x LIKE 'kept%'");
+    assert.equal(row?.count, '2');
+    await server.query('TRUNCATE sink');
+  });
+
+  it('a second signal cuts', async () => {
+    const proxy = await startWireProxy(server, driver, { workers: 2 });
+    const busy = await clientOf(proxy);
+    await run(busy, 'BEGIN');
+    proxy.kill('SIGTERM');
+    await sleep(200);
+    assert.equal(busy.isClosed, false);
+    const since = performance.now();
+    proxy.kill('SIGTERM');
+    await busy.expectClosed();
+    await proxy.exited;
+    assert.ok(performance.now() - since < 4000);
+  });
+
+  it('shutdown_timeout ends what does not end by itself', async () => {
+    const proxy = await startWireProxy(server, driver, { workers: 2, general: { shutdown_timeout: 400 } });
+    const busy = await clientOf(proxy);
+    await run(busy, 'BEGIN');
+    proxy.kill('SIGTERM');
+    await busy.expectClosed(4000);
+    await proxy.exited;
+    await eventually('no backend is left', async () => (await backends(server)).length === 0);
+  });
+});

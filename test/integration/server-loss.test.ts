@@ -1,0 +1,234 @@
+/** Servers that die in every phase: who held them is told, everybody else goes on, and a server that is back is used. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { forEachDriver } from '../support/drivers.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { B, d, E, P, Q, S } from '../support/frames.js';
+import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
+import { RawClient } from '../support/raw-client.js';
+import {
+  clientOf,
+  eventually,
+  firstValue,
+  pidOf,
+  run,
+  sleep,
+  sqlstateOf,
+  startWireProxy,
+  WIRE_USER,
+  withClients,
+} from '../support/wire.js';
+
+let server: TestPostgres;
+before(async () => {
+  server = await startPostgres({ initSql: 'CREATE TABLE sink (x text)' });
+});
+after(() => server.stop());
+
+/** Waits until the victim's server process does what the test needs. */
+const busyWith = (fragment: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const look = async (left: number): Promise<void> => {
+      const [row] = await server.query<{ pid: number }>(
+        `SELECT pid FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid()`,
+        [`%${fragment}%`],
+      );
+      if (row !== undefined) resolve(row.pid);
+      else if (left === 0) reject(new Error(`nobody runs ${fragment}`));
+      else setTimeout(() => void look(left - 1).catch(reject), 20);
+    };
+    void look(100).catch(reject);
+  });
+
+/** What the client is doing when its server dies: gives the process id of the server's process. */
+const PHASES: Record<string, (client: RawClient) => Promise<number>> = {
+  'in a query': async (client) => {
+    client.send(Q('SELECT pg_sleep(20)'));
+    return busyWith('pg_sleep(20)');
+  },
+  'in an extended query': async (client) => {
+    client.send(P('', 'SELECT pg_sleep(21)'), B('', ''), E(''), S());
+    return busyWith('pg_sleep(21)');
+  },
+  'in a transaction, idle': async (client) => {
+    await run(client, 'BEGIN');
+    return Number(await pidOf(client));
+  },
+  'in a transaction, failed': async (client) => {
+    await run(client, 'BEGIN');
+    const pid = Number(await pidOf(client));
+    await client.query('SELECT 1/0');
+    return pid;
+  },
+  'in COPY in': async (client) => {
+    client.send(Q('COPY sink FROM STDIN'));
+    await client.readUntil('G');
+    client.send(d('some\n'));
+    return busyWith('COPY sink FROM');
+  },
+  'in COPY out': async (client) => {
+    client.send(Q("COPY (SELECT pg_sleep(0.01), repeat('x', 50) FROM generate_series(1, 100000)) TO STDOUT"));
+    await client.readUntil('H');
+    return busyWith('COPY (SELECT');
+  },
+  'pinned and idle': async (client) => {
+    await run(client, 'LISTEN something');
+    return Number(await pidOf(client));
+  },
+  'in the middle of a batch': async (client) => {
+    await run(client, 'SELECT 1');
+    client.send(P('', 'SELECT 1'), B('', ''), E(''), Buffer.from([0x48, 0, 0, 0, 4]));
+    await client.readUntil('C');
+    return busyWith('SELECT 1');
+  },
+};
+
+forEachDriver('a server process is terminated', (driver) => {
+  let proxy: TestProxy;
+  before(async () => {
+    proxy = await startWireProxy(server, driver, { workers: 2, database: { pool_size: 4 } });
+  });
+  after(() => proxy.stop());
+
+  for (const [phase, reach] of Object.entries(PHASES)) {
+    it(`${phase}: its client is told, the others go on`, () =>
+      withClients(proxy, 2, async (other, another) => {
+        const victim = await clientOf(proxy);
+        const pid = await reach(victim);
+        await server.query('SELECT pg_terminate_backend($1)', [pid]);
+        const end = await victim.expectClosed();
+        assert.ok(['57P01', '08006'].includes(end.error?.['C'] ?? ''), JSON.stringify(end.error));
+        assert.equal(end.error?.['S'], 'FATAL');
+        assert.equal(end.frames.filter(({ type }) => type === 'E').length, 1, 'told once');
+        for (const client of [other, another])
+          assert.equal(await firstValue(client, "SELECT 'fine'"), 'fine');
+      }));
+  }
+
+  const terminateAll = (): Promise<unknown> =>
+    server.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    );
+
+  it('idle: nobody notices', () =>
+    withClients(proxy, 4, async (...clients) => {
+      for (let round = 0; round < 5; round++) {
+        await Promise.all(clients.map((client) => firstValue(client, 'SELECT pg_sleep(0.01)')));
+        await terminateAll();
+        await sleep(30);
+        for (const client of clients)
+          assert.equal(await firstValue(client, "SELECT 'still here'"), 'still here');
+      }
+    }));
+
+  it('idle, and asked at the same moment: served, or told plainly', async () => {
+    for (let round = 0; round < 20; round++) {
+      const client = await clientOf(proxy);
+      await run(client, 'SELECT 1');
+      const terminated = terminateAll();
+      // Every other time with a name: a batch that is tried again must not meet its own statement (42P05).
+      const isNamed = round % 2 === 1;
+      if (isNamed) client.send(P('named', "SELECT 'served'"), B('', 'named'), E(''), S());
+      else client.send(Q("SELECT 'served'"));
+      const frames = await client.readUntil('Z').catch(() => client.expectClosed().then((end) => end.frames));
+      await terminated;
+      const letters = frames.map(({ type }) => type).join('');
+      assert.ok([isNamed ? '12DCZ' : 'TDCZ', 'E', ''].includes(letters), letters);
+      // Those that were signalled may not have ended yet: the next round is not to meet them.
+      await sleep(30);
+      client.destroy();
+    }
+  });
+
+  it('a killed process (no last words) gives 08006, and all recover by themselves', async () => {
+    const victim = await clientOf(proxy);
+    const pid = await PHASES['in a query']?.(victim);
+    process.kill(pid ?? 0, 'SIGKILL');
+    const end = await victim.expectClosed();
+    assert.equal(end.error?.['C'], '08006');
+    assert.match(end.error?.['M'] ?? '', /connection/);
+    const next = await clientOf(proxy);
+    await eventually('served again', async () => (await next.query('SELECT 1')).rows.length === 1, 10_000);
+    await next.end();
+  });
+});
+
+forEachDriver('a server goes away and comes back', (driver) => {
+  it('stop, errors that say why, start, service; clients stay connected', async () => {
+    const own = await startPostgres();
+    const proxy = await startWireProxy(own, driver, { general: { checkout_timeout: 600 } });
+    try {
+      await withClients(proxy, 2, async (a, b) => {
+        await run(a, 'SELECT 1');
+        await run(b, 'SELECT 1');
+        const victim = await clientOf(proxy);
+        await run(victim, 'BEGIN');
+        await own.kill('SIGKILL');
+        assert.ok(['57P01', '57P02', '08006'].includes((await victim.expectClosed()).error?.['C'] ?? ''));
+        // Postgres's processes end one by one; the idle connections must be gone before they are asked for.
+        await sleep(300);
+        await eventually('refused', async () => (await a.query('SELECT 1')).error !== null);
+        const refused = await a.query('SELECT 1');
+        assert.equal(sqlstateOf(refused), '58000');
+        assert.match(refused.error?.['M'] ?? '', /checkout timeout.*Connection refused/);
+        await own.restart();
+        await eventually('back', async () => (await b.query('SELECT 1')).error === null, 8000);
+        assert.equal(await firstValue(a, 'SELECT 2'), '2');
+      });
+    } finally {
+      await proxy.stop();
+      await own.stop();
+    }
+  });
+
+  it('unreachable at start: the proxy runs, says so, and serves once the server is there', async () => {
+    const own = await startPostgres();
+    await own.kill('SIGKILL');
+    const proxy = await startWireProxy(own, driver, { general: { checkout_timeout: 500 } });
+    try {
+      const early = await RawClient.open({ port: proxy.port, password: 'postgres' });
+      const { error } = await early.login();
+      assert.match(error?.['M'] ?? '', /Connection refused/);
+      early.destroy();
+      await own.restart();
+      await eventually(
+        'served',
+        async () => {
+          const client = await RawClient.open({ port: proxy.port, password: 'postgres' });
+          const isIn =
+            (await client.login()).error === null && (await client.query('SELECT 1')).rows.length === 1;
+          client.destroy();
+          return isIn;
+        },
+        8000,
+      );
+    } finally {
+      await proxy.stop();
+      await own.stop();
+    }
+  });
+
+  it('a wrong server password is told to the client without the password', async () => {
+    const proxy = await startProxy({
+      workers: 1,
+      ioDriver: driver,
+      databases: [databaseOf(server, { password: 'not the right one' })],
+      users: [WIRE_USER],
+      general: { min_pool_size: 0 },
+    });
+    try {
+      for (let round = 0; round < 3; round++) {
+        const client = await RawClient.open({ port: proxy.port, password: 'postgres' });
+        const { error } = await client.login();
+        assert.equal(error?.['S'], 'FATAL');
+        assert.equal(error?.['C'], '58000');
+        assert.match(error?.['M'] ?? '', /refused the login of "postgres": password authentication failed/);
+        assert.equal(JSON.stringify(error).includes('not the right one'), false);
+        client.destroy();
+      }
+      assert.equal(proxy.output.includes('not the right one'), false);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});

@@ -1,0 +1,121 @@
+/**
+ * Stands in for the worker in tests of the fleet: takes clients and answers each with its number, claims one
+ * server connection per client, and can be made to end in every way a thread can. What to do comes as text in
+ * `adminReply` messages, the one kind that carries bytes of our choice.
+ */
+import { openSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  openSharedMemory,
+  type ServeTask,
+  type SharedMemory,
+  type SupervisorMessage,
+  WORKER_SERVING,
+  type WorkerMessage,
+} from '@pgdog-cluster/core';
+
+/** A task for a worker with FAKE_SERVE_FAIL=n fails before it is ready. */
+const failingWorker = Number(process.env.FAKE_SERVE_FAIL ?? -1);
+
+interface Fake {
+  task: ServeTask;
+  memory: SharedMemory;
+  clients: number;
+  clientsTold: number;
+  replyBytes: number[];
+  isEnding: boolean;
+  /** The mailbox is left alone until then. */
+  deafUntilMs: number;
+}
+
+export default async function serve(task: ServeTask): Promise<void> {
+  if (task.worker === failingWorker) throw new Error('no ring to be had');
+  const memory = openSharedMemory(task.handles);
+  const fake: Fake = {
+    task,
+    memory,
+    clients: 0,
+    clientsTold: 0,
+    replyBytes: [],
+    isEnding: false,
+    deafUntilMs: 0,
+  };
+  // In the place of the ring: a descriptor of its own that must be closed after a crash.
+  memory.fds.setOwner(openSync('/dev/null', 'r'), task.worker);
+  memory.workers.setState(task.worker, WORKER_SERVING);
+  tell(fake, { type: 'ready', worker: task.worker, ioDriver: 'epoll', ioDriverReason: 'a fake' });
+  while (!fake.isEnding) {
+    memory.workers.setHeartbeatMs(task.worker, Date.now());
+    // As the real worker: on its tick, not at once; and only news, so that a test may write the cell too.
+    if (fake.clients !== fake.clientsTold) memory.workers.setClients(task.worker, fake.clients);
+    fake.clientsTold = fake.clients;
+    memory.workers.setTurns(task.worker, memory.workers.turns(task.worker) + 1);
+    if (Date.now() >= fake.deafUntilMs) memory.mailboxes.drain(task.worker, (message) => obey(fake, message));
+    await sleep(2);
+  }
+  task.port.close();
+}
+
+function tell({ task }: Fake, message: SupervisorMessage): void {
+  task.port.postMessage(message);
+}
+
+function obey(fake: Fake, message: WorkerMessage): void {
+  const { worker, testHooks } = fake.task;
+  switch (message.type) {
+    case 'newClient':
+      fake.clients += 1;
+      fake.memory.capacity.tryClaimClient(worker);
+      fake.memory.capacity.tryClaim(worker, 0);
+      fake.memory.load.markWaiting(worker, 0, true);
+      writeSync(message.fd, `worker ${worker} ${message.addr} ${message.port}\n`);
+      return;
+    case 'drain':
+      if (fake.clients === 0) tell(fake, { type: 'drained', worker });
+      return;
+    case 'cut':
+      fake.isEnding = true;
+      return;
+    case 'crash':
+      if (testHooks) throw new Error('crash ordered by a test');
+      return;
+    case 'reportRequest':
+      tell(fake, { type: 'report', worker, requestId: message.requestId, rows: [] });
+      return;
+    case 'adminReply':
+      obeyText(fake, Buffer.from(message.bytes).toString('latin1'), message.isLast);
+      return;
+  }
+}
+
+function obeyText(fake: Fake, text: string, isLast: boolean): void {
+  const { worker } = fake.task;
+  if (text === 'exit') process.exit(7);
+  else if (text === 'leave') fake.isEnding = true;
+  else if (text === 'throw outside') setImmediate(throwOutside);
+  else if (text === 'run out of memory') fillMemory();
+  else if (text === 'be deaf') fake.deafUntilMs = Date.now() + 300;
+  else if (text === 'stand still') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  else if (text.startsWith('ask ')) {
+    const ask = { slot: 1, generation: 2, database: 'admin', user: 'u', isAdmin: true };
+    tell(fake, { type: 'adminQuery', worker, ...ask, text: text.slice(4) });
+  } else {
+    fake.replyBytes.push(text.length);
+    if (!isLast) return;
+    const fields = { sizes: fake.replyBytes.join(' '), end: text.slice(-400) };
+    fake.replyBytes = [];
+    tell(fake, {
+      type: 'log',
+      lines: [{ level: 'info', code: 'answered', message: 'an answer came', fields }],
+    });
+  }
+}
+
+function throwOutside(): void {
+  throw new Error('outside the task');
+}
+
+function fillMemory(): void {
+  const kept: number[][] = [];
+  for (;;) kept.push(new Array(100_000).fill(Math.random()));
+}

@@ -1,0 +1,236 @@
+/** The real program as a child process, with generated files: what every integration test talks to. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import { freePort } from 'pgdog-cluster/demo/free-port';
+import type { TestDriver } from './drivers.js';
+import { type TomlTable, toToml } from './toml-text.js';
+
+export interface ProxyDatabase extends TomlTable {
+  name: string;
+  host: string;
+  port: number;
+}
+
+export interface ProxyUser extends TomlTable {
+  name: string;
+}
+
+export interface StartProxyOptions {
+  /** Entries of [[databases]]; a TestPostgres can be spread into one with `databaseOf`. */
+  databases?: ProxyDatabase[];
+  /** Whole pgdog.toml instead; [general] host, port and workers come from the options below all the same. */
+  toml?: string;
+  /** `-d url` instead of files. */
+  url?: string;
+  users?: ProxyUser[];
+  workers?: number;
+  ioDriver?: TestDriver;
+  general?: TomlTable;
+  admin?: TomlTable;
+  metrics?: boolean;
+  /** Further arguments of the command line. */
+  args?: string[];
+  env?: Record<string, string>;
+  /** Do not wait for the ready line: for tests of start-up errors. */
+  isUnready?: boolean;
+  startTimeoutMs?: number;
+}
+
+export interface TestProxy {
+  host: string;
+  port: number;
+  /** 0 unless asked for with `metrics`. */
+  metricsPort: number;
+  adminUrl: string;
+  pid: number;
+  directory: string;
+  /** stdout and stderr so far. */
+  readonly output: string;
+  url(database?: string, user?: string, password?: string): string;
+  /** SIGTERM, then SIGKILL after 10 s; gives the exit code. Idempotent. */
+  stop(): Promise<number | null>;
+  kill(signal?: NodeJS.Signals): void;
+  /** Resolves with the exit code. */
+  exited: Promise<number | null>;
+  /** Rows of one command on the admin database. */
+  adminQuery<Row = Record<string, string>>(sql: string): Promise<Row[]>;
+  /** Resolves when `text` is in the output. */
+  waitForOutput(text: string, timeoutMs?: number): Promise<void>;
+  metrics(): Promise<string>;
+}
+
+const ADMIN = { name: 'admin', user: 'admin', password: 'admin' };
+const DEFAULT_USER: ProxyUser = { name: 'postgres', password: 'postgres' };
+const STOP_TIMEOUT_MS = 10_000;
+const OUTPUT_CHARS_MAX = 4_000_000;
+
+/** A [[databases]] entry for a server of `startPostgres`. */
+export function databaseOf(server: { host: string; port: number }, settings: TomlTable = {}): ProxyDatabase {
+  return { name: 'postgres', host: server.host, port: server.port, ...settings };
+}
+
+const programPath = join(
+  dirname(createRequire(import.meta.url).resolve('pgdog-cluster/package.json')),
+  'bin',
+  'pgdog-cluster.js',
+);
+/** Running programs with their directories. */
+const running = new Map<ChildProcess, string>();
+process.on('exit', () => {
+  for (const [child, directory] of running) {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+function writeFiles(
+  directory: string,
+  options: StartProxyOptions,
+  port: number,
+  metricsPort: number,
+): string[] {
+  const own: Record<string, string | number> = { host: '127.0.0.1', port, workers: options.workers ?? 2 };
+  if (options.ioDriver !== undefined) own.io_driver = options.ioDriver;
+  if (metricsPort > 0) Object.assign(own, { openmetrics_host: '127.0.0.1', openmetrics_port: metricsPort });
+  const general = { ...own, ...options.general };
+  const config =
+    options.toml ??
+    toToml({ general, admin: { ...ADMIN, ...options.admin } }, { databases: options.databases ?? [] });
+  writeFileSync(join(directory, 'pgdog.toml'), config);
+  writeFileSync(
+    join(directory, 'users.toml'),
+    toToml({}, { users: (options.users ?? [DEFAULT_USER]).map(withDatabases) }),
+  );
+  const listen = ['--listen', `127.0.0.1:${port}`, '--workers', String(general.workers)];
+  if (options.url !== undefined) return ['-d', options.url, ...listen];
+  return [
+    '-c',
+    join(directory, 'pgdog.toml'),
+    '-u',
+    join(directory, 'users.toml'),
+    ...(options.toml === undefined ? [] : listen),
+  ];
+}
+
+/** Users may enter every database unless they say which. */
+function withDatabases(user: ProxyUser): ProxyUser {
+  const isSaid = ['database', 'databases', 'all_databases'].some((key) => user[key] !== undefined);
+  return isSaid ? user : { ...user, all_databases: true };
+}
+
+class ProxyProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | null>;
+  output = '';
+  #waiting = new Set<() => void>();
+
+  constructor(directory: string, args: string[], env: Record<string, string>) {
+    this.child = spawn(process.execPath, [programPath, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, PGDOG_TEST_HOOKS: '1', ...env },
+    });
+    running.set(this.child, directory);
+    this.exited = new Promise((resolve) => {
+      this.child.once('close', (code) => {
+        running.delete(this.child);
+        resolve(code);
+        this.#wakeAll();
+      });
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.output = (this.output + text).slice(-OUTPUT_CHARS_MAX);
+        this.#wakeAll();
+      });
+    }
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Rejects with the output when the program ends first or the time is over. */
+  waitFor(text: string, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (failure?: string): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        if (failure === undefined) resolve();
+        else reject(new Error(`${failure} while waiting for '${text}'; output:\n${this.output}`));
+      };
+      const look = (): void => {
+        if (this.output.includes(text)) finish();
+        else if (!this.isRunning) finish(`the proxy ended (${this.child.signalCode ?? this.child.exitCode})`);
+      };
+      const timer = setTimeout(() => finish(`${timeoutMs} ms went by`), timeoutMs);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  async stop(): Promise<number | null> {
+    if (this.isRunning) this.child.kill('SIGTERM');
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    const code = await this.exited;
+    clearTimeout(timer);
+    return code;
+  }
+}
+
+async function queryOnce<Row>(url: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const result: unknown = await client.query(sql);
+    return (result as { rows: Row[] }).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+export async function startProxy(options: StartProxyOptions): Promise<TestProxy> {
+  const directory = mkdtempSync(join(tmpdir(), 'pgdog-proxy-'));
+  const port = await freePort();
+  const metricsPort = options.metrics === true ? await freePort() : 0;
+  const files = writeFiles(directory, options, port, metricsPort);
+  const proxy = new ProxyProcess(directory, [...files, ...(options.args ?? [])], options.env ?? {});
+  void proxy.exited.then(() => rmSync(directory, { recursive: true, force: true }));
+  const { name, user, password } = { ...ADMIN, ...options.admin };
+  const adminUrl = `postgres://${user}:${password}@127.0.0.1:${port}/${name}`;
+  if (options.isUnready !== true) {
+    try {
+      await proxy.waitFor('ready on', options.startTimeoutMs ?? 10_000);
+    } catch (error) {
+      proxy.child.kill('SIGKILL');
+      throw error;
+    }
+  }
+  return {
+    host: '127.0.0.1',
+    port,
+    metricsPort,
+    adminUrl,
+    pid: proxy.child.pid ?? 0,
+    directory,
+    exited: proxy.exited,
+    get output() {
+      return proxy.output;
+    },
+    url: (database = 'postgres', asUser = 'postgres', secret = 'postgres') =>
+      `postgres://${asUser}:${secret}@127.0.0.1:${port}/${database}`,
+    stop: () => proxy.stop(),
+    kill: (signal = 'SIGKILL') => void proxy.child.kill(signal),
+    adminQuery: <Row>(sql: string) => queryOnce<Row>(adminUrl, sql),
+    waitForOutput: (text, timeoutMs = 5000) => proxy.waitFor(text, timeoutMs),
+    metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
+  };
+}

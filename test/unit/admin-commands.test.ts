@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AdminQueryMessage } from '@pgdog-cluster/core';
+import { COMMANDS, COMMANDS_MAX, createAdminHandler, helpLines, SHOWS, splitCommands } from 'pgdog-cluster';
+import { ask, decode, makeWorld, message, ODD_USER } from './admin-fixture.js';
+
+const CLIENT = { isAdmin: false, database: 'shop', user: 'app' } satisfies Partial<AdminQueryMessage>;
+
+test('only the admin may do anything but SHOW pgdog.shards', async () => {
+  const world = await makeWorld({ hasTestHooks: true });
+  for (const { word, privilege } of COMMANDS) {
+    assert.equal(privilege, 'admin', word);
+    for (const text of [word, `${word} POOLS`, `${word} WORKER 0`, `SHOW ${word}`]) {
+      const { errors, rows } = await ask(world, text, CLIENT);
+      assert.deepEqual([errors[0]?.C, rows.length], ['42501', 0], text);
+    }
+  }
+  for (const { name, privilege } of SHOWS) {
+    const own = name.startsWith('pgdog.') ? name : `pgdog.${name}`;
+    const { errors, rows } = await ask(world, `SHOW ${own}`, CLIENT);
+    if (privilege === 'client') assert.ok(rows.length > 0 && errors.length === 0, name);
+    else assert.deepEqual([errors[0]?.C, rows.length], ['42704', 0], name);
+  }
+  assert.deepEqual(
+    SHOWS.filter(({ privilege }) => privilege === 'client').map(({ name }) => name),
+    ['pgdog.shards'],
+  );
+  assert.deepEqual([world.drained, world.crashed], [[], []]);
+});
+
+test('a quoted name of an ordinary client is one name, whatever is in it', async () => {
+  const world = await makeWorld({ hasTestHooks: true });
+  for (const name of ['shards; SHUTDOWN', 'x; CRASH WORKER 0', 'shards --', '"shards"', 'shards\0', '']) {
+    const { errors, rows } = await ask(world, `SHOW pgdog.${name}`, CLIENT);
+    assert.deepEqual([errors[0]?.C, errors[0]?.S, rows.length], ['42704', 'ERROR', 0], name);
+  }
+  assert.deepEqual([world.drained, world.crashed], [[], []]);
+});
+
+test('an ordinary client sees the hosts of databases it may enter', async () => {
+  const world = await makeWorld();
+  const names = async (user: string) =>
+    (await ask(world, 'SHOW pgdog.shards', { ...CLIENT, user })).rows.map(([name]) => name);
+  assert.deepEqual(await names('app'), ['shop', 'other']);
+  assert.deepEqual(await names(ODD_USER), ['shop']);
+  assert.deepEqual(await names('stranger'), []);
+  assert.equal((await ask(world, 'SHOW pgdog.shards')).rows.length, 2);
+});
+
+test('case, blanks, comments and semicolons do not matter', async () => {
+  const world = await makeWorld();
+  for (const text of [
+    'show version',
+    'SHOW VERSION;',
+    '  ShOw\n\tversion ;; ',
+    '/* a /* b */ */ show -- x\n version',
+  ]) {
+    const { rows, tags } = await ask(world, text);
+    assert.deepEqual([rows, tags], [[['pgdog-cluster 0.1.0']], ['SHOW']], text);
+  }
+});
+
+test('several commands are answered one after another, up to the first error', async () => {
+  const world = await makeWorld();
+  const { frames, tags, errors } = await ask(world, 'SHOW VERSION; SHOW LISTS; NONSENSE; SHOW VERSION');
+  assert.deepEqual(tags, ['SHOW', 'SHOW']);
+  assert.equal(errors.length, 1);
+  assert.equal(frames.map(({ type }) => type).join(''), 'TDCTDCE');
+});
+
+test('an empty query gets one EmptyQueryResponse', async () => {
+  const world = await makeWorld();
+  for (const text of ['', ' ', ';', ';'.repeat(65_000), '-- nothing', '/* nothing */;']) {
+    assert.deepEqual(
+      (await ask(world, text)).frames.map(({ type }) => type),
+      ['I'],
+    );
+  }
+});
+
+test('unknown commands are syntax errors with a hint, and leave the session alive', async () => {
+  const world = await makeWorld();
+  const wrong = [
+    'NONSENSE',
+    'SHOW',
+    'SHOW POOLS POOLS',
+    'SHOW 1',
+    "SHOW 'x'",
+    'SET',
+    'SET x',
+    'SET x =',
+    'RESET',
+    '1',
+    '=',
+    '(',
+    'SELECT',
+    'SELECT 1, 2',
+  ];
+  const sql = [
+    'SELECT relname FROM pg_class',
+    'SELECT pg_sleep(1)',
+    'INSERT INTO x VALUES (1)',
+    '"show" pools',
+    'CRASH WORKER 0',
+    'SHUTDOWN NOW',
+    'SHOW a b',
+  ];
+  for (const text of [...wrong, ...sql]) {
+    const { errors, frames } = await ask(world, text);
+    assert.equal(frames.length, 1, text);
+    const [{ C, S, V, M, H }] = errors;
+    assert.deepEqual([C, S, V, H], ['08P01', 'ERROR', 'ERROR', 'SHOW HELP lists the commands.'], text);
+    if (!text.startsWith('SHOW')) assert.equal(M, 'syntax error in admin command', text);
+  }
+  assert.deepEqual(world.drained, []);
+});
+
+test('what other poolers have and this one does not is said so', async () => {
+  const world = await makeWorld();
+  const orders = [
+    'PAUSE',
+    'RESUME shop',
+    'RELOAD',
+    'RECONNECT',
+    'BAN 1',
+    'KILL shop',
+    'SHUTDOWN WAIT_FOR_CLIENTS',
+    'RESET PREPARED',
+  ];
+  for (const text of [
+    ...orders,
+    'SHOW BANS',
+    'SHOW SERVER MEMORY',
+    'SHOW DATABASES',
+    'SHOW QUERY_CACHE x',
+    'SET checkout_timeout TO 5',
+  ]) {
+    assert.equal((await ask(world, text)).errors[0]?.C, '0A000', text);
+  }
+});
+
+test('SHUTDOWN drains, once, and is answered', async () => {
+  const world = await makeWorld();
+  const { tags } = await ask(world, 'shutdown;', { user: 'boss' });
+  assert.deepEqual([tags, world.drained], [['SHUTDOWN'], ['SHUTDOWN by boss']]);
+});
+
+test('CRASH WORKER exists with test hooks only', async () => {
+  const world = await makeWorld({ hasTestHooks: true });
+  assert.deepEqual((await ask(world, 'CRASH WORKER 1')).tags, ['CRASH']);
+  assert.deepEqual(world.crashed, [1]);
+  for (const text of ['CRASH', 'CRASH WORKER', 'CRASH WORKER x', 'CRASH WORKER 1 2']) {
+    assert.equal((await ask(world, text)).errors[0].C, '08P01', text);
+  }
+  assert.deepEqual(world.crashed, [1]);
+});
+
+test('drivers get what they ask for unasked', async () => {
+  const world = await makeWorld();
+  const sets = [
+    "SET client_encoding = 'UTF8'",
+    'SET DateStyle TO ISO, MDY',
+    'set extra_float_digits=3',
+    "SET SESSION application_name = 'x;y'",
+  ];
+  const more = [
+    "SET NAMES 'utf8'",
+    "SET TIME ZONE 'UTC'",
+    'SET standard_conforming_strings TO on',
+    'SET LOCAL statement_timeout = 0',
+    'SET a.b = 1',
+    'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY',
+  ];
+  for (const text of [...sets, ...more]) assert.deepEqual((await ask(world, text)).tags, ['SET'], text);
+  const tags: [string, string][] = [
+    ['BEGIN', 'BEGIN'],
+    ['START TRANSACTION', 'START TRANSACTION'],
+    ['COMMIT', 'COMMIT'],
+    ['ROLLBACK', 'ROLLBACK'],
+    ['DISCARD ALL', 'DISCARD ALL'],
+    ['RESET ALL', 'RESET'],
+  ];
+  for (const [text, tag] of tags) assert.deepEqual((await ask(world, text)).tags, [tag], text);
+  const shown: [string, string, string][] = [
+    ['SHOW standard_conforming_strings', 'standard_conforming_strings', 'on'],
+    ['SHOW TRANSACTION ISOLATION LEVEL', 'transaction_isolation', 'read committed'],
+    ['SHOW whatever', 'whatever', ''],
+    ['SHOW some.thing', 'some.thing', ''],
+    ['SELECT 1', '?column?', '1'],
+    ["SELECT 'a''b'", '?column?', "a'b"],
+    ['SELECT version()', 'version', 'pgdog-cluster 0.1.0'],
+    ['SELECT pg_catalog.current_database()', 'current_database', 'admin'],
+    ['select current_user', 'current_user', 'admin'],
+    ['SELECT pg_is_in_recovery()', 'pg_is_in_recovery', 'f'],
+  ];
+  for (const [text, name, value] of shown) {
+    const { columns, rows } = await ask(world, text);
+    assert.deepEqual([columns, rows], [[name], [[value]]], text);
+  }
+  assert.deepEqual((await ask(world, 'SELECT 1')).typeOids, [23]);
+  assert.deepEqual((await ask(world, 'SELECT 9999999999')).typeOids, [20]);
+  assert.deepEqual((await ask(world, 'SELECT 1.5')).typeOids, [1700]);
+});
+
+test('hostile texts cost one error each and carry nothing out', async () => {
+  const world = await makeWorld({ hasTestHooks: true });
+  const long = 64 * 1024;
+  const malformed = [
+    "SHUTDOWN; SHOW 'pools",
+    'SHUTDOWN; "',
+    'SHUTDOWN; /* never',
+    'SHUTDOWN; $a$ never $b$',
+    'SHUTDOWN; SHOW\0POOLS',
+    '\0',
+    "E'\\",
+  ];
+  const large = [
+    'x'.repeat(long),
+    `SHOW '${'a'.repeat(long)}'`,
+    `SHOW CLIENTS ${'a'.repeat(long)}`,
+    `SHOW ${'(a'.repeat(long / 2)}`,
+    `SELECT ${'('.repeat(long)}`,
+  ];
+  const odd = [
+    '\uFFFD\uFFFD',
+    'SHOW __proto__ x',
+    'constructor',
+    '__proto__',
+    'SHOW CLIENTS __proto__',
+    'toString',
+    'SELECT __proto__',
+  ];
+  const many = 'CRASH WORKER 0;'.repeat(COMMANDS_MAX + 1);
+  for (const text of [...malformed, ...large, ...odd, many]) {
+    const { errors, frames } = await ask(world, text);
+    assert.equal(frames.length, 1, text.slice(0, 40));
+    assert.equal(errors[0].C, '08P01', text.slice(0, 40));
+    assert.ok(errors[0].M.length < 200);
+  }
+  assert.deepEqual([world.drained, world.crashed], [[], []]);
+  assert.deepEqual(world.failures, []);
+  // A name of any length is a name; its row goes back whole.
+  assert.equal((await ask(world, `SHOW ${'a.'.repeat(1000)}a`)).rows.length, 1);
+  assert.equal(splitCommands('SHOW VERSION;'.repeat(COMMANDS_MAX)).length, COMMANDS_MAX);
+});
+
+test('a failure of ours is an ERROR without its text, after what was answered', async () => {
+  const world = await makeWorld();
+  const context = { ...world.context, reportClients: () => Promise.reject(new Error('inner secret')) };
+  const { frames, errors } = decode(await createAdminHandler(context)(message('SHOW VERSION; SHOW CLIENTS')));
+  assert.equal(frames.map(({ type }) => type).join(''), 'TDCE');
+  assert.deepEqual([errors[0].C, errors[0].S], ['XX000', 'ERROR']);
+  assert.ok(!errors[0].M.includes('inner'));
+  assert.deepEqual(world.failures, ['an admin command: Error: inner secret']);
+});
+
+test('SHOW HELP names every SHOW and order that works', async () => {
+  const world = await makeWorld();
+  const { rows } = await ask(world, 'SHOW HELP');
+  assert.equal(rows.length, helpLines().length);
+  for (const [usage] of rows) {
+    if (usage?.startsWith('SHOW')) assert.deepEqual((await ask(world, usage)).tags, ['SHOW'], usage);
+  }
+  assert.ok(rows.some(([usage]) => usage === 'SHUTDOWN'));
+  assert.ok(!rows.some(([usage]) => usage?.startsWith('CRASH')));
+});

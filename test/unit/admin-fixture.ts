@@ -1,0 +1,226 @@
+import {
+  type AdminQueryMessage,
+  type ClientReport,
+  type ConfigSnapshot,
+  createSharedMemory,
+  IO_DRIVER_EPOLL,
+  IO_DRIVER_IO_URING,
+  ManualClock,
+  type PoolSnapshot,
+  type ServerReport,
+  type SharedMemory,
+  WORKER_SERVING,
+} from '@pgdog-cluster/core';
+import { listSettings } from '@pgdog-cluster/core/config';
+import { type AdminContext, buildSnapshot, createAdminHandler, StatsWindow } from 'pgdog-cluster';
+import { columnNames, errorFields, type Frame, FrameCollector, rowValues } from '../support/frames.js';
+import { load } from '../support/load-configuration.js';
+
+export const NOW_MS = Date.UTC(2030, 0, 31, 12);
+export const SECRET = 'hunter2-very-secret';
+/** Needs escaping in labels; TOML's '…' takes it as it is. */
+export const ODD_USER = 'o"d\\d';
+
+const CONFIG = `
+[general]
+default_pool_size = 7
+idle_timeout = 90000
+[admin]
+password = "${SECRET}"
+[[databases]]
+name = "shop"
+host = "127.0.0.1"
+[[databases]]
+name = "other"
+host = "127.0.0.2"
+port = 7777
+`;
+const USERS = `
+[[users]]
+name = "app"
+databases = ["shop", "other"]
+password = "${SECRET}"
+[[users]]
+name = 'o"d\\d'
+database = "shop"
+password = "${SECRET}"
+`;
+
+export interface AdminWorld {
+  context: AdminContext;
+  memory: SharedMemory;
+  snapshot: ConfigSnapshot;
+  clock: ManualClock;
+  servers: ServerReport[];
+  clients: ClientReport[];
+  drained: string[];
+  failures: string[];
+  crashed: number[];
+  reachable: Set<string>;
+  isDraining: boolean;
+}
+
+/** Two workers, three pools (shop/app, shop/odd, other/app), nothing in them. */
+export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promise<AdminWorld> {
+  const loaded = load({ config: CONFIG, users: USERS });
+  const snapshot = await buildSnapshot(loaded, 3);
+  const memory = createSharedMemory({ workers: 2, poolsMax: 16, fdMax: 64, routingAreaBytes: 64 * 1024 });
+  memory.routing.publish(snapshot);
+  for (const { index, poolSize } of snapshot.pools) memory.capacity.setPoolLimit(index, poolSize);
+  for (const [worker, driver] of [IO_DRIVER_IO_URING, IO_DRIVER_EPOLL].entries()) {
+    memory.workers.setState(worker, WORKER_SERVING);
+    memory.workers.setIoDriver(worker, driver);
+    memory.workers.setHeartbeatMs(worker, NOW_MS - 40);
+  }
+  const clock = new ManualClock(1000);
+  const world: Omit<AdminWorld, 'context'> = {
+    memory,
+    snapshot,
+    clock,
+    servers: [],
+    clients: [],
+    drained: [],
+    failures: [],
+    crashed: [],
+    reachable: new Set(),
+    isDraining: false,
+  };
+  const context: AdminContext = {
+    memory,
+    config: () => snapshot,
+    settings: () => listSettings(loaded),
+    reportClients: async () => world.clients,
+    reportServers: async () => world.servers,
+    isReachable: async ({ host }: PoolSnapshot) => world.reachable.has(host),
+    isDraining: () => (world as AdminWorld).isDraining,
+    window: new StatsWindow(memory, () => snapshot, clock),
+    version: '0.1.0',
+    startedMs: NOW_MS - 60_000,
+    nowMs: () => NOW_MS,
+    hasTestHooks: options.hasTestHooks ?? false,
+    orders: {
+      drain: (reason) => void world.drained.push(reason),
+      crashWorker: (worker) => void world.crashed.push(worker),
+    },
+    logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),
+  };
+  return Object.assign(world, { context });
+}
+
+export interface Answer {
+  frames: Frame[];
+  /** Of the last result. */
+  columns: string[];
+  typeOids: number[];
+  rows: (string | null)[][];
+  tags: string[];
+  errors: Record<string, string>[];
+}
+
+export function decode(bytes: readonly Uint8Array[]): Answer {
+  const collector = new FrameCollector();
+  const frames = collector.push(Buffer.concat(bytes));
+  if (collector.restBytes !== 0) throw new Error('half a frame at the end');
+  const answer: Answer = { frames, columns: [], typeOids: [], rows: [], tags: [], errors: [] };
+  for (const { type, body } of frames) {
+    if (type === 'T') {
+      answer.columns = columnNames(body);
+      answer.typeOids = typeOids(body);
+      answer.rows = [];
+    } else if (type === 'D') answer.rows.push(rowValues(body));
+    else if (type === 'C') answer.tags.push(body.toString('utf8', 0, body.length - 1));
+    else if (type === 'E') answer.errors.push(errorFields(body));
+    else if (type !== 'I') throw new Error(`message ${type} has no place in an admin answer`);
+  }
+  return answer;
+}
+
+function typeOids(body: Buffer): number[] {
+  const oids: number[] = [];
+  let at = 2;
+  for (let column = 0; column < body.readUInt16BE(0); column++) {
+    const end = body.indexOf(0, at);
+    oids.push(body.readUInt32BE(end + 7));
+    at = end + 19;
+  }
+  return oids;
+}
+
+export function message(text: string, changes: Partial<AdminQueryMessage> = {}): AdminQueryMessage {
+  return {
+    type: 'adminQuery',
+    worker: 0,
+    slot: 0,
+    generation: 1,
+    database: 'admin',
+    user: 'admin',
+    isAdmin: true,
+    text,
+    ...changes,
+  };
+}
+
+export async function ask(
+  world: AdminWorld,
+  text: string,
+  changes?: Partial<AdminQueryMessage>,
+): Promise<Answer> {
+  return decode(await createAdminHandler(world.context)(message(text, changes)));
+}
+
+/** Rows as objects. */
+export async function rowsOf(world: AdminWorld, text: string): Promise<Record<string, string | null>[]> {
+  const { columns, rows, errors } = await ask(world, text);
+  if (errors.length > 0) throw new Error(`${text}: ${JSON.stringify(errors)}`);
+  return rows.map((row) => Object.fromEntries(row.map((value, index) => [columns[index], value])));
+}
+
+export function clientReport(changes: Partial<ClientReport> = {}): ClientReport {
+  return {
+    slot: 5,
+    worker: 1,
+    user: 'app',
+    database: 'shop',
+    addr: '10.0.0.1',
+    port: 5555,
+    state: 'active',
+    connectTimeMs: NOW_MS - 1000,
+    lastRequestMs: NOW_MS - 10,
+    queries: 4,
+    transactions: 3,
+    waitTimeUs: 1500,
+    queryTimeUs: 2500,
+    transactionTimeUs: 3500,
+    bytesReceived: 100,
+    bytesSent: 200,
+    errors: 1,
+    applicationName: 'psql',
+    pinReason: 'listen',
+    preparedStatements: 2,
+    ...changes,
+  };
+}
+
+export function serverReport(changes: Partial<ServerReport> = {}): ServerReport {
+  return {
+    pool: 0,
+    worker: 1,
+    state: 'active',
+    connectTimeMs: NOW_MS - 5000,
+    requestTimeMs: NOW_MS - 20,
+    remotePid: 4242,
+    clientSlot: 5,
+    transactions: 3,
+    queries: 4,
+    rollbacks: 0,
+    preparedStatements: 2,
+    healthchecks: 0,
+    errors: 1,
+    bytesReceived: 200,
+    bytesSent: 100,
+    lastSentMs: NOW_MS - 20,
+    lastReceivedMs: 0,
+    applicationName: 'psql',
+    ...changes,
+  };
+}

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { createSharedMemory, type TcpSnapshot } from '@pgdog-cluster/core';
+import koffi from 'koffi';
+import {
+  Acceptor,
+  buildSockaddr,
+  HandOver,
+  HEARTBEAT_AGE_MAX_MS,
+  HeartbeatWatch,
+  Listener,
+  openListeners,
+  ReportCollector,
+  readAddress,
+  readPort,
+} from 'pgdog-cluster';
+import { FakeLogger } from '../support/fake-logger.js';
+
+const TCP: TcpSnapshot = {
+  keepalive: true,
+  keepaliveTimeS: 11,
+  keepaliveIntervalS: 3,
+  keepaliveRetries: 2,
+  userTimeoutMs: 1234,
+};
+
+const getsockopt = koffi.load(null).func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']);
+
+function optionOf(fd: number, level: number, name: number): number {
+  const value = new Int32Array(1);
+  assert.equal(getsockopt(fd, level, name, value, new Int32Array([4])), 0);
+  return value[0];
+}
+
+test('addresses survive the way into a sockaddr and back, in their shortest form', () => {
+  for (const [text, printed] of [
+    ['127.0.0.1', '127.0.0.1'],
+    ['255.0.10.1', '255.0.10.1'],
+    ['::', '::'],
+    ['::1', '::1'],
+    ['2001:DB8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
+    ['fe80::1:0:2:3', 'fe80::1:0:2:3'],
+    ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8'],
+    ['1:0:3:4:5:6:7:8', '1:0:3:4:5:6:7:8'],
+    ['1::', '1::'],
+    ['::ffff:10.1.2.3', '10.1.2.3'],
+    ['64:ff9b::192.0.2.33', '64:ff9b::c000:221'],
+  ]) {
+    const { bytes } = buildSockaddr(text, 65_432);
+    assert.equal(readAddress(bytes), printed);
+    assert.equal(readPort(bytes), 65_432);
+  }
+  for (const text of ['localhost', '1.2.3', 'fe80::1%eth0', '']) {
+    assert.throws(() => buildSockaddr(text, 1), RangeError, text);
+  }
+  assert.equal(readAddress(new Uint8Array(28)), '');
+});
+
+test('IPv4 and IPv6 listen side by side on one port; close is idempotent and frees it', async () => {
+  const [first] = await openListeners([{ host: '0.0.0.0', port: 0 }], 16, TCP);
+  const { port } = first;
+  const [six] = await openListeners([{ host: '::1', port }], 16, TCP);
+  assert.equal(six.address, `[::1]:${port}`);
+  await assert.rejects(openListeners([{ host: '0.0.0.0', port }], 16, TCP), /already in use/);
+  for (const listener of [first, six, first]) listener.close();
+  const both = await openListeners(
+    [
+      { host: '::', port },
+      { host: '0.0.0.0', port },
+    ],
+    16,
+    TCP,
+  );
+  assert.deepEqual(
+    both.map(({ address }) => address),
+    [`[::]:${port}`, `0.0.0.0:${port}`],
+  );
+  for (const listener of both) listener.close();
+});
+
+test('the acceptor waits for a receiver, hands over the address, and refuses what nobody takes', async () => {
+  const memory = createSharedMemory({ workers: 1, poolsMax: 1, fdMax: 4096 });
+  const logger = new FakeLogger();
+  let isServing = false;
+  let isTaking = true;
+  const taken: { fd: number; addr: string; port: number }[] = [];
+  const receivers = {
+    count: 1,
+    isServing: () => isServing,
+    post: (_worker: number, message: { fd: number; addr: string; port: number }) => {
+      if (isTaking) taken.push(message);
+      return isTaking;
+    },
+  };
+  const listeners = await openListeners([{ host: '::', port: 0 }], 16, TCP);
+  assert.ok(listeners[0] instanceof Listener);
+  const acceptor = new Acceptor(listeners, new HandOver(memory, receivers), logger);
+  acceptor.resume();
+  const socket = connect(listeners[0].port, '127.0.0.1');
+  await new Promise((resolve) => socket.once('connect', resolve));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(acceptor.acceptedCount, 0, 'in the backlog');
+  isServing = true;
+  acceptor.resume();
+  while (taken.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual([taken[0].addr, taken[0].port], ['127.0.0.1', socket.localPort], 'IPv4 though mapped');
+  // SO_KEEPALIVE, then TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, all inherited.
+  assert.equal(optionOf(taken[0].fd, 1, 9), 1);
+  const options = [1, 4, 5, 6, 18].map((name) => optionOf(taken[0].fd, 6, name));
+  assert.deepEqual(options, [1, 11, 3, 2, 1234]);
+  isTaking = false;
+  const refused = connect(listeners[0].port, '::1');
+  const answer = await new Promise<Buffer>((resolve) => refused.once('data', resolve));
+  assert.equal(answer[0], 0x45);
+  assert.ok(answer.includes('C53300\0'));
+  assert.deepEqual([acceptor.acceptedCount, acceptor.refusedCount], [2, 1]);
+  acceptor.close();
+  acceptor.resume();
+  socket.destroy();
+  refused.destroy();
+});
+
+test('a worker that does not turn is reported once, and once when it turns again', () => {
+  const memory = createSharedMemory({ workers: 2, poolsMax: 1, fdMax: 64 });
+  const logger = new FakeLogger();
+  const watch = new HeartbeatWatch(memory, () => [0, 1], logger);
+  let nowMs = 1_000_000;
+  const beat = (worker: number): void => memory.workers.setHeartbeatMs(worker, nowMs);
+  const pass = (forMs: number): void => {
+    for (let ms = 0; ms < forMs; ms += 1000) {
+      nowMs += 1000;
+      beat(0);
+      watch.check(nowMs);
+    }
+  };
+  watch.check(nowMs);
+  beat(1);
+  pass(HEARTBEAT_AGE_MAX_MS);
+  assert.ok(!watch.isStalled(1));
+  pass(3000);
+  assert.deepEqual([watch.isStalled(0), watch.isStalled(1)], [false, true]);
+  assert.equal(logger.of('worker_stalled').length, 1);
+  beat(1);
+  pass(1000);
+  assert.ok(!watch.isStalled(1));
+  assert.equal(logger.of('worker_recovered').length, 1);
+  // The machine slept: nobody is to blame.
+  nowMs += 3_600_000;
+  watch.check(nowMs);
+  assert.equal(logger.of('worker_stalled').length, 1);
+});
+
+test('reports: answers of the wrong request, of strangers and too late are dropped', async () => {
+  const reports = new ReportCollector(50);
+  const asked: number[] = [];
+  const pending = reports.request('clients', [0, 2], (_worker, { requestId }) => asked.push(requestId));
+  const rows = [{ slot: 4 }] as never;
+  reports.onReport({ type: 'report', worker: 0, requestId: asked[0] + 1, rows });
+  reports.onReport({ type: 'report', worker: 1, requestId: asked[0], rows });
+  reports.onReport({ type: 'report', worker: 0, requestId: asked[0], rows });
+  reports.onReport({ type: 'report', worker: 0, requestId: asked[0], rows });
+  reports.onWorkerGone(2);
+  assert.deepEqual(await pending, [{ slot: 4 }]);
+  assert.deepEqual(await reports.request('servers', [0], () => {}), [], 'time-out');
+});
