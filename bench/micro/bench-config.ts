@@ -1,0 +1,76 @@
+import type { ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
+
+const NO_VERIFIER = {
+  iterations: 4096,
+  salt: new Uint8Array(16),
+  storedKey: new Uint8Array(32),
+  serverKey: new Uint8Array(32),
+};
+
+/** The defaults of the configuration, but for logins, which are not what is measured, and logs. */
+export function benchConfig(poolSize: number): ConfigSnapshot {
+  return {
+    epoch: 1,
+    general: {
+      authType: 'trust',
+      ioDriver: 'auto',
+      connectTimeoutMs: 5000,
+      connectAttempts: 1,
+      connectAttemptDelayMs: 0,
+      checkoutTimeoutMs: 5000,
+      rollbackTimeoutMs: 5000,
+      queryTimeoutMs: 0,
+      clientIdleTimeoutMs: 0,
+      clientIdleInTransactionTimeoutMs: 0,
+      clientLoginTimeoutMs: 60_000,
+      shutdownTimeoutMs: 60_000,
+      cancelWaitTimeoutMs: 5000,
+      connectionRecovery: 'recover',
+      preparedStatements: 'extended',
+      preparedStatementsLimit: 500,
+      clientPreparedStatementsLimit: 1000,
+      querySizeLimitBytes: 0,
+      querySizeLimitAction: 'warn',
+      queueLengthMax: 0,
+      maxClientConn: 0,
+      logConnections: false,
+      logDisconnections: false,
+      statsPeriodMs: 15_000,
+    },
+    tcp: {
+      keepalive: false,
+      keepaliveTimeS: 0,
+      keepaliveIntervalS: 0,
+      keepaliveRetries: 0,
+      userTimeoutMs: 0,
+    },
+    admin: { databases: ['admin'], user: 'admin', verifiers: [], md5Hashes: [] },
+    users: [{ name: 'bench', databases: null, verifiers: [], md5Hashes: [] }],
+    pools: [benchPool(poolSize)],
+    mockVerifier: NO_VERIFIER,
+  };
+}
+
+function benchPool(poolSize: number): PoolSnapshot {
+  return {
+    index: 0,
+    database: 'bench',
+    user: 'bench',
+    host: 'fake',
+    port: 5432,
+    // Never connected to: the fake driver says that it was.
+    addresses: [{ family: 2, text: '127.0.0.1', sockaddr: new Uint8Array(16) }],
+    serverDatabase: 'bench',
+    serverUser: 'bench',
+    serverPasswords: [],
+    poolSize,
+    minPoolSize: 0,
+    poolerMode: 'transaction',
+    idleTimeoutMs: 60_000,
+    serverLifetimeMs: 0,
+    serverLifetimeJitterMs: 0,
+    serverParameters: {},
+    shard: 0,
+    role: 'primary',
+  };
+}
