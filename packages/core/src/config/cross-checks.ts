@@ -77,8 +77,13 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   if (general.log_dedup_threshold > 0 && general.log_dedup_window === 0) {
     problems.warning(at('log_dedup_threshold'), 'has no effect while log_dedup_window is 0');
   }
+  // Known from PgDog, and already what they could ask for at best: said, so that nobody counts on the difference.
+  if (general.connect_attempts !== 1) problems.warning(at('connect_attempts'), WITHOUT_EFFECT);
+  if (general.connect_attempt_delay !== 0) problems.warning(at('connect_attempt_delay'), WITHOUT_EFFECT);
+  if (general.prepared_statements !== 'full') problems.warning(at('prepared_statements'), WITHOUT_EFFECT);
 }
 
+const WITHOUT_EFFECT = 'has no effect in this version, see docs/reference/configuration.md';
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace', 'off'];
 
 /** PgDog's level may be a filter (`info,pgdog=debug`): its part without a target is what counts here. */

@@ -90,8 +90,18 @@ export const GENERAL_DEFAULTS = {
     AS_PGDOG,
   ),
   connect_timeout: row(5_000, 'ms', 'Connect and log in to a server. 0: no limit.', AS_PGDOG),
-  connect_attempts: row(1, '', 'Attempts of one connect.', AS_PGDOG),
-  connect_attempt_delay: row(0, 'ms', 'Pause between attempts.', AS_PGDOG),
+  connect_attempts: row(
+    1,
+    '',
+    'Accepted, without effect: connecting is tried again, ever slower, for as long as clients wait.',
+    AS_PGDOG,
+  ),
+  connect_attempt_delay: row(
+    0,
+    'ms',
+    'Accepted, without effect: the pause between attempts doubles from 50 ms to 1 s.',
+    AS_PGDOG,
+  ),
   checkout_timeout: row(
     5_000,
     'ms',
@@ -127,7 +137,7 @@ export const GENERAL_DEFAULTS = {
   prepared_statements: row(
     'full',
     '',
-    'Which prepared statements survive transaction mode: `disabled`, `extended` (named ones of the protocol), `extended_anonymous` (unnamed too), `full` (SQL-level PREPARE too).',
+    "Which prepared statements survive transaction mode. All of them do (`full`); PgDog's narrower values `disabled`, `extended` and `extended_anonymous` are accepted and mean the same.",
     'PgDog takes `extended`; SQL-level PREPARE works here at no extra cost',
   ),
   prepared_statements_limit: row(

@@ -8,14 +8,11 @@ export type PoolerMode = 'transaction' | 'session' | 'statement';
 export type AuthType = 'scram' | 'md5' | 'trust';
 export type IoDriverSetting = 'auto' | 'io_uring' | 'epoll';
 export type ConnectionRecovery = 'recover' | 'rollback_only' | 'drop';
-export type PreparedStatementsMode = 'disabled' | 'extended' | 'extended_anonymous' | 'full';
 
 export interface GeneralSnapshot {
   authType: AuthType;
   ioDriver: IoDriverSetting;
   connectTimeoutMs: number;
-  connectAttempts: number;
-  connectAttemptDelayMs: number;
   checkoutTimeoutMs: number;
   rollbackTimeoutMs: number;
   queryTimeoutMs: number;
@@ -26,7 +23,6 @@ export interface GeneralSnapshot {
   /** How long a cancel connection towards a server may take. */
   cancelWaitTimeoutMs: number;
   connectionRecovery: ConnectionRecovery;
-  preparedStatements: PreparedStatementsMode;
   /** Server-side prepared statements kept per server connection. */
   preparedStatementsLimit: number;
   /** Prepared statements one client may hold. */
@@ -92,7 +88,7 @@ export interface PoolSnapshot {
   /** Name of the database on the server. */
   serverDatabase: string;
   serverUser: string;
-  /** Tried in turn; empty = none known (trust). */
+  /** The first one is used; empty = none known (trust). */
   serverPasswords: string[];
   poolSize: number;
   minPoolSize: number;
