@@ -6,7 +6,7 @@ import { isKeeper } from './pool/janitor.js';
 import { lendTo } from './pool/lend.js';
 import { reportClients, reportServers } from './report.js';
 import { supervisorAnswered } from './session/admin-session.js';
-import { acceptSession } from './session/startup.js';
+import { acceptSession } from './session/startup-reader.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** What the mailbox may ask of the loop itself. */

@@ -16,8 +16,8 @@ import {
   ScramServer,
 } from '@pgdog-cluster/core';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
+import { login } from './login.js';
 import type { Session } from './session.js';
-import { login } from './startup.js';
 
 const HEADER_BYTES = 5;
 /** Postgres's PG_MAX_AUTH_TOKEN_LENGTH. */

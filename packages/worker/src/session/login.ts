@@ -1,0 +1,128 @@
+import {
+  buildBackendKeyData,
+  buildErrorResponse,
+  buildParameterStatus,
+  PgDogError,
+  parseErrorFields,
+  READY_FOR_QUERY_IDLE,
+} from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { AdminSink } from './admin-session.js';
+import { sessionGone } from './close.js';
+import { RequestSink } from './requests.js';
+import type { Session } from './session.js';
+import { processIdOf } from './session-table.js';
+
+/** Authentication has succeeded. */
+export function login(session: Session): void {
+  const { context } = session;
+  session.phase = 'login';
+  if (session.isAdmin) {
+    session.stream.setSink(new AdminSink(session));
+    finishLogin(session, ADMIN_REPORTS);
+    return;
+  }
+  const snapshot = context.config.pools.find(
+    (pool) => pool.database === session.database && pool.user === session.user,
+  );
+  if (snapshot === undefined) {
+    session.fail(new PgDogError('unknown_database', `database "${session.database}" does not exist`));
+    return;
+  }
+  const pool = context.poolFor(snapshot);
+  session.pool = pool;
+  session.isSessionMode = snapshot.poolerMode === 'session';
+  const known = pool.reportsFor(session.startupParameters);
+  if (known !== null) {
+    becomeReady(session, known);
+    return;
+  }
+  // Nobody has logged in with these settings yet: a server must accept them and tell what it reports.
+  session.stream.block();
+  session.onServer = (server) => validateSettings(session, server);
+  pool.checkout(session);
+  const { server } = session;
+  if (server !== null) session.serverAssigned(server);
+}
+
+function validateSettings(session: Session, server: ServerConnection): void {
+  const { pool, startupParameters } = session;
+  if (pool === null) return;
+  const sql = pool.settingsSql(server, startupParameters);
+  let failure: Uint8Array | null = null;
+  server.ask({
+    sql,
+    onError(frame) {
+      failure = frame;
+    },
+    onDone() {
+      // The server has them, be the client still there or not; refused, all of it was rolled back.
+      if (failure === null) {
+        server.parameters = startupParameters;
+        server.isSuspect = false;
+      }
+      if (session.phase !== 'login') return;
+      if (failure === null) {
+        pool.noteReports(startupParameters, server.reported);
+        becomeReady(session, server.reported);
+        return;
+      }
+      session.send(asFatal(failure));
+      sessionGone(session, 'start-up settings refused by the server', true);
+    },
+  });
+}
+
+/** A setting refused at start-up ends the connection, as on Postgres. */
+function asFatal(frame: Uint8Array): Uint8Array {
+  return buildErrorResponse({ ...parseErrorFields(frame, 5, frame.length), severity: 'FATAL' });
+}
+
+function becomeReady(session: Session, reported: ReadonlyMap<string, string>): void {
+  session.requests = new RequestSink(session);
+  session.stream.setSink(session.requests);
+  finishLogin(session, reported);
+}
+
+function finishLogin(session: Session, reported: ReadonlyMap<string, string>): void {
+  const { context } = session;
+  session.phase = 'ready';
+  session.reported = reported;
+  session.reportedAtLogin = reported;
+  session.send(parameterStatuses(reported));
+  if (session.secret !== null) {
+    session.send(buildBackendKeyData(processIdOf(context.worker, session.slot), session.secret));
+  }
+  session.send(READY_FOR_QUERY_IDLE);
+  if (context.config.general.logConnections) {
+    context.log('info', 'client_connected', 'client connected', {
+      user: session.user,
+      database: session.database,
+      addr: session.addr,
+      port: session.port,
+    });
+  }
+  session.resumeRequests();
+}
+
+/** Thousands of sessions are told the same few combinations: one block of bytes for each. */
+const statusBlocks = new WeakMap<ReadonlyMap<string, string>, Uint8Array>();
+
+function parameterStatuses(reported: ReadonlyMap<string, string>): Uint8Array {
+  const known = statusBlocks.get(reported);
+  if (known !== undefined) return known;
+  const made = Buffer.concat([...reported].map(([name, value]) => buildParameterStatus(name, value)));
+  statusBlocks.set(reported, made);
+  return made;
+}
+
+/** Enough for drivers that read them at connect. */
+const ADMIN_REPORTS: ReadonlyMap<string, string> = new Map([
+  ['server_version', '18.0 (pgdog-cluster)'],
+  ['server_encoding', 'UTF8'],
+  ['client_encoding', 'UTF8'],
+  ['DateStyle', 'ISO, MDY'],
+  ['TimeZone', 'UTC'],
+  ['integer_datetimes', 'on'],
+  ['standard_conforming_strings', 'on'],
+]);
