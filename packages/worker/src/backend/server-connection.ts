@@ -4,6 +4,7 @@ import { Connection, type ConnectionOwner } from '../io/connection.js';
 import type { Pool } from '../pool/pool.js';
 import { NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
+import type { TlsInfo } from '../tls/tls-info.js';
 import { type FrameSink, FrameStream } from '../wire/frame-stream.js';
 import type { WorkerContext } from '../worker-context.js';
 import type { WaitingCancel } from './cancel.js';
@@ -68,6 +69,8 @@ export class ServerConnection implements ConnectionOwner {
   /** Cancel connections on their way to it; it must not be reused before they have ended. */
   cancelsInFlight = 0;
   cancelWaiting: WaitingCancel | null = null;
+  /** Null: the connection is in the clear. */
+  tls: TlsInfo | null = null;
   remotePid = 0;
   secret: Uint8Array = new Uint8Array(0);
   createdMs: number;

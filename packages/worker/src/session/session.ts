@@ -14,6 +14,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
 import { Connection, type ConnectionOwner, HIGH_MARK } from '../io/connection.js';
 import type { Pool } from '../pool/pool.js';
+import type { TlsInfo } from '../tls/tls-info.js';
 import { CONSUMED, type FrameSink, FrameStream } from '../wire/frame-stream.js';
 import type { WorkerContext } from '../worker-context.js';
 import { ClientStatements } from './client-statements.js';
@@ -67,6 +68,8 @@ export class Session implements ConnectionOwner {
   phase: SessionPhase = 'startup';
   user = '';
   database = '';
+  /** Null: the connection is in the clear. */
+  tls: TlsInfo | null = null;
   isAdmin = false;
   isClientCounted = false;
   secret: Uint8Array | null = null;
