@@ -40,6 +40,7 @@ export function benchConfig(poolSize: number): ConfigSnapshot {
       keepaliveIntervalS: 0,
       keepaliveRetries: 0,
       userTimeoutMs: 0,
+      deferAcceptS: 0,
     },
     admin: { databases: ['admin'], user: 'admin', verifiers: [], md5Hashes: [] },
     users: [{ name: 'bench', databases: null, verifiers: [], md5Hashes: [] }],

@@ -118,6 +118,8 @@ export class FakeDriver implements IoDriver {
   }
 
   watchEventFd(): void {}
+  watchListener(): void {}
+  unwatchListener(): void {}
 
   turn(): number {
     this.onAwake();

@@ -36,6 +36,8 @@ forEachDriver('time-outs', (driver) => {
   before(async () => {
     proxy = await startWireProxy(server, driver, {
       database: { pool_size: 1 },
+      // Otherwise the kernel keeps a silent client to itself.
+      tcp: { defer_accept: false },
       general: {
         checkout_timeout: 300,
         query_timeout: 400,

@@ -7,12 +7,16 @@ import { openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   openSharedMemory,
+  readAddress,
+  readPort,
   type ServeTask,
   type SharedMemory,
+  SOCKADDR_BYTES_MAX,
   type SupervisorMessage,
   WORKER_SERVING,
   type WorkerMessage,
 } from '@pgdog-cluster/core';
+import { HandOver, libc } from '@pgdog-cluster/worker';
 
 /** A task for a worker with FAKE_SERVE_FAIL=n fails before it is ready. */
 const failingWorker = Number(process.env.FAKE_SERVE_FAIL ?? -1);
@@ -22,6 +26,8 @@ interface Fake {
   memory: SharedMemory;
   clients: number;
   clientsTold: number;
+  listeners: number[];
+  handOver: HandOver;
   replyBytes: number[];
   isEnding: boolean;
   /** The mailbox is left alone until then. */
@@ -36,6 +42,10 @@ export default async function serve(task: ServeTask): Promise<void> {
     memory,
     clients: 0,
     clientsTold: 0,
+    listeners: [],
+    handOver: new HandOver(memory, task.worker, (worker, message) =>
+      memory.mailboxes.post(task.worker, worker, message),
+    ),
     replyBytes: [],
     isEnding: false,
     deafUntilMs: 0,
@@ -50,7 +60,10 @@ export default async function serve(task: ServeTask): Promise<void> {
     if (fake.clients !== fake.clientsTold) memory.workers.setClients(task.worker, fake.clients);
     fake.clientsTold = fake.clients;
     memory.workers.setTurns(task.worker, memory.workers.turns(task.worker) + 1);
-    if (Date.now() >= fake.deafUntilMs) memory.mailboxes.drain(task.worker, (message) => obey(fake, message));
+    if (Date.now() >= fake.deafUntilMs) {
+      memory.mailboxes.drain(task.worker, (message) => obey(fake, message));
+      for (const fd of fake.listeners) accept(fake, fd);
+    }
     await sleep(2);
   }
   task.port.close();
@@ -64,13 +77,13 @@ function obey(fake: Fake, message: WorkerMessage): void {
   const { worker, testHooks } = fake.task;
   switch (message.type) {
     case 'newClient':
-      fake.clients += 1;
-      fake.memory.capacity.tryClaimClient(worker);
-      fake.memory.capacity.tryClaim(worker, 0);
-      fake.memory.load.markWaiting(worker, 0, true);
-      writeSync(message.fd, `worker ${worker} ${message.addr} ${message.port}\n`);
+      serveClient(fake, message.fd, message.addr, message.port);
+      return;
+    case 'listen':
+      fake.listeners = message.fds;
       return;
     case 'drain':
+      fake.listeners = [];
       if (fake.clients === 0) tell(fake, { type: 'drained', worker });
       return;
     case 'cut':
@@ -86,6 +99,30 @@ function obey(fake: Fake, message: WorkerMessage): void {
       obeyText(fake, Buffer.from(message.bytes).toString('latin1'), message.isLast);
       return;
   }
+}
+
+/** As the real worker's Acceptor, without a driver to wake it. */
+function accept(fake: Fake, listener: number): void {
+  const sockaddr = new Uint8Array(SOCKADDR_BYTES_MAX);
+  for (;;) {
+    const flags = libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC;
+    const fd = libc.accept4(listener, sockaddr, new Int32Array([SOCKADDR_BYTES_MAX]), flags);
+    if (fd < 0) return;
+    fake.memory.fds.setOwner(fd, fake.task.worker);
+    const [addr, port] = [readAddress(sockaddr), readPort(sockaddr)];
+    if (!fake.handOver.give(fd, addr, port)) serveClient(fake, fd, addr, port);
+  }
+}
+
+function serveClient(fake: Fake, fd: number, addr: string, port: number): void {
+  const { worker } = fake.task;
+  fake.clients += 1;
+  fake.memory.workers.setClients(worker, fake.memory.workers.clients(worker) + 1);
+  fake.clientsTold += 1;
+  fake.memory.capacity.tryClaimClient(worker);
+  fake.memory.capacity.tryClaim(worker, 0);
+  fake.memory.load.markWaiting(worker, 0, true);
+  writeSync(fd, `worker ${worker} ${addr} ${port}\n`);
 }
 
 function obeyText(fake: Fake, text: string, isLast: boolean): void {

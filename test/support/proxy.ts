@@ -30,6 +30,8 @@ export interface StartProxyOptions {
   workers?: number;
   ioDriver?: TestDriver;
   general?: TomlTable;
+  /** [tcp] */
+  tcp?: TomlTable;
   admin?: TomlTable;
   metrics?: boolean;
   /** Further arguments of the command line. */
@@ -99,7 +101,10 @@ function writeFiles(
   const general = { ...own, ...options.general };
   const config =
     options.toml ??
-    toToml({ general, admin: { ...ADMIN, ...options.admin } }, { databases: options.databases ?? [] });
+    toToml(
+      { general, tcp: options.tcp ?? {}, admin: { ...ADMIN, ...options.admin } },
+      { databases: options.databases ?? [] },
+    );
   writeFileSync(join(directory, 'pgdog.toml'), config);
   writeFileSync(
     join(directory, 'users.toml'),

@@ -43,6 +43,8 @@ async function makeSnapshot(loaded: LoadedConfig, epoch: number): Promise<Config
     keepaliveIntervalS: 0,
     keepaliveRetries: 0,
     userTimeoutMs: 0,
+    // The fake worker speaks first.
+    deferAcceptS: 0,
   };
   const general = { shutdownTimeoutMs: loaded.general.shutdown_timeout, maxClientConn: 0 };
   return { epoch, pools: [pool], general, tcp } as ConfigSnapshot;
@@ -117,9 +119,8 @@ test('four workers are up within a second, and clients spread evenly with their 
   assert.equal(rig.supervisor.ioDriver, 'epoll');
   const clients = await Promise.all(Array.from({ length: 40 }, () => client(rig.port)));
   for (let worker = 0; worker < 4; worker++) {
-    // Between a hand-over and the worker's next tick a client may be counted twice.
     const { length } = clients.filter((one) => one.worker === worker);
-    assert.ok(length >= 6 && length <= 14, `worker ${worker}: ${length}`);
+    assert.ok(length >= 5 && length <= 16, `worker ${worker}: ${length}`);
   }
   const { socket, line } = clients[0];
   assert.equal(line.trim().split(' ').slice(2).join(':'), `127.0.0.1:${socket.localPort}`);
@@ -145,7 +146,7 @@ test('a worker that does not read its mail gets no more than its share of a burs
   await sleep(20);
   const clients = await Promise.all(Array.from({ length: 20 }, () => client(rig.port)));
   const deaf = clients.filter(({ worker }) => worker === 0).length;
-  assert.ok(deaf >= 6 && deaf <= 14, `${deaf}`);
+  assert.ok(deaf >= 5 && deaf <= 14, `${deaf}`);
 });
 
 for (const [order, reason] of [
@@ -157,10 +158,12 @@ for (const [order, reason] of [
   test(`a worker that ends by "${order}" is cleared up and started again; others go on`, async () => {
     const rig = await startRig(2);
     const { memory, fleet } = rig.supervisor;
-    const clients = await Promise.all(Array.from({ length: 6 }, () => client(rig.port)));
+    const clients = await Promise.all(Array.from({ length: 24 }, () => client(rig.port)));
     const victims = clients.filter(({ worker }) => worker === 1);
     const owned = memory.fds.owned(1);
-    assert.deepEqual([victims.length, owned.length, memory.capacity.claimed(0)], [3, 4, 6]);
+    const count = victims.length;
+    assert.ok(count > 0, 'an even spread leaves none without');
+    assert.deepEqual([owned.length, memory.capacity.claimed(0)], [count + 1, clients.length]);
     if (order === 'throw') rig.supervisor.crashWorker(1);
     else tell(rig, 1, order);
     await Promise.all(victims.map(({ socket }) => ended(socket)));
@@ -169,13 +172,15 @@ for (const [order, reason] of [
       rig.logger.of('worker_crashed')[0].message.includes(reason),
       rig.logger.of('worker_crashed')[0].message,
     );
-    assert.deepEqual([memory.capacity.claimed(0), memory.capacity.claimedBy(1, 0)], [3, 0]);
-    assert.equal(memory.capacity.clientsClaimed(), 3);
+    const left = clients.length - count;
+    assert.deepEqual([memory.capacity.claimed(0), memory.capacity.claimedBy(1, 0)], [left, 0]);
+    assert.equal(memory.capacity.clientsClaimed(), left);
     assert.deepEqual([memory.load.workersWaiting(0), memory.workers.clients(1)], [1, 0]);
     assert.equal(memory.fds.owned(1).length, 1, 'only what the new one opened');
     for (const { socket } of clients.filter(({ worker }) => worker === 0)) assert.ok(!socket.destroyed);
+    memory.workers.setClients(0, 100);
     const next = await client(rig.port);
-    assert.equal(next.worker, 1);
+    assert.equal(next.worker, 1, 'it takes clients again');
     assert.equal(memory.workers.restarts(0), 0);
     await rig.supervisor.cut();
   });
@@ -234,9 +239,9 @@ test('with no worker to serve them clients wait in the backlog and none is lost'
   );
 });
 
-test('when every mailbox is full the client is told 53300', async () => {
-  const rig = await startRig(1);
-  const { mailboxes } = rig.supervisor.memory;
+test('a worker keeps the client that the least loaded one has no room in its mailbox for', async () => {
+  const rig = await startRig(2);
+  const { mailboxes, workers } = rig.supervisor.memory;
   tell(rig, 0, 'be deaf');
   await sleep(20);
   const big = {
@@ -248,10 +253,8 @@ test('when every mailbox is full the client is told 53300', async () => {
   };
   while (mailboxes.post(-1, 0, big));
   while (mailboxes.post(-1, 0, { type: 'epoch', epoch: 1 }));
-  const { line, socket } = await client(rig.port);
-  assert.ok(line.startsWith('E') && line.includes('C53300\0') && line.includes('SFATAL\0'));
-  await ended(socket);
-  assert.equal(rig.logger.of('too_many_clients').length, 1);
+  workers.setClients(1, 100);
+  assert.equal((await client(rig.port)).worker, 1);
 });
 
 test('an admin answer arrives whole, in pieces of at most 32 KB, also when it does not fit the mailbox', async () => {

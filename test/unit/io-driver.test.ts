@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
-import { type IoSource, libc } from '@pgdog-cluster/worker';
+import { type IoSource, ipSockaddr, libc, localAddress } from '@pgdog-cluster/worker';
 import { driverNames, localPair, Recorder, Rig, tcpPair } from './io-fixture.js';
 
 const { EAGAIN } = constants.errno;
@@ -135,5 +135,53 @@ for (const name of driverNames) {
     b.connection.close();
     rig.until(() => rig.closedFds.length === 2);
     assert.deepEqual(rig.end(), { big: 0, small: 0 });
+  });
+}
+
+for (const name of driverNames) {
+  test(`${name}: clients of a listening socket wake one of two watchers, until it stops watching`, () => {
+    const [first, second] = [new Rig(name), new Rig(name)];
+    const listener = libc.socket(libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_NONBLOCK, 0);
+    assert.equal(libc.bind(listener, ipSockaddr('127.0.0.1', 0), 16), 0);
+    assert.equal(libc.listen(listener, 16), 0);
+    const { port } = localAddress(listener);
+    const accepted: number[] = [];
+    let wakeCount = 0;
+    const accept = (): void => {
+      wakeCount++;
+      const fd = libc.accept4(listener, null, null, 0);
+      if (fd >= 0) accepted.push(fd);
+    };
+    for (const rig of [first, second]) rig.driver.watchListener(listener, accept);
+    const turnBoth = (): void => {
+      for (const rig of [first, second]) for (let n = 0; n < 2; n++) rig.turn(5);
+    };
+    const clients: number[] = [];
+    const connect = (): void => {
+      const fd = libc.socket(libc.AF_INET, libc.SOCK_STREAM, 0);
+      assert.equal(libc.connect(fd, ipSockaddr('127.0.0.1', port), 16), 0);
+      clients.push(fd);
+    };
+    turnBoth();
+    assert.equal(wakeCount, 0);
+    connect();
+    turnBoth();
+    assert.equal(accepted.length, 1);
+    connect();
+    connect();
+    for (let n = 0; n < 3; n++) turnBoth();
+    assert.equal(accepted.length, 3, 'what is left in the backlog wakes again');
+    first.driver.unwatchListener(listener);
+    first.turn(0);
+    connect();
+    for (let n = 0; n < 2; n++) first.turn(5);
+    assert.equal(accepted.length, 3);
+    turnBoth();
+    assert.equal(accepted.length, 4, 'the other watcher still hears');
+    second.driver.unwatchListener(listener);
+    // The number may belong to something else by now: an unknown one is nothing.
+    second.driver.unwatchListener(listener);
+    for (const rig of [first, second]) rig.end();
+    for (const fd of [...accepted, ...clients, listener]) libc.close(fd);
   });
 }

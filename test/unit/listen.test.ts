@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { createSharedMemory, type TcpSnapshot } from '@pgdog-cluster/core';
+import { createSharedMemory, readAddress, readPort, type TcpSnapshot } from '@pgdog-cluster/core';
+import { libc } from '@pgdog-cluster/worker';
 import koffi from 'koffi';
 import {
-  Acceptor,
   buildSockaddr,
-  HandOver,
   HEARTBEAT_AGE_MAX_MS,
   HeartbeatWatch,
   Listener,
   openListeners,
   ReportCollector,
-  readAddress,
-  readPort,
 } from 'pgdog-cluster';
 import { FakeLogger } from '../support/fake-logger.js';
 
@@ -23,6 +20,7 @@ const TCP: TcpSnapshot = {
   keepaliveIntervalS: 3,
   keepaliveRetries: 2,
   userTimeoutMs: 1234,
+  deferAcceptS: 45,
 };
 
 const getsockopt = koffi.load(null).func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']);
@@ -79,46 +77,29 @@ test('IPv4 and IPv6 listen side by side on one port; close is idempotent and fre
   for (const listener of both) listener.close();
 });
 
-test('the acceptor waits for a receiver, hands over the address, and refuses what nobody takes', async () => {
-  const memory = createSharedMemory({ workers: 1, poolsMax: 1, fdMax: 4096 });
-  const logger = new FakeLogger();
-  let isServing = false;
-  let isTaking = true;
-  const taken: { fd: number; addr: string; port: number }[] = [];
-  const receivers = {
-    count: 1,
-    isServing: () => isServing,
-    post: (_worker: number, message: { fd: number; addr: string; port: number }) => {
-      if (isTaking) taken.push(message);
-      return isTaking;
-    },
-  };
-  const listeners = await openListeners([{ host: '::', port: 0 }], 16, TCP);
-  assert.ok(listeners[0] instanceof Listener);
-  const acceptor = new Acceptor(listeners, new HandOver(memory, receivers), logger);
-  acceptor.resume();
-  const socket = connect(listeners[0].port, '127.0.0.1');
+test('accepted sockets inherit the options; a listener that is shut down takes nobody', async () => {
+  const [listener] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, TCP);
+  assert.ok(listener instanceof Listener);
+  assert.equal(optionOf(listener.fd, 6, 9) > 0, true, 'TCP_DEFER_ACCEPT');
+  listener.setTcpOptions({ ...TCP, deferAcceptS: 0 });
+  assert.equal(optionOf(listener.fd, 6, 9), 0);
+  const socket = connect(listener.port, '127.0.0.1');
   await new Promise((resolve) => socket.once('connect', resolve));
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(acceptor.acceptedCount, 0, 'in the backlog');
-  isServing = true;
-  acceptor.resume();
-  while (taken.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.deepEqual([taken[0].addr, taken[0].port], ['127.0.0.1', socket.localPort], 'IPv4 though mapped');
-  // SO_KEEPALIVE, then TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, all inherited.
-  assert.equal(optionOf(taken[0].fd, 1, 9), 1);
-  const options = [1, 4, 5, 6, 18].map((name) => optionOf(taken[0].fd, 6, name));
+  const fd = libc.accept4(listener.fd, null, null, 0);
+  assert.ok(fd >= 0);
+  // SO_KEEPALIVE, then TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT.
+  assert.equal(optionOf(fd, 1, 9), 1);
+  const options = [1, 4, 5, 6, 18].map((name) => optionOf(fd, 6, name));
   assert.deepEqual(options, [1, 11, 3, 2, 1234]);
-  isTaking = false;
-  const refused = connect(listeners[0].port, '::1');
-  const answer = await new Promise<Buffer>((resolve) => refused.once('data', resolve));
-  assert.equal(answer[0], 0x45);
-  assert.ok(answer.includes('C53300\0'));
-  assert.deepEqual([acceptor.acceptedCount, acceptor.refusedCount], [2, 1]);
-  acceptor.close();
-  acceptor.resume();
+  listener.shutDown();
+  const refused = connect(listener.port, '127.0.0.1');
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) => refused.once('error', resolve));
+  assert.equal(error.code, 'ECONNREFUSED');
+  assert.equal(libc.accept4(listener.fd, null, null, 0), -1);
+  listener.close();
+  listener.shutDown();
+  libc.close(fd);
   socket.destroy();
-  refused.destroy();
 });
 
 test('a worker that does not turn is reported once, and once when it turns again', () => {

@@ -54,6 +54,8 @@ const NOT_PLAIN = [
   "select 'a\\'",
   "select $$a$$, 'b'",
   'select 1 into t',
+  'select insert into t',
+  'select count(*) merge into temp t from x',
   'select 5into t',
   'with x as (select 1) select * into temp t from x',
   'rollback to a',

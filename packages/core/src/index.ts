@@ -9,6 +9,7 @@ export * from './base/assert.js';
 export * from './base/clock.js';
 export * from './base/errors.js';
 export * from './base/fixed-queue.js';
+export * from './base/peer-address.js';
 export * from './base/random.js';
 export * from './config/snapshot.js';
 export * from './control/control-message.js';

@@ -14,10 +14,8 @@ import { buildSnapshot } from './config/publish-config.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
 import { CapacityLimits } from './fleet/capacity-limits.js';
 import { Fleet } from './fleet/fleet.js';
-import { Acceptor } from './listen/acceptor.js';
 import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
-import { HandOver } from './listen/hand-over.js';
-import { openListeners } from './listen/listener.js';
+import { type Listener, openListeners } from './listen/listener.js';
 import type { Logger } from './log/logger.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
@@ -45,7 +43,9 @@ export class Supervisor {
   readonly #shutdown: Shutdown;
   #loaded: LoadedConfig;
   #snapshot: ConfigSnapshot | null = null;
-  #acceptor: Acceptor | null = null;
+  #listeners: Listener[] = [];
+  /** Workers may be told the listening sockets. */
+  #isAccepting = false;
   #onAdminQuery: AdminQueryHandler | null = null;
   #publishing: Promise<void> = Promise.resolve();
 
@@ -68,14 +68,14 @@ export class Supervisor {
       testHooks: this.#testHooks,
       logger,
       onAdminQuery: (message) => this.#answerAdminQuery(message),
-      onServing: () => this.#acceptor?.resume(),
+      onServing: (worker) => this.#tellListeners(worker),
     });
     this.#shutdown = new Shutdown({
       fleet: this.fleet,
       logger,
-      stopAccepting: () => this.#acceptor?.close(),
+      stopAccepting: () => this.#stopAccepting(),
       drainTimeoutMs: () => this.#snapshot?.general.shutdownTimeoutMs ?? 0,
-      closeRest: () => {},
+      closeRest: () => this.#closeListeners(),
     });
   }
 
@@ -101,11 +101,7 @@ export class Supervisor {
 
   /** Where clients can connect, ports as bound. Empty before start(). */
   get addresses(): ListenAddress[] {
-    return this.#acceptor?.listeners.map(({ host, port }) => ({ host, port })) ?? [];
-  }
-
-  get acceptedCount(): number {
-    return this.#acceptor?.acceptedCount ?? 0;
+    return this.#listeners.map(({ host, port }) => ({ host, port }));
   }
 
   /**
@@ -122,17 +118,17 @@ export class Supervisor {
       const { listen_backlog: backlog } = this.#loaded.general;
       // Listening first: a port in use is the likeliest failure, and the cheapest to find. Clients that come
       // before the workers are up wait in the backlog.
-      const listeners = await openListeners(this.#loaded.listen, backlog, tcp);
-      this.#acceptor = new Acceptor(listeners, new HandOver(this.memory, this.fleet), this.logger);
+      this.#listeners = await openListeners(this.#loaded.listen, backlog, tcp);
       await this.fleet.start();
     } catch (error) {
-      this.#acceptor?.close();
       await this.fleet.destroy();
+      this.#closeListeners();
       throw error;
     }
     if (this.#shutdown.phase !== 'none') return;
-    this.#acceptor.resume();
-    for (const { address } of this.#acceptor.listeners) {
+    this.#isAccepting = true;
+    for (const worker of this.fleet.servingWorkers()) this.#tellListeners(worker);
+    for (const { address } of this.#listeners) {
       this.logger.log('info', 'listening', `listening on ${address}`, { address });
     }
   }
@@ -181,8 +177,23 @@ export class Supervisor {
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
     this.#snapshot = snapshot;
-    this.#acceptor?.setTcpOptions(snapshot.tcp);
+    for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
+  }
+
+  /** Clients that come while no worker serves wait in the backlog. */
+  #tellListeners(worker: number): void {
+    if (!this.#isAccepting) return;
+    this.fleet.order(worker, { type: 'listen', fds: this.#listeners.map(({ fd }) => fd) });
+  }
+
+  #stopAccepting(): void {
+    this.#isAccepting = false;
+    for (const listener of this.#listeners) listener.shutDown();
+  }
+
+  #closeListeners(): void {
+    for (const listener of this.#listeners) listener.close();
   }
 
   #answerAdminQuery(message: AdminQueryMessage): Promise<Uint8Array[]> {

@@ -11,6 +11,8 @@ import type { WorkerContext } from './worker-context.js';
 
 /** What the mailbox may ask of the loop itself. */
 export interface LoopOrders {
+  /** Accepts clients on these sockets and no others. */
+  listen(fds: readonly number[]): void;
   cut(): void;
 }
 
@@ -39,7 +41,11 @@ export function handleWorkerMessage(
     case 'epoch':
       takeUpConfiguration(context);
       return;
+    case 'listen':
+      if (!context.isDraining) orders.listen(message.fds);
+      return;
     case 'drain':
+      orders.listen([]);
       drain(context);
       return;
     case 'cut':

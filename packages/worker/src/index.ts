@@ -11,6 +11,7 @@ export * as libc from './io/libc.js';
 export * from './io/socket-address.js';
 export * from './io/socket-options.js';
 export * from './io/uring.js';
+export { HandOver } from './listen/hand-over.js';
 export * from './loop.js';
 export * from './plan/plan-cache.js';
 export * from './plan/prepared-statements.js';

@@ -1,6 +1,7 @@
 // ● per-frame path
 import { WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
 import { checkDrain, handleWorkerMessage } from './control-inbox.js';
+import { Acceptor } from './listen/acceptor.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -36,10 +37,12 @@ export class Loop {
   private batchWaitUs = BATCH_WAIT_US;
   private turns = 0;
   private delayMaxUs = 0;
+  private readonly acceptor: Acceptor;
 
   constructor(context: WorkerContext, hasTestHooks: boolean) {
     this.context = context;
     this.hasTestHooks = hasTestHooks;
+    this.acceptor = new Acceptor(context);
   }
 
   /** Until it is cut, or drained to the end. */
@@ -113,6 +116,10 @@ export class Loop {
       (message) => handleWorkerMessage(context, this, this.hasTestHooks, message),
       MESSAGES_PER_TURN,
     );
+  }
+
+  listen(fds: readonly number[]): void {
+    this.acceptor.listen(fds);
   }
 
   /** Ends the loop at once. */

@@ -93,6 +93,7 @@ export const tcpSchema = z
     interval: field.duration(),
     retries: field.smallCount(127),
     user_timeout: field.duration(),
+    defer_accept: field.flag(),
     ...laterTcpShape,
   })
   .partial();

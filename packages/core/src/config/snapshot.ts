@@ -46,6 +46,8 @@ export interface TcpSnapshot {
   keepaliveIntervalS: number;
   keepaliveRetries: number;
   userTimeoutMs: number;
+  /** Seconds the kernel waits for a client's first bytes before it shows the connection; 0 = not at all. */
+  deferAcceptS: number;
 }
 
 /** Resolved address of a host: a filled struct sockaddr, ready for connect(2). */

@@ -7,7 +7,7 @@
  * unknown `type` is counted and dropped by the receiver.
  */
 
-/** A freshly accepted client socket. The descriptor belongs to the receiving worker from now on. */
+/** A freshly accepted client socket, from a worker that has more clients. The descriptor is the receiver's from now on. */
 export interface NewClientMessage {
   type: 'newClient';
   fd: number;
@@ -50,6 +50,15 @@ export interface EpochMessage {
   epoch: number;
 }
 
+/**
+ * Accept clients on these listening sockets and on no others. They stay the supervisor's, who shuts them down before
+ * it closes them: a number must not be watched any more when it is used again.
+ */
+export interface ListenMessage {
+  type: 'listen';
+  fds: number[];
+}
+
 /** Stop taking new clients, finish transactions, close the idle with 57P01. */
 export interface DrainMessage {
   type: 'drain';
@@ -88,6 +97,7 @@ export type WorkerMessage =
   | LendRequestMessage
   | AdoptMessage
   | EpochMessage
+  | ListenMessage
   | DrainMessage
   | CutMessage
   | ReportRequestMessage

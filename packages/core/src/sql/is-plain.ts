@@ -99,7 +99,7 @@ function isPlainRest(bytes: Uint8Array, from: number, end: number): boolean {
       case LETTER:
         while (at < end && CONTINUES[bytes[at]] === 1) at++;
         if (at - start === 4 && (bytes[start] | 0x20) === 0x69 && isInto(bytes, start)) {
-          if (last !== LAST_WORD) return false;
+          if (last !== LAST_WORD || wordStart !== from) return false;
           at = skipInto(bytes, at, end, sqlWords.find(bytes, wordStart, wordEnd) & WORD_MASK);
           if (at < 0) return false;
           last = LAST_OTHER;
@@ -253,6 +253,8 @@ function isInto(bytes: Uint8Array, at: number): boolean {
 }
 
 /**
+ * Only the statement's own INSERT INTO gets here: in SELECT insert INTO t it is a column, and t a new table.
+ *
  * @param at after INTO
  * @param before number of the word in front of it
  * @returns where to read on, -1 for the INTO of a SELECT

@@ -52,6 +52,9 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
   };
 }
 
+/** As PgBouncer; the kernel rounds it to its retransmissions. */
+const DEFER_ACCEPT_S = 45;
+
 function toTcp({ tcp }: LoadedConfig): TcpSnapshot {
   return {
     keepalive: tcp.keepalive,
@@ -59,6 +62,7 @@ function toTcp({ tcp }: LoadedConfig): TcpSnapshot {
     keepaliveIntervalS: seconds(tcp.interval),
     keepaliveRetries: tcp.retries ?? 0,
     userTimeoutMs: tcp.user_timeout ?? 0,
+    deferAcceptS: tcp.defer_accept ? DEFER_ACCEPT_S : 0,
   };
 }
 

@@ -5,7 +5,6 @@ import {
   type ClientReport,
   type IoDriverSetting,
   type LogMessage,
-  type NewClientMessage,
   PgDogError,
   type ServerReport,
   type ServeTask,
@@ -43,7 +42,7 @@ export interface FleetOptions {
   logger: Logger;
   onAdminQuery: AdminQueryHandler;
   /** A worker serves (again): clients that wait for one can be accepted. */
-  onServing: () => void;
+  onServing: (worker: number) => void;
 }
 
 /** The worker threads: one Piscina pool, one never-ending task per thread, each restarted when it crashes. */
@@ -132,11 +131,6 @@ export class Fleet {
     }
     this.#isStarting = false;
     this.#heartbeats.start();
-  }
-
-  /** Now or not at all; see Outbox. */
-  post(worker: number, message: NewClientMessage): boolean {
-    return this.#handles[worker].outbox.tryPost(message);
   }
 
   /** To one worker, as soon as its mailbox has room. */
@@ -263,7 +257,7 @@ export class Fleet {
         handle.onReady(message, Date.now());
         this.#logReady(handle);
         this.wake();
-        this.#options.onServing();
+        this.#options.onServing(handle.worker);
         return;
       case 'log':
         this.#log(handle.worker, message);

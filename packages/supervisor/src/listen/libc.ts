@@ -23,8 +23,7 @@ export const bind: (fd: number, sockaddr: Uint8Array, length: number) => number 
   ['int', 'void *', 'uint32_t'],
 );
 export const listen: (fd: number, backlog: number) => number = program.func('listen', 'int', ['int', 'int']);
-export const accept4: (fd: number, sockaddr: Uint8Array, length: Int32Array, flags: number) => number =
-  program.func('accept4', 'int', ['int', 'void *', 'void *', 'int']);
+export const shutdown: (fd: number, how: number) => number = program.func('shutdown', 'int', ['int', 'int']);
 export const setsockopt: (
   fd: number,
   level: number,
@@ -36,11 +35,6 @@ export const getsockname: (fd: number, sockaddr: Uint8Array, length: Int32Array)
   'getsockname',
   'int',
   ['int', 'void *', 'void *'],
-);
-export const send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = program.func(
-  'send',
-  'intptr_t',
-  ['int', 'void *', 'size_t', 'int'],
 );
 export const write: (fd: number, bytes: Uint8Array, length: number) => number = program.func(
   'write',
@@ -82,26 +76,19 @@ export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
+export const TCP_DEFER_ACCEPT = 9;
 export const TCP_USER_TIMEOUT = 18;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
-export const MSG_DONTWAIT = 0x40;
-export const MSG_NOSIGNAL = 0x4000;
+export const SHUT_RDWR = 2;
 export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
 export const RLIMIT_NOFILE = 7;
 
 export const EPERM = 1;
-export const EINTR = 4;
-export const EAGAIN = 11;
-export const ENOMEM = 12;
 export const EACCES = 13;
-export const ENFILE = 23;
-export const EMFILE = 24;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
-export const ECONNABORTED = 103;
-export const ENOBUFS = 105;
 
 const ONE = new Int32Array([1]);
 const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);

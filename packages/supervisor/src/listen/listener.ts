@@ -1,6 +1,5 @@
-import { PgDogError, type TcpSnapshot } from '@pgdog-cluster/core';
+import { PgDogError, readAddress, readPort, SOCKADDR_BYTES_MAX, type TcpSnapshot } from '@pgdog-cluster/core';
 import { formatListenAddress, type ListenAddress } from '@pgdog-cluster/core/config';
-import koffi from 'koffi';
 import {
   AF_INET6,
   bind,
@@ -15,6 +14,7 @@ import {
   IPPROTO_TCP,
   IPV6_V6ONLY,
   listen,
+  SHUT_RDWR,
   SO_KEEPALIVE,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
@@ -22,20 +22,16 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   setOption,
+  shutdown,
   socket,
+  TCP_DEFER_ACCEPT,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
   TCP_USER_TIMEOUT,
 } from './libc.js';
-import {
-  buildSockaddr,
-  readAddress,
-  readPort,
-  resolveListenHost,
-  SOCKADDR_BYTES_MAX,
-} from './socket-address.js';
+import { buildSockaddr, resolveListenHost } from './socket-address.js';
 
 const REASONS: Record<number, [reason: string, hint: string]> = {
   [EADDRINUSE]: [
@@ -50,19 +46,12 @@ const REASONS: Record<number, [reason: string, hint: string]> = {
   ],
 };
 
-type PollHandle = ReturnType<typeof koffi.node.poll>;
-
-/**
- * One listening socket: a raw number that libuv watches for readability and nothing more. Watching through
- * libuv's own epoll costs no thread; a blocked poll(2) on its thread pool costs two thread switches per
- * burst of clients and has to be woken before the process can exit.
- */
+/** One listening socket: a raw number that the workers accept from. Opened and closed here, never owned by libuv. */
 export class Listener {
   readonly fd: number;
   readonly host: string;
   /** As bound: a free one was chosen when 0 was asked for. */
   readonly port: number;
-  #poll: PollHandle | null = null;
   #isClosed = false;
 
   constructor(fd: number) {
@@ -77,18 +66,6 @@ export class Listener {
     return formatListenAddress(this);
   }
 
-  /** Calls back while clients wait to be accepted (level-triggered). Idempotent. */
-  watch(onReadable: () => void): void {
-    if (this.#isClosed || this.#poll !== null) return;
-    this.#poll = koffi.node.poll(this.fd, { readable: true }, onReadable);
-  }
-
-  /** Clients wait in the backlog until watch(). Idempotent. */
-  unwatch(): void {
-    this.#poll?.close();
-    this.#poll = null;
-  }
-
   /**
    * Options of the clients' sockets, set here once: on Linux an accepted socket inherits them from the listening
    * one, which saves five system calls per client. 0 leaves the system's value.
@@ -99,13 +76,19 @@ export class Listener {
     if (tcp.keepaliveTimeS > 0) setOption(this.fd, IPPROTO_TCP, TCP_KEEPIDLE, tcp.keepaliveTimeS);
     if (tcp.keepaliveIntervalS > 0) setOption(this.fd, IPPROTO_TCP, TCP_KEEPINTVL, tcp.keepaliveIntervalS);
     if (tcp.keepaliveRetries > 0) setOption(this.fd, IPPROTO_TCP, TCP_KEEPCNT, tcp.keepaliveRetries);
+    setOption(this.fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, tcp.deferAcceptS);
     if (tcp.userTimeoutMs > 0) setOption(this.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, tcp.userTimeoutMs);
   }
 
+  /** Nobody can connect any more; workers that watch it find out. The number stays taken until close(). */
+  shutDown(): void {
+    if (!this.#isClosed) shutdown(this.fd, SHUT_RDWR);
+  }
+
+  /** Once no worker can watch it any more. Idempotent. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.unwatch();
     close(this.fd);
   }
 }

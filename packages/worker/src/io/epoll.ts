@@ -1,3 +1,4 @@
+import * as abi from './epoll-abi.js';
 import { EAGAIN, EINPROGRESS, EINTR, ENOBUFS, SystemCallError } from './errno.js';
 import { HandleTable } from './handle-table.js';
 import type { IoDriver, IoSource } from './io-driver.js';
@@ -9,35 +10,19 @@ import {
   epollCtl,
   epollWait,
   errno,
-  getsockopt,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   read,
   recv,
-  SO_ERROR,
-  SOL_SOCKET,
   send,
   sendmsg,
   viewOf,
 } from './libc.js';
 import { MessageVector } from './message-vector.js';
-import { setNonBlocking } from './socket-options.js';
+import { setNonBlocking, socketError } from './socket-options.js';
+import { type Watch, WatchTable } from './watch-table.js';
 
 const EVENTS_MAX = 1024;
-const EPOLL_CLOEXEC = 0o2000000;
-const CTL_ADD = 1;
-const CTL_DEL = 2;
-const EPOLLIN = 0x1;
-const EPOLLOUT = 0x4;
-const EPOLLERR = 0x8;
-const EPOLLHUP = 0x10;
-const EPOLLRDHUP = 0x2000;
-const EPOLLET = 1 << 31;
-
-// struct epoll_event is packed on x86-64 only. In 32-bit words: stride, and where the 64 bits of data begin.
-const IS_PACKED = process.arch === 'x64';
-const EVENT_WORDS = IS_PACKED ? 3 : 4;
-const DATA_WORD = IS_PACKED ? 1 : 2;
 const EVENT_AREA_BYTES = EVENTS_MAX * 16;
 /** After the events: one event for epoll_ctl, then 8 bytes for reading an eventfd. */
 const CONTROL_OFFSET = EVENT_AREA_BYTES;
@@ -62,7 +47,7 @@ const REGISTERED = 256;
 const DETACHING = 512;
 /** In the list of handles to look at although no event comes. */
 const READY = 1024;
-const WAKE = 2048;
+const WATCH = 2048;
 
 /**
  * The epoll driver, for kernels or containers without io_uring. Each socket is registered once, edge-triggered
@@ -78,7 +63,7 @@ export class EpollDriver implements IoDriver {
   private readonly eventsAddress: number;
   private readonly vectors: MessageVector = new MessageVector(1);
   private readonly handles: HandleTable = new HandleTable();
-  private readonly wakes: Map<number, () => void> = new Map();
+  private readonly watches: WatchTable = new WatchTable();
   /** Handles whose send has been executed and not reported. */
   private sent: number[] = [];
   private sentCount: number = 0;
@@ -92,7 +77,7 @@ export class EpollDriver implements IoDriver {
   /** Throws SystemCallError. */
   constructor(memory: KernelMemory) {
     this.memory = memory;
-    this.epollFd = epollCreate1(EPOLL_CLOEXEC);
+    this.epollFd = epollCreate1(abi.EPOLL_CLOEXEC);
     if (this.epollFd < 0) throw new SystemCallError('epoll_create1', errno());
     const length = EVENT_AREA_BYTES + 128;
     this.eventsAddress = mapPrivate(length);
@@ -112,7 +97,7 @@ export class EpollDriver implements IoDriver {
     const bits = state[handle];
     if ((bits & DETACHING) !== 0) return;
     state[handle] = (bits & ~(WANTS_RECEIVE | WANTS_WRITABLE)) | DETACHING;
-    if ((bits & REGISTERED) !== 0) epollCtl(this.epollFd, CTL_DEL, fds[handle], this.eventsAddress);
+    if ((bits & REGISTERED) !== 0) epollCtl(this.epollFd, abi.CTL_DEL, fds[handle], this.eventsAddress);
     this.detached.push(handle);
   }
 
@@ -180,10 +165,19 @@ export class EpollDriver implements IoDriver {
   watchEventFd(fd: number, onWake: () => void): void {
     // A read of the counter must never block the thread, whoever made the descriptor.
     setNonBlocking(fd);
-    const handle = this.handles.take(fd, null);
-    this.handles.state[handle] = WAKE;
-    this.wakes.set(handle, onWake);
-    this.register(handle);
+    this.watch({ fd, isCounter: true, onReadable: onWake });
+  }
+
+  watchListener(fd: number, onReadable: () => void): void {
+    this.unwatchListener(fd);
+    this.watch({ fd, isCounter: false, onReadable });
+  }
+
+  unwatchListener(fd: number): void {
+    const handle = this.watches.remove(fd);
+    if (handle < 0) return;
+    epollCtl(this.epollFd, abi.CTL_DEL, fd, this.eventsAddress);
+    this.handles.give(handle);
   }
 
   /** epoll cannot wait for several events: expectedCount is of no use here. */
@@ -198,10 +192,10 @@ export class EpollDriver implements IoDriver {
     let deliveredCount = this.sentCount > 0 ? this.reportSent() : 0;
     if (this.ready.length > 0) deliveredCount += this.visitReady();
     for (let i = 0; i < eventCount; i++) {
-      const at = i * EVENT_WORDS;
+      const at = i * abi.EVENT_WORDS;
       const bits = this.events[at];
-      const handle = this.events[at + DATA_WORD];
-      const generation = this.events[at + DATA_WORD + 1];
+      const handle = this.events[at + abi.DATA_WORD];
+      const generation = this.events[at + abi.DATA_WORD + 1];
       if (this.handles.generations[handle] === generation) deliveredCount += this.takeEvent(handle, bits);
     }
     if (this.detached.length > 0) deliveredCount += this.completeDetached();
@@ -219,15 +213,23 @@ export class EpollDriver implements IoDriver {
     return this.ready.length > 0 ? 0 : Math.ceil(timeoutMs);
   }
 
-  private register(handle: number): void {
+  private watch(watch: Watch): void {
+    const handle = this.handles.take(watch.fd, null);
+    this.handles.state[handle] = WATCH;
+    this.watches.add(handle, watch);
+    // Level-triggered: as long as something is there.
+    this.register(handle, watch.isCounter ? abi.EPOLLIN : abi.EPOLLIN | abi.EPOLLEXCLUSIVE);
+  }
+
+  private register(handle: number, interest = abi.SOCKET_INTEREST): void {
     const { state, fds, generations } = this.handles;
     const at = CONTROL_OFFSET >> 2;
-    this.events[at] = (state[handle] & WAKE) !== 0 ? EPOLLIN : EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    this.events[at + DATA_WORD] = handle;
-    this.events[at + DATA_WORD + 1] = generations[handle];
+    this.events[at] = interest;
+    this.events[at + abi.DATA_WORD] = handle;
+    this.events[at + abi.DATA_WORD + 1] = generations[handle];
     const address = this.eventsAddress + CONTROL_OFFSET;
     state[handle] |= REGISTERED;
-    if (epollCtl(this.epollFd, CTL_ADD, fds[handle], address) < 0) {
+    if (epollCtl(this.epollFd, abi.CTL_ADD, fds[handle], address) < 0) {
       throw new SystemCallError('epoll_ctl', errno());
     }
   }
@@ -286,14 +288,16 @@ export class EpollDriver implements IoDriver {
 
   private takeEvent(handle: number, bits: number): number {
     const { state } = this.handles;
-    if ((state[handle] & WAKE) !== 0) {
-      read(this.handles.fds[handle], this.eventsAddress + COUNTER_OFFSET, 8);
-      this.wakes.get(handle)?.();
+    if ((state[handle] & WATCH) !== 0) {
+      const watch = this.watches.at(handle)!;
+      if (watch.isCounter) read(watch.fd, this.eventsAddress + COUNTER_OFFSET, 8);
+      watch.onReadable();
       return 1;
     }
-    if ((bits & EPOLLOUT) !== 0) state[handle] |= WRITABLE;
-    if ((bits & EPOLLIN) !== 0) state[handle] |= READABLE;
-    if ((bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) state[handle] |= READABLE | WRITABLE | HUNG_UP;
+    if ((bits & abi.EPOLLOUT) !== 0) state[handle] |= WRITABLE;
+    if ((bits & abi.EPOLLIN) !== 0) state[handle] |= READABLE;
+    if ((bits & (abi.EPOLLRDHUP | abi.EPOLLHUP | abi.EPOLLERR)) !== 0)
+      state[handle] |= READABLE | WRITABLE | HUNG_UP;
     if ((state[handle] & CONNECTING) !== 0) {
       this.handles.sendCounts[handle] = socketError(this.handles.fds[handle]);
     }
@@ -383,14 +387,4 @@ export class EpollDriver implements IoDriver {
     }
     return count;
   }
-}
-
-const errorValue = new Int32Array(1);
-const errorLength = new Int32Array(1);
-
-/** The pending error of a socket, which reading clears. */
-function socketError(fd: number): number {
-  errorLength[0] = 4;
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, errorValue, errorLength) < 0) return errno();
-  return errorValue[0];
 }

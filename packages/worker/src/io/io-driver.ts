@@ -59,6 +59,13 @@ export interface IoDriver {
   /** Calls `onWake` in turn() whenever the eventfd was written; the driver resets the counter. */
   watchEventFd(fd: number, onWake: () => void): void;
   /**
+   * Calls `onReadable` in turn() while clients wait in the backlog of the listening socket `fd`, which several
+   * drivers may watch: the kernel wakes one of them per client. Replaces an earlier watch of the same descriptor.
+   */
+  watchListener(fd: number, onReadable: () => void): void;
+  /** No more calls. Unknown descriptors are ignored. */
+  unwatchListener(fd: number): void;
+  /**
    * Submits what was asked for, waits at most timeoutMs (0 = poll) for something to happen, and delivers it all.
    * Returns the number of completions. expectedCount: how many events may be expected within batchWaitUs; more than 1 lets the driver wait that
    * long for them to come together, which saves a wake-up each.

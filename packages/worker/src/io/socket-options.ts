@@ -5,8 +5,10 @@ import {
   F_GETFL,
   F_SETFL,
   fcntl,
+  getsockopt,
   IPPROTO_TCP,
   O_NONBLOCK,
+  SO_ERROR,
   SO_KEEPALIVE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -57,4 +59,14 @@ export function setKeepalive(fd: number, options: KeepaliveOptions): void {
 
 export function setNonBlocking(fd: number): void {
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
+}
+
+const errorValue = new Int32Array(1);
+const errorLength = new Int32Array(1);
+
+/** The pending error of a socket, which reading clears. */
+export function socketError(fd: number): number {
+  errorLength[0] = 4;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, errorValue, errorLength) < 0) return errno();
+  return errorValue[0];
 }

@@ -2,13 +2,15 @@ import { EAGAIN, ECANCELED, EINTR, ENOBUFS } from './errno.js';
 import { HandleTable } from './handle-table.js';
 import type { IoDriver, IoSource } from './io-driver.js';
 import type { KernelMemory } from './kernel-memory.js';
-import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL, read } from './libc.js';
+import { read } from './libc.js';
 import { MessageVector } from './message-vector.js';
 import { QuietSends } from './quiet-sends.js';
 import { setNonBlocking } from './socket-options.js';
 import * as abi from './uring-abi.js';
 import { UringBuffers } from './uring-buffers.js';
 import { UringQueue } from './uring-queue.js';
+import * as req from './uring-requests.js';
+import { type Watch, WatchTable } from './watch-table.js';
 
 const SUBMISSION_COUNT = 1024;
 const COMPLETION_COUNT = 8192;
@@ -16,39 +18,6 @@ const COMPLETION_COUNT = 8192;
 const RECEIVE_BUFFERS_DEFAULT = 256;
 /** Without free buffers only their owners can help; they are asked again this often. */
 const STARVED_WAIT_MS = 10;
-
-// Low user-data word: handle << OP_SHIFT | op. High word: the handle's generation.
-const OP_SHIFT = 4;
-const OP_MASK = (1 << OP_SHIFT) - 1;
-const USER_RECEIVE = 1;
-const USER_SEND = 2;
-const USER_WRITABLE = 3;
-const USER_CONNECT = 4;
-const USER_CANCEL = 5;
-const USER_WAKE = 6;
-
-// State bits of a handle.
-const WANTS_RECEIVE = 1;
-const RECEIVE_ARMED = 2;
-const RECEIVE_CANCELLED = 4;
-const RECEIVE_ENDED = 8;
-const STARVED = 16;
-const SENDING = 32;
-const WRITABLE_ARMED = 64;
-const CONNECT_ARMED = 128;
-const DETACHING = 256;
-/** In the list of handles whose detach() completes at the end of the turn. */
-const DETACHED = 512;
-
-const POLLIN = 1;
-const POLLOUT = 4;
-
-const RECEIVE_HEAD =
-  abi.OP_RECV | (abi.SQE_BUFFER_SELECT << abi.SQE_FLAGS_SHIFT) | (abi.RECV_MULTISHOT << abi.SQE_IOPRIO_SHIFT);
-const SKIP_SUCCESS = abi.SQE_CQE_SKIP_SUCCESS << abi.SQE_FLAGS_SHIFT;
-// DONTWAIT: executed at submission, so a full socket never makes the kernel keep our buffers. WAITALL beside it
-// turns a short send into a failed one, whose completion is posted even where those of successes are skipped.
-const SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL;
 
 export interface UringOptions {
   /** Empty buffers lent to the kernel at a time. */
@@ -64,7 +33,7 @@ export class UringDriver implements IoDriver {
   private readonly buffers: UringBuffers;
   private readonly vectors: MessageVector;
   private readonly handles: HandleTable = new HandleTable();
-  private readonly wakes: Map<number, () => void> = new Map();
+  private readonly watches: WatchTable = new WatchTable();
   private readonly quiet: QuietSends = new QuietSends();
   private starved: number[] = [];
   private detached: number[] = [];
@@ -96,11 +65,12 @@ export class UringDriver implements IoDriver {
   detach(handle: number): void {
     const { state } = this.handles;
     const bits = state[handle];
-    if ((bits & DETACHING) !== 0) return;
-    state[handle] = (bits & ~WANTS_RECEIVE) | DETACHING;
-    if ((bits & (RECEIVE_ARMED | RECEIVE_CANCELLED)) === RECEIVE_ARMED) this.cancelReceive(handle);
-    if ((bits & WRITABLE_ARMED) !== 0) this.cancel(handle, USER_WRITABLE);
-    if ((bits & CONNECT_ARMED) !== 0) this.cancel(handle, USER_CONNECT);
+    if ((bits & req.DETACHING) !== 0) return;
+    state[handle] = (bits & ~req.WANTS_RECEIVE) | req.DETACHING;
+    if ((bits & (req.RECEIVE_ARMED | req.RECEIVE_CANCELLED)) === req.RECEIVE_ARMED)
+      this.cancelReceive(handle);
+    if ((bits & req.WRITABLE_ARMED) !== 0) this.cancel(handle, req.USER_WRITABLE);
+    if ((bits & req.CONNECT_ARMED) !== 0) this.cancel(handle, req.USER_CONNECT);
     this.checkDetached(handle);
   }
 
@@ -108,30 +78,31 @@ export class UringDriver implements IoDriver {
     this.queue.makeRoom();
     const address = this.vectors.fillSockaddr(this.queue.nextSlot, sockaddr);
     // The length of the address travels where others have a file offset.
-    this.request(handle, USER_CONNECT, CONNECT_ARMED, abi.OP_CONNECT, sockaddr.length, address, 0, 0);
+    this.request(handle, req.USER_CONNECT, req.CONNECT_ARMED, abi.OP_CONNECT, sockaddr.length, address, 0, 0);
   }
 
   startReceive(handle: number): void {
     const { state } = this.handles;
     const bits = state[handle];
-    if ((bits & (RECEIVE_ENDED | DETACHING)) !== 0) return;
-    state[handle] = bits | WANTS_RECEIVE;
-    if ((bits & (RECEIVE_ARMED | STARVED)) === 0) this.armReceive(handle);
+    if ((bits & (req.RECEIVE_ENDED | req.DETACHING)) !== 0) return;
+    state[handle] = bits | req.WANTS_RECEIVE;
+    if ((bits & (req.RECEIVE_ARMED | req.STARVED)) === 0) this.armReceive(handle);
   }
 
   stopReceive(handle: number): void {
     const { state } = this.handles;
-    const bits = state[handle] & ~WANTS_RECEIVE;
+    const bits = state[handle] & ~req.WANTS_RECEIVE;
     state[handle] = bits;
-    if ((bits & (RECEIVE_ARMED | RECEIVE_CANCELLED)) === RECEIVE_ARMED) this.cancelReceive(handle);
+    if ((bits & (req.RECEIVE_ARMED | req.RECEIVE_CANCELLED)) === req.RECEIVE_ARMED)
+      this.cancelReceive(handle);
   }
 
   send(handle: number, offset: number, length: number, isUrgent: boolean): void {
     this.queue.makeRoom();
     this.prepareSend(handle, length, isUrgent);
-    const head = isUrgent ? abi.OP_SEND : abi.OP_SEND | SKIP_SUCCESS;
+    const head = isUrgent ? abi.OP_SEND : abi.OP_SEND | req.SKIP_SUCCESS;
     const address = this.memory.address + offset;
-    this.request(handle, USER_SEND, SENDING, head, 0, address, length, SEND_FLAGS);
+    this.request(handle, req.USER_SEND, req.SENDING, head, 0, address, length, req.SEND_FLAGS);
   }
 
   sendVector(
@@ -145,24 +116,32 @@ export class UringDriver implements IoDriver {
     let total = 0;
     for (let i = 0; i < count; i++) total += lengths[i];
     this.prepareSend(handle, total, isUrgent);
-    const head = isUrgent ? abi.OP_SENDMSG : abi.OP_SENDMSG | SKIP_SUCCESS;
+    const head = isUrgent ? abi.OP_SENDMSG : abi.OP_SENDMSG | req.SKIP_SUCCESS;
     const slot = this.queue.nextSlot;
     const address = this.vectors.fill(slot, this.memory.address, offsets, lengths, count);
-    this.request(handle, USER_SEND, SENDING, head, 0, address, 1, SEND_FLAGS);
+    this.request(handle, req.USER_SEND, req.SENDING, head, 0, address, 1, req.SEND_FLAGS);
   }
 
   waitWritable(handle: number): void {
-    if ((this.handles.state[handle] & (WRITABLE_ARMED | DETACHING)) !== 0) return;
+    if ((this.handles.state[handle] & (req.WRITABLE_ARMED | req.DETACHING)) !== 0) return;
     this.queue.makeRoom();
-    this.request(handle, USER_WRITABLE, WRITABLE_ARMED, abi.OP_POLL_ADD, 0, 0, 0, POLLOUT);
+    this.request(handle, req.USER_WRITABLE, req.WRITABLE_ARMED, abi.OP_POLL_ADD, 0, 0, 0, req.POLLOUT);
   }
 
   watchEventFd(fd: number, onWake: () => void): void {
     // A read of the counter must never block the thread, whoever made the descriptor.
     setNonBlocking(fd);
-    const handle = this.handles.take(fd, null);
-    this.wakes.set(handle, onWake);
-    this.armWake(handle);
+    this.watch({ fd, isCounter: true, onReadable: onWake });
+  }
+
+  watchListener(fd: number, onReadable: () => void): void {
+    this.unwatchListener(fd);
+    this.watch({ fd, isCounter: false, onReadable });
+  }
+
+  unwatchListener(fd: number): void {
+    const handle = this.watches.remove(fd);
+    if (handle >= 0) this.cancel(handle, req.USER_WATCH);
   }
 
   turn(timeoutMs: number, expectedCount = 1, batchWaitUs = 0): number {
@@ -204,13 +183,13 @@ export class UringDriver implements IoDriver {
     const { state, outstanding, fds, generations } = this.handles;
     state[handle] |= stateBit;
     outstanding[handle] += 1;
-    const userLow = (handle << OP_SHIFT) | op;
+    const userLow = (handle << req.OP_SHIFT) | op;
     this.queue.push(head, fds[handle], offsetLow, address, length, opFlags, userLow, generations[handle]);
   }
 
   private prepareSend(handle: number, length: number, isUrgent: boolean): void {
     const { state, sendCounts, sendPositions } = this.handles;
-    if ((state[handle] & SENDING) !== 0) throw new Error('a send is in flight already');
+    if ((state[handle] & req.SENDING) !== 0) throw new Error('a send is in flight already');
     sendCounts[handle] = length;
     if (isUrgent) return;
     const position = this.queue.position;
@@ -220,24 +199,31 @@ export class UringDriver implements IoDriver {
 
   private armReceive(handle: number): void {
     this.queue.makeRoom();
-    this.request(handle, USER_RECEIVE, RECEIVE_ARMED, RECEIVE_HEAD, 0, 0, 0, 0);
+    this.request(handle, req.USER_RECEIVE, req.RECEIVE_ARMED, req.RECEIVE_HEAD, 0, 0, 0, 0);
   }
 
-  private armWake(handle: number): void {
+  private watch(watch: Watch): void {
+    const handle = this.handles.take(watch.fd, null);
+    this.watches.add(handle, watch);
+    this.armWatch(handle, watch);
+  }
+
+  private armWatch(handle: number, { isCounter }: Watch): void {
     this.queue.makeRoom();
-    this.request(handle, USER_WAKE, 0, abi.OP_POLL_ADD, 0, 0, 0, POLLIN);
+    const events = isCounter ? req.POLLIN : req.POLLIN | req.POLLEXCLUSIVE;
+    this.request(handle, req.USER_WATCH, 0, abi.OP_POLL_ADD, 0, 0, 0, events);
   }
 
   private cancelReceive(handle: number): void {
-    this.handles.state[handle] |= RECEIVE_CANCELLED;
-    this.cancel(handle, USER_RECEIVE);
+    this.handles.state[handle] |= req.RECEIVE_CANCELLED;
+    this.cancel(handle, req.USER_RECEIVE);
   }
 
   private cancel(handle: number, op: number): void {
     this.queue.makeRoom();
     const high = this.handles.generations[handle];
-    const low = handle << OP_SHIFT;
-    this.queue.pushCancel(low | op, high, low | USER_CANCEL, high);
+    const low = handle << req.OP_SHIFT;
+    this.queue.pushCancel(low | op, high, low | req.USER_CANCEL, high);
   }
 
   /** Receives that ran out of buffers start again now that there are some. */
@@ -246,10 +232,11 @@ export class UringDriver implements IoDriver {
     this.starved = [];
     const { state } = this.handles;
     for (const handle of starved) {
-      // The handle may have had another owner since; its STARVED bit is then not set.
-      if ((state[handle] & STARVED) === 0) continue;
-      state[handle] &= ~STARVED;
-      if ((state[handle] & (WANTS_RECEIVE | RECEIVE_ARMED)) === WANTS_RECEIVE) this.armReceive(handle);
+      // The handle may have had another owner since; its req.STARVED bit is then not set.
+      if ((state[handle] & req.STARVED) === 0) continue;
+      state[handle] &= ~req.STARVED;
+      if ((state[handle] & (req.WANTS_RECEIVE | req.RECEIVE_ARMED)) === req.WANTS_RECEIVE)
+        this.armReceive(handle);
     }
   }
 
@@ -271,7 +258,7 @@ export class UringDriver implements IoDriver {
         const flags = words[at + 3];
         // Before the callback: should it throw, this completion is not delivered a second time.
         this.completionHead = (this.completionHead + 1) | 0;
-        this.dispatch(userLow >>> OP_SHIFT, userLow & OP_MASK, generation, result, flags);
+        this.dispatch(userLow >>> req.OP_SHIFT, userLow & req.OP_MASK, generation, result, flags);
         deliveredCount++;
       }
       queue.storeCompletionHead(tail);
@@ -280,29 +267,29 @@ export class UringDriver implements IoDriver {
   }
 
   private dispatch(handle: number, op: number, generation: number, result: number, flags: number): void {
-    if (op === USER_CANCEL) return;
+    if (op === req.USER_CANCEL) return;
     if (this.handles.generations[handle] !== generation) {
       // Handles are freed only when the kernel has nothing left of them, so this is our mistake, not a race.
       throw new Error(`completion of an earlier owner of handle ${handle}`);
     }
-    if (op === USER_RECEIVE) {
+    if (op === req.USER_RECEIVE) {
       this.completeReceive(handle, result, flags);
       return;
     }
     const { state, outstanding, sources } = this.handles;
     outstanding[handle] -= 1;
     const source = sources[handle];
-    if (op === USER_WAKE) {
-      this.completeWake(handle);
-    } else if (op === USER_SEND) {
-      state[handle] &= ~SENDING;
+    if (op === req.USER_WATCH) {
+      this.completeWatch(handle);
+    } else if (op === req.USER_SEND) {
+      state[handle] &= ~req.SENDING;
       source!.onSent(result);
-    } else if (op === USER_WRITABLE) {
-      state[handle] &= ~WRITABLE_ARMED;
-      if ((state[handle] & DETACHING) === 0) source!.onWritable();
-    } else if (op === USER_CONNECT) {
-      state[handle] &= ~CONNECT_ARMED;
-      if ((state[handle] & DETACHING) === 0) source!.onConnect(result < 0 ? -result : 0);
+    } else if (op === req.USER_WRITABLE) {
+      state[handle] &= ~req.WRITABLE_ARMED;
+      if ((state[handle] & req.DETACHING) === 0) source!.onWritable();
+    } else if (op === req.USER_CONNECT) {
+      state[handle] &= ~req.CONNECT_ARMED;
+      if ((state[handle] & req.DETACHING) === 0) source!.onConnect(result < 0 ? -result : 0);
     }
     this.checkDetached(handle);
   }
@@ -311,7 +298,7 @@ export class UringDriver implements IoDriver {
     const { state, outstanding, sources } = this.handles;
     if ((flags & abi.CQE_F_MORE) === 0) {
       outstanding[handle] -= 1;
-      state[handle] &= ~(RECEIVE_ARMED | RECEIVE_CANCELLED);
+      state[handle] &= ~(req.RECEIVE_ARMED | req.RECEIVE_CANCELLED);
     }
     if ((flags & abi.CQE_F_BUFFER) !== 0) {
       const buffer = flags >>> abi.CQE_BUFFER_SHIFT;
@@ -331,26 +318,31 @@ export class UringDriver implements IoDriver {
   private afterReceive(handle: number, result: number): void {
     const { state, sources } = this.handles;
     if (result === -ENOBUFS) {
-      if ((state[handle] & (STARVED | DETACHING)) === 0) {
-        state[handle] |= STARVED;
+      if ((state[handle] & (req.STARVED | req.DETACHING)) === 0) {
+        state[handle] |= req.STARVED;
         this.starved.push(handle);
       }
     } else if (result <= 0 && result !== -ECANCELED && result !== -EINTR && result !== -EAGAIN) {
-      if ((state[handle] & RECEIVE_ENDED) === 0) {
-        state[handle] |= RECEIVE_ENDED;
+      if ((state[handle] & req.RECEIVE_ENDED) === 0) {
+        state[handle] |= req.RECEIVE_ENDED;
         // Not -result alone: of 0 that would be -0.
         sources[handle]!.onReceiveEnd(result < 0 ? -result : 0);
       }
-    } else if ((state[handle] & (WANTS_RECEIVE | RECEIVE_ARMED)) === WANTS_RECEIVE) {
+    } else if ((state[handle] & (req.WANTS_RECEIVE | req.RECEIVE_ARMED)) === req.WANTS_RECEIVE) {
       this.armReceive(handle);
     }
     this.checkDetached(handle);
   }
 
-  private completeWake(handle: number): void {
-    read(this.handles.fds[handle], this.queue.ring.scratchAddress, 8);
-    this.armWake(handle);
-    this.wakes.get(handle)?.();
+  private completeWatch(handle: number): void {
+    const watch = this.watches.at(handle);
+    if (watch === undefined) {
+      this.handles.give(handle);
+      return;
+    }
+    if (watch.isCounter) read(watch.fd, this.queue.ring.scratchAddress, 8);
+    this.armWatch(handle, watch);
+    watch.onReadable();
   }
 
   /** Sends that the kernel has executed without posting a completion have succeeded whole. */
@@ -365,8 +357,8 @@ export class UringDriver implements IoDriver {
       const handle = handles[i];
       // Failed sends were delivered by their completion, and another may have taken their place. The arrays are
       // looked up anew each time: a callback that attaches may have replaced them by wider ones.
-      if ((table.state[handle] & SENDING) === 0 || table.sendPositions[handle] !== positions[i]) continue;
-      table.state[handle] &= ~SENDING;
+      if ((table.state[handle] & req.SENDING) === 0 || table.sendPositions[handle] !== positions[i]) continue;
+      table.state[handle] &= ~req.SENDING;
       table.outstanding[handle] -= 1;
       deliveredCount++;
       table.sources[handle]!.onSent(table.sendCounts[handle]);
@@ -378,8 +370,9 @@ export class UringDriver implements IoDriver {
 
   private checkDetached(handle: number): void {
     const { state, outstanding } = this.handles;
-    if ((state[handle] & (DETACHING | DETACHED)) !== DETACHING || outstanding[handle] !== 0) return;
-    state[handle] |= DETACHED;
+    if ((state[handle] & (req.DETACHING | req.DETACHED)) !== req.DETACHING || outstanding[handle] !== 0)
+      return;
+    state[handle] |= req.DETACHED;
     this.detached.push(handle);
   }
 
