@@ -15,6 +15,8 @@ import { PACKAGES } from '../macro/programs.js';
 
 /** Few enough that pgbench, which computes SCRAM too, is not what is measured. */
 const CLIENTS = 16;
+/** Some ten thousand logins, after which V8 has compiled what they run. */
+const WARM_UP_SECONDS = 5;
 
 export async function reconnect(run: BenchRun): Promise<void> {
   if (run.pgbench === null)
@@ -32,7 +34,7 @@ async function reconnectWith(run: BenchRun, pgbench: string, auth: ClientAuth): 
     for (const { contender, endpoint } of running) {
       if (repeat < 0) {
         if (endpoint.pids.length > 0)
-          await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: 1 }).catch(() => {});
+          await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(() => {});
         continue;
       }
       await measure(run, key, contender, repeat, async () => {

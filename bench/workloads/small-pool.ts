@@ -27,7 +27,8 @@ import type { Values } from '../report/results.js';
 export const SMALL_POOL_SIZE = 4;
 export const SMALL_POOL_WORKERS = 4;
 const CLIENTS = 200;
-const WARM_UP_SECONDS = 1;
+/** Every worker compiles the loop for itself: four of them take some seconds of two shared cores, once in their life. */
+const WARM_UP_SECONDS = 10;
 /** Between two looks at pg_stat_activity; SHOW POOLS is asked a tenth as often. */
 const SAMPLE_MS = 20;
 
