@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { startFakePostgres } from '../support/fake-postgres.js';
+import { answer, startFakePostgres } from '../support/fake-postgres.js';
 import { d, int32, P, Q, startupPacket } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
@@ -162,6 +162,28 @@ forEachDriver('a server that never answers', (driver) => {
         next.destroy();
         return isServed;
       });
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+
+  it('query_timeout does not end the first login of a pool before its time', async () => {
+    const fake = await startFakePostgres({
+      onFrame: async (connection, frame) => {
+        if (frame.type === 'Q') await sleep(300);
+        answer(connection, frame);
+      },
+    });
+    const proxy = await startWireProxy(fake, driver, { general: { query_timeout: 2000 } });
+    try {
+      const client = await RawClient.open({
+        port: proxy.port,
+        password: 'postgres',
+        parameters: { application_name: 'slow' },
+      });
+      assert.equal((await client.login()).error, null);
+      await client.end();
     } finally {
       await proxy.stop();
       await fake.stop();

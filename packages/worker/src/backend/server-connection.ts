@@ -157,6 +157,8 @@ export class ServerConnection implements ConnectionOwner {
 
   /** Sends a simple query of our own, in order behind what was sent before. */
   ask(exchange: OwnExchange): void {
+    // query_timeout counts from here: at a login or a probe no request of a client's has set it.
+    if (this.pending.length === 0) this.requestSinceMs = this.context.nowMs;
     this.pending.push(KIND_QUERY | SWALLOW, exchange);
     ownWriter.reset().begin(FRONTEND.Query).cstring(exchange.sql).end();
     this.send(ownWriter.view());
