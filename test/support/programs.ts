@@ -5,6 +5,9 @@ import { delimiter, join } from 'node:path';
 /** Debian's package for each. */
 const PACKAGES = {
   psql: 'postgresql-client',
+  pg_basebackup: 'postgresql-client',
+  pg_receivewal: 'postgresql-client',
+  pg_recvlogical: 'postgresql-client',
   pg_dump: 'postgresql-client',
   pgbench: 'postgresql-contrib (or postgresql on newer Debian)',
   pgbouncer: 'pgbouncer',

@@ -184,6 +184,7 @@ export function clientReport(changes: Partial<ClientReport> = {}): ClientReport 
     addr: '10.0.0.1',
     port: 5555,
     state: 'active',
+    replication: 'none',
     connectTimeMs: NOW_MS - 1000,
     lastRequestMs: NOW_MS - 10,
     queries: 4,

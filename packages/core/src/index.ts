@@ -41,6 +41,7 @@ export * from './wire/message-type.js';
 export * from './wire/negotiation.js';
 export * from './wire/parameter-status.js';
 export * from './wire/prepared-messages.js';
+export * from './wire/replication.js';
 export * from './wire/row-description.js';
 export * from './wire/startup-options.js';
 export * from './wire/startup-packet.js';

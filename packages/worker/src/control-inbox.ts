@@ -6,6 +6,7 @@ import { isKeeper } from './pool/janitor.js';
 import { lendTo } from './pool/lend.js';
 import { reportClients, reportServers } from './report.js';
 import { supervisorAnswered } from './session/admin-session.js';
+import type { Session } from './session/session.js';
 import { acceptSession } from './session/startup-reader.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -116,13 +117,19 @@ function drain(context: WorkerContext): void {
 
 /** Ends sessions that are between transactions. True when none is left. */
 export function checkDrain(context: WorkerContext): boolean {
+  const streaming: Session[] = [];
   context.sessions.forEach((session) => {
     const { server } = session;
     const isBusy =
       session.waitingSinceMs !== 0 ||
       (server !== null && (!server.isQuiet || server.readyStatus !== READY.Idle));
     if (!isBusy) session.fail(new PgDogError('shutting_down'));
+    else if (session.isStreaming) streaming.push(session);
   });
+  // Streams of replication have no end to wait for: they go last, when nobody's work would be missing in them.
+  if (streaming.length === context.sessions.count) {
+    for (const session of streaming) session.fail(new PgDogError('shutting_down'));
+  }
   if (context.sessions.count > 0) return false;
   for (const pool of context.pools.values()) {
     for (const server of [...pool.all]) if (server.state === 'idle') pool.close(server);

@@ -15,6 +15,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
       addr: session.addr,
       port: session.port,
       state: session.state,
+      replication: session.replication,
       connectTimeMs: session.connectedMs,
       lastRequestMs: session.lastActivityMs,
       queries: session.queries,

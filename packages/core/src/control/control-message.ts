@@ -6,6 +6,7 @@
  * MessagePort each worker was started with. Both ends come from one workspace, so there is no version; an
  * unknown `type` is counted and dropped by the receiver.
  */
+import type { Replication } from '../wire/replication.js';
 
 /** A freshly accepted client socket, from a worker that has more clients. The descriptor is the receiver's from now on. */
 export interface NewClientMessage {
@@ -172,6 +173,7 @@ export interface ClientReport {
   port: number;
   /** idle, active, waiting, idle in transaction, login. */
   state: string;
+  replication: Replication;
   connectTimeMs: number;
   lastRequestMs: number;
   queries: number;

@@ -153,6 +153,7 @@ export class ServerCancel implements ConnectionOwner {
     const { server } = this;
     server.cancelsInFlight--;
     this.onDelivered();
-    if (server.isQuiet && server.state !== 'closed') server.pool.serverQuiet(server);
+    const isWaitedFor = server.isQuiet && server.state !== 'closed' && server.dedicatedTo === null;
+    if (isWaitedFor) server.pool.serverQuiet(server);
   }
 }

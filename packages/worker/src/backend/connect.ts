@@ -19,6 +19,7 @@ import {
   ScramClient,
   ScramKeyCache,
 } from '@pgdog-cluster/core';
+import { dedicatedRefused } from '../pool/dedicated.js';
 import type { Pool } from '../pool/pool.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { openServerSocket } from './open-socket.js';
@@ -57,7 +58,10 @@ export function loginConnected(server: ServerConnection, errno: number): void {
     buildStartupMessage([
       ['user', snapshot.serverUser],
       ['database', snapshot.serverDatabase],
-      ...Object.entries(snapshot.serverParameters),
+      ...Object.entries({
+        ...snapshot.serverParameters,
+        ...Object.fromEntries(server.dedicatedTo?.dedicatedParameters ?? []),
+      }),
     ]),
   );
 }
@@ -162,6 +166,10 @@ class Login implements FrameSink {
 
   private refused(bytes: Uint8Array, start: number, end: number): void {
     const fields = parseErrorFields(bytes, start, end);
+    if (this.server.dedicatedTo !== null) {
+      dedicatedRefused(this.server, fields);
+      return;
+    }
     // 57P03: starting up or shutting down; 53300: full. Both pass by themselves.
     const isPassing = fields.sqlstate === '57P03' || fields.sqlstate === '53300' || fields.sqlstate === '';
     const { snapshot } = this.server.pool;

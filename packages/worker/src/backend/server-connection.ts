@@ -35,6 +35,10 @@ export class ServerConnection implements ConnectionOwner {
   readonly requestLog = new RequestLog();
   state: ServerState = 'connecting';
   session: Session | null = null;
+  /** The one session it was opened for and ends with (replication); null: an ordinary one of the pool's. */
+  dedicatedTo: Session | null = null;
+  /** It is being closed so that this session's dedicated connection can have its place. */
+  heir: Session | null = null;
   /** Who used it last; what it left may only be seen by itself. */
   lastSessionId = 0;
   /** Since whom sequences were last forgotten; see discardSequences. */

@@ -86,6 +86,8 @@ function checkActive(pool: Pool, server: ServerConnection): void {
   const { session } = server;
   if (session === null) return;
   if (server.pending.length > 0) {
+    // A stream of replication or a base backup takes as long as it takes.
+    if (server.dedicatedTo !== null) return;
     if (queryTimeoutMs === 0 || nowMs - server.requestSinceMs <= queryTimeoutMs) return;
     // The client is told and let go; what runs on the server is cancelled and the connection closed.
     cancelOnServer(server);

@@ -1,6 +1,7 @@
 import { CLAIMED, PgDogError } from '@pgdog-cluster/core';
 import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { dedicatedFailed, dedicatedReady, serveDedicated } from './dedicated.js';
 import type { Pool } from './pool.js';
 
 /** Connects under way at once for one pool and worker: enough for a burst, no storm for the server. */
@@ -11,6 +12,7 @@ const BACK_OFF_MAX_MS = 1000;
 const LOG_AGAIN_MS = 60_000;
 /** How long clients are told at once why the server refuses logins, before it is asked again. */
 const REFUSAL_MS = 1000;
+export const NO_DESCRIPTOR = 'no descriptor for a server connection';
 
 /** Opens server connections: as many as there are waiters, within capacity, slower after failures. */
 export class Opening {
@@ -46,6 +48,7 @@ export class Opening {
   /** Opens what the waiters need. Called when one arrives, when a place is given back, and by the janitor. */
   want(): void {
     const { pool } = this;
+    serveDedicated(pool);
     while (pool.waiters.length > this.connecting && this.connecting < CONNECTING_MAX) {
       if (!this.tryOpen()) return;
     }
@@ -55,7 +58,7 @@ export class Opening {
   tryOpen(): boolean {
     const { pool } = this;
     const { context } = pool;
-    if (context.nowMs < this.retryAtMs || pool.snapshot.addresses.length === 0) {
+    if (this.isHeldBack) {
       if (pool.snapshot.addresses.length === 0) {
         this.lastError = new PgDogError(
           'server_unreachable',
@@ -65,20 +68,37 @@ export class Opening {
       return false;
     }
     if (context.memory.capacity.tryClaim(context.worker, pool.index) !== CLAIMED) return false;
-    const address = pool.snapshot.addresses[this.failures % pool.snapshot.addresses.length];
-    const server = openServer(pool, address);
+    const server = this.openClaimed();
     if (server === null) {
-      context.memory.capacity.giveBack(context.worker, pool.index);
-      this.noteFailure(new PgDogError('server_unreachable', 'no descriptor for a server connection'));
+      this.noteFailure(new PgDogError('server_unreachable', NO_DESCRIPTOR));
       return false;
     }
     this.connecting++;
-    pool.all.add(server);
-    pool.publishLoad();
     return true;
   }
 
+  /** Starts a connect for which the place has been claimed; null, and the place given back, without a descriptor. */
+  openClaimed(): ServerConnection | null {
+    const { pool } = this;
+    const { addresses } = pool.snapshot;
+    const server = openServer(pool, addresses[this.failures % addresses.length]);
+    if (server === null) pool.context.memory.capacity.giveBack(pool.context.worker, pool.index);
+    else pool.all.add(server);
+    pool.publishLoad();
+    return server;
+  }
+
+  /** Whether connects are held back: after failures, or because the host's name does not resolve. */
+  get isHeldBack(): boolean {
+    const { pool } = this;
+    return pool.context.nowMs < this.retryAtMs || pool.snapshot.addresses.length === 0;
+  }
+
   succeeded(server: ServerConnection): void {
+    if (server.dedicatedTo !== null) {
+      dedicatedReady(server, server.dedicatedTo);
+      return;
+    }
     this.connecting--;
     this.failures = 0;
     this.retryAtMs = 0;
@@ -100,6 +120,10 @@ export class Opening {
   /** `isRefused`: the server answered, and does not want this login. */
   failed(server: ServerConnection, error: PgDogError, isRefused = false): void {
     const { pool } = this;
+    if (server.dedicatedTo !== null) {
+      dedicatedFailed(server, error);
+      return;
+    }
     this.connecting--;
     this.isRefused = isRefused;
     // Before the place is given back: whoever wants it next must find the back-off set.

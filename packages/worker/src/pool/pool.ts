@@ -18,6 +18,7 @@ import { differenceSql, NO_PARAMETERS, type ParameterSet } from '../session/para
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { CounterRow } from './counter-row.js';
+import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
 import { giveAway, shouldGiveAway, wishForServer } from './lend.js';
 import { Opening } from './opening.js';
 import { ReportedParameters } from './reported-parameters.js';
@@ -72,6 +73,11 @@ export class Pool {
     this.enqueue(session);
   }
 
+  /** For a session that needs a server connection of its own: it waits in the same queue, for a place in the pool. */
+  checkoutDedicated(session: Session): void {
+    this.enqueue(session);
+  }
+
   private enqueue(session: Session): void {
     const { context } = this;
     const refusal = this.opening.refusal();
@@ -104,7 +110,7 @@ export class Pool {
     return waiting;
   }
 
-  private attach(server: ServerConnection, session: Session): void {
+  attach(server: ServerConnection, session: Session): void {
     server.state = 'active';
     this.context.activeServers++;
     server.session = session;
@@ -182,6 +188,10 @@ export class Pool {
       return;
     }
     this.context.waitingSessions--;
+    if (next.dedicatedParameters !== null) {
+      replaceByDedicated(this, server, next);
+      return;
+    }
     this.attach(server, next);
     this.publishLoad();
     next.serverAssigned(server);
@@ -195,6 +205,10 @@ export class Pool {
 
   /** The client vanished while it held the server connection. */
   sessionLeft(server: ServerConnection, session: Session, isInsideFrame: boolean): void {
+    if (server.dedicatedTo !== null) {
+      leaveDedicated(server, isInsideFrame);
+      return;
+    }
     // Settings, locks or tables of a statement under way come to be, and changes of an open transaction are
     // rolled back, with nobody left to note it.
     const isUnnoted = server.hasEffectPending || session.transaction.hasChanges;
@@ -246,6 +260,7 @@ export class Pool {
     if (server.state !== 'closed' || server.hasEnded) return;
     server.hasEnded = true;
     server.connection.close();
+    if (server.heir !== null && openForHeir(this, server.heir)) return;
     this.context.memory.capacity.giveBack(this.context.worker, this.index);
     if (this.waiters.length > 0) this.opening.want();
   }
@@ -270,7 +285,7 @@ export class Pool {
       return;
     }
     if (session.phase === 'closed') return;
-    if (hasFailed) session.closeAfterFatal();
+    if (hasFailed || server.dedicatedTo !== null) session.closeAfterFatal();
     else session.fail(new PgDogError('server_lost', this.lostText(errno)));
   }
 

@@ -9,6 +9,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { AdminSink } from './admin-session.js';
 import { sessionGone } from './close.js';
+import { startReplication } from './replication.js';
 import { RequestSink } from './requests.js';
 import type { Session } from './session.js';
 import { processIdOf } from './session-table.js';
@@ -31,6 +32,15 @@ export function login(session: Session): void {
   }
   const pool = context.poolFor(snapshot);
   session.pool = pool;
+  if (session.replication !== 'none') {
+    session.stream.block();
+    session.onServer = (server) => {
+      startReplication(session, server);
+      finishLogin(session, server.reported);
+    };
+    pool.checkoutDedicated(session);
+    return;
+  }
   session.isSessionMode = snapshot.poolerMode === 'session';
   const known = pool.reportsFor(session.startupParameters);
   if (known !== null) {

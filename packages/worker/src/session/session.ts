@@ -5,6 +5,7 @@ import {
   type ErrorFields,
   PgDogError,
   READY,
+  type Replication,
   readyForQuery,
   SETS_PARAMETER,
   type SqlPlan,
@@ -13,6 +14,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
 import { Connection, type ConnectionOwner, HIGH_MARK } from '../io/connection.js';
+import type { CounterRow } from '../pool/counter-row.js';
 import type { Pool } from '../pool/pool.js';
 import type { TlsInfo } from '../tls/tls-info.js';
 import { CONSUMED, type FrameSink, FrameStream } from '../wire/frame-stream.js';
@@ -76,6 +78,11 @@ export class Session implements ConnectionOwner {
   userSnapshot: UserSnapshot | null = null;
   pool: Pool | null = null;
   isSessionMode = false;
+  replication: Replication = 'none';
+  /** Replication streams (COPY BOTH): the command has no end of its own. */
+  isStreaming = false;
+  /** What a dedicated server connection is opened with, beyond user and database; null: it uses the pool's. */
+  dedicatedParameters: readonly (readonly [name: string, value: string])[] | null = null;
   server: ServerConnection | null = null;
   /** Since when it waits in the pool's queue, 0 = it does not. */
   waitingSinceMs = 0;
@@ -280,10 +287,14 @@ export class Session implements ConnectionOwner {
     server.transactions++;
     const { row } = server.pool;
     row.transactionDone(took);
+    this.countTraffic(row);
+    server.requestLog.spoil();
+  }
+
+  countTraffic(row: CounterRow): void {
     row.traffic(this.bytesReceived - this.countedReceived, this.bytesSent - this.countedSent);
     this.countedReceived = this.bytesReceived;
     this.countedSent = this.bytesSent;
-    server.requestLog.spoil();
   }
 
   /** A message that says nothing new need not be passed on. Returns whether it is news to the client. */
@@ -334,7 +345,9 @@ export class Session implements ConnectionOwner {
   /** FATAL: says why and ends the session. */
   fail(error: PgDogError): void {
     if (this.phase === 'closed') return;
-    this.send(buildErrorResponse({ ...fieldsOf(error), severity: 'FATAL' }));
+    // In the middle of a server's frame the words would be taken for its rest.
+    const isInsideAnswer = this.server?.stream.isInsideFrame === true;
+    if (!isInsideAnswer) this.send(buildErrorResponse({ ...fieldsOf(error), severity: 'FATAL' }));
     sessionGone(this, error.message, true);
   }
 

@@ -7,6 +7,7 @@ import {
 import { Authentication } from './authenticate.js';
 import { cancelSecret } from './cancel-secret.js';
 import { makeParameterSet } from './parameter-set.js';
+import { noteReplication } from './replication-startup.js';
 import type { Session } from './session.js';
 import { readSettings } from './startup-settings.js';
 
@@ -29,13 +30,9 @@ export function startSession(session: Session, message: StartupMessage): void {
   }
   session.isClientCounted = true;
   session.isAdmin = context.config.admin.databases.includes(message.database);
-  if (message.parameters.has('replication') && message.parameters.get('replication') !== 'false') {
-    session.fail(
-      new PgDogError(
-        'unsupported_startup',
-        'replication connections are not supported: connect to the server itself',
-      ),
-    );
+  const refusal = noteReplication(session, message);
+  if (refusal !== null) {
+    session.fail(refusal);
     return;
   }
   const settings = readSettings(message);
