@@ -14,7 +14,7 @@ import { skipToSync } from './skipped-replies.js';
  */
 export function tryHeal(server: ServerConnection, ref: object | null, fields: ErrorFields): boolean {
   const session = server.session;
-  if (session === null || server.isHealing || !isStale(fields)) return false;
+  if (session === null || server.isHealing || session.isSessionMode || !isStale(fields)) return false;
   if (!(ref !== null && (isStatementUse(ref) || 'serverName' in ref || 'plan' in ref))) return false;
   const frames = server.requestLog.take();
   if (frames === null || session.transaction.isOpen) return false;

@@ -327,15 +327,17 @@ export class Relay implements FrameSink {
     const server = this.server;
     server.isCopyIn = false;
     if ((code & DISPOSITION_MASK) === FORWARD) {
+      let made: Uint8Array | null = null;
       const session = server.session;
       if (session !== null) {
         const use = server.pending.headRef();
         if (use !== null || session.transaction.isTracking) {
           const tag = type === BACKEND.CommandComplete ? decodeTag(bytes, start, end) : '';
-          session.transaction.statementDone(server, use, tag);
+          made = session.transaction.statementDone(server, use, tag);
         }
       }
-      this.pass(bytes, start, end, buffer);
+      if (made === null) this.pass(bytes, start, end, buffer);
+      else this.passMade(made);
     }
     if (kind === KIND_EXECUTE) this.popped();
   }

@@ -14,6 +14,18 @@ import { PIN_OPERATOR, PIN_UNKNOWN_SETTING, type Session } from './session.js';
 /** Text of the bound parameters, by number from 0; undefined = not known (binary format). */
 export type BindValues = readonly (string | null | undefined)[];
 
+/** Effects on settings: all that is followed in session mode. */
+export function isSettingEffect({ type }: SqlEffect): boolean {
+  return (
+    type === 'set' ||
+    type === 'setMany' ||
+    type === 'reset' ||
+    type === 'resetAll' ||
+    type === 'setConfig' ||
+    type === 'discard'
+  );
+}
+
 /** A statement has succeeded: notes what it did to the session and to the server connection it ran on. */
 export function applyEffect(
   session: Session,
@@ -21,6 +33,7 @@ export function applyEffect(
   effect: SqlEffect,
   values: BindValues | null,
 ): void {
+  if (session.isSessionMode && !isSettingEffect(effect)) return;
   switch (effect.type) {
     case 'set':
       if (!effect.isLocal) setParameter(session, server, effect);

@@ -28,6 +28,7 @@ import { parseMessage } from './parse-message.js';
 import { Portals } from './portals.js';
 import type { RequestSink } from './requests.js';
 import { fieldsOf } from './session.js';
+import { SessionModePlans } from './session-mode-plans.js';
 import { noteFlags } from './simple-query.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
@@ -42,9 +43,11 @@ export class ExtendedQuery {
   readonly requests: RequestSink;
   readonly unnamed = new UnnamedStatement();
   readonly portals = new Portals();
+  readonly sessionModePlans: SessionModePlans;
 
   constructor(requests: RequestSink) {
     this.requests = requests;
+    this.sessionModePlans = new SessionModePlans(requests.session);
   }
 
   message(
@@ -136,6 +139,11 @@ export class ExtendedQuery {
     server.isBatchOpen = true;
     server.pool.row.bind();
     if (session.isSessionMode) {
+      if (this.sessionModePlans.isUsed) {
+        const plan = this.sessionModePlans.find(bytes, statementStart, statementEnd);
+        if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
+        this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
+      }
       server.pending.push(KIND_BIND | FORWARD, null);
       server.forward(bytes, start, end, buffer);
       return CONSUMED;
@@ -254,7 +262,12 @@ export class ExtendedQuery {
     if (portal === null) server.pending.push(KIND_EXECUTE | FORWARD, null);
     else {
       noteFlags(this.requests, server, portal.plan.flags);
-      server.pending.push(KIND_EXECUTE | FORWARD, { plan: portal.plan, next: 0, values: portal.values });
+      server.pending.push(KIND_EXECUTE | FORWARD, {
+        plan: portal.plan,
+        next: 0,
+        values: portal.values,
+        restored: null,
+      });
     }
     server.forward(bytes, start, end, buffer);
     return CONSUMED;

@@ -41,7 +41,9 @@ export function parseMessage(
   if (fields === null) return extended.invalid();
   server.isBatchOpen = true;
   if (session.isSessionMode) {
-    server.pending.push(KIND_PARSE | FORWARD, null);
+    const use = extended.sessionModePlans.parsed(bytes, fields);
+    if (use instanceof PgDogError) return extended.refuse(server, use);
+    server.pending.push(KIND_PARSE | FORWARD, use);
     server.forward(bytes, start, end, buffer);
     return CONSUMED;
   }

@@ -10,6 +10,7 @@ import {
   PgDogError,
   PREPARE_LEVEL,
   RETURNS_COPY,
+  SETS_PARAMETER,
   type SqlPlan,
   UNKNOWN_EFFECT,
   USES_SEQUENCE_STATE,
@@ -20,7 +21,9 @@ import { discardSequences } from '../backend/synchronise.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
 import type { RequestSink } from './requests.js';
+import { type RestoredText, restoreWithin } from './restored-settings.js';
 import { fieldsOf } from './session.js';
+import { settingsPlan } from './session-mode-plans.js';
 import { renameStatements } from './sql-statements.js';
 
 const HEADER_BYTES = 5;
@@ -43,14 +46,15 @@ export function simpleQuery(
     return CONSUMED;
   }
   let plan: SqlPlan | null = null;
-  if (session.isSessionMode) plan = null;
-  else if (!isWhole) plan = STREAMED_PLAN;
+  if (session.isSessionMode) {
+    if (isWhole) plan = settingsPlan(session, bytes, start + HEADER_BYTES, textEnd);
+  } else if (!isWhole) plan = STREAMED_PLAN;
   else if (!isPlainSql(bytes, start + HEADER_BYTES, textEnd)) {
     plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
   } else if (session.pool?.snapshot.poolerMode === 'statement') {
     plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
   }
-  const early = plan === null ? null : answerEarly(requests, plan, frameBytes);
+  const early = plan === null || session.isSessionMode ? null : answerEarly(requests, plan, frameBytes);
   if (early !== null) return early;
   const tooLarge = checkSize(requests, frameBytes);
   const server = requests.serverForRequest();
@@ -134,16 +138,26 @@ function effectfulQuery(
 ): number {
   const { session } = requests;
   noteFlags(requests, server, plan.flags);
-  if ((plan.flags & PREPARE_LEVEL) !== 0) {
+  let text: Uint8Array | null = null;
+  if ((plan.flags & PREPARE_LEVEL) !== 0 && !session.isSessionMode) {
     const renamed = renameStatements(session, server, plan, bytes.subarray(start + HEADER_BYTES, end - 1));
     if (renamed instanceof PgDogError) return refuseQuery(requests, server, renamed);
-    server.pending.push(KIND_QUERY | FORWARD, { plan, next: 0, values: null });
-    writer.reset().begin(FRONTEND.Query).bytes(renamed).byte(0).end();
-    server.send(writer.view());
-    return CONSUMED;
+    text = renamed;
   }
-  server.pending.push(KIND_QUERY | FORWARD, { plan, next: 0, values: null });
-  server.forward(bytes, start, end, buffer);
+  let restored: RestoredText | null = null;
+  if ((plan.flags & SETS_PARAMETER) !== 0 && session.startupParameters.entries.size > 0) {
+    const outcome = restoreWithin(session, plan, text ?? bytes.subarray(start + HEADER_BYTES, end - 1));
+    if (outcome instanceof PgDogError) return refuseQuery(requests, server, outcome);
+    restored = outcome;
+  }
+  const statements = restored === null ? null : restored.statements;
+  server.pending.push(KIND_QUERY | FORWARD, { plan, next: 0, values: null, restored: statements });
+  text = restored === null ? text : restored.text;
+  if (text === null) server.forward(bytes, start, end, buffer);
+  else {
+    writer.reset().begin(FRONTEND.Query).bytes(text).byte(0).end();
+    server.send(writer.view());
+  }
   return CONSUMED;
 }
 
@@ -168,5 +182,6 @@ export function noteFlags(requests: RequestSink, server: ServerConnection, flags
   if ((flags & HAS_BACKSLASH) !== 0 && server.reported.get('standard_conforming_strings') === 'off') {
     server.isSuspect = true;
   }
+  if (requests.session.isSessionMode) return;
   if ((flags & USES_SEQUENCE_STATE) !== 0) discardSequences(requests.session, server);
 }

@@ -17,9 +17,9 @@ export function startSession(session: Session, message: StartupMessage): void {
   session.user = message.user;
   session.database = message.database;
   session.phase = 'authenticating';
-  if (message.minor > PROTOCOL_MINOR_MAX || message.minor === 1 || message.unsupportedOptions.length > 0) {
+  if (message.minor > PROTOCOL_MINOR_MAX || message.unsupportedOptions.length > 0) {
     const minor = Math.min(message.minor, PROTOCOL_MINOR_MAX);
-    session.send(buildNegotiateProtocolVersion(minor === 1 ? 0 : minor, message.unsupportedOptions));
+    session.send(buildNegotiateProtocolVersion(minor, message.unsupportedOptions));
   }
   if (!context.memory.capacity.tryClaimClient(context.worker)) {
     const limit = context.memory.capacity.clientLimit();

@@ -11,6 +11,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { applyEffect, type BindValues } from './effects.js';
 import type { ParameterSet } from './parameter-set.js';
+import { noteRestored, type RestoredStatement } from './restored-settings.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP, type Session } from './session.js';
 
 /** A Query or Execute whose statements do something to the session. `ref` of a pending reply. */
@@ -20,6 +21,8 @@ export interface PlanUse {
   next: number;
   /** Parameters of the Bind, for set_config($1, …). */
   readonly values: BindValues | null;
+  /** Statements that were sent in another form (restored-settings.ts). */
+  readonly restored: readonly RestoredStatement[] | null;
 }
 
 interface Savepoint {
@@ -60,22 +63,29 @@ export class SessionTransaction {
     return this.base !== null;
   }
 
-  /** A statement has completed with this tag ('' for an empty query). */
-  statementDone(server: ServerConnection, ref: object | null, tag: string): void {
+  /** A statement has completed with this tag ('' for an empty query). Returns what the client is told instead. */
+  statementDone(server: ServerConnection, ref: object | null, tag: string): Uint8Array | null {
     if (ref === null || !isPlanUse(ref)) {
       this.plainDone(server, tag);
-      return;
+      return null;
     }
-    const statement = ref.plan.statements[ref.next];
+    const index = ref.next;
+    const statement = ref.plan.statements[index];
     ref.next++;
     if ((ref.plan.flags & UNKNOWN_EFFECT) !== 0) server.isSuspect = true;
     if (statement === undefined) {
       this.plainDone(server, tag);
-      return;
+      return null;
+    }
+    const restored = ref.restored?.find((one) => one.index === index);
+    if (restored !== undefined) {
+      noteRestored(this.session, server, statement);
+      return restored.answer;
     }
     this.pin(statement.flags);
     if (statement.effect === null) this.plainDone(server, tag);
     else this.effectDone(server, statement.effect, tag, ref.values);
+    return null;
   }
 
   /** An error reached the client. */
