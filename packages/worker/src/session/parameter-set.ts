@@ -54,19 +54,21 @@ export function makeParameterSet(entries: Iterable<SessionParameter>): Parameter
 }
 
 export function withParameter(set: ParameterSet, entry: SessionParameter): ParameterSet {
-  if (set.entries.get(entry.name)?.replay === entry.replay) return set;
+  // Setting the session user also ends SET ROLE, be it the same user.
+  const endsRole = entry.name === 'session_authorization' && set.entries.has('role');
+  if (set.entries.get(entry.name)?.replay === entry.replay && !endsRole) return set;
   const entries = new Map(set.entries);
-  // Changing the session user also ends SET ROLE.
-  if (entry.name === 'session_authorization') entries.delete('role');
+  if (endsRole) entries.delete('role');
   entries.set(entry.name, entry);
   return makeParameterSet(entries.values());
 }
 
 export function withoutParameter(set: ParameterSet, name: string): ParameterSet {
-  if (!set.entries.has(name)) return set;
+  const endsRole = name === 'session_authorization' && set.entries.has('role');
+  if (!set.entries.has(name) && !endsRole) return set;
   const entries = new Map(set.entries);
   entries.delete(name);
-  if (name === 'session_authorization') entries.delete('role');
+  if (endsRole) entries.delete('role');
   return makeParameterSet(entries.values());
 }
 
