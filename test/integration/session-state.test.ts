@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { Q } from '../support/frames.js';
+import { B, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import { SCRIPTS, type Step, show } from '../support/setting-scripts.js';
@@ -155,6 +155,35 @@ forEachDriver('session settings', (driver) => {
       assert.notEqual(sqlstateOf(await a.query('SELECT current_user')), '');
       assert.equal(await firstValue(b, 'SELECT current_user'), 'postgres');
     }));
+
+  const WAYS_OUT: [sql: string, role: string][] = [
+    ['RESET ROLE', 'postgres'],
+    ['SET ROLE NONE', 'postgres'],
+    ['SET ROLE staying', 'staying'],
+    ['SET SESSION AUTHORIZATION DEFAULT', 'postgres'],
+    ['DISCARD ALL', 'postgres'],
+  ];
+  for (const [sql, role] of WAYS_OUT) {
+    it(`a role that was dropped meanwhile is left by ${sql}`, () =>
+      withClients(proxy, 2, async (a, b) => {
+        for (const isExtended of [false, true]) {
+          await server.query('DROP ROLE IF EXISTS leaving; CREATE ROLE leaving');
+          await server.query('DROP ROLE IF EXISTS staying; CREATE ROLE staying');
+          await run(a, "SET work_mem = '3MB'", 'SET ROLE leaving');
+          await server.query('DROP ROLE leaving');
+          await run(b, 'SELECT 1', 'RESET ROLE');
+          assert.equal(sqlstateOf(await a.query('SELECT current_user')), '58000');
+          if (isExtended) {
+            a.send(P('', sql), B('', ''), E(''), S());
+            assert.equal(sqlstateOf(await a.readUntilReady()), '');
+          } else await run(a, sql);
+          assert.equal(await firstValue(a, 'SELECT current_user'), role);
+          const memory = sql === 'DISCARD ALL' ? '4MB' : '3MB';
+          assert.equal(await firstValue(a, 'SHOW work_mem'), memory);
+          await run(a, 'RESET ALL', 'RESET ROLE');
+        }
+      }));
+  }
 
   it('two clients of different roles share one server connection', async () => {
     const narrow = await startWireProxy(server, driver, { database: { pool_size: 1 } });

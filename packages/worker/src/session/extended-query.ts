@@ -4,9 +4,11 @@ import {
   decodeText,
   FRONTEND,
   FrameWriter,
+  isPlainSql,
   PgDogError,
   readBind,
   readExecute,
+  readParse,
   readTarget,
   TARGET,
 } from '@pgdog-cluster/core';
@@ -29,7 +31,7 @@ import { Portals } from './portals.js';
 import type { RequestSink } from './requests.js';
 import { fieldsOf } from './session.js';
 import { SessionModePlans } from './session-mode-plans.js';
-import { noteFlags } from './simple-query.js';
+import { endsRefusal, noteFlags } from './simple-query.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
 const HEADER_BYTES = 5;
@@ -67,10 +69,8 @@ export class ExtendedQuery {
     if (server === null) return BLOCKED;
     if (server.isSkippingToSync) return requests.drop();
     const { refusal } = requests;
-    if (refusal !== null) {
-      requests.refusal = null;
-      return this.refuse(server, refusal);
-    }
+    requests.refusal = null;
+    if (refusal !== null && !this.endsRefusal(type, bytes, start, end)) return this.refuse(server, refusal);
     switch (type) {
       case FRONTEND.Parse:
         return parseMessage(this, server, bytes, start, end, buffer, frameBytes);
@@ -86,6 +86,13 @@ export class ExtendedQuery {
         requests.session.fail(new PgDogError('protocol_violation', 'unexpected message'));
         return CONSUMED;
     }
+  }
+
+  private endsRefusal(type: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const fields = type === FRONTEND.Parse ? readParse(bytes, start + HEADER_BYTES, end) : null;
+    if (fields === null || isPlainSql(bytes, fields.textStart, fields.textEnd)) return false;
+    const { plans } = this.requests.session.context;
+    return endsRefusal(plans.lookup(bytes, fields.textStart, fields.textEnd));
   }
 
   /**

@@ -59,11 +59,9 @@ export function simpleQuery(
   const tooLarge = checkSize(requests, frameBytes);
   const server = requests.serverForRequest();
   if (server === null) return BLOCKED;
-  const refusal = requests.refusal ?? tooLarge;
-  if (refusal !== null) {
-    requests.refusal = null;
-    return refuseQuery(requests, server, refusal);
-  }
+  const refusal = tooLarge ?? (plan !== null && endsRefusal(plan) ? null : requests.refusal);
+  requests.refusal = null;
+  if (refusal !== null) return refuseQuery(requests, server, refusal);
   // Postgres is left in a state where the next statement fails (XX000), the next client's too.
   if (server.isBatchOpen) server.needsReset = true;
   server.unnamedId = 0;
@@ -74,6 +72,21 @@ export function simpleQuery(
     return CONSUMED;
   }
   return effectfulQuery(requests, server, plan, bytes, start, end, buffer);
+}
+
+/**
+ * The way out of a role that has been dropped: such a statement does not depend on the settings that cannot be applied,
+ * and it replaces them. It runs with the rights of the server connection's own login, like any SET of another role.
+ */
+export function endsRefusal({ statements }: SqlPlan): boolean {
+  const effect = statements.length === 1 ? statements[0].effect : null;
+  if (effect === null) return false;
+  if (effect.type === 'resetAll') return true;
+  if (effect.type === 'discard') return effect.what === 'all';
+  const isOfRights =
+    (effect.type === 'reset' || (effect.type === 'set' && !effect.isLocal)) &&
+    (effect.name === 'role' || effect.name === 'session_authorization');
+  return isOfRights;
 }
 
 /** Of a text too long to be read: anything may be in it. */
