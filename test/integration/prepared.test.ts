@@ -353,23 +353,3 @@ forEachDriver('prepared statements in transaction mode', (driver) => {
       }
     }));
 });
-
-forEachDriver('limits of prepared statements', (driver) => {
-  it('a client that prepares without end meets its limit, and can go on', async () => {
-    const proxy = await startWireProxy(server, driver, { general: { client_prepared_statements_limit: 5 } });
-    try {
-      await withClients(proxy, 2, async (a, b) => {
-        for (let index = 0; index < 5; index++)
-          assert.equal(sqlstateOf(await prepare(a, `n${index}`, `SELECT ${index}`)), '');
-        assert.equal(sqlstateOf(await prepare(a, 'one more', 'SELECT 6')), '54000');
-        assert.equal(sqlstateOf(await a.query('PREPARE one_more AS SELECT 6')), '54000');
-        assert.deepEqual((await execute(a, 'n4')).rows, [['4']]);
-        await ask(a, C('S', 'n0'));
-        assert.equal(sqlstateOf(await prepare(a, 'one more', 'SELECT 6')), '');
-        assert.equal(sqlstateOf(await prepare(b, 'n', 'SELECT 1')), '');
-      });
-    } finally {
-      await proxy.stop();
-    }
-  });
-});

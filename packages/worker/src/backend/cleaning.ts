@@ -46,7 +46,8 @@ export function continueCleaning(server: ServerConnection): void {
     server.parameters = NO_PARAMETERS;
     pool.row.cleaned();
     // In session mode a client may have made statements under names of its own.
-    if (pool.snapshot.poolerMode === 'session') {
+    if (pool.snapshot.poolerMode === 'session' || server.isPreparedUnsure) {
+      server.isPreparedUnsure = false;
       server.prepared.clear();
       server.ask(step(server, 'DISCARD ALL'));
     } else server.ask(step(server, RESET_SQL));

@@ -51,6 +51,8 @@ export class ServerConnection implements ConnectionOwner {
   readonly prepared = new Set<string>();
   /** Which session's unnamed statement it holds: a worker-wide number, 0 = none that we know. */
   unnamedId = 0;
+  /** `prepared` may not be what it has: all of them are dropped when it is cleaned. */
+  isPreparedUnsure = false;
   /** Of the last ReadyForQuery. */
   readyStatus: number = READY.Idle;
   /** Extended messages were sent after the last Sync. */

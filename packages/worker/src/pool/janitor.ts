@@ -94,7 +94,7 @@ function checkActive(pool: Pool, server: ServerConnection): void {
     pool.detach(server);
     pool.row.forceClosed();
     pool.close(server);
-    session.fail(new PgDogError('query_timeout'));
+    session.fail(new PgDogError('query_timeout'), server.stream.isInsideFrame);
     return;
   }
   const isInTransaction = server.readyStatus !== READY.Idle || server.isBatchOpen;

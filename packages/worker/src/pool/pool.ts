@@ -213,14 +213,14 @@ export class Pool {
     // rolled back, with nobody left to note it.
     const isUnnoted = server.hasEffectPending || session.transaction.hasChanges;
     if (session.pins !== 0 || session.isSessionMode || isUnnoted) server.needsReset = true;
+    // PREPARE or DEALLOCATE may be among it.
+    if (server.hasEffectPending && server.pending.length > 0) server.isPreparedUnsure = true;
     this.detach(server);
-    const isRunning = server.pending.length > 0;
     if (isInsideFrame || this.context.config.general.connectionRecovery === 'drop') {
       const isClean = server.isQuiet && server.readyStatus === READY.Idle;
       if (isInsideFrame || !isClean) {
         this.row.forceClosed();
-        if (isRunning) cancelOnServer(server);
-        this.close(server);
+        this.closeCancelled(server);
         return;
       }
     }
@@ -255,6 +255,12 @@ export class Pool {
     this.context.deadlines.add(this.context.nowMs + ENDING_MS, () => this.ended(server));
   }
 
+  /** Closes one whose answers nobody waits for: what runs on it must not go on alone. */
+  closeCancelled(server: ServerConnection): void {
+    if (server.pending.length > 0) cancelOnServer(server);
+    this.close(server);
+  }
+
   /** The server has closed its end of a connection that we closed, or took too long. */
   ended(server: ServerConnection): void {
     if (server.state !== 'closed' || server.hasEnded) return;
@@ -286,7 +292,7 @@ export class Pool {
     }
     if (session.phase === 'closed') return;
     if (hasFailed || server.dedicatedTo !== null) session.closeAfterFatal();
-    else session.fail(new PgDogError('server_lost', this.lostText(errno)));
+    else session.fail(new PgDogError('server_lost', this.lostText(errno)), server.stream.isInsideFrame);
   }
 
   private lostText(errno: number): string {
@@ -318,9 +324,10 @@ export class Pool {
     }
     const { session } = server;
     if (session !== null) this.detach(server);
-    this.close(server);
+    this.closeCancelled(server);
     if (session !== null && session.phase !== 'closed') {
-      session.fail(new PgDogError('out_of_sync', `server connection is not synchronized: ${reason}`));
+      const text = `server connection is not synchronized: ${reason}`;
+      session.fail(new PgDogError('out_of_sync', text), server.stream.isInsideFrame);
     }
   }
 
@@ -329,7 +336,7 @@ export class Pool {
     const text = `a setting of this session could not be applied: ${fields.message}`;
     if (server.session === session) this.detach(server);
     this.row.forceClosed();
-    this.close(server);
+    this.closeCancelled(server);
     session.fail(
       new PgDogError('settings_refused', text, { detail: 'The statement may have run without it.' }),
     );

@@ -35,8 +35,8 @@ import { endsRefusal, noteFlags } from './simple-query.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
 const HEADER_BYTES = 5;
-/** Longest names at the head of a Bind that are looked for. */
-const BIND_HEAD_BYTES_MAX = 64 * 1024;
+/** A Bind whose names do not lie in its first kilobyte is collected up to this size, that of the largest Parse. */
+const BIND_COLLECTED_BYTES_MAX = 64 * 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const writer = new FrameWriter(4096);
 
@@ -133,14 +133,8 @@ export class ExtendedQuery {
     const { session } = this.requests;
     const fields = readBind(bytes, start + HEADER_BYTES, end);
     if (fields === null) {
-      if (
-        end - start < frameBytes &&
-        end - start < BIND_HEAD_BYTES_MAX &&
-        frameBytes <= BIND_HEAD_BYTES_MAX
-      ) {
-        return NEED_WHOLE;
-      }
-      return this.invalid();
+      const isCut = end - start < frameBytes;
+      return isCut && frameBytes <= BIND_COLLECTED_BYTES_MAX ? NEED_WHOLE : this.invalid();
     }
     const { portalStart, portalEnd, statementStart, statementEnd } = fields;
     server.isBatchOpen = true;

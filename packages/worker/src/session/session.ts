@@ -342,11 +342,9 @@ export class Session implements ConnectionOwner {
     this.requests?.repeat(frames);
   }
 
-  /** FATAL: says why and ends the session. */
-  fail(error: PgDogError): void {
+  /** FATAL: says why and ends the session. In the middle of a server's frame the words would be taken for its rest. */
+  fail(error: PgDogError, isInsideAnswer = this.server?.stream.isInsideFrame === true): void {
     if (this.phase === 'closed') return;
-    // In the middle of a server's frame the words would be taken for its rest.
-    const isInsideAnswer = this.server?.stream.isInsideFrame === true;
     if (!isInsideAnswer) this.send(buildErrorResponse({ ...fieldsOf(error), severity: 'FATAL' }));
     sessionGone(this, error.message, true);
   }
