@@ -14,3 +14,14 @@ export class AssertionFailure extends Error {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message);
 }
+
+/**
+ * States that a loop over somebody's bytes has come further: `after` lies behind `before`. A reader that stays where
+ * it is would turn a few bytes of a stranger into a thread that never comes back; so the loop ends here instead.
+ * Returns `after`, for use in the assignment.
+ * @throws AssertionFailure
+ */
+export function progress(before: number, after: number): number {
+  if (!(after > before)) throw new AssertionFailure(`no progress: ${before} to ${after}`);
+  return after;
+}

@@ -5,6 +5,7 @@
  * `hasBackslash` tells when that mattered. Operators come out one character at a time: nothing here needs
  * them whole, and a comment ends an operator anywhere.
  */
+import { progress } from '../base/assert.js';
 
 /** Token kinds. Punctuation and operator characters have their byte as their kind. */
 export const TOKEN_END = 0;
@@ -92,7 +93,8 @@ export class SqlLexer {
 
   #finish(kind: number, end: number): number {
     this.kind = kind;
-    this.end = end;
+    // Only what is final may stay where it is: callers loop until then.
+    this.end = kind === TOKEN_END || kind === TOKEN_MALFORMED ? end : progress(this.start, end);
     return kind;
   }
 

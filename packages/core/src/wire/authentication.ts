@@ -2,7 +2,9 @@
  * The messages that carry an authentication, in both directions. What they carry is made and judged in
  * auth/; here are only their shapes. Readers take a body (start: behind the length word).
  */
+import { progress } from '../base/assert.js';
 import { decodeText, findNul } from './cstring.js';
+import { NO_VALUE, NULL_VALUE, valueBytesOf } from './frame-header.js';
 import { FrameWriter } from './frame-writer.js';
 import { AUTHENTICATION, BACKEND, FRONTEND, readLength } from './message-type.js';
 
@@ -62,10 +64,10 @@ export function parseSaslInitialResponse(
   if (nul === -1 || end - nul < 5) return null;
   const mechanism = decodeText(bytes, start, nul);
   const dataStart = nul + 5;
-  const length = readLength(bytes, nul + 1) | 0;
-  if (length === -1) return dataStart === end ? { mechanism, data: null } : null;
-  // The declared length may only be what is really there; nothing is added to it before this test.
-  if (length !== end - dataStart || length > SASL_MESSAGE_BYTES_MAX) return null;
+  const length = valueBytesOf(bytes, nul + 1, end);
+  if (length === NULL_VALUE) return dataStart === end ? { mechanism, data: null } : null;
+  // The declared length may only be what is really there.
+  if (length === NO_VALUE || length !== end - dataStart || length > SASL_MESSAGE_BYTES_MAX) return null;
   return { mechanism, data: bytes.slice(dataStart, end) };
 }
 
@@ -91,7 +93,7 @@ export function parseAuthenticationRequest(
     const nul = findNul(bytes, at, end);
     if (nul === -1) return null;
     mechanisms.push(decodeText(bytes, at, nul));
-    at = nul + 1;
+    at = progress(at, nul + 1);
   }
   return at === end - 1 ? { code, data, mechanisms } : null;
 }

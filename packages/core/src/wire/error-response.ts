@@ -1,3 +1,4 @@
+import { progress } from '../base/assert.js';
 import { PgDogError } from '../base/errors.js';
 import { decodeText, findNul } from './cstring.js';
 import { FrameWriter } from './frame-writer.js';
@@ -79,7 +80,7 @@ export function parseErrorFields(bytes: Uint8Array, start: number, end: number):
     else if (type === MESSAGE) fields.message ||= value;
     else if (type === DETAIL) fields.detail ||= value;
     else if (type === HINT) fields.hint ||= value;
-    at = valueEnd + 1;
+    at = progress(at, valueEnd + 1);
   }
   // V came with 9.6; before it only the translated one.
   fields.severity ||= localized;
@@ -93,7 +94,7 @@ export function readSqlstate(bytes: Uint8Array, start: number, end: number): str
     const nul = findNul(bytes, at + 1, end);
     if (bytes[at] === SQLSTATE) return decodeText(bytes, at + 1, nul === -1 ? end : nul);
     if (nul === -1) return '';
-    at = nul + 1;
+    at = progress(at, nul + 1);
   }
   return '';
 }

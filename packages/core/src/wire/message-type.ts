@@ -71,60 +71,13 @@ export const TARGET = { Statement: 0x53, Portal: 0x50 } as const;
 /** Type byte and length word. */
 export const FRAME_HEADER_BYTES = 5;
 
-/** Postgres's own bounds on the length word: PQ_SMALL_MESSAGE_LIMIT, PQ_LARGE_MESSAGE_LIMIT (1 GB - 1). */
-const SMALL_LENGTH_MAX = 10_000;
-const LARGE_LENGTH_MAX = 0x3fff_ffff;
-/** PG_MAX_AUTH_TOKEN_LENGTH: room for a Kerberos ticket, far more than any password. */
-const AUTH_LENGTH_MAX = 65_535;
-
-const LARGE_FRONTEND = ['Bind', 'CopyData', 'CopyFail', 'FunctionCall', 'Parse', 'Query'];
-
-function frontendLengths(): Int32Array {
-  const lengths = new Int32Array(256);
-  for (const [name, type] of Object.entries(FRONTEND)) {
-    lengths[type] = LARGE_FRONTEND.includes(name) ? LARGE_LENGTH_MAX : SMALL_LENGTH_MAX;
-  }
-  lengths[FRONTEND.PasswordMessage] = AUTH_LENGTH_MAX;
-  return lengths;
-}
-
-function backendLengths(): Int32Array {
-  const lengths = new Int32Array(256);
-  for (const type of Object.values(BACKEND)) lengths[type] = LARGE_LENGTH_MAX;
-  // Fixed shapes: anything longer is not a Postgres that speaks here.
-  lengths[BACKEND.ReadyForQuery] = 5;
-  for (const empty of [
-    'BindComplete',
-    'CloseComplete',
-    'EmptyQueryResponse',
-    'NoData',
-    'ParseComplete',
-  ] as const) {
-    lengths[BACKEND[empty]] = 4;
-  }
-  return lengths;
-}
-
-const frontendLengthMax = frontendLengths();
-const backendLengthMax = backendLengths();
-
 /**
  * The length word at `at` as an unsigned number, 0..2^32-1. It counts itself, not the type byte.
- * The one place that reads it, so that no path can see a negative or a shifted-out length.
+ * The one place that reads such a word, as a length (judged by frame-header.ts), a code or a number.
  * The caller has checked that four bytes are there.
  */
 export function readLength(bytes: Uint8Array, at: number): number {
   return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
-}
-
-/** May a client send a frame of this type with this length word? False for unknown types. */
-export function isFrontendHeader(type: number, length: number): boolean {
-  return length >= 4 && length <= frontendLengthMax[type];
-}
-
-/** May a server send a frame of this type with this length word? False for unknown types. */
-export function isBackendHeader(type: number, length: number): boolean {
-  return length >= 4 && length <= backendLengthMax[type];
 }
 
 /** Name for logs; the byte itself in hex when it is none of the protocol's. */

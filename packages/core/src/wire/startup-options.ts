@@ -1,3 +1,4 @@
+import { progress } from '../base/assert.js';
 import { PgDogError } from '../base/errors.js';
 
 /** Settings in the order given (a later one wins), or why the string is refused; then `settings` is empty. */
@@ -50,6 +51,7 @@ function splitOptions(text: string): string[] {
   while (at < text.length) {
     while (at < text.length && isSpace(text[at])) at += 1;
     if (at === text.length) break;
+    const wordStart = at;
     let word = '';
     while (at < text.length && !isSpace(text[at])) {
       // A backslash at the very end stands for nothing, as in Postgres.
@@ -58,6 +60,7 @@ function splitOptions(text: string): string[] {
       at += 1;
     }
     words.push(word);
+    progress(wordStart, at);
   }
   return words;
 }

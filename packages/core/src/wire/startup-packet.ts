@@ -1,6 +1,8 @@
+import { progress } from '../base/assert.js';
 import { PgDogError } from '../base/errors.js';
 import { CANCEL_SECRET_BYTES_MAX, CANCEL_SECRET_BYTES_MIN } from './backend-key.js';
 import { decodeTextStrictly, findNul } from './cstring.js';
+import { checkedLength } from './frame-header.js';
 import { FrameWriter } from './frame-writer.js';
 import { readLength } from './message-type.js';
 
@@ -71,9 +73,9 @@ export type StartupPacket =
  */
 export function parseStartupPacket(bytes: Uint8Array, start: number, end: number): StartupPacket {
   if (end - start < 4) return { kind: 'incomplete', bytesNeeded: HEADER_BYTES };
-  const length = readLength(bytes, start);
+  const length = checkedLength(bytes, start, HEADER_BYTES, STARTUP_PACKET_BYTES_MAX);
   // Judged before anything is awaited: a declared length of gigabytes must not make us wait for them.
-  if (length < HEADER_BYTES || length > STARTUP_PACKET_BYTES_MAX) {
+  if (length < 0) {
     return refuse('protocol_violation', 'invalid length of startup packet', false);
   }
   if (end - start < length) return { kind: 'incomplete', bytesNeeded: length };
@@ -137,7 +139,7 @@ function parseStartupMessage(
     else if ((parameters.get(name) ?? value) === value) parameters.set(name, value);
     // Whoever reads the first and whoever reads the last would see two different clients.
     else return refuse('protocol_violation', `startup packet has two values for parameter "${name}"`);
-    at = valueEnd + 1;
+    at = progress(at, valueEnd + 1);
   }
   if (at !== end - 1) return refuseLayout();
   const user = parameters.get('user');

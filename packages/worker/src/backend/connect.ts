@@ -1,6 +1,7 @@
 import {
   AUTHENTICATION,
   BACKEND,
+  BACKEND_ALLOWED,
   buildPasswordMessage,
   buildSaslInitialResponse,
   buildSaslResponse,
@@ -21,13 +22,14 @@ import {
 } from '@pgdog-cluster/core';
 import { dedicatedRefused } from '../pool/dedicated.js';
 import type { Pool } from '../pool/pool.js';
+import { hasRoomFor } from '../pool/reported-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { openServerSocket } from './open-socket.js';
 import { ServerConnection } from './server-connection.js';
 
 const HEADER_BYTES = 5;
-/** Nothing a server says while one logs in is longer. */
-const LOGIN_FRAME_BYTES_MAX = 64 * 1024;
+/** A demand, a challenge, its end and AuthenticationOk: no login takes more. */
+const AUTHENTICATIONS_MAX = 4;
 
 /** PBKDF2 is paid once for each (password, salt, iterations), not at each connect. */
 const scramKeys = new ScramKeyCache();
@@ -87,25 +89,15 @@ class Login implements FrameSink {
   private readonly reported = new Map<string, string>();
   private scram: ScramClient | null = null;
   private isAuthenticated = false;
+  private authentications = 0;
 
   constructor(server: ServerConnection) {
     this.server = server;
   }
 
   headBytes(type: number, frameBytes: number): number {
-    switch (type) {
-      case BACKEND.Authentication:
-      case BACKEND.ErrorResponse:
-      case BACKEND.NoticeResponse:
-        return frameBytes <= LOGIN_FRAME_BYTES_MAX ? frameBytes : -1;
-      case BACKEND.ParameterStatus:
-      case BACKEND.BackendKeyData:
-        return this.isAuthenticated && frameBytes <= LOGIN_FRAME_BYTES_MAX ? frameBytes : -1;
-      case BACKEND.ReadyForQuery:
-        return this.isAuthenticated && frameBytes === 6 ? 6 : -1;
-      default:
-        return -1;
-    }
+    const allowed = this.isAuthenticated ? BACKEND_ALLOWED.starting : BACKEND_ALLOWED.authenticating;
+    return allowed.allows(type, frameBytes) ? frameBytes : -1;
   }
 
   onFrame(type: number, bytes: Uint8Array, start: number, end: number): number {
@@ -116,7 +108,9 @@ class Login implements FrameSink {
         break;
       case BACKEND.ParameterStatus: {
         const status = parseParameterStatus(bytes, body, end);
-        if (status !== null) this.reported.set(status.name, status.value);
+        if (status === null) this.onViolation('malformed ParameterStatus');
+        else if (!hasRoomFor(this.reported, status.name)) this.onViolation('too many parameters reported');
+        else this.reported.set(status.name, status.value);
         break;
       }
       case BACKEND.BackendKeyData: {
@@ -179,7 +173,9 @@ class Login implements FrameSink {
 
   private authentication(bytes: Uint8Array, start: number, end: number): void {
     const request = parseAuthenticationRequest(bytes, start, end);
-    if (request === null) {
+    this.authentications++;
+    // Each demand is answered: without end they would fill our memory with answers.
+    if (request === null || this.authentications > AUTHENTICATIONS_MAX) {
       this.onViolation('malformed authentication request');
       return;
     }

@@ -1,4 +1,5 @@
-import { buildParameterStatus, decodeText, findNul } from '@pgdog-cluster/core';
+import { buildParameterStatus, parseParameterStatus } from '@pgdog-cluster/core';
+import { hasRoomFor } from '../pool/reported-parameters.js';
 import type { Relay } from './relay.js';
 
 const HEADER_BYTES = 5;
@@ -11,12 +12,13 @@ export function relayParameterStatus(
   end: number,
   buffer: number,
 ): void {
-  const nameEnd = findNul(bytes, start + HEADER_BYTES, end);
-  if (nameEnd < 0) return;
-  const name = decodeText(bytes, start + HEADER_BYTES, nameEnd);
-  const valueEnd = findNul(bytes, nameEnd + 1, end);
-  const value = decodeText(bytes, nameEnd + 1, valueEnd < 0 ? end : valueEnd);
+  const status = parseParameterStatus(bytes, start + HEADER_BYTES, end);
   const server = relay.server;
+  if (status === null || !hasRoomFor(server.reported, status.name)) {
+    relay.onViolation(status === null ? 'malformed ParameterStatus' : 'too many parameters reported');
+    return;
+  }
+  const { name, value } = status;
   server.reported = server.pool.reported.change(server.reported, name, value);
   const session = server.session;
   // At login everything is told at once, at its end.

@@ -1,22 +1,27 @@
 // ● per-frame path
-import { BACKEND, CLOSE_COMPLETE, decodeText, PARSE_COMPLETE, READY } from '@pgdog-cluster/core';
+import {
+  BACKEND,
+  BACKEND_ALLOWED,
+  backendName,
+  CLOSE_COMPLETE,
+  decodeText,
+  PARSE_COMPLETE,
+  READY,
+} from '@pgdog-cluster/core';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
+import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
   DISPOSITION_MASK,
   FAKE,
   FORWARD,
-  KIND_BIND,
-  KIND_CLOSE,
   KIND_COPY_END,
   KIND_DESCRIBE,
   KIND_EXECUTE,
-  KIND_FUNCTION_CALL,
   KIND_MASK,
   KIND_PARSE,
-  KIND_QUERY,
-  KIND_SYNC,
+  REPLACE_ERROR,
   SWALLOW,
 } from './pending-replies.js';
 import { relayError } from './relay-error.js';
@@ -25,7 +30,8 @@ import type { ServerConnection } from './server-connection.js';
 
 const HEADER_BYTES = 5;
 const FORWARD_DESCRIBE = KIND_DESCRIBE | FORWARD;
-/** Longest ErrorResponse, NoticeResponse, ParameterStatus … that is collected to be read. */
+const ALLOWED = BACKEND_ALLOWED.serving;
+/** Longest row of an answer to ourselves that is collected to be read. */
 const READ_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
@@ -54,36 +60,17 @@ export class Relay implements FrameSink {
   }
 
   headBytes(type: number, frameBytes: number): number {
+    if (!ALLOWED.allows(type, frameBytes)) return -1;
     switch (type) {
       case BACKEND.DataRow:
+        return this.isReadByUs() ? Math.min(frameBytes, READ_BYTES_MAX) : HEADER_BYTES;
       case BACKEND.CopyData:
       case BACKEND.RowDescription:
       case BACKEND.ParameterDescription:
       case BACKEND.FunctionCallResponse:
-        return this.isReadByUs() && type === BACKEND.DataRow
-          ? Math.min(frameBytes, READ_BYTES_MAX)
-          : HEADER_BYTES;
-      case BACKEND.ReadyForQuery:
-        return frameBytes === 6 ? 6 : -1;
-      case BACKEND.ParseComplete:
-      case BACKEND.BindComplete:
-      case BACKEND.CloseComplete:
-      case BACKEND.NoData:
-      case BACKEND.PortalSuspended:
-      case BACKEND.EmptyQueryResponse:
-      case BACKEND.CopyDone:
-        return frameBytes === HEADER_BYTES ? HEADER_BYTES : -1;
-      case BACKEND.CommandComplete:
-      case BACKEND.ErrorResponse:
-      case BACKEND.NoticeResponse:
-      case BACKEND.ParameterStatus:
-      case BACKEND.NotificationResponse:
-      case BACKEND.CopyInResponse:
-      case BACKEND.CopyOutResponse:
-      case BACKEND.CopyBothResponse:
-        return frameBytes <= READ_BYTES_MAX ? frameBytes : -1;
+        return HEADER_BYTES;
       default:
-        return -1;
+        return frameBytes;
     }
   }
 
@@ -97,6 +84,10 @@ export class Relay implements FrameSink {
   ): number {
     this.isRestPassed = false;
     const code = this.server.pending.head();
+    if (!mayAnswer(code, type)) {
+      this.onViolation(`${backendName(type)} does not answer what was asked`);
+      return CONSUMED;
+    }
     switch (type) {
       case BACKEND.DataRow:
         this.dataRow(code, bytes, start, end, buffer);
@@ -117,16 +108,10 @@ export class Relay implements FrameSink {
         this.answerPart(code, bytes, start, end, buffer, false);
         break;
       case BACKEND.ParseComplete:
-        this.completion(code, KIND_PARSE, bytes, start, end, buffer);
-        break;
       case BACKEND.BindComplete:
-        this.completion(code, KIND_BIND, bytes, start, end, buffer);
-        break;
       case BACKEND.CloseComplete:
-        this.completion(code, KIND_CLOSE, bytes, start, end, buffer);
-        break;
       case BACKEND.PortalSuspended:
-        this.completion(code, KIND_EXECUTE, bytes, start, end, buffer);
+        this.completion(code, bytes, start, end, buffer);
         break;
       case BACKEND.CommandComplete:
       case BACKEND.EmptyQueryResponse:
@@ -265,10 +250,6 @@ export class Relay implements FrameSink {
     buffer: number,
     isLast: boolean,
   ): void {
-    if (code === 0) {
-      this.onViolation('an answer to nothing');
-      return;
-    }
     if ((code & DISPOSITION_MASK) === FORWARD) {
       this.pass(bytes, start, end, buffer);
       this.isRestPassed = true;
@@ -277,11 +258,6 @@ export class Relay implements FrameSink {
   }
 
   private dataRow(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    const kind = code & KIND_MASK;
-    if (kind !== KIND_QUERY && kind !== KIND_EXECUTE) {
-      this.onViolation('a row that nobody asked for');
-      return;
-    }
     if ((code & DISPOSITION_MASK) === FORWARD) {
       this.pass(bytes, start, end, buffer);
       this.isRestPassed = true;
@@ -291,19 +267,14 @@ export class Relay implements FrameSink {
     exchange?.onRow?.(bytes, start + HEADER_BYTES, end);
   }
 
-  private completion(
-    code: number,
-    kind: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    buffer: number,
-  ): void {
-    if ((code & KIND_MASK) !== kind) {
-      this.onViolation('a completion out of order');
+  private completion(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    const kind = code & KIND_MASK;
+    const disposition = code & DISPOSITION_MASK;
+    if (disposition === REPLACE_ERROR) {
+      this.onViolation('success in place of an error');
       return;
     }
-    if ((code & DISPOSITION_MASK) === FORWARD) {
+    if (disposition === FORWARD) {
       if (kind === KIND_PARSE) this.passPreamble(bytes, start, end, buffer);
       else this.pass(bytes, start, end, buffer);
     }
@@ -320,10 +291,6 @@ export class Relay implements FrameSink {
     buffer: number,
   ): void {
     const kind = code & KIND_MASK;
-    if (kind !== KIND_QUERY && kind !== KIND_EXECUTE) {
-      this.onViolation('a completion of nothing');
-      return;
-    }
     const server = this.server;
     server.isCopyIn = false;
     if ((code & DISPOSITION_MASK) === FORWARD) {
@@ -351,11 +318,12 @@ export class Relay implements FrameSink {
   }
 
   private readyForQuery(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    const kind = code & KIND_MASK;
     const status = bytes[start + HEADER_BYTES];
     const isKnown = status === READY.Idle || status === READY.InTransaction || status === READY.Failed;
-    if (!isKnown || (kind !== KIND_QUERY && kind !== KIND_SYNC && kind !== KIND_FUNCTION_CALL)) {
-      this.onViolation('ReadyForQuery out of order');
+    // What we had the server refuse it must have refused: the client has been told so.
+    const isUnrefused = (code & DISPOSITION_MASK) === REPLACE_ERROR && !this.hasError;
+    if (!isKnown || isUnrefused) {
+      this.onViolation(isKnown ? 'success in place of an error' : 'ReadyForQuery with an unknown status');
       return;
     }
     const server = this.server;

@@ -1,11 +1,10 @@
-import { decodeText, FRONTEND, isFrontendHeader, PgDogError } from '@pgdog-cluster/core';
+import { decodeText, FRONTEND, FRONTEND_ALLOWED, PgDogError } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
 import type { RequestSink } from './requests.js';
 import type { Session } from './session.js';
 
 const HEADER_BYTES = 5;
-const COMMAND_BYTES_MAX = 64 * 1024;
 
 /** A client of the admin database: commands go to the supervisor, its answers come back through the mailbox. */
 export class AdminSink implements FrameSink {
@@ -17,8 +16,7 @@ export class AdminSink implements FrameSink {
   }
 
   headBytes(type: number, frameBytes: number): number {
-    if (!isFrontendHeader(type, frameBytes - 1) || frameBytes > COMMAND_BYTES_MAX) return -1;
-    return frameBytes;
+    return FRONTEND_ALLOWED.admin.allows(type, frameBytes) ? frameBytes : -1;
   }
 
   onFrame(type: number, bytes: Uint8Array, start: number, end: number): number {

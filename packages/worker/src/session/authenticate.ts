@@ -4,8 +4,7 @@ import {
   AUTHENTICATION_OK,
   buildAuthentication,
   buildAuthenticationSasl,
-  FRONTEND,
-  isFrontendHeader,
+  FRONTEND_ALLOWED,
   isMd5Response,
   mockVerifierFor,
   PgDogError,
@@ -20,8 +19,6 @@ import { login } from './login.js';
 import type { Session } from './session.js';
 
 const HEADER_BYTES = 5;
-/** Postgres's PG_MAX_AUTH_TOKEN_LENGTH. */
-const MESSAGE_BYTES_MAX = 65535;
 
 /** Between the start-up packet and AuthenticationOk: only password messages may come, one for each demand. */
 export class Authentication implements FrameSink {
@@ -75,8 +72,8 @@ export class Authentication implements FrameSink {
   }
 
   headBytes(type: number, frameBytes: number): number {
-    if (type !== FRONTEND.PasswordMessage || !isFrontendHeader(type, frameBytes - 1)) return -1;
-    return this.isAwaiting && frameBytes <= MESSAGE_BYTES_MAX ? frameBytes : -1;
+    const allowed = this.isAwaiting ? FRONTEND_ALLOWED.password : FRONTEND_ALLOWED.settling;
+    return allowed.allows(type, frameBytes) ? frameBytes : -1;
   }
 
   onFrame(_type: number, bytes: Uint8Array, start: number, end: number): number {

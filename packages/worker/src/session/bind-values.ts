@@ -1,4 +1,4 @@
-import { decodeText, type SqlPlan } from '@pgdog-cluster/core';
+import { decodeText, NO_VALUE, NULL_VALUE, type SqlPlan, valueBytesOf } from '@pgdog-cluster/core';
 import type { BindValues } from './effects.js';
 
 /**
@@ -19,14 +19,13 @@ export function bindValues(plan: SqlPlan, bytes: Uint8Array, start: number, end:
   at += 2;
   const values: (string | null | undefined)[] = [];
   for (let index = 0; index < count; index++) {
-    if (at + 4 > end) return null;
-    const size = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+    const size = valueBytesOf(bytes, at, end);
+    if (size === NO_VALUE) return null;
     at += 4;
-    if (size === -1) {
+    if (size === NULL_VALUE) {
       values.push(null);
       continue;
     }
-    if (size < 0 || at + size > end) return null;
     const isBinary = (formatCount === 1 ? formats[0] : (formats[index] ?? 0)) === 1;
     const isBoolean = isBinary && size === 1 && bytes[at] <= 1;
     values.push(isBoolean ? String(bytes[at] === 1) : decodeText(bytes, at, at + size));

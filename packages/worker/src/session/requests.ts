@@ -1,5 +1,13 @@
 // ● per-frame path
-import { FRONTEND, isFrontendHeader, PgDogError, READY, READY_FOR_QUERY_IDLE } from '@pgdog-cluster/core';
+import {
+  assert,
+  FRONTEND,
+  FRONTEND_ALLOWED,
+  frameBytesOf,
+  PgDogError,
+  READY,
+  READY_FOR_QUERY_IDLE,
+} from '@pgdog-cluster/core';
 import { FORWARD, KIND_COPY_END, KIND_FUNCTION_CALL, KIND_SYNC } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { synchronise } from '../backend/synchronise.js';
@@ -10,6 +18,7 @@ import type { Session } from './session.js';
 import { simpleQuery } from './simple-query.js';
 
 const HEADER_BYTES = 5;
+const ALLOWED = FRONTEND_ALLOWED.ready;
 /** Query and Parse up to this size are read whole. Larger Queries stream, larger Parses are collected. */
 const WHOLE_BYTES = 64 * 1024;
 /** Of a Query that streams: enough to see its first words. */
@@ -40,7 +49,7 @@ export class RequestSink implements FrameSink {
   }
 
   headBytes(type: number, frameBytes: number): number {
-    if (!isFrontendHeader(type, frameBytes - 1)) return -1;
+    if (!ALLOWED.allows(type, frameBytes)) return -1;
     switch (type) {
       case FRONTEND.Query:
         return frameBytes <= WHOLE_BYTES ? frameBytes : STREAMED_HEAD_BYTES;
@@ -52,14 +61,6 @@ export class RequestSink implements FrameSink {
       case FRONTEND.CopyFail:
       case FRONTEND.FunctionCall:
         return HEADER_BYTES;
-      case FRONTEND.PasswordMessage:
-        return -1;
-      case FRONTEND.Sync:
-      case FRONTEND.Flush:
-      case FRONTEND.CopyDone:
-        // They have no body. Passed on with one, Postgres would answer a Flush with an error that nobody is owed,
-        // and skip the next client's Query until a Sync.
-        return frameBytes === HEADER_BYTES ? frameBytes : -1;
       default:
         return frameBytes;
     }
@@ -105,8 +106,8 @@ export class RequestSink implements FrameSink {
     stream.block();
     let at = 0;
     while (at + HEADER_BYTES <= frames.length && this.session.phase === 'ready') {
-      const size =
-        1 + ((frames[at + 1] << 24) | (frames[at + 2] << 16) | (frames[at + 3] << 8) | frames[at + 4]);
+      const size = frameBytesOf(frames, at);
+      assert(size > 0 && at + size <= frames.length, 'what was kept for a repeat is whole frames');
       // Never blocked: the server connection is at hand and synchronised.
       this.dispatch(frames[at], frames, at, at + size, -1, size);
       at += size;

@@ -4,6 +4,7 @@ import {
   buildParameterStatus,
   type ErrorFields,
   PgDogError,
+  progress,
   READY,
   type Replication,
   readyForQuery,
@@ -47,7 +48,7 @@ const HELD_BYTES_MAX = 64 * 1024;
 
 export type SessionPhase = 'startup' | 'authenticating' | 'login' | 'ready' | 'closed';
 
-/** Until the start-up packet is through, bytes go to rawReader and none get here. */
+/** FRONTEND_ALLOWED.startup: until the start-up packet is through, bytes go to rawReader and none get here. */
 const BEFORE_STARTUP: FrameSink = {
   headBytes: () => -1,
   onFrame: () => CONSUMED,
@@ -145,7 +146,9 @@ export class Session implements ConnectionOwner {
     this.bytesReceived += end - start;
     this.lastActivityMs = this.context.nowMs;
     let from = start;
-    while (this.rawReader !== null && from < end) from = this.rawReader(memory.bytes, from, end);
+    while (this.rawReader !== null && from < end) {
+      from = progress(from, this.rawReader(memory.bytes, from, end));
+    }
     if (from < end && this.phase !== 'closed') {
       this.stream.push(memory.bytes, from, end, buffer);
       if (this.stream.heldBytes > HELD_BYTES_MAX) this.connection.pauseReceive(PAUSE_HELD);

@@ -1,4 +1,5 @@
 // ● per-frame path
+import { assert, frameBytesOf } from '@pgdog-cluster/core';
 import { copyBytes } from '../io/copy-bytes.js';
 /**
  * Cuts the byte stream of one peer into frames (protocol 3: type byte, then a length that counts itself),
@@ -37,16 +38,6 @@ export interface FrameSink {
   onChunkEnd(): void;
   /** The stream cannot be followed any further. Nothing more will be shown. */
   onViolation(reason: string): void;
-}
-
-/** Postgres's own ceiling (PQ_LARGE_MESSAGE_LIMIT, 1 GB - 1), for every frame in both directions. */
-export const FRAME_LENGTH_MAX = 0x3fffffff;
-
-/** The one place where a length from the network is judged. Returns the whole frame's size or -1. */
-export function frameBytesOf(bytes: Uint8Array, start: number): number {
-  const length =
-    (bytes[start + 1] << 24) | (bytes[start + 2] << 16) | (bytes[start + 3] << 8) | bytes[start + 4];
-  return length < 4 || length > FRAME_LENGTH_MAX ? -1 : length + 1;
 }
 
 const HEADER_BYTES = 5;
@@ -192,6 +183,7 @@ export class FrameStream {
         this.isBlocked = true;
         return position;
       } else {
+        assert(frameEnd - position < frameBytes, 'a sink wants more of a frame than there is');
         return this.keepPartial(bytes, position, end, frameBytes);
       }
     }
@@ -253,6 +245,7 @@ export class FrameStream {
     const size = this.partialBytes;
     const outcome = this.sink.onFrame(type, frame, 0, size, -1, frameBytes);
     if (outcome === NEED_WHOLE) {
+      assert(size < frameBytes, 'a sink wants more of a frame than there is');
       this.partialWanted = frameBytes;
       return NEED_WHOLE;
     }
