@@ -4,6 +4,7 @@ import { before, it } from 'node:test';
 import { loadSqlParser, type SqlParser } from '@pgdog-cluster/core';
 import { CODEC_TARGETS } from './codec-targets.js';
 import { chosenSeed, type FuzzTarget, readCorpus, runTarget } from './fuzz-run.js';
+import { MEMORY_TARGETS } from './memory-targets.js';
 import { frameStreamTarget } from './stream-target.js';
 import { sqlReaderTarget, TEXT_TARGETS } from './text-targets.js';
 
@@ -14,7 +15,7 @@ before(async () => {
   parser = await loadSqlParser();
 });
 
-for (const target of [...CODEC_TARGETS, ...TEXT_TARGETS, frameStreamTarget]) {
+for (const target of [...CODEC_TARGETS, ...TEXT_TARGETS, frameStreamTarget, ...MEMORY_TARGETS]) {
   it(`${target.name} (seed ${seed})`, () => {
     assert.ok(runTarget(target, { seed, cases: 1_000_000, milliseconds: MILLISECONDS }) > 100);
   });

@@ -8,6 +8,7 @@ export * from './io/errno.js';
 export * from './io/io-driver.js';
 export * from './io/kernel-memory.js';
 export * as libc from './io/libc.js';
+export * from './io/output-queue.js';
 export * from './io/socket-address.js';
 export * from './io/socket-options.js';
 export * from './io/uring.js';

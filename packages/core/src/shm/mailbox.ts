@@ -73,6 +73,8 @@ export class Mailboxes {
   post(producer: number, worker: number, message: WorkerMessage, onAccepted?: () => void): boolean {
     const packed = this.#packr.pack(message);
     if (packed.length > MAILBOX_MESSAGE_BYTES_MAX) return false;
+    // A number that is no descriptor's throws here: under the lock it would leave it locked.
+    if ('fd' in message) this.#fds.owner(message.fd);
     const cells = this.#cells[worker];
     if (!this.#lock(cells, producer)) return false;
     const written = cells[MAILBOX_WRITTEN];

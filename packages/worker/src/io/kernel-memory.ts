@@ -33,6 +33,8 @@ const BIG_COUNT_DEFAULT = 8192;
 const SMALL_COUNT_DEFAULT = 16384;
 /** One in so many big buffers is kept for sending bytes that were spilled: sending is what frees memory. */
 const RESERVE_SHARE = 64;
+/** What a count has room for. A full buffer holds some three thousand frames, and each may go to one place. */
+const REFERENCES_MAX = 0xffff;
 /** Pages given back by one trim() at most, so that the janitor never holds up the loop: about 1 us each. */
 const TRIM_PAGE_RUNS_MAX = 256;
 
@@ -152,7 +154,10 @@ export class KernelMemory {
 
   /** One more reference to a buffer in use. */
   retain(buffer: number): void {
-    this.references[buffer] += 1;
+    const count = this.references[buffer];
+    // Of a free buffer, or back to 0: the next owner and this one would write over each other's bytes.
+    if (count === 0 || count === REFERENCES_MAX) throw new Error(`buffer ${buffer} has ${count} references`);
+    this.references[buffer] = count + 1;
   }
 
   /** One reference less; the last one frees the buffer. */
@@ -171,6 +176,23 @@ export class KernelMemory {
 
   referenceCount(buffer: number): number {
     return this.references[buffer];
+  }
+
+  /**
+   * For tests: the free lists hold every free buffer once, and none in use.
+   * @throws Error
+   */
+  checkInvariants(): void {
+    const isListed = new Uint8Array(this.references.length);
+    const list = (buffer: number): void => {
+      if (this.references[buffer] !== 0) throw new Error(`buffer ${buffer} is free and has references`);
+      if (isListed[buffer] !== 0) throw new Error(`buffer ${buffer} is free twice`);
+      isListed[buffer] = 1;
+    };
+    for (let i = 0; i < this.bigFreeLength; i++) list(this.bigFree[i]);
+    for (let i = 0; i < this.smallFreeLength; i++) list(this.bigCount + this.smallFree[i]);
+    const lost = isListed.findIndex((listed, buffer) => listed === 0 && this.references[buffer] === 0);
+    if (lost >= 0) throw new Error(`buffer ${lost} is nobody's and not free`);
   }
 
   /**
