@@ -14,6 +14,7 @@ export * from './io/socket-options.js';
 export * from './io/uring.js';
 export { HandOver } from './listen/hand-over.js';
 export * from './loop.js';
+export * from './make-context.js';
 export * from './plan/plan-cache.js';
 export * from './plan/prepared-statements.js';
 export * from './pool/pool.js';

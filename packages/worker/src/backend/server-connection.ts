@@ -55,6 +55,8 @@ export class ServerConnection implements ConnectionOwner {
   isPreparedUnsure = false;
   /** Of the last ReadyForQuery. */
   readyStatus: number = READY.Idle;
+  /** The beginning of a client's frame has been forwarded, its end has not come: whatever is sent now would be read as its body. */
+  isFrameOpen = false;
   /** Extended messages were sent after the last Sync. */
   isBatchOpen = false;
   /** An error came and no Sync is on its way: the server ignores everything until one. */
@@ -191,6 +193,6 @@ export class ServerConnection implements ConnectionOwner {
 
   /** Nothing is owed and nothing half sent. */
   get isQuiet(): boolean {
-    return this.pending.length === 0 && !this.isBatchOpen && this.cancelsInFlight === 0;
+    return this.pending.length === 0 && !this.isBatchOpen && !this.isFrameOpen && this.cancelsInFlight === 0;
   }
 }

@@ -97,7 +97,7 @@ function checkActive(pool: Pool, server: ServerConnection): void {
     session.fail(new PgDogError('query_timeout'), server.stream.isInsideFrame);
     return;
   }
-  const isInTransaction = server.readyStatus !== READY.Idle || server.isBatchOpen;
+  const isInTransaction = server.readyStatus !== READY.Idle || server.isBatchOpen || server.isFrameOpen;
   if (!isInTransaction || clientIdleInTransactionTimeoutMs === 0) return;
   if (nowMs - session.lastActivityMs > clientIdleInTransactionTimeoutMs) {
     session.fail(new PgDogError('idle_in_transaction_timeout'));

@@ -79,14 +79,22 @@ export class RequestSink implements FrameSink {
     const { server } = this.session;
     if (server !== null) {
       if (end - start === frameBytes) server.requestLog.append(bytes, start, end);
-      else server.requestLog.spoil();
+      else {
+        server.requestLog.spoil();
+        server.isFrameOpen = !this.isRestDropped;
+      }
     }
     return CONSUMED;
   }
 
-  onRest(bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    if (this.isRestDropped) return;
-    this.session.server?.forward(bytes, start, end, buffer);
+  onRest(bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void {
+    const { server } = this.session;
+    if (this.isRestDropped || server === null) return;
+    server.forward(bytes, start, end, buffer);
+    if (!isLast) return;
+    server.isFrameOpen = false;
+    // All may have been answered meanwhile: a COPY fails in the middle of its data.
+    if (server.isQuiet) server.pool.serverQuiet(server);
   }
 
   onChunkEnd(): void {

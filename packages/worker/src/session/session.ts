@@ -371,7 +371,7 @@ export class Session implements ConnectionOwner {
     if (this.phase !== 'ready') return this.phase === 'closed' ? 'closed' : 'login';
     if (this.waitingSinceMs !== 0) return 'waiting';
     if (this.server === null) return 'idle';
-    if (this.server.pending.length > 0 || this.server.isBatchOpen) return 'active';
+    if (this.server.pending.length > 0 || this.server.isBatchOpen || this.server.isFrameOpen) return 'active';
     return this.server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';
   }
 }
