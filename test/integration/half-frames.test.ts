@@ -1,10 +1,11 @@
 /** A frame of which only the beginning has come holds its server connection: nobody else's bytes may become its body. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { md5Answer } from '../support/client-auth.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { d, frame, Q } from '../support/frames.js';
-import type { RawClient } from '../support/raw-client.js';
+import { d, frame, p, Q, startupPacket, text } from '../support/frames.js';
+import { RawClient } from '../support/raw-client.js';
 import { firstValue, sleep, startWireProxy, withClients } from '../support/wire.js';
 
 let server: TestPostgres;
@@ -80,6 +81,27 @@ forEachDriver('half a frame', (driver) => {
         assert.equal((await first.expectClosed()).error?.C, '25P03');
         assert.equal(await firstValue(second, "SELECT 'mine'"), 'mine');
       });
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('a password that comes in two pieces logs in', async () => {
+    const proxy = await startWireProxy(server, driver, { general: { auth_type: 'md5' } });
+    try {
+      // What the server reports is known after the first: the second login ends at once.
+      for (let round = 0; round < 2; round++) {
+        const client = await RawClient.open({ port: proxy.port });
+        client.send(startupPacket({ user: 'postgres', database: 'postgres' }));
+        const { body } = await client.readFrame();
+        const password = p(text(md5Answer('postgres', 'postgres', body.subarray(4))));
+        client.send(password.subarray(0, 20));
+        await sleep(30);
+        client.send(password.subarray(20));
+        assert.equal((await client.readUntilReady()).error, null);
+        assert.equal(await firstValue(client, 'SELECT 1'), '1');
+        await client.end();
+      }
     } finally {
       await proxy.stop();
     }

@@ -153,3 +153,19 @@ test('prepended frames come before what was held', () => {
   stream.resume();
   assert.deepEqual(sink.frames, ['Q:first', 'Q:second']);
 });
+
+test('resume() from inside onFrame does not show a collected frame twice', async () => {
+  await everySplit(SCRIPT, (pieces) => {
+    const sink = new (class extends Recorder {
+      override onFrame(...args: Parameters<Recorder['onFrame']>): number {
+        const outcome = super.onFrame(...args);
+        stream.block();
+        stream.resume();
+        return outcome;
+      }
+    })('QDZS');
+    const stream: FrameStream = new FrameStream(sink);
+    for (const piece of pieces) stream.push(piece, 0, piece.length, -1);
+    assert.deepEqual(sink.frames, EXPECTED);
+  });
+});

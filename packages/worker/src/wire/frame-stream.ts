@@ -59,7 +59,8 @@ export class FrameStream {
   private heldEnd = 0;
   private isBlocked = false;
   private isStopped = false;
-  private isResuming = false;
+  /** Somebody further up the stack shows frames and will go on: what onFrame is looking at must not be shown again. */
+  private isShowing = false;
   private sink: FrameSink;
 
   constructor(sink: FrameSink) {
@@ -93,7 +94,9 @@ export class FrameStream {
       this.hold(bytes, start, end);
       return;
     }
+    this.isShowing = true;
     const stop = this.walk(bytes, start, end, buffer);
+    this.isShowing = false;
     if (stop >= 0) this.hold(bytes, stop, end);
     this.sink.onChunkEnd();
   }
@@ -107,8 +110,8 @@ export class FrameStream {
   resume(): void {
     this.isBlocked = false;
     // The sink may call resume() from inside onFrame; the outer call goes on by itself.
-    if (this.isResuming) return;
-    this.isResuming = true;
+    if (this.isShowing) return;
+    this.isShowing = true;
     // A frame that was blocked after it had been collected is shown again first.
     if (this.partialBytes > 0 && this.partialBytes >= this.partialWanted) {
       this.feedPartial(NO_BYTES, 0, 0);
@@ -120,7 +123,7 @@ export class FrameStream {
       this.sink.onChunkEnd();
     }
     if (this.heldStart === this.heldEnd) this.releaseHeld();
-    this.isResuming = false;
+    this.isShowing = false;
   }
 
   private releaseHeld(): void {
