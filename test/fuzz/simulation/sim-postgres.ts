@@ -60,6 +60,7 @@ export class SimPostgres implements SimPeer {
   private readonly statements = new Map<string, string>();
   private readonly portals = new Map<string, string>();
   private answer: Buffer[] = [];
+  private hasLied = false;
 
   constructor(options: SimPostgresOptions) {
     this.options = options;
@@ -132,6 +133,8 @@ export class SimPostgres implements SimPeer {
     let bytes: Buffer = Buffer.concat(this.answer);
     this.answer = [];
     if (lieOneIn > 0 && random.oneIn(lieOneIn)) {
+      this.hasLied = true;
+      bytes = scrubbed(bytes);
       const kind = random.below(6);
       if (kind === 0) bytes = Buffer.concat([bytes, random.pick(BACKEND_MAKERS)(random)]);
       else if (kind === 1) bytes = Buffer.concat([random.pick(BACKEND_MAKERS)(random), bytes]);
@@ -139,6 +142,8 @@ export class SimPostgres implements SimPeer {
       else if (kind === 3) this.socket?.reset();
       else if (bytes.length > 0) bytes = mutate(random, bytes);
     }
+    // Nobody can stop a server from telling one client what another asked: a liar forgets it.
+    if (this.hasLied) bytes = scrubbed(bytes);
     if (bytes.length > 0) this.socket?.say(bytes);
   }
 
@@ -313,6 +318,10 @@ export class SimPostgres implements SimPeer {
     if (sql.trim() === '') this.answer.push(backend.emptyQuery());
     else this.run(sql, false);
   }
+}
+
+function scrubbed(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('latin1').replaceAll('tok', 'xxx'), 'latin1');
 }
 
 /** Format codes, values, result format codes, and nothing behind them. */

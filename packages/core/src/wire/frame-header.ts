@@ -20,8 +20,8 @@ export function checkedLength(bytes: Uint8Array, at: number, lengthMin: number, 
 }
 
 /** Size of the whole frame whose type byte is at `start`, type byte included; -1 = no frame is that long. */
-export function frameBytesOf(bytes: Uint8Array, start: number): number {
-  const length = checkedLength(bytes, start + 1, FRAME_LENGTH_MIN, FRAME_LENGTH_MAX);
+export function frameBytesOf(bytes: Uint8Array, start: number, lengthMax = FRAME_LENGTH_MAX): number {
+  const length = checkedLength(bytes, start + 1, FRAME_LENGTH_MIN, lengthMax);
   return length < 0 ? -1 : length + 1;
 }
 

@@ -83,7 +83,9 @@ export class Relay implements FrameSink {
     frameBytes: number,
   ): number {
     this.isRestPassed = false;
-    const code = this.server.pending.head();
+    const { server } = this;
+    const { turn } = server.context;
+    const code = server.askedTurn === turn ? 0 : server.pending.head();
     if (!mayAnswer(code, type)) {
       this.onViolation(`${backendName(type)} does not answer what was asked`);
       return CONSUMED;
@@ -130,13 +132,14 @@ export class Relay implements FrameSink {
         relayParameterStatus(this, bytes, start, end, buffer);
         break;
       case BACKEND.NoticeResponse:
-        if ((code & DISPOSITION_MASK) === FORWARD) this.pass(bytes, start, end, buffer);
+        if ((code & DISPOSITION_MASK) === FORWARD && server.attachedTurn !== turn)
+          this.pass(bytes, start, end, buffer);
         break;
       default:
         // NotificationResponse: only a session that listens keeps its server between exchanges.
-        this.pass(bytes, start, end, buffer);
+        if (server.attachedTurn !== turn) this.pass(bytes, start, end, buffer);
     }
-    if (frameBytes > end - start && this.server.state === 'closed') this.isRestPassed = false;
+    if (frameBytes > end - start && server.state === 'closed') this.isRestPassed = false;
     return CONSUMED;
   }
 

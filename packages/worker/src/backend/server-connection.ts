@@ -88,6 +88,10 @@ export class ServerConnection implements ConnectionOwner {
   requestSinceMs = 0;
   /** Turn of the loop in which the current exchange began. */
   requestTurn = 0;
+  /** Turn in which the first of what is owed was asked. It leaves at the end of the turn: what is read before answers nothing. */
+  askedTurn = 0;
+  /** Turn in which it was given to its session. */
+  attachedTurn = 0;
   /** Must not be used again: it said so, or an operator did. */
   isDoomed = false;
   /** After closing: the server has let go as well, and the place has been given back. */
@@ -165,8 +169,11 @@ export class ServerConnection implements ConnectionOwner {
 
   /** Sends a simple query of our own, in order behind what was sent before. */
   ask(exchange: OwnExchange): void {
-    // query_timeout counts from here: at a login or a probe no request of a client's has set it.
-    if (this.pending.length === 0) this.requestSinceMs = this.context.nowMs;
+    if (this.pending.length === 0) {
+      // query_timeout counts from here: at a login or a probe no request of a client's has set it.
+      this.requestSinceMs = this.context.nowMs;
+      this.askedTurn = this.context.turn;
+    }
     this.pending.push(KIND_QUERY | SWALLOW, exchange);
     ownWriter.reset().begin(FRONTEND.Query).cstring(exchange.sql).end();
     this.send(ownWriter.view());

@@ -112,6 +112,7 @@ export class Pool {
 
   attach(server: ServerConnection, session: Session): void {
     server.state = 'active';
+    server.attachedTurn = this.context.turn;
     this.context.activeServers++;
     server.session = session;
     session.server = server;
@@ -323,9 +324,13 @@ export class Pool {
       return;
     }
     const { session } = server;
+    const frames = session === null || server.hasLeft(false) ? null : server.requestLog.take();
     if (session !== null) this.detach(server);
     this.closeCancelled(server);
-    if (session !== null && session.phase !== 'closed') {
+    if (frames !== null && session !== null && session.requests !== null) {
+      // It went wrong before this client's request left: another server connection takes it.
+      session.requests.retry(frames);
+    } else if (session !== null && session.phase !== 'closed') {
       const text = `server connection is not synchronized: ${reason}`;
       session.fail(new PgDogError('out_of_sync', text), server.stream.isInsideFrame);
     }

@@ -40,6 +40,8 @@ export class RequestSink implements FrameSink {
   isSkippingToSync = false;
   /** Set while the request that waited in vain is shown again. */
   private localRefusal: PgDogError | null = null;
+  /** The pool is being asked for a server connection, on behalf of the frame that is shown. */
+  private isCheckingOut = false;
   /** Settings could not be applied: the next request is answered with this. */
   refusal: PgDogError | null = null;
 
@@ -74,7 +76,9 @@ export class RequestSink implements FrameSink {
     buffer: number,
     frameBytes: number,
   ): number {
-    const outcome = this.dispatch(type, bytes, start, end, buffer, frameBytes);
+    let outcome = this.dispatch(type, bytes, start, end, buffer, frameBytes);
+    // The pool refused at once: what would have waited is answered now.
+    if (outcome === BLOCKED && this.localRefusal !== null) outcome = this.refuseLocally(type);
     if (outcome !== CONSUMED) return outcome;
     const { server } = this.session;
     if (server !== null) {
@@ -182,7 +186,9 @@ export class RequestSink implements FrameSink {
     const { session } = this;
     const { server } = session;
     if (server === null) {
+      this.isCheckingOut = true;
       session.pool?.checkout(session);
+      this.isCheckingOut = false;
       if (session.server === null) return null;
       return this.beginExchange(session.server);
     }
@@ -207,6 +213,7 @@ export class RequestSink implements FrameSink {
   /** The wait for a server connection has ended without one; the frame that waited is answered with `error`. */
   refusedWhileWaiting(error: PgDogError): void {
     this.localRefusal = error;
+    if (this.isCheckingOut) return;
     this.session.resumeRequests();
     this.localRefusal = null;
   }
@@ -229,6 +236,7 @@ export class RequestSink implements FrameSink {
     session.requestSinceUs = nowUs;
     server.requestSinceMs = nowMs;
     server.requestTurn = session.context.turn;
+    server.askedTurn = session.context.turn;
     if (server.readyStatus === READY.Idle) {
       if (session.transactionSinceUs === 0) session.transactionSinceUs = nowUs;
       server.requestLog.reset();
