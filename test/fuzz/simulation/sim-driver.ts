@@ -84,6 +84,10 @@ export class SimDriver implements IoDriver {
     this.peerOf = peerOf;
   }
 
+  watchListener(): void {}
+
+  unwatchListener(): void {}
+
   attach(fd: number, source: IoSource): number {
     const handle = this.nextHandle++;
     this.sockets.set(handle, new SimSocket(fd, source, this.peerOf(fd)));

@@ -1,4 +1,4 @@
-import { BACKEND, isBackendHeader, parseErrorFields, READY } from '@pgdog-cluster/core';
+import { BACKEND, BACKEND_ALLOWED, parseErrorFields, READY } from '@pgdog-cluster/core';
 import { HIGH_MARK } from '../io/connection.js';
 import type { Session } from '../session/session.js';
 import { FrameRun } from '../wire/frame-run.js';
@@ -6,7 +6,6 @@ import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from './server-connection.js';
 
 const HEADER_BYTES = 5;
-const ERROR_BYTES_MAX = 1024 * 1024;
 
 /** What a walsender says goes to its one client as it is, both ways at once while it streams (COPY BOTH). */
 export class ReplicationRelay implements FrameSink {
@@ -24,9 +23,8 @@ export class ReplicationRelay implements FrameSink {
   }
 
   headBytes(type: number, frameBytes: number): number {
-    if (!isBackendHeader(type, frameBytes - 1)) return -1;
-    if (type === BACKEND.ErrorResponse) return frameBytes <= ERROR_BYTES_MAX ? frameBytes : -1;
-    return type === BACKEND.ReadyForQuery ? frameBytes : HEADER_BYTES;
+    if (!BACKEND_ALLOWED.serving.allows(type, frameBytes)) return -1;
+    return type === BACKEND.ErrorResponse || type === BACKEND.ReadyForQuery ? frameBytes : HEADER_BYTES;
   }
 
   onFrame(type: number, bytes: Uint8Array, start: number, end: number, buffer: number): number {

@@ -134,7 +134,8 @@ export function ensureStatement(
       // EXECUTE will then say that the statement does not exist; the reason is logged.
       onError(frame: Uint8Array) {
         undo();
-        server.pool.prepareFailed(parseErrorFields(frame, 5, frame.length));
+        const { message, sqlstate } = parseErrorFields(frame, 5, frame.length);
+        server.context.log('warn', 'prepare_failed', message, { sqlstate });
       },
       onDone() {},
     });

@@ -347,10 +347,6 @@ export class Pool {
     );
   }
 
-  prepareFailed(fields: ErrorFields): void {
-    this.context.log('warn', 'prepare_failed', fields.message, { sqlstate: fields.sqlstate });
-  }
-
   serverConnected(server: ServerConnection, errno: number): void {
     loginConnected(server, errno);
   }

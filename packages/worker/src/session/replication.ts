@@ -1,4 +1,4 @@
-import { FRONTEND, isFrontendHeader, PgDogError } from '@pgdog-cluster/core';
+import { FRONTEND, FRONTEND_ALLOWED, PgDogError } from '@pgdog-cluster/core';
 import { FORWARD, KIND_FUNCTION_CALL, KIND_QUERY, KIND_SYNC } from '../backend/pending-replies.js';
 import { ReplicationRelay } from '../backend/replication-relay.js';
 import type { ServerConnection } from '../backend/server-connection.js';
@@ -32,8 +32,7 @@ class ReplicationSink implements FrameSink {
   }
 
   headBytes(type: number, frameBytes: number): number {
-    if (type === FRONTEND.PasswordMessage || !isFrontendHeader(type, frameBytes - 1)) return -1;
-    return HEADER_BYTES;
+    return FRONTEND_ALLOWED.ready.allows(type, frameBytes) ? HEADER_BYTES : -1;
   }
 
   onFrame(type: number, bytes: Uint8Array, start: number, end: number, buffer: number): number {
