@@ -62,7 +62,7 @@ export async function startStream(client: RawClient, slot: string): Promise<stri
 /** Text of the next decoded change; keepalives are passed over. */
 export async function nextChange(client: RawClient): Promise<string> {
   for (;;) {
-    const { type, body } = await client.readFrame();
+    const { type, body } = await client.readFrame(15_000);
     assert.equal(type, 'd');
     if (body[0] === 0x77) return body.toString('utf8', 25);
     assert.equal(body[0], 0x6b);
