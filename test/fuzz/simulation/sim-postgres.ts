@@ -7,7 +7,7 @@ import { backend, frame, int16 } from '../../support/frames.js';
 import { mutate } from '../byte-mutations.js';
 import type { FuzzRandom } from '../fuzz-random.js';
 import { BACKEND_MAKERS } from '../message-grammar.js';
-import type { SimPeer, SimSocket } from './sim-driver.js';
+import type { PeerSocket, SimPeer } from './sim-driver.js';
 
 const CANCEL_REQUEST = 80877102;
 const FRAME_BYTES_MAX = 1 << 30;
@@ -49,7 +49,7 @@ export interface SimPostgresOptions {
 }
 
 export class SimPostgres implements SimPeer {
-  socket: SimSocket | null = null;
+  socket: PeerSocket | null = null;
   private readonly options: SimPostgresOptions;
   private received: Buffer = Buffer.alloc(0);
   private isStarted = false;
@@ -64,6 +64,10 @@ export class SimPostgres implements SimPeer {
 
   constructor(options: SimPostgresOptions) {
     this.options = options;
+  }
+
+  attach(socket: PeerSocket): void {
+    this.socket = socket;
   }
 
   opened(): void {}
@@ -129,6 +133,7 @@ export class SimPostgres implements SimPeer {
 
   /** Says what the last message brought, true or not. */
   private flush(): void {
+    // Asked anew each time: whoever plays may change them.
     const { random, lieOneIn } = this.options;
     let bytes: Buffer = Buffer.concat(this.answer);
     this.answer = [];

@@ -295,7 +295,10 @@ export class Relay implements FrameSink {
   ): void {
     const kind = code & KIND_MASK;
     const server = this.server;
-    server.isCopyIn = false;
+    if (server.isCopyIn) {
+      this.onViolation('COPY from the client ended before the client had ended it');
+      return;
+    }
     if ((code & DISPOSITION_MASK) === FORWARD) {
       let made: Uint8Array | null = null;
       const session = server.session;
@@ -325,13 +328,14 @@ export class Relay implements FrameSink {
     const isKnown = status === READY.Idle || status === READY.InTransaction || status === READY.Failed;
     // What we had the server refuse it must have refused: the client has been told so.
     const isUnrefused = (code & DISPOSITION_MASK) === REPLACE_ERROR && !this.hasError;
-    if (!isKnown || isUnrefused) {
-      this.onViolation(isKnown ? 'success in place of an error' : 'ReadyForQuery with an unknown status');
+    if (!isKnown || isUnrefused || this.server.isCopyIn) {
+      this.onViolation(
+        isKnown ? 'ReadyForQuery in place of an error' : 'ReadyForQuery with an unknown status',
+      );
       return;
     }
     const server = this.server;
     server.readyStatus = status;
-    server.isCopyIn = false;
     const disposition = code & DISPOSITION_MASK;
     if (disposition === SWALLOW) {
       const exchange = server.pending.headRef() as OwnExchange | null;
