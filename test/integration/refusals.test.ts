@@ -97,4 +97,28 @@ forEachDriver('refused at once', (driver) => {
       await fake.stop();
     }
   });
+
+  it('query_timeout counts from when our own question was asked: a login is not ended by it', async () => {
+    const fake = await startFakePostgres();
+    const proxy = await startWireProxy(fake, driver, {
+      database: { pool_size: 1 },
+      general: { query_timeout: 1000 },
+    });
+    try {
+      for (let round = 0; round < 3; round++) {
+        // Each asks a server for other settings; the answer takes longer than the janitor's round.
+        fake.script({
+          onFrame: async (it, frame) => {
+            await sleep(150);
+            answer(it, frame);
+          },
+        });
+        const client = await clientOf(proxy, { parameters: { work_mem: `${round + 1}MB` } });
+        await client.end();
+      }
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
 });

@@ -83,7 +83,10 @@ export class SimPostgres implements SimPeer {
     for (;;) {
       if (this.isOver || this.received.length < 5) return;
       const length = this.received.readUInt32BE(1);
-      if (length < 4 || length > FRAME_BYTES_MAX) return this.fatal('08P01', 'invalid message length');
+      if (length < 4 || length > FRAME_BYTES_MAX) {
+        this.fatal('08P01', 'invalid message length');
+        return;
+      }
       if (this.received.length < length + 1) return;
       const type = String.fromCharCode(this.received[0] ?? 0);
       const body = this.received.subarray(5, length + 1);
@@ -153,9 +156,12 @@ export class SimPostgres implements SimPeer {
   }
 
   private message(type: string, body: Buffer): void {
-    if (this.copyIn !== 'no') return this.copyMessage(type, body);
-    if (type === 'X') return this.end();
-    if (this.isSkipping && type !== 'S') return;
+    if (this.copyIn !== 'no') {
+      this.copyMessage(type, body);
+      return;
+    }
+    if (type === 'X') this.end();
+    if (this.isOver || (this.isSkipping && type !== 'S')) return;
     try {
       this.dispatch(type, body);
     } catch (error) {
@@ -192,13 +198,17 @@ export class SimPostgres implements SimPeer {
       case 'F':
         throw new SqlFailure('42883', 'no such function');
       case 'P':
-        return this.parse(body);
+        this.parse(body);
+        return;
       case 'B':
-        return this.bind(body);
+        this.bind(body);
+        return;
       case 'D':
-        return this.describe(body);
+        this.describe(body);
+        return;
       case 'E':
-        return this.execute(body);
+        this.execute(body);
+        return;
       case 'C':
         this.named(body).delete(this.nameIn(body));
         this.answer.push(backend.closeComplete());
@@ -254,7 +264,10 @@ export class SimPostgres implements SimPeer {
     if ('dHS'.includes(type)) return;
     const { copyIn } = this;
     this.copyIn = 'no';
-    if (type !== 'c' && type !== 'f') return this.fatal('08P01', 'unexpected message during COPY from stdin');
+    if (type !== 'c' && type !== 'f') {
+      this.fatal('08P01', 'unexpected message during COPY from stdin');
+      return;
+    }
     if (type === 'c') this.answer.push(backend.complete('COPY 1'));
     else this.fail(new SqlFailure('57014', `COPY failed: ${body.length}`), copyIn === 'execute');
     if (copyIn === 'query') this.answer.push(backend.ready(this.status));

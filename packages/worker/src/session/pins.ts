@@ -1,3 +1,4 @@
+import { valueBytesOf } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP, type Session } from './session.js';
 
@@ -45,8 +46,8 @@ function readCounts(bytes: Uint8Array, start: number, end: number): boolean[] {
   const held: boolean[] = [];
   let at = start + 2;
   for (let column = 0; column < PROBED.length; column++) {
-    if (at + 5 > end) return [true, true, true, true];
-    const size = bytes[at + 3];
+    const size = valueBytesOf(bytes, at, end);
+    if (size < 0) return [true, true, true, true];
     held.push(!(size === 1 && bytes[at + 4] === 0x30));
     at += 4 + size;
   }
