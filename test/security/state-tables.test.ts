@@ -9,6 +9,7 @@ import {
   FRONTEND,
   FRONTEND_ALLOWED,
   FRONTEND_TABLE,
+  progress,
 } from '@pgdog-cluster/core';
 import { listFiles, readFiles } from '../support/tree.js';
 
@@ -96,4 +97,9 @@ test('lengths are read and judged in one place', () => {
       );
     }
   }
+});
+
+test("a loop over somebody else's bytes that stays where it is ends", () => {
+  assert.equal(progress(3, 4), 4);
+  for (const after of [3, 2, Number.NaN]) assert.throws(() => progress(3, after), /no progress/);
 });
