@@ -85,7 +85,8 @@ ${table(ADMIN_DEFAULTS)}
 
 One entry per database; one host each. Required: \`name\`, \`host\`. \`port\` is 5432 and \`database_name\` (the name on the
 server) is \`name\` unless given; \`user\` and \`password\` replace the client's towards the server. \`read_only\` sets
-default_transaction_read_only. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
+default_transaction_read_only. A \`host\` that begins with \`/\` is a directory of Unix sockets, one with \`@\` an abstract name;
+\`require_peer\` then names the system's user who must run the server. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
 database too.
 
 Keys: ${names(usable(databaseSchema, LATER_DATABASE))}.
@@ -101,7 +102,7 @@ Keys: ${names(usable(userSchema, LATER_USER))}.
 
 ## URL parameters of -d
 
-\`name\` (what clients ask for, if not the path), \`database_name\`, \`user\` and \`password\` (towards the server), \`role\`,
+\`name\` (what clients ask for, if not the path), \`host\` (a directory of Unix sockets, as with libpq), \`port\`, \`require_peer\`, \`database_name\`, \`user\` and \`password\` (towards the server), \`role\`,
 \`shard\`, \`pool_size\`, \`min_pool_size\`, \`pooler_mode\`, \`statement_timeout\`, \`lock_timeout\`, \`idle_timeout\`, \`read_only\`,
 \`server_lifetime\`, \`server_lifetime_jitter\`, \`sslmode\` (\`disable\`, \`allow\` or \`prefer\`). \`PGDOG_DATABASE_URL_1\` and so on
 in the environment are read the same way.

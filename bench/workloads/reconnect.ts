@@ -34,7 +34,9 @@ async function reconnectWith(run: BenchRun, pgbench: string, auth: ClientAuth): 
     for (const { contender, endpoint } of running) {
       if (repeat < 0) {
         if (endpoint.pids.length > 0)
-          await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(() => {});
+          await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(
+            () => {},
+          );
         continue;
       }
       await measure(run, key, contender, repeat, async () => {

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { backend, type Frame, FrameCollector, int32 } from './frames.js';
+import { unixPath } from './raw-client.js';
 
 const SSL_REQUEST = 80877103;
 const GSSENC_REQUEST = 80877104;
@@ -25,6 +26,8 @@ export interface FakePostgresOptions {
   onStartup?: (connection: FakeConnection, packet: Buffer) => void | Promise<void>;
   /** Never answers anything, not even the startup packet. */
   isMute?: boolean;
+  /** Directory of a Unix socket to listen on instead of a TCP port. */
+  unixHost?: string;
 }
 
 export class FakeConnection {
@@ -254,9 +257,16 @@ class Conversation {
   }
 }
 
-function listen(server: Server): Promise<number> {
+/** Any number does for a Unix socket in a directory of its own. */
+const UNIX_PORT = 5432;
+
+function listen(server: Server, unixHost: string | undefined): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
+    if (unixHost !== undefined) {
+      server.listen(unixPath(unixHost, UNIX_PORT), () => resolve(UNIX_PORT));
+      return;
+    }
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
       resolve(address !== null && typeof address === 'object' ? address.port : 0);
@@ -279,9 +289,9 @@ export async function startFakePostgres(options: FakePostgresOptions = {}): Prom
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
   });
-  const port = await listen(server);
+  const port = await listen(server, options.unixHost);
   return {
-    host: '127.0.0.1',
+    host: options.unixHost ?? '127.0.0.1',
     port,
     connections: state.connections,
     cancels: state.cancels,

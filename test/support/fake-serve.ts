@@ -80,7 +80,7 @@ function obey(fake: Fake, message: WorkerMessage): void {
       serveClient(fake, message.fd, message.addr, message.port);
       return;
     case 'listen':
-      fake.listeners = message.fds;
+      fake.listeners = message.sockets.map(({ fd }) => fd);
       return;
     case 'drain':
       fake.listeners = [];

@@ -110,7 +110,9 @@ function writeFiles(
     join(directory, 'users.toml'),
     toToml({}, { users: (options.users ?? [DEFAULT_USER]).map(withDatabases) }),
   );
-  const listen = ['--listen', `127.0.0.1:${port}`, '--workers', String(general.workers)];
+  // A test of `host` wants to be heard; --listen would win.
+  const where = options.general?.host === undefined ? ['--listen', `127.0.0.1:${port}`] : [];
+  const listen = [...where, '--workers', String(general.workers)];
   if (options.url !== undefined) return ['-d', options.url, ...listen];
   return [
     '-c',

@@ -20,6 +20,7 @@ import {
 } from './frames.js';
 
 export interface RawClientOptions {
+  /** Name, address, or directory of a Unix socket. */
   host?: string;
   port: number;
   user?: string;
@@ -45,6 +46,10 @@ export interface RawResult {
 }
 
 const TIMEOUT_MS = 5000;
+
+export function unixPath(directory: string, port: number): string {
+  return `${directory}/.s.PGSQL.${port}`;
+}
 
 /** Reads a list of frames into the shape most assertions want. */
 export function summarise(frames: Frame[]): RawResult {
@@ -95,7 +100,8 @@ export class RawClient {
   /** Only the TCP connection; nothing is sent. */
   static open(options: RawClientOptions): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      const socket = connect(options.port, options.host ?? '127.0.0.1');
+      const { host = '127.0.0.1', port } = options;
+      const socket = host.startsWith('/') ? connect(unixPath(host, port)) : connect(port, host);
       socket.once('error', reject);
       socket.once('connect', () => resolve(new RawClient(socket, options)));
     });

@@ -12,7 +12,13 @@ import {
   WORKER_SERVING,
 } from '@pgdog-cluster/core';
 import { listSettings } from '@pgdog-cluster/core/config';
-import { type AdminContext, buildSnapshot, createAdminHandler, StatsWindow } from 'pgdog-cluster';
+import {
+  type AdminContext,
+  buildSnapshot,
+  createAdminHandler,
+  type ListeningSocket,
+  StatsWindow,
+} from 'pgdog-cluster';
 import { columnNames, errorFields, type Frame, FrameCollector, rowValues } from '../support/frames.js';
 import { load } from '../support/load-configuration.js';
 
@@ -60,6 +66,11 @@ export interface AdminWorld {
   isDraining: boolean;
 }
 
+export const LISTENING: ListeningSocket[] = [
+  { kind: 'tcp', host: '::', port: 6432 },
+  { kind: 'unix', host: '/run/pgdog', port: 6432 },
+];
+
 /** Two workers, three pools (shop/app, shop/odd, other/app), nothing in them. */
 export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promise<AdminWorld> {
   const loaded = load({ config: CONFIG, users: USERS });
@@ -91,6 +102,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     settings: () => listSettings(loaded),
     reportClients: async () => world.clients,
     reportServers: async () => world.servers,
+    listening: () => LISTENING,
     isReachable: async ({ host }: PoolSnapshot) => world.reachable.has(host),
     isDraining: () => (world as AdminWorld).isDraining,
     window: new StatsWindow(memory, () => snapshot, clock),
@@ -196,6 +208,7 @@ export function clientReport(changes: Partial<ClientReport> = {}): ClientReport 
     bytesSent: 200,
     errors: 1,
     applicationName: 'psql',
+    peerUser: null,
     pinReason: 'listen',
     preparedStatements: 2,
     ...changes,

@@ -32,7 +32,7 @@ const EXPECTED: Record<string, string> = {
   clients:
     'id:q user database addr port:n state replication connect_time last_request queries:n transactions:n ' +
     'transactions_2pc:n wait_time:n query_time:n transaction_time:n bytes_received:n bytes_sent:n errors:n ' +
-    'application_name locked:b prepared_statements:n | worker:n pin_reason',
+    'application_name locked:b prepared_statements:n | worker:n peer_user pin_reason',
   servers:
     'pool_id:q database user addr port:n state connect_time request_time remote_pid:q client_id:q transactions:n ' +
     'queries:n rollbacks:n prepared_statements:n healthchecks:n errors:n bytes_received:n bytes_sent:n last_sent ' +
@@ -45,6 +45,7 @@ const EXPECTED: Record<string, string> = {
   shared_memory: 'region row cell unit writer readers bytes:n | row_bytes:n row_count:n offset:n value',
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n',
+  addresses: 'kind address host port:n',
   version: 'version',
   help: 'command description',
 };

@@ -66,7 +66,7 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
   [
     'table for a text',
     general('host = { env = "X" }'),
-    'pgdog.toml:2: general.host: expected a text in quotes, not empty, got a table',
+    'pgdog.toml:2: general.host: expected addresses or names separated by commas, "*" for all, or "" for none, got a table',
   ],
   [
     'same port twice',
@@ -166,9 +166,14 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'pgdog.toml:2: databases[0].name: "admin" is the admin database',
   ],
   [
-    'unix socket',
-    { config: '[[databases]]\nname = "shop"\nhost = "/run/pg"\n', users: USER },
-    'pgdog.toml:3: databases[0].host: Unix sockets',
+    'path of a unix socket too long',
+    { config: `[[databases]]\nname = "shop"\nhost = "/${'p'.repeat(93)}"\n`, users: USER },
+    `pgdog.toml:3: databases[0].host: the socket /${'p'.repeat(93)}/.s.PGSQL.5432 would have 108 bytes, the system takes 107`,
+  ],
+  [
+    'peer of a TCP host',
+    { config: `${DATABASE}require_peer = "postgres"\n`, users: USER },
+    'pgdog.toml:4: databases[0].require_peer: only a Unix socket says who is at its other end: expected a host that begins with / or @',
   ],
   [
     'host list',

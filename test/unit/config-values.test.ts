@@ -58,7 +58,7 @@ test('--listen replaces host and port', () => {
   assert.deepEqual(listen, [
     { host: '::1', port: 1 },
     { host: '0.0.0.0', port: 2 },
-    { host: '0.0.0.0', port: 3 },
+    { host: '*', port: 3 },
   ]);
 });
 

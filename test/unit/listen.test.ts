@@ -77,6 +77,15 @@ test('IPv4 and IPv6 listen side by side on one port; close is idempotent and fre
   for (const listener of both) listener.close();
 });
 
+test('listen_backlog is what the kernel was told', async () => {
+  const [listener] = await openListeners([{ host: '127.0.0.1', port: 0 }], 77, TCP);
+  // Of a listening socket TCP_INFO has the limit of its backlog in tcpi_sacked.
+  const info = new Int32Array(32);
+  assert.equal(getsockopt(listener.fd, 6, 11, info, new Int32Array([info.byteLength])), 0);
+  assert.equal(info[7], 77);
+  listener.close();
+});
+
 test('accepted sockets inherit the options; a listener that is shut down takes nobody', async () => {
   const [listener] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, TCP);
   assert.ok(listener instanceof Listener);

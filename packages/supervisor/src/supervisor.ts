@@ -11,11 +11,13 @@ import {
 } from '@pgdog-cluster/core';
 import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
 import { buildSnapshot } from './config/publish-config.js';
+import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
 import { CapacityLimits } from './fleet/capacity-limits.js';
 import { Fleet } from './fleet/fleet.js';
 import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
-import { type Listener, openListeners } from './listen/listener.js';
+import type { Listener } from './listen/listener.js';
+import { openListeners } from './listen/open-listeners.js';
 import type { Logger } from './log/logger.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
@@ -104,6 +106,10 @@ export class Supervisor {
     return this.#listeners.map(({ host, port }) => ({ host, port }));
   }
 
+  get listeners(): readonly Listener[] {
+    return this.#listeners;
+  }
+
   /**
    * Listens and serves when it resolves. When it rejects, nothing is left open.
    * @throws PgDogError `configuration` for an address that cannot be listened on, `internal` for a worker that cannot start.
@@ -115,10 +121,11 @@ export class Supervisor {
     try {
       await this.publish(this.#loaded);
       const { tcp } = this.snapshot;
-      const { listen_backlog: backlog } = this.#loaded.general;
+      const { general, listen } = this.#loaded;
       // Listening first: a port in use is the likeliest failure, and the cheapest to find. Clients that come
       // before the workers are up wait in the backlog.
-      this.#listeners = await openListeners(this.#loaded.listen, backlog, tcp);
+      const unix = unixSocketSettings(general, listen);
+      this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
       await this.fleet.start();
     } catch (error) {
       await this.fleet.destroy();
@@ -184,7 +191,11 @@ export class Supervisor {
   /** Clients that come while no worker serves wait in the backlog. */
   #tellListeners(worker: number): void {
     if (!this.#isAccepting) return;
-    this.fleet.order(worker, { type: 'listen', fds: this.#listeners.map(({ fd }) => fd) });
+    const sockets = this.#listeners.map(({ fd, kind, port }) => ({
+      fd,
+      unixPort: kind === 'unix' ? port : 0,
+    }));
+    this.fleet.order(worker, { type: 'listen', sockets });
   }
 
   #stopAccepting(): void {

@@ -1,4 +1,4 @@
-import { PgDogError, READY, type WorkerMessage } from '@pgdog-cluster/core';
+import { type ListenSocket, PgDogError, READY, type WorkerMessage } from '@pgdog-cluster/core';
 import { deliverCancel } from './backend/cancel.js';
 import { unpackServer } from './backend/parcel.js';
 import { ServerConnection } from './backend/server-connection.js';
@@ -13,7 +13,7 @@ import type { WorkerContext } from './worker-context.js';
 /** What the mailbox may ask of the loop itself. */
 export interface LoopOrders {
   /** Accepts clients on these sockets and no others. */
-  listen(fds: readonly number[]): void;
+  listen(sockets: readonly ListenSocket[]): void;
   cut(): void;
 }
 
@@ -43,7 +43,10 @@ export function handleWorkerMessage(
       takeUpConfiguration(context);
       return;
     case 'listen':
-      if (!context.isDraining) orders.listen(message.fds);
+      if (!context.isDraining) orders.listen(message.sockets);
+      return;
+    case 'peerName':
+      context.peerNames.answered(message.uid, message.name, context.nowMs);
       return;
     case 'drain':
       orders.listen([]);

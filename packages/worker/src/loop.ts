@@ -1,5 +1,5 @@
 // ● per-frame path
-import { WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
+import { type ListenSocket, WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
 import { checkDrain, handleWorkerMessage } from './control-inbox.js';
 import { Acceptor } from './listen/acceptor.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
@@ -118,8 +118,8 @@ export class Loop {
     );
   }
 
-  listen(fds: readonly number[]): void {
-    this.acceptor.listen(fds);
+  listen(sockets: readonly ListenSocket[]): void {
+    this.acceptor.listen(sockets);
   }
 
   /** Ends the loop at once. */

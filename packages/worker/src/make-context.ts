@@ -6,6 +6,7 @@ import { close, write } from './io/libc.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
+import { PeerNames } from './session/peer-names.js';
 import { SessionTable } from './session/session-table.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -31,6 +32,7 @@ export function makeContext(
     sessions: new SessionTable(),
     pools: new Map(),
     deadlines: new Deadlines(),
+    peerNames: new PeerNames(),
     config: memory.routing.read(),
     nowMs: Date.now(),
     nowUs: 0,

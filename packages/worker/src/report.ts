@@ -27,6 +27,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
       bytesSent: session.bytesSent,
       errors: session.errors,
       applicationName: session.reported.get('application_name') ?? '',
+      peerUser: session.peerUser,
       pinReason: pinNames(session.pins),
       preparedStatements: session.statements.count,
     });

@@ -1,4 +1,10 @@
-import { IO_DRIVER_EPOLL, IO_DRIVER_IO_URING, loadSqlParser, type ServeTask } from '@pgdog-cluster/core';
+import {
+  IO_DRIVER_EPOLL,
+  IO_DRIVER_IO_URING,
+  loadSqlParser,
+  PgDogError,
+  type ServeTask,
+} from '@pgdog-cluster/core';
 import { takeUpConfiguration } from './control-inbox.js';
 import { openDriver } from './io/choose-driver.js';
 import { Loop } from './loop.js';
@@ -9,6 +15,9 @@ import type { WorkerContext } from './worker-context.js';
 /** Plans kept by a worker, and the bytes of their texts: the memory of distinct statements is bounded here. */
 const PLANS_MAX = 5000;
 const PLAN_TEXT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Sent; told so, and closed; detached. */
+const LAST_TURNS = 3;
 
 /** One worker: serves clients until it is told to stop. A rejection is a crash, and the supervisor's to clean up. */
 export default async function serve(task: ServeTask): Promise<void> {
@@ -39,14 +48,20 @@ export default async function serve(task: ServeTask): Promise<void> {
   }
 }
 
-/** After the last turn: what is still open is closed, so that nothing outlives the worker. */
+/**
+ * After the last turn: clients are told (57P01) and what is still open is closed, so that nothing outlives the
+ * worker. A client that does not take its last words now does without.
+ */
 function closeEverything(context: WorkerContext): void {
+  context.isDraining = true;
   context.sessions.forEach((session) => {
-    session.connection.close();
+    session.fail(new PgDogError('shutting_down'));
   });
   for (const pool of context.pools.values()) for (const server of [...pool.all]) pool.close(server);
-  context.outputs.flushAll();
-  context.driver.turn(0, 1);
+  for (let turn = 0; turn < LAST_TURNS; turn++) {
+    context.outputs.flushAll();
+    context.driver.turn(0, 1);
+  }
   for (const fd of context.memory.fds.owned(context.worker)) {
     if (!context.driver.descriptors.includes(fd)) context.closeFd(fd);
   }

@@ -14,6 +14,7 @@ import type { IoDriver } from './io/io-driver.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
+import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
 
@@ -49,6 +50,7 @@ export interface WorkerContext {
   /** Number of the loop's turn. */
   turn: number;
   readonly deadlines: Deadlines;
+  readonly peerNames: PeerNames;
   /** Closes what is still open a few seconds from now: a peer that does not read its last words. */
   linger(connection: Connection): void;
   countAuthAttempt(session: Session): void;

@@ -133,6 +133,13 @@ const ROWS = {
 
   // What the client sent.
   protocol_violation: ['08P01', 'FATAL', 'client', 'protocol violation', ''],
+  proxy_header_missing: [
+    '08P01',
+    'FATAL',
+    'operator',
+    'connections from this address must begin with a PROXY header',
+    'Let the load balancer send it, or set proxy_protocol = "optional".',
+  ],
   unsupported_protocol: [
     '0A000',
     'FATAL',

@@ -11,7 +11,9 @@ import {
   toUserEntry,
 } from './entries.js';
 import { type Environment, readEnvironment } from './environment.js';
+import { splitList } from './fields.js';
 import { parseListenAddress } from './listen-address.js';
+import { checkListening } from './listen-checks.js';
 import type { ListenAddress, LoadedConfig } from './loaded-config.js';
 import { type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
 import { Origin, ProblemList } from './problem-list.js';
@@ -100,20 +102,21 @@ function mergeGeneral(
   return { input, originOf };
 }
 
-/** `*` is PgBouncer's word for every address. */
+/** general.host is a list; `--listen` replaces it and the port. Names and `*` are resolved when they are listened on. */
 function listenAddresses(
   commandLine: CommandLineSettings,
   general: { host: string; port: number },
   problems: ProblemList,
 ): ListenAddress[] {
-  const everywhere = (host: string) => (host === '*' ? '0.0.0.0' : host);
-  if (commandLine.listen.length === 0) return [{ host: everywhere(general.host), port: general.port }];
+  const hosts = splitList(general.host);
+  if (commandLine.listen.length === 0) return hosts.map((host) => ({ host, port: general.port }));
   const addresses: ListenAddress[] = [];
   for (const text of commandLine.listen) {
-    const address = parseListenAddress(text, general.host);
+    const address = parseListenAddress(text, '');
     const place = { source: '--listen', line: 0, key: '' };
     if (address === null) problems.error(place, `expected addr:port or [ipv6]:port, got "${text}"`);
-    else addresses.push({ host: everywhere(address.host), port: address.port });
+    else if (address.host !== '') addresses.push(address);
+    else for (const host of hosts.length > 0 ? hosts : ['*']) addresses.push({ host, port: address.port });
   }
   return addresses;
 }
@@ -176,6 +179,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const listen = listenAddresses(sources.commandLine, general, problems);
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
   const { input: generalInput, originOf: generalOrigin } = generalParts;
+  checkListening({ general, generalInput, generalOrigin }, listen, problems);
   crossCheck({ general, generalInput, generalOrigin, sections, ...entries }, admin, problems);
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
 

@@ -3,6 +3,7 @@
  * not do. Runs on configurations whose parts are each well-formed.
  */
 import { parseVerifier } from '../auth/scram-keys.js';
+import { isUnixHost, unixPathProblem, unixSocketPath } from '../base/unix-socket.js';
 import type { GeneralSettings } from './defaults.js';
 import {
   LATER_DATABASE,
@@ -94,9 +95,9 @@ export function bareLogLevel(filter: string): string | null {
   return null;
 }
 
-/** Host names that are no single TCP host. */
-function hostRefusal(host: string): string | null {
-  if (host.startsWith('/') || host.startsWith('@')) return 'Unix sockets are not supported by this version';
+/** Host names that are no single host. */
+function hostRefusal(host: string, port: number): string | null {
+  if (isUnixHost(host)) return unixPathProblem(unixSocketPath(host, port));
   if (host.includes(',')) return 'more than one host per database is not supported by this version';
   if (host.includes('://')) return 'expected a host name or address, not a URL';
   if (host.includes(' ')) return 'expected a host name or address, without spaces';
@@ -125,8 +126,14 @@ function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: P
       `sharding is not supported by this version: expected 0, got ${input.shard}`,
     );
   }
-  const refusal = hostRefusal(input.host);
+  const refusal = hostRefusal(input.host, placed.entry.port);
   if (refusal !== null) problems.error(origin.place('host'), refusal);
+  if (input.require_peer !== undefined && !isUnixHost(input.host)) {
+    problems.error(
+      origin.place('require_peer'),
+      'only a Unix socket says who is at its other end: expected a host that begins with / or @',
+    );
+  }
 }
 
 function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {

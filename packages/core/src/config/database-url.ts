@@ -1,6 +1,7 @@
 /**
  * `postgres://user:password@host:port/database?pool_size=…`: one database and one user who may enter it, with
- * no file at all. User name and password are those clients log in with, and those shown to the server.
+ * no file at all. User name and password are those clients log in with, and those shown to the server. As with
+ * libpq the host may be left out, and a directory of Unix sockets is `?host=/dir` or percent-encoded in its place.
  */
 import type { z } from 'zod';
 import { describeValue, suggestion } from './parse-document.js';
@@ -8,12 +9,16 @@ import type { Origin, ProblemList } from './problem-list.js';
 import { type DatabaseInput, databaseSchema, type UserInput, userSchema } from './schema.js';
 
 const SCHEMES = ['postgres:', 'postgresql:'];
+const HOST_DEFAULT = 'localhost';
 const PORT_DEFAULT = 5432;
 /** Values of libpq's sslmode under which a connection without TLS is all right. */
 const PLAIN_SSLMODES = ['disable', 'allow', 'prefer'];
 
 /** Parameters that become keys of the [[databases]] entry. */
 const PARAMETERS = [
+  'host',
+  'port',
+  'require_peer',
   'database_name',
   'role',
   'shard',
@@ -84,9 +89,20 @@ function readParameters(url: URL, origin: Origin, problems: ProblemList): Record
   return values;
 }
 
+/** URL refuses `user@/db` and `user@:5433/db`, which libpq takes: the host left out is filled in. */
+function withHost(text: string): string {
+  const start = text.indexOf('://') + 3;
+  if (start === 2) return text;
+  const ends = ['/', '?', '#'].map((char) => text.indexOf(char, start)).filter((end) => end !== -1);
+  const end = Math.min(text.length, ...ends);
+  const hostStart = Math.max(start, text.lastIndexOf('@', end - 1) + 1);
+  const isLeftOut = hostStart === end || text[hostStart] === ':';
+  return isLeftOut ? `${text.slice(0, hostStart)}${HOST_DEFAULT}${text.slice(hostStart)}` : text;
+}
+
 function parseUrl(text: string): URL | null {
   try {
-    const url = new URL(text);
+    const url = new URL(withHost(text));
     return SCHEMES.includes(url.protocol) ? url : null;
   } catch {
     return null;
@@ -128,9 +144,9 @@ export function parseDatabaseUrl(text: string, origin: Origin, problems: Problem
   const database = {
     database_name: serverDatabase,
     port: url.port === '' ? PORT_DEFAULT : Number(url.port),
+    host: host === '' ? HOST_DEFAULT : host,
     ...parameters,
     name: parameters.name ?? serverDatabase,
-    host: host === '' ? 'localhost' : host,
   };
   const client = { name: user, database: database.name, password: password === '' ? undefined : password };
   const databaseResult = databaseSchema.safeParse(database);

@@ -37,8 +37,48 @@ const AS_PGDOG = 'as PgDog';
 const OFF = 'nothing is cut off unless asked for';
 
 export const GENERAL_DEFAULTS = {
-  host: row('0.0.0.0', '', 'Address to listen on.', AS_PGDOG),
-  port: row(6432, '', 'TCP port to listen on.', AS_PGDOG),
+  host: row(
+    '0.0.0.0',
+    '',
+    'Addresses to listen on: IPv4, IPv6, names, separated by commas; `*`: all of both families. Empty: none, only the Unix socket.',
+    'as PgDog, which takes one',
+  ),
+  port: row(6432, '', 'TCP port to listen on; also names the Unix socket.', AS_PGDOG),
+  unix_socket_dir: row(
+    null as string | null,
+    '',
+    'Directory of the Unix socket `.s.PGSQL.<port>`; `@name`: an abstract one, without a file. Unset: none.',
+    "PgBouncer takes /tmp, where any user of the machine may put a socket of that name while we don't run",
+    'pgbouncer',
+  ),
+  unix_socket_mode: row(
+    '0777',
+    '',
+    'Permissions of the Unix socket, octal: who may connect.',
+    'as PgBouncer and Postgres',
+    'pgbouncer',
+  ),
+  unix_socket_group: row(
+    null as string | null,
+    '',
+    'Group of the Unix socket, name or number. Unset: the one we run as.',
+    'as PgBouncer',
+    'pgbouncer',
+  ),
+  proxy_protocol_networks: row(
+    null as string | string[] | null,
+    '',
+    'Networks of load balancers that put a PROXY header (version 1 or 2) in front; `unix` for Unix sockets. Unset: nobody.',
+    'whoever may send the header may claim any address',
+    'ours',
+  ),
+  proxy_protocol: row(
+    'required',
+    '',
+    'From those networks: `required` (a connection without the header is refused) or `optional`.',
+    'without the header the balancer itself would be taken for the client',
+    'ours',
+  ),
   workers: row(
     null as number | null,
     '',

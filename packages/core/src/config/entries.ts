@@ -83,6 +83,7 @@ export function toDatabaseEntry(
     serverDatabase: input.database_name ?? input.name,
     serverUser: input.user ?? null,
     serverPassword: secrets.resolve(input.password, origin.place('password')),
+    requirePeer: input.require_peer ?? null,
     overrides: overridesOf(input),
   };
 }

@@ -3,6 +3,7 @@
  * is what an operator reads when the value is wrong ("expected …").
  */
 import { z } from 'zod';
+import { parseIpNetwork } from '../base/ip-network.js';
 
 /** Longest name of a database or user that Postgres keeps (NAMEDATALEN - 1). */
 export const NAME_BYTES_MAX = 63;
@@ -45,6 +46,63 @@ export const identifier = () => {
     .string({ error })
     .refine((value) => value !== '' && byteLength(value) <= NAME_BYTES_MAX && isPrintable(value), { error });
 };
+
+/** Addresses and names separated by commas; an empty text is none. */
+export const listenHosts = () => {
+  const error = 'expected addresses or names separated by commas, "*" for all, or "" for none';
+  const isList = (value: string) =>
+    value === '' ||
+    splitList(value).every((item) => item !== '' && !item.includes(' ') && !item.includes('/'));
+  return z.string({ error }).refine(isList, { error });
+};
+
+/** A directory, `@name` for an abstract socket, or an empty text for none. */
+export const socketDirectory = () => {
+  const error = 'expected a directory as an absolute path, "@name" for an abstract socket, or "" for none';
+  const isPlace = (value: string) =>
+    value === '' || (isPrintable(value) && (value[0] === '/' || (value[0] === '@' && value.length > 1)));
+  return z.string({ error }).refine(isPlace, { error });
+};
+
+/** Octal digits as text: TOML would read 0770 as a mistake and 770 as a decimal number. */
+export const fileMode = () => {
+  const error = 'expected a mode in octal digits in quotes, as "0770"';
+  const isMode = (value: string) => parseFileMode(value) !== null;
+  return z.string({ error }).refine(isMode, { error });
+};
+
+/** Null when it is none. Only permission bits: a sticky or set-id bit means nothing on a socket. */
+export function parseFileMode(text: string): number | null {
+  const digits = text.length === 4 && text[0] === '0' ? text.slice(1) : text;
+  if (digits.length !== 3) return null;
+  let mode = 0;
+  for (const digit of digits) {
+    if (digit < '0' || digit > '7') return null;
+    mode = mode * 8 + Number(digit);
+  }
+  return mode;
+}
+
+const NETWORKS_ERROR =
+  'expected networks as "10.0.0.0/8" (no bits behind the prefix), addresses, or "unix" for Unix sockets: a list, or one text separated by commas';
+
+function isNetworkList(value: string | string[]): boolean {
+  return splitList(value).every((item) => item === UNIX_NETWORK || parseIpNetwork(item) !== null);
+}
+
+/** The word that stands for clients of Unix sockets where networks are listed. */
+export const UNIX_NETWORK = 'unix';
+
+export const networks = () =>
+  z
+    .union([z.string(), z.array(z.string())], { error: NETWORKS_ERROR })
+    .refine(isNetworkList, { error: NETWORKS_ERROR });
+
+/** Items without the blanks around them; none for an empty text. */
+export function splitList(value: string | readonly string[]): string[] {
+  if (typeof value !== 'string') return value.map((item) => item.trim());
+  return value.trim() === '' ? [] : value.split(',').map((item) => item.trim());
+}
 
 const SECRET_ERROR = 'expected a text in quotes, { env = "NAME" } or { file = "path" }';
 

@@ -1,3 +1,4 @@
+import { isUnixHost, unixSocketPath } from '../base/unix-socket.js';
 import type { LoadedConfig } from './loaded-config.js';
 
 type ListenAddress = LoadedConfig['listen'][number];
@@ -19,7 +20,8 @@ export function parseListenAddress(text: string, hostDefault: string): ListenAdd
   return { host: host === '' ? hostDefault : host, port };
 }
 
-/** The inverse, for messages. */
+/** The inverse, for messages. A Unix socket's host is its directory. */
 export function formatListenAddress({ host, port }: ListenAddress): string {
+  if (isUnixHost(host)) return unixSocketPath(host, port);
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -31,6 +31,8 @@ export interface DatabaseEntry {
   /** Log in to the server as this user whoever the client is; null = the client's name. */
   serverUser: string | null;
   serverPassword: Secret | null;
+  /** The system's user that must run the server, for a host that is a Unix socket; null = anybody. */
+  requirePeer: string | null;
   overrides: PoolOverrides;
 }
 
@@ -61,7 +63,7 @@ export interface LoadedConfig {
   admin: AdminEntry;
   databases: DatabaseEntry[];
   users: UserEntry[];
-  /** Where clients may connect: general.host and port, or what --listen says. */
+  /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */
   listen: ListenAddress[];
   /** general.workers, or the number of CPUs the process may use. */
   workerCount: number;

@@ -16,8 +16,13 @@ import {
 export const poolerMode = () => field.oneOf('transaction', 'session', 'statement');
 
 const listenShape = {
-  host: field.text(),
+  host: field.listenHosts(),
   port: field.portNumber(),
+  unix_socket_dir: field.socketDirectory(),
+  unix_socket_mode: field.fileMode(),
+  unix_socket_group: field.text(),
+  proxy_protocol_networks: field.networks(),
+  proxy_protocol: field.oneOf('required', 'optional'),
   workers: field.smallCount(256),
   openmetrics_host: field.text(),
   openmetrics_port: field.portNumber(),
@@ -127,6 +132,7 @@ export const databaseSchema = z
     database_name: field.identifier(),
     user: field.identifier(),
     password: field.secret(),
+    require_peer: field.identifier(),
     max_pool_size: field.count(1),
     ...poolOverrides,
     ...laterDatabaseShape,

@@ -4,6 +4,8 @@
  * Durations are milliseconds; 0 means "off" for every time-out unless said otherwise.
  */
 
+import type { IpNetwork } from '../base/ip-network.js';
+
 export type PoolerMode = 'transaction' | 'session' | 'statement';
 export type AuthType = 'scram' | 'md5' | 'trust';
 export type IoDriverSetting = 'auto' | 'io_uring' | 'epoll';
@@ -37,6 +39,24 @@ export interface GeneralSnapshot {
   logConnections: boolean;
   logDisconnections: boolean;
   statsPeriodMs: number;
+  /** Absent: nobody may send a PROXY header. */
+  proxyProtocol?: ProxyProtocolSnapshot;
+}
+
+/** From whom a PROXY header is believed. */
+export interface ProxyProtocolSnapshot {
+  networks: IpNetwork[];
+  /** Whoever connects by a Unix socket is trusted too. */
+  includesUnix: boolean;
+  /** A connection from there without the header is refused. */
+  isRequired: boolean;
+}
+
+/** A user of this system. */
+export interface RequiredPeer {
+  name: string;
+  /** -1: the system does not know the name, so nobody is that user. */
+  uid: number;
 }
 
 export interface TcpSnapshot {
@@ -52,9 +72,9 @@ export interface TcpSnapshot {
 
 /** Resolved address of a host: a filled struct sockaddr, ready for connect(2). */
 export interface HostAddress {
-  /** AF_INET = 2, AF_INET6 = 10. */
+  /** AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10. */
   family: number;
-  /** Text form, for logs and SHOW. */
+  /** Text form, for logs and SHOW: the address, or the path of a Unix socket (`@name…` for an abstract one). */
   text: string;
   sockaddr: Uint8Array;
 }
@@ -100,6 +120,8 @@ export interface PoolSnapshot {
   serverLifetimeJitterMs: number;
   /** Extra start-up parameters of server connections: statement_timeout, lock_timeout, default_transaction_read_only. */
   serverParameters: Record<string, string>;
+  /** Who must run the server at the other end of a Unix socket; absent = anybody. */
+  requirePeer?: RequiredPeer;
   shard: number;
   role: 'primary';
 }

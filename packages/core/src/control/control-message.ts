@@ -12,10 +12,13 @@ import type { Replication } from '../wire/replication.js';
 export interface NewClientMessage {
   type: 'newClient';
   fd: number;
-  /** Peer address in text, as in SHOW CLIENTS. */
+  /** Peer address in text, as in SHOW CLIENTS; UNIX_ADDRESS for a Unix socket, whose port is the listening one. */
   addr: string;
   port: number;
 }
+
+/** In the place of an address, as in PgBouncer's SHOW CLIENTS. */
+export const UNIX_ADDRESS = 'unix';
 
 /**
  * A CancelRequest read by one worker for a session of another. The descriptor of the cancelling connection
@@ -57,7 +60,21 @@ export interface EpochMessage {
  */
 export interface ListenMessage {
   type: 'listen';
-  fds: number[];
+  sockets: ListenSocket[];
+}
+
+export interface ListenSocket {
+  fd: number;
+  /** Shown for clients of a Unix socket, which have no port of their own; 0 for TCP. */
+  unixPort: number;
+}
+
+/** Answer to PeerNameRequestMessage. */
+export interface PeerNameMessage {
+  type: 'peerName';
+  uid: number;
+  /** Null: the system has no name for it, or did not say in time. */
+  name: string | null;
 }
 
 /** Stop taking new clients, finish transactions, close the idle with 57P01. */
@@ -99,6 +116,7 @@ export type WorkerMessage =
   | AdoptMessage
   | EpochMessage
   | ListenMessage
+  | PeerNameMessage
   | DrainMessage
   | CutMessage
   | ReportRequestMessage
@@ -150,6 +168,13 @@ export interface ReportMessage {
   rows: ClientReport[] | ServerReport[];
 }
 
+/** Who is this user of the system? Asked for clients of Unix sockets; the answer may take a directory service. */
+export interface PeerNameRequestMessage {
+  type: 'peerNameRequest';
+  worker: number;
+  uid: number;
+}
+
 /** The worker has nothing left to serve; its task ends next. */
 export interface DrainedMessage {
   type: 'drained';
@@ -161,6 +186,7 @@ export type SupervisorMessage =
   | LogMessage
   | AdminQueryMessage
   | ReportMessage
+  | PeerNameRequestMessage
   | DrainedMessage;
 
 /** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */
@@ -185,6 +211,8 @@ export interface ClientReport {
   bytesSent: number;
   errors: number;
   applicationName: string;
+  /** The system's user at the other end of a Unix socket. */
+  peerUser: string | null;
   /** Why the session keeps its server connection; empty when it does not. */
   pinReason: string;
   preparedStatements: number;

@@ -7,6 +7,7 @@ import type {
   SharedMemory,
 } from '@pgdog-cluster/core';
 import type { SettingRow } from '@pgdog-cluster/core/config';
+import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
 
 /** What an admin command may set in motion. */
@@ -25,6 +26,7 @@ export interface AdminContext {
   readonly settings: () => readonly SettingRow[];
   readonly reportClients: () => Promise<readonly ClientReport[]>;
   readonly reportServers: () => Promise<readonly ServerReport[]>;
+  readonly listening: () => readonly ListeningSocket[];
   /** Does the host take connections now? Asked only where no server connection answers that already. */
   readonly isReachable: (pool: PoolSnapshot) => Promise<boolean>;
   readonly isDraining: () => boolean;

@@ -3,6 +3,7 @@ import type { AdminCaller, AdminContext } from './admin-context.js';
 import type { AdminToken } from './admin-lexer.js';
 import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
 import type { Privilege, Show } from './show.js';
+import { SHOW_ADDRESSES } from './show-addresses.js';
 import { SHOW_CLIENTS } from './show-clients.js';
 import { SHOW_CONFIG } from './show-config.js';
 import { makeShowHelp } from './show-help.js';
@@ -45,6 +46,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
   SHOW_SHARDS,
+  SHOW_ADDRESSES,
   SHOW_VERSION,
   makeShowHelp(() => helpLines()),
 ];

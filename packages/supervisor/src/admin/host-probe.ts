@@ -1,12 +1,14 @@
 import { createConnection } from 'node:net';
-import type { PoolSnapshot } from '@pgdog-cluster/core';
+import { isUnixHost, type PoolSnapshot } from '@pgdog-cluster/core';
+import { probeUnix } from '../listen/unix-connect.js';
 
 const PROBE_TIMEOUT_MS = 1000;
 /** Any client may ask for the state of the hosts; that must not become a way to knock at them. */
 const ANSWER_KEPT_MS = 1000;
 
-/** Opens and closes one TCP connection. */
+/** Opens and closes one connection. Of a Unix socket `host` is its path. */
 function canConnect(host: string, port: number): Promise<boolean> {
+  if (isUnixHost(host)) return Promise.resolve(probeUnix(host) === null);
   return new Promise((resolve) => {
     const socket = createConnection({ host, port });
     // `timeout` of a socket starts with its first activity, so the limit is a timer of our own.

@@ -1,7 +1,8 @@
-import type { ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
+import { type ConfigSnapshot, isUnixHost, type PoolSnapshot, serverName } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { buildSnapshot } from '../config/publish-config.js';
+import { unixStream } from '../listen/unix-connect.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
 import { loadOrReport } from './load-or-report.js';
 
@@ -22,7 +23,7 @@ function summary(loaded: LoadedConfig, snapshot: ConfigSnapshot): string {
 }
 
 function placeOf(pool: PoolSnapshot): string {
-  return `${pool.serverUser}@${pool.host}:${pool.port}/${pool.serverDatabase}`;
+  return `${pool.serverUser}@${serverName(pool)}/${pool.serverDatabase}`;
 }
 
 /** Logs in once per known password, as a pool would; the server's version, or why not. */
@@ -37,6 +38,7 @@ async function tryServer(
     const client = new pg.Client({
       host: pool.addresses[0].text,
       port: pool.port,
+      stream: isUnixHost(pool.host) ? () => unixStream(pool.addresses[0].text) : undefined,
       database: pool.serverDatabase,
       user: pool.serverUser,
       password,

@@ -1,11 +1,13 @@
 import { createConnection } from 'node:net';
-import type { ConfigSnapshot } from '@pgdog-cluster/core';
+import { type ConfigSnapshot, isUnixHost, unixSocketPath } from '@pgdog-cluster/core';
+import { probeUnix } from '../listen/unix-connect.js';
 import type { Logger } from '../log/logger.js';
 
 const PROBE_TIMEOUT_MS = 3_000;
 
-/** Opens and closes one TCP connection: null when it worked, else why not. */
+/** Opens and closes one connection: null when it worked, else why not. */
 function probe(host: string, port: number): Promise<string | null> {
+  if (isUnixHost(host)) return Promise.resolve(probeUnix(unixSocketPath(host, port)));
   return new Promise((resolve) => {
     const socket = createConnection({ host, port, timeout: PROBE_TIMEOUT_MS });
     // A shutdown need not wait for the answer.

@@ -4,10 +4,21 @@ import type {
   GeneralSnapshot,
   HostAddress,
   PoolSnapshot,
+  ProxyProtocolSnapshot,
+  RequiredPeer,
   TcpSnapshot,
   UserSnapshot,
 } from '@pgdog-cluster/core';
-import { type DatabaseEntry, type LoadedConfig, type PoolPair, poolPairs } from '@pgdog-cluster/core/config';
+import { parseIpNetwork } from '@pgdog-cluster/core';
+import {
+  type DatabaseEntry,
+  type LoadedConfig,
+  type PoolPair,
+  poolPairs,
+  splitList,
+  UNIX_NETWORK,
+} from '@pgdog-cluster/core/config';
+import { userId } from '../listen/system-users.js';
 import { deriveMd5Hashes, deriveVerifiers, mockVerifier } from './derive-verifiers.js';
 import { resolveHost } from './host-address.js';
 
@@ -49,6 +60,17 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
     logConnections: general.log_connections,
     logDisconnections: general.log_disconnections,
     statsPeriodMs: general.stats_period,
+    proxyProtocol: toProxyProtocol(general),
+  };
+}
+
+function toProxyProtocol(general: LoadedConfig['general']): ProxyProtocolSnapshot | undefined {
+  const names = splitList(general.proxy_protocol_networks ?? '');
+  if (names.length === 0) return undefined;
+  return {
+    networks: names.map(parseIpNetwork).filter((network) => network !== null),
+    includesUnix: names.includes(UNIX_NETWORK),
+    isRequired: general.proxy_protocol === 'required',
   };
 }
 
@@ -110,6 +132,7 @@ function toPool(
   index: number,
   addresses: HostAddress[],
   general: LoadedConfig['general'],
+  requirePeer: RequiredPeer | undefined,
 ): PoolSnapshot {
   const { database, user } = pair;
   const [mine, theirs] = [user.overrides, database.overrides];
@@ -134,6 +157,7 @@ function toPool(
       mine.serverLifetimeJitterMs ?? theirs.serverLifetimeJitterMs ?? general.server_lifetime_jitter,
     ),
     serverParameters: serverParameters(pair),
+    requirePeer,
     shard: 0,
     role: 'primary',
   };
@@ -153,6 +177,15 @@ async function resolveAll(databases: readonly DatabaseEntry[]): Promise<Map<Data
   return answers;
 }
 
+/** The system is asked once for each name. */
+async function resolvePeers(databases: readonly DatabaseEntry[]): Promise<Map<string, RequiredPeer>> {
+  const names = new Set(databases.flatMap(({ requirePeer }) => requirePeer ?? []));
+  const peers = [...names].map(async (name): Promise<[string, RequiredPeer]> => {
+    return [name, { name, uid: (await userId(name)) ?? -1 }];
+  });
+  return new Map(await Promise.all(peers));
+}
+
 /**
  * What workers get to see: names resolved, passwords turned into verifiers, one pool per allowed pair of
  * database and user, numbered in the order of the configuration. Never rejects: a name that does not resolve
@@ -160,11 +193,18 @@ async function resolveAll(databases: readonly DatabaseEntry[]): Promise<Map<Data
  */
 export async function buildSnapshot(loaded: LoadedConfig, epoch: number): Promise<ConfigSnapshot> {
   const addresses = resolveAll(loaded.databases);
+  const peers = await resolvePeers(loaded.databases);
   const users = toUsers(loaded);
   const admin = toAdmin(loaded);
   const resolved = await addresses;
   const pools = poolPairs(loaded).map((pair, index) =>
-    toPool(pair, index, resolved.get(pair.database) ?? [], loaded.general),
+    toPool(
+      pair,
+      index,
+      resolved.get(pair.database) ?? [],
+      loaded.general,
+      peers.get(pair.database.requirePeer ?? ''),
+    ),
   );
   return {
     epoch,

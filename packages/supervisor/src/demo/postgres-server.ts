@@ -40,10 +40,11 @@ const FAST_SETTINGS: Record<string, string> = {
   max_wal_size: '256MB',
   min_wal_size: '32MB',
   logging_collector: 'off',
+  unix_socket_directories: '',
   log_min_messages: 'warning',
 };
 /** What a server must not be given by us: no socket file that could be left over, loopback only. */
-const FIXED_SETTINGS: Record<string, string> = { listen_addresses: '127.0.0.1', unix_socket_directories: '' };
+const FIXED_SETTINGS: Record<string, string> = { listen_addresses: '127.0.0.1' };
 
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 1_200;
@@ -174,6 +175,7 @@ export class PostgresServer {
       `host all all ${from} ${auth}`,
       `host replication all ${from} ${auth}`,
     ]);
+    lines.push(`local all all ${auth}`);
     const hba = join(dataDirectory, 'pg_hba.conf');
     writeFileSync(hba, `${lines.join('\n')}\n`);
     giveTo(hba, this.#binaries.runAs);

@@ -17,6 +17,7 @@ import {
 } from '@pgdog-cluster/core';
 import { Piscina } from 'piscina';
 import { close, createEventFd, writeEventFd } from '../listen/libc.js';
+import { userNameInTime } from '../listen/system-users.js';
 import type { LogFields, Logger } from '../log/logger.js';
 import { type AdminQueryHandler, answerAdminQuery } from './admin-replies.js';
 import { cleanUpAfter } from './clean-up.js';
@@ -268,6 +269,9 @@ export class Fleet {
       case 'report':
         this.#reports.onReport(message);
         return;
+      case 'peerNameRequest':
+        void this.#answerPeerName(handle, message.uid);
+        return;
       case 'drained':
         handle.isDrained = true;
         this.wake();
@@ -285,6 +289,12 @@ export class Fleet {
     // The session it was for is gone with the thread that had it.
     if (handle.phase !== 'serving' || this.#memory.workers.restarts(handle.worker) !== restarts) return;
     for (const reply of replies) handle.outbox.post(reply);
+  }
+
+  async #answerPeerName(handle: WorkerHandle, uid: number): Promise<void> {
+    const name = await userNameInTime(uid);
+    // After a restart nobody waits for it, and it does no harm.
+    if (handle.phase === 'serving') handle.outbox.post({ type: 'peerName', uid, name });
   }
 
   #logReady({ worker, ready }: WorkerHandle): void {

@@ -22,8 +22,19 @@ export const bind: (fd: number, sockaddr: Uint8Array, length: number) => number 
   'int',
   ['int', 'void *', 'uint32_t'],
 );
+export const connect: (fd: number, sockaddr: Uint8Array, length: number) => number = program.func(
+  'connect',
+  'int',
+  ['int', 'void *', 'uint32_t'],
+);
 export const listen: (fd: number, backlog: number) => number = program.func('listen', 'int', ['int', 'int']);
 export const shutdown: (fd: number, how: number) => number = program.func('shutdown', 'int', ['int', 'int']);
+/** accept4(fd, null, null, flags): for whom nobody serves any more. */
+export const accept4: (fd: number, sockaddr: null, length: null, flags: number) => number = program.func(
+  'accept4',
+  'int',
+  ['int', 'void *', 'void *', 'int'],
+);
 export const setsockopt: (
   fd: number,
   level: number,
@@ -41,6 +52,7 @@ export const write: (fd: number, bytes: Uint8Array, length: number) => number = 
   'intptr_t',
   ['int', 'void *', 'size_t'],
 );
+export const flock: (fd: number, operation: number) => number = program.func('flock', 'int', ['int', 'int']);
 export const close: (fd: number) => number = program.func('close', 'int', ['int']);
 export const eventfd: (value: number, flags: number) => number = program.func('eventfd', 'int', [
   'uint32_t',
@@ -63,6 +75,7 @@ export const setrlimit: (resource: number, limits: BigUint64Array) => number = p
 );
 
 // Linux, x86-64 and arm64 alike.
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
@@ -84,9 +97,12 @@ export const SHUT_RDWR = 2;
 export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
 export const RLIMIT_NOFILE = 7;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
 
 export const EPERM = 1;
 export const EACCES = 13;
+export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 

@@ -5,6 +5,7 @@ import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { openServerSocket } from './open-socket.js';
 import { DISPOSITION_MASK, KIND_MASK, KIND_QUERY, KIND_SYNC, SWALLOW } from './pending-replies.js';
+import { peerProblem } from './require-peer.js';
 import type { ServerConnection } from './server-connection.js';
 
 /**
@@ -121,7 +122,8 @@ export class ServerCancel implements ConnectionOwner {
   }
 
   handleConnected(errno: number): void {
-    if (errno !== 0) {
+    // Whoever took the server's place would learn the key.
+    if (errno !== 0 || peerProblem(this.connection.fd, this.server.pool.snapshot) !== null) {
       this.end();
       return;
     }

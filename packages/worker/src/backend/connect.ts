@@ -19,12 +19,14 @@ import {
   SCRAM_MECHANISM,
   ScramClient,
   ScramKeyCache,
+  serverName,
 } from '@pgdog-cluster/core';
 import { dedicatedRefused } from '../pool/dedicated.js';
 import type { Pool } from '../pool/pool.js';
 import { hasRoomFor } from '../pool/reported-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { openServerSocket } from './open-socket.js';
+import { peerProblem } from './require-peer.js';
 import { ServerConnection } from './server-connection.js';
 
 const HEADER_BYTES = 5;
@@ -52,8 +54,14 @@ export function loginConnected(server: ServerConnection, errno: number): void {
   const { pool } = server;
   const { snapshot } = pool;
   if (errno !== 0) {
-    const text = `cannot connect to ${snapshot.host}:${snapshot.port}: ${describeErrno(errno)}`;
+    const text = `cannot connect to ${serverName(snapshot)}: ${describeErrno(errno)}`;
     pool.opening.failed(server, new PgDogError('server_unreachable', text));
+    return;
+  }
+  const problem = peerProblem(server.connection.fd, snapshot);
+  if (problem !== null) {
+    const text = `server ${serverName(snapshot)} is not to be trusted: ${problem}`;
+    pool.opening.failed(server, new PgDogError('server_login_failed', text), true);
     return;
   }
   server.send(
@@ -70,6 +78,12 @@ export function loginConnected(server: ServerConnection, errno: number): void {
 
 function describeErrno(errno: number): string {
   switch (errno) {
+    case 2:
+      return 'No such file or directory';
+    case 11:
+      return 'The queue of connections is full';
+    case 13:
+      return 'Permission denied';
     case 111:
       return 'Connection refused';
     case 110:
@@ -137,10 +151,8 @@ class Login implements FrameSink {
   onChunkEnd(): void {}
 
   onViolation(reason: string): void {
-    const { host, port } = this.server.pool.snapshot;
-    this.fail(
-      new PgDogError('server_protocol', `${host}:${port} does not speak Postgres's protocol: ${reason}`),
-    );
+    const name = serverName(this.server.pool.snapshot);
+    this.fail(new PgDogError('server_protocol', `${name} does not speak Postgres's protocol: ${reason}`));
   }
 
   private ready(status: number): void {
@@ -167,7 +179,7 @@ class Login implements FrameSink {
     // 57P03: starting up or shutting down; 53300: full. Both pass by themselves.
     const isPassing = fields.sqlstate === '57P03' || fields.sqlstate === '53300' || fields.sqlstate === '';
     const { snapshot } = this.server.pool;
-    const text = `server ${snapshot.host}:${snapshot.port} refused the login of "${snapshot.serverUser}": ${fields.message}`;
+    const text = `server ${serverName(snapshot)} refused the login of "${snapshot.serverUser}": ${fields.message}`;
     this.fail(new PgDogError(isPassing ? 'server_not_ready' : 'server_login_failed', text), !isPassing);
   }
 
@@ -201,8 +213,8 @@ class Login implements FrameSink {
   }
 
   private noPassword(): string {
-    const { serverUser, host, port } = this.server.pool.snapshot;
-    return `server ${host}:${port} asks for a password of "${serverUser}", and none is configured`;
+    const { snapshot } = this.server.pool;
+    return `server ${serverName(snapshot)} asks for a password of "${snapshot.serverUser}", and none is configured`;
   }
 
   private sasl(code: number, data: Uint8Array, mechanisms: readonly string[], password: string): void {

@@ -17,6 +17,15 @@ export const ETIME = constants.errno.ETIME;
 export const ENOBUFS = constants.errno.ENOBUFS;
 export const EALREADY = constants.errno.EALREADY;
 export const EINPROGRESS = constants.errno.EINPROGRESS;
+export const EPROTO = constants.errno.EPROTO;
+export const ENETDOWN = constants.errno.ENETDOWN;
+export const ENETUNREACH = constants.errno.ENETUNREACH;
+export const ENOPROTOOPT = constants.errno.ENOPROTOOPT;
+export const EOPNOTSUPP = constants.errno.EOPNOTSUPP;
+export const EHOSTUNREACH = constants.errno.EHOSTUNREACH;
+// Not among Node's names.
+export const ENONET = 64;
+export const EHOSTDOWN = 112;
 export const ECANCELED = constants.errno.ECANCELED;
 export const ECONNABORTED = constants.errno.ECONNABORTED;
 export const ECONNRESET = constants.errno.ECONNRESET;

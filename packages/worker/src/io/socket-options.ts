@@ -10,6 +10,7 @@ import {
   O_NONBLOCK,
   SO_ERROR,
   SO_KEEPALIVE,
+  SO_PEERCRED,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -55,6 +56,17 @@ export function setKeepalive(fd: number, options: KeepaliveOptions): void {
   if (options.intervalSeconds > 0) setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, options.intervalSeconds);
   if (options.probeCount > 0) setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, options.probeCount);
   if (options.userTimeoutMs > 0) setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.userTimeoutMs);
+}
+
+// struct ucred: pid, uid, gid.
+const credentials = new Int32Array(3);
+const credentialsBytes = new Int32Array(1);
+
+/** User id of the process at the other end of a connected Unix socket; -1 when the kernel does not say. */
+export function peerUserId(fd: number): number {
+  credentialsBytes[0] = credentials.byteLength;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, credentialsBytes) !== 0) return -1;
+  return credentials[1] >>> 0;
 }
 
 export function setNonBlocking(fd: number): void {

@@ -1,4 +1,4 @@
-import { PgDogError, type PoolSnapshot, READY } from '@pgdog-cluster/core';
+import { PgDogError, type PoolSnapshot, READY, serverName } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { checkCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
@@ -55,12 +55,11 @@ function checkServer(pool: Pool, server: ServerConnection): void {
   const { general } = context.config;
   if (server.state === 'connecting') {
     if (general.connectTimeoutMs > 0 && nowMs - server.createdMs > general.connectTimeoutMs) {
-      const { host, port } = pool.snapshot;
       pool.opening.failed(
         server,
         new PgDogError(
           'server_unreachable',
-          `connect to ${host}:${port} timed out after ${general.connectTimeoutMs} ms`,
+          `connect to ${serverName(pool.snapshot)} timed out after ${general.connectTimeoutMs} ms`,
         ),
       );
     }

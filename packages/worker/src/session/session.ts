@@ -64,8 +64,11 @@ export class Session implements ConnectionOwner {
   readonly slot: number;
   /** Unique in this worker; slots are reused. */
   readonly id: number;
-  readonly addr: string;
-  readonly port: number;
+  /** Of the client, as the kernel or a trusted PROXY header says; UNIX_ADDRESS for a Unix socket. */
+  addr: string;
+  port: number;
+  /** The system's user at the other end of a Unix socket; null: another kind of socket, or nobody we know. */
+  peerUser: string | null = null;
   readonly connectedMs: number;
   stream: FrameStream;
   phase: SessionPhase = 'startup';

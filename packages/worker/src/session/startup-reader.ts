@@ -1,7 +1,14 @@
-import { PgDogError, parseStartupPacket, SSL_REFUSED, STARTUP_PACKET_BYTES_MAX } from '@pgdog-cluster/core';
+import {
+  PgDogError,
+  parseStartupPacket,
+  SSL_REFUSED,
+  STARTUP_PACKET_BYTES_MAX,
+  UNIX_ADDRESS,
+} from '@pgdog-cluster/core';
 import { deliverCancel } from '../backend/cancel.js';
 import type { WorkerContext } from '../worker-context.js';
 import { sessionGone } from './close.js';
+import { mayHaveProxyHeader, noteProxyHeader, readProxyHeader } from './proxy-header.js';
 import { Session } from './session.js';
 import { ownerOfProcessId } from './session-table.js';
 import { startSession } from './startup.js';
@@ -15,9 +22,15 @@ export function acceptSession(
 ): Session | null {
   const session = context.sessions.add((slot, id) => new Session(context, fd, slot, id, addr, port));
   if (session === null) return null;
+  if (addr === UNIX_ADDRESS) context.peerNames.identify(session);
+  if (mayHaveProxyHeader(session)) readProxyHeader(session, readStartup);
+  else readStartup(session);
+  return session;
+}
+
+function readStartup(session: Session): void {
   const reader = new StartupReader(session);
   session.rawReader = (bytes, start, end) => reader.read(bytes, start, end);
-  return session;
 }
 
 /** Collects the untyped first packets: encryption requests, then one StartupMessage or CancelRequest. */
@@ -44,6 +57,7 @@ class StartupReader {
     }
     const { session } = this;
     if (packet.kind === 'refused') {
+      noteProxyHeader(session, joined);
       if (packet.hasReply) session.fail(packet.error);
       else sessionGone(session, packet.error.message);
       return end;
