@@ -2,7 +2,9 @@
 import { createSharedMemory, type SharedMemory, type SqlParser } from '@pgdog-cluster/core';
 import {
   Deadlines,
+  Directory,
   KernelMemory,
+  KeyDerivation,
   Loop,
   libc,
   OutputQueueSet,
@@ -141,6 +143,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
   const fail = (what: string): never => {
     throw new Error(`the bench did not expect ${what}`);
   };
+  const config = memory.routing.read();
   const context: WorkerContext = {
     worker: WORKER,
     driver,
@@ -153,7 +156,9 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     pools: new Map(),
     deadlines: new Deadlines(),
     peerNames: new PeerNames(),
-    config: memory.routing.read(),
+    config,
+    directory: new Directory(config),
+    derivation: new KeyDerivation(),
     nowMs: Date.now(),
     nowUs: 0,
     turn: 0,

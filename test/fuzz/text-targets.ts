@@ -2,19 +2,23 @@
 import assert from 'node:assert/strict';
 import {
   deriveVerifier,
+  isMappedUser,
   isPlainSql,
+  matchHba,
   PgDogError,
+  parseHba,
+  parseIdentMap,
   parseIterations,
   parseVerifier,
   readSqlBytes,
   SASL_MESSAGE_BYTES_MAX,
-  ScramClient,
   ScramServer,
   SqlLexer,
   type SqlParser,
   TOKEN_END,
   TOKEN_MALFORMED,
 } from '@pgdog-cluster/core';
+import { PasswordClient } from '../support/password-client.js';
 import { mutate } from './byte-mutations.js';
 import { behindWalls } from './codec-targets.js';
 import { FuzzRandom } from './fuzz-random.js';
@@ -69,17 +73,24 @@ const PASSWORD = 'secret';
 const verifier = deriveVerifier(PASSWORD, 1);
 const fixedRandom = () => new FuzzRandom(7);
 
+/** With and without channel binding. */
+function someBinding(random: FuzzRandom): { endPointHash: Uint8Array | null; mechanisms: string[] } {
+  if (random.oneIn(2)) return { endPointHash: null, mechanisms: ['SCRAM-SHA-256'] };
+  return { endPointHash: new Uint8Array(32), mechanisms: ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'] };
+}
+
 /** The client's two messages, one of them broken: without the right proof nobody gets in. */
 const scramServerTarget: FuzzTarget = {
   name: 'scram-server',
   generate(random) {
-    const client = new ScramClient({ password: PASSWORD, random: fixedRandom() });
+    const client = new PasswordClient(PASSWORD, { random: fixedRandom(), ...someBinding(random) });
     const first = Buffer.from(client.start());
     return mutate(random, random.oneIn(2) ? first : Buffer.from(`n,,n=,r=${'x'.repeat(random.size(1100))}`));
   },
   run(bytes, random) {
-    const server = new ScramServer({ user: 'u', verifiers: [verifier], random: fixedRandom() });
-    const step = server.handleInitialResponse('SCRAM-SHA-256', random.oneIn(8) ? null : bytes);
+    const { endPointHash, mechanisms } = someBinding(random);
+    const server = new ScramServer({ user: 'u', verifiers: [verifier], random: fixedRandom(), endPointHash });
+    const step = server.handleInitialResponse(mechanisms[0], random.oneIn(8) ? null : bytes);
     if (step.kind === 'failure') {
       assert.ok(step.error instanceof PgDogError && step.error.sqlstate.length === 5);
       // Over is over, whatever comes.
@@ -99,12 +110,12 @@ const scramServerTarget: FuzzTarget = {
 const scramClientTarget: FuzzTarget = {
   name: 'scram-client',
   generate(random) {
-    const client = new ScramClient({ password: PASSWORD, random: fixedRandom() });
+    const client = new PasswordClient(PASSWORD, { random: fixedRandom() });
     const nonce = Buffer.from(client.start()).toString().split('r=')[1] ?? '';
     return mutate(random, serverFirst(random, random.oneIn(4) ? undefined : nonce));
   },
   run(bytes, random) {
-    const client = new ScramClient({ password: PASSWORD, random: fixedRandom() });
+    const client = new PasswordClient(PASSWORD, { random: fixedRandom() });
     client.start();
     const step = client.handleContinue(bytes);
     if (step.kind === 'continue') assert.ok(step.data.length <= 2 * 4096);
@@ -114,6 +125,34 @@ const scramClientTarget: FuzzTarget = {
     );
     assert.equal(final.kind, 'failure');
     assert.equal(client.isComplete, false);
+  },
+};
+
+const HBA_LINES = [
+  'host all,"a b" +x,ann 10.0.0.0/8 scram-sha-256 clientcert=verify-full',
+  'hostssl sameuser,replication all ::1/128 cert map=m clientname=DN # x',
+  'local "a""b" @names peer map=m \\',
+  'host all all 10.0.0.1 255.255.0.0 reject',
+];
+
+/** Files of rules: each line is a rule or a problem with its number, and matching never throws. */
+const hbaTarget: FuzzTarget = {
+  name: 'hba',
+  generate(random) {
+    const lines = Array.from({ length: random.size(6) }, () => HBA_LINES[random.below(HBA_LINES.length)]);
+    return mutate(random, Buffer.from(lines.join('\n')));
+  },
+  run(bytes) {
+    const text = bytes.toString('latin1');
+    const lineCount = text.split('\n').length;
+    const { rules, problems } = parseHba('f', text, () => text);
+    const idents = parseIdentMap('f', text);
+    assert.ok(rules.length + problems.length <= lineCount);
+    for (const { line } of [...rules, ...problems, ...idents.problems])
+      assert.ok(line >= 1 && line <= lineCount);
+    const subject = { user: text, database: 'x', address: text, isTls: true, isReplication: false };
+    for (const address of [null, '10.0.0.1', text]) matchHba(rules, { ...subject, address });
+    isMappedUser(idents.mappings, 'm', text, text);
   },
 };
 
@@ -141,4 +180,5 @@ export const TEXT_TARGETS: readonly FuzzTarget[] = [
   scramServerTarget,
   scramClientTarget,
   verifierTarget,
+  hbaTarget,
 ];

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { freePort } from 'pgdog-cluster/demo/free-port';
 import type { TestDriver } from './drivers.js';
+import { findSecret, secret } from './secrets.js';
 import { type TomlTable, toToml } from './toml-text.js';
 
 export interface ProxyDatabase extends TomlTable {
@@ -34,6 +35,8 @@ export interface StartProxyOptions {
   tcp?: TomlTable;
   admin?: TomlTable;
   metrics?: boolean;
+  /** Further files beside pgdog.toml, by name. */
+  files?: Record<string, string>;
   /** Further arguments of the command line. */
   args?: string[];
   env?: Record<string, string>;
@@ -110,6 +113,10 @@ function writeFiles(
     join(directory, 'users.toml'),
     toToml({}, { users: (options.users ?? [DEFAULT_USER]).map(withDatabases) }),
   );
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    writeFileSync(join(directory, name), content);
+  }
+  noteSecrets([...(options.users ?? []), ...(options.databases ?? []), options.general ?? {}]);
   // A test of `host` wants to be heard; --listen would win.
   const where = options.general?.host === undefined ? ['--listen', `127.0.0.1:${port}`] : [];
   const listen = [...where, '--workers', String(general.workers)];
@@ -121,6 +128,15 @@ function writeFiles(
     join(directory, 'users.toml'),
     ...(options.toml === undefined ? [] : listen),
   ];
+}
+
+/** Passwords of tables that become files: none of them may be seen again. */
+function noteSecrets(tables: readonly TomlTable[]): void {
+  for (const table of tables) {
+    for (const key of ['password', 'password_hash', 'server_password', 'auth_password', 'passwords']) {
+      for (const value of [table[key]].flat()) if (typeof value === 'string') secret(value);
+    }
+  }
 }
 
 /** Users may enter every database unless they say which. */
@@ -234,7 +250,12 @@ export async function startProxy(options: StartProxyOptions): Promise<TestProxy>
     },
     url: (database = 'postgres', asUser = 'postgres', secret = 'postgres') =>
       `postgres://${asUser}:${secret}@127.0.0.1:${port}/${database}`,
-    stop: () => proxy.stop(),
+    stop: async () => {
+      const code = await proxy.stop();
+      const shown = findSecret(proxy.output);
+      if (shown !== null) throw new Error(`the proxy's output shows the secret '${shown}'`);
+      return code;
+    },
     kill: (signal = 'SIGKILL') => void proxy.child.kill(signal),
     adminQuery: <Row>(sql: string) => queryOnce<Row>(adminUrl, sql),
     waitForOutput: (text, timeoutMs = 5000) => proxy.waitFor(text, timeoutMs),

@@ -65,6 +65,9 @@ const USAGE: [string[], string][] = [
   [['--listen', 'x', '-d', URL_FREE], '--listen: expected addr:port'],
   [['schema', 'nope'], 'nope'],
   [['hash', ''], 'the password is empty'],
+  [['hash', '--md5', '', 'x'], '--md5 needs the name of a user'],
+  [['hash', '--md5', 'ann', '--iterations', '5', 'x'], '--iterations is for SCRAM'],
+  [['hash', '--iterations', '0', 'x'], '--iterations: expected a whole number from 1 to 100000'],
 ];
 
 for (const [args, expected] of USAGE) {
@@ -163,6 +166,10 @@ test('hash prints a verifier, of the argument or of stdin', async () => {
     assert.notEqual(parseVerifier(out.trimEnd()), null, out);
   }
   assert.equal((await pgdogCluster(['hash'], '\n')).code, 2);
+  const { out: short } = await pgdogCluster(['hash', '--iterations', '7'], 'pencil\n');
+  assert.equal(parseVerifier(short.trimEnd())?.iterations, 7);
+  const { out: md5 } = await pgdogCluster(['hash', '--md5', 'postgres'], 'postgres\n');
+  assert.equal(md5.trimEnd(), 'md53175bce1d3201d16594cebf9d7eb3f9d');
 });
 
 test('schema prints JSON', async () => {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import {
+  deriveScramKeys,
   deriveVerifier,
   formatVerifier,
   isMd5Response,
@@ -12,13 +13,15 @@ import {
   parseMd5Secret,
   parseVerifier,
   type Random,
-  ScramClient,
+  readSecretForm,
+  type ScramClient,
   ScramKeyCache,
   ScramServer,
   type ScramVerifier,
   SeededRandom,
   saslprep,
 } from '@pgdog-cluster/core';
+import { PasswordClient } from '../support/password-client.js';
 
 const utf8 = (text: string) => new Uint8Array(Buffer.from(text, 'utf8'));
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8');
@@ -38,20 +41,22 @@ const RFC = {
 /** Bytes whose base64 is the wanted nonce (the client's one happens to be base64 text). */
 const chosen = (nonce: string): Random => ({ bytes: () => base64(nonce), below: () => 0 });
 
-function continued(step: ReturnType<ScramServer['handleResponse']>): Uint8Array {
+type Step = ReturnType<ScramServer['handleResponse']> | ReturnType<ScramClient['handleFinal']>;
+
+function continued(step: Step): Uint8Array {
   assert.equal(step.kind, 'continue', step.kind === 'failure' ? step.error.message : '');
   assert.ok(step.kind === 'continue');
   return step.data;
 }
 
-function failed(step: ReturnType<ScramServer['handleResponse']>): string {
+function failed(step: Step): string {
   assert.ok(step.kind === 'failure', step.kind);
   return step.error.sqlstate;
 }
 
 /** A whole exchange between our two halves; how it ended. */
 function exchange(password: string, verifiers: ScramVerifier[], isMock = false): string {
-  const client = new ScramClient({ password });
+  const client = new PasswordClient(password);
   const server = new ScramServer({ user: 'ann', verifiers, isMock });
   const first = continued(server.handleInitialResponse(MECHANISM, client.start()));
   const last = server.handleResponse(continued(client.handleContinue(first)));
@@ -83,7 +88,7 @@ function verifierHmac(key: Uint8Array, message: string): Uint8Array {
 test('RFC 7677: the client half answers its challenge and knows its server', () => {
   const verifier = deriveVerifier(RFC.password, 4096, RFC.salt);
   // Our client names no user inside the message, so proof and signature are recomputed by the RFC's formulas.
-  const client = new ScramClient({ password: RFC.password, random: chosen(RFC.clientNonce) });
+  const client = new PasswordClient(RFC.password, { random: chosen(RFC.clientNonce) });
   assert.equal(text(client.start()), `n,,n=,r=${RFC.clientNonce}`);
   const final = continued(
     client.handleContinue(utf8(`r=${RFC.clientNonce}${RFC.serverNonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096`)),
@@ -164,7 +169,7 @@ test('server: client-final must repeat binding and nonce and carry a proof of 32
   const salt = new Uint8Array(16);
   const verifiers = [deriveVerifier('p', 1, salt)];
   const finalFor = (change: (message: string) => string, flag = 'n') => {
-    const client = new ScramClient({ password: 'p' });
+    const client = new PasswordClient('p');
     const server = new ScramServer({ user: 'u', verifiers });
     const first = text(client.start()).replace('n,,', `${flag},,`);
     const challenge = continued(server.handleInitialResponse(MECHANISM, utf8(first)));
@@ -195,7 +200,7 @@ test('server: client-final must repeat binding and nonce and carry a proof of 32
 
 test('every message cut at each offset fails, and never throws', () => {
   const verifiers = [deriveVerifier('p', 1)];
-  const client = new ScramClient({ password: 'p' });
+  const client = new PasswordClient('p');
   const first = client.start();
   for (let cut = 0; cut < first.length; cut += 1) {
     const step = new ScramServer({ user: 'u', verifiers }).handleInitialResponse(
@@ -208,7 +213,7 @@ test('every message cut at each offset fails, and never throws', () => {
   const random = new SeededRandom(3);
   const challenge = `r=${Buffer.from(new SeededRandom(4).bytes(18)).toString('base64')}srv,s=AAAA,i=12`;
   for (let cut = 0; cut < challenge.length - 1; cut += 1) {
-    const victim = new ScramClient({ password: 'p', random: new SeededRandom(4) });
+    const victim = new PasswordClient('p', { random: new SeededRandom(4) });
     victim.start();
     assert.equal(failed(victim.handleContinue(utf8(challenge.slice(0, cut)))), '58000', `${cut}`);
   }
@@ -224,7 +229,7 @@ test('every message cut at each offset fails, and never throws', () => {
 test('client: a hostile server gets no proof and burns no CPU', () => {
   const ours = Buffer.from(new SeededRandom(4).bytes(18)).toString('base64');
   const answer = (message: string) => {
-    const client = new ScramClient({ password: 'p', random: new SeededRandom(4) });
+    const client = new PasswordClient('p', { random: new SeededRandom(4) });
     client.start();
     return client.handleContinue(utf8(message));
   };
@@ -262,33 +267,50 @@ test('client: a server that does not know the password is found out', () => {
     'e=invalid-proof',
     'x=y',
   ]) {
-    const client = new ScramClient({ password: 'p' });
+    const client = new PasswordClient('p');
     const server = new ScramServer({ user: 'u', verifiers });
     continued(client.handleContinue(continued(server.handleInitialResponse(MECHANISM, client.start()))));
     assert.equal(failed(client.handleFinal(utf8(final))), '58000', final);
     assert.equal(client.isComplete, false);
   }
-  const early = new ScramClient({ password: 'p' });
+  const early = new PasswordClient('p');
   early.start();
   assert.equal(failed(early.handleFinal(utf8(`v=${''}`))), '58000');
-  assert.equal(failed(new ScramClient({ password: 'p' }).handleContinue(utf8('r=x,s=AAAA,i=1'))), '58000');
+  assert.equal(failed(new PasswordClient('p').handleContinue(utf8('r=x,s=AAAA,i=1'))), '58000');
 });
 
-test('key cache: one derivation per password and salt, bounded, silent about what it holds', () => {
+test('key cache: bounded, the least used go, silent about what it holds', () => {
   const cache = new ScramKeyCache(2);
   const salt = new Uint8Array(16);
-  const keys = cache.keysFor('secretword', salt, 10);
-  assert.equal(cache.keysFor('secretword', salt, 10), keys);
-  assert.notEqual(cache.keysFor('secretword', salt, 11), keys);
-  assert.equal(cache.keysFor('secretword', salt, 10), keys);
-  cache.keysFor('other', salt, 10);
+  const name = (password: string, iterations = 10) => cache.nameOf(password, salt, iterations);
+  const keys = deriveScramKeys('secretword', salt, 10);
+  assert.equal(cache.get(name('secretword')), undefined);
+  cache.put(name('secretword'), keys);
+  assert.equal(cache.get(name('secretword')), keys);
+  const names = [name('secretword'), name('secretword', 11), name('secretwor'), cache.nameOf('', salt, 10)];
+  // What one field lends the next must not make two questions one.
+  names.push(cache.nameOf('\0secretword', salt.slice(1), 10));
+  assert.equal(new Set(names).size, names.length);
+  cache.put(name('other'), keys);
+  assert.equal(cache.get(name('secretword')), keys);
+  cache.put(name('third'), keys);
+  assert.equal(cache.get(name('other')), undefined);
+  assert.equal(cache.get(name('secretword')), keys);
   assert.equal(cache.size, 2);
-  assert.equal(cache.keysFor('secretword', salt, 10), keys);
-  cache.keysFor('other', salt, 12);
-  cache.keysFor('other', salt, 13);
-  assert.notEqual(cache.keysFor('secretword', salt, 10), keys);
+  assert.notEqual(new ScramKeyCache().nameOf('secretword', salt, 10), name('secretword'));
+  assert.equal(name('secretword').includes('secretword'), false);
   assert.equal(inspect(cache, { depth: 9, showHidden: true }).includes('secretword'), false);
-  assert.equal(inspect(new ScramClient({ password: 'secretword', cache })).includes('secretword'), false);
+});
+
+test('forms of a secret: hashes by their looks, and nothing that only begins like one', () => {
+  const verifier = formatVerifier(deriveVerifier('p', 1));
+  assert.equal(readSecretForm(verifier).kind, 'scram');
+  assert.deepEqual(readSecretForm(`md5${'A'.repeat(32)}`), { kind: 'md5', hash: 'a'.repeat(32) });
+  assert.deepEqual(readSecretForm('md5 of something'), { kind: 'clear', password: 'md5 of something' });
+  assert.deepEqual(readSecretForm('SCRAM-SHA-256'), { kind: 'clear', password: 'SCRAM-SHA-256' });
+  for (const bad of ['SCRAM-SHA-256$', verifier.slice(0, -1), `${verifier} `]) {
+    assert.deepEqual(readSecretForm(bad), { kind: 'malformed' }, bad);
+  }
 });
 
 test('verifiers there and back; malformed ones refused', () => {

@@ -1,6 +1,7 @@
 // Reading configuration: its own entry, because workers get a finished snapshot and need no schema library.
 
 export * from './config/assemble-config.js';
+export * from './config/auth-entries.js';
 export * from './config/configuration-problem.js';
 export * from './config/cross-checks.js';
 export * from './config/defaults.js';

@@ -1,10 +1,19 @@
+export { type HbaConnection, type HbaMethod, type HbaRule, type HbaRules, parseHba } from './auth/hba.js';
+export * from './auth/hba-match.js';
+export * from './auth/ident-map.js';
 export * from './auth/md5.js';
 export * from './auth/saslprep.js';
 export * from './auth/scram-client.js';
 export * from './auth/scram-key-cache.js';
 export * from './auth/scram-keys.js';
-export { SCRAM_MECHANISM, type ScramStep } from './auth/scram-message.js';
+export {
+  offeredMechanisms,
+  SCRAM_MECHANISM,
+  SCRAM_PLUS_MECHANISM,
+  type ScramStep,
+} from './auth/scram-message.js';
 export * from './auth/scram-server.js';
+export * from './auth/secret-form.js';
 export * from './base/assert.js';
 export * from './base/clock.js';
 export * from './base/errors.js';
@@ -19,6 +28,7 @@ export * from './control/control-message.js';
 export * from './control/serve-task.js';
 export * from './shm/capacity-table.js';
 export * from './shm/counter-table.js';
+export * from './shm/failure-table.js';
 export * from './shm/fd-table.js';
 export * from './shm/layout.js';
 export * from './shm/load-table.js';

@@ -5,6 +5,8 @@ import { VERSION } from './version.js';
 
 /** As many as the table of workers in shared memory may have. */
 const WORKERS_MAX = 256;
+/** More than that we refuse ourselves when a server asks for it (SCRAM_ITERATIONS_MAX). */
+const ITERATIONS_MAX = 100_000;
 const HELP_WIDTH = 80;
 
 /** Wrong usage: told in one line, exit code 2. */
@@ -136,11 +138,24 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
     )
     .command(
       'hash [password]',
-      'Print the SCRAM verifier of a password (or of stdin)',
-      (inner) => inner.positional('password', { type: 'string' }),
+      'Print the SCRAM verifier of a password (asked for, or from stdin)',
+      (inner) =>
+        inner
+          .positional('password', { type: 'string' })
+          .option('iterations', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'Of PBKDF2 [4096]',
+            coerce: wholeNumber('iterations', 1, ITERATIONS_MAX),
+          })
+          .option('md5', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'Print the md5 hash for this user instead',
+          }),
       async (raw) => {
         const { hash } = await import('./commands/hash.js');
-        setExit(await hash(raw.password, io));
+        setExit(await hash(raw, io));
       },
     )
     .command(

@@ -10,6 +10,7 @@ import {
   type SharedMemory,
 } from '@pgdog-cluster/core';
 import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
+import { AuthRequests } from './auth/auth-requests.js';
 import { buildSnapshot } from './config/publish-config.js';
 import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
@@ -43,6 +44,7 @@ export class Supervisor {
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
   readonly #shutdown: Shutdown;
+  readonly #auth: AuthRequests;
   #loaded: LoadedConfig;
   #snapshot: ConfigSnapshot | null = null;
   #listeners: Listener[] = [];
@@ -59,9 +61,17 @@ export class Supervisor {
     this.#makeSnapshot = options.makeSnapshot ?? buildSnapshot;
     this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
     this.descriptors = raiseDescriptorLimit(workers);
-    const poolsMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
+    const configuredMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
+    const poolsMax = configuredMax + dynamicPoolsMax(loaded);
     this.memory = createSharedMemory({ workers, poolsMax, fdMax: this.descriptors.limit });
     this.#limits = new CapacityLimits(this.memory.capacity);
+    this.#auth = new AuthRequests({
+      loaded,
+      logger,
+      poolsMax,
+      snapshot: () => this.snapshot,
+      onPool: (pool) => this.#limits.applyPool(pool, this.#loaded.general),
+    });
     this.fleet = new Fleet({
       memory: this.memory,
       workers,
@@ -70,6 +80,7 @@ export class Supervisor {
       testHooks: this.#testHooks,
       logger,
       onAdminQuery: (message) => this.#answerAdminQuery(message),
+      onAuthRequest: (request) => this.#auth.answer(request),
       onServing: (worker) => this.#tellListeners(worker),
     });
     this.#shutdown = new Shutdown({
@@ -77,7 +88,10 @@ export class Supervisor {
       logger,
       stopAccepting: () => this.#stopAccepting(),
       drainTimeoutMs: () => this.#snapshot?.general.shutdownTimeoutMs ?? 0,
-      closeRest: () => this.#closeListeners(),
+      closeRest: () => {
+        this.#auth.close();
+        this.#closeListeners();
+      },
     });
   }
 
@@ -180,6 +194,7 @@ export class Supervisor {
   async #publishNow(loaded: LoadedConfig): Promise<void> {
     const epoch = this.memory.routing.epoch() + 1;
     const snapshot = await this.#makeSnapshot(loaded, epoch);
+    snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
     this.#limits.apply(snapshot, loaded.general);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
@@ -211,4 +226,11 @@ export class Supervisor {
     if (this.#onAdminQuery === null) return Promise.reject(new PgDogError('admin_failed', 'not ready yet'));
     return this.#onAdminQuery(message);
   }
+}
+
+/** Rows for users who are not configured, where such users can exist. */
+function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
+  const canExist =
+    general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
+  return canExist ? general.dynamic_users_max : 0;
 }

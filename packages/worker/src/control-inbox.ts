@@ -6,6 +6,7 @@ import { isKeeper } from './pool/janitor.js';
 import { lendTo } from './pool/lend.js';
 import { reportClients, reportServers } from './report.js';
 import { supervisorAnswered } from './session/admin-session.js';
+import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
 import type { Session } from './session/session.js';
 import { acceptSession } from './session/startup-reader.js';
 import type { WorkerContext } from './worker-context.js';
@@ -70,6 +71,11 @@ export function handleWorkerMessage(
       }
       return;
     }
+    case 'authReply': {
+      const session = context.sessions.at(message.slot);
+      if (session !== null && session.id === message.generation) supervisorRepliedAboutUser(session, message);
+      return;
+    }
     case 'crash':
       if (hasTestHooks) throw new Error('crash ordered by a test');
       return;
@@ -84,8 +90,8 @@ function newClient(context: WorkerContext, fd: number, addr: string, port: numbe
 }
 
 function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uint8Array): void {
-  const snapshot = context.config.pools.find(({ index }) => index === poolIndex);
-  if (snapshot === undefined) {
+  const snapshot = context.directory.poolAt(poolIndex);
+  if (snapshot === null) {
     context.closeFd(fd);
     context.memory.capacity.giveBack(context.worker, poolIndex);
     return;
@@ -101,10 +107,11 @@ function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uin
 export function takeUpConfiguration(context: WorkerContext): void {
   const config = context.memory.routing.read();
   context.config = config;
+  context.directory.takeUp(config);
   context.memory.workers.setEpoch(context.worker, config.epoch);
   for (const pool of context.pools.values()) {
-    const snapshot = config.pools.find(({ index }) => index === pool.index);
-    if (snapshot !== undefined) pool.takeUp(snapshot);
+    const snapshot = context.directory.poolAt(pool.index);
+    if (snapshot !== null) pool.takeUp(snapshot);
   }
   // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
   for (const snapshot of config.pools) {

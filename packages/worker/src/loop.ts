@@ -7,6 +7,8 @@ import type { WorkerContext } from './worker-context.js';
 
 /** Longest sleep in the kernel: time-outs and the heartbeat are looked at in between. */
 const WAIT_MS_MAX = POOL_CHECK_MS;
+/** The same while keys are derived: how late their end may be noticed. */
+const WAIT_MS_DERIVING = 1;
 /** After so long Node's own machinery gets a chance (message ports, garbage collector tasks). */
 const YIELD_AFTER_MS = 100;
 /** Messages taken from the mailbox in one turn, so that a storm of new clients cannot starve running ones. */
@@ -51,7 +53,8 @@ export class Loop {
     const { workers } = this.context.memory;
     workers.setState(this.context.worker, WORKER_SERVING);
     while (!this.isCut) {
-      this.runFor(YIELD_AFTER_MS);
+      // What runs beside the loop (PBKDF2) is told by Node, which has to be let in for that.
+      this.runFor(this.context.derivation.isPending ? 0 : YIELD_AFTER_MS);
       // exempt: as above
       await yieldToNode();
     }
@@ -62,12 +65,13 @@ export class Loop {
     const until = performance.now() + durationMs;
     while (!this.isCut) {
       this.turn();
-      if (this.context.nowUs / 1000 > until) return;
+      if (this.context.derivation.isPending || this.context.nowUs / 1000 > until) return;
     }
   }
 
   private turn(): void {
     const { context } = this;
+    if (context.derivation.hasResults) context.derivation.deliver();
     context.outputs.flushAll();
     // Output of this turn has left: what comes next belongs to another one (ServerConnection.hasLeft).
     context.turn++;
@@ -78,7 +82,7 @@ export class Loop {
     const workedUs = beforeUs - context.nowUs;
     this.busyUs += workedUs;
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
-    const waitMs = isMailWaiting ? 0 : WAIT_MS_MAX;
+    const waitMs = isMailWaiting ? 0 : context.derivation.isPending ? WAIT_MS_DERIVING : WAIT_MS_MAX;
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
     this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();

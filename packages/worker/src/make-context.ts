@@ -1,8 +1,10 @@
 import { openSharedMemory, type PoolSnapshot, type ServeTask } from '@pgdog-cluster/core';
 import { Deadlines } from './deadlines.js';
+import { Directory } from './directory.js';
 import { OutputQueueSet } from './io/connection.js';
 import type { IoDriver } from './io/io-driver.js';
 import { close, write } from './io/libc.js';
+import { KeyDerivation } from './key-derivation.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
@@ -21,6 +23,7 @@ export function makeContext(
   parser: WorkerContext['parser'],
 ): WorkerContext {
   const memory = openSharedMemory(task.handles);
+  const config = memory.routing.read();
   const context: WorkerContext = {
     worker: task.worker,
     driver,
@@ -33,7 +36,9 @@ export function makeContext(
     pools: new Map(),
     deadlines: new Deadlines(),
     peerNames: new PeerNames(),
-    config: memory.routing.read(),
+    config,
+    directory: new Directory(config),
+    derivation: new KeyDerivation(),
     nowMs: Date.now(),
     nowUs: 0,
     turn: 0,
@@ -64,10 +69,8 @@ export function makeContext(
       if (!connection.isClosed) context.deadlines.add(context.nowMs + LINGER_MS, () => connection.close());
     },
     countAuthAttempt(session) {
-      const snapshot = context.config.pools.find(
-        (pool) => pool.database === session.database && pool.user === session.user,
-      );
-      if (snapshot !== undefined) context.poolFor(snapshot).row.authAttempt();
+      const snapshot = context.directory.pool(session.database, session.user);
+      if (snapshot !== null) context.poolFor(snapshot).row.authAttempt();
     },
     poolFor(snapshot) {
       return poolFor(context, snapshot);

@@ -9,8 +9,10 @@ import type {
   WorkerMessage,
 } from '@pgdog-cluster/core';
 import type { Deadlines } from './deadlines.js';
+import type { Directory } from './directory.js';
 import type { Connection, OutputQueueSet } from './io/connection.js';
 import type { IoDriver } from './io/io-driver.js';
+import type { KeyDerivation } from './key-derivation.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
@@ -34,6 +36,9 @@ export interface WorkerContext {
   readonly pools: Map<number, Pool>;
   /** Replaced as a whole when a new epoch is taken up. */
   config: ConfigSnapshot;
+  /** `config` by name. */
+  readonly directory: Directory;
+  readonly derivation: KeyDerivation;
   /** Of this turn. Epoch milliseconds, and microseconds of the monotonic clock. */
   nowMs: number;
   nowUs: number;

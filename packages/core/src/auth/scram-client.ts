@@ -1,10 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
+import { assert } from '../base/assert.js';
 import { PgDogError } from '../base/errors.js';
 import { cryptoRandom, type Random } from '../base/random.js';
-import type { ScramKeyCache } from './scram-key-cache.js';
 import {
   decodeBase64,
-  deriveScramKeys,
   encodeBase64,
   hmacSha256,
   parseIterations,
@@ -13,16 +12,19 @@ import {
 } from './scram-keys.js';
 import {
   attributeValue,
+  CHANNEL_BINDING_TYPE,
+  channelBindingAttribute,
   decodeScramText,
   encodeScramText,
   isNonce,
   SCRAM_MECHANISM,
+  SCRAM_PLUS_MECHANISM,
   type ScramStep,
 } from './scram-message.js';
 
 /**
- * A server chooses how long our CPU turns in PBKDF2: 100,000 block the worker for 20 ms, on a busy machine
- * for ten times that, once per salt.
+ * A server chooses how long a CPU of ours turns in PBKDF2: 100,000 take 20 ms, on a busy machine ten times
+ * that, once per salt.
  */
 export const SCRAM_ITERATIONS_MAX = 100_000;
 const NONCE_BYTES_MAX = 1024;
@@ -32,36 +34,57 @@ const MESSAGE_BYTES_MAX = 4096;
 const CLIENT_NONCE_BYTES = 18;
 
 export interface ScramClientOptions {
-  password: string;
-  cache?: ScramKeyCache;
+  /** What the server offers; SCRAM-SHA-256 or its PLUS form must be among it. */
+  mechanisms: readonly string[];
+  /** Hash of the server's certificate; null without TLS, or when the certificate has no usable one. */
+  endPointHash?: Uint8Array | null;
   random?: Random;
 }
 
-type Step = ScramStep<PgDogError>;
-type Phase = 'initial' | 'serverFirst' | 'serverFinal' | 'over';
+/** What a server asks keys for. */
+export interface ScramTerms {
+  salt: Uint8Array;
+  iterations: number;
+}
 
-/** Our side of SCRAM-SHA-256 with a server (RFC 5802, 7677), without channel binding. */
+/** `derive`: somebody has to find the keys for these terms and call handleKeys() with them. */
+export type ScramClientStep = ScramStep<PgDogError> | ({ kind: 'derive' } & ScramTerms);
+type Phase = 'initial' | 'serverFirst' | 'keys' | 'serverFinal' | 'over';
+
+/**
+ * Our side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS with a server (RFC 5802, 7677, 5929). It knows no password: keys
+ * cost PBKDF2, which the caller does elsewhere, or come from a verifier and a client's proof.
+ */
 export class ScramClient {
-  readonly mechanism = SCRAM_MECHANISM;
-  readonly #options: ScramClientOptions;
+  readonly mechanism: string;
+  readonly #endPointHash: Uint8Array | null;
+  readonly #header: string;
   readonly #nonce: string;
   #phase: Phase = 'initial';
+  #serverFirst = '';
+  #fullNonce = '';
   #serverSignature: Uint8Array = new Uint8Array(0);
   #isComplete = false;
 
-  constructor(options: ScramClientOptions) {
-    this.#options = options;
-    this.#nonce = encodeBase64((options.random ?? cryptoRandom).bytes(CLIENT_NONCE_BYTES));
+  constructor({ mechanisms, endPointHash = null, random = cryptoRandom }: ScramClientOptions) {
+    const isPlus = endPointHash !== null && mechanisms.includes(SCRAM_PLUS_MECHANISM);
+    assert(isPlus || mechanisms.includes(SCRAM_MECHANISM), 'a mechanism we speak');
+    this.mechanism = isPlus ? SCRAM_PLUS_MECHANISM : SCRAM_MECHANISM;
+    this.#endPointHash = isPlus ? endPointHash : null;
+    // "y": we could bind, and saw no offer. A server that made one knows then that it was taken away.
+    const flag = isPlus ? `p=${CHANNEL_BINDING_TYPE}` : endPointHash !== null ? 'y' : 'n';
+    this.#header = `${flag},,`;
+    this.#nonce = encodeBase64(random.bytes(CLIENT_NONCE_BYTES));
   }
 
   /** Data of SASLInitialResponse. Postgres takes the user from the startup packet, so the name is empty. */
   start(): Uint8Array {
     this.#phase = 'serverFirst';
-    return encodeScramText(`n,,${this.#clientFirstBare()}`);
+    return encodeScramText(`${this.#header}${this.#clientFirstBare()}`);
   }
 
-  /** AuthenticationSASLContinue; `continue` data goes into SASLResponse. Blocks for PBKDF2 unless cached. */
-  handleContinue(data: Uint8Array): Step {
+  /** AuthenticationSASLContinue. Everything in it was chosen by the server and is bounded here. */
+  handleContinue(data: Uint8Array): ScramClientStep {
     if (this.#phase !== 'serverFirst') return this.#fail('unexpected SASL message');
     const serverFirst = decodeScramText(data, MESSAGE_BYTES_MAX);
     if (serverFirst === null) return this.#fail('SCRAM message too long or not text');
@@ -78,10 +101,18 @@ export class ScramClient {
     if (iterations === null || iterations > SCRAM_ITERATIONS_MAX) {
       return this.#fail(`SCRAM iteration count is not in 1..${SCRAM_ITERATIONS_MAX}`);
     }
+    this.#serverFirst = serverFirst;
+    this.#fullNonce = nonce;
+    this.#phase = 'keys';
+    return { kind: 'derive', salt, iterations };
+  }
 
-    const keys = this.#keys(salt, iterations);
-    const withoutProof = `c=biws,r=${nonce}`;
-    const authMessage = `${this.#clientFirstBare()},${serverFirst},${withoutProof}`;
+  /** Keys for the terms of the `derive` step; `continue` data goes into SASLResponse. */
+  handleKeys(keys: ScramKeys): ScramClientStep {
+    assert(this.#phase === 'keys', 'keys are wanted');
+    const binding = channelBindingAttribute(this.#header, this.#endPointHash);
+    const withoutProof = `c=${binding},r=${this.#fullNonce}`;
+    const authMessage = `${this.#clientFirstBare()},${this.#serverFirst},${withoutProof}`;
     const proof = xorBytes(keys.clientKey, hmacSha256(keys.storedKey, authMessage));
     this.#serverSignature = hmacSha256(keys.serverKey, authMessage);
     this.#phase = 'serverFinal';
@@ -92,7 +123,7 @@ export class ScramClient {
    * AuthenticationSASLFinal: the server proves that it knows the password too. AuthenticationOk without it
    * comes from a server that does not: `isComplete` is false then, and the login must fail.
    */
-  handleFinal(data: Uint8Array): Step {
+  handleFinal(data: Uint8Array): ScramClientStep {
     if (this.#phase !== 'serverFinal') return this.#fail('unexpected SASL message');
     const text = decodeScramText(data, MESSAGE_BYTES_MAX);
     const [attribute] = (text ?? '').split(',');
@@ -115,13 +146,8 @@ export class ScramClient {
     return `n=,r=${this.#nonce}`;
   }
 
-  #keys(salt: Uint8Array, iterations: number): ScramKeys {
-    const { cache, password } = this.#options;
-    return cache ? cache.keysFor(password, salt, iterations) : deriveScramKeys(password, salt, iterations);
-  }
-
   /** The texts of the server are not quoted: they may hold anything. */
-  #fail(reason: string): Step {
+  #fail(reason: string): ScramClientStep {
     this.#phase = 'over';
     return {
       kind: 'failure',

@@ -41,7 +41,11 @@ export function encodeBase64(bytes: Uint8Array): string {
 /** RFC 5802 section 3. Costs PBKDF2: about 1 ms at 4096 iterations, and blocks meanwhile. */
 export function deriveScramKeys(password: string, salt: Uint8Array, iterations: number): ScramKeys {
   assert(iterations > 0, 'iterations must be positive');
-  const salted = pbkdf2Sync(saslprep(password), salt, iterations, SCRAM_KEY_BYTES, 'sha256');
+  return scramKeysOf(pbkdf2Sync(saslprep(password), salt, iterations, SCRAM_KEY_BYTES, 'sha256'));
+}
+
+/** Keys of a salted password, which is what PBKDF2 gives. */
+export function scramKeysOf(salted: Uint8Array): ScramKeys {
   const clientKey = hmacSha256(salted, 'Client Key');
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmacSha256(salted, 'Server Key') };
 }

@@ -5,6 +5,24 @@
 import { decodeTextStrictly } from '../wire/cstring.js';
 
 export const SCRAM_MECHANISM = 'SCRAM-SHA-256';
+/** With channel binding: the exchange proves that both ends see the same TLS connection. */
+export const SCRAM_PLUS_MECHANISM = 'SCRAM-SHA-256-PLUS';
+/** The one binding type of RFC 5929 that works with TLS 1.3 and that libpq knows. */
+export const CHANNEL_BINDING_TYPE = 'tls-server-end-point';
+
+/** What is offered to a client, the stronger one first, as Postgres does. */
+export function offeredMechanisms(endPointHash: Uint8Array | null): readonly string[] {
+  return endPointHash === null ? WITHOUT_BINDING : WITH_BINDING;
+}
+
+const WITHOUT_BINDING: readonly string[] = [SCRAM_MECHANISM];
+const WITH_BINDING: readonly string[] = [SCRAM_PLUS_MECHANISM, SCRAM_MECHANISM];
+
+/** Value of the "c=" attribute: base64 of the gs2 header and, with PLUS, the binding data. */
+export function channelBindingAttribute(header: string, data: Uint8Array | null): string {
+  const start = Buffer.from(header, 'latin1');
+  return (data === null ? start : Buffer.concat([start, data])).toString('base64');
+}
 
 /** What an exchange does next: send data on, or end well with the last data, or end badly. */
 export type ScramStep<E> =

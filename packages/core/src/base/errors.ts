@@ -122,7 +122,28 @@ const ROWS = {
     'Ask the operator to list the database for this user.',
   ],
   no_user_name: ['28000', 'FATAL', 'client', 'no PostgreSQL user name specified in startup packet', ''],
+  channel_binding_failed: [
+    '28000',
+    'FATAL',
+    'client',
+    'SCRAM channel binding check failed',
+    'Somebody may stand between client and proxy: check that TLS ends here and nowhere else.',
+  ],
+  too_many_failures: [
+    '28000',
+    'FATAL',
+    'client',
+    'too many failed logins',
+    'Wait, and correct the password; see auth_failures_max.',
+  ],
   authentication_refused: ['28000', 'FATAL', 'client', 'this kind of authentication is not accepted', ''],
+  too_many_dynamic_users: [
+    '53300',
+    'FATAL',
+    'operator',
+    'too many users that are not in users.toml',
+    'Raise dynamic_users_max or list the users.',
+  ],
   unknown_database: [
     '3D000',
     'FATAL',

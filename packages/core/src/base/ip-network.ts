@@ -12,19 +12,57 @@ export interface IpNetwork {
  * behind the prefix: 10.1.2.3/8 is more likely a slip than a wish for all of 10.
  */
 export function parseIpNetwork(text: string): IpNetwork | null {
+  const read = readPrefixed(text);
+  if (read === null) return null;
+  for (let bit = read.prefixBits; bit < read.address.length * 8; bit++) {
+    if ((read.address[bit >> 3] & (0x80 >> (bit & 7))) !== 0) return null;
+  }
+  return unmapped(read);
+}
+
+/** The network around an address, `192.168.1.7/24`: bits behind the prefix do not count, as in pg_hba.conf. */
+export function parseNetworkAround(text: string): IpNetwork | null {
+  const read = readPrefixed(text);
+  return read === null ? null : networkAround(read.address, read.prefixBits);
+}
+
+export function networkAround(address: Uint8Array, prefixBits: number): IpNetwork {
+  const masked = address.map(
+    (byte, index) => byte & (0xff00 >> Math.max(0, Math.min(8, prefixBits - index * 8))),
+  );
+  return unmapped({ address: masked, prefixBits });
+}
+
+/** The prefix that a netmask means; -1 unless its bits are one run from the left. */
+export function prefixBitsOf(mask: Uint8Array): number {
+  let bits = 0;
+  let hasEnded = false;
+  for (const byte of mask) {
+    for (let bit = 0x80; bit !== 0; bit >>= 1) {
+      const isSet = (byte & bit) !== 0;
+      if (isSet && hasEnded) return -1;
+      hasEnded ||= !isSet;
+      if (isSet) bits++;
+    }
+  }
+  return bits;
+}
+
+function readPrefixed(text: string): IpNetwork | null {
   const slash = text.indexOf('/');
   const address = parseIp(slash === -1 ? text : text.slice(0, slash));
   if (address === null) return null;
-  const prefixBits =
-    slash === -1 ? address.length * 8 : parsePrefix(text.slice(slash + 1), address.length * 8);
-  if (prefixBits === -1) return null;
-  for (let bit = prefixBits; bit < address.length * 8; bit++) {
-    if ((address[bit >> 3] & (0x80 >> (bit & 7))) !== 0) return null;
-  }
+  const bitsMax = address.length * 8;
+  const prefixBits = slash === -1 ? bitsMax : parsePrefix(text.slice(slash + 1), bitsMax);
+  return prefixBits === -1 ? null : { address, prefixBits };
+}
+
+function unmapped({ address, prefixBits }: IpNetwork): IpNetwork {
   const plain = unmapIp(address);
-  const isUnmapped = plain.length === IPV4_BYTES && address.length !== IPV4_BYTES;
-  if (!isUnmapped || prefixBits < 96) return { address, prefixBits };
-  return { address: plain, prefixBits: prefixBits - 96 };
+  const isMapped = plain.length === IPV4_BYTES && address.length !== IPV4_BYTES;
+  return isMapped && prefixBits >= 96
+    ? { address: plain, prefixBits: prefixBits - 96 }
+    : { address, prefixBits };
 }
 
 /** Whether the address, 4 or 16 bytes, is in the network. An IPv4 address mapped into IPv6 counts as IPv4. */

@@ -1,7 +1,9 @@
+import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
+import { readAuthFiles } from './auth-files.js';
 import { ConfigurationError } from './configuration-problem.js';
 import { type CheckedParts, crossCheck } from './cross-checks.js';
 import { parseDatabaseUrl, type UrlEntry } from './database-url.js';
-import { ADMIN_DEFAULTS, fillGeneral, fillTcp } from './defaults.js';
+import { ADMIN_DEFAULTS, fillGeneral, fillTcp, type GeneralSettings } from './defaults.js';
 import {
   type AdminInput,
   type ReadSecretFile,
@@ -18,6 +20,7 @@ import type { ListenAddress, LoadedConfig } from './loaded-config.js';
 import { type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
 import { Origin, ProblemList } from './problem-list.js';
 import { type ConfigInput, configSchema, type GeneralInput, type UsersInput, usersSchema } from './schema.js';
+import type { Secret } from './secret.js';
 
 /** What the command line says over the files. */
 export interface CommandLineSettings {
@@ -156,6 +159,21 @@ function readEntries(
   return { databases, users };
 }
 
+/** Each database's question about unknown users, with the password for it. */
+function addAuthQueries(
+  { databases, users }: Pick<CheckedParts, 'databases' | 'users'>,
+  general: GeneralSettings,
+  password: Secret | null,
+  secrets: SecretResolver,
+): void {
+  for (const { input, entry, origin } of databases) {
+    const own = secrets.resolve(input.auth_password, origin.place('auth_password'));
+    entry.authQuery = toAuthQuery(input, entry, general, { own, general: password });
+  }
+  const entriesOf = <T>(placed: { entry: T }[]): T[] => placed.map(({ entry }) => entry);
+  fillAuthPasswords(entriesOf(databases), entriesOf(users));
+}
+
 function sourceNames(sources: ConfigurationSources, documents: Documents): string[] {
   const names = [sources.config?.name, sources.users?.name].filter((name) => name !== undefined);
   return [...names, ...documents.urls.map((url) => url.origin.source)];
@@ -176,11 +194,17 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const general = fillGeneral(generalParts.input as GeneralInput);
   const admin = readAdmin(documents, sources.environment, secrets);
   const entries = readEntries(documents, secrets);
+  const { input: generalInput, originOf: generalOrigin } = generalParts;
+  const generalPlace = (key: string) => generalOrigin(key).place(key);
+  const authPassword = secrets.resolve(general.auth_password ?? undefined, generalPlace('auth_password'));
+  // Kept as a Secret only: settings are printed.
+  general.auth_password = null;
+  addAuthQueries(entries, general, authPassword, secrets);
+  const authFiles = readAuthFiles(general, generalPlace, sources.readSecretFile, problems);
   const listen = listenAddresses(sources.commandLine, general, problems);
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
-  const { input: generalInput, originOf: generalOrigin } = generalParts;
   checkListening({ general, generalInput, generalOrigin }, listen, problems);
-  crossCheck({ general, generalInput, generalOrigin, sections, ...entries }, admin, problems);
+  crossCheck({ general, generalInput, generalOrigin, sections, ...entries, ...authFiles }, admin, problems);
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
 
   return {
@@ -189,6 +213,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     admin,
     databases: entries.databases.map((placed) => placed.entry),
     users: entries.users.map((placed) => placed.entry),
+    ...authFiles,
     listen,
     workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),
     sources: sourceNames(sources, documents),

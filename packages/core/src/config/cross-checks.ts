@@ -2,8 +2,9 @@
  * What the schema cannot see: relations between keys, and keys whose value asks for something this version does
  * not do. Runs on configurations whose parts are each well-formed.
  */
-import { parseVerifier } from '../auth/scram-keys.js';
 import { isUnixHost, unixPathProblem, unixSocketPath } from '../base/unix-socket.js';
+import { areStrangersKnown, checkAuthentication, checkSecrets } from './auth-checks.js';
+import type { AuthFiles } from './auth-files.js';
 import type { GeneralSettings } from './defaults.js';
 import {
   LATER_DATABASE,
@@ -25,7 +26,7 @@ export interface Placed<T, E> {
 }
 
 /** Everything that is checked, each part with where it came from. */
-export interface CheckedParts {
+export interface CheckedParts extends AuthFiles {
   general: GeneralSettings;
   /** As given, without defaults: tells what somebody wrote. */
   generalInput: Readonly<Record<string, unknown>>;
@@ -54,12 +55,7 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   const { general, generalOrigin } = parts;
   const at = (key: string) => generalOrigin(key).place(key);
   checkLater(LATER_GENERAL, parts.generalInput, generalOrigin, problems);
-  if (general.auth_type === 'plain') {
-    problems.error(
-      at('auth_type'),
-      'cleartext passwords are not supported by this version; use "scram", "md5" or "trust"',
-    );
-  }
+  checkAuthentication(parts, problems);
   if (general.openmetrics_port === general.port) {
     problems.error(at('openmetrics_port'), `port ${general.port} is the one clients connect to`);
   }
@@ -157,40 +153,10 @@ function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], probl
   }
 }
 
-function checkPasswords(
-  { entry, origin }: Placed<UserInput, UserEntry>,
-  general: GeneralSettings,
-  problems: ProblemList,
-): void {
-  const { passwords, passwordHash } = entry;
-  if (passwordHash !== null && parseVerifier(passwordHash.reveal()) === null) {
-    problems.error(
-      origin.place('password_hash'),
-      'expected a verifier "SCRAM-SHA-256$…", as `pgdog-cluster hash` prints it',
-    );
-  }
-  if (general.auth_type === 'md5' && passwords.length === 0) {
-    const what = passwordHash === null ? 'missing' : 'a password_hash cannot serve';
-    problems.error(origin.place('password'), `${what}: auth_type "md5" needs the password`);
-  }
-  if (general.auth_type === 'scram' && passwords.length === 0 && passwordHash === null) {
-    problems.error(
-      origin.place('password'),
-      'missing: the user could not log in; give password, passwords or password_hash',
-    );
-  }
-}
-
 function checkUser(placed: Placed<UserInput, UserEntry>, parts: CheckedParts, problems: ProblemList): void {
   const { input, entry, origin } = placed;
   checkLater(LATER_USER, input, () => origin, problems);
-  checkPasswords(placed, parts.general, problems);
-  if (input.auth_type !== undefined && input.auth_type !== parts.general.auth_type) {
-    problems.error(
-      origin.place('auth_type'),
-      `a method per user is not supported by this version: expected "${parts.general.auth_type}" as in [general]`,
-    );
-  }
+  checkSecrets(placed, parts, problems);
   if (entry.databases?.length === 0) {
     problems.error(
       origin.place('database'),
@@ -254,7 +220,7 @@ function checkNotEmpty(parts: CheckedParts, problems: ProblemList): void {
   const place = (key: string) => ({ source, line: 0, key });
   if (parts.databases.length === 0) {
     problems.error(place('databases'), 'no database is configured: add [[databases]], or -d postgres://…');
-  } else if (parts.users.length === 0) {
+  } else if (parts.users.length === 0 && !areStrangersKnown(parts)) {
     problems.error(place('users'), 'no user is configured: add [[users]] to users.toml, or -d postgres://…');
   }
 }

@@ -1,4 +1,5 @@
 /** From what a file or URL says about a database or user to the entry the program works with. */
+import { authTypeOf } from './auth-entries.js';
 import type { Environment } from './environment.js';
 import type { SecretInput } from './fields.js';
 import type { AdminEntry, DatabaseEntry, PoolOverrides, UserEntry } from './loaded-config.js';
@@ -84,6 +85,7 @@ export function toDatabaseEntry(
     serverUser: input.user ?? null,
     serverPassword: secrets.resolve(input.password, origin.place('password')),
     requirePeer: input.require_peer ?? null,
+    authQuery: null,
     overrides: overridesOf(input),
   };
 }
@@ -106,6 +108,7 @@ export function toUserEntry(input: UserInput, origin: Origin, secrets: SecretRes
     databases: databasesOf(input),
     passwords: passwords.filter((password) => password !== null),
     passwordHash: secrets.resolve(input.password_hash, origin.place('password_hash')),
+    authType: input.auth_type === undefined ? null : authTypeOf(input.auth_type),
     serverUser: input.server_user ?? null,
     serverPassword: secrets.resolve(input.server_password, origin.place('server_password')),
     overrides: overridesOf(input),

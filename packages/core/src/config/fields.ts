@@ -113,6 +113,9 @@ export const secret = () =>
     { error: SECRET_ERROR },
   );
 
+/** PgDog's names of methods, and Postgres's for the same ones. */
+export const AUTH_TYPES = ['scram', 'scram-sha-256', 'md5', 'plain', 'password', 'trust', 'cert'] as const;
+
 export type SecretInput = z.infer<ReturnType<typeof secret>>;
 
 /** Keys of a section that this version knows but does not use: any value, but no misspelled key. */

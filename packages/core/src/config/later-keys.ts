@@ -60,10 +60,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   tls_server_ca_certificate: ignored(),
   tls_server_certificate: ignored(),
   tls_server_private_key: ignored(),
-  passthrough_auth: refused(
-    'passthrough authentication is not supported by this version; list the users in users.toml',
-    'disabled',
-  ),
   query_parser: ignored('auto'),
   query_parser_enabled: ignored(false),
   query_parser_engine: ignored('pg_query_protobuf'),
@@ -152,8 +148,6 @@ export const LATER_USER: Record<keyof typeof laterUserShape, LaterKey> = {
   cross_shard_disabled: ignored(false, true),
   two_phase_commit: refused(NO_TWO_PHASE, false),
   two_phase_commit_auto: refused(NO_TWO_PHASE, false),
-  // Compared with general.auth_type by the cross-checks.
-  auth_type: ignored('scram', 'md5', 'plain', 'trust'),
 };
 
 export const LATER_SECTIONS: Record<LaterSection, LaterKey> = {

@@ -45,13 +45,6 @@ const tls = {
   tls_server_ca_certificate: field.text(),
   tls_server_certificate: field.text(),
   tls_server_private_key: field.text(),
-  passthrough_auth: field.oneOf(
-    'disabled',
-    'enabled',
-    'enabled_plain',
-    'enabled_allow_change',
-    'enabled_plain_allow_change',
-  ),
 };
 
 const parser = {
@@ -149,7 +142,6 @@ export const laterUserShape = {
   cross_shard_disabled: field.flag(),
   two_phase_commit: field.flag(),
   two_phase_commit_auto: field.flag(),
-  auth_type: field.oneOf('scram', 'md5', 'plain', 'trust'),
 };
 
 const list = (keys: string) => z.array(field.unusedSection(keys), { error: 'expected a list of tables' });

@@ -1,7 +1,9 @@
+import type { HbaRule } from '../auth/hba.js';
+import type { IdentMapping } from '../auth/ident-map.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
 import type { GeneralSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
-import type { PoolerMode } from './snapshot.js';
+import type { AuthType, PoolerMode } from './snapshot.js';
 
 export interface ListenAddress {
   host: string;
@@ -33,17 +35,30 @@ export interface DatabaseEntry {
   serverPassword: Secret | null;
   /** The system's user that must run the server, for a host that is a Unix socket; null = anybody. */
   requirePeer: string | null;
+  /** Who is asked about users that are not listed; null = nobody. */
+  authQuery: AuthQueryEntry | null;
   overrides: PoolOverrides;
+}
+
+/** Question about unknown users, general settings filled in. */
+export interface AuthQueryEntry {
+  user: string;
+  password: Secret | null;
+  /** Name of the [[databases]] entry in which it is asked. */
+  database: string;
+  sql: string;
 }
 
 export interface UserEntry {
   name: string;
   /** null = all databases. */
   databases: string[] | null;
-  /** Accepted from clients, and tried towards servers. */
+  /** Accepted from clients, and tried towards servers. In clear or as `md5…`, `SCRAM-SHA-256$…`. */
   passwords: Secret[];
-  /** `SCRAM-SHA-256$…`: accepted from clients; of no use towards servers. */
+  /** As `md5…` or `SCRAM-SHA-256$…`. */
   passwordHash: Secret | null;
+  /** Its own method; null = general.auth_type. */
+  authType: AuthType | null;
   serverUser: string | null;
   serverPassword: Secret | null;
   overrides: PoolOverrides;
@@ -63,6 +78,9 @@ export interface LoadedConfig {
   admin: AdminEntry;
   databases: DatabaseEntry[];
   users: UserEntry[];
+  /** Null without auth_hba_file. */
+  hba: HbaRule[] | null;
+  identMappings: IdentMapping[];
   /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */
   listen: ListenAddress[];
   /** general.workers, or the number of CPUs the process may use. */

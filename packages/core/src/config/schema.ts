@@ -56,7 +56,6 @@ const poolShape = {
 };
 
 const clientShape = {
-  auth_type: field.oneOf('scram', 'md5', 'plain', 'trust'),
   query_timeout: field.duration(),
   client_idle_timeout: field.duration(),
   client_idle_in_transaction_timeout: field.duration(),
@@ -66,6 +65,30 @@ const clientShape = {
   prepared_statements_limit: field.count(1),
   query_size_limit: field.bytes(),
   query_size_limit_action: field.oneOf('warn', 'block'),
+};
+
+const authShape = {
+  auth_type: field.oneOf(...field.AUTH_TYPES, 'hba'),
+  passthrough_auth: field.oneOf(
+    'disabled',
+    'enabled',
+    'enabled_plain',
+    'enabled_allow_change',
+    'enabled_plain_allow_change',
+  ),
+  plain_auth_without_tls: field.flag(),
+  auth_hba_file: field.text(),
+  auth_ident_file: field.text(),
+  auth_user: field.identifier(),
+  auth_password: field.secret(),
+  auth_dbname: field.identifier(),
+  auth_query: field.text(),
+  auth_query_cache_ttl: field.duration(),
+  auth_query_failure_ttl: field.duration(),
+  auth_query_cache_size: field.count(1),
+  dynamic_users_max: field.count(),
+  auth_failures_max: field.count(),
+  auth_failures_window: field.duration(),
 };
 
 const ownShape = {
@@ -82,7 +105,7 @@ const ownShape = {
 
 /** [general] keys that do something in this version. */
 export const activeGeneralSchema = z
-  .strictObject({ ...listenShape, ...logShape, ...poolShape, ...clientShape, ...ownShape })
+  .strictObject({ ...listenShape, ...logShape, ...poolShape, ...clientShape, ...authShape, ...ownShape })
   .partial();
 
 export const generalSchema = activeGeneralSchema
@@ -134,6 +157,10 @@ export const databaseSchema = z
     password: field.secret(),
     require_peer: field.identifier(),
     max_pool_size: field.count(1),
+    auth_user: field.identifier(),
+    auth_password: field.secret(),
+    auth_dbname: field.identifier(),
+    auth_query: field.text(),
     ...poolOverrides,
     ...laterDatabaseShape,
   })
@@ -152,6 +179,7 @@ export const userSchema = z
     password_hash: field.secret(),
     server_user: field.identifier(),
     server_password: field.secret(),
+    auth_type: field.oneOf(...field.AUTH_TYPES),
     max_pool_size: field.count(1),
     ...poolOverrides,
     ...laterUserShape,

@@ -31,6 +31,7 @@ export function listSettings(loaded: LoadedConfig): SettingRow[] {
   const general = rows('', GENERAL_DEFAULTS, { ...loaded.general, workers: loaded.workerCount });
   const tcp = rows('tcp_', TCP_DEFAULTS, { ...loaded.tcp });
   const admin = rows('admin_', ADMIN_DEFAULTS, { name: loaded.admin.name, user: loaded.admin.user });
-  const isShown = ({ name }: SettingRow) => name !== 'max_pool_size' && name !== 'admin_password';
+  const hidden = ['max_pool_size', 'admin_password', 'auth_password'];
+  const isShown = ({ name }: SettingRow) => !hidden.includes(name);
   return [...general, ...tcp, ...admin].filter(isShown);
 }

@@ -4,15 +4,30 @@
  * Durations are milliseconds; 0 means "off" for every time-out unless said otherwise.
  */
 
+import type { HbaRule } from '../auth/hba.js';
+import type { IdentMapping } from '../auth/ident-map.js';
 import type { IpNetwork } from '../base/ip-network.js';
 
 export type PoolerMode = 'transaction' | 'session' | 'statement';
-export type AuthType = 'scram' | 'md5' | 'trust';
+/** How a client shows who it is; `hba` = as the rules of the HBA file say. */
+export type AuthType = 'scram' | 'md5' | 'plain' | 'trust' | 'cert' | 'hba';
+/** Users unknown here log in with their own password for the server: never, over TLS (or a Unix socket) only, always. */
+export type Passthrough = 'off' | 'tls' | 'plain';
 export type IoDriverSetting = 'auto' | 'io_uring' | 'epoll';
 export type ConnectionRecovery = 'recover' | 'rollback_only' | 'drop';
 
 export interface GeneralSnapshot {
   authType: AuthType;
+  passthrough: Passthrough;
+  /** Passwords in clear are asked for on connections without TLS too. */
+  isPlainAllowedWithoutTls: boolean;
+  /** Looked-up users each worker remembers. */
+  lookupsMax: number;
+  /** How long a looked-up user is taken for wrong passwords before it is asked for again. */
+  lookupFailureTtlMs: number;
+  /** Failed logins per user and address in the window; 0 = no limit. */
+  authFailuresMax: number;
+  authFailuresWindowMs: number;
   ioDriver: IoDriverSetting;
   connectTimeoutMs: number;
   checkoutTimeoutMs: number;
@@ -87,14 +102,29 @@ export interface ScramVerifier {
   serverKey: Uint8Array;
 }
 
-export interface UserSnapshot {
+/** What shows that somebody knows a user's password: one entry per accepted password in each form there is. */
+export interface UserSecrets {
+  /** All of one salt and iteration count, except given ones that differ. */
+  verifiers: ScramVerifier[];
+  /** md5(password || user) in hex. */
+  md5Hashes: string[];
+  /** HMACs of passwords known in clear, under ConfigSnapshot.tagSecret: compared with what a client sends in clear. */
+  passwordTags: Uint8Array[];
+}
+
+export interface UserSnapshot extends UserSecrets {
   name: string;
   /** Databases this user may enter; null = all. */
   databases: string[] | null;
-  /** One per accepted password. */
-  verifiers: ScramVerifier[];
-  /** md5(password || user) in hex, one per accepted password. */
-  md5Hashes: string[];
+  /** The user's own method in place of the general one; null = the general one. */
+  authType: AuthType | null;
+}
+
+/** What is known of a database apart from its pools. */
+export interface DatabaseSnapshot {
+  name: string;
+  /** Users missing in the configuration are asked for at a server. */
+  hasAuthQuery: boolean;
 }
 
 /** One pool: database x user x host. `index` names its rows in shared memory and never changes its meaning. */
@@ -110,8 +140,12 @@ export interface PoolSnapshot {
   /** Name of the database on the server. */
   serverDatabase: string;
   serverUser: string;
-  /** The first one is used; empty = none known (trust). */
+  /** In clear; tried in turn when the server refuses one. Empty = none known. */
   serverPasswords: string[];
+  /** md5(password || user) in hex: enough for servers that ask for md5. */
+  serverMd5Hashes: string[];
+  /** Enough for SCRAM with servers that have the same one, once a client has proven that it knows the password. */
+  serverVerifiers: ScramVerifier[];
   poolSize: number;
   minPoolSize: number;
   poolerMode: PoolerMode;
@@ -126,12 +160,10 @@ export interface PoolSnapshot {
   role: 'primary';
 }
 
-export interface AdminSnapshot {
+export interface AdminSnapshot extends UserSecrets {
   /** Database names that mean the admin database: the configured one and the aliases. */
   databases: string[];
   user: string;
-  verifiers: ScramVerifier[];
-  md5Hashes: string[];
 }
 
 export interface ConfigSnapshot {
@@ -140,6 +172,12 @@ export interface ConfigSnapshot {
   tcp: TcpSnapshot;
   admin: AdminSnapshot;
   users: UserSnapshot[];
+  databases: DatabaseSnapshot[];
+  /** Null without an HBA file. In the order of the file; `samehost` and `samenet` are networks here. */
+  hba: HbaRule[] | null;
+  identMappings: IdentMapping[];
+  /** Key of UserSecrets.passwordTags; of this process. */
+  tagSecret: Uint8Array;
   pools: PoolSnapshot[];
   /** Verifier for users that do not exist, so that they cost and look the same. */
   mockVerifier: ScramVerifier;

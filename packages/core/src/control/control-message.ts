@@ -6,6 +6,7 @@
  * MessagePort each worker was started with. Both ends come from one workspace, so there is no version; an
  * unknown `type` is counted and dropped by the receiver.
  */
+import type { PoolSnapshot, UserSnapshot } from '../config/snapshot.js';
 import type { Replication } from '../wire/replication.js';
 
 /** A freshly accepted client socket, from a worker that has more clients. The descriptor is the receiver's from now on. */
@@ -104,6 +105,21 @@ export interface AdminReplyMessage {
   isLast: boolean;
 }
 
+/** Answer to an AuthRequestMessage. */
+export interface AuthReplyMessage {
+  type: 'authReply';
+  slot: number;
+  generation: number;
+  /** What is known of the user; null = nothing, whatever the reason. */
+  user: UserSnapshot | null;
+  /** How long `user`, or its absence, may be taken for true. Epoch ms. */
+  freshUntilMs: number;
+  /** Its pool; null when there is none yet, or may be none. */
+  pool: PoolSnapshot | null;
+  /** No pool because dynamic_users_max is reached. */
+  isFull: boolean;
+}
+
 /** Only with PGDOG_TEST_HOOKS=1: throw in the loop, to test containment. */
 export interface CrashMessage {
   type: 'crash';
@@ -121,6 +137,7 @@ export type WorkerMessage =
   | CutMessage
   | ReportRequestMessage
   | AdminReplyMessage
+  | AuthReplyMessage
   | CrashMessage;
 
 /** The worker serves: its ring is up, its mailbox is read. */
@@ -161,6 +178,24 @@ export interface AdminQueryMessage {
   text: string;
 }
 
+/**
+ * A question about a user whom the worker does not know. `lookup`: its password hash, by auth_query. `passthrough`: does
+ * a server accept `password`? `pool`: it has logged in; where are its server connections?
+ */
+export interface AuthRequestMessage {
+  type: 'authRequest';
+  worker: number;
+  slot: number;
+  generation: number;
+  question: 'lookup' | 'passthrough' | 'pool';
+  database: string;
+  user: string;
+  /** Only for `passthrough`. Never logged. */
+  password: string;
+  /** An answer older than this is of no use. Milliseconds. */
+  ageMsMax: number;
+}
+
 export interface ReportMessage {
   type: 'report';
   worker: number;
@@ -185,6 +220,7 @@ export type SupervisorMessage =
   | ReadyMessage
   | LogMessage
   | AdminQueryMessage
+  | AuthRequestMessage
   | ReportMessage
   | PeerNameRequestMessage
   | DrainedMessage;

@@ -106,6 +106,10 @@ export const MAILBOX_RING_BYTES = 256 * 1024;
 /** Largest packed message. Four of them fit the ring, so a full ring always drains into progress. */
 export const MAILBOX_MESSAGE_BYTES_MAX = 64 * 1024;
 
+// Failed logins: a line with the seed, then lines of pairs (tag, forgotten at).
+export const FAILURE_SEED = 0;
+export const FAILURE_LINES = 4096;
+
 /** Room for counters before the latency buckets would have to move; counter-table.ts has the names. */
 export const COUNTER_CELLS_MAX = 40;
 /** Bucket i counts durations below 2^i microseconds (and not below 2^(i-1)); the last one takes the rest. */
@@ -223,6 +227,16 @@ export const MEMORY_MAP = {
       ],
       ['kernel memory size', WORKER_KERNEL_MEMORY_BYTES_F64 * 8, 'bytes', 'worker', 'supervisor', 'float64'],
       ['restarts', WORKER_RESTARTS * 4, 'count', 'supervisor', 'supervisor'],
+    ),
+  },
+  failures: {
+    name: 'failed logins',
+    row: 'seed, then lines of 8 entries',
+    rowBytes: () => LINE_BYTES,
+    rowCount: () => 1 + FAILURE_LINES,
+    cells: cells(
+      ['tag', 0, 'hash of address and user; 0 = free', 'all, atomically', 'workers'],
+      ['forgotten at', 4, 'low 32 bits of epoch ms', 'all, atomically', 'workers'],
     ),
   },
   fds: {

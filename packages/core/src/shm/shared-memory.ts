@@ -1,5 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { CapacityTable } from './capacity-table.js';
 import { CounterTable } from './counter-table.js';
+import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
 import {
   assertMemoryMap,
@@ -40,6 +42,7 @@ export interface SharedMemory {
   readonly load: LoadTable;
   readonly counters: CounterTable;
   readonly workers: WorkerTable;
+  readonly failures: FailureTable;
   readonly fds: FdTable;
   readonly mailboxes: Mailboxes;
   readonly routing: RoutingTable;
@@ -68,7 +71,9 @@ export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
   assertMemoryMap(dimensions);
   const regions = {} as Record<RegionKey, SharedArrayBuffer>;
   for (const key of REGION_KEYS) regions[key] = new SharedArrayBuffer(regionBytes(key, dimensions));
-  return openSharedMemory({ dimensions, regions });
+  const memory = openSharedMemory({ dimensions, regions });
+  memory.failures.setSeed(randomInt(0, 2 ** 32));
+  return memory;
 }
 
 /** The same memory, seen from another thread. */
@@ -82,6 +87,7 @@ export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
     load: new LoadTable(regions.load, regions.poolWaiting, workers, poolsMax),
     counters: new CounterTable(regions.counters, workers, poolsMax),
     workers: new WorkerTable(regions.workers),
+    failures: new FailureTable(regions.failures),
     fds,
     mailboxes: new Mailboxes(regions.mailboxes, workers, fds),
     routing: new RoutingTable(regions.routing, routingAreaBytes),

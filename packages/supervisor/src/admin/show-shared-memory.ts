@@ -30,6 +30,7 @@ function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSna
   switch (key) {
     case 'routing':
     case 'fds':
+    case 'failures':
       return [0];
     case 'capacity':
       return [0, 1, ...poolRows.map((index) => index + 2)];
@@ -61,6 +62,8 @@ function arrayText(key: RegionKey, cell: string, memory: SharedMemory, pools: re
     return summary(claims);
   }
   if (key === 'fds') return `${overWorkers((worker) => memory.fds.owned(worker).length)} owned`;
+  // Row 0 holds a secret: who knows it can choose what shares an entry.
+  if (key === 'failures') return `${memory.failures.inUse(Date.now())} in use`;
   if (key === 'counters') return 'see SHOW STATS';
   return null;
 }

@@ -1,14 +1,13 @@
-import { createHmac, pbkdf2, randomBytes } from 'node:crypto';
+import { pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import {
   md5Hash,
-  parseVerifier,
   SCRAM_ITERATIONS_DEFAULT,
   SCRAM_KEY_BYTES,
   SCRAM_SALT_BYTES,
   type ScramVerifier,
   saslprep,
-  sha256,
+  scramKeysOf,
 } from '@pgdog-cluster/core';
 import type { Secret } from '@pgdog-cluster/core/config';
 
@@ -25,12 +24,12 @@ async function deriveVerifierAsync(
   { iterations, salt }: ScramTerms,
 ): Promise<ScramVerifier> {
   const salted = await pbkdf2Async(saslprep(password), salt, iterations, SCRAM_KEY_BYTES, 'sha256');
-  const key = (name: string) => new Uint8Array(createHmac('sha256', salted).update(name).digest());
+  const { storedKey, serverKey } = scramKeysOf(salted);
   return {
     iterations,
     salt: new Uint8Array(salt),
-    storedKey: new Uint8Array(sha256(key('Client Key'))),
-    serverKey: key('Server Key'),
+    storedKey: new Uint8Array(storedKey),
+    serverKey: new Uint8Array(serverKey),
   };
 }
 
@@ -40,14 +39,13 @@ async function deriveVerifierAsync(
  */
 export async function deriveVerifiers(
   passwords: readonly Secret[],
-  passwordHash: Secret | null,
+  given: readonly ScramVerifier[],
 ): Promise<ScramVerifier[]> {
-  const given = passwordHash === null ? null : parseVerifier(passwordHash.reveal());
-  const terms = given ?? { iterations: SCRAM_ITERATIONS_DEFAULT, salt: randomBytes(SCRAM_SALT_BYTES) };
+  const terms = given[0] ?? { iterations: SCRAM_ITERATIONS_DEFAULT, salt: randomBytes(SCRAM_SALT_BYTES) };
   const derived = await Promise.all(
     passwords.map((password) => deriveVerifierAsync(password.reveal(), terms)),
   );
-  return given === null ? derived : [given, ...derived];
+  return [...given, ...derived];
 }
 
 export function deriveMd5Hashes(passwords: readonly Secret[], user: string): string[] {

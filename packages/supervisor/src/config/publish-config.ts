@@ -3,6 +3,7 @@ import type {
   ConfigSnapshot,
   GeneralSnapshot,
   HostAddress,
+  Passthrough,
   PoolSnapshot,
   ProxyProtocolSnapshot,
   RequiredPeer,
@@ -11,16 +12,20 @@ import type {
 } from '@pgdog-cluster/core';
 import { parseIpNetwork } from '@pgdog-cluster/core';
 import {
+  authTypeOf,
   type DatabaseEntry,
   type LoadedConfig,
   type PoolPair,
   poolPairs,
   splitList,
   UNIX_NETWORK,
+  type UserEntry,
 } from '@pgdog-cluster/core/config';
 import { userId } from '../listen/system-users.js';
-import { deriveMd5Hashes, deriveVerifiers, mockVerifier } from './derive-verifiers.js';
+import { mockVerifier } from './derive-verifiers.js';
 import { resolveHost } from './host-address.js';
+import { expandOwnAddresses } from './own-addresses.js';
+import { generalMethods, splitSecrets, TAG_SECRET, toUserSecrets } from './user-secrets.js';
 
 /**
  * Longest duration a timer takes, about 24 days. What is longer (PgDog writes "unlimited" as 2^63 - 1) means
@@ -39,7 +44,13 @@ const seconds = (valueMs: number | null) => Math.ceil((valueMs ?? 0) / 1000);
 
 function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
   return {
-    authType: general.auth_type === 'plain' ? 'scram' : general.auth_type,
+    authType: authTypeOf(general.auth_type),
+    passthrough: toPassthrough(general.passthrough_auth),
+    isPlainAllowedWithoutTls: general.plain_auth_without_tls,
+    lookupsMax: limit(general.auth_query_cache_size),
+    lookupFailureTtlMs: durationMs(general.auth_query_failure_ttl),
+    authFailuresMax: limit(general.auth_failures_max),
+    authFailuresWindowMs: durationMs(general.auth_failures_window),
     ioDriver: general.io_driver,
     connectTimeoutMs: durationMs(general.connect_timeout),
     checkoutTimeoutMs: durationMs(general.checkout_timeout),
@@ -77,6 +88,11 @@ function toProxyProtocol(general: LoadedConfig['general']): ProxyProtocolSnapsho
 /** As PgBouncer; the kernel rounds it to its retransmissions. */
 const DEFER_ACCEPT_S = 45;
 
+function toPassthrough(setting: LoadedConfig['general']['passthrough_auth']): Passthrough {
+  if (setting === 'disabled') return 'off';
+  return setting.startsWith('enabled_plain') ? 'plain' : 'tls';
+}
+
 function toTcp({ tcp }: LoadedConfig): TcpSnapshot {
   return {
     keepalive: tcp.keepalive,
@@ -88,29 +104,28 @@ function toTcp({ tcp }: LoadedConfig): TcpSnapshot {
   };
 }
 
-/** Only what the authentication method needs: the fewer forms of a secret lie in memory, the better. */
 async function toUsers(loaded: LoadedConfig): Promise<UserSnapshot[]> {
-  const { auth_type: authType } = loaded.general;
-  return Promise.all(
-    loaded.users.map(async ({ name, databases, passwords, passwordHash }) => ({
-      name,
-      databases,
-      verifiers: authType === 'scram' ? await deriveVerifiers(passwords, passwordHash) : [],
-      md5Hashes: authType === 'md5' ? deriveMd5Hashes(passwords, name) : [],
-    })),
-  );
+  return Promise.all(loaded.users.map((user) => toUser(user, loaded)));
+}
+
+export async function toUser(user: UserEntry, loaded: LoadedConfig): Promise<UserSnapshot> {
+  const { name, databases, authType } = user;
+  const isOwn = authType !== null && authTypeOf(loaded.general.auth_type) !== 'hba';
+  const methods = isOwn ? new Set([authType]) : generalMethods(loaded);
+  return { name, databases, authType, ...(await toUserSecrets(name, splitSecrets(user), methods)) };
 }
 
 /** The admin database always asks for a password, whatever [general] says; without one nobody gets in. */
-async function toAdmin({ admin, general, databases }: LoadedConfig): Promise<AdminSnapshot> {
+async function toAdmin(loaded: LoadedConfig): Promise<AdminSnapshot> {
+  const { admin, databases } = loaded;
   const passwords = admin.password === null ? [] : [admin.password];
   const isTaken = (name: string) => databases.some((database) => database.name === name);
   const aliases = ADMIN_ALIASES.filter((name) => name !== admin.name && !isTaken(name));
+  const methods = new Set([...generalMethods(loaded), 'scram' as const]);
   return {
     databases: [admin.name, ...aliases],
     user: admin.user,
-    verifiers: await deriveVerifiers(passwords, null),
-    md5Hashes: general.auth_type === 'md5' ? deriveMd5Hashes(passwords, admin.user) : [],
+    ...(await toUserSecrets(admin.user, splitSecrets({ passwords, passwordHash: null }), methods)),
   };
 }
 
@@ -126,8 +141,25 @@ function serverParameters({ database, user }: PoolPair): Record<string, string> 
   return parameters;
 }
 
+/**
+ * What is shown to the server: the server's own password where one is given, else what the client has. Hashes hold the
+ * user's name or are bound to the role, so they serve that user only.
+ */
+function serverSecrets({ database, user }: PoolPair, serverUser: string) {
+  const own = user.serverPassword ?? database.serverPassword;
+  const { clear, md5Hashes, verifiers } = splitSecrets(
+    own === null ? user : { passwords: [own], passwordHash: null },
+  );
+  const isSameUser = own !== null || serverUser === user.name;
+  return {
+    serverPasswords: clear.map((password) => password.reveal()),
+    serverMd5Hashes: isSameUser ? md5Hashes : [],
+    serverVerifiers: isSameUser ? verifiers : [],
+  };
+}
+
 /** user > database > general. */
-function toPool(
+export function toPool(
   pair: PoolPair,
   index: number,
   addresses: HostAddress[],
@@ -136,8 +168,7 @@ function toPool(
 ): PoolSnapshot {
   const { database, user } = pair;
   const [mine, theirs] = [user.overrides, database.overrides];
-  const serverPassword = user.serverPassword ?? database.serverPassword;
-  const passwords = serverPassword === null ? user.passwords : [serverPassword];
+  const serverUser = user.serverUser ?? database.serverUser ?? user.name;
   return {
     index,
     database: database.name,
@@ -146,8 +177,8 @@ function toPool(
     port: database.port,
     addresses,
     serverDatabase: database.serverDatabase,
-    serverUser: user.serverUser ?? database.serverUser ?? user.name,
-    serverPasswords: passwords.map((password) => password.reveal()),
+    serverUser,
+    ...serverSecrets(pair, serverUser),
     poolSize: limit(mine.poolSize ?? theirs.poolSize ?? general.default_pool_size),
     minPoolSize: limit(mine.minPoolSize ?? theirs.minPoolSize ?? general.min_pool_size),
     poolerMode: mine.poolerMode ?? theirs.poolerMode ?? general.pooler_mode,
@@ -180,10 +211,20 @@ async function resolveAll(databases: readonly DatabaseEntry[]): Promise<Map<Data
 /** The system is asked once for each name. */
 async function resolvePeers(databases: readonly DatabaseEntry[]): Promise<Map<string, RequiredPeer>> {
   const names = new Set(databases.flatMap(({ requirePeer }) => requirePeer ?? []));
-  const peers = [...names].map(async (name): Promise<[string, RequiredPeer]> => {
-    return [name, { name, uid: (await userId(name)) ?? -1 }];
-  });
-  return new Map(await Promise.all(peers));
+  return new Map(
+    await Promise.all(
+      [...names].map(async (name): Promise<[string, RequiredPeer]> => [name, await peerOf(name)]),
+    ),
+  );
+}
+
+/** The user that must run the server of a database; undefined = anybody. */
+export async function resolvePeer({ requirePeer }: DatabaseEntry): Promise<RequiredPeer | undefined> {
+  return requirePeer === null ? undefined : await peerOf(requirePeer);
+}
+
+async function peerOf(name: string): Promise<RequiredPeer> {
+  return { name, uid: (await userId(name)) ?? -1 };
 }
 
 /**
@@ -212,6 +253,10 @@ export async function buildSnapshot(loaded: LoadedConfig, epoch: number): Promis
     tcp: toTcp(loaded),
     admin: await admin,
     users: await users,
+    databases: loaded.databases.map(({ name, authQuery }) => ({ name, hasAuthQuery: authQuery !== null })),
+    hba: loaded.hba === null ? null : expandOwnAddresses(loaded.hba),
+    identMappings: loaded.identMappings,
+    tagSecret: TAG_SECRET,
     pools,
     mockVerifier: await mockVerifier(),
   };

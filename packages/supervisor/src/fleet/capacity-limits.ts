@@ -1,4 +1,4 @@
-import type { CapacityTable, ConfigSnapshot } from '@pgdog-cluster/core';
+import type { CapacityTable, ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
 import type { GeneralSettings } from '@pgdog-cluster/core/config';
 
 /** Numbers names in the order they are first seen, and never again otherwise. */
@@ -30,6 +30,17 @@ export class CapacityLimits {
 
   constructor(capacity: CapacityTable) {
     this.#capacity = capacity;
+  }
+
+  /** A pool that comes to be between two configurations. Before any worker hears of it. */
+  applyPool(pool: PoolSnapshot, general: GeneralSettings): void {
+    const database = this.#databases.of(pool.database);
+    const user = this.#users.of(pool.user);
+    this.#pools.add(pool.index);
+    this.#capacity.setPoolGroups(pool.index, database, user);
+    this.#capacity.setDatabaseLimit(database, general.max_db_connections ?? 0);
+    this.#capacity.setUserLimit(user, general.max_user_connections ?? 0);
+    this.#capacity.setPoolLimit(pool.index, pool.poolSize);
   }
 
   /** Before the snapshot is published: a worker must not find a pool without a limit. */

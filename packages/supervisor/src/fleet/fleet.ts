@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import {
   type AdminQueryMessage,
+  type AuthReplyMessage,
+  type AuthRequestMessage,
   type ClientReport,
   type IoDriverSetting,
   type LogMessage,
@@ -42,6 +44,8 @@ export interface FleetOptions {
   testHooks: boolean;
   logger: Logger;
   onAdminQuery: AdminQueryHandler;
+  /** Who is this user? Never rejects. */
+  onAuthRequest: (request: AuthRequestMessage) => Promise<AuthReplyMessage>;
   /** A worker serves (again): clients that wait for one can be accepted. */
   onServing: (worker: number) => void;
 }
@@ -266,6 +270,9 @@ export class Fleet {
       case 'adminQuery':
         void this.#answer(handle, message);
         return;
+      case 'authRequest':
+        void this.#answerAuth(handle, message);
+        return;
       case 'report':
         this.#reports.onReport(message);
         return;
@@ -295,6 +302,13 @@ export class Fleet {
     const name = await userNameInTime(uid);
     // After a restart nobody waits for it, and it does no harm.
     if (handle.phase === 'serving') handle.outbox.post({ type: 'peerName', uid, name });
+  }
+
+  async #answerAuth(handle: WorkerHandle, message: AuthRequestMessage): Promise<void> {
+    const restarts = this.#memory.workers.restarts(handle.worker);
+    const reply = await this.#options.onAuthRequest(message);
+    if (handle.phase !== 'serving' || this.#memory.workers.restarts(handle.worker) !== restarts) return;
+    handle.outbox.post(reply);
   }
 
   #logReady({ worker, ready }: WorkerHandle): void {

@@ -1,30 +1,21 @@
 import {
-  AUTHENTICATION,
   BACKEND,
   BACKEND_ALLOWED,
-  buildPasswordMessage,
-  buildSaslInitialResponse,
-  buildSaslResponse,
   buildStartupMessage,
-  decodeText,
   type HostAddress,
-  md5Hash,
-  md5Response,
   PgDogError,
   parseAuthenticationRequest,
   parseBackendKeyData,
   parseErrorFields,
   parseParameterStatus,
   READY,
-  SCRAM_MECHANISM,
-  ScramClient,
-  ScramKeyCache,
   serverName,
 } from '@pgdog-cluster/core';
 import { dedicatedRefused } from '../pool/dedicated.js';
 import type { Pool } from '../pool/pool.js';
 import { hasRoomFor } from '../pool/reported-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
+import { LoginAuthentication } from './login-authentication.js';
 import { openServerSocket } from './open-socket.js';
 import { peerProblem } from './require-peer.js';
 import { ServerConnection } from './server-connection.js';
@@ -32,9 +23,8 @@ import { ServerConnection } from './server-connection.js';
 const HEADER_BYTES = 5;
 /** A demand, a challenge, its end and AuthenticationOk: no login takes more. */
 const AUTHENTICATIONS_MAX = 4;
-
-/** PBKDF2 is paid once for each (password, salt, iterations), not at each connect. */
-const scramKeys = new ScramKeyCache();
+/** SQLSTATE invalid_password. */
+const WRONG_PASSWORD = '28P01';
 
 /** Starts a connect with login; null when no descriptor is to be had. Capacity has been claimed. */
 export function openServer(pool: Pool, address: HostAddress): ServerConnection | null {
@@ -101,12 +91,19 @@ function describeErrno(errno: number): string {
 class Login implements FrameSink {
   private readonly server: ServerConnection;
   private readonly reported = new Map<string, string>();
-  private scram: ScramClient | null = null;
-  private isAuthenticated = false;
   private authentications = 0;
+  private readonly authentication: LoginAuthentication;
+  private isAuthenticated = false;
 
   constructor(server: ServerConnection) {
     this.server = server;
+    this.authentication = new LoginAuthentication(server, {
+      authenticated: () => {
+        this.isAuthenticated = true;
+      },
+      refused: (error) => this.fail(error, true),
+      violation: (reason) => this.onViolation(reason),
+    });
   }
 
   headBytes(type: number, frameBytes: number): number {
@@ -118,7 +115,7 @@ class Login implements FrameSink {
     const body = start + HEADER_BYTES;
     switch (type) {
       case BACKEND.Authentication:
-        this.authentication(bytes, body, end);
+        this.asked(bytes, body, end);
         break;
       case BACKEND.ParameterStatus: {
         const status = parseParameterStatus(bytes, body, end);
@@ -162,6 +159,7 @@ class Login implements FrameSink {
       return;
     }
     server.reported = server.pool.reported.intern(this.reported);
+    server.pool.credentials.worked(this.authentication.passwordNumber);
     server.setSink(server.relay);
     server.pool.opening.succeeded(server);
   }
@@ -172,66 +170,27 @@ class Login implements FrameSink {
 
   private refused(bytes: Uint8Array, start: number, end: number): void {
     const fields = parseErrorFields(bytes, start, end);
+    // 57P03: starting up or shutting down; 53300: full. Both pass by themselves.
+    const isPassing = fields.sqlstate === '57P03' || fields.sqlstate === '53300' || fields.sqlstate === '';
+    const { snapshot, credentials, opening } = this.server.pool;
+    if (fields.sqlstate === WRONG_PASSWORD && credentials.tryNext(this.authentication.passwordNumber)) {
+      opening.passwordRefused(this.server);
+      return;
+    }
     if (this.server.dedicatedTo !== null) {
       dedicatedRefused(this.server, fields);
       return;
     }
-    // 57P03: starting up or shutting down; 53300: full. Both pass by themselves.
-    const isPassing = fields.sqlstate === '57P03' || fields.sqlstate === '53300' || fields.sqlstate === '';
-    const { snapshot } = this.server.pool;
     const text = `server ${serverName(snapshot)} refused the login of "${snapshot.serverUser}": ${fields.message}`;
     this.fail(new PgDogError(isPassing ? 'server_not_ready' : 'server_login_failed', text), !isPassing);
   }
 
-  private authentication(bytes: Uint8Array, start: number, end: number): void {
+  private asked(bytes: Uint8Array, start: number, end: number): void {
     const request = parseAuthenticationRequest(bytes, start, end);
     this.authentications++;
     // Each demand is answered: without end they would fill our memory with answers.
-    if (request === null || this.authentications > AUTHENTICATIONS_MAX) {
+    if (request === null || this.authentications > AUTHENTICATIONS_MAX)
       this.onViolation('malformed authentication request');
-      return;
-    }
-    const { server } = this;
-    const [password] = server.pool.snapshot.serverPasswords;
-    const { code } = request;
-    if (code === AUTHENTICATION.Ok) {
-      // A server that skips its own proof may not be the one that knows the password.
-      if (this.scram !== null && !this.scram.isComplete)
-        this.onViolation('authentication ended without proof');
-      else this.isAuthenticated = true;
-      return;
-    }
-    if (password === undefined) {
-      this.fail(new PgDogError('server_login_failed', this.noPassword()), true);
-      return;
-    }
-    if (code === AUTHENTICATION.CleartextPassword) server.send(buildPasswordMessage(password));
-    else if (code === AUTHENTICATION.MD5Password) {
-      const hash = md5Hash(password, server.pool.snapshot.serverUser);
-      server.send(buildPasswordMessage(md5Response(hash, request.data)));
-    } else this.sasl(code, request.data, request.mechanisms, password);
-  }
-
-  private noPassword(): string {
-    const { snapshot } = this.server.pool;
-    return `server ${serverName(snapshot)} asks for a password of "${snapshot.serverUser}", and none is configured`;
-  }
-
-  private sasl(code: number, data: Uint8Array, mechanisms: readonly string[], password: string): void {
-    const { server } = this;
-    if (code === AUTHENTICATION.SASL && this.scram === null && mechanisms.includes(SCRAM_MECHANISM)) {
-      this.scram = new ScramClient({ password, cache: scramKeys });
-      server.send(buildSaslInitialResponse(SCRAM_MECHANISM, this.scram.start()));
-      return;
-    }
-    if (this.scram === null || (code !== AUTHENTICATION.SASLContinue && code !== AUTHENTICATION.SASLFinal)) {
-      const text = `server asks for an authentication that is not supported (code ${code}: ${decodeText(data, 0, Math.min(64, data.length))})`;
-      this.fail(new PgDogError('server_login_failed', text), true);
-      return;
-    }
-    const step =
-      code === AUTHENTICATION.SASLContinue ? this.scram.handleContinue(data) : this.scram.handleFinal(data);
-    if (step.kind === 'failure') this.fail(step.error, true);
-    else if (step.kind === 'continue') server.send(buildSaslResponse(step.data));
+    else this.authentication.handle(request);
   }
 }

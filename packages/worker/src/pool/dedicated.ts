@@ -63,6 +63,14 @@ export function dedicatedReady(server: ServerConnection, session: Session): void
   session.serverAssigned(server);
 }
 
+/** The server refused one of several passwords: the session gets another connection, which tries the next. */
+export function retryDedicated(server: ServerConnection): void {
+  const { pool, dedicatedTo } = server;
+  pool.detach(server);
+  server.heir = dedicatedTo;
+  pool.close(server);
+}
+
 /** Nobody was there, or it took too long: says nothing about other connects, so nobody else is told. */
 export function dedicatedFailed(server: ServerConnection, error: PgDogError): void {
   const { dedicatedTo, pool } = server;

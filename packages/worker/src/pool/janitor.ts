@@ -107,7 +107,7 @@ function checkActive(pool: Pool, server: ServerConnection): void {
 function keepMinimum(pool: Pool): void {
   const { context, snapshot } = pool;
   if (context.isDraining || snapshot.minPoolSize === 0 || pool.opening.isOpening) return;
-  if (!isKeeper(context, snapshot)) return;
+  if (!isKeeper(context, snapshot) || pool.credentials.isWaitingForProof) return;
   if (context.memory.capacity.claimed(snapshot.index) < snapshot.minPoolSize) pool.opening.tryOpen();
 }
 

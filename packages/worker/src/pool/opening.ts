@@ -1,7 +1,7 @@
 import { CLAIMED, PgDogError } from '@pgdog-cluster/core';
 import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { dedicatedFailed, dedicatedReady, serveDedicated } from './dedicated.js';
+import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
 import type { Pool } from './pool.js';
 
 /** Connects under way at once for one pool and worker: enough for a burst, no storm for the server. */
@@ -134,6 +134,24 @@ export class Opening {
     for (let waiter = pool.waiters.peek(); waiter !== undefined; waiter = pool.waiters.peek()) {
       pool.refuseWaiter(waiter, error);
     }
+  }
+
+  /** The server refused one of several passwords: a new connection tries the next, at once. */
+  passwordRefused(server: ServerConnection): void {
+    const { pool } = this;
+    const { context, snapshot } = pool;
+    context.log('warn', 'server_password_refused', 'server refused a password; the next one is tried', {
+      database: snapshot.database,
+      user: snapshot.serverUser,
+      host: snapshot.host,
+      port: snapshot.port,
+    });
+    if (server.dedicatedTo !== null) {
+      retryDedicated(server);
+      return;
+    }
+    this.connecting--;
+    pool.close(server);
   }
 
   /** Once a second is when it is tried, not when it is news. */

@@ -18,6 +18,7 @@ import { differenceSql, NO_PARAMETERS, type ParameterSet } from '../session/para
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { CounterRow } from './counter-row.js';
+import { Credentials } from './credentials.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
 import { giveAway, shouldGiveAway, wishForServer } from './lend.js';
 import { Opening } from './opening.js';
@@ -34,6 +35,7 @@ export class Pool {
   readonly row: CounterRow;
   readonly reported = new ReportedParameters();
   readonly opening: Opening;
+  readonly credentials: Credentials;
   snapshot: PoolSnapshot;
   /** Last in, first out: those used last are warm, the others age. */
   readonly idle: ServerConnection[] = [];
@@ -45,6 +47,7 @@ export class Pool {
   constructor(context: WorkerContext, snapshot: PoolSnapshot) {
     this.context = context;
     this.snapshot = snapshot;
+    this.credentials = new Credentials(snapshot);
     this.row = new CounterRow(context.memory.counters, context.worker, snapshot.index);
     this.opening = new Opening(this);
   }
@@ -382,6 +385,7 @@ export class Pool {
   /** What the configuration says has changed: remembered answers may be wrong. */
   takeUp(snapshot: PoolSnapshot): void {
     this.snapshot = snapshot;
+    this.credentials.takeUp(snapshot);
     this.knownReports.clear();
   }
 

@@ -14,6 +14,7 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.stream.stop();
   session.rawReader = null;
   session.onServer = null;
+  session.onAuthReply = null;
   const { server, pool, context } = session;
   if (session.waitingSinceMs !== 0) pool?.leaveQueue(session);
   if (server !== null) server.pool.sessionLeft(server, session, isInsideFrame);

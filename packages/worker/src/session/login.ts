@@ -23,10 +23,8 @@ export function login(session: Session): void {
     finishLogin(session, ADMIN_REPORTS);
     return;
   }
-  const snapshot = context.config.pools.find(
-    (pool) => pool.database === session.database && pool.user === session.user,
-  );
-  if (snapshot === undefined) {
+  const snapshot = context.directory.pool(session.database, session.user);
+  if (snapshot === null) {
     session.fail(new PgDogError('unknown_database', `database "${session.database}" does not exist`));
     return;
   }

@@ -1,5 +1,6 @@
 // ● per-frame path
 import {
+  type AuthReplyMessage,
   buildErrorResponse,
   buildParameterStatus,
   type ErrorFields,
@@ -10,7 +11,7 @@ import {
   readyForQuery,
   SETS_PARAMETER,
   type SqlPlan,
-  type UserSnapshot,
+  UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
@@ -79,7 +80,6 @@ export class Session implements ConnectionOwner {
   isAdmin = false;
   isClientCounted = false;
   secret: Uint8Array | null = null;
-  userSnapshot: UserSnapshot | null = null;
   pool: Pool | null = null;
   isSessionMode = false;
   replication: Replication = 'none';
@@ -123,6 +123,8 @@ export class Session implements ConnectionOwner {
   private handOver: { worker: number; slot: number; secret: Uint8Array } | null = null;
   /** Called instead of going on with requests when a server connection has come: login. */
   onServer: ((server: ServerConnection) => void) | null = null;
+  /** Called with what the supervisor knows about the user: authentication. */
+  onAuthReply: ((reply: AuthReplyMessage) => void) | null = null;
 
   constructor(context: WorkerContext, fd: number, slot: number, id: number, addr: string, port: number) {
     this.context = context;
@@ -368,6 +370,11 @@ export class Session implements ConnectionOwner {
 
   sendReady(): void {
     this.send(readyForQuery(this.server?.readyStatus ?? READY.Idle));
+  }
+
+  /** Came over a Unix socket, where nobody listens in. */
+  get isUnixSocket(): boolean {
+    return this.addr === UNIX_ADDRESS;
   }
 
   get state(): string {

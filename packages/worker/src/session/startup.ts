@@ -4,7 +4,7 @@ import {
   PROTOCOL_MINOR_MAX,
   type StartupMessage,
 } from '@pgdog-cluster/core';
-import { Authentication } from './authenticate.js';
+import { Authentication } from './auth/authentication.js';
 import { cancelSecret } from './cancel-secret.js';
 import { makeParameterSet } from './parameter-set.js';
 import { noteReplication } from './replication-startup.js';

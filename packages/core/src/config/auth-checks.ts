@@ -1,0 +1,94 @@
+/** Relations between the keys of authentication. */
+import { readSecretForm, type SecretForm } from '../auth/secret-form.js';
+import { authTypeOf } from './auth-entries.js';
+import type { CheckedParts, Placed } from './cross-checks.js';
+import type { UserEntry } from './loaded-config.js';
+import type { Place, ProblemList } from './problem-list.js';
+import type { UserInput } from './schema.js';
+
+export function checkAuthentication(parts: CheckedParts, problems: ProblemList): void {
+  const { general, generalOrigin, databases } = parts;
+  const at = (key: string) => generalOrigin(key).place(key);
+  const type = authTypeOf(general.auth_type);
+  if (type === 'hba' && general.auth_hba_file === null) {
+    problems.error(at('auth_hba_file'), 'missing: auth_type "hba" needs a file of rules');
+  }
+  if (type !== 'hba' && general.auth_hba_file !== null) {
+    problems.warning(at('auth_hba_file'), `has no effect while auth_type is "${general.auth_type}"`);
+  }
+  if (general.auth_ident_file !== null && general.auth_hba_file === null) {
+    problems.warning(at('auth_ident_file'), 'has no effect without auth_hba_file');
+  }
+  if (general.auth_failures_max > 0 && general.auth_failures_window === 0) {
+    problems.error(at('auth_failures_window'), 'expected more than 0 while auth_failures_max is set');
+  }
+  for (const { entry, input, origin } of databases) {
+    const { authQuery } = entry;
+    if (authQuery === null) {
+      if (input.auth_query !== undefined) {
+        problems.error(origin.place('auth_user'), 'missing: auth_query needs a user who asks it');
+      }
+      continue;
+    }
+    if (databases.some((other) => other.entry.name === authQuery.database)) continue;
+    const place = input.auth_dbname === undefined ? at('auth_dbname') : origin.place('auth_dbname');
+    problems.error(place, `no database "${authQuery.database}" is configured`);
+  }
+}
+
+/** Can anybody log in who is not listed? */
+export function areStrangersKnown({ databases, general }: CheckedParts): boolean {
+  return general.passthrough_auth !== 'disabled' || databases.some(({ entry }) => entry.authQuery !== null);
+}
+
+/** Is there somebody to ask about the user's password? */
+function isLookedUp(user: UserEntry, { databases, general }: CheckedParts): boolean {
+  if (general.passthrough_auth !== 'disabled') return true;
+  const mine = databases.filter(
+    ({ entry }) => user.databases === null || user.databases.includes(entry.name),
+  );
+  return mine.length > 0 && mine.every(({ entry }) => entry.authQuery !== null);
+}
+
+function checkForm(kind: SecretForm['kind'], place: Place, problems: ProblemList): void {
+  if (kind !== 'malformed') return;
+  problems.error(place, 'begins like a verifier, but is none; `pgdog-cluster hash` prints them');
+}
+
+/** Can the user log in by the method that is asked? And is each secret what it looks like? */
+export function checkSecrets(
+  placed: Placed<UserInput, UserEntry>,
+  parts: CheckedParts,
+  problems: ProblemList,
+): void {
+  const { entry, origin } = placed;
+  const { passwords, passwordHash, serverPassword } = entry;
+  const forms = passwords.map((password) => readSecretForm(password.reveal()).kind);
+  for (const kind of forms) checkForm(kind, origin.place('password'), problems);
+  if (passwordHash !== null) {
+    const { kind } = readSecretForm(passwordHash.reveal());
+    if (kind !== 'scram' && kind !== 'md5') {
+      problems.error(
+        origin.place('password_hash'),
+        'expected a verifier "SCRAM-SHA-256$…" or "md5…", as `pgdog-cluster hash` prints it',
+      );
+    }
+    forms.push(kind);
+  }
+  if (serverPassword !== null)
+    checkForm(readSecretForm(serverPassword.reveal()).kind, origin.place('server_password'), problems);
+  const method = entry.authType ?? authTypeOf(parts.general.auth_type);
+  if (method !== 'scram' && method !== 'md5' && method !== 'plain') return;
+  if (forms.length === 0) {
+    if (isLookedUp(entry, parts)) return;
+    problems.error(
+      origin.place('password'),
+      'missing: the user could not log in; give password, passwords or password_hash',
+    );
+  } else if (method === 'scram' && forms.every((kind) => kind === 'md5')) {
+    problems.error(
+      origin.place('password'),
+      'an md5 hash cannot serve auth_type "scram": give the password or a SCRAM verifier',
+    );
+  }
+}

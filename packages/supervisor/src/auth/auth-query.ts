@@ -1,0 +1,134 @@
+import { readSecretForm, SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
+import type { AuthQueryEntry, DatabaseEntry } from '@pgdog-cluster/core/config';
+import type { Client, ClientConfig } from 'pg';
+
+/** A connection without questions is closed after this long. */
+const IDLE_MS = 60_000;
+/** Questions under way or waiting for one connection; beyond, they fail at once. */
+const QUEUE_MAX = 10_000;
+/** A connection that asks cannot be made to wait longer for an answer. */
+const QUERY_TIMEOUT_MS = 5_000;
+
+/** Where and as whom to ask. */
+export interface AuthQueryTarget {
+  database: Pick<DatabaseEntry, 'host' | 'port' | 'serverDatabase'>;
+  query: AuthQueryEntry;
+  connectTimeoutMs: number;
+}
+
+/**
+ * Start-up settings of every internal connection: fixed, so that nothing a client says can reach it. The search path
+ * is Postgres's own schema and no other: a function somebody put in front would run with the rights of auth_user.
+ */
+export function internalConnection(
+  database: AuthQueryTarget['database'],
+  user: string,
+  password: string,
+  connectTimeoutMs: number,
+): ClientConfig {
+  const { host, port, serverDatabase } = database;
+  const settings: ClientConfig & { scramMaxIterations: number } = {
+    host,
+    port,
+    database: serverDatabase,
+    user,
+    // As a function: an empty text would be replaced by PGPASSWORD.
+    password: () => password,
+    ssl: false,
+    options: '-c search_path=pg_catalog',
+    application_name: 'pgdog-cluster auth',
+    client_encoding: 'UTF8',
+    connectionTimeoutMillis: connectTimeoutMs === 0 ? QUERY_TIMEOUT_MS : connectTimeoutMs,
+    query_timeout: QUERY_TIMEOUT_MS,
+    scramMaxIterations: SCRAM_ITERATIONS_MAX,
+  };
+  return settings;
+}
+
+/** One connection that asks one database about its users, opened when needed. Questions are asked one by one. */
+export class AuthQuery {
+  readonly #target: AuthQueryTarget;
+  #client: Promise<Client> | null = null;
+  #queued = 0;
+  #last: Promise<unknown> = Promise.resolve();
+  #idleTimer: NodeJS.Timeout | null = null;
+
+  constructor(target: AuthQueryTarget) {
+    this.#target = target;
+  }
+
+  /**
+   * The user's password hash, `md5…` or `SCRAM-SHA-256$…`; null when there is no such user, or none who may log in.
+   * Rejects when the answer is not one: more than one row, another user, something that is no hash, an error.
+   */
+  async ask(user: string): Promise<string | null> {
+    if (this.#queued >= QUEUE_MAX) throw new Error(`more than ${QUEUE_MAX} questions are waiting`);
+    this.#queued++;
+    const answer = this.#last.then(() => this.#askNow(user));
+    this.#last = answer.catch(() => {});
+    try {
+      return await answer;
+    } finally {
+      this.#queued--;
+      this.#restartIdleTimer();
+    }
+  }
+
+  close(): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    const client = this.#client;
+    this.#client = null;
+    void client?.then((open) => open.end()).catch(() => {});
+  }
+
+  async #askNow(user: string): Promise<string | null> {
+    this.#client ??= this.#connect();
+    const asked = this.#client;
+    try {
+      const client = await asked;
+      // With a value the extended protocol is used: the name is data, whatever it holds.
+      const { rows } = await client.query({ text: this.#target.query.sql, values: [user], rowMode: 'array' });
+      return readAnswer(rows as unknown[][], user);
+    } catch (error) {
+      // Whatever went wrong, the next question starts afresh.
+      if (this.#client === asked) this.close();
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<Client> {
+    const { default: pg } = await import('pg');
+    const { database, query, connectTimeoutMs } = this.#target;
+    const client = new pg.Client(
+      internalConnection(database, query.user, query.password?.reveal() ?? '', connectTimeoutMs),
+    );
+    const forget = (): void => {
+      this.#client = null;
+    };
+    client.on('error', forget);
+    client.once('end', forget);
+    await client.connect();
+    return client;
+  }
+
+  #restartIdleTimer(): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = setTimeout(() => this.close(), IDLE_MS);
+    this.#idleTimer.unref();
+  }
+}
+
+/** One row, of this very user, with a hash: anything else lets nobody in. */
+function readAnswer(rows: readonly unknown[][], user: string): string | null {
+  if (rows.length === 0) return null;
+  if (rows.length > 1) throw new Error('auth_query gave more than one row');
+  const [name, secret] = rows[0];
+  if (rows[0].length < 2) throw new Error('auth_query must give two columns: name and password hash');
+  if (name !== user) throw new Error('auth_query gave another user than the one asked for');
+  if (secret === null) return null;
+  if (typeof secret !== 'string') throw new Error('auth_query gave a password that is no text');
+  const { kind } = readSecretForm(secret);
+  // A password in clear would be one of "!", "*" and other ways to write "none".
+  if (kind !== 'md5' && kind !== 'scram') throw new Error('auth_query gave a password that is no hash');
+  return secret;
+}

@@ -1,0 +1,152 @@
+import type {
+  AuthReplyMessage,
+  AuthRequestMessage,
+  ConfigSnapshot,
+  PoolSnapshot,
+  UserSnapshot,
+} from '@pgdog-cluster/core';
+import { type DatabaseEntry, type LoadedConfig, Secret, type UserEntry } from '@pgdog-cluster/core/config';
+import { toUser } from '../config/publish-config.js';
+import { passwordTag } from '../config/user-secrets.js';
+import type { Logger } from '../log/logger.js';
+import { DynamicPools, strangerEntry } from './dynamic-pools.js';
+import { PassthroughCheck } from './passthrough-check.js';
+import { UserLookup } from './user-lookup.js';
+
+type Answer = Pick<AuthReplyMessage, 'user' | 'freshUntilMs' | 'pool' | 'isFull'>;
+
+export interface AuthRequestsOptions {
+  loaded: LoadedConfig;
+  logger: Logger;
+  poolsMax: number;
+  /** The published snapshot; pools of new users are added to it. */
+  snapshot: () => ConfigSnapshot;
+  /** A pool was made or changed: its limits must stand before a worker hears of it. */
+  onPool: (pool: PoolSnapshot) => void;
+}
+
+/** Answers workers about users who are not in users.toml, or have no password there. */
+export class AuthRequests {
+  readonly #options: AuthRequestsOptions;
+  readonly #lookup: UserLookup;
+  readonly #passthrough: PassthroughCheck;
+  readonly #pools: DynamicPools;
+  #loaded: LoadedConfig;
+
+  constructor(options: AuthRequestsOptions) {
+    const { loaded, logger, poolsMax } = options;
+    this.#options = options;
+    this.#loaded = loaded;
+    this.#lookup = new UserLookup(loaded, logger);
+    this.#passthrough = new PassthroughCheck(loaded, logger);
+    this.#pools = new DynamicPools(loaded, poolsMax, loaded.general.dynamic_users_max);
+  }
+
+  /** Pools beside the configured ones, for the next snapshot. */
+  async takeUp(loaded: LoadedConfig): Promise<PoolSnapshot[]> {
+    this.#loaded = loaded;
+    this.#lookup.takeUp(loaded);
+    this.#passthrough.takeUp(loaded);
+    await this.#pools.takeUp(loaded);
+    return this.#pools.pools;
+  }
+
+  close(): void {
+    this.#lookup.close();
+  }
+
+  /** Never rejects: what cannot be found out is nobody. */
+  async answer(request: AuthRequestMessage): Promise<AuthReplyMessage> {
+    const { slot, generation } = request;
+    const answer = await this.#find(request).catch((error: Error) => {
+      // Only the text: the request holds a password.
+      this.#options.logger.log(
+        'error',
+        'auth_request_failed',
+        `a user could not be looked up: ${error.message}`,
+      );
+      return NOBODY;
+    });
+    return { type: 'authReply', slot, generation, ...answer };
+  }
+
+  async #find(request: AuthRequestMessage): Promise<Answer> {
+    const database = this.#loaded.databases.find(({ name }) => name === request.database);
+    if (database === undefined) return NOBODY;
+    const { user: name } = request;
+    const listed = this.#loaded.users.find(
+      (user) => user.name === name && (user.databases === null || user.databases.includes(database.name)),
+    );
+    const entry = listed ?? strangerEntry(name, database.name);
+    if (request.question === 'passthrough') return this.#tryPassword(database, entry, request.password);
+    return this.#lookUp(database, entry, request);
+  }
+
+  /** A pool comes into being only when the user has logged in, which is what `pool` says. */
+  async #lookUp(database: DatabaseEntry, entry: UserEntry, request: AuthRequestMessage): Promise<Answer> {
+    if (database.authQuery === null) return NOBODY;
+    const isPoolWanted = request.question === 'pool';
+    const ageMsMax = isPoolWanted ? Number.POSITIVE_INFINITY : request.ageMsMax;
+    const { secret, freshUntilMs } = await this.#lookup.find(database.name, entry.name, ageMsMax);
+    if (secret === null) return { ...NOBODY, freshUntilMs };
+    const user = await toUser({ ...entry, passwords: [secret], passwordHash: null }, this.#loaded);
+    const hasPool =
+      this.#configuredPool(database, entry) !== null || this.#pools.has(database.name, entry.name);
+    const pool = isPoolWanted || hasPool ? await this.#obtainPool(database, entry, secret) : null;
+    return { user, freshUntilMs, pool, isFull: isPoolWanted && pool === null };
+  }
+
+  async #tryPassword(database: DatabaseEntry, entry: UserEntry, password: string): Promise<Answer> {
+    const setting = this.#loaded.general.passthrough_auth;
+    if (setting === 'disabled') return NOBODY;
+    const { name } = entry;
+    let untilMs = this.#passthrough.acceptedUntilMs(database.name, name, password);
+    if (untilMs === 0) {
+      const before = this.#pools.secretOf(database.name, name);
+      const isChange = before !== null && before.reveal() !== password;
+      if (isChange && !setting.endsWith('allow_change')) {
+        const text =
+          'refused a password other than the one the pool was made with (passthrough_auth without allow_change)';
+        this.#options.logger.log('warn', 'passthrough_refused', text, {
+          database: database.name,
+          user: name,
+        });
+        return NOBODY;
+      }
+      if ((await this.#passthrough.check(database.name, name, password)) !== 'accepted') return NOBODY;
+      untilMs = Date.now() + this.#loaded.general.auth_query_cache_ttl;
+    }
+    const pool = await this.#obtainPool(database, entry, new Secret(password));
+    const user: UserSnapshot = {
+      name,
+      databases: [database.name],
+      authType: null,
+      verifiers: [],
+      md5Hashes: [],
+      passwordTags: [passwordTag(password)],
+    };
+    return { user, freshUntilMs: untilMs, pool, isFull: pool === null };
+  }
+
+  #configuredPool(database: DatabaseEntry, entry: UserEntry): PoolSnapshot | null {
+    const isListed = this.#loaded.users.some((user) => user.name === entry.name);
+    if (!isListed) return null;
+    const { pools } = this.#options.snapshot();
+    return pools.find((pool) => pool.database === database.name && pool.user === entry.name) ?? null;
+  }
+
+  async #obtainPool(database: DatabaseEntry, entry: UserEntry, secret: Secret): Promise<PoolSnapshot | null> {
+    const configured = this.#configuredPool(database, entry);
+    const pool = await this.#pools.obtain(database, entry, secret, configured?.index ?? null);
+    if (pool === null) return null;
+    const { pools } = this.#options.snapshot();
+    const place = pools.findIndex(({ index }) => index === pool.index);
+    if (pools[place] === pool) return pool;
+    this.#options.onPool(pool);
+    if (place === -1) pools.push(pool);
+    else pools[place] = pool;
+    return pool;
+  }
+}
+
+const NOBODY: Answer = { user: null, freshUntilMs: 0, pool: null, isFull: false };

@@ -1,0 +1,103 @@
+import type { ConfigSnapshot, DatabaseSnapshot, PoolSnapshot, UserSnapshot } from '@pgdog-cluster/core';
+
+/** What the supervisor answered about a user who is not configured, or has no password here. */
+export interface LookedUpUser {
+  /** Null: nobody there, or not to be found out. */
+  user: UserSnapshot | null;
+  askedMs: number;
+  /** Epoch ms. */
+  freshUntilMs: number;
+}
+
+/** How it was found out: by auth_query, or by a server that took the client's own password. */
+export type LookupKind = 'lookup' | 'passthrough';
+
+/** No name holds a NUL, so that no two pairs share a key. */
+function keyOf(database: string, user: string): string {
+  return `${database}\0${user}`;
+}
+
+/**
+ * Who there is, by name: users, databases and pools of the configuration, and what was looked up since. A login asks
+ * it instead of walking through thousands of entries.
+ */
+export class Directory {
+  private users = new Map<string, UserSnapshot[]>();
+  private databases = new Map<string, DatabaseSnapshot>();
+  private pools = new Map<string, PoolSnapshot>();
+  private poolsByIndex = new Map<number, PoolSnapshot>();
+  private readonly lookedUp = new Map<string, LookedUpUser>();
+  private config: ConfigSnapshot;
+
+  constructor(config: ConfigSnapshot) {
+    this.config = config;
+    this.takeUp(config);
+  }
+
+  /** Another configuration: what was looked up under the old one is asked for again. */
+  takeUp(config: ConfigSnapshot): void {
+    this.config = config;
+    this.users = new Map();
+    for (const user of config.users) {
+      const others = this.users.get(user.name);
+      if (others === undefined) this.users.set(user.name, [user]);
+      else others.push(user);
+    }
+    this.databases = new Map(config.databases.map((database) => [database.name, database]));
+    this.pools = new Map(config.pools.map((pool) => [keyOf(pool.database, pool.user), pool]));
+    this.poolsByIndex = new Map(config.pools.map((pool) => [pool.index, pool]));
+    this.lookedUp.clear();
+  }
+
+  /** The configured user who may enter the database; null when there is none. */
+  user(name: string, database: string): UserSnapshot | null {
+    const entries = this.users.get(name);
+    if (entries === undefined) return null;
+    return entries.find(({ databases }) => databases === null || databases.includes(database)) ?? null;
+  }
+
+  database(name: string): DatabaseSnapshot | null {
+    return this.databases.get(name) ?? null;
+  }
+
+  pool(database: string, user: string): PoolSnapshot | null {
+    return this.pools.get(keyOf(database, user)) ?? null;
+  }
+
+  poolAt(index: number): PoolSnapshot | null {
+    return this.poolsByIndex.get(index) ?? null;
+  }
+
+  /** A pool that was made, or changed, since the configuration was published. */
+  addPool(pool: PoolSnapshot): void {
+    const known = this.poolsByIndex.get(pool.index);
+    if (known === undefined) this.config.pools.push(pool);
+    else this.config.pools.splice(this.config.pools.indexOf(known), 1, pool);
+    this.pools.set(keyOf(pool.database, pool.user), pool);
+    this.poolsByIndex.set(pool.index, pool);
+  }
+
+  /** Undefined when nobody was asked, or too long ago. */
+  lookedUpUser(kind: LookupKind, database: string, user: string, nowMs: number): LookedUpUser | undefined {
+    const known = this.lookedUp.get(`${kind} ${keyOf(database, user)}`);
+    return known !== undefined && nowMs < known.freshUntilMs ? known : undefined;
+  }
+
+  noteLookedUp(kind: LookupKind, database: string, user: string, found: LookedUpUser): void {
+    const key = `${kind} ${keyOf(database, user)}`;
+    this.lookedUp.delete(key);
+    this.lookedUp.set(key, found);
+    for (const oldest of this.lookedUp.keys()) {
+      if (this.lookedUp.size <= this.config.general.lookupsMax) break;
+      this.lookedUp.delete(oldest);
+    }
+  }
+
+  /** Its password was wrong by what we know: it may have been changed, so the answer soon is out of date. */
+  doubt(database: string, user: string): void {
+    const known = this.lookedUp.get(`lookup ${keyOf(database, user)}`);
+    if (known === undefined) return;
+    const untilMs = known.askedMs + this.config.general.lookupFailureTtlMs;
+    known.freshUntilMs = Math.min(known.freshUntilMs, untilMs);
+  }
+}

@@ -1,0 +1,288 @@
+import {
+  AUTHENTICATION_OK,
+  FRONTEND_ALLOWED,
+  PgDogError,
+  type PoolSnapshot,
+  type UserSecrets,
+} from '@pgdog-cluster/core';
+import { CONSUMED, type FrameSink } from '../../wire/frame-stream.js';
+import { login } from '../login.js';
+import type { Session } from '../session.js';
+import { askAboutUser, noteAnswer, takeUpPool } from './ask-supervisor.js';
+import {
+  certificateRefused,
+  checkClientCertificate,
+  isCertificateOf,
+  isPeerOf,
+  peerRefused,
+} from './certificate.js';
+import { chooseMethod, findRule, type Method } from './choose-method.js';
+import { type Exchange, NO_PROOF, type Proof, type Verdict } from './exchange.js';
+import { Md5Exchange } from './md5-exchange.js';
+import { PassthroughExchange } from './passthrough-exchange.js';
+import { PlainExchange } from './plain-exchange.js';
+import { SaslExchange } from './sasl-exchange.js';
+
+const HEADER_BYTES = 5;
+/**
+ * A refusal after a password in clear comes this long after the demand's answer: what a wrong one costs depends on
+ * how it is known, and must not show.
+ */
+const PLAIN_REFUSAL_MS = 200;
+
+type State =
+  /** A demand is out: one password message may come. */
+  | 'asked'
+  /** The verdict, or who the user is, is being found out: nothing may come. */
+  | 'waiting'
+  | 'over';
+
+/** Between the start-up packet and AuthenticationOk: only password messages may come, one for each demand. */
+export class Authentication implements FrameSink {
+  private readonly session: Session;
+  private state: State = 'waiting';
+  private exchange: Exchange | null = null;
+  private known: (UserSecrets & { name?: string }) | null = null;
+  private isPlain = false;
+  private answeredMs = 0;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  begin(): void {
+    const { session } = this;
+    const { context } = session;
+    context.countAuthAttempt(session);
+    if (this.isBlocked()) {
+      this.refuseUnread();
+      return;
+    }
+    const rule = findRule(session);
+    if (rule instanceof PgDogError) {
+      this.refuse(rule);
+      return;
+    }
+    const known = this.configuredUser();
+    if (!this.needsLookup(known)) {
+      this.ask(chooseMethod(session, rule, known?.authType ?? null), known);
+      return;
+    }
+    const own = known?.authType ?? null;
+    const method = chooseMethod(session, rule, own);
+    const before = context.directory.lookedUpUser('lookup', session.database, session.user, context.nowMs);
+    if (before !== undefined) this.ask(method, before.user);
+    else {
+      askAboutUser(session, 'lookup', '', (reply) => {
+        noteAnswer(session, 'lookup', reply);
+        this.ask(method, reply.user);
+      });
+    }
+  }
+
+  headBytes(type: number, frameBytes: number): number {
+    const { exchange } = this;
+    const allowed = this.state === 'asked' ? FRONTEND_ALLOWED.password : FRONTEND_ALLOWED.settling;
+    // What a method has no use for is not collected either: there may be thousands who send it.
+    const bytesMax = exchange?.frameBytesMax ?? 0;
+    return allowed.allows(type, frameBytes) && frameBytes <= bytesMax ? frameBytes : -1;
+  }
+
+  onFrame(_type: number, bytes: Uint8Array, start: number, end: number): number {
+    const { exchange } = this;
+    if (exchange === null) return CONSUMED;
+    this.state = 'waiting';
+    this.answeredMs = this.session.context.nowMs;
+    // Again: a thousand connections may have been asked before the first of them answered.
+    if (this.isBlocked()) this.refuseUnread();
+    else this.judge(exchange.handle(bytes, start + HEADER_BYTES, end));
+    return CONSUMED;
+  }
+
+  onRest(): void {}
+
+  onChunkEnd(): void {}
+
+  onViolation(reason: string): void {
+    this.state = 'over';
+    this.session.fail(new PgDogError('protocol_violation', reason));
+  }
+
+  /** Who the configuration says it is; null for a stranger. */
+  private configuredUser() {
+    const { session } = this;
+    const { config, directory } = session.context;
+    if (!session.isAdmin) return directory.user(session.user, session.database);
+    return config.admin.user === session.user ? { ...config.admin, authType: null } : null;
+  }
+
+  /** A user without any secret of its own here, in a database that can be asked. */
+  private needsLookup(known: UserSecrets | null): boolean {
+    const { session } = this;
+    if (session.isAdmin || (known !== null && hasSecrets(known))) return false;
+    return session.context.directory.database(session.database)?.hasAuthQuery === true;
+  }
+
+  private ask(method: Method, known: (UserSecrets & { name?: string }) | null): void {
+    const { session } = this;
+    this.known = known;
+    const refusal = checkClientCertificate(session, method.rule);
+    if (refusal !== null) {
+      this.refuse(refusal);
+      return;
+    }
+    switch (method.demand) {
+      case 'trust':
+        this.judge(known === null ? { kind: 'wrong' } : { kind: 'accepted', proof: NO_PROOF });
+        return;
+      case 'cert':
+        this.decide(isCertificateOf(session, method.rule), certificateRefused(session));
+        return;
+      case 'peer':
+        this.decide(isPeerOf(session, method.rule), peerRefused(session));
+        return;
+      default:
+        this.askForPassword(method, known);
+    }
+  }
+
+  /** Nothing to ask: the connection itself says who it is. The user must exist all the same. */
+  private decide(isRight: boolean, refusal: PgDogError): void {
+    if (isRight && this.known !== null) this.judge({ kind: 'accepted', proof: NO_PROOF });
+    else this.refuse(refusal);
+  }
+
+  private askForPassword({ demand, rule }: Method, known: UserSecrets | null): void {
+    const { session } = this;
+    const isPassthrough = this.isPassthrough(known, demand === 'plain' || rule === null);
+    this.isPlain = isPassthrough || demand === 'plain';
+    if (this.isPlain && !this.mayAskInClear(isPassthrough)) {
+      const text = 'passwords in clear are asked for on encrypted connections only';
+      this.refuse(new PgDogError('authentication_refused', text, { hint: 'Connect with TLS.' }));
+      return;
+    }
+    const onVerdict = (verdict: Verdict): void => this.judge(verdict);
+    if (isPassthrough) this.exchange = new PassthroughExchange(session, onVerdict);
+    else if (demand === 'plain') this.exchange = new PlainExchange(session, known, onVerdict);
+    else if (demand === 'md5' && (known === null || known.md5Hashes.length > 0 || !hasSecrets(known)))
+      this.exchange = new Md5Exchange(session, known?.md5Hashes ?? []);
+    // As PgBouncer: md5 becomes SCRAM for who has a verifier and nothing else.
+    else this.exchange = new SaslExchange(session, known);
+    this.state = 'asked';
+    this.exchange.begin();
+  }
+
+  /** Strangers, and users without a secret, whom a server may know. */
+  private isPassthrough(known: UserSecrets | null, isAllowed: boolean): boolean {
+    const { session } = this;
+    const { passthrough } = session.context.config.general;
+    if (passthrough === 'off' || session.isAdmin || !isAllowed) return false;
+    return known === null || !hasSecrets(known);
+  }
+
+  private mayAskInClear(isPassthrough: boolean): boolean {
+    const { session } = this;
+    const { general } = session.context.config;
+    if (session.tls !== null || session.isUnixSocket) return true;
+    return isPassthrough ? general.passthrough === 'plain' : general.isPlainAllowedWithoutTls;
+  }
+
+  private judge(verdict: Verdict): void {
+    switch (verdict.kind) {
+      case 'waiting':
+        return;
+      case 'continue':
+        this.state = 'asked';
+        return;
+      case 'accepted':
+        this.accept(verdict.proof);
+        return;
+      case 'wrong':
+        this.refuseWrong();
+        return;
+      default:
+        this.state = 'over';
+        this.session.fail(verdict.error);
+    }
+  }
+
+  /** The user is who it says. Its pool may still have to be made. */
+  private accept(proof: Proof): void {
+    const { session } = this;
+    const { directory } = session.context;
+    const isListed = session.isAdmin || directory.user(session.user, session.database) !== null;
+    const pool = session.isAdmin ? null : directory.pool(session.database, session.user);
+    if (pool !== null || isListed) {
+      this.enter(pool, proof);
+      return;
+    }
+    this.state = 'waiting';
+    askAboutUser(session, 'pool', '', (reply) => {
+      if (reply.pool === null) {
+        const code = reply.isFull ? 'too_many_dynamic_users' : 'unknown_database';
+        session.fail(new PgDogError(code));
+        return;
+      }
+      takeUpPool(session, reply.pool);
+      this.enter(reply.pool, proof);
+    });
+  }
+
+  private enter(snapshot: PoolSnapshot | null, proof: Proof): void {
+    const { session } = this;
+    this.state = 'over';
+    if (snapshot !== null) session.context.poolFor(snapshot).credentials.learn(proof.keys, proof.password);
+    session.send(AUTHENTICATION_OK);
+    login(session);
+  }
+
+  private isBlocked(): boolean {
+    const { addr, user, context } = this.session;
+    return context.memory.failures.isBlocked(addr, user, this.limit(), context.nowMs);
+  }
+
+  private limit() {
+    const { authFailuresMax, authFailuresWindowMs } = this.session.context.config.general;
+    return { failuresMax: authFailuresMax, windowMs: authFailuresWindowMs };
+  }
+
+  private refuseUnread(): void {
+    const { user, context, addr } = this.session;
+    const { authFailuresMax, authFailuresWindowMs } = context.config.general;
+    context.log('warn', 'too_many_failures', 'login refused: too many failures', { user, addr });
+    const text = `too many failed logins from this address (auth_failures_max = ${authFailuresMax} in ${authFailuresWindowMs} ms)`;
+    this.state = 'over';
+    this.session.fail(new PgDogError('too_many_failures', text));
+  }
+
+  /** One text for a wrong password and a user that does not exist. */
+  private refuseWrong(): void {
+    const { session } = this;
+    const error = new PgDogError(
+      'wrong_password',
+      `password authentication failed for user "${session.user}"`,
+    );
+    session.context.directory.doubt(session.database, session.user);
+    if (!this.isPlain) {
+      this.refuse(error);
+      return;
+    }
+    this.state = 'waiting';
+    const { deadlines } = session.context;
+    deadlines.add(this.answeredMs + PLAIN_REFUSAL_MS, () => this.refuse(error));
+  }
+
+  private refuse(error: PgDogError): void {
+    const { session } = this;
+    const { user, context, addr } = session;
+    if (session.phase !== 'authenticating') return;
+    this.state = 'over';
+    context.memory.failures.noteFailure(addr, user, this.limit(), context.nowMs);
+    context.log('warn', error.code, error.message, { user, addr, database: session.database });
+    session.fail(error);
+  }
+}
+
+function hasSecrets({ verifiers, md5Hashes, passwordTags }: UserSecrets): boolean {
+  return verifiers.length > 0 || md5Hashes.length > 0 || passwordTags.length > 0;
+}
