@@ -57,6 +57,7 @@ export function benchConfig(poolSize: number): ConfigSnapshot {
     identMappings: [],
     tagSecret: new Uint8Array(32),
     pools: [benchPool(poolSize)],
+    tls: { clients: null, servers: [] },
     mockVerifier: NO_VERIFIER,
   };
 }
@@ -84,5 +85,6 @@ function benchPool(poolSize: number): PoolSnapshot {
     serverParameters: {},
     shard: 0,
     role: 'primary',
+    tls: -1,
   };
 }

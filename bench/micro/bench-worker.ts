@@ -14,6 +14,7 @@ import {
   Pool,
   SessionTable,
   StatementRegistry,
+  TlsWorker,
   type WorkerContext,
 } from '@pgdog-cluster/worker';
 import { benchConfig } from './bench-config.js';
@@ -152,6 +153,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     plans: new PlanCache(parser, PLANS_MAX, PLAN_TEXT_BYTES_MAX),
     parser,
     statements: new StatementRegistry(),
+    tls: new TlsWorker(driver.memory),
     sessions: new SessionTable(),
     pools: new Map(),
     deadlines: new Deadlines(),

@@ -38,6 +38,10 @@ export function startupPacket(parameters: Record<string, string>, version = 1966
   return Buffer.concat([int32(body.length + 4), body]);
 }
 
+export function sslRequest(): Buffer {
+  return Buffer.concat([int32(8), int32(80877103)]);
+}
+
 export function cancelRequest(pid: number, secret: Buffer): Buffer {
   return Buffer.concat([int32(12 + secret.length), int32(80877102), int32(pid), secret]);
 }

@@ -3,6 +3,7 @@
  * must send what no driver would.
  */
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { md5Answer, ScramClient } from './client-auth.js';
 import {
   cancelRequest,
@@ -14,6 +15,7 @@ import {
   p,
   Q,
   rowValues,
+  sslRequest,
   startupPacket,
   text,
   X,
@@ -32,6 +34,10 @@ export interface RawClientOptions {
   version?: number;
   /** Longest wait for one frame. */
   timeoutMs?: number;
+  /** TLS before the start-up packet. */
+  tls?: ConnectionOptions;
+  /** Without asking first, as sslnegotiation=direct. */
+  isDirectTls?: boolean;
 }
 
 export interface RawResult {
@@ -62,6 +68,34 @@ export function summarise(frames: Frame[]): RawResult {
     if (type === 'Z') result.status = body.toString('latin1');
   }
   return result;
+}
+
+function openSocket(options: RawClientOptions): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const { host = '127.0.0.1', port } = options;
+    const socket = host.startsWith('/') ? connect(unixPath(host, port)) : connect(port, host);
+    socket.setNoDelay(true);
+    socket.once('error', reject);
+    socket.once('connect', () => resolve(socket));
+  });
+}
+
+/** Rejects with what either side did not like. */
+async function secure(socket: Socket, options: RawClientOptions): Promise<Socket> {
+  if (options.isDirectTls !== true) {
+    socket.write(sslRequest());
+    const answer = await new Promise<string>((resolve, reject) => {
+      socket.once('data', (chunk) => resolve(chunk.toString('latin1')));
+      socket.once('close', () => reject(new Error('closed instead of an answer to SSLRequest')));
+    });
+    if (answer !== 'S') throw new Error(`answer to SSLRequest: ${answer}`);
+  }
+  return new Promise((resolve, reject) => {
+    const encrypted = connectTls({ rejectUnauthorized: false, ...options.tls, socket });
+    encrypted.once('error', reject);
+    encrypted.once('close', () => reject(new Error('closed during the TLS handshake')));
+    encrypted.once('secureConnect', () => resolve(encrypted));
+  });
 }
 
 export class RawClient {
@@ -97,14 +131,10 @@ export class RawClient {
     });
   }
 
-  /** Only the TCP connection; nothing is sent. */
-  static open(options: RawClientOptions): Promise<RawClient> {
-    return new Promise((resolve, reject) => {
-      const { host = '127.0.0.1', port } = options;
-      const socket = host.startsWith('/') ? connect(unixPath(host, port)) : connect(port, host);
-      socket.once('error', reject);
-      socket.once('connect', () => resolve(new RawClient(socket, options)));
-    });
+  /** Only the TCP connection, and TLS if asked for; no packet is sent. */
+  static async open(options: RawClientOptions): Promise<RawClient> {
+    const socket = await openSocket(options);
+    return new RawClient(options.tls === undefined ? socket : await secure(socket, options), options);
   }
 
   /** Connected, authenticated, ReadyForQuery read. Throws with the server's error. */

@@ -15,6 +15,7 @@ import { listSettings } from '@pgdog-cluster/core/config';
 import {
   type AdminContext,
   buildSnapshot,
+  type CertificateReport,
   createAdminHandler,
   type ListeningSocket,
   StatsWindow,
@@ -64,6 +65,8 @@ export interface AdminWorld {
   crashed: number[];
   reachable: Set<string>;
   isDraining: boolean;
+  certificates: CertificateReport[];
+  reloads: number;
 }
 
 export const LISTENING: ListeningSocket[] = [
@@ -95,6 +98,8 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     crashed: [],
     reachable: new Set(),
     isDraining: false,
+    certificates: [],
+    reloads: 0,
   };
   const context: AdminContext = {
     memory,
@@ -104,6 +109,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     reportServers: async () => world.servers,
     listening: () => LISTENING,
     isReachable: async ({ host }: PoolSnapshot) => world.reachable.has(host),
+    certificates: () => (world as AdminWorld).certificates,
     isDraining: () => (world as AdminWorld).isDraining,
     window: new StatsWindow(memory, () => snapshot, clock),
     version: '0.1.0',
@@ -112,6 +118,9 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     hasTestHooks: options.hasTestHooks ?? false,
     orders: {
       drain: (reason) => void world.drained.push(reason),
+      reload: async () => {
+        world.reloads++;
+      },
       crashWorker: (worker) => void world.crashed.push(worker),
     },
     logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),
@@ -211,6 +220,7 @@ export function clientReport(changes: Partial<ClientReport> = {}): ClientReport 
     peerUser: null,
     pinReason: 'listen',
     preparedStatements: 2,
+    tls: 'TLSv1.3/TLS_AES_256_GCM_SHA384',
     ...changes,
   };
 }
@@ -235,6 +245,7 @@ export function serverReport(changes: Partial<ServerReport> = {}): ServerReport 
     lastSentMs: NOW_MS - 20,
     lastReceivedMs: 0,
     applicationName: 'psql',
+    tls: '',
     ...changes,
   };
 }

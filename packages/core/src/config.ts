@@ -17,4 +17,6 @@ export * from './config/problem-list.js';
 export * from './config/schema.js';
 export * from './config/secret.js';
 export * from './config/setting-list.js';
+export * from './config/tls-checks.js';
+export * from './config/tls-settings.js';
 export * from './config/toml-positions.js';

@@ -17,6 +17,7 @@ export * from './config/cpu-count.js';
 export * from './config/derive-verifiers.js';
 export * from './config/host-address.js';
 export * from './config/publish-config.js';
+export * from './config/tls-files.js';
 export * from './fleet/admin-replies.js';
 export * from './fleet/capacity-limits.js';
 export * from './fleet/clean-up.js';

@@ -9,9 +9,15 @@ import {
   type ServerReport,
   type SharedMemory,
 } from '@pgdog-cluster/core';
-import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
+import {
+  ConfigurationError,
+  formatProblem,
+  type ListenAddress,
+  type LoadedConfig,
+} from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
-import { buildSnapshot } from './config/publish-config.js';
+import { buildSnapshot, withTls } from './config/publish-config.js';
+import { type CertificateReport, type LoadedTls, NO_TLS, readTls } from './config/tls-files.js';
 import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
 import { CapacityLimits } from './fleet/capacity-limits.js';
@@ -22,13 +28,15 @@ import { openListeners } from './listen/open-listeners.js';
 import type { Logger } from './log/logger.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
+type MakeSnapshot = (loaded: LoadedConfig, epoch: number, tls: LoadedTls) => Promise<ConfigSnapshot>;
+
 export interface SupervisorOptions {
   loaded: LoadedConfig;
   logger: Logger;
   /** Module of the workers; the worker package's own unless a test has another. */
   serveFile?: string;
   /** Turns a loaded configuration into a snapshot; injected by tests. */
-  makeSnapshot?: (loaded: LoadedConfig, epoch: number) => Promise<ConfigSnapshot>;
+  makeSnapshot?: MakeSnapshot;
   /** The crash order is obeyed; default: PGDOG_TEST_HOOKS=1. */
   testHooks?: boolean;
 }
@@ -40,7 +48,7 @@ export class Supervisor {
   readonly fleet: Fleet;
   readonly startedMs = Date.now();
   readonly descriptors: DescriptorLimit;
-  readonly #makeSnapshot: (loaded: LoadedConfig, epoch: number) => Promise<ConfigSnapshot>;
+  readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
   readonly #shutdown: Shutdown;
@@ -50,6 +58,7 @@ export class Supervisor {
   #listeners: Listener[] = [];
   /** Workers may be told the listening sockets. */
   #isAccepting = false;
+  #tls: LoadedTls = NO_TLS;
   #onAdminQuery: AdminQueryHandler | null = null;
   #publishing: Promise<void> = Promise.resolve();
 
@@ -104,6 +113,11 @@ export class Supervisor {
   get snapshot(): ConfigSnapshot {
     if (this.#snapshot === null) throw new Error('nothing has been published yet');
     return this.#snapshot;
+  }
+
+  /** Those in use; see SHOW TLS. */
+  get certificates(): readonly CertificateReport[] {
+    return this.#tls.certificates;
   }
 
   /** io_uring or epoll, as the workers chose. */
@@ -161,6 +175,17 @@ export class Supervisor {
     return next;
   }
 
+  /**
+   * Reads certificates, keys and revocation lists again and gives them to the workers: new connections use them,
+   * those that exist go on as they are. All or nothing: a file that cannot be used leaves everything as it was.
+   * @throws PgDogError `configuration`
+   */
+  reloadTls(): Promise<void> {
+    const next = this.#publishing.then(() => this.#reloadTlsNow());
+    this.#publishing = next.catch(() => {});
+    return next;
+  }
+
   /** Who answers admin commands; before it is set they are refused. */
   setAdminQueryHandler(handler: AdminQueryHandler): void {
     this.#onAdminQuery = handler;
@@ -193,14 +218,40 @@ export class Supervisor {
 
   async #publishNow(loaded: LoadedConfig): Promise<void> {
     const epoch = this.memory.routing.epoch() + 1;
-    const snapshot = await this.#makeSnapshot(loaded, epoch);
-    snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
+    const tls = readTls(loaded);
+    const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
+    snapshot.pools.push(...(await this.#auth.takeUp(loaded, tls)));
     this.#limits.apply(snapshot, loaded.general);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
     this.#snapshot = snapshot;
+    this.#tls = tls;
+    logExpired(tls, this.logger);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
+  }
+
+  async #reloadTlsNow(): Promise<void> {
+    const epoch = this.memory.routing.epoch() + 1;
+    try {
+      const tls = readTls(this.#loaded);
+      const snapshot = { ...withTls(this.snapshot, this.#loaded, tls), epoch };
+      this.memory.routing.publish(snapshot);
+      this.#snapshot = snapshot;
+      this.#tls = tls;
+      this.#auth.takeUpTls(tls);
+      this.fleet.broadcast({ type: 'epoch', epoch });
+    } catch (error) {
+      const reasons =
+        error instanceof ConfigurationError ? error.problems.map(formatProblem).join('; ') : String(error);
+      const text = `reload: the old certificates stay in force: ${reasons}`;
+      this.logger.log('error', 'tls_reload_failed', text);
+      throw new PgDogError('configuration', text, { cause: error });
+    }
+    const { length } = this.#tls.certificates;
+    const text = `reload: ${length} certificates read again; other settings are taken up by a restart only`;
+    this.logger.log('info', 'tls_reloaded', text, { epoch, certificates: length });
+    logExpired(this.#tls, this.logger);
   }
 
   /** Clients that come while no worker serves wait in the backlog. */
@@ -233,4 +284,16 @@ function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
   const canExist =
     general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
   return canExist ? general.dynamic_users_max : 0;
+}
+
+function logExpired({ certificates }: LoadedTls, logger: Logger): void {
+  const nowMs = Date.now();
+  for (const { usage, file, subject, notBeforeMs, notAfterMs } of certificates) {
+    if (nowMs >= notBeforeMs && nowMs <= notAfterMs) continue;
+    const what = nowMs > notAfterMs ? 'has expired' : 'is not valid yet';
+    logger.log('warn', 'tls_certificate_invalid', `certificate "${subject}" in ${file} ${what}`, {
+      usage,
+      file,
+    });
+  }
 }

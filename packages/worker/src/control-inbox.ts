@@ -1,4 +1,10 @@
-import { type ListenSocket, PgDogError, READY, type WorkerMessage } from '@pgdog-cluster/core';
+import {
+  type CancelForMessage,
+  type ListenSocket,
+  PgDogError,
+  READY,
+  type WorkerMessage,
+} from '@pgdog-cluster/core';
 import { deliverCancel } from './backend/cancel.js';
 import { unpackServer } from './backend/parcel.js';
 import { ServerConnection } from './backend/server-connection.js';
@@ -7,6 +13,7 @@ import { lendTo } from './pool/lend.js';
 import { reportClients, reportServers } from './report.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
+import { sessionGone } from './session/close.js';
 import type { Session } from './session/session.js';
 import { acceptSession } from './session/startup-reader.js';
 import type { WorkerContext } from './worker-context.js';
@@ -32,6 +39,14 @@ export function handleWorkerMessage(
     case 'cancel':
       deliverCancel(context, message.slot, message.secret, () => context.closeFd(message.fd));
       return;
+    case 'cancelFor':
+      cancelFor(context, message);
+      return;
+    case 'cancelDone': {
+      const session = context.sessions.at(message.slot);
+      if (session?.id === message.session) sessionGone(session, 'cancel request', true);
+      return;
+    }
     case 'lendRequest': {
       const pool = context.pools.get(message.pool);
       if (pool !== undefined) lendTo(pool, message.fromWorker);
@@ -39,6 +54,9 @@ export function handleWorkerMessage(
     }
     case 'adopt':
       adopt(context, message.pool, message.fd, message.state);
+      return;
+    case 'adoptPlace':
+      adoptPlace(context, message.pool);
       return;
     case 'epoch':
       takeUpConfiguration(context);
@@ -84,6 +102,13 @@ export function handleWorkerMessage(
   }
 }
 
+function cancelFor(context: WorkerContext, message: CancelForMessage): void {
+  const { slot, secret, replyWorker, replySlot, replySession } = message;
+  deliverCancel(context, slot, secret, () => {
+    context.post(replyWorker, { type: 'cancelDone', slot: replySlot, session: replySession });
+  });
+}
+
 function newClient(context: WorkerContext, fd: number, addr: string, port: number): void {
   const session = context.isDraining ? null : acceptSession(context, fd, addr, port);
   if (session === null) context.closeFd(fd);
@@ -104,10 +129,17 @@ function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uin
   pool.serverReady(server);
 }
 
+function adoptPlace(context: WorkerContext, poolIndex: number): void {
+  const snapshot = context.config.pools.find(({ index }) => index === poolIndex);
+  if (snapshot === undefined) context.memory.capacity.giveBack(context.worker, poolIndex);
+  else context.poolFor(snapshot).opening.takePlace();
+}
+
 export function takeUpConfiguration(context: WorkerContext): void {
   const config = context.memory.routing.read();
   context.config = config;
   context.directory.takeUp(config);
+  takeUpTls(context);
   context.memory.workers.setEpoch(context.worker, config.epoch);
   for (const pool of context.pools.values()) {
     const snapshot = context.directory.poolAt(pool.index);
@@ -116,6 +148,17 @@ export function takeUpConfiguration(context: WorkerContext): void {
   // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
   for (const snapshot of config.pools) {
     if (snapshot.minPoolSize > 0 && isKeeper(context, snapshot)) context.poolFor(snapshot);
+  }
+}
+
+/** The supervisor has tried the settings out; should this OpenSSL see them otherwise, the old ones stay in force. */
+function takeUpTls(context: WorkerContext): void {
+  const { tls, config } = context;
+  tls.takeUp(config, (what, reason) => {
+    context.log('error', 'tls_settings', `TLS towards ${what} cannot be set up: ${reason}`, {});
+  });
+  if (config.tls.clients !== null && tls.clients === null) {
+    throw new Error('TLS towards clients cannot be set up, and they must not be served without it');
   }
 }
 

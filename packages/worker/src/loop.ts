@@ -82,11 +82,16 @@ export class Loop {
     const workedUs = beforeUs - context.nowUs;
     this.busyUs += workedUs;
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
-    const waitMs = isMailWaiting ? 0 : context.derivation.isPending ? WAIT_MS_DERIVING : WAIT_MS_MAX;
+    const waitMs = isMailWaiting
+      ? 0
+      : context.derivation.isPending
+        ? WAIT_MS_DERIVING
+        : this.handshakeWaitMs();
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
     this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
     if (isMailWaiting || mailboxes.hasMessages(context.worker)) this.readMailbox();
+    context.tls.handshakes.run();
     this.turns++;
     if (context.nowMs >= this.nextPoolCheckMs) this.housekeep();
   }
@@ -110,7 +115,16 @@ export class Loop {
   tick(): void {
     const us = now();
     this.context.nowUs = us;
-    this.context.nowMs = epochStartMs + Math.floor(us / 1000);
+    const { context } = this;
+    context.nowMs = epochStartMs + Math.floor(us / 1000);
+    context.tls.handshakes.beginTurn(us, context.nowMs, context.activeServers > 0);
+  }
+
+  /** Those that wait for their turn to shake hands make no event of their own. */
+  private handshakeWaitMs(): number {
+    const { tls, activeServers } = this.context;
+    if (tls.handshakes.waitingCount === 0) return WAIT_MS_MAX;
+    return activeServers > 0 ? 1 : 0;
   }
 
   private readMailbox(): void {
@@ -150,6 +164,8 @@ export class Loop {
     if (context.isDraining) this.drain();
     workers.setHeartbeatMs(context.worker, nowMs);
     workers.setClients(context.worker, context.sessions.count);
+    const { doneCount, failedCount } = context.tls.handshakes;
+    workers.setTlsHandshakes(context.worker, doneCount, failedCount);
     workers.setBusyUs(context.worker, this.busyUs);
     workers.setTurns(context.worker, this.turns);
     workers.setLoopDelayMaxUs(context.worker, this.delayMaxUs);

@@ -10,6 +10,7 @@ import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
 import { PeerNames } from './session/peer-names.js';
 import { SessionTable } from './session/session-table.js';
+import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** How long last words may wait for a peer that does not read. */
@@ -33,6 +34,7 @@ export function makeContext(
     parser,
     statements: new StatementRegistry(),
     sessions: new SessionTable(),
+    tls: new TlsWorker(driver.memory),
     pools: new Map(),
     deadlines: new Deadlines(),
     peerNames: new PeerNames(),
@@ -76,6 +78,9 @@ export function makeContext(
       return poolFor(context, snapshot);
     },
   };
+  // Counted on where the thread before this one stopped.
+  context.tls.handshakes.doneCount = memory.workers.tlsHandshakes(task.worker);
+  context.tls.handshakes.failedCount = memory.workers.tlsFailures(task.worker);
   return context;
 }
 

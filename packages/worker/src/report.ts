@@ -1,7 +1,13 @@
 import { type ClientReport, READY, type ServerReport } from '@pgdog-cluster/core';
 import type { ServerConnection } from './backend/server-connection.js';
 import { pinNames } from './session/pins.js';
+import type { TlsInfo } from './tls/tls-info.js';
 import type { WorkerContext } from './worker-context.js';
+
+/** As PgBouncer shows it. */
+function tlsText(info: TlsInfo | null): string {
+  return info === null ? '' : `${info.version}/${info.cipher}`;
+}
 
 /** For SHOW CLIENTS. */
 export function reportClients(context: WorkerContext): ClientReport[] {
@@ -30,6 +36,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
       peerUser: session.peerUser,
       pinReason: pinNames(session.pins),
       preparedStatements: session.statements.count,
+      tls: tlsText(session.tls),
     });
   });
   return rows;
@@ -65,6 +72,7 @@ export function reportServers(context: WorkerContext): ServerReport[] {
         lastSentMs: server.requestSinceMs,
         lastReceivedMs: server.lastReceivedMs,
         applicationName: server.reported.get('application_name') ?? '',
+        tls: tlsText(server.tls),
       });
     }
   }

@@ -42,6 +42,8 @@ export default async function serve(task: ServeTask): Promise<void> {
   } finally {
     context.flushLog();
     for (const fd of driver.descriptors) memory.fds.clear(fd);
+    // After a crash too: what OpenSSL allocated outlives the thread.
+    context.tls.destroy();
     driver.destroy();
     driver.memory.destroy();
     task.port.close();

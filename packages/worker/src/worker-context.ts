@@ -19,6 +19,7 @@ import type { Pool } from './pool/pool.js';
 import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
+import type { TlsWorker } from './tls/tls-worker.js';
 
 export type LogFields = Record<string, string | number | boolean | null>;
 
@@ -32,6 +33,7 @@ export interface WorkerContext {
   readonly parser: SqlParser;
   readonly statements: StatementRegistry;
   readonly sessions: SessionTable;
+  readonly tls: TlsWorker;
   /** By pool index. Pools are made when a client first asks for one. */
   readonly pools: Map<number, Pool>;
   /** Replaced as a whole when a new epoch is taken up. */

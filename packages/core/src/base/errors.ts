@@ -136,6 +136,13 @@ const ROWS = {
     'too many failed logins',
     'Wait, and correct the password; see auth_failures_max.',
   ],
+  tls_required: [
+    '28000',
+    'FATAL',
+    'client',
+    'only TLS connections are allowed (no encryption)',
+    'Connect with sslmode=require or stricter.',
+  ],
   authentication_refused: ['28000', 'FATAL', 'client', 'this kind of authentication is not accepted', ''],
   too_many_dynamic_users: [
     '53300',
@@ -219,6 +226,13 @@ const ROWS = {
     'server',
     'could not connect to the server',
     'Check that the host in the configuration is up and reachable.',
+  ],
+  server_tls_failed: [
+    '08001',
+    'ERROR',
+    'operator',
+    'TLS towards the server could not be set up',
+    "Check tls_verify, tls_server_ca_certificate and the server's certificate.",
   ],
   server_not_ready: [
     '57P03',

@@ -214,6 +214,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     databases: entries.databases.map((placed) => placed.entry),
     users: entries.users.map((placed) => placed.entry),
     ...authFiles,
+    configFile: sources.config?.name ?? null,
     listen,
     workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),
     sources: sourceNames(sources, documents),

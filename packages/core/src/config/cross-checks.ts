@@ -18,6 +18,7 @@ import { type DatabaseEntry, type LoadedConfig, poolPairs, type UserEntry } from
 import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
+import { checkDatabaseTls, checkGeneralTls } from './tls-checks.js';
 
 export interface Placed<T, E> {
   input: T;
@@ -56,6 +57,7 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   const at = (key: string) => generalOrigin(key).place(key);
   checkLater(LATER_GENERAL, parts.generalInput, generalOrigin, problems);
   checkAuthentication(parts, problems);
+  checkGeneralTls(general, at, problems);
   if (general.openmetrics_port === general.port) {
     problems.error(at('openmetrics_port'), `port ${general.port} is the one clients connect to`);
   }
@@ -137,6 +139,7 @@ function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], probl
   for (const placed of parts.databases) {
     const { name } = placed.input;
     checkDatabase(placed, problems);
+    checkDatabaseTls(parts.general, placed.entry, placed.origin, problems);
     const first = seen.get(name);
     if (first !== undefined) {
       const { source, line } = first.place('name');

@@ -86,6 +86,12 @@ export function toDatabaseEntry(
     serverPassword: secrets.resolve(input.password, origin.place('password')),
     requirePeer: input.require_peer ?? null,
     authQuery: null,
+    tls: {
+      verify: input.tls_verify ?? null,
+      ca: input.tls_server_ca_certificate ?? null,
+      certificate: input.tls_server_certificate ?? null,
+      privateKey: input.tls_server_private_key ?? null,
+    },
     overrides: overridesOf(input),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * What becomes of a known key whose feature this version lacks: at its default it is silently accepted, at any
  * other value it is ignored with one warning, or refused where going on without it would be wrong in a way
- * nobody notices (encryption that is not there, a tenant filter that is not applied).
+ * nobody notices (a tenant filter that is not applied).
  */
 import type {
   LaterGeneralKey,
@@ -22,10 +22,6 @@ const UNLIMITED = Number.MAX_SAFE_INTEGER;
 const ignored = (...harmless: unknown[]): LaterKey => ({ harmless });
 const refused = (refusal: string, ...harmless: unknown[]): LaterKey => ({ harmless, refusal });
 
-const NO_TLS_CLIENTS =
-  'TLS towards clients is not supported by this version; clients would connect without it';
-const NO_TLS_SERVERS =
-  'TLS towards servers is not supported by this version; connections would be neither encrypted nor verified';
 const NO_TWO_PHASE =
   'two-phase commit is not supported by this version; transactions would not have that guarantee';
 const NO_SHARDS = 'more than one host per database is not supported by this version';
@@ -49,17 +45,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   dns_ttl: ignored(),
   client_connection_recovery: ignored('drop'),
   shutdown_termination_timeout: ignored(),
-  tls_certificate: ignored(),
-  tls_private_key: ignored(),
-  tls_client_required: refused(NO_TLS_CLIENTS, false),
-  tls_client_ca_certificate: refused(
-    'client certificates are not supported by this version; nobody would be asked for one',
-  ),
-  // `prefer` allows plain connections, which is what both values come to here.
-  tls_verify: refused(NO_TLS_SERVERS, 'prefer', 'disabled'),
-  tls_server_ca_certificate: ignored(),
-  tls_server_certificate: ignored(),
-  tls_server_private_key: ignored(),
   query_parser: ignored('auto'),
   query_parser_enabled: ignored(false),
   query_parser_engine: ignored('pg_query_protobuf'),
@@ -119,10 +104,6 @@ const REPLICA_KEYS = {
 
 export const LATER_DATABASE: Record<keyof typeof laterDatabaseShape, LaterKey> = {
   ...REPLICA_KEYS,
-  tls_verify: refused(NO_TLS_SERVERS, 'prefer', 'disabled'),
-  tls_server_ca_certificate: ignored(),
-  tls_server_certificate: ignored(),
-  tls_server_private_key: ignored(),
   resharding_only: refused(
     'resharding is not supported by this version; clients would reach this host',
     false,

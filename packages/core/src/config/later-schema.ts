@@ -36,17 +36,6 @@ const health = {
   shutdown_termination_timeout: field.duration(),
 };
 
-const tls = {
-  tls_certificate: field.text(),
-  tls_private_key: field.text(),
-  tls_client_required: field.flag(),
-  tls_client_ca_certificate: field.text(),
-  tls_verify: field.oneOf('disabled', 'prefer', 'verify_ca', 'verify_full'),
-  tls_server_ca_certificate: field.text(),
-  tls_server_certificate: field.text(),
-  tls_server_private_key: field.text(),
-};
-
 const parser = {
   query_parser: field.oneOf('auto', 'on', 'off', 'session_control', 'session_control_and_locks'),
   query_parser_enabled: field.flag(),
@@ -102,7 +91,7 @@ const resharding = {
   broadcast_port: field.portNumber(),
 };
 
-export const laterGeneralShape = { ...health, ...tls, ...parser, ...sharding, ...resharding };
+export const laterGeneralShape = { ...health, ...parser, ...sharding, ...resharding };
 export type LaterGeneralKey = keyof typeof laterGeneralShape;
 
 export const laterTcpShape = { congestion_control: field.text() };
@@ -113,16 +102,8 @@ const replicaOverrides = {
   idle_timeout_replica: field.duration(),
 };
 
-const serverTls = {
-  tls_verify: tls.tls_verify,
-  tls_server_ca_certificate: field.text(),
-  tls_server_certificate: field.text(),
-  tls_server_private_key: field.text(),
-};
-
 export const laterDatabaseShape = {
   ...replicaOverrides,
-  ...serverTls,
   resharding_only: field.flag(),
   lb_weight: field.smallCount(255),
 };

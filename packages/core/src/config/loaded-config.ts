@@ -4,6 +4,7 @@ import type { ConfigurationProblem } from './configuration-problem.js';
 import type { GeneralSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
 import type { AuthType, PoolerMode } from './snapshot.js';
+import type { TlsOverrides } from './tls-settings.js';
 
 export interface ListenAddress {
   host: string;
@@ -37,6 +38,7 @@ export interface DatabaseEntry {
   requirePeer: string | null;
   /** Who is asked about users that are not listed; null = nobody. */
   authQuery: AuthQueryEntry | null;
+  tls: TlsOverrides;
   overrides: PoolOverrides;
 }
 
@@ -81,6 +83,8 @@ export interface LoadedConfig {
   /** Null without auth_hba_file. */
   hba: HbaRule[] | null;
   identMappings: IdentMapping[];
+  /** pgdog.toml as named, to which paths in it are relative; null = no such file. */
+  configFile: string | null;
   /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */
   listen: ListenAddress[];
   /** general.workers, or the number of CPUs the process may use. */

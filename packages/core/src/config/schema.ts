@@ -12,6 +12,7 @@ import {
   laterTcpShape,
   laterUserShape,
 } from './later-schema.js';
+import { TLS_VERIFY_VALUES } from './tls-settings.js';
 
 export const poolerMode = () => field.oneOf('transaction', 'session', 'statement');
 
@@ -91,6 +92,28 @@ const authShape = {
   auth_failures_window: field.duration(),
 };
 
+const tlsShape = {
+  tls_certificate: field.text(),
+  tls_private_key: field.text(),
+  tls_client_required: field.flag(),
+  tls_client_ca_certificate: field.text(),
+  tls_client_crl: field.text(),
+  client_tls_sslmode: field.oneOf('disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'),
+  client_tls_protocols: field.text(),
+  client_tls_ciphers: field.text(),
+  client_tls13_ciphers: field.text(),
+  client_tls_ecdhcurve: field.text(),
+  tls_verify: field.oneOf(...TLS_VERIFY_VALUES),
+  tls_server_ca_certificate: field.text(),
+  tls_server_crl: field.text(),
+  tls_server_certificate: field.text(),
+  tls_server_private_key: field.text(),
+  server_tls_protocols: field.text(),
+  server_tls_ciphers: field.text(),
+  server_tls13_ciphers: field.text(),
+  server_tls_ecdhcurve: field.text(),
+};
+
 const ownShape = {
   io_driver: field.oneOf('auto', 'io_uring', 'epoll'),
   listen_backlog: field.count(1),
@@ -105,7 +128,15 @@ const ownShape = {
 
 /** [general] keys that do something in this version. */
 export const activeGeneralSchema = z
-  .strictObject({ ...listenShape, ...logShape, ...poolShape, ...clientShape, ...authShape, ...ownShape })
+  .strictObject({
+    ...listenShape,
+    ...logShape,
+    ...poolShape,
+    ...clientShape,
+    ...authShape,
+    ...tlsShape,
+    ...ownShape,
+  })
   .partial();
 
 export const generalSchema = activeGeneralSchema
@@ -162,6 +193,10 @@ export const databaseSchema = z
     auth_dbname: field.identifier(),
     auth_query: field.text(),
     ...poolOverrides,
+    tls_verify: tlsShape.tls_verify,
+    tls_server_ca_certificate: field.text(),
+    tls_server_certificate: field.text(),
+    tls_server_private_key: field.text(),
     ...laterDatabaseShape,
   })
   .partial()

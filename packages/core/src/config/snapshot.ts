@@ -16,6 +16,10 @@ export type Passthrough = 'off' | 'tls' | 'plain';
 export type IoDriverSetting = 'auto' | 'io_uring' | 'epoll';
 export type ConnectionRecovery = 'recover' | 'rollback_only' | 'drop';
 
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+export type ClientTlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+export type ServerTlsMode = 'disabled' | 'prefer' | 'require' | 'verify_ca' | 'verify_full';
+
 export interface GeneralSnapshot {
   authType: AuthType;
   passthrough: Passthrough;
@@ -158,6 +162,50 @@ export interface PoolSnapshot {
   requirePeer?: RequiredPeer;
   shard: number;
   role: 'primary';
+  /** Position in tls.servers; -1 = never encrypted. */
+  tls: number;
+}
+
+/** Which TLS and how. Empty texts leave OpenSSL's or our own default; see worker/tls/tls-context. */
+export interface TlsTerms {
+  versionMin: TlsVersion;
+  versionMax: TlsVersion;
+  /** OpenSSL's list for TLS 1.2. */
+  ciphers: string;
+  /** Names of TLS 1.3. */
+  cipherSuites: string;
+  /** Names of groups (curves), separated by colons. */
+  groups: string;
+}
+
+/** Certificates and keys as PEM texts: what the supervisor read from the files. */
+export interface TlsMaterial {
+  /** Of this whole set of settings: equal means nothing has changed. Tells nothing of the key. */
+  fingerprint: string;
+  /** Leaf first, then its chain; null = none to show. */
+  certificate: string | null;
+  privateKey: string | null;
+  /** Trusted; null = the public ones that Node brings (towards servers), or nobody (towards clients). */
+  ca: string | null;
+  crl: string | null;
+  terms: TlsTerms;
+}
+
+/** `allow` and `prefer`: as the client likes. `verify-*`: a client must show a certificate that `ca` vouches for. */
+export interface ClientTlsSnapshot extends TlsMaterial {
+  mode: Exclude<ClientTlsMode, 'disable'>;
+}
+
+/** `prefer`: in the clear when the server has no TLS. `require`: encrypted, by whoever answers. */
+export interface ServerTlsSnapshot extends TlsMaterial {
+  mode: Exclude<ServerTlsMode, 'disabled'>;
+}
+
+export interface TlsSnapshot {
+  /** Null: clients are told that there is no TLS. */
+  clients: ClientTlsSnapshot | null;
+  /** Distinct settings towards servers; PoolSnapshot.tls counts in here. */
+  servers: ServerTlsSnapshot[];
 }
 
 export interface AdminSnapshot extends UserSecrets {
@@ -179,6 +227,7 @@ export interface ConfigSnapshot {
   /** Key of UserSecrets.passwordTags; of this process. */
   tagSecret: Uint8Array;
   pools: PoolSnapshot[];
+  tls: TlsSnapshot;
   /** Verifier for users that do not exist, so that they cost and look the same. */
   mockVerifier: ScramVerifier;
 }

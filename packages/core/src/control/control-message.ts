@@ -32,6 +32,27 @@ export interface CancelMessage {
   secret: Uint8Array;
 }
 
+/**
+ * The same from a connection with TLS, whose state cannot move: the connection stays, as session `replySession` in
+ * `replySlot`, and is told by CancelDoneMessage.
+ */
+export interface CancelForMessage {
+  type: 'cancelFor';
+  slot: number;
+  secret: Uint8Array;
+  replyWorker: number;
+  replySlot: number;
+  replySession: number;
+}
+
+/** A cancel has been delivered: the connection it came by can be closed. */
+export interface CancelDoneMessage {
+  type: 'cancelDone';
+  slot: number;
+  /** Session.id: slots are reused. */
+  session: number;
+}
+
 /** "I have waiters in this pool and no capacity: give me an idle server connection." */
 export interface LendRequestMessage {
   type: 'lendRequest';
@@ -47,6 +68,16 @@ export interface AdoptMessage {
   fromWorker: number;
   /** Packed by the worker package; opaque here. */
   state: Uint8Array;
+}
+
+/**
+ * In place of a server connection with TLS, which cannot move: the claim of one that has been closed is the
+ * receiver's from now on, to open another with or to give back.
+ */
+export interface AdoptPlaceMessage {
+  type: 'adoptPlace';
+  pool: number;
+  fromWorker: number;
 }
 
 /** A new configuration snapshot is in the routing table. */
@@ -128,8 +159,11 @@ export interface CrashMessage {
 export type WorkerMessage =
   | NewClientMessage
   | CancelMessage
+  | CancelForMessage
+  | CancelDoneMessage
   | LendRequestMessage
   | AdoptMessage
+  | AdoptPlaceMessage
   | EpochMessage
   | ListenMessage
   | PeerNameMessage
@@ -252,6 +286,8 @@ export interface ClientReport {
   /** Why the session keeps its server connection; empty when it does not. */
   pinReason: string;
   preparedStatements: number;
+  /** Version and cipher; empty in the clear. */
+  tls: string;
 }
 
 /** One row of SHOW SERVERS. */
@@ -275,4 +311,6 @@ export interface ServerReport {
   lastSentMs: number;
   lastReceivedMs: number;
   applicationName: string;
+  /** Version and cipher; empty in the clear. */
+  tls: string;
 }

@@ -86,6 +86,8 @@ export const WORKER_CLIENTS = 2;
 export const WORKER_EPOCH = 3;
 export const WORKER_IO_DRIVER = 4;
 export const WORKER_LOOP_DELAY_MAX_US = 5;
+export const WORKER_TLS_HANDSHAKES = 6;
+export const WORKER_TLS_FAILURES = 7;
 export const WORKER_BUSY_US_F64 = 4;
 export const WORKER_TURNS_F64 = 5;
 export const WORKER_KERNEL_MEMORY_ADDRESS_F64 = 6;
@@ -215,6 +217,8 @@ export const MEMORY_MAP = {
       ['epoch', WORKER_EPOCH * 4, 'snapshot number', 'worker', 'supervisor'],
       ['io driver', WORKER_IO_DRIVER * 4, '1 io_uring, 2 epoll', 'worker', 'supervisor'],
       ['loop delay max', WORKER_LOOP_DELAY_MAX_US * 4, 'microseconds', 'worker', 'supervisor'],
+      ['TLS handshakes', WORKER_TLS_HANDSHAKES * 4, 'completed', 'worker', 'supervisor'],
+      ['TLS failures', WORKER_TLS_FAILURES * 4, 'handshakes', 'worker', 'supervisor'],
       ['busy', WORKER_BUSY_US_F64 * 8, 'microseconds', 'worker', 'supervisor', 'float64'],
       ['turns', WORKER_TURNS_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],
       [

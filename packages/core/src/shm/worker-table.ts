@@ -10,6 +10,8 @@ import {
   WORKER_RESTARTS,
   WORKER_ROW_BYTES,
   WORKER_STATE,
+  WORKER_TLS_FAILURES,
+  WORKER_TLS_HANDSHAKES,
   WORKER_TURNS_F64,
 } from './layout.js';
 
@@ -101,6 +103,20 @@ export class WorkerTable {
 
   setLoopDelayMaxUs(worker: number, us: number): void {
     this.#cells[worker * ROW_CELLS + WORKER_LOOP_DELAY_MAX_US] = us;
+  }
+
+  /** Since the worker's first start; unsigned. */
+  tlsHandshakes(worker: number): number {
+    return this.#cells[worker * ROW_CELLS + WORKER_TLS_HANDSHAKES] >>> 0;
+  }
+
+  tlsFailures(worker: number): number {
+    return this.#cells[worker * ROW_CELLS + WORKER_TLS_FAILURES] >>> 0;
+  }
+
+  setTlsHandshakes(worker: number, done: number, failed: number): void {
+    this.#cells[worker * ROW_CELLS + WORKER_TLS_HANDSHAKES] = done;
+    this.#cells[worker * ROW_CELLS + WORKER_TLS_FAILURES] = failed;
   }
 
   busyUs(worker: number): number {

@@ -35,6 +35,9 @@ export const EMPTY_QUERY = new FrameWriter().begin(FRONTEND.Query).cstring('').e
 /** One byte, not a frame: the answer to SSLRequest and GSSENCRequest when there is no encryption. */
 export const SSL_REFUSED = new Uint8Array([0x4e]);
 
+/** The other answer to SSLRequest: a TLS handshake follows. */
+export const SSL_ACCEPTED = new Uint8Array([0x53]);
+
 /** ReadyForQuery for a ready status byte; anything but T and E counts as idle. */
 export function readyForQuery(status: number): Uint8Array {
   if (status === READY.InTransaction) return READY_FOR_QUERY_IN_TRANSACTION;

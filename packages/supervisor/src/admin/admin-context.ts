@@ -7,6 +7,7 @@ import type {
   SharedMemory,
 } from '@pgdog-cluster/core';
 import type { SettingRow } from '@pgdog-cluster/core/config';
+import type { CertificateReport } from '../config/tls-files.js';
 import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
 
@@ -14,6 +15,8 @@ import type { StatsWindow } from './stats-window.js';
 export interface AdminOrders {
   /** Finish what runs, then end. Returns at once. */
   drain(reason: string): void;
+  /** Reads the files of TLS again. Rejects when one of them cannot be used; the old ones then stay in force. */
+  reload(): Promise<void>;
   /** The worker's loop throws. Only called with test hooks. Throws PgDogError for a worker that does not exist. */
   crashWorker(worker: number): void;
 }
@@ -30,6 +33,8 @@ export interface AdminContext {
   /** Does the host take connections now? Asked only where no server connection answers that already. */
   readonly isReachable: (pool: PoolSnapshot) => Promise<boolean>;
   readonly isDraining: () => boolean;
+  /** Those in use since the last reload that succeeded. */
+  readonly certificates: () => readonly CertificateReport[];
   /** Averages of the last full stats_period. */
   readonly window: StatsWindow;
   readonly version: string;

@@ -33,6 +33,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     reportServers: () => supervisor.requestReport('servers'),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),
+    certificates: () => supervisor.certificates,
     isDraining: () => supervisor.shutdownPhase !== 'none',
     window,
     version: VERSION,
@@ -42,6 +43,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     orders: {
       // Later, so that the answer is on its way before the session it is for is told to go.
       drain: (reason) => void setImmediate(() => endWith(supervisor.drain(reason))),
+      reload: () => supervisor.reloadTls(),
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },
     logFailure: (what, error) => {

@@ -13,6 +13,7 @@ import { SHOW_SERVERS } from './show-servers.js';
 import { SHOW_SHARDS } from './show-shards.js';
 import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
 import { SHOW_STATS } from './show-stats.js';
+import { SHOW_TLS } from './show-tls.js';
 import { SHOW_VERSION } from './show-version.js';
 import { SHOW_WORKERS } from './show-workers.js';
 
@@ -47,6 +48,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_CONFIG,
   SHOW_SHARDS,
   SHOW_ADDRESSES,
+  SHOW_TLS,
   SHOW_VERSION,
   makeShowHelp(() => helpLines()),
 ];
@@ -62,7 +64,7 @@ const LATER_SHOWS: ReadonlySet<string> = new Set(
 
 /** Orders of PgDog and PgBouncer that this version does not have. */
 const LATER_ORDERS =
-  'pause resume reconnect reload force_reload ban unban healthcheck probe maintenance setup schema_sync copy_data ' +
+  'pause resume reconnect force_reload ban unban healthcheck probe maintenance setup schema_sync copy_data ' +
   'replicate reshard cutover stop_task suspend kill kill_client disable enable wait_close';
 
 function unsupported(what: string): never {
@@ -103,6 +105,12 @@ function runShutdown({ context, caller, tokens }: CommandCall): Uint8Array {
   return completion('SHUTDOWN');
 }
 
+async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> {
+  if (tokens.length > 1) throw new PgDogError('admin_syntax');
+  await context.orders.reload();
+  return completion('RELOAD');
+}
+
 function runCrash({ context, tokens }: CommandCall): Uint8Array {
   const [, what, number, ...rest] = tokens;
   const isComplete = what?.text === 'worker' && number?.kind === 'number' && rest.length === 0;
@@ -131,6 +139,7 @@ function driver(word: string, run: AdminCommand['run']): AdminCommand {
 export const COMMANDS: readonly AdminCommand[] = [
   order('show', 'SHOW <name>', 'One of the tables; another name: one row, for drivers.', runShow),
   order('shutdown', 'SHUTDOWN', 'Take no new clients, finish transactions, end.', runShutdown),
+  order('reload', 'RELOAD', 'Read certificates, keys and revocation lists again.', runReload),
   order('set', 'SET <name> = <value>', 'Accepted for drivers; no effect.', ({ context, tokens }) =>
     answerSet(context, tokens.slice(1)),
   ),

@@ -59,6 +59,7 @@ export const SHOW_CLIENTS = defineShow<ClientReport>({
       (row) => row.peerUser,
     ),
     column('pin_reason', 'text', 'Why it is locked.', (row) => row.pinReason),
+    column('tls', 'text', 'TLS version and cipher; empty in the clear.', (row) => row.tls),
   ],
   rows: ({ reportClients }) => reportClients(),
 });

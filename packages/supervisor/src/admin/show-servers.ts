@@ -44,6 +44,7 @@ export const SHOW_SERVERS = defineShow<ServerRow>({
     column('age', 'bigint', 'How long it has been open, ms.', (row) => row.ageMs),
     column('application_name', 'text', 'As set on it now.', (row) => row.applicationName),
     column('worker', 'numeric', 'Worker that has it.', (row) => row.worker),
+    column('tls', 'text', 'TLS version and cipher; empty in the clear.', (row) => row.tls),
   ],
   async rows({ config, reportServers, nowMs }) {
     const pools = new Map(config().pools.map((pool) => [pool.index, pool]));

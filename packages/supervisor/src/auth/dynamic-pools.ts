@@ -8,6 +8,7 @@ import type {
 } from '@pgdog-cluster/core/config';
 import { resolveHost } from '../config/host-address.js';
 import { resolvePeer, toPool } from '../config/publish-config.js';
+import { type LoadedTls, NO_TLS } from '../config/tls-files.js';
 
 const NO_OVERRIDES: PoolOverrides = {
   poolSize: null,
@@ -53,6 +54,7 @@ export class DynamicPools {
   readonly #poolsMax: number;
   readonly #countMax: number;
   #loaded: LoadedConfig;
+  #tls: LoadedTls = NO_TLS;
 
   /** `countMax` rows below `poolsMax` are free for them. */
   constructor(loaded: LoadedConfig, poolsMax: number, countMax: number) {
@@ -104,8 +106,9 @@ export class DynamicPools {
   }
 
   /** Another configuration: pools of databases that are still there get its settings, the others are forgotten. */
-  async takeUp(loaded: LoadedConfig): Promise<void> {
+  async takeUp(loaded: LoadedConfig, tls: LoadedTls): Promise<void> {
     this.#loaded = loaded;
+    this.#tls = tls;
     for (const [key, entry] of this.#entries) {
       const database = loaded.databases.find(({ name }) => name === entry.database);
       const isListed = loaded.users.some(
@@ -128,7 +131,7 @@ export class DynamicPools {
     addresses: HostAddress[],
   ): Promise<PoolSnapshot> {
     const peer = await resolvePeer(database);
-    return toPool({ database, user }, index, addresses, this.#loaded.general, peer);
+    return toPool({ database, user }, index, addresses, this.#loaded.general, peer, this.#tls);
   }
 
   #freeIndex(): number | null {

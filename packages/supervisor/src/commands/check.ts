@@ -1,10 +1,18 @@
-import { type ConfigSnapshot, isUnixHost, type PoolSnapshot, serverName } from '@pgdog-cluster/core';
+import type { ConnectionOptions } from 'node:tls';
+import {
+  type ConfigSnapshot,
+  isUnixHost,
+  type PoolSnapshot,
+  serverName,
+  type TlsSnapshot,
+} from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { buildSnapshot } from '../config/publish-config.js';
+import { serverTlsOptions } from '../config/server-tls-options.js';
 import { unixStream } from '../listen/unix-connect.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
-import { loadOrReport } from './load-or-report.js';
+import { loadOrReport, readTlsOrReport } from './load-or-report.js';
 
 export interface CheckOptions extends ConfigurationOptions {
   /** Log in to every server too. */
@@ -26,10 +34,17 @@ function placeOf(pool: PoolSnapshot): string {
   return `${pool.serverUser}@${serverName(pool)}/${pool.serverDatabase}`;
 }
 
+/** As the pool would, but for `prefer`: pg cannot ask first, and in the clear is what that allows too. */
+function sslOf(pool: PoolSnapshot, { servers }: TlsSnapshot): ConnectionOptions | false {
+  const settings = servers[pool.tls];
+  return settings === undefined || settings.mode === 'prefer' ? false : serverTlsOptions(settings, pool.host);
+}
+
 /** Logs in once per known password, as a pool would; the server's version, or why not. */
 async function tryServer(
   pool: PoolSnapshot,
   timeoutMs: number,
+  tls: TlsSnapshot,
 ): Promise<{ isReached: boolean; text: string }> {
   const { default: pg } = await import('pg');
   if (pool.addresses.length === 0) return { isReached: false, text: 'the host name does not resolve' };
@@ -42,7 +57,7 @@ async function tryServer(
       database: pool.serverDatabase,
       user: pool.serverUser,
       password,
-      ssl: false,
+      ssl: sslOf(pool, tls),
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
       application_name: 'pgdog-cluster check',
@@ -73,7 +88,7 @@ async function checkServers(snapshot: ConfigSnapshot, io: CommandIo): Promise<bo
   let areAllReached = true;
   const work = async () => {
     for (let pool = queue.shift(); pool !== undefined; pool = queue.shift()) {
-      const { isReached, text } = await tryServer(pool, timeoutMs);
+      const { isReached, text } = await tryServer(pool, timeoutMs, snapshot.tls);
       areAllReached &&= isReached;
       io.out(`${isReached ? 'ok    ' : 'FAILED'} ${placeOf(pool)}: ${text}`);
     }
@@ -87,7 +102,9 @@ export async function check(options: CheckOptions, io: CommandIo): Promise<ExitC
   const loaded = loadOrReport(options, io);
   if (loaded === null) return EXIT_USAGE;
   for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
-  const snapshot = await buildSnapshot(loaded, 0);
+  const tls = readTlsOrReport(loaded, io);
+  if (tls === null) return EXIT_USAGE;
+  const snapshot = await buildSnapshot(loaded, 0, tls);
   io.out(summary(loaded, snapshot));
   if (!options.connect) return EXIT_OK;
   return (await checkServers(snapshot, io)) ? EXIT_OK : EXIT_FAILED;

@@ -1,5 +1,10 @@
 import { PgDogError } from '@pgdog-cluster/core';
-import { formatListenAddress, formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import {
+  ConfigurationError,
+  formatListenAddress,
+  formatProblem,
+  type LoadedConfig,
+} from '@pgdog-cluster/core/config';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { type HttpServer, openHttp } from '../http/http-server.js';
@@ -13,6 +18,7 @@ import { probeServers } from './probe-servers.js';
 /** One line, with what to do about it where the error knows. */
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof ConfigurationError) return error.problems.map(formatProblem).join('\n');
   const hint = error instanceof PgDogError && error.hint !== '' ? ` (${error.hint})` : '';
   return error.message + hint;
 }
@@ -49,7 +55,8 @@ function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
       ending.then(done, reject);
     };
     const onHangUp = () => {
-      logger.log('warn', 'reload_unsupported', 'SIGHUP: reloading is not supported by this version, restart');
+      // What goes wrong is logged there.
+      supervisor.reloadTls().catch(() => {});
     };
     const done = () => {
       process.off('SIGTERM', onStop);

@@ -25,6 +25,7 @@ import { userId } from '../listen/system-users.js';
 import { mockVerifier } from './derive-verifiers.js';
 import { resolveHost } from './host-address.js';
 import { expandOwnAddresses } from './own-addresses.js';
+import { type LoadedTls, readTls } from './tls-files.js';
 import { generalMethods, splitSecrets, TAG_SECRET, toUserSecrets } from './user-secrets.js';
 
 /**
@@ -165,6 +166,7 @@ export function toPool(
   addresses: HostAddress[],
   general: LoadedConfig['general'],
   requirePeer: RequiredPeer | undefined,
+  tls: LoadedTls,
 ): PoolSnapshot {
   const { database, user } = pair;
   const [mine, theirs] = [user.overrides, database.overrides];
@@ -191,6 +193,7 @@ export function toPool(
     requirePeer,
     shard: 0,
     role: 'primary',
+    tls: tls.indexOf.get(database) ?? -1,
   };
 }
 
@@ -229,10 +232,14 @@ async function peerOf(name: string): Promise<RequiredPeer> {
 
 /**
  * What workers get to see: names resolved, passwords turned into verifiers, one pool per allowed pair of
- * database and user, numbered in the order of the configuration. Never rejects: a name that does not resolve
- * has no addresses.
+ * database and user, numbered in the order of the configuration. A name that does not resolve has no addresses.
+ * Rejects with ConfigurationError only for files of TLS that cannot be used.
  */
-export async function buildSnapshot(loaded: LoadedConfig, epoch: number): Promise<ConfigSnapshot> {
+export async function buildSnapshot(
+  loaded: LoadedConfig,
+  epoch: number,
+  tls: LoadedTls = readTls(loaded),
+): Promise<ConfigSnapshot> {
   const addresses = resolveAll(loaded.databases);
   const peers = await resolvePeers(loaded.databases);
   const users = toUsers(loaded);
@@ -245,6 +252,7 @@ export async function buildSnapshot(loaded: LoadedConfig, epoch: number): Promis
       resolved.get(pair.database) ?? [],
       loaded.general,
       peers.get(pair.database.requirePeer ?? ''),
+      tls,
     ),
   );
   return {
@@ -258,6 +266,17 @@ export async function buildSnapshot(loaded: LoadedConfig, epoch: number): Promis
     identMappings: loaded.identMappings,
     tagSecret: TAG_SECRET,
     pools,
+    tls: tls.snapshot,
     mockVerifier: await mockVerifier(),
   };
+}
+
+/** The same with the files of TLS as they are now. */
+export function withTls(snapshot: ConfigSnapshot, loaded: LoadedConfig, tls: LoadedTls): ConfigSnapshot {
+  const pairs = poolPairs(loaded);
+  const pools = snapshot.pools.map((pool) => {
+    const pair = pairs[pool.index];
+    return pair === undefined ? pool : { ...pool, tls: tls.indexOf.get(pair.database) ?? -1 };
+  });
+  return { ...snapshot, pools, tls: tls.snapshot };
 }

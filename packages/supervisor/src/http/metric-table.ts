@@ -103,6 +103,18 @@ const WORKER_METRICS: readonly Metric[] = [
     'Since it last came round.',
     ({ heartbeatAgeMs }) => heartbeatAgeMs / 1000,
   ),
+  workerMetric(
+    'worker_tls_handshakes_total',
+    'counter',
+    'TLS handshakes completed, with clients and servers.',
+    ({ tlsHandshakes }) => tlsHandshakes,
+  ),
+  workerMetric(
+    'worker_tls_handshake_failures_total',
+    'counter',
+    'TLS handshakes that failed.',
+    ({ tlsFailures }) => tlsFailures,
+  ),
   {
     name: 'worker_info',
     type: 'gauge',
@@ -144,6 +156,16 @@ const PROCESS_METRICS: readonly Metric[] = [
     ({ configEpoch }) => configEpoch,
   ),
   plainMetric('draining', 'gauge', '1 while it is shutting down.', ({ isDraining }) => (isDraining ? 1 : 0)),
+  {
+    name: 'tls_certificate_expiry_seconds',
+    type: 'gauge',
+    help: 'Seconds until a certificate in use expires; negative: it has.',
+    labels: ['usage', 'file', 'subject', 'serial'],
+    *samples({ certificates, nowMs }) {
+      for (const { usage, file, subject, serial, notAfterMs } of certificates)
+        yield [{ usage, file, subject, serial }, (notAfterMs - nowMs) / 1000];
+    },
+  },
   {
     name: 'build_info',
     type: 'gauge',

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
+import type { CertificateReport } from '../config/tls-files.js';
 
 /** What one scrape is made of: read once, so that all families show the same moment. */
 export interface Scrape {
@@ -15,6 +16,8 @@ export interface Scrape {
   version: string;
   startedMs: number;
   isDraining: boolean;
+  certificates: readonly CertificateReport[];
+  nowMs: number;
 }
 
 export interface WorkerFigures {
@@ -29,6 +32,8 @@ export interface WorkerFigures {
   loopDelayMaxUs: number;
   heartbeatAgeMs: number;
   restarts: number;
+  tlsHandshakes: number;
+  tlsFailures: number;
 }
 
 export type Labels = Record<string, string>;

@@ -21,6 +21,8 @@ function readWorker({ memory, config, nowMs }: AdminContext, worker: number): Wo
     loopDelayMaxUs: workers.loopDelayMaxUs(worker),
     heartbeatAgeMs: Math.max(0, workers.heartbeatAgeMs(worker, nowMs())),
     restarts: workers.restarts(worker),
+    tlsHandshakes: workers.tlsHandshakes(worker),
+    tlsFailures: workers.tlsFailures(worker),
   };
 }
 
@@ -46,6 +48,8 @@ function readScrape(context: AdminContext): Scrape {
     version,
     startedMs,
     isDraining: context.isDraining(),
+    certificates: context.certificates(),
+    nowMs: now,
   };
 }
 

@@ -2,11 +2,13 @@ import { timingSafeEqual } from 'node:crypto';
 import { buildCancelRequest, PgDogError } from '@pgdog-cluster/core';
 import { Connection, type ConnectionOwner } from '../io/connection.js';
 import type { Session } from '../session/session.js';
+import type { TlsInfo } from '../tls/tls-info.js';
 import type { WorkerContext } from '../worker-context.js';
 import { openServerSocket } from './open-socket.js';
 import { DISPOSITION_MASK, KIND_MASK, KIND_QUERY, KIND_SYNC, SWALLOW } from './pending-replies.js';
 import { peerProblem } from './require-peer.js';
 import type { ServerConnection } from './server-connection.js';
+import { ServerTls, type ServerTlsOwner } from './server-tls.js';
 
 /**
  * A client's CancelRequest for a session of this worker. `onDelivered` is called once it has taken effect or has
@@ -99,10 +101,12 @@ export function cancelOnServer(server: ServerConnection, onDelivered: () => void
 }
 
 /** One CancelRequest on its way to a server. */
-export class ServerCancel implements ConnectionOwner {
+export class ServerCancel implements ConnectionOwner, ServerTlsOwner {
   private readonly server: ServerConnection;
   private readonly connection: Connection;
   private readonly onDelivered: () => void;
+  /** While it is settled how the request travels. */
+  private tlsUpgrade: ServerTls | null = null;
   private isOver = false;
 
   constructor(server: ServerConnection, fd: number, onDelivered: () => void) {
@@ -127,13 +131,42 @@ export class ServerCancel implements ConnectionOwner {
       this.end();
       return;
     }
+    if (this.server.tls === null) {
+      this.request();
+      return;
+    }
+    // As its connection, so its cancel: the key is as secret as what it protects.
+    const { context, pool } = this.server;
+    const settings = context.tls.contextOf(pool.snapshot.tls);
+    if (settings === null) {
+      this.end();
+      return;
+    }
+    this.tlsUpgrade = new ServerTls(context.tls, this.connection, settings, pool.snapshot, this);
+    this.tlsUpgrade.ask();
+  }
+
+  tlsSettled(info: TlsInfo | null): void {
+    this.tlsUpgrade = null;
+    if (info === null) this.end();
+    else this.request();
+  }
+
+  tlsFailed(reason: string): void {
+    this.server.context.log('warn', 'cancel_failed', `cancel request not sent, TLS towards ${reason}`, {});
+    this.end();
+  }
+
+  private request(): void {
     const request = buildCancelRequest(this.server.remotePid, this.server.secret);
     this.connection.sendBytes(request, 0, request.length);
   }
 
-  handleReceived(buffer: number): void {
-    // Postgres says nothing here.
-    this.server.context.driver.memory.release(buffer);
+  handleReceived(buffer: number, start: number, end: number): void {
+    const { memory } = this.server.context.driver;
+    // To the request itself Postgres says nothing.
+    this.tlsUpgrade?.receive(memory.bytes, start, end);
+    memory.release(buffer);
   }
 
   handleReceiveEnd(): void {

@@ -14,11 +14,13 @@ import {
 import { dedicatedRefused } from '../pool/dedicated.js';
 import type { Pool } from '../pool/pool.js';
 import { hasRoomFor } from '../pool/reported-parameters.js';
+import type { TlsInfo } from '../tls/tls-info.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { LoginAuthentication } from './login-authentication.js';
 import { openServerSocket } from './open-socket.js';
 import { peerProblem } from './require-peer.js';
 import { ServerConnection } from './server-connection.js';
+import { ServerTls } from './server-tls.js';
 
 const HEADER_BYTES = 5;
 /** A demand, a challenge, its end and AuthenticationOk: no login takes more. */
@@ -54,6 +56,30 @@ export function loginConnected(server: ServerConnection, errno: number): void {
     pool.opening.failed(server, new PgDogError('server_login_failed', text), true);
     return;
   }
+  if (snapshot.tls < 0) {
+    sendStartup(server);
+    return;
+  }
+  const { tls } = pool.context;
+  const context = tls.contextOf(snapshot.tls);
+  if (context === null) {
+    pool.opening.failed(server, new PgDogError('server_tls_failed'), true);
+    return;
+  }
+  server.tlsUpgrade = new ServerTls(tls, server.connection, context, snapshot, server);
+  server.tlsUpgrade.ask();
+}
+
+/** Whether the connection is encrypted has been settled: says who we are. */
+export function loginSettled(server: ServerConnection, info: TlsInfo | null): void {
+  server.tls = info;
+  server.tlsLogin = info === null ? null : server.tlsUpgrade;
+  server.tlsUpgrade = null;
+  sendStartup(server);
+}
+
+function sendStartup(server: ServerConnection): void {
+  const { snapshot } = server.pool;
   server.send(
     buildStartupMessage([
       ['user', snapshot.serverUser],
@@ -161,6 +187,8 @@ class Login implements FrameSink {
     server.reported = server.pool.reported.intern(this.reported);
     server.pool.credentials.worked(this.authentication.passwordNumber);
     server.setSink(server.relay);
+    server.tlsLogin?.keepSession();
+    server.tlsLogin = null;
     server.pool.opening.succeeded(server);
   }
 

@@ -12,6 +12,7 @@ import type { OwnExchange } from './own-exchange.js';
 import { KIND_QUERY, KIND_SYNC, PendingReplies, SWALLOW } from './pending-replies.js';
 import { Relay } from './relay.js';
 import { RequestLog } from './request-log.js';
+import type { ServerTls, ServerTlsOwner } from './server-tls.js';
 
 /**
  * Where a server connection is. It is in exactly one state; the pool's lists follow it (Pool.move).
@@ -25,7 +26,7 @@ export const PAUSE_CLIENT_FULL = 1;
 const ownWriter = new FrameWriter(1024);
 
 /** One authenticated socket to one database host: what it owes, what is set on it, whom it serves. */
-export class ServerConnection implements ConnectionOwner {
+export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   readonly context: WorkerContext;
   readonly pool: Pool;
   readonly connection: Connection;
@@ -79,6 +80,10 @@ export class ServerConnection implements ConnectionOwner {
   cancelWaiting: WaitingCancel | null = null;
   /** Null: the connection is in the clear. */
   tls: TlsInfo | null = null;
+  /** Between connect(2) and the start-up packet: its answer comes before any frame. */
+  tlsUpgrade: ServerTls | null = null;
+  /** While it logs in by TLS: knows what a later connect can resume. */
+  tlsLogin: ServerTls | null = null;
   remotePid = 0;
   secret: Uint8Array = new Uint8Array(0);
   createdMs: number;
@@ -94,6 +99,8 @@ export class ServerConnection implements ConnectionOwner {
   attachedTurn = 0;
   /** Must not be used again: it said so, or an operator did. */
   isDoomed = false;
+  /** After closing: the worker that gets its place in the pool, -1 = whoever claims it first. */
+  placeFor = -1;
   /** After closing: the server has let go as well, and the place has been given back. */
   hasEnded = false;
   lastReceivedMs = 0;
@@ -126,7 +133,8 @@ export class ServerConnection implements ConnectionOwner {
   handleReceived(buffer: number, start: number, end: number): void {
     this.bytesReceived += end - start;
     this.lastReceivedMs = this.context.nowMs;
-    this.stream.push(this.context.driver.memory.bytes, start, end, buffer);
+    if (this.tlsUpgrade === null) this.stream.push(this.context.driver.memory.bytes, start, end, buffer);
+    else this.tlsUpgrade.receive(this.context.driver.memory.bytes, start, end);
     this.context.driver.memory.release(buffer);
   }
 
@@ -147,6 +155,14 @@ export class ServerConnection implements ConnectionOwner {
 
   handleConnected(errno: number): void {
     this.pool.serverConnected(this, errno);
+  }
+
+  tlsSettled(info: TlsInfo | null): void {
+    this.pool.serverTlsSettled(this, info);
+  }
+
+  tlsFailed(reason: string): void {
+    this.pool.serverTlsFailed(this, reason);
   }
 
   handleDetached(): void {

@@ -4,6 +4,7 @@ import type { KernelMemory } from './kernel-memory.js';
 import { close as closeDescriptor } from './libc.js';
 import { gathered, OutputQueue } from './output-queue.js';
 import type { OutputQueueSet } from './output-queue-set.js';
+import type { FilterPort, StreamFilter } from './stream-filter.js';
 
 export { OutputQueueSet } from './output-queue-set.js';
 
@@ -49,10 +50,10 @@ const GONE = 4;
  * same turn costs nothing. Every method may be called from any callback, also close() of the connection
  * that is being told.
  *
- * A TLS filter has two places here and needs no other: enqueue() (plain bytes in, cipher bytes queued) and
- * onReceive() (cipher bytes in, plain bytes to the owner). See docs/internals/io.md.
+ * A filter (TLS) stands between the socket and the owner once startFilter() has been called: received bytes go through
+ * it to the owner, the owner's bytes through it into the queue, at flush(). See docs/internals/tls.md.
  */
-export class Connection implements IoSource {
+export class Connection implements IoSource, FilterPort {
   readonly fd: number;
   private readonly driver: IoDriver;
   private readonly memory: KernelMemory;
@@ -61,12 +62,16 @@ export class Connection implements IoSource {
   private readonly beforeClose: ((fd: number) => void) | undefined;
   private readonly handle: number;
   private readonly queue: OutputQueue = new OutputQueue();
+  private filter: StreamFilter | null = null;
   private life: number = OPEN;
   /** Bits of pauseReceive(). */
   private pauseReasons: number = 0;
   private isReceiving: boolean = false;
   private isConnecting: boolean = false;
   private hasReceiveEnded: boolean = false;
+  /** How receiving ended, while the filter holds bytes from before that; -1 = not so. */
+  private heldEnd: number = -1;
+  private isEndTold: boolean = false;
   private isDirty: boolean = true;
   /** The socket was full; waitWritable() is under way. */
   private isBlocked: boolean = false;
@@ -87,7 +92,8 @@ export class Connection implements IoSource {
 
   /** Bytes sent by the owner and not yet taken by the kernel. */
   get queuedBytes(): number {
-    return this.queue.queuedBytes;
+    const { filter, queue } = this;
+    return filter === null ? queue.queuedBytes : queue.queuedBytes + filter.waitingBytes;
   }
 
   /** Its feeder should wait for handleDrained(). */
@@ -98,6 +104,16 @@ export class Connection implements IoSource {
   /** After close(), or once the descriptor has been given away. */
   get isClosed(): boolean {
     return this.life >= CLOSING;
+  }
+
+  /** A descriptor with a filter cannot be given away: its state cannot. */
+  get hasFilter(): boolean {
+    return this.filter !== null;
+  }
+
+  /** What was sent before leaves as it is; all further bytes, both ways, go through the filter. */
+  startFilter(filter: StreamFilter): void {
+    this.filter = filter;
   }
 
   connect(sockaddr: Uint8Array): void {
@@ -135,7 +151,8 @@ export class Connection implements IoSource {
   /** Closes once everything queued is sent. How long that may take is the caller's to bound. */
   closeWhenSent(): void {
     this.isClosingWhenSent = true;
-    if (this.queue.queuedBytes === 0 || this.life === FAILED) this.close();
+    if (this.filter !== null && this.life === OPEN && this.filter.waitingBytes === 0) this.filter.finish();
+    if (this.queuedBytes === 0 || this.life === FAILED) this.close();
   }
 
   /** Closes now; what is queued is dropped. Idempotent. The owner hears nothing any more. */
@@ -143,6 +160,7 @@ export class Connection implements IoSource {
     if (this.life >= CLOSING) return;
     const wasReleasing = this.life === RELEASING;
     this.life = CLOSING;
+    this.filter?.free();
     this.clearBlocked();
     if (this.queue.inFlightBytes === 0) this.queue.clear(this.memory);
     if (!wasReleasing) this.driver.detach(this.handle);
@@ -155,6 +173,7 @@ export class Connection implements IoSource {
   release(): void {
     if (this.life !== OPEN) return;
     if (this.queue.waitingBytes > 0) throw new Error('release() of a connection with bytes to send');
+    if (this.filter !== null) throw new Error('release() of a connection with a filter');
     this.life = RELEASING;
     this.driver.detach(this.handle);
   }
@@ -169,24 +188,62 @@ export class Connection implements IoSource {
       if (wantsReceive) this.driver.startReceive(this.handle);
       else this.driver.stopReceive(this.handle);
     }
+    if (this.filter !== null && !this.isBlocked) this.flushFilter(this.filter);
     const queue = this.queue;
     if (queue.queuedBytes > 0 && queue.inFlightBytes === 0 && !this.isBlocked) this.submit();
+  }
+
+  private flushFilter(filter: StreamFilter): void {
+    filter.flush();
+    if (!this.isClosingWhenSent || this.life !== OPEN || filter.waitingBytes > 0) return;
+    filter.finish();
+    if (this.queue.queuedBytes === 0) this.close();
   }
 
   /** Kernel memory is scarce and the peer does not read. */
   spill(): void {
     this.queue.spill(this.memory);
+    this.filter?.spill();
   }
 
   onReceive(buffer: number, start: number, end: number): void {
     if (this.life >= CLOSING) this.memory.release(buffer);
-    else this.owner.handleReceived(buffer, start, end);
+    else if (this.filter === null) this.owner.handleReceived(buffer, start, end);
+    else this.filter.receive(buffer, start, end);
   }
 
   onReceiveEnd(errno: number): void {
     this.hasReceiveEnded = true;
     this.isReceiving = false;
-    if (this.life < CLOSING) this.owner.handleReceiveEnd(errno);
+    // What the filter has not got to yet came before the end.
+    if (this.filter?.isHolding === true) this.heldEnd = errno;
+    else this.tellReceiveEnd(errno);
+  }
+
+  /** Once: a peer may say goodbye inside TLS and then close its socket. */
+  private tellReceiveEnd(errno: number): void {
+    if (this.life >= CLOSING || this.isEndTold) return;
+    this.isEndTold = true;
+    this.owner.handleReceiveEnd(errno);
+  }
+
+  // What a filter calls.
+
+  get output(): OutputQueue {
+    return this.queue;
+  }
+
+  deliver(buffer: number, start: number, end: number): void {
+    if (this.life >= CLOSING) this.memory.release(buffer);
+    else this.owner.handleReceived(buffer, start, end);
+  }
+
+  endReceive(errno: number): void {
+    this.tellReceiveEnd(errno);
+  }
+
+  handleHeldDone(): void {
+    if (this.heldEnd >= 0) this.tellReceiveEnd(this.heldEnd);
   }
 
   onSent(result: number): void {
@@ -201,11 +258,12 @@ export class Connection implements IoSource {
       this.fail(-result);
       return;
     }
+    const queuedBytes = this.queuedBytes;
     if (result < wanted) this.block();
-    else if (queue.queuedBytes > 0) this.markDirty();
-    if (queue.queuedBytes === 0 && this.isClosingWhenSent) {
+    else if (queuedBytes > 0) this.markDirty();
+    if (queuedBytes === 0 && this.isClosingWhenSent) {
       this.close();
-    } else if (this.isAboveHighMark && queue.queuedBytes < LOW_MARK) {
+    } else if (this.isAboveHighMark && queuedBytes < LOW_MARK) {
       this.isAboveHighMark = false;
       this.owner.handleDrained();
     }
@@ -213,7 +271,7 @@ export class Connection implements IoSource {
 
   onWritable(): void {
     this.clearBlocked();
-    if (this.life === OPEN && this.queue.queuedBytes > 0) this.markDirty();
+    if (this.life === OPEN && this.queuedBytes > 0) this.markDirty();
   }
 
   onConnect(errno: number): void {
@@ -248,14 +306,17 @@ export class Connection implements IoSource {
   private enqueue(buffer: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.life !== OPEN || start >= end) return;
     const queue = this.queue;
-    if (this.isBlocked && this.memory.isScarce) queue.pushSpilled(bytes, start, end);
+    const isSpilling = this.isBlocked && this.memory.isScarce;
+    if (this.filter !== null) this.filter.push(buffer, bytes, start, end, isSpilling);
+    else if (isSpilling) queue.pushSpilled(bytes, start, end);
     else if (buffer >= 0) queue.pushSlice(this.memory, buffer, start, end);
     else queue.pushCopy(this.memory, bytes, start, end);
-    if (queue.queuedBytes > HIGH_MARK) this.isAboveHighMark = true;
+    if (this.queuedBytes > HIGH_MARK) this.isAboveHighMark = true;
     this.markDirty();
   }
 
-  private markDirty(): void {
+  /** Something changed that flush() must look at. */
+  markDirty(): void {
     if (this.isDirty) return;
     this.isDirty = true;
     this.outputs.markDirty(this);
@@ -269,7 +330,7 @@ export class Connection implements IoSource {
       this.markDirty();
       return;
     }
-    const isUrgent = this.isAboveHighMark || this.isClosingWhenSent || queue.waitingBytes > 0;
+    const isUrgent = this.isAboveHighMark || this.isClosingWhenSent || this.queuedBytes > queue.inFlightBytes;
     if (count === 1) {
       this.driver.send(this.handle, gathered.offsets[0], gathered.lengths[0], isUrgent);
     } else {
@@ -294,6 +355,7 @@ export class Connection implements IoSource {
     // A release under way goes on: its end finds the queue empty or not, and the receive end tells the rest.
     if (this.life === OPEN) this.life = FAILED;
     this.queue.clear(this.memory);
+    this.filter?.dropOutput();
     if (this.isClosingWhenSent) this.close();
     else this.owner.handleWriteFailed(errno);
   }

@@ -58,25 +58,41 @@ export class OutputQueue {
   pushCopy(memory: KernelMemory, source: Uint8Array, start: number, end: number): void {
     let at = start;
     while (at < end) {
-      let room = 0;
-      if (this.stagingLimit > 0) {
-        room = this.stagingLimit - this.slices![this.tail - 1];
-      }
+      const room = this.room(memory, end - at);
       if (room === 0) {
-        const buffer = this.stagingBuffer(memory, end - at);
-        if (buffer < 0) {
-          this.pushSpilled(source, at, end);
-          return;
-        }
-        const first = memory.start(buffer);
-        room = memory.capacity(buffer);
-        this.append(buffer, first, first);
-        this.stagingLimit = first + room;
+        this.pushSpilled(source, at, end);
+        return;
       }
       const stop = Math.min(end, at + room);
       this.appendToLast(memory.bytes, source, at, stop);
       at = stop;
     }
+  }
+
+  /**
+   * Room at the end for bytes that somebody else writes there, from `tailOffset` on; grew() says how many came.
+   * `wantedBytes` chooses the size of a new buffer. 0 when kernel memory has none left.
+   */
+  room(memory: KernelMemory, wantedBytes: number): number {
+    if (this.stagingLimit > 0) {
+      const left = this.stagingLimit - this.slices![this.tail - 1];
+      if (left > 0) return left;
+    }
+    const buffer = this.stagingBuffer(memory, wantedBytes);
+    if (buffer < 0) return 0;
+    const first = memory.start(buffer);
+    this.append(buffer, first, first);
+    this.stagingLimit = first + memory.capacity(buffer);
+    return memory.capacity(buffer);
+  }
+
+  get tailOffset(): number {
+    return this.slices![this.tail - 1];
+  }
+
+  grew(length: number): void {
+    this.slices![this.tail - 1] += length;
+    this.queuedBytes += length;
   }
 
   /** Adds a copy of source[start, end) in garbage-collected memory. */

@@ -9,6 +9,12 @@ import type { Pool } from './pool.js';
  * costs as much as some queries.
  */
 const CLEARLY_OLDER_MS = 20;
+/**
+ * The state of TLS cannot move: such a connection is closed and its place given to the other worker, which connects
+ * and shakes hands anew. That costs milliseconds, so it needs waiters that have waited for some.
+ */
+const PLACE_AFTER_MS = 50;
+const PLACE_CLEARLY_OLDER_MS = 250;
 
 /** No capacity is left and clients wait: asks the worker with most idle connections for one. */
 export function wishForServer(pool: Pool): void {
@@ -19,17 +25,17 @@ export function wishForServer(pool: Pool): void {
 }
 
 /** Whether a connection that has just become free belongs to another worker's waiter. */
-export function shouldGiveAway(pool: Pool): boolean {
+export function shouldGiveAway(pool: Pool, hasTls: boolean): boolean {
   const { load } = pool.context.memory;
   const ownWaiter = pool.waiters.peek();
   const waitingWorkers = load.workersWaiting(pool.index);
   if (waitingWorkers === 0 || (ownWaiter !== undefined && waitingWorkers === 1)) return false;
   const other = load.oldestWaiter(pool.index, pool.context.worker);
   if (other < 0) return false;
-  if (ownWaiter === undefined) return true;
   const otherWaited = waitedMs(load.oldestSinceMs, pool.context.nowMs);
+  if (ownWaiter === undefined) return !hasTls || otherWaited >= PLACE_AFTER_MS;
   const ownWaited = pool.context.nowMs - ownWaiter.waitingSinceMs;
-  return otherWaited > 2 * ownWaited + CLEARLY_OLDER_MS;
+  return otherWaited > 2 * ownWaited + (hasTls ? PLACE_CLEARLY_OLDER_MS : CLEARLY_OLDER_MS);
 }
 
 /** Sends a free connection to the worker whose client waits longest. See docs/internals/connection-hand-over.md. */
@@ -46,12 +52,18 @@ export function giveAway(pool: Pool, server: ServerConnection): void {
 /** Another worker asks. What is idle and not needed here goes there. */
 export function lendTo(pool: Pool, target: number): void {
   if (pool.waiters.length > 0) return;
+  const next = pool.idle[pool.idle.length - 1];
+  // Not for one that has only just begun to wait; it asks again.
+  if (next === undefined || (next.connection.hasFilter && !shouldGiveAway(pool, true))) return;
   const server = pool.idle.pop();
-  if (server === undefined) return;
-  hand(pool, server, target);
+  if (server !== undefined) hand(pool, server, target);
 }
 
 function hand(pool: Pool, server: ServerConnection, target: number): void {
+  if (server.connection.hasFilter) {
+    handPlace(pool, server, target);
+    return;
+  }
   const state = packServer(server);
   if (state === null) {
     keep(pool, server);
@@ -83,6 +95,28 @@ function deliver(pool: Pool, server: ServerConnection, target: number, state: Ui
   server.stream.stop();
   pool.publishLoad();
   if (pool.waiters.length > 0) pool.opening.want();
+}
+
+/** In place of the connection: it is closed, and when the server has let go of it the other worker may open one. */
+function handPlace(pool: Pool, server: ServerConnection, target: number): void {
+  server.state = 'lending';
+  server.placeFor = target;
+  pool.close(server);
+}
+
+/**
+ * A server connection has ended: its claim goes to the worker it was closed for, or back. Moved and not given back
+ * and taken again, so that nobody comes in between and no limit is exceeded.
+ */
+export function givePlaceBack(pool: Pool, target: number): void {
+  const { context, index } = pool;
+  const { capacity } = context.memory;
+  const isMoved =
+    target >= 0 &&
+    context.post(target, { type: 'adoptPlace', pool: index, fromWorker: context.worker }, () =>
+      capacity.moveClaim(index, context.worker, target),
+    );
+  if (!isMoved) capacity.giveBack(context.worker, index);
 }
 
 /** Stays after all. */

@@ -56,8 +56,21 @@ export class Opening {
 
   /** Opens one if capacity and back-off allow. */
   tryOpen(): boolean {
+    const { context, index } = this.pool;
+    if (!this.mayConnect()) return false;
+    if (context.memory.capacity.tryClaim(context.worker, index) !== CLAIMED) return false;
+    return this.openOne();
+  }
+
+  /** Another worker has given us a place in the pool; nobody may need it any more. */
+  takePlace(): void {
+    const { context, index, waiters } = this.pool;
+    if (waiters.length > this.connecting && this.mayConnect()) this.openOne();
+    else context.memory.capacity.giveBack(context.worker, index);
+  }
+
+  private mayConnect(): boolean {
     const { pool } = this;
-    const { context } = pool;
     if (this.isHeldBack) {
       if (pool.snapshot.addresses.length === 0) {
         this.lastError = new PgDogError(
@@ -67,7 +80,10 @@ export class Opening {
       }
       return false;
     }
-    if (context.memory.capacity.tryClaim(context.worker, pool.index) !== CLAIMED) return false;
+    return true;
+  }
+
+  private openOne(): boolean {
     const server = this.openClaimed();
     if (server === null) {
       this.noteFailure(new PgDogError('server_unreachable', NO_DESCRIPTOR));

@@ -9,18 +9,19 @@ import {
 } from '@pgdog-cluster/core';
 import { cancelOnServer, resumeCancel } from '../backend/cancel.js';
 import { continueCleaning, startCleaning } from '../backend/cleaning.js';
-import { loginConnected } from '../backend/connect.js';
+import { loginConnected, loginSettled } from '../backend/connect.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
 import { RESET_SQL } from '../backend/synchronise.js';
 import { SHUT_WR, shutdown } from '../io/libc.js';
 import { differenceSql, NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
+import type { TlsInfo } from '../tls/tls-info.js';
 import type { WorkerContext } from '../worker-context.js';
 import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
-import { giveAway, shouldGiveAway, wishForServer } from './lend.js';
+import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
 import { Opening } from './opening.js';
 import { ReportedParameters } from './reported-parameters.js';
 
@@ -28,6 +29,8 @@ import { ReportedParameters } from './reported-parameters.js';
 const KNOWN_REPORTS_MAX = 1024;
 /** How long a server may take to end a connection before its place is given to another all the same. */
 const ENDING_MS = 1000;
+/** How a stream ends whose TLS is broken. */
+const EPROTO = 71;
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
 export class Pool {
@@ -178,7 +181,7 @@ export class Pool {
       this.close(server);
       return;
     }
-    if (shouldGiveAway(this)) giveAway(this, server);
+    if (shouldGiveAway(this, server.connection.hasFilter)) giveAway(this, server);
     else this.keepFree(server);
   }
 
@@ -271,7 +274,7 @@ export class Pool {
     server.hasEnded = true;
     server.connection.close();
     if (server.heir !== null && openForHeir(this, server.heir)) return;
-    this.context.memory.capacity.giveBack(this.context.worker, this.index);
+    givePlaceBack(this, server.placeFor);
     if (this.waiters.length > 0) this.opening.want();
   }
 
@@ -352,6 +355,22 @@ export class Pool {
 
   serverConnected(server: ServerConnection, errno: number): void {
     loginConnected(server, errno);
+  }
+
+  serverTlsSettled(server: ServerConnection, info: TlsInfo | null): void {
+    if (server.state === 'connecting') loginSettled(server, info);
+  }
+
+  /** In the handshake a matter of settings, which waiting does not cure; later a lost connection. */
+  serverTlsFailed(server: ServerConnection, reason: string): void {
+    const text = `TLS towards ${reason}`;
+    if (server.state === 'connecting') {
+      this.opening.failed(server, new PgDogError('server_tls_failed', text), true);
+      return;
+    }
+    this.context.log('warn', 'server_tls_failed', text, { database: this.snapshot.database });
+    this.serverLost(server, EPROTO, false);
+    this.ended(server);
   }
 
   /** A server connection has logged in, or has come from another worker. */

@@ -1,12 +1,14 @@
 import {
   PgDogError,
   parseStartupPacket,
+  SSL_ACCEPTED,
   SSL_REFUSED,
   STARTUP_PACKET_BYTES_MAX,
   UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import { deliverCancel } from '../backend/cancel.js';
 import type { WorkerContext } from '../worker-context.js';
+import { startClientTls } from './client-tls.js';
 import { sessionGone } from './close.js';
 import { mayHaveProxyHeader, noteProxyHeader, readProxyHeader } from './proxy-header.js';
 import { Session } from './session.js';
@@ -33,11 +35,15 @@ function readStartup(session: Session): void {
   session.rawReader = (bytes, start, end) => reader.read(bytes, start, end);
 }
 
+/** ContentType handshake: the first byte of a TLS connection. */
+const TLS_HANDSHAKE_RECORD = 0x16;
+
 /** Collects the untyped first packets: encryption requests, then one StartupMessage or CancelRequest. */
 class StartupReader {
   private readonly session: Session;
   private packet = new Uint8Array(0);
   private requestCount = 0;
+  private isEncrypted = false;
 
   constructor(session: Session) {
     this.session = session;
@@ -45,6 +51,10 @@ class StartupReader {
 
   /** Returns where the bytes behind the packet begin. */
   read(bytes: Uint8Array, start: number, end: number): number {
+    if (bytes[start] === TLS_HANDSHAKE_RECORD && this.isUntouched) {
+      this.directTls(bytes, start, end);
+      return end;
+    }
     // Bounded by parseStartupPacket, which judges the declared length before more is awaited.
     const size = Math.min(end - start, STARTUP_PACKET_BYTES_MAX - this.packet.length);
     const joined = new Uint8Array(this.packet.length + size);
@@ -64,7 +74,9 @@ class StartupReader {
     }
     const next = start + packet.packetBytes - this.packet.length;
     this.packet = new Uint8Array(0);
-    if (packet.kind !== 'startup' && packet.kind !== 'cancel') return this.encryptionRequest(next, end);
+    if (packet.kind !== 'startup' && packet.kind !== 'cancel') {
+      return this.encryptionRequest(packet.kind, next, end);
+    }
     session.rawReader = null;
     if (packet.kind === 'cancel') {
       this.cancel(packet.pid, packet.secret);
@@ -74,17 +86,45 @@ class StartupReader {
     return next;
   }
 
-  /** Declined in the clear; bytes sent before the answer could be meant to cross the encryption switch. */
-  private encryptionRequest(next: number, end: number): number {
+  /** Nothing has been said yet. */
+  private get isUntouched(): boolean {
+    return this.packet.length === 0 && this.requestCount === 0 && !this.isEncrypted;
+  }
+
+  /** A first packet would have to be larger than any is: the connection begins with TLS, as Postgres 17 allows. */
+  private directTls(bytes: Uint8Array, start: number, end: number): void {
+    const { session } = this;
+    const { clients } = session.context.tls;
+    if (clients === null) {
+      sessionGone(session, 'direct TLS, but TLS towards clients is off');
+      return;
+    }
+    this.isEncrypted = true;
+    startClientTls(session, clients, true).receiveCopy(bytes, start, end);
+  }
+
+  /** Bytes sent before the answer could be meant to cross the encryption switch: none may be there. */
+  private encryptionRequest(kind: 'ssl' | 'gss', next: number, end: number): number {
     const { session } = this;
     this.requestCount++;
+    if (this.isEncrypted) {
+      session.fail(new PgDogError('protocol_violation', 'encryption request inside TLS'));
+      return end;
+    }
     if (next < end || this.requestCount > 2) {
       session.fail(
         new PgDogError('protocol_violation', 'received unencrypted data after an encryption request'),
       );
       return end;
     }
-    session.send(SSL_REFUSED);
+    const { clients } = session.context.tls;
+    if (kind === 'gss' || clients === null) {
+      session.send(SSL_REFUSED);
+      return next;
+    }
+    this.isEncrypted = true;
+    session.send(SSL_ACCEPTED);
+    startClientTls(session, clients, false);
     return next;
   }
 
@@ -94,13 +134,29 @@ class StartupReader {
     const { context } = session;
     const { worker, slot } = ownerOfProcessId(pid);
     if (worker === context.worker) {
-      deliverCancel(context, slot, secret, () => sessionGone(session, 'cancel request'));
+      deliverCancel(context, slot, secret, () => sessionGone(session, 'cancel request', this.isEncrypted));
       return;
     }
     if (worker < 0 || worker >= context.memory.handles.dimensions.workers) {
       sessionGone(session, 'cancel request with an unknown key');
       return;
     }
-    session.releaseForCancel(worker, slot, secret);
+    if (this.isEncrypted) this.cancelElsewhere(worker, slot, secret);
+    else session.releaseForCancel(worker, slot, secret);
+  }
+
+  /** The other worker says when: this connection cannot go there. The login time-out bounds the wait. */
+  private cancelElsewhere(worker: number, slot: number, secret: Uint8Array): void {
+    const { session } = this;
+    const { context } = session;
+    const isPosted = context.post(worker, {
+      type: 'cancelFor',
+      slot,
+      secret,
+      replyWorker: context.worker,
+      replySlot: session.slot,
+      replySession: session.id,
+    });
+    if (!isPosted) sessionGone(session, 'cancel request for a worker that is gone', true);
   }
 }

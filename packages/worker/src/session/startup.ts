@@ -6,6 +6,7 @@ import {
 } from '@pgdog-cluster/core';
 import { Authentication } from './auth/authentication.js';
 import { cancelSecret } from './cancel-secret.js';
+import { isTlsRequired } from './client-tls.js';
 import { makeParameterSet } from './parameter-set.js';
 import { noteReplication } from './replication-startup.js';
 import type { Session } from './session.js';
@@ -17,6 +18,10 @@ export function startSession(session: Session, message: StartupMessage): void {
   session.user = message.user;
   session.database = message.database;
   session.phase = 'authenticating';
+  if (session.tls === null && isTlsRequired(context.tls.clients)) {
+    session.fail(new PgDogError('tls_required'));
+    return;
+  }
   if (message.minor > PROTOCOL_MINOR_MAX || message.unsupportedOptions.length > 0) {
     const minor = Math.min(message.minor, PROTOCOL_MINOR_MAX);
     session.send(buildNegotiateProtocolVersion(minor, message.unsupportedOptions));
