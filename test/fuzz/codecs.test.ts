@@ -9,7 +9,7 @@ import { frameStreamTarget } from './stream-target.js';
 import { sqlReaderTarget, TEXT_TARGETS } from './text-targets.js';
 
 const seed = chosenSeed();
-const MILLISECONDS = 700;
+const MILLISECONDS = 450;
 let parser: SqlParser;
 before(async () => {
   parser = await loadSqlParser();

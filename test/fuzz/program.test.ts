@@ -5,7 +5,7 @@ import { chosenSeed } from './fuzz-run.js';
 import { runProgram } from './program.js';
 
 const seed = chosenSeed();
-const MILLISECONDS = 2500;
+const MILLISECONDS = 1500;
 
 forEachDriver(`whole program (seed ${seed})`, (driver) => {
   it('hostile clients, honest servers', async () => {

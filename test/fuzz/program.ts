@@ -34,6 +34,12 @@ function residentBytes(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * 4096;
 }
 
+/** A reset of a socket that is shutting down is refused by libuv, and its handle would live for ever. */
+function vanish(socket: Socket, isReset: boolean): void {
+  if (isReset && !socket.writableEnded && !socket.readableEnded) socket.resetAndDestroy();
+  else socket.destroy();
+}
+
 /** Simulated servers behind a real port. */
 class SimServer {
   lieOneIn = 0;
@@ -59,7 +65,7 @@ class SimServer {
     peer.attach({
       say: (bytes) => void (socket.writable && socket.write(bytes)),
       end: () => socket.end(),
-      reset: () => socket.resetAndDestroy(),
+      reset: () => vanish(socket, true),
     });
     socket.on('data', (bytes) => peer.receive(bytes));
     socket.on('error', () => undefined);
@@ -156,7 +162,7 @@ async function attack(proxy: TestProxy, random: FuzzRandom, number: number): Pro
     [],
     `${token} was sent bytes of another`,
   );
-  client.destroy(random.oneIn(2));
+  vanish(client.socket, random.oneIn(2));
 }
 
 /** After a batch: the worker is the same, an ordinary client is served, everything is given back. */
@@ -230,7 +236,7 @@ export async function runProgram({ driver, seed, milliseconds, lieOneIn }: Progr
     const grown = residentBytes(proxy.pid) - residentBefore;
     assert.ok(grown < RESIDENT_GROWTH_MAX, `memory has grown by ${grown} bytes`);
     for (const witness of witnesses) await witness.stop();
-    if (lieOneIn === 0)
+    if (lieOneIn === 0 && count > 0)
       assert.ok(
         witnesses.every(({ answers }) => answers > 0),
         'an honest client was never served',

@@ -5,7 +5,7 @@ import { chosenSeed } from './fuzz-run.js';
 import { runWorlds } from './simulation/run-worlds.js';
 
 const seed = chosenSeed();
-const MILLISECONDS = 8000;
+const MILLISECONDS = 6000;
 let parser: SqlParser;
 before(async () => {
   parser = await loadSqlParser();
