@@ -65,7 +65,7 @@ server; \`pgdog-cluster schema\` prints a JSON Schema for editors.
 - A [general] key is taken from the command line, else the file, else \`PGDOG_<KEY>\`, else the default below.
 - \`pool_size\`, \`min_pool_size\`, \`pooler_mode\`, \`idle_timeout\`, \`server_lifetime\` and the like: a user's value wins over
   a database's, which wins over [general].
-- Secrets (\`password\`, \`passwords\`, \`password_hash\`, \`server_password\`) are a text, \`{ env = "NAME" }\` or
+- Secrets (\`password\`, \`passwords\`, \`password_hash\`, \`server_password\`, \`auth_password\`) are a text, \`{ env = "NAME" }\` or
   \`{ file = "path" }\`, the path being relative to the file that names it.
 - An unknown key is an error that names the nearest known one.
 
@@ -87,15 +87,16 @@ One entry per database; one host each. Required: \`name\`, \`host\`. \`port\` is
 server) is \`name\` unless given; \`user\` and \`password\` replace the client's towards the server. \`read_only\` sets
 default_transaction_read_only. A \`host\` that begins with \`/\` is a directory of Unix sockets, one with \`@\` an abstract name;
 \`require_peer\` then names the system's user who must run the server. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
-database too.
+database too. \`auth_user\`, \`auth_password\`, \`auth_query\` and \`auth_dbname\` take the place of the general ones.
 
 Keys: ${names(usable(databaseSchema, LATER_DATABASE))}.
 
 ## users.toml: [[users]]
 
 Required: \`name\`, and one of \`database\`, \`databases\`, \`all_databases = true\`. \`password\` or \`passwords\` (each is
-accepted, and tried towards servers) or \`password_hash\` (a verifier as \`pgdog-cluster hash\` prints it; then
-\`server_password\` says how to log in to servers). Entries of one name may differ in password as long as no database
+accepted, and tried in turn towards servers), in clear or as \`pgdog-cluster hash\` prints it, or \`password_hash\`. Where only a
+hash is known, servers are opened with what clients prove, or with \`server_password\`. None of them is needed where \`auth_query\`
+or \`passthrough_auth\` finds users. \`auth_type\` is the user's own method. Entries of one name may differ in password as long as no database
 falls under both.
 
 Keys: ${names(usable(userSchema, LATER_USER))}.

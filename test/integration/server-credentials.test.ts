@@ -68,6 +68,7 @@ forEachDriver('credentials towards servers', (driver) => {
     await withProxy({ users: [alice({ passwords: [NEW, OLD] })] }, async (proxy) => {
       try {
         for (const password of [NEW, OLD]) assert.equal(await enter(proxy, 'alice', password), '');
+        await proxy.waitForOutput('the next one is tried');
         assert.equal(proxy.output.split('server_password_refused').length - 1, 1, 'tried once');
         await scram.query(`ALTER ROLE alice PASSWORD '${NEW}'`);
         await scram.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'");

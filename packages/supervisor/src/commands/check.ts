@@ -47,6 +47,9 @@ async function tryServer(
   tls: TlsSnapshot,
 ): Promise<{ isReached: boolean; text: string }> {
   const { default: pg } = await import('pg');
+  if (pool.serverPasswords.length === 0 && pool.serverMd5Hashes.length + pool.serverVerifiers.length > 0) {
+    return { isReached: true, text: 'not tried: only a hash of the password is known' };
+  }
   if (pool.addresses.length === 0) return { isReached: false, text: 'the host name does not resolve' };
   let text = '';
   for (const password of pool.serverPasswords.length > 0 ? pool.serverPasswords : ['']) {
