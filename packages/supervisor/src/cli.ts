@@ -95,6 +95,22 @@ function toOptions(raw: RawOptions): ConfigurationOptions {
   };
 }
 
+function hashOptions(argv: Argv) {
+  return argv
+    .positional('password', { type: 'string' })
+    .option('iterations', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Of PBKDF2 [4096]',
+      coerce: wholeNumber('iterations', 1, ITERATIONS_MAX),
+    })
+    .option('md5', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Print the md5 hash for this user instead',
+    });
+}
+
 type SetExit = (code: ExitCode) => void;
 
 /** Each command's code is imported when it runs: `hash` needs no thread pool and `check` no demo. */
@@ -139,20 +155,7 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
     .command(
       'hash [password]',
       'Print the SCRAM verifier of a password (asked for, or from stdin)',
-      (inner) =>
-        inner
-          .positional('password', { type: 'string' })
-          .option('iterations', {
-            type: 'string',
-            requiresArg: true,
-            describe: 'Of PBKDF2 [4096]',
-            coerce: wholeNumber('iterations', 1, ITERATIONS_MAX),
-          })
-          .option('md5', {
-            type: 'string',
-            requiresArg: true,
-            describe: 'Print the md5 hash for this user instead',
-          }),
+      hashOptions,
       async (raw) => {
         const { hash } = await import('./commands/hash.js');
         setExit(await hash(raw, io));

@@ -23,6 +23,7 @@ import { Credentials } from './credentials.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
 import { Opening } from './opening.js';
+import { waitingEverywhere } from './queue-length.js';
 import { ReportedParameters } from './reported-parameters.js';
 
 /** Start-up settings whose reports are remembered; more distinct ones cost a round trip at login. */
@@ -92,7 +93,7 @@ export class Pool {
       return;
     }
     const { queueLengthMax } = context.config.general;
-    if (queueLengthMax > 0 && this.waitingEverywhere() >= queueLengthMax) {
+    if (queueLengthMax > 0 && waitingEverywhere(this) >= queueLengthMax) {
       const text = `too many clients are waiting in this pool (queue_length_max = ${queueLengthMax})`;
       this.refuseWaiter(session, new PgDogError('queue_full', text));
       return;
@@ -104,16 +105,6 @@ export class Pool {
     this.publishLoad();
     this.opening.want();
     if (!this.opening.isOpening) wishForServer(this);
-  }
-
-  /** Over all workers; only counted where a limit asks for it. */
-  private waitingEverywhere(): number {
-    const { load, handles } = this.context.memory;
-    let waiting = this.waiters.length;
-    for (let worker = 0; worker < handles.dimensions.workers; worker++) {
-      if (worker !== this.context.worker) waiting += load.waiting(worker, this.index);
-    }
-    return waiting;
   }
 
   attach(server: ServerConnection, session: Session): void {
