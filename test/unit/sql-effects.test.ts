@@ -21,6 +21,13 @@ const set = (name: string, replay: string, isLocal = false): SqlEffect => ({
   replay,
 });
 
+const opaqueSet: SqlEffect = {
+  type: 'setConfig',
+  calls: [{ name: { opaque: true }, value: { opaque: true }, isLocal: { opaque: true } }],
+};
+
+const temp = (name: string): SqlEffect => ({ type: 'createTemp', name, onCommitDrop: false });
+
 const ROWS: Row[] = [
   // SET and RESET
   ['set a.b = 1;', 'setsParameter', set('a.b', 'set a.b = 1')],
@@ -189,10 +196,21 @@ const ROWS: Row[] = [
   ['select f(1)', 'unknownEffect', null],
   ['select public.now()', 'unknownEffect', null],
   ['select "lower"(a)', '', null],
-  ['select setseed(0.5)', 'unknownEffect', null],
+  ['select setseed(0.5)', 'setsParameter', opaqueSet],
+  ['set seed = 0.5', 'setsParameter', opaqueSet],
+  ["update pg_settings set setting = 'x'", 'writes,setsParameter', opaqueSet],
+  ['update only pg_catalog."pg_settings" set setting = $1', 'writes,setsParameter', opaqueSet],
+  ['update "PG_SETTINGS" set setting = $1 where f()', 'unknownEffect,writes', null],
+  ["with u as (update pg_settings set setting = 'x') select 1", 'writes,setsParameter', opaqueSet],
+  ["select pg_create_physical_replication_slot('x', true, true)", 'unknownEffect,bindsConnection', null],
+  ["select dblink_connect('x')", 'unknownEffect,bindsConnection', null],
   ["select query_to_xml('select f()', true, true, '')", 'unknownEffect', null],
   ['insert into t select f(x) from u', 'unknownEffect,writes', null],
-  ['create table t (a int default f())', 'unknownEffect,writes', null],
+  ['create table t (a int default f())', 'unknownEffect,writes,definesCode', null],
+  ['alter table t add check (f(a))', 'unknownEffect,writes,definesCode', null],
+  ['create trigger x before insert on t for each row execute function f()', 'writes,definesCode', null],
+  ['create policy p on t using (f())', 'unknownEffect,writes,definesCode', null],
+  ['create view v as select f()', 'writes,definesCode', null],
   ["select nextval('s')", 'writes,advancesSequence', null],
   ["select currval('s'), lastval()", 'usesSequenceState', null],
   ['select pg_advisory_lock(1)', 'advisoryLock', { type: 'advisoryLock', isTry: false }],
@@ -208,8 +226,11 @@ const ROWS: Row[] = [
   ["select pg_notify('a', 'b'), lo_create(1)", 'writes', null],
   ["do 'x'", 'unknownEffect', null],
   ['call p()', 'unknownEffect', null],
-  ["load 'x'", 'unknownEffect', null],
-  ['create extension x', 'unknownEffect', null],
+  ["load 'x'", 'unknownEffect,bindsConnection', null],
+  ['create extension x', 'unknownEffect,definesCode', null],
+  ["create conversion pg_temp.x for 'LATIN1' to 'UTF8' from f", 'writes,createsTemp', temp('type x')],
+  ['create operator family pg_temp.x using btree', 'writes,createsTemp', temp('type x')],
+  ['create statistics pg_temp.x on a, b from t', 'writes,createsTemp', temp('type x')],
   ['copy t from stdin', 'writes,returnsCopy', null],
   ['copy (select f()) to stdout', 'unknownEffect,returnsCopy', null],
   ["copy t to '/tmp/x'", '', null],
@@ -342,4 +363,33 @@ test('statements of one text keep their order and their own text', () => {
     plan.statements.map((statement) => statement.effect),
     [{ type: 'begin' }, set('a.b', 'set a.b = 1'), { type: 'commit', isChain: false }],
   );
+});
+
+test('functions of unknown effect are told by name, where nothing else is unknown', () => {
+  const rows: [sql: string, calls: string[] | undefined][] = [
+    ['select f(1), s.g(2), lower(x) from t', ['f', 'g']],
+    ['insert into t select f(x) from u', ['f']],
+    ['call s.p(f(1))', ['f', 'p']],
+    ['declare c cursor for select f()', ['f']],
+    ['copy (select f()) to stdout', ['f']],
+    ['explain analyze select f()', ['f']],
+    ["do 'x'", undefined],
+    ["load 'x'", undefined],
+    ["select f(), dblink_connect('x')", undefined],
+    ["create temp table t as select f(), set_config('a.b', 'c', false)", undefined],
+    ['select 1', undefined],
+  ];
+  for (const [sql, calls] of rows) {
+    const statement = readSql(sql, parser).statements[0];
+    assert.deepEqual(statement?.calls === undefined ? undefined : [...statement.calls].sort(), calls, sql);
+  }
+});
+
+test('what looks like a custom setting in a statement of unknown effect', () => {
+  const { statements } = readSql(
+    "do $$ begin set App.User = 1; perform set_config('my.x', 'y', false), 1.5, a..b from s.t; end $$",
+    parser,
+  );
+  assert.deepEqual([...(statements[0]?.mentions ?? [])].sort(), ['a..b', 'app.user', 'my.x', 's.t']);
+  assert.equal(readSql('select a.b from a', parser).statements[0]?.mentions, undefined);
 });

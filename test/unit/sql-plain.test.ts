@@ -39,6 +39,9 @@ const PLAIN = [
   'merge into t using u on (t.a = u.a) when matched then do nothing',
   'fetch 10 from c',
   'table t',
+  'update "Users" set a = 1',
+  'update orders set a = 1 where "updated" = 2',
+  'select * from pg_settings for update',
 ];
 
 const NOT_PLAIN = [
@@ -71,6 +74,12 @@ const NOT_PLAIN = [
   'select ä(1)',
   'select\v1',
   'select now\0()',
+  "update pg_settings set setting = 'x'",
+  'UPDATE ONLY t set a = 1',
+  'update "pg_settings" set a = 1',
+  'update/**/pg_settings set a = 1',
+  'update U&"t" set a = 1',
+  'with x as (update\npg_catalog.pg_settings set a = 1) select 1',
   'selectx',
   "select set_config('a', 'b', false)",
   "select nextval('x')",
@@ -98,7 +107,8 @@ const PIECES = (
   'from c|execute p|prepare p as select 1|set x = 1|reset all|listen a|discard all|create temp table z (a int)|' +
   '/* c */|-- c\n|/*|*/|\n|\t|(select 1)|exists (select 1)|returning a|group by|order by|limit|union|union all|' +
   "interval '1 day'|extract(year from a)|substring(a from 1)|trim(a)|position(a in b)|array[1]|array(select 1)|" +
-  "row(1,2)|lateral|do $$ x $$|call p()|explain|analyze|copy t from stdin|ä|'ä'|U&\"a\"|U&'a'|-|+|/|.|::|pg_temp.z"
+  "row(1,2)|lateral|do $$ x $$|call p()|explain|analyze|copy t from stdin|ä|'ä'|U&\"a\"|U&'a'|-|+|/|.|::|pg_temp.z|" +
+  'update|only|pg_settings|"pg_settings"|pg_catalog|pg_catalog.pg_settings|update only|U&"pg_settings"'
 ).split('|');
 
 const TEMPLATES: readonly (readonly string[])[] = [
@@ -108,6 +118,8 @@ const TEMPLATES: readonly (readonly string[])[] = [
   ['insert into', '#', 'select', '#'],
   ['insert into t(a) values (', '#', ')', '#'],
   ['update t set a =', '#', 'where', '#'],
+  ['update', '#', 'set', 'a', '=', '#'],
+  ['with x as (', 'update', '#', 'set a =', '#', ')', '#'],
   ['with x as (', 'select', '#', ')', '#'],
   ['select', '#', '#', ';', '#'],
   ['#', '#', '#'],

@@ -1,6 +1,6 @@
 import { type ClientReport, READY, type ServerReport } from '@pgdog-cluster/core';
 import type { ServerConnection } from './backend/server-connection.js';
-import { pinNames } from './session/pins.js';
+import { pinNames } from './session/pin-reasons.js';
 import type { TlsInfo } from './tls/tls-info.js';
 import type { WorkerContext } from './worker-context.js';
 

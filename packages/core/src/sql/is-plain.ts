@@ -8,6 +8,7 @@ import {
   WORD_MASK,
   WORD_MERGE,
   WORD_SHOW,
+  WORD_UPDATE,
   WORD_WORK,
 } from './sql-words.js';
 
@@ -16,7 +17,7 @@ import {
  * in one direction only. What it does not know outright it calls not plain: a second statement, a backslash
  * in a string (so that the answer holds with standard_conforming_strings off), dollar quotes, bytes from 0x80
  * outside of quotes (so that it holds in client encodings whose characters end in ASCII bytes), control
- * characters, '(' after any word but the listed ones, SELECT … INTO.
+ * characters, '(' after any word but the listed ones, SELECT … INTO, UPDATE of what may be pg_settings.
  */
 
 // What a byte starts, outside of quotes.
@@ -85,7 +86,10 @@ export function isPlainSql(bytes: Uint8Array, start: number, end: number): boole
   return isPlainRest(bytes, at, end);
 }
 
-/** The loop over a statement's bytes, its first word included. */
+/**
+ * The loop over a statement's bytes, its first word included. Letters behind digits are not followed: 1e10, 0x1f,
+ * and 5INTO, which versions before 15 read as two tokens.
+ */
 function isPlainRest(bytes: Uint8Array, from: number, end: number): boolean {
   let at = from;
   let last = LAST_OTHER;
@@ -105,13 +109,13 @@ function isPlainRest(bytes: Uint8Array, from: number, end: number): boolean {
           last = LAST_OTHER;
           break;
         }
+        if (at - start === 6 && mayUpdateSettings(bytes, start, at, end)) return false;
         last = last === LAST_DOT ? LAST_NAME : LAST_WORD;
         wordStart = start;
         wordEnd = at;
         break;
       case DIGIT:
         while (at < end && CLASSES[bytes[at]] === DIGIT) at++;
-        // 1e10, 0x1f, and 5INTO, which versions before 15 read as two tokens.
         if (at < end && CLASSES[bytes[at]] === LETTER) return false;
         last = LAST_OTHER;
         break;
@@ -250,6 +254,26 @@ function isInto(bytes: Uint8Array, at: number): boolean {
     (bytes[at + 2] | 0x20) === 0x74 &&
     (bytes[at + 3] | 0x20) === 0x6f
   );
+}
+
+/**
+ * Whether bytes[start, at) is UPDATE and what follows may be pg_settings, whose rule turns the update into a SET:
+ * a name, quoted or not, that starts with pg_, U&"…", ONLY, or a comment. FOR UPDATE and DO UPDATE SET are none.
+ */
+function mayUpdateSettings(bytes: Uint8Array, start: number, at: number, end: number): boolean {
+  if ((bytes[start] | 0x20) !== 0x75) return false;
+  if ((sqlWords.find(bytes, start, at) & WORD_MASK) !== WORD_UPDATE) return false;
+  let next = at;
+  while (next < end && CLASSES[bytes[next]] === SPACE) next++;
+  if (next < end && bytes[next] === 0x22) next++;
+  if (next >= end) return false;
+  const kind = CLASSES[bytes[next]];
+  if (kind !== LETTER) return kind === DASH || kind === SLASH;
+  const first = bytes[next] | 0x20;
+  // Only words of o… and p… need a closer look: ONLY, pg_settings, pg_catalog.pg_settings.
+  if (first === 0x75) return bytes[next + 1] === 0x26;
+  if (first === 0x6f) return (bytes[next + 1] | 0x20) === 0x6e && (bytes[next + 2] | 0x20) === 0x6c;
+  return first === 0x70 && (bytes[next + 1] | 0x20) === 0x67 && bytes[next + 2] === 0x5f;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { dottedNames } from './dotted-names.js';
 import { readStatement } from './read-statement.js';
 import { HAS_BACKSLASH, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
 import {
@@ -74,7 +75,10 @@ function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number): SqlP
 
 function readParsed(statement: ParsedStatement, text: Uint8Array): StatementPlan {
   const end = Math.min(statement.end, text.length);
-  return readStatement(statement.kind, statement.node, new StatementText(text, statement.start, end));
+  const span = new StatementText(text, statement.start, end);
+  const plan = readStatement(statement.kind, statement.node, span);
+  if ((plan.flags & UNKNOWN_EFFECT) !== 0) plan.mentions = dottedNames(span.whole);
+  return plan;
 }
 
 /**

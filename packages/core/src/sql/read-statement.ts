@@ -8,7 +8,9 @@ import {
 import { readSet } from './set-statement.js';
 import type { SqlEffect } from './sql-effect.js';
 import {
+  BINDS_CONNECTION,
   CREATES_TEMP,
+  DEFINES_CODE,
   HOLDS_CURSOR,
   LISTENS,
   PREPARE_LEVEL,
@@ -16,9 +18,9 @@ import {
   UNKNOWN_EFFECT,
   WRITES,
 } from './sql-flags.js';
-import { constantOf, nodeOf, nodesOf, type SqlNode, textOf } from './sql-node.js';
+import { constantOf, nodeOf, nodesOf, pathOf, type SqlNode, textOf } from './sql-node.js';
 import type { StatementPlan } from './sql-plan.js';
-import { statementKind } from './statement-kinds.js';
+import { definesCode, statementKind } from './statement-kinds.js';
 import type { StatementText } from './statement-text.js';
 import { createTempEffect, dropEffect } from './temp-objects.js';
 import { readTransaction } from './transaction-statement.js';
@@ -75,6 +77,8 @@ export function readStatement(kind: string, node: SqlNode, text: StatementText):
       return readCopy(node);
     case 'CreateTableAsStmt':
       return readCreateTableAs(node, text);
+    case 'LoadStmt':
+      return plan(UNKNOWN_EFFECT | BINDS_CONNECTION);
     default:
       return readOther(kind, node);
   }
@@ -84,18 +88,30 @@ export function readStatement(kind: string, node: SqlNode, text: StatementText):
 function readOther(kind: string, node: SqlNode): StatementPlan {
   const group = statementKind(kind);
   const created = createTempEffect(kind, node);
-  if (group === 'defining') return plan(WRITES | (created === null ? 0 : CREATES_TEMP), created);
-  const facts = gatherFacts(node);
+  const defines = definesCode(kind) && created === null ? DEFINES_CODE : 0;
+  if (group === 'defining') return plan(WRITES | defines | (created === null ? 0 : CREATES_TEMP), created);
+  const facts = gatherFacts({ [kind]: node });
   const called = callEffect(facts, kind, node);
-  let flags = facts.flags;
+  let flags = facts.flags | defines;
   if (group === 'writing') flags |= WRITES;
-  if (group === 'unknown') flags |= UNKNOWN_EFFECT;
-  if (created !== null) {
-    flags |= CREATES_TEMP;
-    if (called?.type === 'setConfig') flags |= UNKNOWN_EFFECT;
-    return plan(flags, created);
+  // What a procedure does its source tells, like a function's.
+  if (kind === 'CallStmt') {
+    flags |= UNKNOWN_EFFECT;
+    facts.unknownCalls.push(pathOf(nodeOf(node, 'funccall'), 'funcname').at(-1) ?? '');
   }
-  return plan(flags, called ?? (kind === 'DropStmt' ? dropEffect(node) : null));
+  const isOpaque =
+    (group === 'unknown' && kind !== 'CallStmt') ||
+    (flags & BINDS_CONNECTION) !== 0 ||
+    (created !== null && called?.type === 'setConfig');
+  if (isOpaque) flags |= UNKNOWN_EFFECT;
+  // A default or a check that calls something will do so unseen.
+  const mayKeepCalls = kind === 'AlterTableStmt' || (kind === 'CreateStmt' && created === null);
+  if (facts.unknownCalls.length > 0 && mayKeepCalls) flags |= DEFINES_CODE;
+  if (created !== null) flags |= CREATES_TEMP;
+  const effect = created ?? called ?? (kind === 'DropStmt' ? dropEffect(node) : null);
+  const made = plan(flags, effect);
+  if (!isOpaque && facts.unknownCalls.length > 0) made.calls = facts.unknownCalls;
+  return made;
 }
 
 function readShow(node: SqlNode): StatementPlan {
@@ -179,7 +195,7 @@ function readDeclare(node: SqlNode): StatementPlan {
   const facts = gatherFacts(node);
   const called = callEffect(facts, 'DeclareCursorStmt', node);
   const options = typeof node.options === 'number' ? node.options : 0;
-  if ((options & CURSOR_HOLD) === 0) return plan(facts.flags, called);
+  if ((options & CURSOR_HOLD) === 0) return withCalls(plan(facts.flags, called), facts.unknownCalls);
   const flags = facts.flags | HOLDS_CURSOR | (called === null ? 0 : UNKNOWN_EFFECT);
   return plan(flags, { type: 'declareHold', name: textOf(node, 'portalname') });
 }
@@ -189,5 +205,10 @@ function readCopy(node: SqlNode): StatementPlan {
   let flags = facts.flags;
   if (node.is_from === true) flags |= WRITES;
   if (textOf(node, 'filename') === '' && node.is_program !== true) flags |= RETURNS_COPY;
-  return plan(flags, callEffect(facts, 'CopyStmt', node));
+  return withCalls(plan(flags, callEffect(facts, 'CopyStmt', node)), facts.unknownCalls);
+}
+
+function withCalls(made: StatementPlan, calls: readonly string[]): StatementPlan {
+  if (calls.length > 0 && (made.flags & BINDS_CONNECTION) === 0) made.calls = calls;
+  return made;
 }

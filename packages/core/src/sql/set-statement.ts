@@ -1,4 +1,5 @@
-import { startsWithTempSchema } from './set-config-call.js';
+import { canonicalParameterName, TRANSACTION_PARAMETERS } from './parameter-names.js';
+import { opaqueSetConfigCalls, startsWithTempSchema } from './set-config-call.js';
 import type { SetItem, SqlEffect } from './sql-effect.js';
 import { CREATES_TEMP, SETS_PARAMETER, UNKNOWN_EFFECT } from './sql-flags.js';
 import { constantOf, nodeOf, nodesOf, type SqlNode, textOf } from './sql-node.js';
@@ -9,24 +10,6 @@ export interface SetReading {
 }
 
 const PIN = 'pgdog.pin';
-/** Values that last for one transaction whatever statement sets them; there is nothing to carry over. */
-const TRANSACTION_PARAMETERS: ReadonlySet<string> = new Set([
-  'transaction_isolation',
-  'transaction_read_only',
-  'transaction_deferrable',
-]);
-/** Old spellings Postgres still takes (guc.c, map_old_guc_names). */
-const OLD_NAMES: ReadonlyMap<string, string> = new Map([
-  ['sort_mem', 'work_mem'],
-  ['vacuum_mem', 'maintenance_work_mem'],
-]);
-
-/** Parameter names know no case, quoted or not. */
-export function canonicalParameterName(name: string): string {
-  const lower = name.toLowerCase();
-  return OLD_NAMES.get(lower) ?? lower;
-}
-
 /**
  * Reads SET and RESET in all their forms.
  * @param replay the statement's own text
@@ -48,6 +31,7 @@ export function readSet(node: SqlNode, replay: string): SetReading {
       return { flags: flags | UNKNOWN_EFFECT, effect: null };
   }
   if (TRANSACTION_PARAMETERS.has(name)) return { flags: 0, effect: null };
+  if (name === 'seed') return { flags, effect: { type: 'setConfig', calls: opaqueSetConfigCalls(1) } };
   const isReset = textOf(node, 'kind') !== 'VAR_SET_VALUE';
   if (node.is_local === true) return { flags, effect: { type: 'set', name, isLocal: true, replay } };
   if (isReset)

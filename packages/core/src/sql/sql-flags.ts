@@ -36,6 +36,10 @@ export const SETS_PARAMETER = 1 << 13;
  * session whose server reports it off treats such a text as one of unknown effect.
  */
 export const HAS_BACKSLASH = 1 << 14;
+/** Leaves something that only the end of the connection undoes: LOAD, temporary slots, a base backup… */
+export const BINDS_CONNECTION = 1 << 15;
+/** Makes or changes functions, or what runs them unseen: triggers, views, rules, policies, operators… */
+export const DEFINES_CODE = 1 << 16;
 
 /** Flags that a text called plain may still have on a full reading. */
 export const HARMLESS_FLAGS = WRITES | BEGINS_TRANSACTION | TRANSACTION_CONTROL;
@@ -56,6 +60,8 @@ const FLAG_NAMES: readonly [number, string][] = [
   [HOLDS_CURSOR, 'holdsCursor'],
   [SETS_PARAMETER, 'setsParameter'],
   [HAS_BACKSLASH, 'hasBackslash'],
+  [BINDS_CONNECTION, 'bindsConnection'],
+  [DEFINES_CODE, 'definesCode'],
 ];
 
 /** The names of the bits that are set, for logs and failing tests. */

@@ -14,6 +14,10 @@ export interface StatementPlan {
   flags: number;
   effect: SqlEffect | null;
   nameSpans: NameSpan[];
+  /** Of a statement whose effect is unknown because of the functions it calls, and for no other reason: their names. */
+  calls?: readonly string[];
+  /** Of one of unknown effect: what in it looks like the name of a custom setting. */
+  mentions?: readonly string[];
 }
 
 /**

@@ -18,6 +18,9 @@ export const WORD_SHOW = 12;
 export const WORD_FINISH = 13;
 /** WORK, TRANSACTION. */
 export const WORD_WORK = 14;
+export const WORD_UPDATE = 15;
+/** The view whose rows are the settings: an UPDATE of it is a SET. */
+export const WORD_PG_SETTINGS = 16;
 
 export const WORD_MASK = 0x1f;
 /** '(' after this word calls nothing, or a function from the harmless list. */
@@ -63,6 +66,8 @@ function buildWords(): Map<string, number> {
   add('show', WORD_SHOW);
   add('commit abort rollback', WORD_FINISH);
   add('work transaction', WORD_WORK);
+  add('update', WORD_UPDATE);
+  add('pg_settings', WORD_PG_SETTINGS);
   return words;
 }
 

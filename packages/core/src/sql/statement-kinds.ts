@@ -40,3 +40,16 @@ for (const kind of QUIET_KINDS.split(' ')) kinds.set(kind, 'quiet');
 export function statementKind(kind: string): 'writing' | 'defining' | 'quiet' | 'unknown' {
   return kinds.get(kind) ?? 'unknown';
 }
+
+/** Make or change what may run unseen afterwards. */
+const CODE_KINDS = new Set(
+  (
+    'CreateFunctionStmt AlterFunctionStmt CreateTrigStmt CreateEventTrigStmt AlterEventTrigStmt ViewStmt RuleStmt ' +
+    'CreatePolicyStmt AlterPolicyStmt CreateCastStmt CreateOpClassStmt DefineStmt CreateDomainStmt ' +
+    'AlterDomainStmt CreateExtensionStmt AlterExtensionStmt AlterExtensionContentsStmt ImportForeignSchemaStmt'
+  ).split(' '),
+);
+
+export function definesCode(kind: string): boolean {
+  return CODE_KINDS.has(kind);
+}

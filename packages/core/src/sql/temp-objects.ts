@@ -51,6 +51,14 @@ export function createTempEffect(kind: string, node: SqlNode): SqlEffect | null 
     }
     case 'CreateFunctionStmt':
       return pathEffect(pathOf(node, 'funcname'), asFunction);
+    case 'CreateConversionStmt':
+      return pathEffect(pathOf(node, 'conversion_name'), asType);
+    case 'CreateOpClassStmt':
+      return pathEffect(pathOf(node, 'opclassname'), asType);
+    case 'CreateOpFamilyStmt':
+      return pathEffect(pathOf(node, 'opfamilyname'), asType);
+    case 'CreateStatsStmt':
+      return pathEffect(pathOf(node, 'defnames'), asType);
     case 'DefineStmt':
       return pathEffect(pathOf(node, 'defnames'), asType);
     case 'CreateEnumStmt':

@@ -15,8 +15,10 @@ import {
   WORD_ON,
   WORD_OVER,
   WORD_PG_CATALOG,
+  WORD_PG_SETTINGS,
 } from './sql-words.js';
 
+const BYTE_DOUBLE_QUOTE = 0x22;
 const BYTE_OPEN = 0x28;
 const BYTE_CLOSE = 0x29;
 const BYTE_DOT = 0x2e;
@@ -76,6 +78,7 @@ export class TextScan {
       }
       this.tokenCount++;
       const value = kind === TOKEN_WORD ? sqlWords.find(bytes, lexer.start, lexer.end) : 0;
+      if (kind === TOKEN_QUOTED && mayBeSettings(bytes, lexer.start, lexer.end)) this.isHarmless = false;
       this.#take(kind, value);
       this.#kindBefore = this.#kind;
       this.#valueBefore = this.#value;
@@ -151,8 +154,9 @@ export class TextScan {
     switch (word) {
       case WORD_INTO: {
         const before = this.#value & WORD_MASK;
-        // SELECT … INTO makes a table, perhaps a temporary one.
-        if (before !== WORD_INSERT && before !== WORD_MERGE) this.isHarmless = false;
+        // SELECT … INTO makes a table, perhaps a temporary one; SELECT a, insert INTO t too.
+        const isWrite = before === WORD_INSERT || before === WORD_MERGE;
+        if (!isWrite || !this.#startsHere(this.#kindBefore)) this.isHarmless = false;
         this.#target = before === WORD_INSERT ? TARGET_INTO : TARGET_NONE;
         break;
       }
@@ -165,7 +169,16 @@ export class TextScan {
       case WORD_END:
         this.#nest(-1);
         break;
+      case WORD_PG_SETTINGS:
+        // Read or updated: the tree tells.
+        this.isHarmless = false;
+        break;
     }
+  }
+
+  /** Whether a statement can start behind a token of this kind. After WITH … it may as well: the tree tells. */
+  #startsHere(before: number): boolean {
+    return before === TOKEN_END || before === BYTE_SEMICOLON || before === BYTE_OPEN;
   }
 
   /** After a word or a quoted name. */
@@ -196,4 +209,10 @@ export class TextScan {
     this.#depth = Math.max(0, this.#depth + step);
     this.depthMax = Math.max(this.depthMax, this.#depth);
   }
+}
+
+/** "pg_settings", or U&"…", in which any name may hide. */
+function mayBeSettings(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start] !== BYTE_DOUBLE_QUOTE) return true;
+  return (sqlWords.find(bytes, start + 1, end - 1) & WORD_MASK) === WORD_PG_SETTINGS;
 }

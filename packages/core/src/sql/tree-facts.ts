@@ -4,6 +4,7 @@ import type { SqlEffect } from './sql-effect.js';
 import {
   ADVANCES_SEQUENCE,
   ADVISORY_LOCK,
+  BINDS_CONNECTION,
   CREATES_TEMP,
   PREPARE_LEVEL,
   SETS_PARAMETER,
@@ -11,7 +12,7 @@ import {
   USES_SEQUENCE_STATE,
   WRITES,
 } from './sql-flags.js';
-import { nodeOf, pathOf, type SqlNode, type SqlValue } from './sql-node.js';
+import { nodeOf, pathOf, type SqlNode, type SqlValue, textOf } from './sql-node.js';
 
 /** What a walk over a whole statement finds, wherever it stands in it. */
 export interface TreeFacts {
@@ -22,6 +23,8 @@ export interface TreeFacts {
   isTryOnly: boolean;
   hasUnlock: boolean;
   hasUnlockAll: boolean;
+  /** Bare names of the functions of unknown effect. */
+  unknownCalls: string[];
 }
 
 /** Walks with its own stack: a tree may be thousands of nodes deep. */
@@ -33,6 +36,7 @@ export function gatherFacts(root: SqlValue): TreeFacts {
     isTryOnly: true,
     hasUnlock: false,
     hasUnlockAll: false,
+    unknownCalls: [],
   };
   const stack: SqlValue[] = [root];
   while (stack.length > 0) {
@@ -59,8 +63,15 @@ function noteKey(facts: TreeFacts, key: string, node: SqlNode): void {
     case 'relpersistence':
       if (node[key] === 't') facts.flags |= CREATES_TEMP;
       break;
-    case 'InsertStmt':
     case 'UpdateStmt':
+      facts.flags |= WRITES;
+      // A rule of that view turns it into set_config().
+      if (textOf(nodeOf(nodeOf(node, key), 'relation'), 'relname') === 'pg_settings') {
+        facts.setConfigCount++;
+        facts.flags |= SETS_PARAMETER;
+      }
+      break;
+    case 'InsertStmt':
     case 'DeleteStmt':
     case 'MergeStmt':
     case 'intoClause':
@@ -104,7 +115,11 @@ function noteCall(facts: TreeFacts, path: readonly string[]): void {
     case 'advisoryUnlockAll':
       facts.hasUnlockAll = true;
       return;
+    case 'bindsConnection':
+      facts.flags |= UNKNOWN_EFFECT | BINDS_CONNECTION;
+      return;
     case 'unknown':
+      facts.unknownCalls.push(path[path.length - 1] ?? '');
       facts.flags |= UNKNOWN_EFFECT;
   }
 }

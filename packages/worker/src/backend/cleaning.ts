@@ -1,9 +1,8 @@
 import { FRONTEND, FrameWriter, READY } from '@pgdog-cluster/core';
-import { NO_PARAMETERS } from '../session/parameter-set.js';
 import { cancelOnServer } from './cancel.js';
 import type { OwnExchange } from './own-exchange.js';
+import { takeResetSql } from './reset.js';
 import type { ServerConnection } from './server-connection.js';
-import { RESET_SQL } from './synchronise.js';
 
 /** A statement left running by a vanished client is given this long before it is cancelled. */
 const GRACE_MS = 500;
@@ -42,15 +41,14 @@ export function continueCleaning(server: ServerConnection): void {
   }
   if (server.needsReset) {
     server.needsReset = false;
-    server.isSuspect = false;
-    server.parameters = NO_PARAMETERS;
+    const sql = takeResetSql(server);
     pool.row.cleaned();
     // In session mode a client may have made statements under names of its own.
     if (pool.snapshot.poolerMode === 'session' || server.isPreparedUnsure) {
       server.isPreparedUnsure = false;
       server.prepared.clear();
       server.ask(step(server, 'DISCARD ALL'));
-    } else server.ask(step(server, RESET_SQL));
+    } else server.ask(step(server, sql));
     return;
   }
   pool.becameFree(server);

@@ -14,6 +14,7 @@ interface Parcel {
   /** Names of prepared statements, least recently used first: the same in every worker. */
   prepared: string[];
   isSuspect: boolean;
+  isTainted: boolean;
   transactions: number;
   queries: number;
   rollbacks: number;
@@ -36,6 +37,7 @@ export function packServer(server: ServerConnection): Uint8Array | null {
     prepared: [...server.prepared],
     // Session numbers mean nothing in another worker: whoever gets it there is somebody else.
     isSuspect: server.isSuspect,
+    isTainted: server.isTainted,
     transactions: server.transactions,
     queries: server.queries,
     rollbacks: server.rollbacks,
@@ -57,6 +59,7 @@ export function unpackServer(server: ServerConnection, state: Uint8Array): void 
   server.reported = server.pool.reported.intern(new Map(parcel.reported));
   for (const name of parcel.prepared) server.prepared.add(name);
   server.isSuspect = parcel.isSuspect;
+  server.isTainted = parcel.isTainted;
   server.transactions = parcel.transactions;
   server.queries = parcel.queries;
   server.rollbacks = parcel.rollbacks;

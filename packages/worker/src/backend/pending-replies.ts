@@ -70,6 +70,14 @@ export class PendingReplies {
     return this.refs[(this.first + index) & (this.codes.length - 1)];
   }
 
+  /** Whether something is owed to a client, beside what we asked ourselves. */
+  get hasForeign(): boolean {
+    for (let index = 0; index < this.count; index++) {
+      if ((this.codeAt(index) & DISPOSITION_MASK) !== SWALLOW) return true;
+    }
+    return false;
+  }
+
   includesRef(ref: object | null): boolean {
     for (let index = 0; index < this.count; index++) if (this.refAt(index) === ref) return true;
     return false;

@@ -8,6 +8,7 @@ import {
   PARSE_COMPLETE,
   READY,
 } from '@pgdog-cluster/core';
+import { PIN_LISTEN } from '../session/pin-reasons.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
@@ -136,8 +137,7 @@ export class Relay implements FrameSink {
           this.pass(bytes, start, end, buffer);
         break;
       default:
-        // NotificationResponse: only a session that listens keeps its server between exchanges.
-        if (server.attachedTurn !== turn) this.pass(bytes, start, end, buffer);
+        if (server.attachedTurn !== turn) this.notification(bytes, start, end, buffer);
     }
     if (frameBytes > end - start && server.state === 'closed') this.isRestPassed = false;
     return CONSUMED;
@@ -281,8 +281,25 @@ export class Relay implements FrameSink {
       if (kind === KIND_PARSE) this.passPreamble(bytes, start, end, buffer);
       else this.pass(bytes, start, end, buffer);
     }
-    if (kind === KIND_EXECUTE) this.server.isCopyIn = false;
+    if (kind === KIND_EXECUTE) this.executeSuspended();
     this.popped();
+  }
+
+  /** Only a session that listens is told: it keeps its server connection, and nobody else listened on it. */
+  private notification(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    const { session } = this.server;
+    if (session === null || (!session.isSessionMode && (session.pins & PIN_LISTEN) === 0)) return;
+    const { hasPassed } = this;
+    this.pass(bytes, start, end, buffer);
+    this.hasPassed = hasPassed;
+  }
+
+  /** PortalSuspended: the rows that came were computed, and what computing them did to the session is done. */
+  private executeSuspended(): void {
+    const { server } = this;
+    server.isCopyIn = false;
+    const use = server.pending.headRef();
+    if (use !== null) server.session?.transaction.statementDone(server, use, '');
   }
 
   private commandComplete(

@@ -65,8 +65,14 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   isCopyIn = false;
   /** A request under way may change settings or statements; the next one waits for it. */
   hasEffectPending = false;
+  /** A request under way may change settings, the one that decides how strings are read among them. */
+  isSettingPending = false;
   /** A statement whose effect on the session is not known ran here: reset before anybody else uses it. */
   isSuspect = false;
+  /** The same, and nobody has looked since: its prepared statements may be others than we think. */
+  isTainted = false;
+  /** Functions, triggers, views… were changed over it: what is known of them is out of date. */
+  definesCode = false;
   /** The current exchange is being repeated; not a second time. */
   isHealing = false;
   /** A FATAL has been relayed: the end of the stream needs no further words. */

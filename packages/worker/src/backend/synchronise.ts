@@ -9,25 +9,13 @@ import {
   TARGET,
 } from '@pgdog-cluster/core';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
-import {
-  differenceSql,
-  mayFailOnReplay,
-  NO_PARAMETERS,
-  type ParameterSet,
-} from '../session/parameter-set.js';
+import { differenceSql, mayFailOnReplay, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
+import { takeResetSql } from './reset.js';
 import type { ServerConnection } from './server-connection.js';
 
 const writer = new FrameWriter(256);
-
-/**
- * Everything that one session may have left on a server connection, except prepared statements, whose names
- * are shared. In one Query, hence all or nothing. Sequences' currval and lastval are session state too.
- */
-export const RESET_SQL =
-  'RESET SESSION AUTHORIZATION;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();' +
-  'DISCARD TEMP;DISCARD SEQUENCES';
 
 /**
  * Makes a server connection match the session before a request. What is needed goes out in the same send as
@@ -37,13 +25,21 @@ export const RESET_SQL =
 export function synchronise(session: Session, server: ServerConnection): boolean {
   if (server.readyStatus === READY.Failed) return true;
   if (server.isSuspect && server.lastSessionId !== session.id) {
-    server.ask(pipelined(session, server, RESET_SQL));
-    server.parameters = NO_PARAMETERS;
-    server.isSuspect = false;
+    server.ask(pipelined(session, server, takeResetSql(server)));
+    server.sequenceSessionId = session.id;
     server.pool.row.cleaned();
   }
   server.lastSessionId = session.id;
+  // Whatever this session asks for, a trigger or a view may do more.
+  if (server.pool.code.isHidden) server.isSuspect = true;
+  if (server.pool.isSequenceStateUsed) discardSequences(session, server);
+  if (!synchroniseSettings(session, server)) return false;
+  // Read under the session's settings, search_path and role among them.
   if (session.statements.sqlLevelCount > 0) ensureSqlStatements(session, server);
+  return true;
+}
+
+function synchroniseSettings(session: Session, server: ServerConnection): boolean {
   if (server.parameters === session.parameters || server.parameters.equals(session.parameters)) {
     if (server.reported !== session.reported) session.tellReports(server.reported);
     return true;
@@ -101,8 +97,9 @@ function refusalOf(failure: ErrorFields): PgDogError {
 }
 
 function ensureSqlStatements(session: Session, server: ServerConnection): void {
-  for (const statement of session.statements.values()) {
-    if (statement.isSqlLevel) ensureStatement(session, server, statement);
+  for (const name of session.statements.names()) {
+    const statement = session.statements.current(name, session.parameters);
+    if (statement?.isSqlLevel === true) ensureStatement(session, server, statement);
   }
 }
 
@@ -174,10 +171,15 @@ export function closeStatement(server: ServerConnection, serverName: string, onS
   server.send(writer.view());
 }
 
-/** currval() and lastval() must not tell what another session did on this connection. */
+/**
+ * currval() and lastval() must not tell what another session did on this connection. Within a batch or a
+ * transaction it is too late, for what is to be read may be the session's own: hence isSequenceStateUsed, after
+ * which every exchange begins without others' values.
+ */
 export function discardSequences(session: Session, server: ServerConnection): void {
-  if (server.sequenceSessionId === session.id || server.isBatchOpen || server.readyStatus !== READY.Idle)
-    return;
+  server.pool.isSequenceStateUsed = true;
+  if (server.sequenceSessionId === session.id || server.readyStatus === READY.Failed) return;
+  if (server.isBatchOpen || server.pending.hasForeign || session.transaction.exchangeCount > 1) return;
   server.sequenceSessionId = session.id;
   server.ask(pipelined(session, server, 'DISCARD SEQUENCES'));
 }

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
-import { FRONTEND, FrameWriter, type SqlPlan } from '@pgdog-cluster/core';
+import { decodeText, FRONTEND, FrameWriter, type SqlPlan } from '@pgdog-cluster/core';
 
 /** Names on servers begin with this; a client's own names never reach a server. */
 export const SERVER_NAME_PREFIX = '__pgdog_';
 
-/** One distinct statement: its text and parameter types, whoever prepared it under whatever name. */
+const HEADER_BYTES = 5;
+const PREPARE = 'PREPARE ';
+
+/** One distinct statement: its text, parameter types and reading, whoever prepared it under whatever name. */
 export interface PreparedStatement {
   /** Prefix and 128 bits of SHA-256 over text and types: the same in every worker and every proxy. */
   readonly serverName: string;
@@ -14,6 +17,8 @@ export interface PreparedStatement {
   readonly isSqlLevel: boolean;
   /** What executing it does to the session; null = nothing. */
   readonly plan: SqlPlan | null;
+  /** Under which settings its text was read: ParameterSet.readingKey. */
+  readonly readingKey: string;
   /** Sessions' names that mean it. */
   references: number;
 }
@@ -40,28 +45,52 @@ export class StatementRegistry {
    * The statement of a Parse message. bytes[start, end) is its body behind the name: text, NUL, parameter
    * type count and object ids.
    */
-  acquireParsed(bytes: Uint8Array, start: number, end: number, plan: SqlPlan | null): PreparedStatement {
+  acquireParsed(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    plan: SqlPlan | null,
+    readingKey: string,
+  ): PreparedStatement {
     const body = bytes.subarray(start, end);
-    const serverName = serverNameOf('P', body);
+    const serverName = serverNameOf('P', body, readingKey);
     const known = this.byName.get(serverName);
     if (known !== undefined) return this.retain(known);
     this.writer.reset().begin(FRONTEND.Parse).cstring(serverName).bytes(body).end();
-    return this.add(serverName, this.writer.take(), false, plan);
+    return this.add(serverName, this.writer.take(), false, plan, readingKey);
   }
 
   /** What PREPARE name (types) AS body is called on servers. */
-  sqlServerName(argumentTypes: string, body: string): string {
-    return serverNameOf('S', Buffer.from(`${argumentTypes} AS ${body}`));
+  sqlServerName(argumentTypes: string, body: string, readingKey: string): string {
+    return serverNameOf('S', Buffer.from(`${argumentTypes} AS ${body}`), readingKey);
   }
 
   /** The statement of PREPARE name (types) AS body. */
-  acquireSql(argumentTypes: string, body: string, plan: SqlPlan | null): PreparedStatement {
-    const text = `${argumentTypes} AS ${body}`;
-    const serverName = serverNameOf('S', Buffer.from(text));
+  acquireSql(
+    argumentTypes: string,
+    body: string,
+    plan: SqlPlan | null,
+    readingKey: string,
+  ): PreparedStatement {
+    return this.acquireSqlText(`${argumentTypes} AS ${body}`, plan, readingKey);
+  }
+
+  private acquireSqlText(text: string, plan: SqlPlan | null, readingKey: string): PreparedStatement {
+    const serverName = serverNameOf('S', Buffer.from(text), readingKey);
     const known = this.byName.get(serverName);
     if (known !== undefined) return this.retain(known);
-    this.writer.reset().begin(FRONTEND.Query).cstring(`PREPARE ${serverName}${text}`).end();
-    return this.add(serverName, this.writer.take(), true, plan);
+    this.writer.reset().begin(FRONTEND.Query).cstring(`${PREPARE}${serverName}${text}`).end();
+    return this.add(serverName, this.writer.take(), true, plan, readingKey);
+  }
+
+  /** The same text, read under other settings. */
+  acquireReread(statement: PreparedStatement, readingKey: string): PreparedStatement {
+    const { frame, plan, serverName } = statement;
+    if (statement.isSqlLevel) {
+      const head = HEADER_BYTES + PREPARE.length + serverName.length;
+      return this.acquireSqlText(decodeText(frame, head, frame.length - 1), plan, readingKey);
+    }
+    return this.acquireParsed(frame, HEADER_BYTES + serverName.length + 1, frame.length, plan, readingKey);
   }
 
   retain(statement: PreparedStatement): PreparedStatement {
@@ -81,6 +110,7 @@ export class StatementRegistry {
     frame: Uint8Array,
     isSqlLevel: boolean,
     plan: SqlPlan | null,
+    readingKey: string,
   ): PreparedStatement {
     const made: PreparedStatement = {
       serverName,
@@ -88,6 +118,7 @@ export class StatementRegistry {
       frame,
       isSqlLevel,
       plan,
+      readingKey,
       references: 1,
     };
     this.byName.set(serverName, made);
@@ -97,7 +128,9 @@ export class StatementRegistry {
 }
 
 /** A collision would run another client's text, hence a cryptographic hash; the kind keeps both levels apart. */
-function serverNameOf(kind: 'P' | 'S', body: Uint8Array): string {
-  const digest = createHash('sha256').update(kind).update(body).digest('hex');
+function serverNameOf(kind: 'P' | 'S', body: Uint8Array, readingKey: string): string {
+  // The length says where the key ends: no two pairs of key and body read the same.
+  const head = readingKey === '' ? kind : `${kind.toLowerCase()}${readingKey.length}:${readingKey}`;
+  const digest = createHash('sha256').update(head).update(body).digest('hex');
   return SERVER_NAME_PREFIX + digest.slice(0, 32);
 }

@@ -12,14 +12,15 @@ import { continueCleaning, startCleaning } from '../backend/cleaning.js';
 import { loginConnected, loginSettled } from '../backend/connect.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
-import { RESET_SQL } from '../backend/synchronise.js';
 import { SHUT_WR, shutdown } from '../io/libc.js';
-import { differenceSql, NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
+import { NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import type { TlsInfo } from '../tls/tls-info.js';
 import type { WorkerContext } from '../worker-context.js';
+import { askCode } from './ask-code.js';
 import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
+import { DatabaseCode } from './database-code.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
 import { Opening } from './opening.js';
@@ -46,6 +47,10 @@ export class Pool {
   /** All of this worker's, in whatever state. */
   readonly all = new Set<ServerConnection>();
   readonly waiters = new FixedQueue<Session>();
+  /** What may happen to a session behind the text of its statements. */
+  readonly code = new DatabaseCode();
+  /** Some client has asked for currval() or lastval(): from then on they are forgotten between sessions. */
+  isSequenceStateUsed = false;
   private readonly knownReports = new Map<string, ReadonlyMap<string, string>>();
 
   constructor(context: WorkerContext, snapshot: PoolSnapshot) {
@@ -166,6 +171,7 @@ export class Pool {
   /** Clean, quiet and without a session. */
   becameFree(server: ServerConnection): void {
     const { context } = this;
+    if (askCode(server)) return;
     server.idleSinceMs = context.nowMs;
     const isExpired = server.expiresMs !== 0 && context.nowMs >= server.expiresMs;
     if (isExpired || (context.isDraining && this.waiters.length === 0) || server.isDoomed) {
@@ -382,14 +388,6 @@ export class Pool {
   noteReports(parameters: ParameterSet, reported: ReadonlyMap<string, string>): void {
     if (this.knownReports.size >= KNOWN_REPORTS_MAX) this.knownReports.clear();
     this.knownReports.set(parameters.key, reported);
-  }
-
-  /** Statements that give a server connection exactly these settings, all or none; never empty. */
-  settingsSql(server: ServerConnection, parameters: ParameterSet): string {
-    if (server.isSuspect) {
-      return `${RESET_SQL};${differenceSql(NO_PARAMETERS, parameters) || 'SELECT 1'}`;
-    }
-    return differenceSql(server.parameters, parameters) || 'SELECT 1';
   }
 
   /** What the configuration says has changed: remembered answers may be wrong. */

@@ -1,6 +1,7 @@
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
+import type { ParameterSet } from './parameter-set.js';
 
 /** A client's names of prepared statements, protocol level and SQL level together, as in Postgres. */
 export class ClientStatements {
@@ -9,6 +10,8 @@ export class ClientStatements {
   private byName: Map<string, PreparedStatement> | null = null;
   /** How many come from SQL-level PREPARE: those a server must have before the client's next text runs. */
   sqlLevelCount = 0;
+  /** Reading keys of PREPAREs on their way. */
+  private expected: Map<string, string> | null = null;
 
   constructor(context: WorkerContext) {
     this.context = context;
@@ -20,6 +23,20 @@ export class ClientStatements {
 
   get(name: string): PreparedStatement | undefined {
     return this.byName?.get(name);
+  }
+
+  /** The statement of that name as the session's settings have it read. */
+  current(name: string, parameters: ParameterSet): PreparedStatement | undefined {
+    const statement = this.byName?.get(name);
+    const { readingKey } = parameters;
+    if (statement === undefined || statement.readingKey === readingKey) return statement;
+    const reread = this.context.statements.acquireReread(statement, readingKey);
+    this.set(name, reread);
+    return reread;
+  }
+
+  names(): string[] {
+    return this.byName === null ? [] : [...this.byName.keys()];
   }
 
   values(): Iterable<PreparedStatement> {
@@ -53,14 +70,23 @@ export class ClientStatements {
     if (this.byName === null) return;
     for (const statement of this.byName.values()) this.context.statements.release(statement);
     this.byName = null;
+    this.expected = null;
     this.sqlLevelCount = 0;
+  }
+
+  /** A PREPARE goes to the server under a name made with this key. */
+  expectSql(name: string, readingKey: string): void {
+    this.expected ??= new Map();
+    this.expected.set(name, readingKey);
   }
 
   /** PREPARE has succeeded, under our name, on `server`. */
   prepareSql(name: string, argumentTypes: string, body: string, server: ServerConnection): void {
+    const readingKey = this.expected?.get(name) ?? '';
+    this.expected?.delete(name);
     const bytes = Buffer.from(body);
     const plan = this.context.plans.lookup(bytes, 0, bytes.length);
-    const statement = this.context.statements.acquireSql(argumentTypes, body, plan);
+    const statement = this.context.statements.acquireSql(argumentTypes, body, plan, readingKey);
     this.set(name, statement);
     server.prepared.add(statement.serverName);
   }

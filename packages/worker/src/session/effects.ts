@@ -1,15 +1,23 @@
-import type { SetConfigCall, SqlArgument, SqlEffect } from '@pgdog-cluster/core';
+import {
+  canonicalParameterName,
+  type SetConfigCall,
+  type SqlArgument,
+  type SqlEffect,
+  TRANSACTION_PARAMETERS,
+} from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import {
   afterResetAll,
   makeParameterSet,
+  makesTemp,
   NO_PARAMETERS,
   parameterFromValue,
   type SessionParameter,
   withoutParameter,
   withParameter,
 } from './parameter-set.js';
-import { PIN_OPERATOR, PIN_UNKNOWN_SETTING, type Session } from './session.js';
+import { PIN_CONNECTION, PIN_OPERATOR, PIN_TEMP, PIN_UNKNOWN_SETTING } from './pin-reasons.js';
+import type { Session } from './session.js';
 
 /** Text of the bound parameters, by number from 0; undefined = not known (binary format). */
 export type BindValues = readonly (string | null | undefined)[];
@@ -48,6 +56,7 @@ export function applyEffect(
       session.transaction.beforeChange(server);
       server.parameters = afterResetAll(server.parameters);
       session.parameters = withStartup(session, afterResetAll(session.parameters));
+      if ((session.pins & PIN_TEMP) !== 0) session.needsProbe = true;
       return;
     case 'setConfig':
       for (const call of effect.calls) setConfig(session, server, call, values);
@@ -72,8 +81,12 @@ export function applyEffect(
     case 'advisoryUnlockAll':
       session.needsProbe = true;
       return;
+    case 'advisoryLock':
+      // Where it was not to be had, nothing holds the connection.
+      if (effect.isTry) session.needsProbe = true;
+      return;
     default:
-      // createTemp, listen, declareHold, advisoryLock: their flags have set the pin. execute: the statement's own.
+      // createTemp, listen, declareHold: their flags have set the pin. execute: the statement's own.
       return;
   }
 }
@@ -82,6 +95,9 @@ function setParameter(session: Session, server: ServerConnection, entry: Session
   session.transaction.beforeChange(server);
   session.parameters = withParameter(session.parameters, entry);
   server.parameters = withParameter(server.parameters, entry);
+  if (entry.name !== 'search_path' || session.isSessionMode) return;
+  if (makesTemp(session.parameters)) session.pins |= PIN_TEMP;
+  else if ((session.pins & PIN_TEMP) !== 0) session.needsProbe = true;
 }
 
 /** RESET goes back to what the client asked for at start-up, which a shared server connection does not know. */
@@ -93,6 +109,7 @@ function resetParameter(session: Session, server: ServerConnection, name: string
     atStartup === undefined
       ? withoutParameter(session.parameters, name)
       : withParameter(session.parameters, atStartup);
+  if (name === 'search_path' && (session.pins & PIN_TEMP) !== 0) session.needsProbe = true;
 }
 
 function withStartup(session: Session, kept: typeof NO_PARAMETERS): typeof NO_PARAMETERS {
@@ -109,16 +126,17 @@ function setConfig(
   if (isLocal !== undefined && isTrue(isLocal)) return;
   const name = resolve(call.name, values);
   const value = resolve(call.value, values);
-  if (isLocal === undefined || name === undefined || value === undefined) {
+  const key = name === undefined || name === null ? name : canonicalParameterName(name);
+  if (isLocal === undefined || key === undefined || value === undefined || key === 'seed') {
     // The setting is the client's and must stay with it, but only this server connection knows it.
     if (!session.isSessionMode) session.pins |= PIN_UNKNOWN_SETTING;
     server.isSuspect = true;
     return;
   }
-  if (name === null) return;
+  if (key === null || TRANSACTION_PARAMETERS.has(key)) return;
   // A NULL value is a reset to the default (set_config_by_name in guc.c).
-  if (value === null) resetParameter(session, server, name.toLowerCase());
-  else setParameter(session, server, parameterFromValue(name, value));
+  if (value === null) resetParameter(session, server, key);
+  else setParameter(session, server, parameterFromValue(key, value));
 }
 
 /** undefined = only the server knows. */
@@ -143,8 +161,11 @@ function discardAll(session: Session, server: ServerConnection): void {
   server.prepared.clear();
   server.unnamedId = 0;
   server.isSuspect = false;
+  server.isTainted = false;
+  session.isStateUnread = false;
   session.statements.clear();
-  session.pins &= PIN_OPERATOR;
+  session.pins &= PIN_OPERATOR | PIN_CONNECTION;
+  if (!session.isSessionMode && makesTemp(session.parameters)) session.pins |= PIN_TEMP;
 }
 
 function deallocate(session: Session, server: ServerConnection, name: string | null): void {

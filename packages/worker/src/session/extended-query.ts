@@ -6,6 +6,7 @@ import {
   FrameWriter,
   isPlainSql,
   PgDogError,
+  PREPARE_LEVEL,
   readBind,
   readExecute,
   readParse,
@@ -26,12 +27,13 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { ensureStatement } from '../backend/synchronise.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { needsAttention, noteAheadOfBatch, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import { parseMessage } from './parse-message.js';
 import { Portals } from './portals.js';
 import type { RequestSink } from './requests.js';
 import { fieldsOf } from './session.js';
 import { SessionModePlans } from './session-mode-plans.js';
-import { endsRefusal, noteFlags } from './simple-query.js';
+import { endsRefusal } from './simple-query.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
 const HEADER_BYTES = 5;
@@ -137,6 +139,7 @@ export class ExtendedQuery {
       return isCut && frameBytes <= BIND_COLLECTED_BYTES_MAX ? NEED_WHOLE : this.invalid();
     }
     const { portalStart, portalEnd, statementStart, statementEnd } = fields;
+    const wasBatchOpen = server.isBatchOpen;
     server.isBatchOpen = true;
     server.pool.row.bind();
     if (session.isSessionMode) {
@@ -150,11 +153,10 @@ export class ExtendedQuery {
       return CONSUMED;
     }
     const isUnnamed = statementStart === statementEnd;
-    const statement = isUnnamed
-      ? null
-      : session.statements.get(decodeText(bytes, statementStart, statementEnd));
+    const statement = isUnnamed ? null : this.statementNamed(decodeText(bytes, statementStart, statementEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, statementStart, statementEnd);
     const plan = statement === null ? this.unnamed.plan : statement.plan;
+    if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
     if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
     if (statement === null) {
       if (!this.ensureUnnamed(server)) return CONSUMED;
@@ -196,6 +198,13 @@ export class ExtendedQuery {
     }
   }
 
+  private statementNamed(name: string): PreparedStatement | undefined {
+    const { session } = this.requests;
+    // While settings change what is there is used as it is, like Postgres uses what it has read.
+    if (session.server?.isSettingPending === true) return session.statements.get(name);
+    return session.statements.current(name, session.parameters);
+  }
+
   private unknownStatement(server: ServerConnection, bytes: Uint8Array, start: number, end: number): number {
     const text =
       start === end
@@ -234,7 +243,7 @@ export class ExtendedQuery {
       server.forward(bytes, start, end, buffer);
       return CONSUMED;
     }
-    const statement = session.statements.get(decodeText(bytes, nameStart, nameEnd));
+    const statement = this.statementNamed(decodeText(bytes, nameStart, nameEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
     ensureStatement(session, server, statement);
     server.pending.push(KIND_DESCRIBE | FORWARD, statement);
@@ -260,9 +269,13 @@ export class ExtendedQuery {
     if (fields === null) return this.invalid();
     server.isBatchOpen = true;
     const portal = this.portals.find(bytes, fields.portalStart, fields.portalEnd);
-    if (portal === null) server.pending.push(KIND_EXECUTE | FORWARD, null);
-    else {
-      noteFlags(this.requests, server, portal.plan.flags);
+    if (portal === null || !needsAttention(portal.plan, server)) {
+      server.pending.push(KIND_EXECUTE | FORWARD, null);
+    } else {
+      noteForeseen(this.requests.session, server, portal.plan);
+      if ((portal.plan.flags & PREPARE_LEVEL) !== 0) {
+        noteExecuted(this.requests.session, server, portal.plan);
+      }
       server.pending.push(KIND_EXECUTE | FORWARD, {
         plan: portal.plan,
         next: 0,

@@ -6,9 +6,12 @@ import {
   parseErrorFields,
   READY_FOR_QUERY_IDLE,
 } from '@pgdog-cluster/core';
+import { settingsSql } from '../backend/reset.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { AdminSink } from './admin-session.js';
 import { sessionGone } from './close.js';
+import { makesTemp } from './parameter-set.js';
+import { PIN_TEMP } from './pin-reasons.js';
 import { startReplication } from './replication.js';
 import { RequestSink } from './requests.js';
 import type { Session } from './session.js';
@@ -56,7 +59,7 @@ export function login(session: Session): void {
 function validateSettings(session: Session, server: ServerConnection): void {
   const { pool, startupParameters } = session;
   if (pool === null) return;
-  const sql = pool.settingsSql(server, startupParameters);
+  const sql = settingsSql(server, startupParameters);
   let failure: Uint8Array | null = null;
   server.ask({
     sql,
@@ -68,6 +71,7 @@ function validateSettings(session: Session, server: ServerConnection): void {
       if (failure === null) {
         server.parameters = startupParameters;
         server.isSuspect = false;
+        server.isTainted = false;
       }
       if (session.phase !== 'login') return;
       if (failure === null) {
@@ -87,6 +91,7 @@ function asFatal(frame: Uint8Array): Uint8Array {
 }
 
 function becomeReady(session: Session, reported: ReadonlyMap<string, string>): void {
+  if (!session.isSessionMode && makesTemp(session.parameters)) session.pins |= PIN_TEMP;
   session.requests = new RequestSink(session);
   session.stream.setSink(session.requests);
   finishLogin(session, reported);

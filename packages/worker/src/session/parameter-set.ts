@@ -3,6 +3,20 @@
  * server connection's is one pointer comparison on the way of every request.
  */
 
+import { canonicalParameterName } from '@pgdog-cluster/core';
+
+const READING_NAMES = [
+  ...['array_nulls', 'backslash_quote', 'client_encoding', 'datestyle', 'intervalstyle', 'lc_monetary'],
+  ...[
+    'standard_conforming_strings',
+    'timezone',
+    'timezone_abbreviations',
+    'transform_null_equals',
+    'xmloption',
+  ],
+];
+const SET_CONFIG = 'SELECT pg_catalog.set_config';
+
 export interface SessionParameter {
   /** Lower case, as in pg_settings; 'role' and 'session_authorization' are parameters too. */
   name: string;
@@ -15,9 +29,23 @@ export class ParameterSet {
   readonly key: string;
   readonly entries: ReadonlyMap<string, SessionParameter>;
 
+  private reading: string | null = null;
+
   constructor(key: string, entries: ReadonlyMap<string, SessionParameter>) {
     this.key = key;
     this.entries = entries;
+  }
+
+  /**
+   * Those that decide how a text is read. Postgres computes the constants of a statement when it is parsed, not
+   * when it runs ('01/02/2024'::date by DateStyle): only under equal ones can two clients share it.
+   */
+  get readingKey(): string {
+    if (this.reading === null) {
+      const key = READING_NAMES.map((name) => this.entries.get(name)?.replay ?? '').join('\u0000');
+      this.reading = key.length < READING_NAMES.length ? '' : key;
+    }
+    return this.reading;
   }
 
   /** Different objects may hold the same settings once the table of shared sets was emptied. */
@@ -79,6 +107,20 @@ export function afterResetAll(set: ParameterSet): ParameterSet {
   );
 }
 
+/**
+ * Whether new tables go to the temporary schema, however plainly they are created. Some search_path that only has
+ * pg_temp further behind may count too: it costs a pin.
+ */
+export function makesTemp(set: ParameterSet): boolean {
+  const replay = set.entries.get('search_path')?.replay.toLowerCase();
+  const at = replay?.indexOf('pg_temp') ?? -1;
+  if (replay === undefined || at < 0) return false;
+  if (replay.includes('/*') || replay.includes('--')) return true;
+  // set_config() has a comma behind the name.
+  const commas = replay.slice(0, at).split(',').length - 1;
+  return commas === (replay.startsWith(SET_CONFIG.toLowerCase()) ? 1 : 0);
+}
+
 /** 'x' -> '''x''' as an SQL string literal that means the same under every standard_conforming_strings. */
 export function quoteLiteral(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`;
@@ -87,10 +129,10 @@ export function quoteLiteral(text: string): string {
 
 /** A setting given by value: start-up packet, set_config(). */
 export function parameterFromValue(name: string, value: string): SessionParameter {
-  const canonical = name.toLowerCase();
+  const canonical = canonicalParameterName(name);
   return {
     name: canonical,
-    replay: `SELECT pg_catalog.set_config(${quoteLiteral(canonical)}, ${quoteLiteral(value)}, false)`,
+    replay: `${SET_CONFIG}(${quoteLiteral(canonical)}, ${quoteLiteral(value)}, false)`,
   };
 }
 

@@ -18,8 +18,8 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { ExtendedQuery } from './extended-query.js';
-import { needsAttention } from './simple-query.js';
-import { renameStatements } from './sql-statements.js';
+import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
+import { readingKeyFor, renameStatements } from './sql-statements.js';
 
 const HEADER_BYTES = 5;
 const writer = new FrameWriter(4096);
@@ -39,6 +39,7 @@ export function parseMessage(
     return extended.refuse(server, new PgDogError('query_too_large', 'a Parse message may have 64 MB'));
   const fields = readParse(bytes, start + HEADER_BYTES, end);
   if (fields === null) return extended.invalid();
+  const wasBatchOpen = server.isBatchOpen;
   server.isBatchOpen = true;
   if (session.isSessionMode) {
     const use = extended.sessionModePlans.parsed(bytes, fields);
@@ -57,6 +58,7 @@ export function parseMessage(
     return extended.refuse(server, new PgDogError('query_too_large'));
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
+  if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
   if (plan !== null && (plan.flags & PREPARE_LEVEL) !== 0) {
     return parseRenamed(extended, server, plan, bytes, fields, end);
   }
@@ -84,7 +86,7 @@ function planOf(
   if (!isStatementMode && isPlainSql(bytes, start, end)) return null;
   const plan = session.context.plans.lookup(bytes, start, end);
   if (isStatementMode && (plan.flags & BEGINS_TRANSACTION) !== 0) return plan;
-  return needsAttention(plan, server) ? plan : null;
+  return needsKeeping(plan, server) ? plan : null;
 }
 
 /** PREPARE, EXECUTE, DEALLOCATE as text of a Parse: the same message with our names in it. */
@@ -146,7 +148,13 @@ function parseNamed(
   if (session.statements.count >= session.context.config.general.clientPreparedStatementsLimit) {
     return extended.refuse(server, new PgDogError('prepared_statements_limit'));
   }
-  const statement = session.context.statements.acquireParsed(bytes, fields.textStart, end, plan);
+  const statement = session.context.statements.acquireParsed(
+    bytes,
+    fields.textStart,
+    end,
+    plan,
+    readingKeyFor(session, server, null),
+  );
   session.statements.set(name, statement);
   const { serverName } = statement;
   const undo = () => {

@@ -1,24 +1,29 @@
 import { valueBytesOf } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP, type Session } from './session.js';
+import { makesTemp } from './parameter-set.js';
+import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
+import { readState, TEMP_COUNT_SQL } from './read-state.js';
+import type { Session } from './session.js';
 
 /**
  * What still ties the session to this server connection, asked of the server itself: no reading of SQL can
  * count nested advisory locks or know whether DROP TABLE hit the temporary one.
  */
 const PROBE_SQL =
-  'SELECT ' +
-  "(SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind <> 't')" +
-  ' + (SELECT count(*) FROM pg_catalog.pg_proc WHERE pronamespace = pg_catalog.pg_my_temp_schema())' +
-  ' + (SELECT count(*) FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema()),' +
-  "(SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())," +
-  '(SELECT count(*) FROM pg_catalog.pg_listening_channels()),' +
-  '(SELECT count(*) FROM pg_catalog.pg_cursors WHERE is_holdable)';
+  `SELECT ${TEMP_COUNT_SQL},` +
+  "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' " +
+  'AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),' +
+  '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_listening_channels()),' +
+  '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE is_holdable)';
 
 const PROBED = [PIN_TEMP, PIN_ADVISORY_LOCK, PIN_LISTEN, PIN_HOLD_CURSOR];
 
 /** Asks, when a pinned session may have become free. True = an answer is on its way. */
 export function probePins(session: Session, server: ServerConnection): boolean {
+  if (session.isStateUnread) {
+    readState(session, server);
+    return true;
+  }
   if (session.pins !== 0) server.needsReset = true;
   if (!session.needsProbe) return false;
   session.needsProbe = false;
@@ -31,6 +36,7 @@ export function probePins(session: Session, server: ServerConnection): boolean {
       for (const [index, isHeld] of readCounts(bytes, start, end).entries()) {
         if (!isHeld) session.pins &= ~PROBED[index];
       }
+      if (makesTemp(session.parameters)) session.pins |= before & PIN_TEMP;
     },
     // Not answered: the pins stay, which is safe.
     onError() {},
@@ -52,18 +58,4 @@ function readCounts(bytes: Uint8Array, start: number, end: number): boolean[] {
     at += 4 + size;
   }
   return held;
-}
-
-const PIN_NAMES = [
-  'temporary object',
-  'advisory lock',
-  'listen',
-  'cursor with hold',
-  'setting known to the server only',
-  'pgdog.pin',
-];
-
-/** For SHOW CLIENTS. */
-export function pinNames(pins: number): string {
-  return PIN_NAMES.filter((_, index) => (pins & (1 << index)) !== 0).join(', ');
 }

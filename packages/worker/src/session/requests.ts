@@ -14,6 +14,7 @@ import { synchronise } from '../backend/synchronise.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
 import { ExtendedQuery } from './extended-query.js';
+import { noteUnknown } from './foreseen-effects.js';
 import type { Session } from './session.js';
 import { simpleQuery } from './simple-query.js';
 
@@ -246,6 +247,7 @@ export class RequestSink implements FrameSink {
     }
     server.relay.beginExchange();
     server.hasEffectPending = false;
+    server.isSettingPending = false;
     // Settings could not be applied: the request will be refused, with whatever settings.
     if (this.refusal !== null) return server;
     return synchronise(session, server) ? server : null;
@@ -290,7 +292,8 @@ export class RequestSink implements FrameSink {
   private functionCall(bytes: Uint8Array, start: number, end: number, buffer: number): number {
     const server = this.serverForRequest();
     if (server === null) return BLOCKED;
-    server.isSuspect = true;
+    noteUnknown(this.session, server);
+    server.hasEffectPending = true;
     // As with a Query inside a batch (simple-query.ts).
     if (server.isBatchOpen) server.needsReset = true;
     server.pending.push(KIND_FUNCTION_CALL | FORWARD, null);

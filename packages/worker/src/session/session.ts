@@ -25,19 +25,10 @@ import { ClientStatements } from './client-statements.js';
 import { sessionGone } from './close.js';
 import { rewriteStatementNames } from './error-names.js';
 import { NO_PARAMETERS, type ParameterSet } from './parameter-set.js';
+import { PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import { probePins } from './pins.js';
 import type { RequestSink } from './requests.js';
 import { SessionTransaction } from './transaction.js';
-
-/** Why a session keeps its server connection beyond the pool mode. Bits of Session.pins. */
-export const PIN_TEMP = 1;
-export const PIN_ADVISORY_LOCK = 2;
-export const PIN_LISTEN = 4;
-export const PIN_HOLD_CURSOR = 8;
-/** set_config() with a value only the server connection knows. */
-export const PIN_UNKNOWN_SETTING = 16;
-/** SET pgdog.pin TO on. */
-export const PIN_OPERATOR = 32;
 
 /** Reasons for which a client's bytes are not read. */
 export const PAUSE_SERVER_FULL = 1;
@@ -102,6 +93,10 @@ export class Session implements ConnectionOwner {
   pins = 0;
   /** A statement ran that may have ended a pin. */
   needsProbe = false;
+  /** A statement of unknown effect ran: the server is to be asked for the whole state. */
+  isStateUnread = false;
+  /** Custom settings such statements may have meant. */
+  mentionedNames: string[] = [];
   isProbing = false;
   lastActivityMs: number;
   requestSinceUs = 0;

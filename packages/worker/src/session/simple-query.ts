@@ -4,22 +4,18 @@ import {
   buildErrorResponse,
   FRONTEND,
   FrameWriter,
-  HARMLESS_FLAGS,
-  HAS_BACKSLASH,
   isPlainSql,
   PgDogError,
   PREPARE_LEVEL,
-  RETURNS_COPY,
   SETS_PARAMETER,
   type SqlPlan,
   UNKNOWN_EFFECT,
-  USES_SEQUENCE_STATE,
 } from '@pgdog-cluster/core';
 import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { discardSequences } from '../backend/synchronise.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
+import { needsAttention, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import type { RequestSink } from './requests.js';
 import { type RestoredText, restoreWithin } from './restored-settings.js';
 import { fieldsOf } from './session.js';
@@ -150,11 +146,12 @@ function effectfulQuery(
   buffer: number,
 ): number {
   const { session } = requests;
-  noteFlags(requests, server, plan.flags);
+  noteForeseen(session, server, plan);
   let text: Uint8Array | null = null;
   if ((plan.flags & PREPARE_LEVEL) !== 0 && !session.isSessionMode) {
     const renamed = renameStatements(session, server, plan, bytes.subarray(start + HEADER_BYTES, end - 1));
     if (renamed instanceof PgDogError) return refuseQuery(requests, server, renamed);
+    noteExecuted(session, server, plan);
     text = renamed;
   }
   let restored: RestoredText | null = null;
@@ -172,29 +169,4 @@ function effectfulQuery(
     server.send(writer.view());
   }
   return CONSUMED;
-}
-
-const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | HAS_BACKSLASH;
-
-/** Whether a plan says anything about the session: most that are not plain just write or have a long text. */
-export function needsAttention(plan: SqlPlan, server: ServerConnection): boolean {
-  if ((plan.flags & ~HARMLESS) !== 0) return true;
-  if ((plan.flags & HAS_BACKSLASH) !== 0 && server.reported.get('standard_conforming_strings') === 'off')
-    return true;
-  for (const { effect } of plan.statements) {
-    if (effect !== null && effect.type !== 'begin' && effect.type !== 'commit' && effect.type !== 'rollback')
-      return true;
-  }
-  return false;
-}
-
-/** What must be known before the statement runs, because it may do it even if it fails. */
-export function noteFlags(requests: RequestSink, server: ServerConnection, flags: number): void {
-  server.hasEffectPending = true;
-  if ((flags & UNKNOWN_EFFECT) !== 0) server.isSuspect = true;
-  if ((flags & HAS_BACKSLASH) !== 0 && server.reported.get('standard_conforming_strings') === 'off') {
-    server.isSuspect = true;
-  }
-  if (requests.session.isSessionMode) return;
-  if ((flags & USES_SEQUENCE_STATE) !== 0) discardSequences(requests.session, server);
 }

@@ -1,4 +1,4 @@
-import { PgDogError, type SqlPlan, UNKNOWN_EFFECT } from '@pgdog-cluster/core';
+import { PgDogError, SETS_PARAMETER, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
 import type { Session } from './session.js';
@@ -21,7 +21,13 @@ export function renameStatements(
   for (const statement of plan.statements) {
     const { effect } = statement;
     if (effect?.type === 'prepare') {
-      const serverName = session.context.statements.sqlServerName(effect.argumentTypes, effect.body);
+      const readingKey = readingKeyFor(session, server, plan);
+      const serverName = session.context.statements.sqlServerName(
+        effect.argumentTypes,
+        effect.body,
+        readingKey,
+      );
+      session.statements.expectSql(effect.name, readingKey);
       const refusal = preparePossible(session, server, effect.name, serverName, own);
       if (refusal !== null) return refusal;
       own.set(effect.name, serverName);
@@ -74,13 +80,19 @@ function serverNameFor(
 ): string | null {
   const made = own.get(name);
   if (made !== undefined) return made;
-  const statement = session.statements.get(name);
+  const statement = session.statements.current(name, session.parameters);
   if (statement === undefined) return null;
   ensureStatement(session, server, statement);
-  if (statement.plan !== null && statement.plan.flags !== 0) {
-    // EXECUTE does what the statement does; its values are computed here and known to the server alone.
-    if ((statement.plan.flags & UNKNOWN_EFFECT) !== 0) server.isSuspect = true;
-    session.noteExecuted(server, statement.plan);
-  }
   return statement.serverName;
+}
+
+let uniqueKeys = 0;
+
+/**
+ * Under which settings a text sent now will be read. While some are being changed ahead of it nobody knows: such
+ * a statement is shared with nobody, and read anew when it is next used.
+ */
+export function readingKeyFor(session: Session, server: ServerConnection, plan: SqlPlan | null): string {
+  const isChanging = server.isSettingPending || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
+  return isChanging ? `once ${++uniqueKeys}` : session.parameters.readingKey;
 }

@@ -6,13 +6,13 @@ import {
   READY,
   type SqlEffect,
   type SqlPlan,
-  UNKNOWN_EFFECT,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { applyEffect, type BindValues } from './effects.js';
 import type { ParameterSet } from './parameter-set.js';
+import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
 import { noteRestored, type RestoredStatement } from './restored-settings.js';
-import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP, type Session } from './session.js';
+import type { Session } from './session.js';
 
 /** A Query or Execute whose statements do something to the session. `ref` of a pending reply. */
 export interface PlanUse {
@@ -48,6 +48,10 @@ export class SessionTransaction {
   private hasFailed = false;
   /** Ready status was T or E at the last ReadyForQuery. */
   isOpen = false;
+  /** Answered since it began. */
+  exchangeCount = 0;
+  /** It made a table that COMMIT drops. */
+  private dropsAtCommit = false;
 
   constructor(session: Session) {
     this.session = session;
@@ -72,7 +76,6 @@ export class SessionTransaction {
     const index = ref.next;
     const statement = ref.plan.statements[index];
     ref.next++;
-    if ((ref.plan.flags & UNKNOWN_EFFECT) !== 0) server.isSuspect = true;
     if (statement === undefined) {
       this.plainDone(server, tag);
       return null;
@@ -95,7 +98,10 @@ export class SessionTransaction {
 
   ready(server: ServerConnection, status: number, hadError: boolean): void {
     this.isOpen = status !== READY.Idle;
+    this.exchangeCount = this.isOpen ? this.exchangeCount + 1 : 0;
     if (this.isOpen) return;
+    if (this.dropsAtCommit) this.session.needsProbe = true;
+    this.dropsAtCommit = false;
     // An implicit transaction ends here: everything since the last COMMIT in it is kept or lost together.
     if (hadError || this.hasFailed) {
       if (this.base !== null) this.rollback(server);
@@ -108,6 +114,8 @@ export class SessionTransaction {
   /** The server connection is gone or given back. */
   reset(): void {
     this.isOpen = false;
+    this.exchangeCount = 0;
+    this.dropsAtCommit = false;
     this.end();
   }
 
@@ -182,6 +190,9 @@ export class SessionTransaction {
         return;
       case 'rollbackTo':
         this.rollbackTo(server, effect.name);
+        return;
+      case 'createTemp':
+        this.dropsAtCommit ||= effect.onCommitDrop;
         return;
       default:
         applyEffect(this.session, server, effect, values);

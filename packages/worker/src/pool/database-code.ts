@@ -1,0 +1,153 @@
+import { HARMLESS_FUNCTIONS } from '@pgdog-cluster/core';
+import type { OwnExchange } from '../backend/own-exchange.js';
+import { rowTexts } from '../wire/row-texts.js';
+
+/** How long an answer is believed: functions may be changed over connections that are not ours. */
+const BELIEVED_MS = 30_000;
+/** Names remembered; a database with more is believed nothing. */
+const NAMES_MAX = 50_000;
+
+/** Words of PL/pgSQL and SQL that change a session beyond its transaction. Local set_config() calls are taken out. */
+const LOCAL_CALL = String.raw`set_config\s*\([^()]*,\s*(true|''t(rue)?''|''on'')\s*\)`;
+const SESSION_WORDS = [
+  String.raw`\m(set_config|setseed|pg_(try_)?advisory_lock(_shared)?|pg_settings|dblink_connect(_u)?)\M`,
+  String.raw`\m(listen|temp|temporary|prepare|deallocate|discard)\M|\mpg_temp|\mload\s+''|\mwith\s+hold\M`,
+  // A SET that starts a statement, not that of an UPDATE; behind a quote it may be run by EXECUTE.
+  String.raw`(^|;|''|\$|\*/|--[^\n]*\n|\m(then|else|loop|begin)\M)\s*(set\s+(?!local\M|constraints\M)|reset\s)`,
+].join('|');
+/** 'app.user' as an argument, or SET app.user. */
+const CUSTOM_NAMES = String.raw`''([a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)+)''|\mset\s+(?:session\s+)?([a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)+)`;
+
+/** The built-in functions among them, as they stand in the stored trees of views, defaults and policies. */
+const STORED_CALLS =
+  "(SELECT ':funcid (' || string_agg(oid::text, '|') || ') ' FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace " +
+  "AND proname IN ('set_config', 'setseed', 'pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_try_advisory_lock', " +
+  "'pg_try_advisory_lock_shared'))";
+const FIRST_USER_OID = 16384;
+
+/**
+ * Rows of two texts. `code` is what users have written in a language we can read something out of, `doing` what may
+ * change a session, by itself or by what it mentions, if only by running a text made elsewhere (then it is not certain).
+ * Runs with default settings only, hence no qualified names.
+ */
+const CODE_SQL = `WITH RECURSIVE code AS MATERIALIZED (
+  SELECT p.oid, p.proname, l.lanname,
+    CASE WHEN p.prosrc = '' THEN pg_get_functiondef(p.oid) ELSE p.prosrc END AS source
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    AND p.prokind <> 'a' AND l.lanname NOT IN ('internal', 'c')
+), own AS (
+  SELECT oid, proname, source, lanname NOT IN ('sql', 'plpgsql')
+    OR regexp_replace(source, '${LOCAL_CALL}', '', 'gi') ~* '${SESSION_WORDS}' AS is_certain
+  FROM code
+), doing AS (
+  SELECT oid, proname, is_certain FROM own WHERE is_certain OR source ~* '\\mexecute\\M'
+  UNION
+  SELECT c.oid, c.proname, d.is_certain FROM doing d JOIN code c ON strpos(lower(c.source), lower(d.proname)) > 0
+)
+SELECT 'hidden', (
+  EXISTS (SELECT FROM pg_trigger t JOIN doing d ON d.oid = t.tgfoid AND d.is_certain)
+  OR EXISTS (SELECT FROM pg_event_trigger t JOIN doing d ON d.oid = t.evtfoid AND d.is_certain)
+  OR EXISTS (SELECT FROM pg_depend u JOIN doing d ON d.oid = u.refobjid AND d.is_certain
+    WHERE u.refclassid = 'pg_proc'::regclass AND u.classid <> 'pg_proc'::regclass)
+  OR EXISTS (SELECT FROM pg_rewrite WHERE oid >= ${FIRST_USER_OID} AND ev_action::text ~ ${STORED_CALLS})
+  OR EXISTS (SELECT FROM pg_attrdef WHERE adbin::text ~ ${STORED_CALLS})
+  OR EXISTS (SELECT FROM pg_constraint WHERE conbin::text ~ ${STORED_CALLS})
+  OR EXISTS (SELECT FROM pg_policy WHERE concat(polqual, polwithcheck) ~ ${STORED_CALLS})
+)::text
+UNION ALL SELECT 'sequences', (
+  EXISTS (SELECT FROM code WHERE source ~* '\\m(currval|lastval)\\M')
+  OR EXISTS (SELECT FROM pg_attrdef WHERE adbin::text ~ ':funcid (1575|2559) '))::text
+UNION ALL SELECT CASE WHEN is_certain THEN 'doing' ELSE 'running' END, proname FROM doing
+UNION ALL SELECT DISTINCT 'setting', lower(coalesce(m[1], m[3])) FROM code, regexp_matches(source, '${CUSTOM_NAMES}', 'gi') AS m
+UNION ALL SELECT DISTINCT 'quiet', proname FROM pg_proc
+  WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+UNION ALL SELECT 'end', ''`;
+
+/**
+ * What users' code in a database may do to a session without a statement that says so: asked of the server's
+ * catalogs when a connection is made, and again from time to time. The cheap rule for statements that call a
+ * function (foreseen-effects.ts) rests on it.
+ */
+export class DatabaseCode {
+  private askedMs = -1;
+  private isComplete = false;
+  private quiet: ReadonlySet<string> = new Set();
+  /** Triggers, views, defaults, policies, operators or casts run such code: any statement may. */
+  isHidden = false;
+  /** Some code asks for currval() or lastval(). */
+  readsSequences = false;
+  /** Custom settings that some function mentions; pg_settings does not list those. */
+  settingNames: readonly string[] = [];
+
+  isDue(nowMs: number): boolean {
+    return this.askedMs < 0 || nowMs - this.askedMs > BELIEVED_MS;
+  }
+
+  /** Somebody has just changed it. */
+  forget(): void {
+    this.askedMs = -1;
+    this.isComplete = false;
+  }
+
+  /** Whether functions of these names leave the session alone, as far as their sources tell. */
+  areQuiet(names: readonly string[]): boolean {
+    return this.isComplete && names.every((name) => this.quiet.has(name));
+  }
+
+  /** For a server connection with default settings. */
+  question(nowMs: number): OwnExchange {
+    this.askedMs = nowMs;
+    // Until it is answered, and where it is not: any statement may do anything.
+    if (!this.isComplete) this.isHidden = true;
+    const answer = new CodeAnswer();
+    let hasFailed = false;
+    return {
+      sql: CODE_SQL,
+      onRow: (bytes, start, end) => answer.take(bytes, start, end),
+      onError: () => {
+        hasFailed = true;
+      },
+      onDone: () => {
+        if (answer.isComplete) this.believe(answer);
+        else if (!hasFailed) this.isHidden = false;
+      },
+    };
+  }
+
+  private believe(answer: CodeAnswer): void {
+    const { quiet, doing } = answer;
+    for (const name of [...doing, ...answer.running]) quiet.delete(name);
+    this.quiet = quiet;
+    this.settingNames = [...answer.settings];
+    // A user's function by the name of a built-in one that is taken for harmless.
+    this.isHidden = answer.isHidden || [...doing].some((name) => HARMLESS_FUNCTIONS.has(name));
+    this.readsSequences = answer.readsSequences;
+    this.isComplete = true;
+  }
+}
+
+class CodeAnswer {
+  readonly doing = new Set<string>();
+  /** Not certainly. */
+  readonly running = new Set<string>();
+  readonly quiet = new Set<string>();
+  readonly settings = new Set<string>();
+  isHidden = false;
+  readsSequences = false;
+  isComplete = false;
+  private count = 0;
+
+  take(bytes: Uint8Array, start: number, end: number): void {
+    const [kind = '', name = ''] = rowTexts(bytes, start, end);
+    if (kind === 'hidden') this.isHidden = name === 'true';
+    else if (kind === 'sequences') this.readsSequences = name === 'true';
+    else if (kind === 'end') this.isComplete = this.count <= NAMES_MAX;
+    else if (++this.count <= NAMES_MAX) {
+      if (kind === 'doing') this.doing.add(name);
+      else if (kind === 'running') this.running.add(name);
+      else if (kind === 'quiet') this.quiet.add(name);
+      else if (kind === 'setting') this.settings.add(name);
+    }
+  }
+}

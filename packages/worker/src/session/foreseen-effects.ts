@@ -1,0 +1,125 @@
+import {
+  ADVISORY_LOCK,
+  BINDS_CONNECTION,
+  DEFINES_CODE,
+  HARMLESS_FLAGS,
+  HAS_BACKSLASH,
+  RETURNS_COPY,
+  SETS_PARAMETER,
+  type SqlPlan,
+  UNKNOWN_EFFECT,
+  USES_SEQUENCE_STATE,
+} from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { discardSequences } from '../backend/synchronise.js';
+import { PIN_ADVISORY_LOCK, PIN_CONNECTION } from './pin-reasons.js';
+import type { Session } from './session.js';
+
+/** Names of one transaction that are remembered, about. */
+const MENTIONED_MAX = 1000;
+
+const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | HAS_BACKSLASH;
+
+/** Whether a plan says anything about the session: most that are not plain just write or have a long text. */
+export function needsAttention(plan: SqlPlan, server: ServerConnection): boolean {
+  if ((plan.flags & ~HARMLESS) !== 0) return true;
+  if (isMisread(plan.flags, server)) return true;
+  for (const { effect } of plan.statements) {
+    if (effect !== null && effect.type !== 'begin' && effect.type !== 'commit' && effect.type !== 'rollback')
+      return true;
+  }
+  return false;
+}
+
+/** The same for a text that is kept and may be run under other settings than now. */
+export function needsKeeping(plan: SqlPlan, server: ServerConnection): boolean {
+  return (plan.flags & HAS_BACKSLASH) !== 0 || needsAttention(plan, server);
+}
+
+/** Our reading of a text with a backslash holds where standard_conforming_strings is on, and stays so. */
+function isMisread(flags: number, server: ServerConnection): boolean {
+  if ((flags & HAS_BACKSLASH) === 0) return false;
+  return server.isSettingPending || server.reported.get('standard_conforming_strings') === 'off';
+}
+
+/** What must be known before the statement runs, because it may do it even if it fails. */
+export function noteForeseen(session: Session, server: ServerConnection, plan: SqlPlan): void {
+  const { flags } = plan;
+  const isUncertain = isMisread(flags, server);
+  server.hasEffectPending = true;
+  if ((flags & SETS_PARAMETER) !== 0) server.isSettingPending = true;
+  // A connection of its own: whatever is left ends with the session, or is reset after it.
+  if (session.isSessionMode) return;
+  if ((flags & DEFINES_CODE) !== 0) {
+    server.definesCode = true;
+    // It may be run unseen before anybody has had a look at it.
+    server.isSuspect = true;
+  }
+  if (isUncertain) noteUnknown(session, server);
+  else if ((flags & UNKNOWN_EFFECT) !== 0) {
+    if (isQuiet(plan, server)) server.isSuspect = true;
+    else noteUnknown(session, server);
+    for (const { mentions } of plan.statements) {
+      if (mentions !== undefined && session.mentionedNames.length < MENTIONED_MAX) {
+        session.mentionedNames.push(...mentions);
+      }
+    }
+  }
+  // No error takes a session-level lock back, and a portal that stops halfway is never told complete.
+  if ((flags & ADVISORY_LOCK) !== 0) session.pins |= PIN_ADVISORY_LOCK;
+  if ((flags & BINDS_CONNECTION) !== 0) {
+    session.pins |= PIN_CONNECTION;
+    server.isDoomed = true;
+  }
+  if ((flags & USES_SEQUENCE_STATE) !== 0) discardSequences(session, server);
+}
+
+/** All that is unknown are functions whose sources are known to leave the session alone. Sources may change. */
+function isQuiet(plan: SqlPlan, server: ServerConnection): boolean {
+  if (plan.statements.length === 0) return false;
+  const { code } = server.pool;
+  return plan.statements.every(
+    ({ flags, calls }) => (flags & UNKNOWN_EFFECT) === 0 || (calls !== undefined && code.areQuiet(calls)),
+  );
+}
+
+/** First message of a batch: what must go to the server as a Query of ours can do so now, and not later. */
+export function noteAheadOfBatch(session: Session, server: ServerConnection, plan: SqlPlan): void {
+  let { flags } = plan;
+  for (const { nameSpans } of plan.statements) {
+    for (const { name } of nameSpans) flags |= session.statements.get(name)?.plan?.flags ?? 0;
+  }
+  if ((flags & USES_SEQUENCE_STATE) === 0) return;
+  server.isBatchOpen = false;
+  discardSequences(session, server);
+  server.isBatchOpen = true;
+}
+
+/** Anything may be left on the server connection: it is asked when the statement is through. */
+export function noteUnknown(session: Session, server: ServerConnection): void {
+  server.isSuspect = true;
+  server.isTainted = true;
+  session.isStateUnread = true;
+}
+
+/**
+ * The statements that EXECUTE statements of this text run: what those do is done now. Their values are computed
+ * by the server and known to it alone.
+ */
+export function noteExecuted(session: Session, server: ServerConnection, plan: SqlPlan): void {
+  /** Prepared by an earlier statement of the same text. */
+  const own = new Map<string, SqlPlan>();
+  for (const { effect, nameSpans } of plan.statements) {
+    if (effect?.type === 'prepare') {
+      const body = Buffer.from(effect.body);
+      own.set(effect.name, session.context.plans.lookup(body, 0, body.length));
+    }
+    if (effect?.type === 'prepare' || effect?.type === 'deallocate') continue;
+    for (const { name } of nameSpans) {
+      const executed = own.get(name) ?? session.statements.get(name)?.plan ?? null;
+      if (executed === null || executed.flags === 0) continue;
+      noteForeseen(session, server, executed);
+      session.noteExecuted(server, executed);
+    }
+  }
+}
