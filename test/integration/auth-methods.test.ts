@@ -219,6 +219,27 @@ forEachDriver('methods', (driver) => {
     });
   });
 
+  it('a storm of refusals is logged in part and counted in whole', async () => {
+    await withProxy({ general: { auth_failures_max: 0 } }, async (proxy) => {
+      const attempt = async (): Promise<void> => {
+        assert.equal((await tryLogin(proxy, 'stranger', 'wrong')).sqlstate, '28P01');
+      };
+      for (let batch = 0; batch < 8; batch++) await Promise.all(Array.from({ length: 20 }, attempt));
+      await proxy.waitForOutput('more logins were refused');
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      const lines = proxy.output.split('\n');
+      const logged = lines.filter((line) => line.includes('authentication failed for user')).length;
+      const counted = lines
+        .filter((line) => line.includes('more logins were refused'))
+        .map((line) => Number(/(\d+) more logins/.exec(line)?.[1]));
+      assert.ok(logged >= 50 && logged < 160, `${logged} lines`);
+      assert.equal(
+        counted.reduce((sum, count) => sum + count, logged),
+        160,
+      );
+    });
+  });
+
   it('failures are counted when the answer comes too: connections opened before do not get more guesses', async () => {
     const general = { auth_type: 'md5', auth_failures_max: 3, auth_failures_window: 60_000 };
     await withProxy({ general }, async (proxy) => {

@@ -104,6 +104,14 @@ test('a seed replays, limits hold, crypto differs', () => {
   assert.deepEqual([...seen].sort(), [0, 1, 2, 3, 4]);
   assert.throws(() => a.below(0), AssertionFailure);
   assert.notDeepEqual(cryptoRandom.bytes(16), cryptoRandom.bytes(16));
+  // Over the edges of what is fetched at once: nothing twice, nothing of zeros, lengths as asked.
+  const drawn = Array.from({ length: 2_000 }, (_, index) => cryptoRandom.bytes(8 + (index % 60)));
+  assert.equal(new Set(drawn.map((bytes) => Buffer.from(bytes.subarray(0, 8)).toString('hex'))).size, 2_000);
+  for (const [index, bytes] of drawn.entries()) {
+    assert.equal(bytes.length, 8 + (index % 60));
+    assert.ok(bytes.some((byte) => byte !== 0));
+  }
+  assert.equal(cryptoRandom.bytes(10_000).length, 10_000);
 });
 
 test('FixedQueue behaves as an array does, whatever the order of calls', () => {

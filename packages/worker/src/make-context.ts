@@ -5,6 +5,7 @@ import { OutputQueueSet } from './io/connection.js';
 import type { IoDriver } from './io/io-driver.js';
 import { close, write } from './io/libc.js';
 import { KeyDerivation } from './key-derivation.js';
+import { Lingering } from './lingering.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
@@ -12,9 +13,6 @@ import { PeerNames } from './session/peer-names.js';
 import { SessionTable } from './session/session-table.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
-
-/** How long last words may wait for a peer that does not read. */
-const LINGER_MS = 5000;
 
 /** What the parts of one worker share, over the memory and the port its task came with. */
 export function makeContext(
@@ -25,6 +23,8 @@ export function makeContext(
 ): WorkerContext {
   const memory = openSharedMemory(task.handles);
   const config = memory.routing.read();
+  const deadlines = new Deadlines();
+  const lingering = new Lingering(deadlines);
   const context: WorkerContext = {
     worker: task.worker,
     driver,
@@ -36,7 +36,7 @@ export function makeContext(
     sessions: new SessionTable(),
     tls: new TlsWorker(driver.memory),
     pools: new Map(),
-    deadlines: new Deadlines(),
+    deadlines,
     peerNames: new PeerNames(),
     config,
     directory: new Directory(config),
@@ -68,7 +68,7 @@ export function makeContext(
       close(fd);
     },
     linger(connection) {
-      if (!connection.isClosed) context.deadlines.add(context.nowMs + LINGER_MS, () => connection.close());
+      lingering.add(connection, context.nowMs);
     },
     countAuthAttempt(session) {
       const snapshot = context.directory.pool(session.database, session.user);

@@ -11,12 +11,9 @@ export const SCRAM_PLUS_MECHANISM = 'SCRAM-SHA-256-PLUS';
 export const CHANNEL_BINDING_TYPE = 'tls-server-end-point';
 
 /** What is offered to a client, the stronger one first, as Postgres does. */
-export function offeredMechanisms(endPointHash: Uint8Array | null): readonly string[] {
-  return endPointHash === null ? WITHOUT_BINDING : WITH_BINDING;
+export function offeredMechanisms(canBind: boolean): readonly string[] {
+  return canBind ? [SCRAM_PLUS_MECHANISM, SCRAM_MECHANISM] : [SCRAM_MECHANISM];
 }
-
-const WITHOUT_BINDING: readonly string[] = [SCRAM_MECHANISM];
-const WITH_BINDING: readonly string[] = [SCRAM_PLUS_MECHANISM, SCRAM_MECHANISM];
 
 /** Value of the "c=" attribute: base64 of the gs2 header and, with PLUS, the binding data. */
 export function channelBindingAttribute(header: string, data: Uint8Array | null): string {

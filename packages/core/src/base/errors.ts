@@ -334,7 +334,12 @@ export class PgDogError extends Error {
   readonly hint: string;
 
   constructor(code: ErrorCode, message: string = ERROR_TABLE[code].message, extras: ErrorExtras = {}) {
+    // Where it was made says nothing about an error of the world, and finding that out costs more than all the
+    // rest of a refused login.
+    const framesMax = Error.stackTraceLimit;
+    if (code !== 'internal') Error.stackTraceLimit = 0;
     super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    Error.stackTraceLimit = framesMax;
     const kind = ERROR_TABLE[code];
     this.name = 'PgDogError';
     this.code = code;

@@ -1,11 +1,11 @@
 import {
   buildNegotiateProtocolVersion,
+  cryptoRandom,
   PgDogError,
   PROTOCOL_MINOR_MAX,
   type StartupMessage,
 } from '@pgdog-cluster/core';
 import { Authentication } from './auth/authentication.js';
-import { cancelSecret } from './cancel-secret.js';
 import { isTlsRequired } from './client-tls.js';
 import { makeParameterSet } from './parameter-set.js';
 import { noteReplication } from './replication-startup.js';
@@ -48,7 +48,7 @@ export function startSession(session: Session, message: StartupMessage): void {
   session.startupParameters = makeParameterSet(settings.values());
   session.parameters = session.startupParameters;
   // Protocol 3.2 made the secret longer; 3.0 has four bytes.
-  session.secret = cancelSecret(message.minor >= 2 ? 32 : 4);
+  session.secret = cryptoRandom.bytes(message.minor >= 2 ? 32 : 4);
   const authentication = new Authentication(session);
   session.stream.setSink(authentication);
   authentication.begin();

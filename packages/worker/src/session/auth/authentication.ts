@@ -21,6 +21,7 @@ import { type Exchange, NO_PROOF, type Proof, type Verdict } from './exchange.js
 import { Md5Exchange } from './md5-exchange.js';
 import { PassthroughExchange } from './passthrough-exchange.js';
 import { PlainExchange } from './plain-exchange.js';
+import { logRefusal } from './refusal-log.js';
 import { SaslExchange } from './sasl-exchange.js';
 
 const HEADER_BYTES = 5;
@@ -247,12 +248,13 @@ export class Authentication implements FrameSink {
   }
 
   private refuseUnread(): void {
-    const { user, context, addr } = this.session;
-    const { authFailuresMax, authFailuresWindowMs } = context.config.general;
-    context.log('warn', 'too_many_failures', 'login refused: too many failures', { user, addr });
+    const { session } = this;
+    const { authFailuresMax, authFailuresWindowMs } = session.context.config.general;
     const text = `too many failed logins from this address (auth_failures_max = ${authFailuresMax} in ${authFailuresWindowMs} ms)`;
+    const error = new PgDogError('too_many_failures', text);
     this.state = 'over';
-    this.session.fail(new PgDogError('too_many_failures', text));
+    logRefusal(session, error);
+    session.fail(error);
   }
 
   /** One text for a wrong password and a user that does not exist. */
@@ -278,7 +280,7 @@ export class Authentication implements FrameSink {
     if (session.phase !== 'authenticating') return;
     this.state = 'over';
     context.memory.failures.noteFailure(addr, user, this.limit(), context.nowMs);
-    context.log('warn', error.code, error.message, { user, addr, database: session.database });
+    logRefusal(session, error);
     session.fail(error);
   }
 }

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import {
   AUTHENTICATION,
   buildAuthentication,
+  cryptoRandom,
   isMd5Response,
   MD5_SALT_BYTES,
   parsePasswordMessage,
@@ -16,7 +16,7 @@ export class Md5Exchange implements Exchange {
   readonly frameBytesMax = FRAME_BYTES_MAX;
   private readonly session: Session;
   private readonly hashes: readonly string[];
-  private readonly salt = randomBytes(MD5_SALT_BYTES);
+  private readonly salt = cryptoRandom.bytes(MD5_SALT_BYTES);
 
   /** Without a hash the client is asked all the same, and no answer is right. */
   constructor(session: Session, hashes: readonly string[]) {

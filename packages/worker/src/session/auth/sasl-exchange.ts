@@ -16,6 +16,10 @@ import { CONTINUE, type Exchange, type Verdict, WRONG } from './exchange.js';
 /** A mechanism's name, a length and SASL_MESSAGE_BYTES_MAX; nothing longer is ever collected. */
 const FRAME_BYTES_MAX = 2048;
 
+/** The two offers there are: without TLS, and with the hash of a certificate to bind to. */
+const OFFER = buildAuthenticationSasl(offeredMechanisms(false));
+const PLUS_OFFER = buildAuthenticationSasl(offeredMechanisms(true));
+
 /** SCRAM-SHA-256, with channel binding where the connection has TLS. */
 export class SaslExchange implements Exchange {
   readonly frameBytesMax = FRAME_BYTES_MAX;
@@ -39,7 +43,7 @@ export class SaslExchange implements Exchange {
   }
 
   begin(): void {
-    this.session.send(buildAuthenticationSasl(offeredMechanisms(this.endPointHash)));
+    this.session.send(this.endPointHash === null ? OFFER : PLUS_OFFER);
   }
 
   handle(bytes: Uint8Array, start: number, end: number): Verdict {
