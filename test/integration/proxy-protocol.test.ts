@@ -1,14 +1,15 @@
 /** PROXY headers in front of clients: believed from trusted networks only, and then everywhere. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
+import { userName } from 'pgdog-cluster';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { everySplit, sendInPieces } from '../support/every-split.js';
 import { int32, Q, startupPacket } from '../support/frames.js';
-import type { TestProxy } from '../support/proxy.js';
+import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { addresses4, addresses6, crcField, proxyV1, proxyV2, tlv } from '../support/proxy-header.js';
 import { RawClient } from '../support/raw-client.js';
 import { firstValue, sleep, sqlstateOf, startWireProxy } from '../support/wire.js';
@@ -226,8 +227,59 @@ forEachDriver('PROXY protocol', (driver) => {
         port: '35646',
         peer_user: null,
       });
-      assert.deepEqual((await seenAs(proxy, proxyV1('UNKNOWN'), directory)).peer_user, null);
+      const unknown = await seenAs(proxy, proxyV1('UNKNOWN'), directory);
+      assert.deepEqual([unknown.addr, unknown.peer_user], ['unknown', null]);
       assert.equal((await seenAs(proxy, null)).addr, '127.0.0.1', 'TCP is not trusted');
+    } finally {
+      await proxy.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  it('rules see who is meant: peers by Unix sockets, addresses of headers, and nobody local behind a balancer', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pgdog-proxy-rules-'));
+    const me = (await userName(process.getuid?.() ?? 0)) ?? 'root';
+    const rules = 'local all all peer\nhost all all 192.0.2.0/24 trust\nhost all all 2001:db8::/32 trust\n';
+    writeFileSync(join(directory, 'hba'), rules);
+    const proxy = await startProxy({
+      workers: 2,
+      ioDriver: driver,
+      databases: [databaseOf(server, { user: 'postgres', password: 'postgres' })],
+      users: [{ name: me }, { name: 'somebody', password: 'x' }],
+      general: {
+        auth_type: 'hba',
+        auth_hba_file: join(directory, 'hba'),
+        unix_socket_dir: directory,
+        proxy_protocol_networks: ['127.0.0.0/8', 'unix'],
+        proxy_protocol: 'optional',
+        min_pool_size: 0,
+      },
+    });
+    const login = async (user: string, host: string, header: Buffer | null): Promise<string> => {
+      const client = await open(proxy, { user, host });
+      if (header !== null) client.send(header);
+      const { error } = await client.login();
+      client.destroy();
+      return error === null ? 'in' : `${error.C} ${error.M.split(' ')[0]}`;
+    };
+    try {
+      assert.equal(await login(me, directory, null), 'in');
+      assert.equal(
+        await login(me, directory, proxyV2({ command: 0, family: 0 })),
+        'in',
+        'LOCAL is who connected',
+      );
+      assert.equal(await login('somebody', directory, null), '28000 Peer');
+      assert.equal(await login('somebody', directory, V1), 'in');
+      assert.equal(await login('somebody', '127.0.0.1', V2), 'in');
+      for (const header of [
+        proxyV1('UNKNOWN'),
+        proxyV2({ family: 0x31, body: Buffer.alloc(216) }),
+        proxyV1('TCP4 198.51.100.5 203.0.113.9 1 2'),
+      ]) {
+        assert.equal(await login(me, directory, header), '28000 no', 'no rule fits');
+      }
+      assert.equal(await login(me, '127.0.0.1', null), '28000 no');
     } finally {
       await proxy.stop();
       rmSync(directory, { recursive: true, force: true });

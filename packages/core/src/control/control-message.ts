@@ -20,6 +20,8 @@ export interface NewClientMessage {
 
 /** In the place of an address, as in PgBouncer's SHOW CLIENTS. */
 export const UNIX_ADDRESS = 'unix';
+/** Of a client that a load balancer passes on by a Unix socket without saying whose it is: it is no local client. */
+export const UNKNOWN_ADDRESS = 'unknown';
 
 /**
  * A CancelRequest read by one worker for a session of another. The descriptor of the cancelling connection

@@ -7,6 +7,7 @@ import {
   parseIp,
   parseProxyHeader,
   UNIX_ADDRESS,
+  UNKNOWN_ADDRESS,
 } from '@pgdog-cluster/core';
 import { sessionGone } from './close.js';
 import type { Session } from './session.js';
@@ -47,7 +48,8 @@ export function readProxyHeader(session: Session, next: (session: Session) => vo
         return end;
       }
       next(session);
-      return start;
+      // The same bytes are the next reader's: a reader must not hand back what it was given.
+      return session.rawReader === null ? end : session.rawReader(bytes, start, end);
     }
     apply(session, verdict);
     next(session);
@@ -59,7 +61,12 @@ function apply(session: Session, { isLocal, source }: ProxyHeader): void {
   if (isLocal) return;
   // The process at the other end is the balancer: its user says nothing of the client.
   session.peerUser = null;
-  if (source === null) return;
+  if (source === null) {
+    // By TCP the balancer's address is all there is. But a local client, whom rules may trust and who may send his
+    // password in the clear, is something that nobody has said of this one.
+    if (session.addr === UNIX_ADDRESS) session.addr = UNKNOWN_ADDRESS;
+    return;
+  }
   session.addr = source.addr;
   session.port = source.port;
 }
