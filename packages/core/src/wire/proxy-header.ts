@@ -5,6 +5,7 @@
  */
 import { crc32c } from '../base/crc32c.js';
 import { formatIp, IPV4_BYTES, IPV6_BYTES, parseIp } from '../base/ip-address.js';
+import { readLength } from './message-type.js';
 
 /** Longest line of version 1, its end included; section 2.1. */
 export const PROXY_V1_BYTES_MAX = 107;
@@ -188,8 +189,7 @@ function checkFields(bytes: Uint8Array, start: number, fieldsStart: number, end:
     if (type === TLV_CRC32C) {
       if (isChecked || next - value !== 4) return 'version 2: malformed checksum';
       isChecked = true;
-      const told =
-        ((bytes[value] << 24) | (bytes[value + 1] << 16) | (bytes[value + 2] << 8) | bytes[value + 3]) >>> 0;
+      const told = readLength(bytes, value);
       if (told !== crc32c(bytes, start, end, value, next)) return 'version 2: wrong checksum';
     }
     at = next;
