@@ -22,6 +22,7 @@ import { reconnect } from './workloads/reconnect.js';
 import { SMALL_POOL_SIZE, SMALL_POOL_WORKERS, smallPool } from './workloads/small-pool.js';
 import { texts } from './workloads/texts.js';
 import { throughput } from './workloads/throughput.js';
+import { tls } from './workloads/tls.js';
 import { transfer } from './workloads/transfer.js';
 
 /** dist/ is two levels below the repository. */
@@ -36,6 +37,7 @@ const WORKLOADS: Record<Group, (run: BenchRun) => Promise<void>> = {
   texts,
   'small-pool': smallPool,
   pipeline,
+  tls,
 };
 
 function ourVersion(): string {

@@ -10,6 +10,7 @@ export const GROUPS = [
   'texts',
   'small-pool',
   'pipeline',
+  'tls',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 

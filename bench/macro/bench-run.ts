@@ -6,6 +6,7 @@ import type { ClientAuth, Contender, Endpoint, Login } from './endpoint.js';
 import type { PostgresServer } from './postgres-server.js';
 import { cpuTime, rssKb } from './proc.js';
 import type { Program } from './programs.js';
+import type { KeyPairPem } from './self-signed.js';
 
 export interface BenchRun {
   options: Options;
@@ -57,11 +58,12 @@ export async function startAll(
   contenders: readonly Contender[],
   auth: ClientAuth,
   poolSize = POOL_SIZE,
+  tls?: KeyPairPem,
 ): Promise<Running[]> {
   const started: Running[] = [];
   for (const contender of contenders) {
     try {
-      started.push({ contender, endpoint: await contender.start({ auth, poolSize }) });
+      started.push({ contender, endpoint: await contender.start({ auth, poolSize, tls }) });
     } catch (error) {
       skip(run, `${contender.label} (${auth})`, errorText(error));
     }

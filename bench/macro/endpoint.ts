@@ -1,5 +1,6 @@
 /** Where a workload connects to, and what can be started to be connected to. */
 import type { ContenderInfo } from '../report/results.js';
+import type { KeyPairPem } from './self-signed.js';
 
 export interface Login {
   host: string;
@@ -12,6 +13,8 @@ export interface Login {
    * a client's login, so a verifier of another salt would be refused.
    */
   verifier?: string;
+  /** Clients use TLS, without verifying the certificate. */
+  hasTls?: boolean;
 }
 
 export type ClientAuth = 'trust' | 'scram';
@@ -20,6 +23,8 @@ export type ClientAuth = 'trust' | 'scram';
 export interface Setup {
   auth: ClientAuth;
   poolSize: number;
+  /** TLS towards clients with this certificate; absent = none. */
+  tls?: KeyPairPem;
 }
 
 /** A running contender. */

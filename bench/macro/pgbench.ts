@@ -83,7 +83,8 @@ export async function runPgbench(
   args.push('-j', String(threads), '-T', String(job.seconds), '-l', `--log-prefix=${join(folder, prefix)}`);
   if (job.samplingRate < 1) args.push(`--sampling-rate=${job.samplingRate}`);
   args.push(...job.args, login.database);
-  const env = { ...process.env, PGPASSWORD: login.password, PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' };
+  const sslMode = login.hasTls === true ? 'require' : 'disable';
+  const env = { ...process.env, PGPASSWORD: login.password, PGSSLMODE: sslMode, PGGSSENCMODE: 'disable' };
   const output = await runToEnd(pgbench, args, { env, timeoutMs: job.seconds * 1000 + 60_000 });
   const latencies = readLogs(folder, prefix);
   // Code 2 means that clients were aborted: the rest ran on, with less load than the table would claim.

@@ -8,6 +8,7 @@ import { onCleanUp } from './clean-up.js';
 import type { Contender, Endpoint, Login, Setup } from './endpoint.js';
 import { freePort } from './free-port.js';
 import { isVersionAtLeast, type Program } from './programs.js';
+import type { KeyPairPem } from './self-signed.js';
 
 /** First version with prepared statements in transaction mode. */
 const PREPARED_STATEMENTS_SINCE = '1.21';
@@ -32,7 +33,8 @@ async function start(program: Program, server: Login, setup: Setup, processCount
   const ini = join(folder, 'pgbouncer.ini');
   const users = join(folder, 'userlist.txt');
   writeFileSync(users, `"${server.user}" "${(server.verifier ?? server.password).replaceAll('"', '""')}"\n`);
-  writeFileSync(ini, iniText(program, server, setup, processCount, port, users));
+  const tls = setup.tls === undefined ? [] : writeTls(folder, setup.tls);
+  writeFileSync(ini, iniText(program, server, setup, processCount, port, users) + tls.join(''));
   const started: Started[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(started.map((one) => one.stop()));
@@ -43,7 +45,7 @@ async function start(program: Program, server: Login, setup: Setup, processCount
       output.includes('process up') && accepts(port);
     started.push(await startChild(program.path, [...runAs(), ini], { timeoutMs: 10_000, isReady }));
   }
-  const login: Login = { ...server, host: '127.0.0.1', port };
+  const login: Login = { ...server, host: '127.0.0.1', port, hasTls: setup.tls !== undefined };
   // With several processes SHOW would answer for whichever one the kernel picked.
   const admin = processCount === 1 ? { ...login, database: 'pgbouncer' } : null;
   return { login, pids: started.map((one) => one.pid), admin, stop };
@@ -52,6 +54,19 @@ async function start(program: Program, server: Login, setup: Setup, processCount
 /** It refuses to be root; the user that the embedded Postgres runs as is there in that case. */
 function runAs(): string[] {
   return userInfo().uid === 0 ? ['-u', process.env.BENCH_PGBOUNCER_USER ?? 'postgres'] : [];
+}
+
+/** Files that the user it runs as may read, and the settings that name them. */
+function writeTls(folder: string, { certificate, privateKey }: KeyPairPem): string[] {
+  const files = { cert: join(folder, 'tls.pem'), key: join(folder, 'tls.key') };
+  writeFileSync(files.cert, certificate);
+  writeFileSync(files.key, privateKey);
+  for (const path of Object.values(files)) chmodSync(path, 0o644);
+  return [
+    'client_tls_sslmode = allow\n',
+    `client_tls_cert_file = ${files.cert}\n`,
+    `client_tls_key_file = ${files.key}\n`,
+  ];
 }
 
 /** Values in a connection string of the ini are quoted by single quotes, doubled inside. */

@@ -40,6 +40,10 @@ async function start(server: Login, driver: IoDriver, workerCount: number, setup
   const port = await freePort();
   const config = join(folder, 'pgdog.toml');
   const users = join(folder, 'users.toml');
+  if (setup.tls !== undefined) {
+    writeFileSync(join(folder, 'tls.pem'), setup.tls.certificate);
+    writeFileSync(join(folder, 'tls.key'), setup.tls.privateKey, { mode: 0o600 });
+  }
   writeFileSync(config, configText(server, driver, setup, port));
   // In a file of its own and readable by us alone: it is the real server's password when BENCH_PG_URL names one.
   writeFileSync(users, usersText(server), { mode: 0o600 });
@@ -47,7 +51,7 @@ async function start(server: Login, driver: IoDriver, workerCount: number, setup
   const isReady = (output: string): boolean => output.includes('ready on');
   const started = await startChild(process.execPath, args, { timeoutMs: 15_000, isReady });
   onCleanUp(started.stop);
-  const login: Login = { ...server, host: '127.0.0.1', port };
+  const login: Login = { ...server, host: '127.0.0.1', port, hasTls: setup.tls !== undefined };
   const admin: Login = { ...login, database: 'admin', user: 'admin', password: ADMIN_PASSWORD };
   return { login, pids: [started.pid], admin, stop: started.stop };
 }
@@ -67,6 +71,7 @@ function configText(server: Login, driver: IoDriver, setup: Setup, port: number)
     `io_driver = ${text(driver)}`,
     'log_connections = false',
     'log_disconnections = false',
+    ...(setup.tls === undefined ? [] : ['tls_certificate = "tls.pem"', 'tls_private_key = "tls.key"']),
     '[admin]',
     `password = ${text(ADMIN_PASSWORD)}`,
     '[[databases]]',

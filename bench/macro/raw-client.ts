@@ -4,6 +4,7 @@
  * Messages as in https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Login } from './endpoint.js';
 
 const HEADER_BYTES = 5;
@@ -12,6 +13,8 @@ const READ_BUFFER_BYTES = 256 * 1024;
 const CAPTURE_BYTES_MAX = 2048;
 const PROTOCOL_3_0 = 196608;
 
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+const SSL_ACCEPTED = 0x53;
 const AUTHENTICATION = 0x52;
 const ERROR_RESPONSE = 0x45;
 const READY_FOR_QUERY = 0x5a;
@@ -56,7 +59,7 @@ function startupPacket(login: Login): Buffer {
 
 export class RawClient {
   receivedBytes = 0;
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerFill = 0;
   #bodyLeft = 0;
@@ -66,6 +69,8 @@ export class RawClient {
   #resolve: (() => void) | null = null;
   #reject: ((error: Error) => void) | null = null;
   #failure: Error | null = null;
+  /** While the answer to SSLRequest is awaited. */
+  #onAnswer: (() => void) | null = null;
 
   private constructor(login: Login, readBufferBytes: number) {
     // The callback gets the same buffer each time: nothing is allocated per chunk.
@@ -78,8 +83,23 @@ export class RawClient {
   /** Connects and logs in. Whoever holds thousands of clients wants a smaller buffer for each. */
   static async open(login: Login, readBufferBytes = READ_BUFFER_BYTES): Promise<RawClient> {
     const client = new RawClient(login, readBufferBytes);
+    if (login.hasTls === true) await client.#secure();
     await client.exchange(startupPacket(login), 1);
     return client;
+  }
+
+  /** SSLRequest, its one-byte answer, then TLS; whose certificate it is does not matter here. */
+  async #secure(): Promise<void> {
+    const answered = new Promise<void>((resolve) => {
+      this.#onAnswer = resolve;
+    });
+    this.#socket.write(SSL_REQUEST);
+    await answered;
+    const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false });
+    this.#socket = secured;
+    secured.on('error', (error) => this.#fail(error));
+    secured.on('data', (chunk: Buffer) => this.#onRead(chunk.length, chunk));
+    await new Promise<void>((resolve) => secured.once('secureConnect', () => resolve()));
   }
 
   /** Sends, and waits for so many ReadyForQuery. One exchange at a time. */
@@ -126,6 +146,13 @@ export class RawClient {
   }
 
   #onRead(bytesRead: number, buffer: Uint8Array): boolean {
+    const onAnswer = this.#onAnswer;
+    if (onAnswer !== null) {
+      this.#onAnswer = null;
+      if (buffer[0] === SSL_ACCEPTED) onAnswer();
+      else this.#fail(new Error('the server has no TLS'));
+      return true;
+    }
     this.receivedBytes += bytesRead;
     let position = 0;
     while (position < bytesRead) {

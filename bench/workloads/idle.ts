@@ -38,7 +38,7 @@ export async function idle(run: BenchRun): Promise<void> {
   }
 }
 
-async function holdIdle(endpoint: Endpoint, count: number): Promise<Values> {
+export async function holdIdle(endpoint: Endpoint, count: number): Promise<Values> {
   await warmUp(endpoint.login);
   await sleep(SETTLE_MS / 3);
   const baseKb = rssKb(endpoint.pids);

@@ -96,6 +96,10 @@ forEachDriver('reload of certificates', (driver) => {
       await server.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' AND pid <> pg_backend_pid()",
       );
+      await eventually('it is gone', async () => {
+        const rows = await proxy.adminQuery<{ state: string }>('SHOW SERVERS state');
+        return rows.every(({ state }) => state === 'idle in transaction');
+      });
       const refused = await RawClient.open({ port: proxy.port, password: 'postgres', tls: {} });
       // Where nobody has logged in yet the login itself needs a server connection.
       const asked = refused.login().then(() => refused.send(Q('SELECT 1')));

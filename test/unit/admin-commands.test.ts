@@ -120,7 +120,6 @@ test('what other poolers have and this one does not is said so', async () => {
   const orders = [
     'PAUSE',
     'RESUME shop',
-    'RELOAD',
     'RECONNECT',
     'BAN 1',
     'KILL shop',
@@ -137,6 +136,14 @@ test('what other poolers have and this one does not is said so', async () => {
   ]) {
     assert.equal((await ask(world, text)).errors[0]?.C, '0A000', text);
   }
+});
+
+test('RELOAD reads certificates again, and takes nothing behind it', async () => {
+  const world = await makeWorld();
+  assert.deepEqual((await ask(world, 'reload')).tags, ['RELOAD']);
+  assert.equal(world.reloads, 1);
+  assert.equal((await ask(world, 'RELOAD shop')).errors[0]?.C, '08P01');
+  assert.equal(world.reloads, 1);
 });
 
 test('SHUTDOWN drains, once, and is answered', async () => {

@@ -249,3 +249,16 @@ export function serverReport(changes: Partial<ServerReport> = {}): ServerReport 
     ...changes,
   };
 }
+
+export function certificateReport(changes: Partial<CertificateReport> = {}): CertificateReport {
+  return {
+    usage: 'clients',
+    file: '/etc/pgdog/cert.pem',
+    subject: 'CN=db.example',
+    issuer: 'CN=authority',
+    serial: '4d01',
+    notBeforeMs: NOW_MS - 86_400_000,
+    notAfterMs: NOW_MS + 86_400_000,
+    ...changes,
+  };
+}

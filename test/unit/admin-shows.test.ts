@@ -12,7 +12,16 @@ import {
 } from '@pgdog-cluster/core';
 import { processIdOf } from '@pgdog-cluster/worker';
 import { HostProbe, humanDuration, SHOWS, sessionNumber } from 'pgdog-cluster';
-import { ask, clientReport, makeWorld, NOW_MS, rowsOf, SECRET, serverReport } from './admin-fixture.js';
+import {
+  ask,
+  certificateReport,
+  clientReport,
+  makeWorld,
+  NOW_MS,
+  rowsOf,
+  SECRET,
+  serverReport,
+} from './admin-fixture.js';
 
 const STATISTICS =
   'xact_count xact_2pc_count query_count server_assignment_count received sent xact_time idle_xact_time query_time ' +
@@ -32,11 +41,11 @@ const EXPECTED: Record<string, string> = {
   clients:
     'id:q user database addr port:n state replication connect_time last_request queries:n transactions:n ' +
     'transactions_2pc:n wait_time:n query_time:n transaction_time:n bytes_received:n bytes_sent:n errors:n ' +
-    'application_name locked:b prepared_statements:n | worker:n peer_user pin_reason',
+    'application_name locked:b prepared_statements:n | worker:n peer_user pin_reason tls',
   servers:
     'pool_id:q database user addr port:n state connect_time request_time remote_pid:q client_id:q transactions:n ' +
     'queries:n rollbacks:n prepared_statements:n healthchecks:n errors:n bytes_received:n bytes_sent:n last_sent ' +
-    'last_received age:q application_name | worker:n',
+    'last_received age:q application_name | worker:n tls',
   stats: `database user addr port:n shard:n role ${stats('total')} ${stats('avg')}`,
   lists: 'databases:n users:n pools:n used_clients:n free_servers:n used_servers:n',
   workers:
@@ -46,6 +55,7 @@ const EXPECTED: Record<string, string> = {
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n',
   addresses: 'kind address host port:n',
+  tls: 'usage file state expires_in:q not_before not_after subject issuer serial',
   version: 'version',
   help: 'command description',
 };
@@ -55,6 +65,7 @@ test('every SHOW has the expected columns and types, and each row as many values
   const world = await makeWorld();
   world.clients.push(clientReport());
   world.servers.push(serverReport());
+  world.certificates.push(certificateReport());
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());
   for (const [name, text] of Object.entries(EXPECTED)) {
     const expected = text.split(' ').filter((word) => word !== '|');
@@ -312,4 +323,23 @@ test('SHOW LISTS counts over all workers', async () => {
   world.memory.load.setIdle(0, 0, 2);
   world.memory.load.setActive(1, 2, 3);
   assert.deepEqual((await ask(world, 'SHOW LISTS')).rows, [['2', '2', '3', '2', '2', '3']]);
+});
+
+test('SHOW TLS tells what has expired', async () => {
+  const world = await makeWorld();
+  const day = 86_400_000;
+  world.certificates.push(
+    certificateReport({ subject: 'CN=good' }),
+    certificateReport({ subject: 'CN=old', notAfterMs: NOW_MS - 1500 }),
+    certificateReport({ subject: 'CN=new', notBeforeMs: NOW_MS + 1, notAfterMs: NOW_MS + 9 * day }),
+  );
+  const rows = await rowsOf(world, 'SHOW TLS');
+  assert.deepEqual(
+    rows.map(({ subject, state, expires_in }) => [subject, state, expires_in]),
+    [
+      ['CN=good', 'valid', '86400'],
+      ['CN=old', 'expired', '-2'],
+      ['CN=new', 'not yet valid', String(9 * 86_400)],
+    ],
+  );
 });

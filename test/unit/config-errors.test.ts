@@ -81,17 +81,37 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
   [
     'tls required',
     general('tls_client_required = true'),
-    'pgdog.toml:2: general.tls_client_required: TLS towards clients is not supported',
+    'pgdog.toml:2: general.tls_client_required: needs tls_certificate and tls_private_key',
   ],
   [
     'client CA',
     general('tls_client_ca_certificate = "ca.pem"'),
-    'pgdog.toml:2: general.tls_client_ca_certificate: client certificates',
+    'pgdog.toml:2: general.tls_client_ca_certificate: has no effect without TLS',
   ],
   [
-    'tls verified',
-    general('tls_verify = "verify_full"'),
-    'pgdog.toml:2: general.tls_verify: TLS towards servers is not supported',
+    'tls certificate alone',
+    general('tls_certificate = "a.pem"'),
+    'pgdog.toml:2: general.tls_certificate: needs tls_private_key beside it',
+  ],
+  [
+    'tls off and required',
+    general('tls_client_required = true\nclient_tls_sslmode = "disable"'),
+    'pgdog.toml:3: general.client_tls_sslmode: "disable" contradicts tls_client_required',
+  ],
+  [
+    'clients verified by nobody',
+    general('client_tls_sslmode = "verify-ca"\ntls_certificate = "a"\ntls_private_key = "b"'),
+    'pgdog.toml:2: general.client_tls_sslmode: "verify-ca" needs tls_client_ca_certificate',
+  ],
+  [
+    'old TLS',
+    general('client_tls_protocols = "tlsv1.1,tlsv1.2"'),
+    'pgdog.toml:2: general.client_tls_protocols: expected "secure"',
+  ],
+  [
+    'revocation list of nobody',
+    general('tls_server_crl = "a.crl"'),
+    'pgdog.toml:2: general.tls_server_crl: needs tls_server_ca_certificate',
   ],
   [
     'two-phase',
@@ -136,9 +156,9 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'pgdog.toml:4: databases[0].resharding_only: resharding',
   ],
   [
-    'verified database',
-    database('tls_verify = "verify_ca"'),
-    'pgdog.toml:4: databases[0].tls_verify: TLS towards servers',
+    'half a pair of a database',
+    database('tls_server_certificate = "a.pem"'),
+    'pgdog.toml:4: databases[0].tls_server_certificate: needs tls_server_private_key beside it',
   ],
   [
     'wildcard',
@@ -304,8 +324,16 @@ const ACCEPTED: [string, Parameters<typeof errorsOf>[0], string[]][] = [
   ],
   [
     'certificate',
-    general('tls_certificate = "a.pem"'),
-    ['pgdog.toml:2: general.tls_certificate: not supported yet, ignored'],
+    general(
+      'tls_certificate = "a.pem"\ntls_private_key = "b.pem"\nclient_tls_protocols = "TLSv1.2, tlsv1.3"',
+    ),
+    [],
+  ],
+  ['verified database', database('tls_verify = "verify-full"'), []],
+  [
+    'certificate for nobody',
+    database('tls_verify = "disabled"\ntls_server_certificate = "a"\ntls_server_private_key = "b"'),
+    ['pgdog.toml:5: databases[0].tls_server_certificate: has no effect while tls_verify is "disabled"'],
   ],
   [
     'later section',

@@ -16,6 +16,7 @@ import {
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
+import { setDatabaseTls } from './config/database-tls.js';
 import { buildSnapshot, withTls } from './config/publish-config.js';
 import { type CertificateReport, type LoadedTls, NO_TLS, readTls } from './config/tls-files.js';
 import { unixSocketSettings } from './config/unix-settings.js';
@@ -219,8 +220,9 @@ export class Supervisor {
   async #publishNow(loaded: LoadedConfig): Promise<void> {
     const epoch = this.memory.routing.epoch() + 1;
     const tls = readTls(loaded);
+    setDatabaseTls(tls);
     const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
-    snapshot.pools.push(...(await this.#auth.takeUp(loaded, tls)));
+    snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
     this.#limits.apply(snapshot, loaded.general);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
@@ -239,7 +241,7 @@ export class Supervisor {
       this.memory.routing.publish(snapshot);
       this.#snapshot = snapshot;
       this.#tls = tls;
-      this.#auth.takeUpTls(tls);
+      setDatabaseTls(tls);
       this.fleet.broadcast({ type: 'epoch', epoch });
     } catch (error) {
       const reasons =

@@ -1,5 +1,7 @@
 import {
+  type CancelDoneMessage,
   type CancelForMessage,
+  type CancelMessage,
   type ListenSocket,
   PgDogError,
   READY,
@@ -37,16 +39,10 @@ export function handleWorkerMessage(
       newClient(context, message.fd, message.addr, message.port);
       return;
     case 'cancel':
-      deliverCancel(context, message.slot, message.secret, () => context.closeFd(message.fd));
-      return;
     case 'cancelFor':
-      cancelFor(context, message);
+    case 'cancelDone':
+      handleCancel(context, message);
       return;
-    case 'cancelDone': {
-      const session = context.sessions.at(message.slot);
-      if (session?.id === message.session) sessionGone(session, 'cancel request', true);
-      return;
-    }
     case 'lendRequest': {
       const pool = context.pools.get(message.pool);
       if (pool !== undefined) lendTo(pool, message.fromWorker);
@@ -102,10 +98,23 @@ export function handleWorkerMessage(
   }
 }
 
-function cancelFor(context: WorkerContext, message: CancelForMessage): void {
-  const { slot, secret, replyWorker, replySlot, replySession } = message;
-  deliverCancel(context, slot, secret, () => {
-    context.post(replyWorker, { type: 'cancelDone', slot: replySlot, session: replySession });
+/** By way of a descriptor that came along, of a connection that stayed where it is, or the answer to the latter. */
+function handleCancel(
+  context: WorkerContext,
+  message: CancelMessage | CancelForMessage | CancelDoneMessage,
+): void {
+  const { slot } = message;
+  if (message.type === 'cancelDone') {
+    const session = context.sessions.at(slot);
+    if (session?.id === message.session) sessionGone(session, 'cancel request', true);
+    return;
+  }
+  deliverCancel(context, slot, message.secret, () => {
+    if (message.type === 'cancel') context.closeFd(message.fd);
+    else {
+      const { replyWorker, replySlot, replySession } = message;
+      context.post(replyWorker, { type: 'cancelDone', slot: replySlot, session: replySession });
+    }
   });
 }
 

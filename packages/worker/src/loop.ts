@@ -82,11 +82,7 @@ export class Loop {
     const workedUs = beforeUs - context.nowUs;
     this.busyUs += workedUs;
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
-    const waitMs = isMailWaiting
-      ? 0
-      : context.derivation.isPending
-        ? WAIT_MS_DERIVING
-        : this.handshakeWaitMs();
+    const waitMs = isMailWaiting ? 0 : this.waitMs();
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
     this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
@@ -120,11 +116,11 @@ export class Loop {
     context.tls.handshakes.beginTurn(us, context.nowMs, context.activeServers > 0);
   }
 
-  /** Those that wait for their turn to shake hands make no event of their own. */
-  private handshakeWaitMs(): number {
-    const { tls, activeServers } = this.context;
-    if (tls.handshakes.waitingCount === 0) return WAIT_MS_MAX;
-    return activeServers > 0 ? 1 : 0;
+  /** How long the kernel may sleep. Those that wait for their turn to shake hands make no event of their own. */
+  private waitMs(): number {
+    const { tls, activeServers, derivation } = this.context;
+    if (tls.handshakes.waitingCount > 0) return activeServers > 0 ? 1 : 0;
+    return derivation.isPending ? WAIT_MS_DERIVING : WAIT_MS_MAX;
   }
 
   private readMailbox(): void {

@@ -1,7 +1,7 @@
-import { readSecretForm, SCRAM_ITERATIONS_MAX, type ServerTlsSnapshot } from '@pgdog-cluster/core';
+import { readSecretForm, SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
 import type { AuthQueryEntry, DatabaseEntry } from '@pgdog-cluster/core/config';
 import type { Client, ClientConfig } from 'pg';
-import { serverTlsOptions } from '../config/server-tls-options.js';
+import { databaseSsl } from '../config/database-tls.js';
 
 /** A connection without questions is closed after this long. */
 const IDLE_MS = 60_000;
@@ -10,30 +10,22 @@ const QUEUE_MAX = 10_000;
 /** A connection that asks cannot be made to wait longer for an answer. */
 const QUERY_TIMEOUT_MS = 5_000;
 
-/** What pg says when the server answers an SSLRequest with N. */
-const TLS_DECLINED = 'The server does not support SSL connections';
-
-/** Where a control connection goes. */
-export interface InternalTarget {
-  database: Pick<DatabaseEntry, 'host' | 'port' | 'serverDatabase'>;
-  /** As the database's pools have it; null = in the clear. */
-  tls: ServerTlsSnapshot | null;
-  connectTimeoutMs: number;
-}
-
 /** Where and as whom to ask. */
-export interface AuthQueryTarget extends InternalTarget {
+export interface AuthQueryTarget {
+  database: DatabaseEntry;
   query: AuthQueryEntry;
+  connectTimeoutMs: number;
 }
 
 /**
  * Start-up settings of every internal connection: fixed, so that nothing a client says can reach it. The search path
  * is Postgres's own schema and no other: a function somebody put in front would run with the rights of auth_user.
  */
-function internalSettings(
-  { database, tls, connectTimeoutMs }: InternalTarget,
+export function internalConnection(
+  database: AuthQueryTarget['database'],
   user: string,
   password: string,
+  connectTimeoutMs: number,
 ): ClientConfig {
   const { host, port, serverDatabase } = database;
   const settings: ClientConfig & { scramMaxIterations: number } = {
@@ -43,7 +35,7 @@ function internalSettings(
     user,
     // As a function: an empty text would be replaced by PGPASSWORD.
     password: () => password,
-    ssl: tls === null ? false : serverTlsOptions(tls, host),
+    ssl: databaseSsl(database),
     options: '-c search_path=pg_catalog',
     application_name: 'pgdog-cluster auth',
     client_encoding: 'UTF8',
@@ -52,28 +44,6 @@ function internalSettings(
     scramMaxIterations: SCRAM_ITERATIONS_MAX,
   };
   return settings;
-}
-
-/**
- * A control connection under the TLS settings of the database's pools. Rejects as pg does.
- */
-export async function connectInternally(
-  target: InternalTarget,
-  user: string,
-  password: string,
-): Promise<Client> {
-  const { default: pg } = await import('pg');
-  const client = new pg.Client(internalSettings(target, user, password));
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    return client;
-  } catch (error) {
-    await client.end().catch(() => {});
-    const isDeclined = error instanceof Error && error.message === TLS_DECLINED;
-    if (!isDeclined || target.tls?.mode !== 'prefer') throw error;
-    return connectInternally({ ...target, tls: null }, user, password);
-  }
 }
 
 /** One connection that asks one database about its users, opened when needed. Questions are asked one by one. */
@@ -128,13 +98,17 @@ export class AuthQuery {
   }
 
   async #connect(): Promise<Client> {
-    const { query } = this.#target;
-    const client = await connectInternally(this.#target, query.user, query.password?.reveal() ?? '');
+    const { default: pg } = await import('pg');
+    const { database, query, connectTimeoutMs } = this.#target;
+    const client = new pg.Client(
+      internalConnection(database, query.user, query.password?.reveal() ?? '', connectTimeoutMs),
+    );
     const forget = (): void => {
       this.#client = null;
     };
     client.on('error', forget);
     client.once('end', forget);
+    await client.connect();
     return client;
   }
 

@@ -7,7 +7,6 @@ import type {
 } from '@pgdog-cluster/core';
 import { type DatabaseEntry, type LoadedConfig, Secret, type UserEntry } from '@pgdog-cluster/core/config';
 import { toUser } from '../config/publish-config.js';
-import type { LoadedTls } from '../config/tls-files.js';
 import { passwordTag } from '../config/user-secrets.js';
 import type { Logger } from '../log/logger.js';
 import { DynamicPools, strangerEntry } from './dynamic-pools.js';
@@ -44,17 +43,12 @@ export class AuthRequests {
   }
 
   /** Pools beside the configured ones, for the next snapshot. */
-  async takeUp(loaded: LoadedConfig, tls: LoadedTls): Promise<PoolSnapshot[]> {
+  async takeUp(loaded: LoadedConfig): Promise<PoolSnapshot[]> {
     this.#loaded = loaded;
-    this.takeUpTls(tls);
-    await this.#pools.takeUp(loaded, tls);
+    this.#lookup.takeUp(loaded);
+    this.#passthrough.takeUp(loaded);
+    await this.#pools.takeUp(loaded);
     return this.#pools.pools;
-  }
-
-  /** Files of TLS have been read again. What was learned before is asked again. */
-  takeUpTls(tls: LoadedTls): void {
-    this.#lookup.takeUp(this.#loaded, tls);
-    this.#passthrough.takeUp(this.#loaded, tls);
   }
 
   close(): void {

@@ -6,9 +6,9 @@ import type {
   Secret,
   UserEntry,
 } from '@pgdog-cluster/core/config';
+import { databaseTlsIndex } from '../config/database-tls.js';
 import { resolveHost } from '../config/host-address.js';
 import { resolvePeer, toPool } from '../config/publish-config.js';
-import { type LoadedTls, NO_TLS } from '../config/tls-files.js';
 
 const NO_OVERRIDES: PoolOverrides = {
   poolSize: null,
@@ -54,7 +54,6 @@ export class DynamicPools {
   readonly #poolsMax: number;
   readonly #countMax: number;
   #loaded: LoadedConfig;
-  #tls: LoadedTls = NO_TLS;
 
   /** `countMax` rows below `poolsMax` are free for them. */
   constructor(loaded: LoadedConfig, poolsMax: number, countMax: number) {
@@ -82,7 +81,11 @@ export class DynamicPools {
     const addresses = await resolveHost(database.host, database.port);
     const key = keyOf(database.name, user.name);
     const known = this.#entries.get(key);
-    if (known !== undefined && known.user.passwords[0]?.reveal() === secret.reveal()) return known.pool;
+    if (known !== undefined && known.user.passwords[0]?.reveal() === secret.reveal()) {
+      // Certificates may have been read again since.
+      known.pool = { ...known.pool, tls: databaseTlsIndex(database) };
+      return known.pool;
+    }
     const index = known?.index ?? configuredIndex ?? this.#freeIndex();
     if (index === null) return null;
     const entry: Entry = {
@@ -106,9 +109,8 @@ export class DynamicPools {
   }
 
   /** Another configuration: pools of databases that are still there get its settings, the others are forgotten. */
-  async takeUp(loaded: LoadedConfig, tls: LoadedTls): Promise<void> {
+  async takeUp(loaded: LoadedConfig): Promise<void> {
     this.#loaded = loaded;
-    this.#tls = tls;
     for (const [key, entry] of this.#entries) {
       const database = loaded.databases.find(({ name }) => name === entry.database);
       const isListed = loaded.users.some(
@@ -131,7 +133,14 @@ export class DynamicPools {
     addresses: HostAddress[],
   ): Promise<PoolSnapshot> {
     const peer = await resolvePeer(database);
-    return toPool({ database, user }, index, addresses, this.#loaded.general, peer, this.#tls);
+    return toPool(
+      { database, user },
+      index,
+      addresses,
+      this.#loaded.general,
+      peer,
+      databaseTlsIndex(database),
+    );
   }
 
   #freeIndex(): number | null {

@@ -1,9 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
-import { type LoadedTls, NO_TLS, serverTlsOf } from '../config/tls-files.js';
 import { passwordTag } from '../config/user-secrets.js';
 import type { Logger } from '../log/logger.js';
-import { connectInternally } from './auth-query.js';
+import { internalConnection } from './auth-query.js';
 
 interface Accepted {
   tag: Uint8Array;
@@ -28,16 +27,14 @@ export class PassthroughCheck {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #loaded: LoadedConfig;
-  #tls: LoadedTls = NO_TLS;
 
   constructor(loaded: LoadedConfig, logger: Logger) {
     this.#loaded = loaded;
     this.#logger = logger;
   }
 
-  takeUp(loaded: LoadedConfig, tls: LoadedTls): void {
+  takeUp(loaded: LoadedConfig): void {
     this.#loaded = loaded;
-    this.#tls = tls;
     this.#accepted.clear();
   }
 
@@ -65,11 +62,11 @@ export class PassthroughCheck {
     const { databases, general } = this.#loaded;
     const database = databases.find((entry) => entry.name === name);
     if (database === undefined) return 'refused';
-    const tls = serverTlsOf(this.#tls, database);
+    const { default: pg } = await import('pg');
+    const client = new pg.Client(internalConnection(database, user, password, general.connect_timeout));
+    client.on('error', () => {});
     try {
-      const target = { database, tls, connectTimeoutMs: general.connect_timeout };
-      const client = await connectInternally(target, user, password);
-      void client.end().catch(() => {});
+      await client.connect();
       this.#remember(`${name}\0${user}`, password);
       return 'accepted';
     } catch (error) {
@@ -82,6 +79,8 @@ export class PassthroughCheck {
         reason: code,
       });
       return 'unknown';
+    } finally {
+      await client.end().catch(() => {});
     }
   }
 

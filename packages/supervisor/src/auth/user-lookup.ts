@@ -1,6 +1,5 @@
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { Secret } from '@pgdog-cluster/core/config';
-import { type LoadedTls, NO_TLS, serverTlsOf } from '../config/tls-files.js';
 import type { Logger } from '../log/logger.js';
 import { AuthQuery } from './auth-query.js';
 
@@ -19,7 +18,6 @@ export class UserLookup {
   readonly #asked = new Map<string, Promise<LookedUpSecret>>();
   #queries = new Map<string, AuthQuery>();
   #loaded: LoadedConfig;
-  #tls: LoadedTls = NO_TLS;
 
   constructor(loaded: LoadedConfig, logger: Logger) {
     this.#loaded = loaded;
@@ -27,10 +25,9 @@ export class UserLookup {
   }
 
   /** Another configuration: nothing that was learned under the old one counts. */
-  takeUp(loaded: LoadedConfig, tls: LoadedTls): void {
+  takeUp(loaded: LoadedConfig): void {
     this.close();
     this.#loaded = loaded;
-    this.#tls = tls;
     this.#queries = new Map();
     this.#answers.clear();
     this.#asked.clear();
@@ -82,7 +79,6 @@ export class UserLookup {
     if (wanted === null || target === undefined) return null;
     const query = new AuthQuery({
       database: target,
-      tls: serverTlsOf(this.#tls, target),
       query: wanted,
       connectTimeoutMs: general.connect_timeout,
     });

@@ -1,4 +1,3 @@
-import type { ConnectionOptions } from 'node:tls';
 import {
   type ConfigSnapshot,
   isUnixHost,
@@ -8,8 +7,8 @@ import {
 } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import type { ConfigurationOptions } from '../config/config-file.js';
+import { sslOf } from '../config/database-tls.js';
 import { buildSnapshot } from '../config/publish-config.js';
-import { serverTlsOptions } from '../config/server-tls-options.js';
 import { unixStream } from '../listen/unix-connect.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
 import { loadOrReport, readTlsOrReport } from './load-or-report.js';
@@ -34,12 +33,6 @@ function placeOf(pool: PoolSnapshot): string {
   return `${pool.serverUser}@${serverName(pool)}/${pool.serverDatabase}`;
 }
 
-/** As the pool would, but for `prefer`: pg cannot ask first, and in the clear is what that allows too. */
-function sslOf(pool: PoolSnapshot, { servers }: TlsSnapshot): ConnectionOptions | false {
-  const settings = servers[pool.tls];
-  return settings === undefined || settings.mode === 'prefer' ? false : serverTlsOptions(settings, pool.host);
-}
-
 /** Logs in once per known password, as a pool would; the server's version, or why not. */
 async function tryServer(
   pool: PoolSnapshot,
@@ -60,7 +53,7 @@ async function tryServer(
       database: pool.serverDatabase,
       user: pool.serverUser,
       password,
-      ssl: sslOf(pool, tls),
+      ssl: sslOf(pool.host, tls.servers[pool.tls]),
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
       application_name: 'pgdog-cluster check',

@@ -166,7 +166,7 @@ export function toPool(
   addresses: HostAddress[],
   general: LoadedConfig['general'],
   requirePeer: RequiredPeer | undefined,
-  tls: LoadedTls,
+  tls: number,
 ): PoolSnapshot {
   const { database, user } = pair;
   const [mine, theirs] = [user.overrides, database.overrides];
@@ -193,7 +193,7 @@ export function toPool(
     requirePeer,
     shard: 0,
     role: 'primary',
-    tls: tls.indexOf.get(database) ?? -1,
+    tls,
   };
 }
 
@@ -252,7 +252,7 @@ export async function buildSnapshot(
       resolved.get(pair.database) ?? [],
       loaded.general,
       peers.get(pair.database.requirePeer ?? ''),
-      tls,
+      tls.indexOf.get(pair.database) ?? -1,
     ),
   );
   return {
@@ -273,10 +273,9 @@ export async function buildSnapshot(
 
 /** The same with the files of TLS as they are now. */
 export function withTls(snapshot: ConfigSnapshot, loaded: LoadedConfig, tls: LoadedTls): ConfigSnapshot {
-  const pairs = poolPairs(loaded);
-  const pools = snapshot.pools.map((pool) => {
-    const pair = pairs[pool.index];
-    return pair === undefined ? pool : { ...pool, tls: tls.indexOf.get(pair.database) ?? -1 };
-  });
+  const byName = new Map(
+    loaded.databases.map((database) => [database.name, tls.indexOf.get(database) ?? -1]),
+  );
+  const pools = snapshot.pools.map((pool) => ({ ...pool, tls: byName.get(pool.database) ?? -1 }));
   return { ...snapshot, pools, tls: tls.snapshot };
 }

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import type { ServerTlsSnapshot, TlsMaterial, TlsSnapshot, TlsTerms } from '@pgdog-cluster/core';
+import { isUnixHost, type TlsMaterial, type TlsSnapshot, type TlsTerms } from '@pgdog-cluster/core';
 import {
   ConfigurationError,
   type ConfigurationProblem,
@@ -39,14 +39,6 @@ export interface LoadedTls {
   /** Position in snapshot.servers for each entry; -1 = in the clear. */
   indexOf: ReadonlyMap<DatabaseEntry, number>;
   certificates: CertificateReport[];
-}
-
-/** The settings of a database's servers; null = in the clear. */
-export function serverTlsOf(
-  { indexOf, snapshot }: LoadedTls,
-  database: DatabaseEntry,
-): ServerTlsSnapshot | null {
-  return snapshot.servers[indexOf.get(database) ?? -1] ?? null;
 }
 
 export const NO_TLS: LoadedTls = {
@@ -216,7 +208,8 @@ function readServers(files: TlsFiles, loaded: LoadedConfig): Pick<LoadedTls, 'in
   const indexOf = new Map<DatabaseEntry, number>();
   for (const database of databases) {
     const { mode, ...paths } = serverTlsSettings(general, database.tls);
-    if (mode === 'disabled') {
+    // Nobody listens on the way through a Unix socket, and Postgres has no TLS there.
+    if (mode === 'disabled' || isUnixHost(database.host)) {
       indexOf.set(database, -1);
       continue;
     }

@@ -2,12 +2,14 @@
 import { FRONTEND, FrameWriter, READY, SYNC } from '@pgdog-cluster/core';
 import { Connection, type ConnectionOwner } from '../io/connection.js';
 import type { Pool } from '../pool/pool.js';
+import { serverTlsFailed } from '../pool/tls-outcome.js';
 import { NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import type { TlsInfo } from '../tls/tls-info.js';
 import { type FrameSink, FrameStream } from '../wire/frame-stream.js';
 import type { WorkerContext } from '../worker-context.js';
 import type { WaitingCancel } from './cancel.js';
+import { loginSettled } from './connect.js';
 import type { OwnExchange } from './own-exchange.js';
 import { KIND_QUERY, KIND_SYNC, PendingReplies, SWALLOW } from './pending-replies.js';
 import { Relay } from './relay.js';
@@ -164,11 +166,11 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   }
 
   tlsSettled(info: TlsInfo | null): void {
-    this.pool.serverTlsSettled(this, info);
+    if (this.state === 'connecting') loginSettled(this, info);
   }
 
   tlsFailed(reason: string): void {
-    this.pool.serverTlsFailed(this, reason);
+    serverTlsFailed(this, reason);
   }
 
   handleDetached(): void {

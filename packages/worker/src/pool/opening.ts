@@ -59,14 +59,19 @@ export class Opening {
     const { context, index } = this.pool;
     if (!this.mayConnect()) return false;
     if (context.memory.capacity.tryClaim(context.worker, index) !== CLAIMED) return false;
-    return this.openOne();
+    return this.tryClaimed();
   }
 
   /** Another worker has given us a place in the pool; nobody may need it any more. */
   takePlace(): void {
     const { context, index, waiters } = this.pool;
-    if (waiters.length > this.connecting && this.mayConnect()) this.openOne();
-    else context.memory.capacity.giveBack(context.worker, index);
+    const isPlain = waiters.peek()?.dedicatedParameters === null;
+    if (isPlain && waiters.length > this.connecting && this.mayConnect()) {
+      this.tryClaimed();
+      return;
+    }
+    context.memory.capacity.giveBack(context.worker, index);
+    this.want();
   }
 
   private mayConnect(): boolean {
@@ -83,7 +88,7 @@ export class Opening {
     return true;
   }
 
-  private openOne(): boolean {
+  private tryClaimed(): boolean {
     const server = this.openClaimed();
     if (server === null) {
       this.noteFailure(new PgDogError('server_unreachable', NO_DESCRIPTOR));

@@ -9,13 +9,12 @@ import {
 } from '@pgdog-cluster/core';
 import { cancelOnServer, resumeCancel } from '../backend/cancel.js';
 import { continueCleaning, startCleaning } from '../backend/cleaning.js';
-import { loginConnected, loginSettled } from '../backend/connect.js';
+import { loginConnected } from '../backend/connect.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
 import { SHUT_WR, shutdown } from '../io/libc.js';
 import { NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
-import type { TlsInfo } from '../tls/tls-info.js';
 import type { WorkerContext } from '../worker-context.js';
 import { askCode } from './ask-code.js';
 import { CounterRow } from './counter-row.js';
@@ -31,8 +30,6 @@ import { ReportedParameters } from './reported-parameters.js';
 const KNOWN_REPORTS_MAX = 1024;
 /** How long a server may take to end a connection before its place is given to another all the same. */
 const ENDING_MS = 1000;
-/** How a stream ends whose TLS is broken. */
-const EPROTO = 71;
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
 export class Pool {
@@ -352,22 +349,6 @@ export class Pool {
 
   serverConnected(server: ServerConnection, errno: number): void {
     loginConnected(server, errno);
-  }
-
-  serverTlsSettled(server: ServerConnection, info: TlsInfo | null): void {
-    if (server.state === 'connecting') loginSettled(server, info);
-  }
-
-  /** In the handshake a matter of settings, which waiting does not cure; later a lost connection. */
-  serverTlsFailed(server: ServerConnection, reason: string): void {
-    const text = `TLS towards ${reason}`;
-    if (server.state === 'connecting') {
-      this.opening.failed(server, new PgDogError('server_tls_failed', text), true);
-      return;
-    }
-    this.context.log('warn', 'server_tls_failed', text, { database: this.snapshot.database });
-    this.serverLost(server, EPROTO, false);
-    this.ended(server);
   }
 
   /** A server connection has logged in, or has come from another worker. */

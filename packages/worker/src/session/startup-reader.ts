@@ -118,7 +118,8 @@ class StartupReader {
       return end;
     }
     const { clients } = session.context.tls;
-    if (kind === 'gss' || clients === null) {
+    // As Postgres: no TLS through a Unix socket.
+    if (kind === 'gss' || clients === null || session.isUnixSocket) {
       session.send(SSL_REFUSED);
       return next;
     }

@@ -18,7 +18,7 @@ export function startSession(session: Session, message: StartupMessage): void {
   session.user = message.user;
   session.database = message.database;
   session.phase = 'authenticating';
-  if (session.tls === null && isTlsRequired(context.tls.clients)) {
+  if (session.tls === null && !session.isUnixSocket && isTlsRequired(context.tls.clients)) {
     session.fail(new PgDogError('tls_required'));
     return;
   }

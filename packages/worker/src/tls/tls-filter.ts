@@ -33,7 +33,7 @@ const ENDED = 3;
 const FAILED = 4;
 const FREED = 5;
 
-/** What a read that gave nothing means: that, or else a reason. */
+/** What a read that gave nothing means, or else a reason. */
 const NOTHING_YET = 'nothing yet';
 const GOODBYE = 'goodbye';
 
@@ -112,7 +112,6 @@ export class TlsFilter implements StreamFilter, Handshake {
     else this.waitForTurn();
   }
 
-  /** What a later connect to the same server can resume is kept. */
   keepSession(): void {
     keepSession(this.peer, this.ssl);
   }
@@ -386,11 +385,11 @@ export class TlsFilter implements StreamFilter, Handshake {
     if (this.life === FREED) return;
     this.life = FREED;
     const { ssl, worker } = this;
+    this.ssl = 0;
     worker.handshakes.ended(this);
     worker.remove(this);
     this.plain.clear(this.memory);
     this.held = null;
-    this.ssl = 0;
     if (ssl !== 0) {
       // Else OpenSSL takes the end for a broken one, and the session for not to be resumed.
       openssl.SSL_set_shutdown(ssl, openssl.SSL_SHUTDOWN_BOTH);

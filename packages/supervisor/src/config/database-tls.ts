@@ -1,0 +1,46 @@
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
+import type { ServerTlsSnapshot } from '@pgdog-cluster/core';
+import type { DatabaseEntry } from '@pgdog-cluster/core/config';
+import type { LoadedTls } from './tls-files.js';
+
+interface DatabaseTls {
+  /** Position in TlsSnapshot.servers; -1 = in the clear. */
+  index: number;
+  settings: ServerTlsSnapshot | undefined;
+}
+
+/** What is in force for each database, since the files were last taken up. */
+const inForce = new WeakMap<DatabaseEntry, DatabaseTls>();
+
+export function setDatabaseTls({ indexOf, snapshot }: LoadedTls): void {
+  for (const [database, index] of indexOf) {
+    inForce.set(database, { index, settings: snapshot.servers[index] });
+  }
+}
+
+/** For pools that are made between two publications. */
+export function databaseTlsIndex(database: DatabaseEntry): number {
+  return inForce.get(database)?.index ?? -1;
+}
+
+/** `ssl` of a connection by pg, for questions of the supervisor's own. */
+export function databaseSsl(database: DatabaseEntry): ConnectionOptions | false {
+  return sslOf(database.host, inForce.get(database)?.settings);
+}
+
+/** As a pool connects, but for `prefer`: pg cannot ask first, and in the clear is what that allows too. */
+export function sslOf(host: string, settings: ServerTlsSnapshot | undefined): ConnectionOptions | false {
+  if (settings === undefined || settings.mode === 'prefer') return false;
+  const { mode, certificate, privateKey, ca, crl, terms } = settings;
+  return {
+    minVersion: terms.versionMin,
+    maxVersion: terms.versionMax,
+    rejectUnauthorized: mode.startsWith('verify'),
+    ...(certificate === null ? {} : { cert: certificate, key: privateKey ?? '' }),
+    ...(ca === null ? {} : { ca }),
+    ...(crl === null ? {} : { crl }),
+    // The connection goes to an address; the name is the configuration's.
+    checkServerIdentity: (_host, peer) =>
+      mode === 'verify_full' ? checkServerIdentity(host, peer) : undefined,
+  };
+}
