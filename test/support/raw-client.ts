@@ -34,6 +34,8 @@ export interface RawClientOptions {
   version?: number;
   /** Longest wait for one frame. */
   timeoutMs?: number;
+  /** Sent before anything else: a PROXY header. */
+  preamble?: Buffer;
   /** TLS before the start-up packet. */
   tls?: ConnectionOptions;
   /** Without asking first, as sslnegotiation=direct. */
@@ -134,6 +136,7 @@ export class RawClient {
   /** Only the TCP connection, and TLS if asked for; no packet is sent. */
   static async open(options: RawClientOptions): Promise<RawClient> {
     const socket = await openSocket(options);
+    if (options.preamble !== undefined) socket.write(options.preamble);
     return new RawClient(options.tls === undefined ? socket : await secure(socket, options), options);
   }
 
