@@ -31,6 +31,10 @@ const FUNCTIONS = `
   CREATE FUNCTION leak_text(text text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE text; END $$;
   CREATE FUNCTION leak_lock() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(4711); END $$;
   CREATE FUNCTION leak_temp() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TEMP TABLE mine (x int); END $$;
+  CREATE FUNCTION leak_step(state int, x int) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN SET work_mem = '77MB'; RETURN x; END $$;
+  CREATE AGGREGATE leak_sum(int) (SFUNC = leak_step, STYPE = int, INITCOND = '0');
+  CREATE FUNCTION leak_default(x text DEFAULT leak_setting()) RETURNS text LANGUAGE sql AS $$ SELECT x $$;
   CREATE PROCEDURE leak_by_call() LANGUAGE plpgsql AS $$ BEGIN SET work_mem = '77MB'; END $$;`;
 
 /** One Postgres with the lanes in it; `moreSql` is run in each. */

@@ -106,6 +106,8 @@ export const SETTING_KINDS: Record<string, LeakKind> = {
     make: sql("SELECT leak_text('SET SESSION work_mem = ''77MB''')"),
     keeps: WORK_MEM,
   },
+  'an aggregate of a function': { make: sql('SELECT leak_sum(1)'), keeps: WORK_MEM },
+  'a function whose argument defaults to a call': { make: sql('SELECT leak_default()'), keeps: WORK_MEM },
   'a function that calls one': { make: sql('SELECT leak_indirectly()'), keeps: WORK_MEM },
   'a function in a transaction that goes on after an error': {
     make: sql('BEGIN', 'SELECT leak_setting()', 'SAVEPOINT s', 'ROLLBACK TO s', 'COMMIT'),

@@ -28,6 +28,7 @@ const FIRST_USER_OID = 16384;
 /**
  * Rows of two texts. `code` is what users have written in a language we can read something out of, `doing` what may
  * change a session, by itself or by what it mentions, if only by running a text made elsewhere (then it is not certain).
+ * Aggregates and functions whose arguments default to calls depend on others without a mention.
  * Runs with default settings only, hence no qualified names.
  */
 const CODE_SQL = `WITH RECURSIVE code AS MATERIALIZED (
@@ -59,6 +60,9 @@ UNION ALL SELECT 'sequences', (
   EXISTS (SELECT FROM code WHERE source ~* '\\m(currval|lastval)\\M')
   OR EXISTS (SELECT FROM pg_attrdef WHERE adbin::text ~ ':funcid (1575|2559) '))::text
 UNION ALL SELECT CASE WHEN is_certain THEN 'doing' ELSE 'running' END, proname FROM doing
+UNION ALL SELECT 'running', p.proname FROM doing d
+  JOIN pg_depend u ON u.refobjid = d.oid AND u.refclassid = 'pg_proc'::regclass AND u.classid = 'pg_proc'::regclass
+  JOIN pg_proc p ON p.oid = u.objid
 UNION ALL SELECT DISTINCT 'setting', lower(coalesce(m[1], m[3])) FROM code, regexp_matches(source, '${CUSTOM_NAMES}', 'gi') AS m
 UNION ALL SELECT DISTINCT 'quiet', proname FROM pg_proc
   WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
