@@ -39,6 +39,25 @@ export function clientOf(to: { port: number }, options: ClientOptions = {}): Pro
   return RawClient.connect({ password: 'postgres', ...options, port: to.port });
 }
 
+/** Clients of every worker, at least `count`: which worker takes one is the kernel's choice. */
+export async function clientsOfAllWorkers(
+  to: { port: number },
+  workers: number,
+  count: number,
+  options: ClientOptions = {},
+): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  const seen = new Set<number>();
+  while (clients.length < count || seen.size < workers) {
+    assert.ok(clients.length < 200, `only workers ${[...seen]} take clients`);
+    const client = await clientOf(to, options);
+    clients.push(client);
+    // The upper bits of the process id name the worker.
+    seen.add(client.pid >>> 20);
+  }
+  return clients;
+}
+
 /** Runs `body` with clients that are gone afterwards, whatever happened. */
 export async function withClients<T>(
   to: { port: number },
