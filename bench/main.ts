@@ -20,6 +20,7 @@ import { idle } from './workloads/idle.js';
 import { pipeline } from './workloads/pipeline.js';
 import { reconnect } from './workloads/reconnect.js';
 import { SMALL_POOL_SIZE, SMALL_POOL_WORKERS, smallPool } from './workloads/small-pool.js';
+import { storm } from './workloads/storm.js';
 import { texts } from './workloads/texts.js';
 import { throughput } from './workloads/throughput.js';
 import { tls } from './workloads/tls.js';
@@ -38,6 +39,7 @@ const WORKLOADS: Record<Group, (run: BenchRun) => Promise<void>> = {
   'small-pool': smallPool,
   pipeline,
   tls,
+  storm,
 };
 
 function ourVersion(): string {

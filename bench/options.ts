@@ -11,6 +11,7 @@ export const GROUPS = [
   'small-pool',
   'pipeline',
   'tls',
+  'storm',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 

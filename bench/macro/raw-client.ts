@@ -1,10 +1,20 @@
 /**
  * A client that speaks just enough of the protocol to load a server and costs little itself: it walks frame headers,
- * counts bytes and ReadyForQuery, and looks at nothing else. Trust authentication only.
+ * counts bytes and ReadyForQuery, and looks at nothing else. Logs in by trust or SCRAM-SHA-256.
  * Messages as in https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import {
+  buildSaslInitialResponse,
+  buildSaslResponse,
+  deriveScramKeys,
+  AUTHENTICATION as REQUEST,
+  SCRAM_MECHANISM,
+  ScramClient,
+  type ScramKeys,
+  type ScramTerms,
+} from '@pgdog-cluster/core';
 import type { Login } from './endpoint.js';
 
 const HEADER_BYTES = 5;
@@ -57,8 +67,20 @@ function startupPacket(login: Login): Buffer {
   return Buffer.concat([head, body]);
 }
 
+/** A storm of logins of one user derives its keys once: what is measured is the other side. */
+const scramKeys = new Map<string, ScramKeys>();
+
+function keysFor(password: string, { salt, iterations }: ScramTerms): ScramKeys {
+  const name = `${password} ${Buffer.from(salt).toString('base64')} ${iterations}`;
+  const keys = scramKeys.get(name) ?? deriveScramKeys(password, salt, iterations);
+  scramKeys.set(name, keys);
+  return keys;
+}
+
 export class RawClient {
   receivedBytes = 0;
+  readonly #password: string;
+  #scram: ScramClient | null = null;
   #socket: Socket;
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerFill = 0;
@@ -73,6 +95,7 @@ export class RawClient {
   #onAnswer: (() => void) | null = null;
 
   private constructor(login: Login, readBufferBytes: number) {
+    this.#password = login.password;
     // The callback gets the same buffer each time: nothing is allocated per chunk.
     const onread = { buffer: Buffer.alloc(readBufferBytes), callback: this.#onRead.bind(this) };
     this.#socket = connect({ host: login.host, port: login.port, noDelay: true, onread });
@@ -180,13 +203,33 @@ export class RawClient {
     this.#captured += Buffer.from(buffer.buffer, buffer.byteOffset + start, length).toString('latin1');
   }
 
+  #authenticate(body: Buffer): void {
+    const code = body.readInt32BE(0);
+    if (code === REQUEST.Ok) return;
+    this.#scram ??= new ScramClient({ mechanisms: [SCRAM_MECHANISM] });
+    if (code === REQUEST.SASL) {
+      this.#socket.write(buildSaslInitialResponse(SCRAM_MECHANISM, this.#scram.start()));
+      return;
+    }
+    if (code !== REQUEST.SASLContinue && code !== REQUEST.SASLFinal) {
+      this.#fail(new Error('asked for a password; this client knows trust and SCRAM'));
+      return;
+    }
+    const data = body.subarray(4);
+    let step =
+      code === REQUEST.SASLContinue ? this.#scram.handleContinue(data) : this.#scram.handleFinal(data);
+    if (step.kind === 'derive') step = this.#scram.handleKeys(keysFor(this.#password, step));
+    if (step.kind === 'failure') this.#fail(step.error);
+    else if (step.kind === 'continue') this.#socket.write(buildSaslResponse(step.data));
+  }
+
   #onFrame(type: number): void {
     if (type === ERROR_RESPONSE) {
       // Fields are zero-terminated, each with a type letter: M is the text.
       const text = this.#captured.split('\0').find((field) => field.startsWith('M'));
       this.#fail(new Error(`server says: ${text?.slice(1) ?? 'error without a message'}`));
-    } else if (type === AUTHENTICATION && this.#captured !== '\0\0\0\0') {
-      this.#fail(new Error('asked for a password; this client only knows trust'));
+    } else if (type === AUTHENTICATION) {
+      this.#authenticate(Buffer.from(this.#captured, 'latin1'));
     } else if (type === this.#awaitedType && --this.#awaitedCount === 0) {
       const resolve = this.#resolve;
       this.#resolve = null;

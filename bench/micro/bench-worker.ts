@@ -1,6 +1,7 @@
 /** A whole worker in this thread, between fake clients and fake servers. */
 import { createSharedMemory, type SharedMemory, type SqlParser } from '@pgdog-cluster/core';
 import {
+  Arrivals,
   Deadlines,
   Directory,
   KernelMemory,
@@ -166,6 +167,10 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     turn: 0,
     isDraining: false,
     activeServers: 0,
+    hungryPools: new Set(),
+    get arrivals() {
+      return arrivals;
+    },
     waitingSessions: 0,
     logLines: [],
     flushLog() {},
@@ -182,5 +187,6 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
       return pool;
     },
   };
+  const arrivals = new Arrivals(context);
   return context;
 }

@@ -18,6 +18,10 @@ export const METRICS = {
   idleQueryKb: { title: 'RSS per client after one query, KB', better: 'less', digits: 2 },
   rssGrowthMb: { title: 'RSS growth over the second half, MB', better: 'less', digits: 2 },
   serverConnectionsMax: { title: 'server connections, highest sample', better: 'less', digits: 0 },
+  calmP99Ms: { title: 'p99 of running clients before, ms', better: 'less', digits: 2 },
+  stormP99Ms: { title: 'during the storm, ms', better: 'less', digits: 2 },
+  stormRatio: { title: 'during, x before', better: 'less', digits: 2 },
+  loginP99Ms: { title: 'p99 of the logins, ms', better: 'less', digits: 0 },
   oldestWaitMs: { title: 'oldest waiter, highest sample, ms', better: 'less', digits: 1 },
 } as const satisfies Record<string, { title: string; better: 'more' | 'less'; digits: number }>;
 

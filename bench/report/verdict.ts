@@ -31,6 +31,7 @@ const IDLE_CLIENT_KB_MAX = 4;
 /** "Flat" allows for the breathing of a garbage-collected heap. */
 const GROWTH_MB_MAX = 6;
 const ONE_WORKER_TOLERANCE = 1.1;
+const STORM_RATIO_MAX = 3;
 
 interface Limit {
   atMost?: number;
@@ -68,6 +69,7 @@ export function verdict(results: Results, roles: Roles): Figure[] {
     ...oneWorker(results, roles),
     ...memory(results, roles),
     ...smallPool(results, roles),
+    ...storms(results, roles),
   ];
 }
 
@@ -135,6 +137,21 @@ function memory(results: Results, roles: Roles): Figure[] {
       summaryOf(results, 'texts', key, 'rssGrowthMb'),
     ),
   ]);
+}
+
+function storms(results: Results, roles: Roles): Figure[] {
+  const drivers = [
+    { driver: 'io_uring', key: roles.uring },
+    { driver: 'epoll', key: roles.epoll },
+  ];
+  return drivers.map(({ driver, key }) =>
+    judge(
+      `p99 of running clients in a storm of connects, ${driver}`,
+      ' x before',
+      { atMost: STORM_RATIO_MAX },
+      summaryOf(results, 'storm-scram', key, 'stormRatio'),
+    ),
+  );
 }
 
 function smallPool(results: Results, roles: Roles): Figure[] {

@@ -261,7 +261,7 @@ test('SHOW SHARED_MEMORY has live values of the rows in use', async () => {
   assert.equal(value('load', 'idle'), '0 0 0 0 0 9');
   assert.equal(value('descriptors', 'owner'), '1 owned');
   assert.equal(value('routing table', 'epoch'), '3');
-  assert.equal(value('capacity', 'limit'), '0 0 7 7 7');
+  assert.equal(value('capacity', 'limit'), '0 0 0 7 7 7');
   assert.equal(value('claims', 'per pool'), '0 1 0');
   assert.equal(value('workers', 'state'), '1 1');
   assert.ok(value('routing table', 'areas')?.endsWith(' bytes used'));

@@ -319,8 +319,8 @@ const ACCEPTED: [string, Parameters<typeof errorsOf>[0], string[]][] = [
   ],
   [
     'later key',
-    general('healthcheck_interval = 1'),
-    ['pgdog.toml:2: general.healthcheck_interval: not supported yet, ignored'],
+    general('ban_timeout = 1'),
+    ['pgdog.toml:2: general.ban_timeout: not supported yet, ignored'],
   ],
   [
     'certificate',

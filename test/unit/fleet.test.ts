@@ -36,7 +36,9 @@ function configuration(workers: number, listen: string[] = ['127.0.0.1:6432']): 
 }
 
 async function makeSnapshot(loaded: LoadedConfig, epoch: number): Promise<ConfigSnapshot> {
-  const pool = { index: 0, database: 'shop', user: 'app', poolSize: 100 };
+  const none = { reservePoolSize: 0, databaseServersMax: 0, userServersMax: 0 };
+  const free = { databaseClientsMax: 0, userClientsMax: 0 };
+  const pool = { index: 0, database: 'shop', user: 'app', poolSize: 100, ...none, ...free };
   const tcp = {
     keepalive: true,
     keepaliveTimeS: 7,
@@ -46,7 +48,12 @@ async function makeSnapshot(loaded: LoadedConfig, epoch: number): Promise<Config
     // The fake worker speaks first.
     deferAcceptS: 0,
   };
-  const general = { shutdownTimeoutMs: loaded.general.shutdown_timeout, maxClientConn: 0 };
+  const general = {
+    shutdownTimeoutMs: loaded.general.shutdown_timeout,
+    shutdownTerminationTimeoutMs: 0,
+    maxClientConn: 0,
+    maxServerConn: 0,
+  };
   return { epoch, pools: [pool], general, tcp } as ConfigSnapshot;
 }
 

@@ -78,6 +78,87 @@ test('each limit refuses with its own result and leaves no trace of the refused 
   assert.deepEqual([capacity.userClaimed(0), capacity.userClaimed(1)], [1, 1]);
 });
 
+test('clients are counted for database and user, and a refusal leaves no trace', () => {
+  const { capacity } = small();
+  capacity.setPoolGroups(0, 0, 0);
+  capacity.setPoolGroups(1, 0, 1);
+  capacity.setPoolGroups(2, 1, 0);
+  capacity.setDatabaseClientLimit(0, 3);
+  capacity.setUserClientLimit(0, 2);
+  assert.equal(capacity.tryClaimPoolClient(0, 0), CLAIMED);
+  assert.equal(capacity.tryClaimPoolClient(1, 2), CLAIMED);
+  assert.equal(capacity.tryClaimPoolClient(2, 0), USER_FULL, 'over both databases');
+  assert.equal(capacity.tryClaimPoolClient(0, 1), CLAIMED);
+  assert.equal(capacity.tryClaimPoolClient(1, 1), CLAIMED);
+  assert.equal(capacity.tryClaimPoolClient(2, 1), DATABASE_FULL);
+  assert.deepEqual(
+    [0, 1, 2].map((pool) => capacity.poolClients(pool)),
+    [1, 2, 1],
+  );
+  capacity.giveBackPoolClient(1, 2);
+  assert.equal(capacity.tryClaimPoolClient(0, 0), DATABASE_FULL, 'the user has room now');
+  capacity.giveBackAll(1);
+  assert.equal(capacity.tryClaimPoolClient(0, 0), CLAIMED);
+  assert.throws(() => capacity.giveBackPoolClient(1, 1), /had not claimed/);
+  assert.throws(() => capacity.setPoolGroups(0, 1, 1), /groups cannot change/);
+});
+
+test('admin clients have places of their own', () => {
+  const { capacity } = small();
+  capacity.setClientLimit(1);
+  capacity.setAdminLimit(2);
+  assert.equal(capacity.tryClaimClient(0), true);
+  assert.equal(capacity.tryClaimClient(0), false);
+  assert.deepEqual(
+    [0, 1, 2].map((worker) => capacity.tryClaimAdmin(worker)),
+    [true, true, false],
+  );
+  capacity.giveBackAll(1);
+  assert.equal(capacity.adminsClaimed(), 1);
+  capacity.giveBackAdmin(0);
+  assert.throws(() => capacity.giveBackAdmin(0), /had not claimed/);
+  assert.equal(capacity.clientsClaimed(), 1);
+});
+
+test('the reserve is for claims that ask for it, and stays under the limits of the groups', () => {
+  const { capacity } = small();
+  capacity.setPoolLimit(0, 1, 2);
+  assert.equal(capacity.tryClaim(0, 0), CLAIMED);
+  assert.equal(capacity.tryClaim(0, 0), POOL_FULL);
+  assert.equal(capacity.tryClaim(1, 0, true), CLAIMED);
+  capacity.setDatabaseLimit(0, 2);
+  assert.equal(capacity.tryClaim(1, 0, true), DATABASE_FULL);
+  capacity.setDatabaseLimit(0, 0);
+  assert.equal(capacity.tryClaim(1, 0, true), CLAIMED);
+  assert.equal(capacity.tryClaim(1, 0, true), POOL_FULL);
+  assert.equal(capacity.claimed(0), 3);
+});
+
+test('places in a queue are counted up to the limit, and given back with their worker', () => {
+  const { capacity } = small();
+  assert.deepEqual(
+    [0, 1, 1, 2].map((worker) => capacity.tryClaimQueued(worker, 3, 3)),
+    [true, true, true, false],
+  );
+  capacity.giveBackAll(1);
+  assert.equal(capacity.queued(3), 1);
+  capacity.giveBackQueued(0, 3);
+  assert.throws(() => capacity.giveBackQueued(0, 3), /had not claimed/);
+});
+
+test('one worker at a time tries a failing server, and another takes over when it is gone', () => {
+  const { load } = small();
+  assert.equal(load.tryBecomeProber(1, 4), true);
+  assert.equal(load.tryBecomeProber(1, 4), true);
+  assert.equal(load.tryBecomeProber(0, 4), false);
+  assert.equal(load.tryBecomeProber(0, 5), true, 'of another pool');
+  load.resignAsProber(0, 4);
+  assert.equal(load.hasProber(4), true, 'only the prober resigns');
+  load.clearWorker(1);
+  assert.equal(load.hasProber(4), false);
+  assert.equal(load.tryBecomeProber(0, 4), true);
+});
+
 test('a claim moves with its connection and is given back by whoever has it, once', () => {
   const { capacity } = small();
   capacity.setPoolLimit(4, 2);

@@ -13,6 +13,8 @@ export interface ShutdownSteps {
   stopAccepting: () => void;
   /** How long transactions may take to finish; 0 = as long as they like. */
   drainTimeoutMs: () => number;
+  /** And then to cancel and roll back what did not; 0 = no such phase. */
+  terminationTimeoutMs: () => number;
   /** Last phase: whatever else is open. */
   closeRest: () => void;
 }
@@ -20,7 +22,8 @@ export interface ShutdownSteps {
 /**
  * The way out, in phases with a deadline each:
  *
- *   stop accepting → drain (shutdown_timeout) → cut (2 s) → end the threads → close the rest
+ *   stop accepting → drain (shutdown_timeout) → cancel and roll back (shutdown_termination_timeout) → cut (2 s)
+ *   → end the threads → close the rest
  *
  * Every call joins the one run; cut() during a drain ends the drain at once.
  */
@@ -69,7 +72,7 @@ export class Shutdown {
   }
 
   async #drain(reason: string, timeoutMs: number): Promise<void> {
-    const { fleet, logger } = this.#steps;
+    const { fleet, logger, terminationTimeoutMs } = this.#steps;
     this.#phase = 'draining';
     const limit = timeoutMs === 0 ? 'no time limit' : `at most ${timeoutMs} ms`;
     logger.log('info', 'shutdown_drain', `${reason}: finishing transactions, ${limit}`, {
@@ -78,6 +81,11 @@ export class Shutdown {
     });
     fleet.broadcast({ type: 'drain', deadlineMs: timeoutMs });
     const isDrained = await fleet.waitDrained(timeoutMs, () => this.#isCutAsked);
-    if (!isDrained) logger.log('warn', 'shutdown_cut', 'clients still in transactions are cut');
+    if (isDrained || this.#isCutAsked) return;
+    logger.log('warn', 'shutdown_cut', 'clients still in transactions are cut');
+    const terminationMs = terminationTimeoutMs();
+    if (terminationMs === 0) return;
+    fleet.broadcast({ type: 'terminate' });
+    await fleet.waitDrained(terminationMs, () => this.#isCutAsked);
   }
 }

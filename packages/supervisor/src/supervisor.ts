@@ -74,13 +74,13 @@ export class Supervisor {
     const configuredMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
     const poolsMax = configuredMax + dynamicPoolsMax(loaded);
     this.memory = createSharedMemory({ workers, poolsMax, fdMax: this.descriptors.limit });
-    this.#limits = new CapacityLimits(this.memory.capacity);
+    this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
     this.#auth = new AuthRequests({
       loaded,
       logger,
       poolsMax,
       snapshot: () => this.snapshot,
-      onPool: (pool) => this.#limits.applyPool(pool, this.#loaded.general),
+      onPool: (pool) => this.#limits.applyPool(pool),
     });
     this.fleet = new Fleet({
       memory: this.memory,
@@ -98,6 +98,7 @@ export class Supervisor {
       logger,
       stopAccepting: () => this.#stopAccepting(),
       drainTimeoutMs: () => this.#snapshot?.general.shutdownTimeoutMs ?? 0,
+      terminationTimeoutMs: () => this.#snapshot?.general.shutdownTerminationTimeoutMs ?? 0,
       closeRest: () => {
         this.#auth.close();
         this.#closeListeners();
@@ -223,7 +224,7 @@ export class Supervisor {
     setDatabaseTls(tls);
     const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
     snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
-    this.#limits.apply(snapshot, loaded.general);
+    this.#limits.apply(snapshot);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
     this.#snapshot = snapshot;

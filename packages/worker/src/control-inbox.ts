@@ -1,23 +1,26 @@
 import {
+  type AdminReplyMessage,
+  type AuthReplyMessage,
   type CancelDoneMessage,
   type CancelForMessage,
   type CancelMessage,
   type ListenSocket,
   PgDogError,
   READY,
+  type ReportRequestMessage,
   type WorkerMessage,
 } from '@pgdog-cluster/core';
-import { deliverCancel } from './backend/cancel.js';
+import { cancelOnServer, deliverCancel } from './backend/cancel.js';
 import { unpackServer } from './backend/parcel.js';
 import { ServerConnection } from './backend/server-connection.js';
 import { isKeeper } from './pool/janitor.js';
 import { lendTo } from './pool/lend.js';
+import { evictFor } from './pool/make-room.js';
 import { reportClients, reportServers } from './report.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
 import { sessionGone } from './session/close.js';
 import type { Session } from './session/session.js';
-import { acceptSession } from './session/startup-reader.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** What the mailbox may ask of the loop itself. */
@@ -36,7 +39,7 @@ export function handleWorkerMessage(
 ): void {
   switch (message.type) {
     case 'newClient':
-      newClient(context, message.fd, message.addr, message.port);
+      context.arrivals.add(message.fd, message.addr, message.port);
       return;
     case 'cancel':
     case 'cancelFor':
@@ -54,6 +57,9 @@ export function handleWorkerMessage(
     case 'adoptPlace':
       adoptPlace(context, message.pool);
       return;
+    case 'evict':
+      evictFor(context, message);
+      return;
     case 'epoch':
       takeUpConfiguration(context);
       return;
@@ -67,35 +73,38 @@ export function handleWorkerMessage(
       orders.listen([]);
       drain(context);
       return;
+    case 'terminate':
+      terminate(context);
+      return;
     case 'cut':
       orders.cut();
       return;
     case 'reportRequest':
-      context.tell({
-        type: 'report',
-        worker: context.worker,
-        requestId: message.requestId,
-        rows: message.kind === 'clients' ? reportClients(context) : reportServers(context),
-      });
+      report(context, message);
       return;
-    case 'adminReply': {
-      const session = context.sessions.at(message.slot);
-      if (session !== null && session.id === message.generation) {
-        supervisorAnswered(session, message.bytes, message.isLast);
-      }
+    case 'adminReply':
+    case 'authReply':
+      reply(context, message);
       return;
-    }
-    case 'authReply': {
-      const session = context.sessions.at(message.slot);
-      if (session !== null && session.id === message.generation) supervisorRepliedAboutUser(session, message);
-      return;
-    }
     case 'crash':
       if (hasTestHooks) throw new Error('crash ordered by a test');
       return;
     default:
       context.log('error', 'unknown_message', 'unknown message in the mailbox', {});
   }
+}
+
+function report(context: WorkerContext, { requestId, kind }: ReportRequestMessage): void {
+  const rows = kind === 'clients' ? reportClients(context) : reportServers(context);
+  context.tell({ type: 'report', worker: context.worker, requestId, rows });
+}
+
+/** For a session that may have gone meanwhile. */
+function reply(context: WorkerContext, message: AdminReplyMessage | AuthReplyMessage): void {
+  const session = context.sessions.at(message.slot);
+  if (session === null || session.id !== message.generation) return;
+  if (message.type === 'authReply') supervisorRepliedAboutUser(session, message);
+  else supervisorAnswered(session, message.bytes, message.isLast);
 }
 
 /** By way of a descriptor that came along, of a connection that stayed where it is, or the answer to the latter. */
@@ -116,11 +125,6 @@ function handleCancel(
       context.post(replyWorker, { type: 'cancelDone', slot: replySlot, session: replySession });
     }
   });
-}
-
-function newClient(context: WorkerContext, fd: number, addr: string, port: number): void {
-  const session = context.isDraining ? null : acceptSession(context, fd, addr, port);
-  if (session === null) context.closeFd(fd);
 }
 
 function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uint8Array): void {
@@ -174,6 +178,7 @@ function takeUpTls(context: WorkerContext): void {
 /** No new clients; the idle are told to go, the others at the end of their transaction (checkDrain). */
 function drain(context: WorkerContext): void {
   context.isDraining = true;
+  context.arrivals.clear();
   checkDrain(context);
 }
 
@@ -193,8 +198,22 @@ export function checkDrain(context: WorkerContext): boolean {
     for (const session of streaming) session.fail(new PgDogError('shutting_down'));
   }
   if (context.sessions.count > 0) return false;
+  let isCleaning = false;
   for (const pool of context.pools.values()) {
-    for (const server of [...pool.all]) if (server.state === 'idle') pool.close(server);
+    for (const server of [...pool.all]) {
+      if (server.state === 'idle') pool.close(server);
+      // What a client left running is read to its end or cancelled: a server must not go on with it after us.
+      else if (server.state === 'cleaning') isCleaning = true;
+    }
   }
-  return true;
+  return !isCleaning;
+}
+
+/** The time to finish is over: what runs is cancelled, its client told, and the rest is cleaning (rollback). */
+function terminate(context: WorkerContext): void {
+  context.sessions.forEach((session) => {
+    const { server } = session;
+    if (server !== null && server.pending.length > 0) cancelOnServer(server);
+    session.fail(new PgDogError('shutting_down'));
+  });
 }

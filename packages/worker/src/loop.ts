@@ -38,6 +38,8 @@ export class Loop {
   private expectedCount = 1;
   private batchWaitUs = BATCH_WAIT_US;
   private turns = 0;
+  /** More could be let in than this turn had time for. */
+  private areClientsWaiting = false;
   private delayMaxUs = 0;
   private readonly acceptor: Acceptor;
 
@@ -82,12 +84,13 @@ export class Loop {
     const workedUs = beforeUs - context.nowUs;
     this.busyUs += workedUs;
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
-    const waitMs = isMailWaiting ? 0 : this.waitMs();
+    const waitMs = isMailWaiting || this.areClientsWaiting ? 0 : this.waitMs();
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
     this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
     if (isMailWaiting || mailboxes.hasMessages(context.worker)) this.readMailbox();
     context.tls.handshakes.run();
+    this.areClientsWaiting = context.arrivals.work();
     this.turns++;
     if (context.nowMs >= this.nextPoolCheckMs) this.housekeep();
   }
@@ -152,6 +155,7 @@ export class Loop {
     if (nowMs >= this.nextSessionCheckMs) {
       this.nextSessionCheckMs = nowMs + SESSION_CHECK_MS;
       checkSessions(context);
+      context.arrivals.check();
     }
     if (nowMs >= this.nextTrimMs) {
       this.nextTrimMs = nowMs + TRIM_MS;
@@ -159,7 +163,7 @@ export class Loop {
     }
     if (context.isDraining) this.drain();
     workers.setHeartbeatMs(context.worker, nowMs);
-    workers.setClients(context.worker, context.sessions.count);
+    workers.setClients(context.worker, context.sessions.count + context.arrivals.waitingCount);
     const { doneCount, failedCount } = context.tls.handshakes;
     workers.setTlsHandshakes(context.worker, doneCount, failedCount);
     workers.setBusyUs(context.worker, this.busyUs);

@@ -9,7 +9,9 @@ import { Lingering } from './lingering.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
+import { Arrivals } from './session/arrivals.js';
 import { PeerNames } from './session/peer-names.js';
+import type { Session } from './session/session.js';
 import { SessionTable } from './session/session-table.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
@@ -46,6 +48,10 @@ export function makeContext(
     turn: 0,
     isDraining: false,
     activeServers: 0,
+    hungryPools: new Set(),
+    get arrivals() {
+      return arrivals;
+    },
     waitingSessions: 0,
     logLines: [],
     post: poster(task, memory, driver),
@@ -71,17 +77,26 @@ export function makeContext(
       lingering.add(connection, context.nowMs);
     },
     countAuthAttempt(session) {
-      const snapshot = context.directory.pool(session.database, session.user);
-      if (snapshot !== null) context.poolFor(snapshot).row.authAttempt();
+      countAuthAttempt(context, session);
     },
     poolFor(snapshot) {
       return poolFor(context, snapshot);
     },
   };
-  // Counted on where the thread before this one stopped.
-  context.tls.handshakes.doneCount = memory.workers.tlsHandshakes(task.worker);
-  context.tls.handshakes.failedCount = memory.workers.tlsFailures(task.worker);
+  continueCounting(context);
+  const arrivals = new Arrivals(context);
   return context;
+}
+
+/** Where the thread before this one stopped. */
+function continueCounting({ tls, memory, worker }: WorkerContext): void {
+  tls.handshakes.doneCount = memory.workers.tlsHandshakes(worker);
+  tls.handshakes.failedCount = memory.workers.tlsFailures(worker);
+}
+
+function countAuthAttempt(context: WorkerContext, { database, user }: Session): void {
+  const snapshot = context.directory.pool(database, user);
+  if (snapshot !== null) context.poolFor(snapshot).row.authAttempt();
 }
 
 /** Delivers into a mailbox and writes the receiver's eventfd when it may be asleep. */

@@ -1,6 +1,7 @@
 import { type ClientReport, READY, type ServerReport } from '@pgdog-cluster/core';
 import type { ServerConnection } from './backend/server-connection.js';
 import { pinNames } from './session/pin-reasons.js';
+import { stateOfSession } from './session/session-state.js';
 import type { TlsInfo } from './tls/tls-info.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -20,7 +21,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
       database: session.database,
       addr: session.addr,
       port: session.port,
-      state: session.state,
+      state: stateOfSession(session),
       replication: session.replication,
       connectTimeMs: session.connectedMs,
       lastRequestMs: session.lastActivityMs,
@@ -65,7 +66,7 @@ export function reportServers(context: WorkerContext): ServerReport[] {
         queries: server.queries,
         rollbacks: server.rollbacks,
         preparedStatements: server.prepared.size,
-        healthchecks: 0,
+        healthchecks: server.checkCount,
         errors: server.errors,
         bytesReceived: server.bytesReceived,
         bytesSent: server.bytesSent,

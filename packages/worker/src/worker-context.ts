@@ -16,6 +16,7 @@ import type { KeyDerivation } from './key-derivation.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
+import type { Arrivals } from './session/arrivals.js';
 import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
@@ -45,6 +46,9 @@ export interface WorkerContext {
   nowMs: number;
   nowUs: number;
   isDraining: boolean;
+  readonly arrivals: Arrivals;
+  /** Pools whose clients wait because of a limit over several pools. */
+  readonly hungryPools: Set<Pool>;
   /** Server connections that serve a session now. */
   activeServers: number;
   /** Sessions in the queue of some pool. */

@@ -31,6 +31,34 @@ const ROWS = {
     'sorry, too many clients already',
     'Raise max_client_conn or close idle clients.',
   ],
+  too_many_database_clients: [
+    '53300',
+    'FATAL',
+    'client',
+    'too many clients for this database',
+    'Raise max_db_client_connections or close idle clients.',
+  ],
+  too_many_user_clients: [
+    '53300',
+    'FATAL',
+    'client',
+    'too many clients for this user',
+    'Raise max_user_client_connections or close idle clients.',
+  ],
+  too_many_admin_clients: [
+    '53300',
+    'FATAL',
+    'client',
+    'too many clients of the admin database',
+    'Close some of them.',
+  ],
+  too_many_logins: [
+    '53300',
+    'FATAL',
+    'client',
+    'too many clients are waiting to log in',
+    'Retry later, raise logins_in_progress_max or add workers.',
+  ],
   queue_full: [
     '53300',
     'ERROR',
@@ -50,7 +78,7 @@ const ROWS = {
     'FATAL',
     'client',
     'message is too large',
-    'Split the statement or its parameters.',
+    'Split the statement or its parameters, or raise max_packet_size.',
   ],
   query_too_large: [
     '54000',
@@ -81,6 +109,13 @@ const ROWS = {
     'client',
     'query timeout',
     'Raise query_timeout or make the statement cheaper.',
+  ],
+  transaction_timeout: [
+    '25P04',
+    'FATAL',
+    'client',
+    'terminating connection due to transaction timeout',
+    'Commit sooner or raise transaction_timeout.',
   ],
   query_cancelled: ['57014', 'ERROR', 'client', 'canceling statement due to user request', ''],
   login_timeout: [

@@ -66,6 +66,11 @@ export class FixedQueue<T extends object> {
    * O(n): used when a waiter times out or vanishes, not per request.
    */
   remove(item: T): boolean {
+    // Time-outs take the oldest, which stands first: a queue of thousands would be moved once for each.
+    if (this.peek() === item) {
+      this.shift();
+      return true;
+    }
     const mask = this.#slots.length - 1;
     for (let index = 0; index < this.#length; index += 1) {
       if (this.#slots[(this.#head + index) & mask] !== item) continue;

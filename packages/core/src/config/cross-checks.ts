@@ -5,7 +5,7 @@
 import { isUnixHost, unixPathProblem, unixSocketPath } from '../base/unix-socket.js';
 import { areStrangersKnown, checkAuthentication, checkSecrets } from './auth-checks.js';
 import type { AuthFiles } from './auth-files.js';
-import type { GeneralSettings } from './defaults.js';
+import { FRAME_BYTES_MAX, type GeneralSettings } from './defaults.js';
 import {
   LATER_DATABASE,
   LATER_GENERAL,
@@ -76,12 +76,18 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   if (general.log_dedup_threshold > 0 && general.log_dedup_window === 0) {
     problems.warning(at('log_dedup_threshold'), 'has no effect while log_dedup_window is 0');
   }
-  // Known from PgDog, and already what they could ask for at best: said, so that nobody counts on the difference.
-  if (general.connect_attempts !== 1) problems.warning(at('connect_attempts'), WITHOUT_EFFECT);
-  if (general.connect_attempt_delay !== 0) problems.warning(at('connect_attempt_delay'), WITHOUT_EFFECT);
+  if (general.max_packet_size > FRAME_BYTES_MAX || general.max_packet_size < PACKET_BYTES_MIN) {
+    problems.error(
+      at('max_packet_size'),
+      `expected ${PACKET_BYTES_MIN} to ${FRAME_BYTES_MAX} bytes, got ${general.max_packet_size}`,
+    );
+  }
+  // Known from PgDog, and already what it could ask for at best: said, so that nobody counts on the difference.
   if (general.prepared_statements !== 'full') problems.warning(at('prepared_statements'), WITHOUT_EFFECT);
 }
 
+/** What logging in and our own statements need, with room to spare. */
+const PACKET_BYTES_MIN = 65_536;
 const WITHOUT_EFFECT = 'has no effect in this version, see docs/reference/configuration.md';
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace', 'off'];
 
@@ -194,6 +200,25 @@ function checkUsers(parts: CheckedParts, problems: ProblemList): void {
   }
 }
 
+/** A user's limits hold over all its databases, so entries of one name cannot differ in them. */
+function checkUserLimits(parts: CheckedParts, problems: ProblemList): void {
+  const keys = { servers: 'max_user_connections', clients: 'max_user_client_connections' } as const;
+  for (const [index, { entry, origin }] of parts.users.entries()) {
+    for (const kind of ['servers', 'clients'] as const) {
+      const mine = entry.limits[kind];
+      const earlier = parts.users
+        .slice(0, index)
+        .find((other) => other.entry.name === entry.name && other.entry.limits[kind] !== null);
+      const theirs = earlier?.entry.limits[kind] ?? null;
+      if (mine === null || theirs === null || mine === theirs) continue;
+      problems.error(
+        origin.place(keys[kind]),
+        `${mine}, but another entry of user "${entry.name}" says ${theirs}: it is one limit over all databases`,
+      );
+    }
+  }
+}
+
 /** Sizes come from three places; what counts is how they meet in a pool. */
 function checkPoolSizes(parts: CheckedParts, problems: ProblemList): void {
   const { general } = parts;
@@ -238,6 +263,7 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
   }
   checkDatabases(parts, admin, problems);
   checkUsers(parts, problems);
+  checkUserLimits(parts, problems);
   checkPoolSizes(parts, problems);
   checkNotEmpty(parts, problems);
 }

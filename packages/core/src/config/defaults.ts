@@ -4,6 +4,7 @@
  * schema without a row here does not compile.
  */
 import type { z } from 'zod';
+import { AUTH_DEFAULTS } from './auth-defaults.js';
 import { type DefaultRow, row } from './default-row.js';
 import type { adminSchema, GeneralInput, tcpSchema } from './schema.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
@@ -11,6 +12,9 @@ import { TLS_DEFAULTS } from './tls-defaults.js';
 export type { DefaultRow, KeyOrigin } from './default-row.js';
 
 type DefaultTable<T> = { readonly [K in keyof T]-?: DefaultRow<NonNullable<T[K]>> };
+
+/** PQ_LARGE_MESSAGE_LIMIT: Postgres takes and sends nothing longer. */
+export const FRAME_BYTES_MAX = 0x3fff_ffff;
 
 const AS_PGDOG = 'as PgDog';
 const OFF = 'nothing is cut off unless asked for';
@@ -112,19 +116,14 @@ export const GENERAL_DEFAULTS = {
   connect_attempts: row(
     1,
     '',
-    'Accepted, without effect: connecting is tried again, ever slower, for as long as clients wait.',
+    'How often connecting to a server is tried, from address to address, before clients are told that it failed.',
     AS_PGDOG,
   ),
-  connect_attempt_delay: row(
-    0,
-    'ms',
-    'Accepted, without effect: the pause between attempts doubles from 50 ms to 1 s.',
-    AS_PGDOG,
-  ),
+  connect_attempt_delay: row(0, 'ms', 'Pause between these attempts.', AS_PGDOG),
   checkout_timeout: row(
     5_000,
     'ms',
-    'How long a client waits for a server connection. 0: no limit.',
+    'How long a client waits for a server connection; then its statement fails and it stays connected. 0: no limit.',
     AS_PGDOG,
   ),
   idle_timeout: row(
@@ -136,110 +135,32 @@ export const GENERAL_DEFAULTS = {
   server_lifetime: row(86_400_000, 'ms', 'Replace server connections older than this. 0: never.', AS_PGDOG),
   server_lifetime_jitter: row(0, 'ms', 'Random part of the lifetime, so that not all end at once.', AS_PGDOG),
   rollback_timeout: row(5_000, 'ms', 'Bound on cleaning a server connection at check-in.', AS_PGDOG),
+  healthcheck_interval: row(
+    30_000,
+    'ms',
+    'A server connection unused and unchecked for this long is checked by an empty query before a client gets it. 0: never.',
+    AS_PGDOG,
+  ),
+  idle_healthcheck_interval: row(
+    30_000,
+    'ms',
+    'Idle server connections are checked by an empty query this often, so that no client waits for it. 0: never.',
+    AS_PGDOG,
+  ),
+  healthcheck_timeout: row(5_000, 'ms', 'Bound on the answer to a check.', AS_PGDOG),
   connection_recovery: row(
     'recover',
     '',
-    'Server connection whose client vanished in mid-query: `recover` (drain and roll back), `rollback_only`, `drop`.',
+    'Server connection whose client vanished: `recover` (what runs is read to its end or cancelled, then rolled back), `rollback_only` (rolled back between statements, closed within one), `drop` (closed unless it was between transactions).',
     AS_PGDOG,
   ),
-  auth_type: row(
-    'scram',
-    '',
-    'How clients log in: `scram`, `md5`, `plain`, `trust`, `cert`, or `hba`: as the rules of `auth_hba_file` say. `scram-sha-256` and `password` are other names of `scram` and `plain`. See docs/internals/authentication.md.',
-    AS_PGDOG,
-  ),
-  passthrough_auth: row(
-    'disabled',
-    '',
-    "Users without a password in users.toml send their own, which the server checks and which is then used towards it: `enabled` (over TLS and Unix sockets only), `enabled_plain` (always). `…_allow_change`: another password that the server accepts replaces the pool's.",
-    AS_PGDOG,
-  ),
-  plain_auth_without_tls: row(
-    false,
-    '',
-    '`auth_type = "plain"` asks for the password on connections that are not encrypted too.',
-    'anybody on the way could read it',
-    'ours',
-  ),
-  auth_hba_file: row(
-    null as string | null,
-    '',
-    'Rules as in `pg_hba.conf`, for `auth_type = "hba"`. Relative to this file.',
-    'as PgBouncer',
-    'pgbouncer',
-  ),
-  auth_ident_file: row(
-    null as string | null,
-    '',
-    'Maps as in `pg_ident.conf`, for `map=` in those rules. Relative to this file.',
-    'as PgBouncer',
-    'pgbouncer',
-  ),
-  auth_user: row(
-    null as string | null,
-    '',
-    'Who asks `auth_query`. Unset: users come from users.toml only.',
-    'as PgBouncer',
-    'pgbouncer',
-  ),
-  auth_password: row(
-    null,
-    '',
-    "Password of `auth_user`. Unset: that of the user's entry in users.toml.",
-    'PgBouncer has it in auth_file',
-    'ours',
-  ),
-  auth_dbname: row(
-    null as string | null,
-    '',
-    'Entry of [[databases]] in which `auth_query` is asked. Unset: the one the client wants.',
-    'as PgBouncer',
-    'pgbouncer',
-  ),
-  auth_query: row(
-    'SELECT rolname::text, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin',
-    '',
-    'Gives name and password hash (`md5…` or `SCRAM-SHA-256$…`) of user `$1`. Functions of your own need their schema: the search path is `pg_catalog`.',
-    'roles that may not log in or whose time is over stay out',
-    'pgbouncer',
-  ),
-  auth_query_cache_ttl: row(
-    10_000,
+  ...AUTH_DEFAULTS,
+  query_timeout: row(
+    0,
     'ms',
-    'How long an answer is used. A password that is wrong by it is looked up again. 0: asked at each login.',
-    'a dropped role stays in for so long at most; PgBouncer asks each time',
-    'ours',
+    'Longest exchange; then its statement is cancelled and the client disconnected (57014). 0: no limit.',
+    OFF,
   ),
-  auth_query_failure_ttl: row(
-    1_000,
-    'ms',
-    'The same for users that were not found and questions that failed.',
-    'a storm of unknown users is one question a second each',
-    'ours',
-  ),
-  auth_query_cache_size: row(10_000, '', 'Answers kept, the oldest go first.', 'some MB', 'ours'),
-  dynamic_users_max: row(
-    1_000,
-    '',
-    'Pairs of database and user with a pool although users.toml does not list them (auth_query, passthrough). They are kept until the end. Taken at start.',
-    'bounds the memory that strangers can ask for',
-    'ours',
-  ),
-  auth_failures_max: row(
-    60,
-    '',
-    'Failed logins of one user from one address in `auth_failures_window`; ten times as many from one address in all. Beyond, logins are refused unread until time has made room. 0: no limit.',
-    'a guess a second; an address shared by many suffers only for its own users',
-    'ours',
-  ),
-  auth_failures_window: row(
-    60_000,
-    'ms',
-    'See `auth_failures_max`.',
-    'as long as it takes to notice',
-    'ours',
-  ),
-  query_timeout: row(0, 'ms', 'Longest exchange. 0: no limit.', OFF),
   client_idle_timeout: row(0, 'ms', 'Disconnect clients idle for this long. 0: never.', OFF),
   client_idle_in_transaction_timeout: row(
     0,
@@ -249,6 +170,12 @@ export const GENERAL_DEFAULTS = {
   ),
   client_login_timeout: row(60_000, 'ms', 'A client must have logged in within this time.', AS_PGDOG),
   shutdown_timeout: row(60_000, 'ms', 'Time to finish transactions before clients are cut.', AS_PGDOG),
+  shutdown_termination_timeout: row(
+    1_000,
+    'ms',
+    'After it: time to cancel what still runs and to roll back. 0: none, clients are cut at once.',
+    'PgDog has none by default, which leaves statements running on the servers',
+  ),
   prepared_statements: row(
     'full',
     '',
@@ -281,7 +208,7 @@ export const GENERAL_DEFAULTS = {
   max_client_conn: row(
     0,
     '',
-    'Clients over all workers. 0: as many as open files allow.',
+    'Clients over all workers, those still logging in included. 0: as many as open files allow. Clients of the admin database are counted apart (20), so that it can always be entered.',
     'PgDog has no such limit',
     'pgbouncer',
   ),
@@ -298,6 +225,69 @@ export const GENERAL_DEFAULTS = {
     '',
     'Server connections per user, over all databases. 0: no limit.',
     'as PgBouncer',
+    'pgbouncer',
+  ),
+  max_db_client_connections: row(
+    0,
+    '',
+    'Clients per database, over all its users. 0: no limit.',
+    'as PgBouncer',
+    'pgbouncer',
+  ),
+  max_user_client_connections: row(
+    0,
+    '',
+    'Clients per user, over all databases. 0: no limit.',
+    'as PgBouncer',
+    'pgbouncer',
+  ),
+  logins_in_progress_max: row(
+    512,
+    '',
+    'Clients per worker that have connected and not proved who they are; more wait in the order they came. While some wait, a client that says nothing for 5 s loses its place.',
+    'bounds what a storm of connects, or clients that only connect, can cost',
+    'ours',
+  ),
+  reserve_pool_size: row(
+    0,
+    '',
+    'Server connections a pool may open beyond its size once a client has waited for reserve_pool_timeout; closed when they are idle for as long.',
+    'as PgBouncer',
+    'pgbouncer',
+  ),
+  reserve_pool_timeout: row(
+    3_000,
+    'ms',
+    'How long the oldest client must have waited.',
+    "PgBouncer's 5 s is checkout_timeout here: no client would live to see it",
+    'pgbouncer',
+  ),
+  server_login_retry: row(
+    1_000,
+    'ms',
+    'Longest pause between attempts to connect to a server that fails: one attempt at a time over all workers. While it refuses logins, or has failed for longer than checkout_timeout, clients are told the error at once.',
+    'PgBouncer waits 15 s; one attempt a second costs little and ends the failure sooner',
+    'pgbouncer',
+  ),
+  transaction_timeout: row(
+    0,
+    'ms',
+    'Longest transaction; then it is rolled back and the client disconnected (25P04). 0: no limit.',
+    OFF,
+    'pgbouncer',
+  ),
+  query_wait_notify: row(
+    5_000,
+    'ms',
+    'A client that has waited this long for a server connection is told so by a NOTICE. 0: never.',
+    'as PgBouncer',
+    'pgbouncer',
+  ),
+  max_packet_size: row(
+    FRAME_BYTES_MAX,
+    'bytes',
+    'Longest protocol message, in both directions. Not above the default.',
+    "Postgres's own ceiling",
     'pgbouncer',
   ),
   queue_length_max: row(

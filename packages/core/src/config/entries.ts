@@ -69,6 +69,12 @@ function overridesOf(input: DatabaseInput | UserInput): PoolOverrides {
     readOnly: input.read_only ?? null,
     serverLifetimeMs: input.server_lifetime ?? null,
     serverLifetimeJitterMs: input.server_lifetime_jitter ?? null,
+    reservePoolSize: input.reserve_pool_size ?? null,
+    checkoutTimeoutMs: input.checkout_timeout ?? null,
+    queryTimeoutMs: input.query_timeout ?? null,
+    transactionTimeoutMs: input.transaction_timeout ?? null,
+    clientIdleTimeoutMs: input.client_idle_timeout ?? null,
+    clientIdleInTransactionTimeoutMs: input.client_idle_in_transaction_timeout ?? null,
   };
 }
 
@@ -93,6 +99,7 @@ export function toDatabaseEntry(
       privateKey: input.tls_server_private_key ?? null,
     },
     overrides: overridesOf(input),
+    limits: { servers: input.max_db_connections ?? null, clients: input.max_db_client_connections ?? null },
   };
 }
 
@@ -118,6 +125,10 @@ export function toUserEntry(input: UserInput, origin: Origin, secrets: SecretRes
     serverUser: input.server_user ?? null,
     serverPassword: secrets.resolve(input.server_password, origin.place('server_password')),
     overrides: overridesOf(input),
+    limits: {
+      servers: input.max_user_connections ?? null,
+      clients: input.max_user_client_connections ?? null,
+    },
   };
 }
 

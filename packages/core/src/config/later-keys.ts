@@ -27,10 +27,7 @@ const NO_TWO_PHASE =
 const NO_SHARDS = 'more than one host per database is not supported by this version';
 
 export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
-  healthcheck_interval: ignored(30_000),
-  idle_healthcheck_interval: ignored(30_000, 0),
   idle_healthcheck_delay: ignored(5_000),
-  healthcheck_timeout: ignored(5_000),
   healthcheck_port: ignored(),
   require_healthcheck_on_discovery: ignored(false),
   ban_timeout: ignored(300_000),
@@ -44,7 +41,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   lsn_check_timeout: ignored(5_000),
   dns_ttl: ignored(),
   client_connection_recovery: ignored('drop'),
-  shutdown_termination_timeout: ignored(),
   query_parser: ignored('auto'),
   query_parser_enabled: ignored(false),
   query_parser_engine: ignored('pg_query_protobuf'),

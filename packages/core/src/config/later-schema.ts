@@ -6,10 +6,7 @@ import { z } from 'zod';
 import * as field from './fields.js';
 
 const health = {
-  healthcheck_interval: field.duration(),
-  idle_healthcheck_interval: field.duration(),
   idle_healthcheck_delay: field.duration(),
-  healthcheck_timeout: field.duration(),
   healthcheck_port: field.portNumber(),
   require_healthcheck_on_discovery: field.flag(),
   ban_timeout: field.duration(),
@@ -33,7 +30,6 @@ const health = {
   lsn_check_timeout: field.duration(),
   dns_ttl: field.duration(),
   client_connection_recovery: field.oneOf('recover', 'rollback_only', 'drop'),
-  shutdown_termination_timeout: field.duration(),
 };
 
 const parser = {

@@ -22,6 +22,18 @@ export interface PoolOverrides {
   readOnly: boolean | null;
   serverLifetimeMs: number | null;
   serverLifetimeJitterMs: number | null;
+  reservePoolSize: number | null;
+  checkoutTimeoutMs: number | null;
+  queryTimeoutMs: number | null;
+  transactionTimeoutMs: number | null;
+  clientIdleTimeoutMs: number | null;
+  clientIdleInTransactionTimeoutMs: number | null;
+}
+
+/** Limits of a whole database or user, over all its pools; null = not said here. */
+export interface GroupLimits {
+  servers: number | null;
+  clients: number | null;
 }
 
 export interface DatabaseEntry {
@@ -40,6 +52,7 @@ export interface DatabaseEntry {
   authQuery: AuthQueryEntry | null;
   tls: TlsOverrides;
   overrides: PoolOverrides;
+  limits: GroupLimits;
 }
 
 /** Question about unknown users, general settings filled in. */
@@ -64,6 +77,7 @@ export interface UserEntry {
   serverUser: string | null;
   serverPassword: Secret | null;
   overrides: PoolOverrides;
+  limits: GroupLimits;
 }
 
 export interface AdminEntry {

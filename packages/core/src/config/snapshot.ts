@@ -34,13 +34,23 @@ export interface GeneralSnapshot {
   authFailuresWindowMs: number;
   ioDriver: IoDriverSetting;
   connectTimeoutMs: number;
-  checkoutTimeoutMs: number;
+  /** How often connecting is tried before clients are told, and the pause between. */
+  connectAttempts: number;
+  connectAttemptDelayMs: number;
+  /** Longest pause between attempts to reach a server that fails. */
+  serverLoginRetryMs: number;
   rollbackTimeoutMs: number;
-  queryTimeoutMs: number;
+  /** Check before hand-out, check of the idle, and how long an answer may take. */
+  healthcheckIntervalMs: number;
+  idleHealthcheckIntervalMs: number;
+  healthcheckTimeoutMs: number;
+  reservePoolTimeoutMs: number;
+  queryWaitNotifyMs: number;
+  /** Of clients of the admin database; others have their pool's. */
   clientIdleTimeoutMs: number;
-  clientIdleInTransactionTimeoutMs: number;
   clientLoginTimeoutMs: number;
   shutdownTimeoutMs: number;
+  shutdownTerminationTimeoutMs: number;
   /** How long a cancel connection towards a server may take. */
   cancelWaitTimeoutMs: number;
   connectionRecovery: ConnectionRecovery;
@@ -53,8 +63,14 @@ export interface GeneralSnapshot {
   querySizeLimitAction: 'warn' | 'block';
   /** Sessions waiting in one pool, over all workers; 0 = no limit. */
   queueLengthMax: number;
-  /** Clients in total over all workers; 0 = no limit. */
+  /** Clients in total over all workers; 0 = as many as open files allow. */
   maxClientConn: number;
+  /** Server connections in total; 0 = no limit. */
+  maxServerConn: number;
+  /** Clients of one worker between accept and the end of authentication. */
+  loginsInProgressMax: number;
+  /** Longest frame in either direction, its length word included. */
+  maxPacketBytes: number;
   logConnections: boolean;
   logDisconnections: boolean;
   statsPeriodMs: number;
@@ -152,10 +168,22 @@ export interface PoolSnapshot {
   serverVerifiers: ScramVerifier[];
   poolSize: number;
   minPoolSize: number;
+  /** Connections beyond poolSize for clients that have waited long. */
+  reservePoolSize: number;
+  /** Server connections and clients of the whole database and of the whole user; 0 = no limit. */
+  databaseServersMax: number;
+  userServersMax: number;
+  databaseClientsMax: number;
+  userClientsMax: number;
   poolerMode: PoolerMode;
   idleTimeoutMs: number;
   serverLifetimeMs: number;
   serverLifetimeJitterMs: number;
+  checkoutTimeoutMs: number;
+  queryTimeoutMs: number;
+  transactionTimeoutMs: number;
+  clientIdleTimeoutMs: number;
+  clientIdleInTransactionTimeoutMs: number;
   /** Extra start-up parameters of server connections: statement_timeout, lock_timeout, default_transaction_read_only. */
   serverParameters: Record<string, string>;
   /** Who must run the server at the other end of a Unix socket; absent = anybody. */

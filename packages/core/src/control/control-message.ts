@@ -82,6 +82,18 @@ export interface AdoptPlaceMessage {
   fromWorker: number;
 }
 
+/**
+ * "A limit over several pools keeps mine from opening a connection: close idle ones of that pool." `isFirm`: its
+ * clients have waited long, so connections in use are closed too, when they come free.
+ */
+export interface EvictMessage {
+  type: 'evict';
+  /** Whose connections are to make room. */
+  pool: number;
+  count: number;
+  isFirm: boolean;
+}
+
 /** A new configuration snapshot is in the routing table. */
 export interface EpochMessage {
   type: 'epoch';
@@ -115,6 +127,11 @@ export interface PeerNameMessage {
 export interface DrainMessage {
   type: 'drain';
   deadlineMs: number;
+}
+
+/** The time of `drain` is over: cancel what runs, tell the clients, roll back. */
+export interface TerminateMessage {
+  type: 'terminate';
 }
 
 /** Close everything now and end the serve task. */
@@ -166,10 +183,12 @@ export type WorkerMessage =
   | LendRequestMessage
   | AdoptMessage
   | AdoptPlaceMessage
+  | EvictMessage
   | EpochMessage
   | ListenMessage
   | PeerNameMessage
   | DrainMessage
+  | TerminateMessage
   | CutMessage
   | ReportRequestMessage
   | AdminReplyMessage

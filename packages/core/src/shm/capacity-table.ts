@@ -1,15 +1,19 @@
+import { CapacityRows, CLIENTS, type ClaimKind, QUEUED, SERVERS } from './capacity-rows.js';
 import {
+  CAPACITY_ADMINS_ROW,
   CAPACITY_CLAIMED,
+  CAPACITY_CLIENT_LIMIT,
+  CAPACITY_CLIENTS,
   CAPACITY_CLIENTS_ROW,
   CAPACITY_DATABASE_GROUP,
-  CAPACITY_FIRST_POOL_ROW,
   CAPACITY_LIMIT,
+  CAPACITY_QUEUED,
+  CAPACITY_RESERVE,
   CAPACITY_TOTAL_ROW,
   CAPACITY_USER_GROUP,
+  CLAIMS_ADMINS,
   CLAIMS_CLIENTS,
-  CLAIMS_FIRST_POOL,
   LINE_CELLS,
-  lineAligned,
 } from './layout.js';
 
 export const CLAIMED = 0;
@@ -24,49 +28,43 @@ export type ClaimResult =
   | typeof USER_FULL
   | typeof TOTAL_FULL;
 
-/** Counts `line` up unless that would pass `limit`. Compare-and-swap: an add with an undo would overshoot for a moment. */
-function countUp(cells: Int32Array, line: number, isZeroUnlimited: boolean): boolean {
-  for (;;) {
-    const claimed = Atomics.load(cells, line + CAPACITY_CLAIMED);
-    const limit = Atomics.load(cells, line + CAPACITY_LIMIT);
-    if (claimed >= limit && !(isZeroUnlimited && limit === 0)) return false;
-    if (Atomics.compareExchange(cells, line + CAPACITY_CLAIMED, claimed, claimed + 1) === claimed)
-      return true;
-  }
-}
+const TOTAL_LINE = CAPACITY_TOTAL_ROW * LINE_CELLS;
+const CLIENTS_LINE = CAPACITY_CLIENTS_ROW * LINE_CELLS;
+const ADMINS_LINE = CAPACITY_ADMINS_ROW * LINE_CELLS;
 
 /**
- * How many server connections (and clients) may exist and how many do, exact over all workers.
+ * How many server connections, clients and waiting sessions may exist and how many do, exact over all workers.
  *
- * A claim counts up four cells in a fixed order: pool, its database, its user, total; a refusal undoes the ones
- * before. So a limit is never passed, not even for a moment; a claim may be refused because of another that is
- * about to be undone, which is why a waiting worker tries again on its timer.
+ * A claim of a server connection counts up four cells in a fixed order: pool, its database, its user, total; a
+ * refusal undoes the ones before. So a limit is never passed, not even for a moment; a claim may be refused because
+ * of another that is about to be undone, which is why a waiting worker tries again on its timer. A client's claim
+ * works alike: the total when it comes, its database and its user once it has proved who it is.
  *
  * Each worker's claims are also counted in its own row, so that they can be given back after a crash. The row
  * is raised after the shared cells and lowered before them: a thread killed between the two leaves one
  * connection too many counted, never one too few. Too few would let a limit be passed.
  */
 export class CapacityTable {
+  readonly #rows: CapacityRows;
   readonly #cells: Int32Array;
   readonly #claims: Int32Array;
-  readonly #claimsStride: number;
-  readonly #poolsMax: number;
-  readonly #workers: number;
 
   constructor(capacity: SharedArrayBuffer, claims: SharedArrayBuffer, workers: number, poolsMax: number) {
-    this.#cells = new Int32Array(capacity);
-    this.#claims = new Int32Array(claims);
-    this.#claimsStride = lineAligned((CLAIMS_FIRST_POOL + poolsMax) * 4) / 4;
-    this.#poolsMax = poolsMax;
-    this.#workers = workers;
+    this.#rows = new CapacityRows(capacity, claims, workers, poolsMax);
+    this.#cells = this.#rows.cells;
+    this.#claims = this.#rows.claims;
   }
 
-  /** Supervisor only, before the pool is used. Groups of a pool never change: its claims are counted in them. */
+  // Limits: supervisor only.
+
+  /** Before the pool is used. Groups of a pool never change: its claims are counted in them. */
   setPoolGroups(pool: number, databaseGroup: number, userGroup: number): void {
-    const line = this.#poolLine(pool);
-    this.#checkGroup(databaseGroup);
-    this.#checkGroup(userGroup);
-    const hasClaims = Atomics.load(this.#cells, line + CAPACITY_CLAIMED) > 0;
+    const line = this.#rows.poolLine(pool);
+    this.#rows.databaseLine(databaseGroup);
+    this.#rows.userLine(userGroup);
+    const hasClaims =
+      Atomics.load(this.#cells, line + CAPACITY_CLAIMED) > 0 ||
+      Atomics.load(this.#cells, line + CAPACITY_CLIENTS) > 0;
     const isSame =
       this.#cells[line + CAPACITY_DATABASE_GROUP] === databaseGroup &&
       this.#cells[line + CAPACITY_USER_GROUP] === userGroup;
@@ -75,49 +73,74 @@ export class CapacityTable {
     this.#cells[line + CAPACITY_USER_GROUP] = userGroup;
   }
 
-  /** Supervisor only. 0 = no connection may be opened. A limit below what is claimed refuses until enough is given back. */
-  setPoolLimit(pool: number, limit: number): void {
-    this.#setLimit(this.#poolLine(pool), limit);
+  /**
+   * 0 = no connection may be opened. A limit below what is claimed refuses until enough is given back. `reserve`:
+   * connections beyond it, for claims that ask for them.
+   */
+  setPoolLimit(pool: number, limit: number, reserve = 0): void {
+    this.#rows.setLimit(this.#rows.poolLine(pool) + CAPACITY_LIMIT, limit);
+    this.#rows.setLimit(this.#rows.poolLine(pool) + CAPACITY_RESERVE, reserve);
   }
 
-  /** Supervisor only, as the following ones. 0 = unlimited. */
+  /** Server connections; 0 = unlimited, as in the following ones. */
   setDatabaseLimit(group: number, limit: number): void {
-    this.#setLimit(this.#databaseLine(group), limit);
+    this.#rows.setLimit(this.#rows.databaseLine(group) + CAPACITY_LIMIT, limit);
   }
 
   setUserLimit(group: number, limit: number): void {
-    this.#setLimit(this.#userLine(group), limit);
+    this.#rows.setLimit(this.#rows.userLine(group) + CAPACITY_LIMIT, limit);
   }
 
   setTotalLimit(limit: number): void {
-    this.#setLimit(CAPACITY_TOTAL_ROW * LINE_CELLS, limit);
+    this.#rows.setLimit(TOTAL_LINE + CAPACITY_LIMIT, limit);
   }
 
   setClientLimit(limit: number): void {
-    this.#setLimit(CAPACITY_CLIENTS_ROW * LINE_CELLS, limit);
+    this.#rows.setLimit(CLIENTS_LINE + CAPACITY_LIMIT, limit);
   }
 
-  /** Claims one server connection for `worker`, or says which limit refuses it. */
-  tryClaim(worker: number, pool: number): ClaimResult {
+  setAdminLimit(limit: number): void {
+    this.#rows.setLimit(ADMINS_LINE + CAPACITY_LIMIT, limit);
+  }
+
+  setDatabaseClientLimit(group: number, limit: number): void {
+    this.#rows.setLimit(this.#rows.databaseLine(group) + CAPACITY_CLIENT_LIMIT, limit);
+  }
+
+  setUserClientLimit(group: number, limit: number): void {
+    this.#rows.setLimit(this.#rows.userLine(group) + CAPACITY_CLIENT_LIMIT, limit);
+  }
+
+  // Server connections.
+
+  /**
+   * Claims one server connection for `worker`, or says which limit refuses it. `isReserve`: also beyond the pool's
+   * limit, as far as its reserve goes.
+   */
+  tryClaim(worker: number, pool: number, isReserve = false): ClaimResult {
     const cells = this.#cells;
-    const claimCell = this.#claimCell(worker, pool);
-    const poolLine = this.#poolLine(pool);
-    const databaseLine = this.#databaseLine(cells[poolLine + CAPACITY_DATABASE_GROUP]);
-    const userLine = this.#userLine(cells[poolLine + CAPACITY_USER_GROUP]);
+    const claimCell = this.#rows.claimCell(worker, pool, SERVERS);
+    const poolLine = this.#rows.poolLine(pool);
+    const databaseLine = this.#rows.databaseLineOf(poolLine);
+    const userLine = this.#rows.userLineOf(poolLine);
+    const poolLimit =
+      Atomics.load(cells, poolLine + CAPACITY_LIMIT) +
+      (isReserve ? Atomics.load(cells, poolLine + CAPACITY_RESERVE) : 0);
     // The common refusal costs one load, and does not disturb the counts of others by claiming and undoing.
-    if (this.#isFull(CAPACITY_TOTAL_ROW * LINE_CELLS))
-      return this.#isPoolFull(poolLine) ? POOL_FULL : TOTAL_FULL;
-    if (!countUp(cells, poolLine, false)) return POOL_FULL;
-    if (!countUp(cells, databaseLine, true)) {
+    if (this.#rows.isFull(TOTAL_LINE)) {
+      return Atomics.load(cells, poolLine + CAPACITY_CLAIMED) >= poolLimit ? POOL_FULL : TOTAL_FULL;
+    }
+    if (!this.#rows.countUpTo(poolLine + CAPACITY_CLAIMED, poolLimit)) return POOL_FULL;
+    if (!this.#rows.countUp(databaseLine)) {
       Atomics.sub(cells, poolLine + CAPACITY_CLAIMED, 1);
       return DATABASE_FULL;
     }
-    if (!countUp(cells, userLine, true)) {
+    if (!this.#rows.countUp(userLine)) {
       Atomics.sub(cells, databaseLine + CAPACITY_CLAIMED, 1);
       Atomics.sub(cells, poolLine + CAPACITY_CLAIMED, 1);
       return USER_FULL;
     }
-    if (!countUp(cells, CAPACITY_TOTAL_ROW * LINE_CELLS, true)) {
+    if (!this.#rows.countUp(TOTAL_LINE)) {
       Atomics.sub(cells, userLine + CAPACITY_CLAIMED, 1);
       Atomics.sub(cells, databaseLine + CAPACITY_CLAIMED, 1);
       Atomics.sub(cells, poolLine + CAPACITY_CLAIMED, 1);
@@ -129,12 +152,12 @@ export class CapacityTable {
 
   /** Gives one claim back, once its connection is closed. Throws when the worker has none: a double give-back is our bug. */
   giveBack(worker: number, pool: number): void {
-    const cell = this.#claimCell(worker, pool);
-    if (Atomics.sub(this.#claims, cell, 1) <= 0) {
-      Atomics.add(this.#claims, cell, 1);
-      throw new Error(`worker ${worker} gave back a connection of pool ${pool} it had not claimed`);
-    }
-    this.#countDown(pool, 1);
+    this.#rows.lowerClaim(
+      this.#rows.claimCell(worker, pool, SERVERS),
+      worker,
+      `a connection of pool ${pool}`,
+    );
+    this.#countServersDown(pool, 1);
   }
 
   /**
@@ -143,125 +166,207 @@ export class CapacityTable {
    * the descriptor, or neither.
    */
   moveClaim(pool: number, fromWorker: number, toWorker: number): void {
-    Atomics.add(this.#claims, this.#claimCell(toWorker, pool), 1);
-    Atomics.sub(this.#claims, this.#claimCell(fromWorker, pool), 1);
+    Atomics.add(this.#claims, this.#rows.claimCell(toWorker, pool, SERVERS), 1);
+    Atomics.sub(this.#claims, this.#rows.claimCell(fromWorker, pool, SERVERS), 1);
   }
+
+  // Clients.
 
   /** Claims one client slot. False = the total of clients is reached. */
   tryClaimClient(worker: number): boolean {
-    if (!countUp(this.#cells, CAPACITY_CLIENTS_ROW * LINE_CELLS, true)) return false;
-    Atomics.add(this.#claims, worker * this.#claimsStride + CLAIMS_CLIENTS, 1);
+    if (!this.#rows.countUp(CLIENTS_LINE)) return false;
+    Atomics.add(this.#claims, this.#rows.claimsBase(worker) + CLAIMS_CLIENTS, 1);
     return true;
   }
 
   giveBackClient(worker: number): void {
-    const cell = worker * this.#claimsStride + CLAIMS_CLIENTS;
-    if (Atomics.sub(this.#claims, cell, 1) <= 0) {
-      Atomics.add(this.#claims, cell, 1);
-      throw new Error(`worker ${worker} gave back a client it had not claimed`);
+    this.#rows.lowerClaim(this.#rows.claimsBase(worker) + CLAIMS_CLIENTS, worker, 'a client');
+    Atomics.sub(this.#cells, CLIENTS_LINE + CAPACITY_CLAIMED, 1);
+  }
+
+  /** A client of the admin database: counted apart, so that an operator gets in when everything else is full. */
+  tryClaimAdmin(worker: number): boolean {
+    if (!this.#rows.countUp(ADMINS_LINE)) return false;
+    Atomics.add(this.#claims, this.#rows.claimsBase(worker) + CLAIMS_ADMINS, 1);
+    return true;
+  }
+
+  giveBackAdmin(worker: number): void {
+    this.#rows.lowerClaim(this.#rows.claimsBase(worker) + CLAIMS_ADMINS, worker, 'an admin client');
+    Atomics.sub(this.#cells, ADMINS_LINE + CAPACITY_CLAIMED, 1);
+  }
+
+  /**
+   * A client has logged in: counts it for its database and its user. A refusal leaves no trace. Limits are looked at
+   * before anything is counted: a storm of clients that one limit refuses must not make the other look full, for nobody
+   * tries a refused login again.
+   */
+  tryClaimPoolClient(worker: number, pool: number): typeof CLAIMED | typeof DATABASE_FULL | typeof USER_FULL {
+    const rows = this.#rows;
+    const claimCell = rows.claimCell(worker, pool, CLIENTS);
+    const poolLine = rows.poolLine(pool);
+    const [databaseLine, userLine] = [rows.databaseLineOf(poolLine), rows.userLineOf(poolLine)];
+    if (rows.areClientsFull(userLine)) return USER_FULL;
+    if (!rows.countClientUp(databaseLine)) return DATABASE_FULL;
+    if (!rows.countClientUp(userLine)) {
+      Atomics.sub(this.#cells, databaseLine + CAPACITY_CLIENTS, 1);
+      return USER_FULL;
     }
-    Atomics.sub(this.#cells, CAPACITY_CLIENTS_ROW * LINE_CELLS + CAPACITY_CLAIMED, 1);
+    Atomics.add(this.#cells, poolLine + CAPACITY_CLIENTS, 1);
+    Atomics.add(this.#claims, claimCell, 1);
+    return CLAIMED;
+  }
+
+  giveBackPoolClient(worker: number, pool: number): void {
+    this.#rows.lowerClaim(this.#rows.claimCell(worker, pool, CLIENTS), worker, `a client of pool ${pool}`);
+    this.#countClientsDown(pool, 1);
+  }
+
+  // The queue.
+
+  /** Claims one place in the pool's queue; false when `limit` sessions wait already. */
+  tryClaimQueued(worker: number, pool: number, limit: number): boolean {
+    if (!this.#rows.countUpTo(this.#rows.poolLine(pool) + CAPACITY_QUEUED, limit)) return false;
+    Atomics.add(this.#claims, this.#rows.claimCell(worker, pool, QUEUED), 1);
+    return true;
+  }
+
+  giveBackQueued(worker: number, pool: number): void {
+    this.#rows.lowerClaim(
+      this.#rows.claimCell(worker, pool, QUEUED),
+      worker,
+      `a place in the queue of pool ${pool}`,
+    );
+    Atomics.sub(this.#cells, this.#rows.poolLine(pool) + CAPACITY_QUEUED, 1);
   }
 
   /** Supervisor only, after the worker's thread ended and its mailbox was closed. */
   giveBackAll(worker: number): void {
-    const base = worker * this.#claimsStride;
+    const base = this.#rows.claimsBase(worker);
     const clients = Atomics.exchange(this.#claims, base + CLAIMS_CLIENTS, 0);
-    Atomics.sub(this.#cells, CAPACITY_CLIENTS_ROW * LINE_CELLS + CAPACITY_CLAIMED, clients);
-    for (let pool = 0; pool < this.#poolsMax; pool++) {
-      const count = Atomics.exchange(this.#claims, base + CLAIMS_FIRST_POOL + pool, 0);
-      if (count !== 0) this.#countDown(pool, count);
+    Atomics.sub(this.#cells, CLIENTS_LINE + CAPACITY_CLAIMED, clients);
+    const admins = Atomics.exchange(this.#claims, base + CLAIMS_ADMINS, 0);
+    Atomics.sub(this.#cells, ADMINS_LINE + CAPACITY_CLAIMED, admins);
+    for (let pool = 0; pool < this.#rows.poolsMax; pool++) {
+      const take = (kind: ClaimKind) =>
+        Atomics.exchange(this.#claims, this.#rows.claimCell(worker, pool, kind), 0);
+      const [servers, poolClients, queued] = [take(SERVERS), take(CLIENTS), take(QUEUED)];
+      if (servers !== 0) this.#countServersDown(pool, servers);
+      if (poolClients !== 0) this.#countClientsDown(pool, poolClients);
+      if (queued !== 0) Atomics.sub(this.#cells, this.#rows.poolLine(pool) + CAPACITY_QUEUED, queued);
     }
   }
 
+  // What stands in the cells.
+
   limit(pool: number): number {
-    return Atomics.load(this.#cells, this.#poolLine(pool) + CAPACITY_LIMIT);
+    return Atomics.load(this.#cells, this.#rows.poolLine(pool) + CAPACITY_LIMIT);
   }
 
   claimed(pool: number): number {
-    return Atomics.load(this.#cells, this.#poolLine(pool) + CAPACITY_CLAIMED);
+    return Atomics.load(this.#cells, this.#rows.poolLine(pool) + CAPACITY_CLAIMED);
   }
 
   claimedBy(worker: number, pool: number): number {
-    return Atomics.load(this.#claims, this.#claimCell(worker, pool));
+    return Atomics.load(this.#claims, this.#rows.claimCell(worker, pool, SERVERS));
+  }
+
+  queued(pool: number): number {
+    return Atomics.load(this.#cells, this.#rows.poolLine(pool) + CAPACITY_QUEUED);
   }
 
   databaseClaimed(group: number): number {
-    return Atomics.load(this.#cells, this.#databaseLine(group) + CAPACITY_CLAIMED);
+    return Atomics.load(this.#cells, this.#rows.databaseLine(group) + CAPACITY_CLAIMED);
   }
 
   userClaimed(group: number): number {
-    return Atomics.load(this.#cells, this.#userLine(group) + CAPACITY_CLAIMED);
+    return Atomics.load(this.#cells, this.#rows.userLine(group) + CAPACITY_CLAIMED);
+  }
+
+  /** Whether another connection of the pool would be refused by its database's, its user's or the total limit. */
+  isGroupFull(pool: number): boolean {
+    const line = this.#rows.poolLine(pool);
+    return (
+      this.#rows.isFull(this.#rows.databaseLineOf(line)) ||
+      this.#rows.isFull(this.#rows.userLineOf(line)) ||
+      this.#rows.isFull(TOTAL_LINE)
+    );
+  }
+
+  /** Whether two pools are counted in the same database, or for the same user. */
+  isSameDatabase(pool: number, other: number): boolean {
+    const group = (index: number) => this.#cells[this.#rows.poolLine(index) + CAPACITY_DATABASE_GROUP];
+    return group(pool) === group(other);
+  }
+
+  isSameUser(pool: number, other: number): boolean {
+    const group = (index: number) => this.#cells[this.#rows.poolLine(index) + CAPACITY_USER_GROUP];
+    return group(pool) === group(other);
+  }
+
+  databaseLimitOf(pool: number): number {
+    return Atomics.load(this.#cells, this.#rows.databaseLineOf(this.#rows.poolLine(pool)) + CAPACITY_LIMIT);
+  }
+
+  userLimitOf(pool: number): number {
+    return Atomics.load(this.#cells, this.#rows.userLineOf(this.#rows.poolLine(pool)) + CAPACITY_LIMIT);
+  }
+
+  /** Clients logged in to the pool. */
+  poolClients(pool: number): number {
+    return Atomics.load(this.#cells, this.#rows.poolLine(pool) + CAPACITY_CLIENTS);
+  }
+
+  databaseClientLimitOf(pool: number): number {
+    return Atomics.load(
+      this.#cells,
+      this.#rows.databaseLineOf(this.#rows.poolLine(pool)) + CAPACITY_CLIENT_LIMIT,
+    );
+  }
+
+  userClientLimitOf(pool: number): number {
+    return Atomics.load(
+      this.#cells,
+      this.#rows.userLineOf(this.#rows.poolLine(pool)) + CAPACITY_CLIENT_LIMIT,
+    );
   }
 
   totalClaimed(): number {
-    return Atomics.load(this.#cells, CAPACITY_TOTAL_ROW * LINE_CELLS + CAPACITY_CLAIMED);
+    return Atomics.load(this.#cells, TOTAL_LINE + CAPACITY_CLAIMED);
   }
 
   totalLimit(): number {
-    return Atomics.load(this.#cells, CAPACITY_TOTAL_ROW * LINE_CELLS + CAPACITY_LIMIT);
+    return Atomics.load(this.#cells, TOTAL_LINE + CAPACITY_LIMIT);
   }
 
   clientsClaimed(): number {
-    return Atomics.load(this.#cells, CAPACITY_CLIENTS_ROW * LINE_CELLS + CAPACITY_CLAIMED);
+    return Atomics.load(this.#cells, CLIENTS_LINE + CAPACITY_CLAIMED);
   }
 
   clientLimit(): number {
-    return Atomics.load(this.#cells, CAPACITY_CLIENTS_ROW * LINE_CELLS + CAPACITY_LIMIT);
+    return Atomics.load(this.#cells, CLIENTS_LINE + CAPACITY_LIMIT);
   }
 
-  #isFull(line: number): boolean {
-    const limit = Atomics.load(this.#cells, line + CAPACITY_LIMIT);
-    return limit !== 0 && Atomics.load(this.#cells, line + CAPACITY_CLAIMED) >= limit;
+  adminsClaimed(): number {
+    return Atomics.load(this.#cells, ADMINS_LINE + CAPACITY_CLAIMED);
   }
 
-  #isPoolFull(line: number): boolean {
-    return (
-      Atomics.load(this.#cells, line + CAPACITY_CLAIMED) >= Atomics.load(this.#cells, line + CAPACITY_LIMIT)
-    );
+  adminLimit(): number {
+    return Atomics.load(this.#cells, ADMINS_LINE + CAPACITY_LIMIT);
   }
 
-  #countDown(pool: number, count: number): void {
-    const cells = this.#cells;
-    const poolLine = this.#poolLine(pool);
+  #countServersDown(pool: number, count: number): void {
+    const poolLine = this.#rows.poolLine(pool);
     // Widest first, the reverse of tryClaim(): room seen in the pool is then likely to be there in the rest too.
-    Atomics.sub(cells, CAPACITY_TOTAL_ROW * LINE_CELLS + CAPACITY_CLAIMED, count);
-    Atomics.sub(cells, this.#userLine(cells[poolLine + CAPACITY_USER_GROUP]) + CAPACITY_CLAIMED, count);
-    Atomics.sub(
-      cells,
-      this.#databaseLine(cells[poolLine + CAPACITY_DATABASE_GROUP]) + CAPACITY_CLAIMED,
-      count,
-    );
-    Atomics.sub(cells, poolLine + CAPACITY_CLAIMED, count);
+    const groups = [this.#rows.userLineOf(poolLine), this.#rows.databaseLineOf(poolLine)];
+    for (const line of [TOTAL_LINE, ...groups, poolLine]) {
+      Atomics.sub(this.#cells, line + CAPACITY_CLAIMED, count);
+    }
   }
 
-  #setLimit(line: number, limit: number): void {
-    if (!Number.isInteger(limit) || limit < 0)
-      throw new RangeError(`a limit must be a natural number, not ${limit}`);
-    Atomics.store(this.#cells, line + CAPACITY_LIMIT, limit);
-  }
-
-  #poolLine(pool: number): number {
-    if (!(pool >= 0 && pool < this.#poolsMax))
-      throw new RangeError(`pool ${pool} is outside 0..${this.#poolsMax - 1}`);
-    return (CAPACITY_FIRST_POOL_ROW + pool) * LINE_CELLS;
-  }
-
-  #databaseLine(group: number): number {
-    return (CAPACITY_FIRST_POOL_ROW + this.#poolsMax + group) * LINE_CELLS;
-  }
-
-  #userLine(group: number): number {
-    return (CAPACITY_FIRST_POOL_ROW + 2 * this.#poolsMax + group) * LINE_CELLS;
-  }
-
-  #checkGroup(group: number): void {
-    if (!(group >= 0 && group < this.#poolsMax))
-      throw new RangeError(`group ${group} is outside 0..${this.#poolsMax - 1}`);
-  }
-
-  #claimCell(worker: number, pool: number): number {
-    if (!(worker >= 0 && worker < this.#workers)) throw new RangeError(`worker ${worker} does not exist`);
-    return worker * this.#claimsStride + CLAIMS_FIRST_POOL + pool;
+  #countClientsDown(pool: number, count: number): void {
+    const poolLine = this.#rows.poolLine(pool);
+    const groups = [this.#rows.userLineOf(poolLine), this.#rows.databaseLineOf(poolLine)];
+    for (const line of [poolLine, ...groups]) Atomics.sub(this.#cells, line + CAPACITY_CLIENTS, count);
   }
 }

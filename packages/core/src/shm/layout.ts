@@ -13,7 +13,7 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 1;
+export const MEMORY_MAP_VERSION = 2;
 
 export interface MemoryDimensions {
   workers: number;
@@ -62,14 +62,22 @@ export const CAPACITY_LIMIT = 0;
 export const CAPACITY_CLAIMED = 1;
 export const CAPACITY_DATABASE_GROUP = 2;
 export const CAPACITY_USER_GROUP = 3;
-/** Rows: total, clients, then a row per pool, per database group and per user group. */
+export const CAPACITY_RESERVE = 4;
+export const CAPACITY_CLIENT_LIMIT = 5;
+export const CAPACITY_CLIENTS = 6;
+export const CAPACITY_QUEUED = 7;
+/** Rows: total, clients, admin clients, then a row per pool, per database group and per user group. */
 export const CAPACITY_TOTAL_ROW = 0;
 export const CAPACITY_CLIENTS_ROW = 1;
-export const CAPACITY_FIRST_POOL_ROW = 2;
+export const CAPACITY_ADMINS_ROW = 2;
+export const CAPACITY_FIRST_POOL_ROW = 3;
 
-// Claims: one row per worker, cell 0 its clients, then one cell per pool.
+// Claims: one row per worker: its clients, its admin clients, then three cells per pool, kind by kind.
 export const CLAIMS_CLIENTS = 0;
-export const CLAIMS_FIRST_POOL = 1;
+export const CLAIMS_ADMINS = 1;
+export const CLAIMS_FIRST_POOL = 2;
+/** Order of the kinds: server connections, clients, sessions in the queue. */
+export const CLAIM_KINDS = 3;
 
 // Load: one line per worker and pool; one line per pool.
 export const LOAD_IDLE = 0;
@@ -77,7 +85,9 @@ export const LOAD_ACTIVE = 1;
 export const LOAD_WAITING = 2;
 export const LOAD_OLDEST_WAIT_SINCE = 3;
 export const LOAD_IS_MARKED_WAITING = 4;
+export const LOAD_CONNECTING = 5;
 export const POOL_WORKERS_WAITING = 0;
+export const POOL_PROBER = 1;
 
 // Workers: a line written by the worker, a line written by the supervisor. Offsets are 32-bit cells, `_F64` 64-bit ones.
 export const WORKER_STATE = 0;
@@ -155,7 +165,7 @@ export const MEMORY_MAP = {
   },
   capacity: {
     name: 'capacity',
-    row: 'total, clients, then per pool, per database, per user',
+    row: 'total, clients, admin clients, then per pool, per database, per user',
     rowBytes: () => LINE_BYTES,
     rowCount: (d) => CAPACITY_FIRST_POOL_ROW + 3 * d.poolsMax,
     cells: cells(
@@ -163,16 +173,33 @@ export const MEMORY_MAP = {
       ['claimed', CAPACITY_CLAIMED * 4, 'connections', 'all, atomically', 'all'],
       ['database group', CAPACITY_DATABASE_GROUP * 4, 'group, pools only', 'supervisor', 'workers'],
       ['user group', CAPACITY_USER_GROUP * 4, 'group, pools only', 'supervisor', 'workers'],
+      ['reserve', CAPACITY_RESERVE * 4, 'connections beyond the limit, pools only', 'supervisor', 'workers'],
+      [
+        'client limit',
+        CAPACITY_CLIENT_LIMIT * 4,
+        'clients; 0 = unlimited; databases and users only',
+        'supervisor',
+        'workers',
+      ],
+      ['clients', CAPACITY_CLIENTS * 4, 'clients logged in', 'all, atomically', 'all'],
+      ['queued', CAPACITY_QUEUED * 4, 'sessions in the queue, while it is limited', 'all, atomically', 'all'],
     ),
   },
   claims: {
     name: 'claims',
     row: 'worker',
-    rowBytes: (d) => lineAligned((CLAIMS_FIRST_POOL + d.poolsMax) * 4),
+    rowBytes: (d) => lineAligned((CLAIMS_FIRST_POOL + CLAIM_KINDS * d.poolsMax) * 4),
     rowCount: (d) => d.workers,
     cells: cells(
       ['clients', CLAIMS_CLIENTS * 4, 'clients', 'worker', 'supervisor'],
-      ['per pool', CLAIMS_FIRST_POOL * 4, 'connections', 'all, atomically', 'supervisor'],
+      ['admin clients', CLAIMS_ADMINS * 4, 'clients', 'worker', 'supervisor'],
+      [
+        'per pool',
+        CLAIMS_FIRST_POOL * 4,
+        'connections, then clients, then queued sessions',
+        'all, atomically',
+        'supervisor',
+      ],
     ),
   },
   load: {
@@ -186,6 +213,7 @@ export const MEMORY_MAP = {
       ['waiting', LOAD_WAITING * 4, 'sessions', 'worker', 'all'],
       ['oldest wait since', LOAD_OLDEST_WAIT_SINCE * 4, 'low 32 bits of epoch ms; 0 = none', 'worker', 'all'],
       ['is marked waiting', LOAD_IS_MARKED_WAITING * 4, '0 or 1', 'worker', 'supervisor'],
+      ['connecting', LOAD_CONNECTING * 4, 'of the active ones, not logged in yet', 'worker', 'all'],
     ),
   },
   poolWaiting: {
@@ -193,7 +221,16 @@ export const MEMORY_MAP = {
     row: 'pool',
     rowBytes: () => LINE_BYTES,
     rowCount: (d) => d.poolsMax,
-    cells: cells(['workers waiting', POOL_WORKERS_WAITING * 4, 'workers', 'all, atomically', 'workers']),
+    cells: cells(
+      ['workers waiting', POOL_WORKERS_WAITING * 4, 'workers', 'all, atomically', 'workers'],
+      [
+        'prober',
+        POOL_PROBER * 4,
+        'worker + 1 that tries a failing server; 0 = none',
+        'all, atomically',
+        'workers',
+      ],
+    ),
   },
   counters: {
     name: 'counters',

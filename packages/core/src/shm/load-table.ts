@@ -1,10 +1,12 @@
 import {
   LINE_CELLS,
   LOAD_ACTIVE,
+  LOAD_CONNECTING,
   LOAD_IDLE,
   LOAD_IS_MARKED_WAITING,
   LOAD_OLDEST_WAIT_SINCE,
   LOAD_WAITING,
+  POOL_PROBER,
   POOL_WORKERS_WAITING,
 } from './layout.js';
 
@@ -38,6 +40,11 @@ export class LoadTable {
 
   setActive(worker: number, pool: number, count: number): void {
     this.#cells[this.#row(worker, pool) + LOAD_ACTIVE] = count;
+  }
+
+  /** Of the active ones, those that have not logged in yet. */
+  setConnecting(worker: number, pool: number, count: number): void {
+    this.#cells[this.#row(worker, pool) + LOAD_CONNECTING] = count;
   }
 
   setWaiting(worker: number, pool: number, count: number): void {
@@ -115,10 +122,42 @@ export class LoadTable {
     return best;
   }
 
+  /** Server connections of the pool that have logged in, over all workers. */
+  established(pool: number): number {
+    let count = 0;
+    for (let worker = 0; worker < this.#workers; worker++) {
+      const row = this.#row(worker, pool);
+      count +=
+        this.#cells[row + LOAD_IDLE] + this.#cells[row + LOAD_ACTIVE] - this.#cells[row + LOAD_CONNECTING];
+    }
+    return count;
+  }
+
+  /**
+   * Becomes the one worker that tries a failing server, or says that it is already. Two must not both believe it,
+   * hence compare-and-swap.
+   */
+  tryBecomeProber(worker: number, pool: number): boolean {
+    const cell = pool * LINE_CELLS + POOL_PROBER;
+    const before = Atomics.compareExchange(this.#waiting, cell, 0, worker + 1);
+    return before === 0 || before === worker + 1;
+  }
+
+  /** The server answers again, or this worker has nobody to try it for. */
+  resignAsProber(worker: number, pool: number): void {
+    Atomics.compareExchange(this.#waiting, pool * LINE_CELLS + POOL_PROBER, worker + 1, 0);
+  }
+
+  /** Whether some worker is trying a failing server. */
+  hasProber(pool: number): boolean {
+    return Atomics.load(this.#waiting, pool * LINE_CELLS + POOL_PROBER) !== 0;
+  }
+
   /** Supervisor only, after the worker's task ended: its waiters and idle connections are gone. */
   clearWorker(worker: number): void {
     for (let pool = 0; pool < this.#poolsMax; pool++) {
       this.markWaiting(worker, pool, false);
+      this.resignAsProber(worker, pool);
       const row = this.#row(worker, pool);
       this.#cells.fill(0, row, row + LINE_CELLS);
     }

@@ -1,4 +1,8 @@
 import {
+  CAPACITY_ADMINS_ROW,
+  CAPACITY_CLIENTS_ROW,
+  CAPACITY_FIRST_POOL_ROW,
+  CAPACITY_TOTAL_ROW,
   type CellDescription,
   MEMORY_MAP,
   type PoolSnapshot,
@@ -33,7 +37,12 @@ function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSna
     case 'failures':
       return [0];
     case 'capacity':
-      return [0, 1, ...poolRows.map((index) => index + 2)];
+      return [
+        CAPACITY_TOTAL_ROW,
+        CAPACITY_CLIENTS_ROW,
+        CAPACITY_ADMINS_ROW,
+        ...poolRows.map((index) => CAPACITY_FIRST_POOL_ROW + index),
+      ];
     case 'poolWaiting':
       return poolRows;
     case 'load':

@@ -21,6 +21,12 @@ const NO_OVERRIDES: PoolOverrides = {
   readOnly: null,
   serverLifetimeMs: null,
   serverLifetimeJitterMs: null,
+  reservePoolSize: null,
+  checkoutTimeoutMs: null,
+  queryTimeoutMs: null,
+  transactionTimeoutMs: null,
+  clientIdleTimeoutMs: null,
+  clientIdleInTransactionTimeoutMs: null,
 };
 
 /** A user who is not in users.toml, as if it were. */
@@ -34,6 +40,7 @@ export function strangerEntry(name: string, database: string): UserEntry {
     serverUser: null,
     serverPassword: null,
     overrides: NO_OVERRIDES,
+    limits: { servers: null, clients: null },
   };
 }
 
@@ -133,14 +140,7 @@ export class DynamicPools {
     addresses: HostAddress[],
   ): Promise<PoolSnapshot> {
     const peer = await resolvePeer(database);
-    return toPool(
-      { database, user },
-      index,
-      addresses,
-      this.#loaded.general,
-      peer,
-      databaseTlsIndex(database),
-    );
+    return toPool({ database, user }, index, addresses, this.#loaded, peer, databaseTlsIndex(database));
   }
 
   #freeIndex(): number | null {

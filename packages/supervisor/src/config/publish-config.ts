@@ -14,7 +14,9 @@ import { parseIpNetwork } from '@pgdog-cluster/core';
 import {
   authTypeOf,
   type DatabaseEntry,
+  type GroupLimits,
   type LoadedConfig,
+  type PoolOverrides,
   type PoolPair,
   poolPairs,
   splitList,
@@ -54,13 +56,19 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
     authFailuresWindowMs: durationMs(general.auth_failures_window),
     ioDriver: general.io_driver,
     connectTimeoutMs: durationMs(general.connect_timeout),
-    checkoutTimeoutMs: durationMs(general.checkout_timeout),
+    connectAttempts: limit(general.connect_attempts),
+    connectAttemptDelayMs: durationMs(general.connect_attempt_delay),
+    serverLoginRetryMs: durationMs(general.server_login_retry),
     rollbackTimeoutMs: durationMs(general.rollback_timeout),
-    queryTimeoutMs: durationMs(general.query_timeout),
+    healthcheckIntervalMs: durationMs(general.healthcheck_interval),
+    idleHealthcheckIntervalMs: durationMs(general.idle_healthcheck_interval),
+    healthcheckTimeoutMs: durationMs(general.healthcheck_timeout),
+    reservePoolTimeoutMs: durationMs(general.reserve_pool_timeout),
+    queryWaitNotifyMs: durationMs(general.query_wait_notify),
     clientIdleTimeoutMs: durationMs(general.client_idle_timeout),
-    clientIdleInTransactionTimeoutMs: durationMs(general.client_idle_in_transaction_timeout),
     clientLoginTimeoutMs: durationMs(general.client_login_timeout),
     shutdownTimeoutMs: durationMs(general.shutdown_timeout),
+    shutdownTerminationTimeoutMs: durationMs(general.shutdown_termination_timeout),
     cancelWaitTimeoutMs: durationMs(general.cancel_wait_timeout),
     connectionRecovery: general.connection_recovery,
     preparedStatementsLimit: limit(general.prepared_statements_limit),
@@ -69,6 +77,9 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
     querySizeLimitAction: general.query_size_limit_action,
     queueLengthMax: limit(general.queue_length_max),
     maxClientConn: limit(general.max_client_conn),
+    maxServerConn: limit(general.max_server_conn),
+    loginsInProgressMax: limit(general.logins_in_progress_max),
+    maxPacketBytes: general.max_packet_size,
     logConnections: general.log_connections,
     logDisconnections: general.log_disconnections,
     statsPeriodMs: general.stats_period,
@@ -160,15 +171,42 @@ function serverSecrets({ database, user }: PoolPair, serverUser: string) {
 }
 
 /** user > database > general. */
+function clientTimeouts(mine: PoolOverrides, theirs: PoolOverrides, general: LoadedConfig['general']) {
+  const timeout = (key: keyof PoolOverrides, otherwise: number) =>
+    durationMs(Number(mine[key] ?? theirs[key] ?? otherwise));
+  return {
+    checkoutTimeoutMs: timeout('checkoutTimeoutMs', general.checkout_timeout),
+    queryTimeoutMs: timeout('queryTimeoutMs', general.query_timeout),
+    transactionTimeoutMs: timeout('transactionTimeoutMs', general.transaction_timeout),
+    clientIdleTimeoutMs: timeout('clientIdleTimeoutMs', general.client_idle_timeout),
+    clientIdleInTransactionTimeoutMs: timeout(
+      'clientIdleInTransactionTimeoutMs',
+      general.client_idle_in_transaction_timeout,
+    ),
+  };
+}
+
+/** A user's limits hold over all databases, whichever of its entries says them. */
+function limitsOf(users: readonly UserEntry[], name: string): GroupLimits {
+  const limits = users.filter((user) => user.name === name).map((user) => user.limits);
+  return {
+    servers: limits.find(({ servers }) => servers !== null)?.servers ?? null,
+    clients: limits.find(({ clients }) => clients !== null)?.clients ?? null,
+  };
+}
+
+/** user > database > general. */
 export function toPool(
   pair: PoolPair,
   index: number,
   addresses: HostAddress[],
-  general: LoadedConfig['general'],
+  loaded: LoadedConfig,
   requirePeer: RequiredPeer | undefined,
   tls: number,
 ): PoolSnapshot {
+  const { general } = loaded;
   const { database, user } = pair;
+  const userLimits = limitsOf(loaded.users, user.name);
   const [mine, theirs] = [user.overrides, database.overrides];
   const serverUser = user.serverUser ?? database.serverUser ?? user.name;
   return {
@@ -183,12 +221,18 @@ export function toPool(
     ...serverSecrets(pair, serverUser),
     poolSize: limit(mine.poolSize ?? theirs.poolSize ?? general.default_pool_size),
     minPoolSize: limit(mine.minPoolSize ?? theirs.minPoolSize ?? general.min_pool_size),
+    reservePoolSize: limit(mine.reservePoolSize ?? theirs.reservePoolSize ?? general.reserve_pool_size),
+    databaseServersMax: limit(database.limits.servers ?? general.max_db_connections),
+    userServersMax: limit(userLimits.servers ?? general.max_user_connections),
+    databaseClientsMax: limit(database.limits.clients ?? general.max_db_client_connections),
+    userClientsMax: limit(userLimits.clients ?? general.max_user_client_connections),
     poolerMode: mine.poolerMode ?? theirs.poolerMode ?? general.pooler_mode,
     idleTimeoutMs: durationMs(mine.idleTimeoutMs ?? theirs.idleTimeoutMs ?? general.idle_timeout),
     serverLifetimeMs: durationMs(mine.serverLifetimeMs ?? theirs.serverLifetimeMs ?? general.server_lifetime),
     serverLifetimeJitterMs: durationMs(
       mine.serverLifetimeJitterMs ?? theirs.serverLifetimeJitterMs ?? general.server_lifetime_jitter,
     ),
+    ...clientTimeouts(mine, theirs, general),
     serverParameters: serverParameters(pair),
     requirePeer,
     shard: 0,
@@ -250,7 +294,7 @@ export async function buildSnapshot(
       pair,
       index,
       resolved.get(pair.database) ?? [],
-      loaded.general,
+      loaded,
       peers.get(pair.database.requirePeer ?? ''),
       tls.indexOf.get(pair.database) ?? -1,
     ),

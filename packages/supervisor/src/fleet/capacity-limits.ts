@@ -1,5 +1,7 @@
 import type { CapacityTable, ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
-import type { GeneralSettings } from '@pgdog-cluster/core/config';
+
+/** Clients of the admin database: enough for people and their tools, and none of them can shut the others out. */
+const ADMIN_CLIENTS_MAX = 20;
 
 /** Numbers names in the order they are first seen, and never again otherwise. */
 class NameNumbers {
@@ -12,10 +14,6 @@ class NameNumbers {
     this.#numbers.set(name, number);
     return number;
   }
-
-  *all(): Iterable<number> {
-    yield* this.#numbers.values();
-  }
 }
 
 /**
@@ -26,40 +24,51 @@ export class CapacityLimits {
   readonly #capacity: CapacityTable;
   readonly #databases = new NameNumbers();
   readonly #users = new NameNumbers();
+  readonly #connectionsMax: number;
   #pools = new Set<number>();
 
-  constructor(capacity: CapacityTable) {
+  /** `connectionsMax`: what open files allow, clients and servers together. */
+  constructor(capacity: CapacityTable, connectionsMax: number) {
     this.#capacity = capacity;
+    this.#connectionsMax = connectionsMax;
   }
 
-  /** A pool that comes to be between two configurations. Before any worker hears of it. */
-  applyPool(pool: PoolSnapshot, general: GeneralSettings): void {
+  /** Also for a pool that comes to be between two configurations. Before any worker hears of it. */
+  applyPool(pool: PoolSnapshot): void {
+    const capacity = this.#capacity;
     const database = this.#databases.of(pool.database);
     const user = this.#users.of(pool.user);
     this.#pools.add(pool.index);
-    this.#capacity.setPoolGroups(pool.index, database, user);
-    this.#capacity.setDatabaseLimit(database, general.max_db_connections ?? 0);
-    this.#capacity.setUserLimit(user, general.max_user_connections ?? 0);
-    this.#capacity.setPoolLimit(pool.index, pool.poolSize);
+    capacity.setPoolGroups(pool.index, database, user);
+    capacity.setPoolLimit(pool.index, pool.poolSize, pool.reservePoolSize);
+    capacity.setDatabaseLimit(database, pool.databaseServersMax);
+    capacity.setDatabaseClientLimit(database, pool.databaseClientsMax);
+    capacity.setUserLimit(user, pool.userServersMax);
+    capacity.setUserClientLimit(user, pool.userClientsMax);
   }
 
   /** Before the snapshot is published: a worker must not find a pool without a limit. */
-  apply(snapshot: ConfigSnapshot, general: GeneralSettings): void {
-    const pools = new Set<number>();
-    for (const pool of snapshot.pools) {
-      pools.add(pool.index);
-      this.#capacity.setPoolGroups(pool.index, this.#databases.of(pool.database), this.#users.of(pool.user));
-      this.#capacity.setPoolLimit(pool.index, pool.poolSize);
-    }
+  apply(snapshot: ConfigSnapshot): void {
+    const capacity = this.#capacity;
+    const { general } = snapshot;
+    const before = this.#pools;
+    this.#pools = new Set();
+    for (const pool of snapshot.pools) this.applyPool(pool);
     // A pool that is no longer configured opens nothing more; what it has ends with its clients.
-    for (const gone of this.#pools) if (!pools.has(gone)) this.#capacity.setPoolLimit(gone, 0);
-    this.#pools = pools;
-    for (const group of this.#databases.all()) {
-      this.#capacity.setDatabaseLimit(group, general.max_db_connections ?? 0);
-    }
-    for (const group of this.#users.all())
-      this.#capacity.setUserLimit(group, general.max_user_connections ?? 0);
-    this.#capacity.setTotalLimit(general.max_server_conn ?? 0);
-    this.#capacity.setClientLimit(snapshot.general.maxClientConn);
+    for (const gone of before) if (!this.#pools.has(gone)) capacity.setPoolLimit(gone, 0);
+    capacity.setTotalLimit(general.maxServerConn);
+    capacity.setAdminLimit(ADMIN_CLIENTS_MAX);
+    capacity.setClientLimit(general.maxClientConn || this.#clientsByDescriptors(snapshot));
+  }
+
+  /**
+   * Beyond it accept(2) would fail, for an operator too. Server connections that the pools may open are set aside,
+   * as far as they leave the clients half.
+   */
+  #clientsByDescriptors({ general, pools }: ConfigSnapshot): number {
+    const most = this.#connectionsMax - ADMIN_CLIENTS_MAX;
+    const pooled = pools.reduce((sum, { poolSize, reservePoolSize }) => sum + poolSize + reservePoolSize, 0);
+    const servers = general.maxServerConn === 0 ? pooled : Math.min(pooled, general.maxServerConn);
+    return Math.max(1, most - Math.min(servers, Math.floor(most / 2)));
   }
 }

@@ -34,6 +34,8 @@ import { WorkerHandle } from './worker-handle.js';
  */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 6 };
 const READY_DEADLINE_MS = 10_000;
+/** After "cut" a worker closes its sockets and ends. */
+const END_DEADLINE_MS = 2000;
 
 export interface FleetOptions {
   memory: SharedMemory;
@@ -128,6 +130,7 @@ export class Fleet {
     );
     if (this.#startFailure !== null) {
       const { message } = this.#startFailure;
+      await this.#endOthers();
       throw new PgDogError('internal', `a worker could not start: ${message}`, { cause: this.#startFailure });
     }
     if (!isUp) {
@@ -136,6 +139,18 @@ export class Fleet {
     }
     this.#isStarting = false;
     this.#heartbeats.start();
+  }
+
+  /**
+   * One worker cannot start: lets the others get up and end by themselves. A thread that is terminated while it loads
+   * its modules aborts the whole process (Node 20: "IsGraphAsync must be used on an instantiated module"), and with it
+   * the message that says what is wrong.
+   */
+  async #endOthers(): Promise<void> {
+    this.beginStop();
+    await this.#until(() => this.#handles.every(({ phase }) => phase !== 'starting'), READY_DEADLINE_MS);
+    this.broadcast({ type: 'cut' });
+    await this.waitEnded(END_DEADLINE_MS);
   }
 
   /** To one worker, as soon as its mailbox has room. */

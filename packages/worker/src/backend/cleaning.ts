@@ -1,4 +1,4 @@
-import { FRONTEND, FrameWriter, READY } from '@pgdog-cluster/core';
+import { type ConnectionRecovery, FRONTEND, FrameWriter, READY } from '@pgdog-cluster/core';
 import { cancelOnServer } from './cancel.js';
 import type { OwnExchange } from './own-exchange.js';
 import { takeResetSql } from './reset.js';
@@ -8,6 +8,13 @@ import type { ServerConnection } from './server-connection.js';
 const GRACE_MS = 500;
 
 const copyFail = new FrameWriter().begin(FRONTEND.CopyFail).cstring('client is gone').end().take();
+
+/** Whether a server connection whose client vanished is worth cleaning (connection_recovery). */
+export function isRecoverable(server: ServerConnection, mode: ConnectionRecovery): boolean {
+  if (mode === 'recover') return true;
+  if (mode === 'rollback_only') return server.isQuiet;
+  return server.isQuiet && server.readyStatus === READY.Idle;
+}
 
 /**
  * Brings a server connection back to a state in which anybody may have it: what is still being answered is

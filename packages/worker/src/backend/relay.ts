@@ -156,6 +156,10 @@ export class Relay implements FrameSink {
     this.server.pool.serverOutOfSync(this.server, reason);
   }
 
+  onTooLong(reason: string): void {
+    this.onViolation(reason);
+  }
+
   /** Hands the collected run to the session; before the session changes, and at the end of a chunk. */
   flushRun(): void {
     if (this.runBuffer < 0) return;

@@ -18,9 +18,9 @@ import type { ServerTls, ServerTlsOwner } from './server-tls.js';
 
 /**
  * Where a server connection is. It is in exactly one state; the pool's lists follow it (Pool.move).
- * `active` has a session; `cleaning` runs our own exchanges or drains what a vanished client left.
+ * `active` has a session; `cleaning` runs our own exchanges or drains what a vanished client left; `testing` answers a check.
  */
-export type ServerState = 'connecting' | 'idle' | 'active' | 'cleaning' | 'lending' | 'closed';
+export type ServerState = 'connecting' | 'idle' | 'active' | 'cleaning' | 'testing' | 'lending' | 'closed';
 
 /** Receive is stopped because the client does not read. */
 export const PAUSE_CLIENT_FULL = 1;
@@ -98,6 +98,11 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   /** When it must be closed because of its age, 0 = never. */
   expiresMs = 0;
   idleSinceMs = 0;
+  /** When it was last known to work: its last answer, to a client or to a check. */
+  provenMs = 0;
+  checkSinceMs = 0;
+  checkCount = 0;
+  closedMs = 0;
   requestSinceMs = 0;
   /** Turn of the loop in which the current exchange began. */
   requestTurn = 0;
@@ -126,7 +131,7 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
     this.pool = pool;
     this.createdMs = context.nowMs;
     this.relay = new Relay(this);
-    this.stream = new FrameStream(this.relay);
+    this.stream = new FrameStream(this.relay, context.config.general.maxPacketBytes);
     this.connection = new Connection(context.driver, fd, this, {
       outputs: context.outputs,
       beforeClose: context.forgetFd,

@@ -113,7 +113,7 @@ export function ensureStatement(
   const { serverName } = statement;
   if (prepared.has(serverName)) {
     // Moving it to the young end costs more than the look-up: only where eviction is near.
-    if (prepared.size * 2 > server.pool.preparedLimit) {
+    if (prepared.size * 2 > server.context.config.general.preparedStatementsLimit) {
       prepared.delete(serverName);
       prepared.add(serverName);
     }
@@ -147,7 +147,7 @@ export function ensureStatement(
 
 /** Removes least recently used statements, so that one more fits. */
 export function makeRoom(server: ServerConnection): void {
-  while (server.prepared.size >= server.pool.preparedLimit) {
+  while (server.prepared.size >= server.context.config.general.preparedStatementsLimit) {
     const [oldest] = server.prepared;
     if (oldest === undefined) return;
     server.pool.row.preparedEviction();

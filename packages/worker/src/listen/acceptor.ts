@@ -24,7 +24,6 @@ import {
   EPROTO,
 } from '../io/errno.js';
 import { accept4, errno, SOCK_CLOEXEC, SOCK_NONBLOCK } from '../io/libc.js';
-import { acceptSession } from '../session/startup-reader.js';
 import type { WorkerContext } from '../worker-context.js';
 import { HandOver } from './hand-over.js';
 
@@ -100,9 +99,9 @@ export class Acceptor {
     const port = unixPort > 0 ? unixPort : readPort(this.sockaddr);
     context.memory.fds.setOwner(fd, context.worker);
     if (this.handOver.give(fd, addr, port)) return;
-    if (acceptSession(context, fd, addr, port) === null) context.closeFd(fd);
+    context.arrivals.add(fd, addr, port);
     // At once, not with the next tick: the next client of this burst is judged by it.
-    context.memory.workers.setClients(context.worker, context.sessions.count);
+    context.memory.workers.setClients(context.worker, context.sessions.count + context.arrivals.waitingCount);
   }
 
   /** After a failed accept: true = try the next one at once. */

@@ -8,6 +8,7 @@ import { cancelOnServer } from '../backend/cancel.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
 import type { Session } from '../session/session.js';
+import { makeRoom } from './make-room.js';
 import { NO_DESCRIPTOR } from './opening.js';
 import type { Pool } from './pool.js';
 
@@ -16,7 +17,9 @@ export function serveDedicated(pool: Pool): void {
   const { context } = pool;
   for (let head = pool.waiters.peek(); head !== undefined; head = pool.waiters.peek()) {
     if (head.dedicatedParameters === null || pool.opening.isHeldBack) return;
-    const isClaimed = context.memory.capacity.tryClaim(context.worker, pool.index) === CLAIMED;
+    const claim = context.memory.capacity.tryClaim(context.worker, pool.index);
+    const isClaimed = claim === CLAIMED;
+    if (!isClaimed) makeRoom(pool, claim);
     // The one unused for longest gives up its place.
     const idle = isClaimed ? undefined : pool.idle.shift();
     if (!isClaimed && idle === undefined) return;

@@ -1,16 +1,24 @@
-import { PgDogError, type PoolSnapshot, READY, serverName } from '@pgdog-cluster/core';
+import { buildNoticeResponse, PgDogError, type PoolSnapshot, READY, serverName } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { checkCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Session } from '../session/session.js';
+import { stateOfSession } from '../session/session-state.js';
 import type { WorkerContext } from '../worker-context.js';
+import { checkOverdue, startCheck } from './check-server.js';
 import { wishForServer } from './lend.js';
+import { isRoomWanted, limitText } from './make-room.js';
 import type { Pool } from './pool.js';
 
 /** How often pools are looked after; what a client's time-out may be late. */
 export const POOL_CHECK_MS = 50;
 /** Sessions are many and their time-outs long. */
 export const SESSION_CHECK_MS = 500;
+/**
+ * How long a server may take to end a connection before its place is given to another all the same. Long: until then
+ * it counts the connection, and so must we; not for ever: a host without power never ends anything.
+ */
+const ENDING_MS = 10_000;
 /** Free pages of the kernel's memory go back to the system. */
 export const TRIM_MS = 5000;
 
@@ -22,30 +30,78 @@ export function checkPools(context: WorkerContext): void {
   for (const pool of context.pools.values()) {
     checkWaiters(pool);
     for (const server of pool.all) checkServer(pool, server);
+    checkEnding(pool);
     if (pool.waiters.length > 0) {
       // Capacity may have been given back by another worker, or a wish have come to nothing.
       pool.opening.want();
+      openReserve(pool);
       if (pool.waiters.length > 0 && !pool.opening.isOpening) wishForServer(pool);
     } else keepMinimum(pool);
+    if (!context.isDraining) pool.opening.probe();
   }
 }
 
 function checkWaiters(pool: Pool): void {
   const { context } = pool;
-  const { checkoutTimeoutMs } = context.config.general;
+  const { database, user, checkoutTimeoutMs } = pool.snapshot;
+  tellWaiters(pool);
   if (checkoutTimeoutMs === 0) return;
   for (let waiter = pool.waiters.peek(); waiter !== undefined; waiter = pool.waiters.peek()) {
     if (context.nowMs - waiter.waitingSinceMs < checkoutTimeoutMs) return;
     pool.row.checkoutTimeout();
     const { cause } = pool.opening;
-    const { database, user, poolSize } = pool.snapshot;
-    const text = `checkout timeout: no server connection for user "${user}" and database "${database}" in ${checkoutTimeoutMs} ms (pool_size = ${poolSize})`;
+    const text = `checkout timeout: no server connection for user "${user}" and database "${database}" in ${checkoutTimeoutMs} ms (${limitText(pool)})`;
     pool.refuseWaiter(
       waiter,
       cause === null
         ? new PgDogError('checkout_timeout', text)
         : new PgDogError('checkout_timeout', `${text}; last error: ${cause.message}`, { hint: cause.hint }),
     );
+  }
+}
+
+/** A NOTICE for those that wait long; they stand at the head of the queue. */
+function tellWaiters(pool: Pool): void {
+  const { nowMs, config } = pool.context;
+  const { queryWaitNotifyMs } = config.general;
+  if (queryWaitNotifyMs === 0) return;
+  for (let index = 0; index < pool.waiters.length; index++) {
+    const waiter = pool.waiters.at(index);
+    if (waiter === undefined || nowMs - waiter.waitingSinceMs < queryWaitNotifyMs) return;
+    if (waiter.toldWaitMs === waiter.waitingSinceMs) continue;
+    waiter.toldWaitMs = waiter.waitingSinceMs;
+    if (waiter.phase === 'ready') waiter.send(waitNotice(pool));
+  }
+}
+
+function waitNotice(pool: Pool): Uint8Array {
+  const { database, user } = pool.snapshot;
+  return buildNoticeResponse({
+    severity: 'NOTICE',
+    sqlstate: '00000',
+    message: `waiting for a server connection of user "${user}" and database "${database}" (${limitText(pool)})`,
+  });
+}
+
+/** One at a time, for a client that the ordinary connections have left waiting (reserve_pool_size). */
+function openReserve(pool: Pool): void {
+  const { context, snapshot } = pool;
+  const oldest = pool.waiters.peek();
+  if (snapshot.reservePoolSize === 0 || oldest === undefined || pool.opening.isOpening) return;
+  const waitedMs = context.nowMs - oldest.waitingSinceMs;
+  if (waitedMs >= context.config.general.reservePoolTimeoutMs) pool.opening.tryOpen(true);
+}
+
+/** A server that does not end what we ended: its place is given to another, and the limit may be passed on its side. */
+function checkEnding(pool: Pool): void {
+  if (pool.ending.size === 0) return;
+  const { context } = pool;
+  for (const server of pool.ending) {
+    if (context.nowMs - server.closedMs <= ENDING_MS) continue;
+    const { host, port, database } = pool.snapshot;
+    const text = `server did not end a closed connection in ${ENDING_MS} ms: its place is used again`;
+    context.log('warn', 'server_not_ended', text, { host, port, database, remotePid: server.remotePid });
+    pool.ended(server);
   }
 }
 
@@ -64,6 +120,7 @@ function checkServer(pool: Pool, server: ServerConnection): void {
       );
     }
   } else if (server.state === 'cleaning') checkCleaning(server, nowMs);
+  else if (server.state === 'testing') checkOverdue(server, nowMs);
   else if (server.state === 'idle') checkIdle(pool, server);
   else if (server.state === 'active') checkActive(pool, server);
 }
@@ -71,36 +128,65 @@ function checkServer(pool: Pool, server: ServerConnection): void {
 function checkIdle(pool: Pool, server: ServerConnection): void {
   const { context, snapshot } = pool;
   const { nowMs } = context;
+  const { reservePoolTimeoutMs, idleHealthcheckIntervalMs } = context.config.general;
   if (server.isDoomed || (server.expiresMs !== 0 && nowMs >= server.expiresMs)) {
     pool.close(server);
     return;
   }
-  const isOld = snapshot.idleTimeoutMs > 0 && nowMs - server.idleSinceMs > snapshot.idleTimeoutMs;
-  if (isOld && context.memory.capacity.claimed(pool.index) > snapshot.minPoolSize) pool.close(server);
+  const idleMs = nowMs - server.idleSinceMs;
+  const { capacity } = context.memory;
+  const isOld = snapshot.idleTimeoutMs > 0 && idleMs > snapshot.idleTimeoutMs;
+  // One of the reserve, or of a pool that was larger: not needed any more.
+  const isBeyond = idleMs > reservePoolTimeoutMs && capacity.claimed(pool.index) > capacity.limit(pool.index);
+  if (isBeyond || (isOld && capacity.claimed(pool.index) > snapshot.minPoolSize)) {
+    pool.close(server);
+    return;
+  }
+  if (idleHealthcheckIntervalMs === 0 || nowMs - server.provenMs < idleHealthcheckIntervalMs) return;
+  pool.idle.splice(pool.idle.indexOf(server), 1);
+  startCheck(server);
 }
 
+/** What a client may not exceed on a server connection. */
 function checkActive(pool: Pool, server: ServerConnection): void {
-  const { nowMs, config } = pool.context;
-  const { queryTimeoutMs, clientIdleInTransactionTimeoutMs } = config.general;
   const { session } = server;
   if (session === null) return;
+  // A stream of replication or a base backup takes as long as it takes.
+  if (server.dedicatedTo !== null && server.pending.length > 0) return;
+  const { nowMs, nowUs } = pool.context;
+  const { queryTimeoutMs, transactionTimeoutMs, clientIdleInTransactionTimeoutMs } = pool.snapshot;
+  const isRunning = server.pending.length > 0;
+  if (isRunning && queryTimeoutMs > 0 && nowMs - server.requestSinceMs > queryTimeoutMs) {
+    cutOff(server, session, new PgDogError('query_timeout', `query timeout (${queryTimeoutMs} ms)`));
+    return;
+  }
+  const isLong =
+    transactionTimeoutMs > 0 &&
+    session.transactionSinceUs !== 0 &&
+    nowUs - session.transactionSinceUs > transactionTimeoutMs * 1000;
+  if (isLong) {
+    const text = `terminating connection due to transaction timeout (${transactionTimeoutMs} ms)`;
+    cutOff(server, session, new PgDogError('transaction_timeout', text));
+    return;
+  }
+  const isInTransaction = server.readyStatus !== READY.Idle || server.isBatchOpen || server.isFrameOpen;
+  if (isRunning || !isInTransaction || clientIdleInTransactionTimeoutMs === 0) return;
+  if (nowMs - session.lastActivityMs <= clientIdleInTransactionTimeoutMs) return;
+  const text = `disconnecting idle in transaction client (${clientIdleInTransactionTimeoutMs} ms)`;
+  session.fail(new PgDogError('idle_in_transaction_timeout', text));
+}
+
+/** The client is told and let go; what runs on the server is cancelled and the connection closed, or rolled back. */
+function cutOff(server: ServerConnection, session: Session, error: PgDogError): void {
+  const isInsideFrame = server.stream.isInsideFrame;
   if (server.pending.length > 0) {
-    // A stream of replication or a base backup takes as long as it takes.
-    if (server.dedicatedTo !== null) return;
-    if (queryTimeoutMs === 0 || nowMs - server.requestSinceMs <= queryTimeoutMs) return;
-    // The client is told and let go; what runs on the server is cancelled and the connection closed.
+    const { pool } = server;
     cancelOnServer(server);
     pool.detach(server);
     pool.row.forceClosed();
     pool.close(server);
-    session.fail(new PgDogError('query_timeout'), server.stream.isInsideFrame);
-    return;
   }
-  const isInTransaction = server.readyStatus !== READY.Idle || server.isBatchOpen || server.isFrameOpen;
-  if (!isInTransaction || clientIdleInTransactionTimeoutMs === 0) return;
-  if (nowMs - session.lastActivityMs > clientIdleInTransactionTimeoutMs) {
-    session.fail(new PgDogError('idle_in_transaction_timeout'));
-  }
+  session.fail(error, isInsideFrame);
 }
 
 /** min_pool_size is kept by one worker of each pool, so that N of them do not open N times as many. */
@@ -108,7 +194,8 @@ function keepMinimum(pool: Pool): void {
   const { context, snapshot } = pool;
   if (context.isDraining || snapshot.minPoolSize === 0 || pool.opening.isOpening) return;
   if (!isKeeper(context, snapshot) || pool.credentials.isWaitingForProof) return;
-  if (context.memory.capacity.claimed(snapshot.index) < snapshot.minPoolSize) pool.opening.tryOpen();
+  if (context.memory.capacity.claimed(snapshot.index) >= snapshot.minPoolSize) return;
+  if (!isRoomWanted(pool)) pool.opening.tryOpen();
 }
 
 /** Whether this worker keeps the pool's minimum. */
@@ -118,17 +205,22 @@ export function isKeeper(context: WorkerContext, snapshot: PoolSnapshot): boolea
 
 /** Login and idle time-outs of clients. */
 export function checkSessions(context: WorkerContext): void {
-  const { clientLoginTimeoutMs, clientIdleTimeoutMs } = context.config.general;
+  const { general } = context.config;
+  const { clientLoginTimeoutMs } = general;
   context.sessions.forEach((session) => {
     if (session.phase !== 'ready') {
       const isLate = clientLoginTimeoutMs > 0 && context.nowMs - session.connectedMs > clientLoginTimeoutMs;
-      if (isLate && session.phase !== 'closed') session.fail(new PgDogError('login_timeout'));
-    } else if (clientIdleTimeoutMs > 0 && isIdleFor(session, clientIdleTimeoutMs)) {
-      session.fail(new PgDogError('idle_timeout'));
+      if (isLate && session.phase !== 'closed') {
+        session.fail(new PgDogError('login_timeout', `client login timeout (${clientLoginTimeoutMs} ms)`));
+      }
+      return;
     }
+    const timeoutMs = session.pool?.snapshot.clientIdleTimeoutMs ?? general.clientIdleTimeoutMs;
+    if (timeoutMs === 0 || !isIdleFor(session, timeoutMs)) return;
+    session.fail(new PgDogError('idle_timeout', `disconnecting idle client (${timeoutMs} ms)`));
   });
 }
 
 function isIdleFor(session: Session, timeoutMs: number): boolean {
-  return session.state === 'idle' && session.context.nowMs - session.lastActivityMs > timeoutMs;
+  return stateOfSession(session) === 'idle' && session.context.nowMs - session.lastActivityMs > timeoutMs;
 }

@@ -2,24 +2,31 @@ import { CLAIMED, PgDogError } from '@pgdog-cluster/core';
 import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
+import { makeRoom } from './make-room.js';
 import type { Pool } from './pool.js';
 
 /** Connects under way at once for one pool and worker: enough for a burst, no storm for the server. */
 const CONNECTING_MAX = 16;
 const BACK_OFF_START_MS = 50;
-const BACK_OFF_MAX_MS = 1000;
 /** The same failure is logged again after this long. */
 const LOG_AGAIN_MS = 60_000;
-/** How long clients are told at once why the server refuses logins, before it is asked again. */
-const REFUSAL_MS = 1000;
 export const NO_DESCRIPTOR = 'no descriptor for a server connection';
+/** A failing server is tried for this long after the last client that asked for it. */
+const PROBE_UNASKED_MS = 15_000;
 
-/** Opens server connections: as many as there are waiters, within capacity, slower after failures. */
+/**
+ * Opens server connections: as many as there are waiters, within capacity. After failures one at a time over all
+ * workers (the prober), ever slower; meanwhile clients are told the error at once where waiting is of no use.
+ */
 export class Opening {
   private readonly pool: Pool;
   private connecting = 0;
+  /** In a row; connects that were under way together count once. */
   private failures = 0;
+  private failingSinceMs = 0;
+  private failedAtMs = 0;
   private retryAtMs = 0;
+  private wantedAtMs = 0;
   private lastError: PgDogError | null = null;
   /** The server refused the login itself (password, database): waiting is of no use. */
   private isRefused = false;
@@ -34,6 +41,10 @@ export class Opening {
     return this.connecting > 0;
   }
 
+  get connectingCount(): number {
+    return this.connecting;
+  }
+
   /** Why connecting failed last, for time-outs. */
   get cause(): PgDogError | null {
     return this.lastError;
@@ -41,61 +52,78 @@ export class Opening {
 
   /** What a client should be told instead of waiting; null to let it wait. */
   refusal(): PgDogError | null {
-    const isFresh = this.pool.context.nowMs < this.retryAtMs;
-    return this.isRefused && isFresh && this.pool.all.size === 0 ? this.lastError : null;
+    const { pool } = this;
+    const { context } = pool;
+    this.wantedAtMs = context.nowMs;
+    if (!this.hasFailed) return null;
+    const { load } = context.memory;
+    // Nobody tries any more, or another worker got through: this one's own attempt will tell.
+    if (!load.hasProber(pool.index)) {
+      this.forget();
+      return null;
+    }
+    if (load.established(pool.index) > 0) return null;
+    if (this.isRefused) return this.lastError;
+    const { checkoutTimeoutMs } = pool.snapshot;
+    const isHopeless = checkoutTimeoutMs > 0 && context.nowMs - this.failingSinceMs > checkoutTimeoutMs;
+    return isHopeless ? this.lastError : null;
   }
 
   /** Opens what the waiters need. Called when one arrives, when a place is given back, and by the janitor. */
   want(): void {
     const { pool } = this;
     serveDedicated(pool);
-    while (pool.waiters.length > this.connecting && this.connecting < CONNECTING_MAX) {
+    while (pool.waiters.length > this.connecting + pool.testing && this.connecting < CONNECTING_MAX) {
       if (!this.tryOpen()) return;
     }
   }
 
-  /** Opens one if capacity and back-off allow. */
-  tryOpen(): boolean {
-    const { context, index } = this.pool;
-    if (!this.mayConnect()) return false;
-    if (context.memory.capacity.tryClaim(context.worker, index) !== CLAIMED) return false;
-    return this.tryClaimed();
+  /** From the janitor: a server that fails is tried again although nobody waits; clients are being told so. */
+  probe(): void {
+    if (this.failures === 0) return;
+    const { context, index, waiters } = this.pool;
+    const { load } = context.memory;
+    if (!load.hasProber(index)) {
+      this.forget();
+      return;
+    }
+    const isAskedFor = waiters.length > 0 || context.nowMs - this.wantedAtMs < PROBE_UNASKED_MS;
+    if (isAskedFor) this.tryOpen();
+    else if (this.connecting === 0) this.forget();
+  }
+
+  /** Opens one if capacity and back-off allow. `isReserve`: also beyond the pool's size. */
+  tryOpen(isReserve = false): boolean {
+    const { pool } = this;
+    const { context } = pool;
+    if (!this.mayTry()) return false;
+    const claim = context.memory.capacity.tryClaim(context.worker, pool.index, isReserve);
+    if (claim !== CLAIMED) {
+      makeRoom(pool, claim);
+      return false;
+    }
+    return this.openOne();
   }
 
   /** Another worker has given us a place in the pool; nobody may need it any more. */
   takePlace(): void {
     const { context, index, waiters } = this.pool;
     const isPlain = waiters.peek()?.dedicatedParameters === null;
-    if (isPlain && waiters.length > this.connecting && this.mayConnect()) {
-      this.tryClaimed();
+    if (isPlain && waiters.length > this.connecting && this.mayTry()) {
+      this.openOne();
       return;
     }
     context.memory.capacity.giveBack(context.worker, index);
     this.want();
   }
 
-  private mayConnect(): boolean {
-    const { pool } = this;
-    if (this.isHeldBack) {
-      if (pool.snapshot.addresses.length === 0) {
-        this.lastError = new PgDogError(
-          'server_unreachable',
-          `host name ${pool.snapshot.host} does not resolve`,
-        );
-      }
-      return false;
-    }
-    return true;
-  }
-
-  private tryClaimed(): boolean {
-    const server = this.openClaimed();
-    if (server === null) {
-      this.noteFailure(new PgDogError('server_unreachable', NO_DESCRIPTOR));
-      return false;
-    }
+  private openOne(): boolean {
+    // Before it is published: others subtract those that connect.
     this.connecting++;
-    return true;
+    if (this.openClaimed() !== null) return true;
+    this.connecting--;
+    this.noteFailure(new PgDogError('server_unreachable', NO_DESCRIPTOR));
+    return false;
   }
 
   /** Starts a connect for which the place has been claimed; null, and the place given back, without a descriptor. */
@@ -115,16 +143,24 @@ export class Opening {
     return pool.context.nowMs < this.retryAtMs || pool.snapshot.addresses.length === 0;
   }
 
+  private mayTry(): boolean {
+    const { context, snapshot, index } = this.pool;
+    if (snapshot.addresses.length === 0) {
+      const text = `host name ${snapshot.host} does not resolve`;
+      this.lastError = new PgDogError('server_unreachable', text);
+    }
+    if (this.isHeldBack) return false;
+    if (this.failures === 0) return true;
+    return this.connecting === 0 && context.memory.load.tryBecomeProber(context.worker, index);
+  }
+
   succeeded(server: ServerConnection): void {
     if (server.dedicatedTo !== null) {
       dedicatedReady(server, server.dedicatedTo);
       return;
     }
     this.connecting--;
-    this.failures = 0;
-    this.retryAtMs = 0;
-    this.lastError = null;
-    this.isRefused = false;
+    this.forget();
     this.loggedMessage = '';
     const { pool } = this;
     const { context } = pool;
@@ -138,6 +174,16 @@ export class Opening {
     pool.serverReady(server);
   }
 
+  /** Failures are history: the server answered, or the configuration has changed. */
+  forget(): void {
+    const { context, index } = this.pool;
+    if (this.failures > 0) context.memory.load.resignAsProber(context.worker, index);
+    this.failures = 0;
+    this.retryAtMs = 0;
+    this.lastError = null;
+    this.isRefused = false;
+  }
+
   /** `isRefused`: the server answered, and does not want this login. */
   failed(server: ServerConnection, error: PgDogError, isRefused = false): void {
     const { pool } = this;
@@ -146,12 +192,13 @@ export class Opening {
       return;
     }
     this.connecting--;
-    this.isRefused = isRefused;
-    // Before the place is given back: whoever wants it next must find the back-off set.
-    this.noteFailure(error);
+    // Those that started before the last failure were part of the same attempt. Before the place is given back:
+    // whoever wants it next must find the back-off set.
+    if (this.failures === 0 || server.createdMs > this.failedAtMs) this.noteFailure(error, isRefused);
     pool.close(server);
+    if (!this.hasFailed) return;
     this.logFailure(error);
-    if (!isRefused || pool.all.size > 0) return;
+    if (!this.isRefused || pool.context.memory.load.established(pool.index) > 0) return;
     for (let waiter = pool.waiters.peek(); waiter !== undefined; waiter = pool.waiters.peek()) {
       pool.refuseWaiter(waiter, error);
     }
@@ -175,6 +222,11 @@ export class Opening {
     pool.close(server);
   }
 
+  /** All attempts that make up one connect (connect_attempts) have failed. */
+  private get hasFailed(): boolean {
+    return this.failures >= this.pool.context.config.general.connectAttempts;
+  }
+
   /** Once a second is when it is tried, not when it is news. */
   private logFailure(error: PgDogError): void {
     const { context, snapshot } = this.pool;
@@ -190,12 +242,22 @@ export class Opening {
     });
   }
 
-  private noteFailure(error: PgDogError): void {
-    const { context } = this.pool;
+  private noteFailure(error: PgDogError, isRefused = false): void {
+    const { context, index } = this.pool;
+    const { connectAttempts, connectAttemptDelayMs, serverLoginRetryMs } = context.config.general;
+    if (this.failures === 0) this.failingSinceMs = context.nowMs;
     this.failures++;
+    this.failedAtMs = context.nowMs;
     this.lastError = error;
-    const backOff = Math.min(BACK_OFF_MAX_MS, BACK_OFF_START_MS * 2 ** Math.min(this.failures, 10));
-    this.retryAtMs =
-      context.nowMs + Math.max(this.isRefused ? REFUSAL_MS : 0, backOff * (0.5 + Math.random() / 2));
+    this.isRefused = isRefused;
+    context.memory.load.tryBecomeProber(context.worker, index);
+    this.retryAtMs = context.nowMs + connectAttemptDelayMs;
+    if (this.failures < connectAttempts) return;
+    const doublings = Math.min(this.failures - connectAttempts + 1, 16);
+    // A refusal will not go away by itself as quickly as a server comes back.
+    const backOffMs = isRefused
+      ? serverLoginRetryMs
+      : Math.min(serverLoginRetryMs, BACK_OFF_START_MS * 2 ** doublings);
+    this.retryAtMs = context.nowMs + backOffMs * (isRefused ? 1 : 0.5 + Math.random() / 2);
   }
 }

@@ -1,35 +1,33 @@
 // ● per-frame path
 import {
+  CLAIMED,
+  type ClaimResult,
   type ErrorFields,
   FixedQueue,
   PgDogError,
   type PoolSnapshot,
-  READY,
   TERMINATE,
 } from '@pgdog-cluster/core';
 import { cancelOnServer, resumeCancel } from '../backend/cancel.js';
-import { continueCleaning, startCleaning } from '../backend/cleaning.js';
+import { continueCleaning, isRecoverable, startCleaning } from '../backend/cleaning.js';
 import { loginConnected } from '../backend/connect.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
 import { SHUT_WR, shutdown } from '../io/libc.js';
-import { NO_PARAMETERS, type ParameterSet } from '../session/parameter-set.js';
+import { NO_PARAMETERS } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { askCode } from './ask-code.js';
+import { checkDone, isUnproven, putIdle, startCheck } from './check-server.js';
 import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
 import { DatabaseCode } from './database-code.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
+import { KnownReports } from './known-reports.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
+import { feedHungry, isOwed } from './make-room.js';
 import { Opening } from './opening.js';
-import { waitingEverywhere } from './queue-length.js';
 import { ReportedParameters } from './reported-parameters.js';
-
-/** Start-up settings whose reports are remembered; more distinct ones cost a round trip at login. */
-const KNOWN_REPORTS_MAX = 1024;
-/** How long a server may take to end a connection before its place is given to another all the same. */
-const ENDING_MS = 1000;
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
 export class Pool {
@@ -48,7 +46,17 @@ export class Pool {
   readonly code = new DatabaseCode();
   /** Some client has asked for currval() or lastval(): from then on they are forgotten between sessions. */
   isSequenceStateUsed = false;
-  private readonly knownReports = new Map<string, ReadonlyMap<string, string>>();
+  /** Closed by us, but not by their server yet: they still count. */
+  readonly ending = new Set<ServerConnection>();
+  /** Of `all`, those that answer a check. */
+  testing = 0;
+  /** The limit that last kept it from opening a connection. */
+  refusedBy: ClaimResult = CLAIMED;
+  /** When it last asked other pools for room. */
+  askedForRoomMs = 0;
+  /** Until then the place of the next connection that comes free is another pool's (make-room.ts); 0 = none is owed. */
+  owedUntilMs = 0;
+  readonly knownReports = new KnownReports();
 
   constructor(context: WorkerContext, snapshot: PoolSnapshot) {
     this.context = context;
@@ -62,10 +70,6 @@ export class Pool {
     return this.snapshot.index;
   }
 
-  get preparedLimit(): number {
-    return this.context.config.general.preparedStatementsLimit;
-  }
-
   // Checkout.
 
   /** Gives the session an idle server connection at once, or puts it into the queue. */
@@ -73,11 +77,13 @@ export class Pool {
     if (session.waitingSinceMs !== 0) return;
     if (this.waiters.length === 0) {
       const server = this.idle.pop();
-      if (server !== undefined) {
+      if (server !== undefined && !isUnproven(server)) {
         this.attach(server, session);
         this.publishLoad();
         return;
       }
+      // The session waits for its answer, or for whatever comes free first.
+      if (server !== undefined) startCheck(server);
     }
     this.enqueue(session);
   }
@@ -95,10 +101,13 @@ export class Pool {
       return;
     }
     const { queueLengthMax } = context.config.general;
-    if (queueLengthMax > 0 && waitingEverywhere(this) >= queueLengthMax) {
-      const text = `too many clients are waiting in this pool (queue_length_max = ${queueLengthMax})`;
-      this.refuseWaiter(session, new PgDogError('queue_full', text));
-      return;
+    if (queueLengthMax > 0) {
+      if (!context.memory.capacity.tryClaimQueued(context.worker, this.index, queueLengthMax)) {
+        const text = `too many clients are waiting in this pool (queue_length_max = ${queueLengthMax})`;
+        this.refuseWaiter(session, new PgDogError('queue_full', text));
+        return;
+      }
+      session.isQueueCounted = true;
     }
     session.waitingSinceMs = context.nowMs;
     session.waitingSinceUs = context.nowUs;
@@ -118,25 +127,32 @@ export class Pool {
     if (server.sequenceSessionId !== session.id) server.sequenceSessionId = 0;
     this.row.assigned(session.waitingSinceMs === 0 ? 0 : this.context.nowUs - session.waitingSinceUs);
     if (session.waitingSinceMs !== 0) session.waitTimeUs += this.context.nowUs - session.waitingSinceUs;
-    session.waitingSinceMs = 0;
+    this.waitIsOver(session);
   }
 
   /** Cancelled, timed out or gone. */
   leaveQueue(session: Session): void {
-    if (!this.waiters.remove(session)) return;
+    if (session.waitingSinceMs === 0) return;
+    const isQueued = this.waiters.remove(session);
+    this.waitIsOver(session);
+    if (!isQueued) return;
     this.context.waitingSessions--;
-    session.waitingSinceMs = 0;
     this.publishLoad();
+  }
+
+  private waitIsOver(session: Session): void {
+    session.waitingSinceMs = 0;
+    if (!session.isQueueCounted) return;
+    session.isQueueCounted = false;
+    this.context.memory.capacity.giveBackQueued(this.context.worker, this.index);
   }
 
   /** The request of a waiting session is answered with an error; the client stays connected. */
   refuseWaiter(session: Session, error: PgDogError): void {
     this.leaveQueue(session);
-    if (session.phase === 'login' || session.requests === null) {
-      session.fail(error);
-      return;
-    }
-    session.requests.refusedWhileWaiting(error);
+    const { requests } = session;
+    if (session.phase === 'login' || requests === null) session.fail(error);
+    else requests.refusedWhileWaiting(error);
   }
 
   // Checkin.
@@ -165,13 +181,15 @@ export class Pool {
     session.onServerDrained();
   }
 
-  /** Clean, quiet and without a session. */
-  becameFree(server: ServerConnection): void {
+  /** Clean, quiet and without a session. `idleSinceMs`: since when, if it did not just serve one. */
+  becameFree(server: ServerConnection, idleSinceMs = this.context.nowMs): void {
     const { context } = this;
     if (askCode(server)) return;
-    server.idleSinceMs = context.nowMs;
+    server.idleSinceMs = idleSinceMs;
+    server.provenMs = context.nowMs;
     const isExpired = server.expiresMs !== 0 && context.nowMs >= server.expiresMs;
-    if (isExpired || (context.isDraining && this.waiters.length === 0) || server.isDoomed) {
+    const isNotNeeded = context.isDraining && this.waiters.length === 0;
+    if (isExpired || isNotNeeded || server.isDoomed || isOwed(this)) {
       this.close(server);
       return;
     }
@@ -184,7 +202,7 @@ export class Pool {
     const next = this.waiters.shift();
     if (next === undefined) {
       server.state = 'idle';
-      this.idle.push(server);
+      putIdle(this.idle, server);
       this.publishLoad();
       return;
     }
@@ -202,6 +220,7 @@ export class Pool {
   serverQuiet(server: ServerConnection): void {
     if (server.session !== null) server.session.serverQuiet(server);
     else if (server.state === 'cleaning') continueCleaning(server);
+    else if (server.state === 'testing') checkDone(server);
   }
 
   /** The client vanished while it held the server connection. */
@@ -217,15 +236,12 @@ export class Pool {
     // PREPARE or DEALLOCATE may be among it.
     if (server.hasEffectPending && server.pending.length > 0) server.isPreparedUnsure = true;
     this.detach(server);
-    if (isInsideFrame || this.context.config.general.connectionRecovery === 'drop') {
-      const isClean = server.isQuiet && server.readyStatus === READY.Idle;
-      if (isInsideFrame || !isClean) {
-        this.row.forceClosed();
-        this.closeCancelled(server);
-        return;
-      }
+    if (!isInsideFrame && isRecoverable(server, this.context.config.general.connectionRecovery)) {
+      startCleaning(server);
+      return;
     }
-    startCleaning(server);
+    this.row.forceClosed();
+    this.closeCancelled(server);
   }
 
   // Ends.
@@ -239,7 +255,9 @@ export class Pool {
     const wasIdle = server.state === 'idle';
     const wasConnecting = server.state === 'connecting';
     const isBusy = !server.isQuiet;
+    if (server.state === 'testing') this.testing--;
     server.state = 'closed';
+    server.closedMs = this.context.nowMs;
     server.stream.stop();
     this.all.delete(server);
     if (wasIdle) this.idle.splice(this.idle.indexOf(server), 1);
@@ -253,7 +271,7 @@ export class Pool {
     // In the middle of a frame or a copy Terminate would be read as data: the end of the stream is understood.
     if (isBusy) shutdown(server.connection.fd, SHUT_WR);
     else server.send(TERMINATE);
-    this.context.deadlines.add(this.context.nowMs + ENDING_MS, () => this.ended(server));
+    this.ending.add(server);
   }
 
   /** Closes one whose answers nobody waits for: what runs on it must not go on alone. */
@@ -266,10 +284,12 @@ export class Pool {
   ended(server: ServerConnection): void {
     if (server.state !== 'closed' || server.hasEnded) return;
     server.hasEnded = true;
+    this.ending.delete(server);
     server.connection.close();
     if (server.heir !== null && openForHeir(this, server.heir)) return;
     givePlaceBack(this, server.placeFor);
     if (this.waiters.length > 0) this.opening.want();
+    feedHungry(this.context);
   }
 
   /** The stream has ended or broken. */
@@ -305,13 +325,9 @@ export class Pool {
 
   /** A FATAL has come: the end of the stream follows. */
   serverFailed(server: ServerConnection, sqlstate: string, message: string): void {
-    this.context.log('warn', 'server_fatal', 'server ended a connection', {
-      sqlstate,
-      message,
-      host: this.snapshot.host,
-      port: this.snapshot.port,
-      database: this.snapshot.database,
-    });
+    const { host, port, database } = this.snapshot;
+    const fields = { sqlstate, message, host, port, database };
+    this.context.log('warn', 'server_fatal', 'server ended a connection', fields);
     server.isDoomed = true;
   }
 
@@ -354,21 +370,9 @@ export class Pool {
   /** A server connection has logged in, or has come from another worker. */
   serverReady(server: ServerConnection): void {
     const isUnset = server.parameters === NO_PARAMETERS && !server.isSuspect;
-    if (isUnset && !this.knownReports.has(NO_PARAMETERS.key))
-      this.noteReports(NO_PARAMETERS, server.reported);
+    if (isUnset && this.knownReports.of(NO_PARAMETERS) === null)
+      this.knownReports.note(NO_PARAMETERS, server.reported);
     this.becameFree(server);
-  }
-
-  // What logins need.
-
-  /** What a server reports with these start-up settings; null when no server has been asked yet. */
-  reportsFor(parameters: ParameterSet): ReadonlyMap<string, string> | null {
-    return this.knownReports.get(parameters.key) ?? null;
-  }
-
-  noteReports(parameters: ParameterSet, reported: ReadonlyMap<string, string>): void {
-    if (this.knownReports.size >= KNOWN_REPORTS_MAX) this.knownReports.clear();
-    this.knownReports.set(parameters.key, reported);
   }
 
   /** What the configuration says has changed: remembered answers may be wrong. */
@@ -376,6 +380,7 @@ export class Pool {
     this.snapshot = snapshot;
     this.credentials.takeUp(snapshot);
     this.knownReports.clear();
+    this.opening.forget();
   }
 
   /** Says in shared memory how this part of the pool stands. */
@@ -385,6 +390,7 @@ export class Pool {
     const waiting = this.waiters.length;
     load.setIdle(worker, this.index, this.idle.length);
     load.setActive(worker, this.index, this.all.size - this.idle.length);
+    load.setConnecting(worker, this.index, this.opening.connectingCount);
     load.setWaiting(worker, this.index, waiting);
     load.setOldestWaitSinceMs(worker, this.index, this.waiters.peek()?.waitingSinceMs ?? 0);
     load.markWaiting(worker, this.index, waiting > 0);

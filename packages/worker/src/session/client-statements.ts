@@ -1,3 +1,4 @@
+import { PgDogError } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -19,6 +20,14 @@ export class ClientStatements {
 
   get count(): number {
     return this.byName === null ? 0 : this.byName.size;
+  }
+
+  /** Why it may not prepare another one; null while it may. */
+  refusal(): PgDogError | null {
+    const { clientPreparedStatementsLimit } = this.context.config.general;
+    if (this.count < clientPreparedStatementsLimit) return null;
+    const text = `too many prepared statements (client_prepared_statements_limit = ${clientPreparedStatementsLimit})`;
+    return new PgDogError('prepared_statements_limit', text);
   }
 
   get(name: string): PreparedStatement | undefined {

@@ -1,3 +1,4 @@
+import { giveBackPlaces } from './client-places.js';
 import type { Session } from './session.js';
 
 /**
@@ -21,7 +22,8 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.statements.clear();
   session.requests?.extended.portals.forget();
   context.sessions.remove(session);
-  if (session.isClientCounted) context.memory.capacity.giveBackClient(context.worker);
+  context.arrivals.settled(session);
+  giveBackPlaces(session);
   if (isSpeaking) {
     session.connection.closeWhenSent();
     context.linger(session.connection);

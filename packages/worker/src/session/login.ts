@@ -9,6 +9,7 @@ import {
 import { settingsSql } from '../backend/reset.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { AdminSink } from './admin-session.js';
+import { claimAdmin, claimAtLogin } from './client-places.js';
 import { sessionGone } from './close.js';
 import { makesTemp } from './parameter-set.js';
 import { PIN_TEMP } from './pin-reasons.js';
@@ -21,7 +22,13 @@ import { processIdOf } from './session-table.js';
 export function login(session: Session): void {
   const { context } = session;
   session.phase = 'login';
+  context.arrivals.settled(session);
   if (session.isAdmin) {
+    const refusal = claimAdmin(session);
+    if (refusal !== null) {
+      session.fail(refusal);
+      return;
+    }
     session.stream.setSink(new AdminSink(session));
     finishLogin(session, ADMIN_REPORTS);
     return;
@@ -33,6 +40,12 @@ export function login(session: Session): void {
   }
   const pool = context.poolFor(snapshot);
   session.pool = pool;
+  const refusal = claimAtLogin(session, snapshot);
+  if (refusal !== null) {
+    context.arrivals.refused(refusal);
+    session.fail(refusal);
+    return;
+  }
   if (session.replication !== 'none') {
     session.stream.block();
     session.onServer = (server) => {
@@ -43,7 +56,7 @@ export function login(session: Session): void {
     return;
   }
   session.isSessionMode = snapshot.poolerMode === 'session';
-  const known = pool.reportsFor(session.startupParameters);
+  const known = pool.knownReports.of(session.startupParameters);
   if (known !== null) {
     becomeReady(session, known);
     return;
@@ -75,7 +88,7 @@ function validateSettings(session: Session, server: ServerConnection): void {
       }
       if (session.phase !== 'login') return;
       if (failure === null) {
-        pool.noteReports(startupParameters, server.reported);
+        pool.knownReports.note(startupParameters, server.reported);
         becomeReady(session, server.reported);
         return;
       }

@@ -19,6 +19,7 @@ import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
+import { checkSize } from './simple-query.js';
 import { readingKeyFor, renameStatements } from './sql-statements.js';
 
 const HEADER_BYTES = 5;
@@ -41,21 +42,14 @@ export function parseMessage(
   if (fields === null) return extended.invalid();
   const wasBatchOpen = server.isBatchOpen;
   server.isBatchOpen = true;
+  const tooLarge = checkSize(session, fields.textEnd - fields.textStart);
+  if (tooLarge !== null) return extended.refuse(server, tooLarge);
   if (session.isSessionMode) {
     const use = extended.sessionModePlans.parsed(bytes, fields);
     if (use instanceof PgDogError) return extended.refuse(server, use);
     server.pending.push(KIND_PARSE | FORWARD, use);
     server.forward(bytes, start, end, buffer);
     return CONSUMED;
-  }
-  const { general } = session.context.config;
-  const textBytes = fields.textEnd - fields.textStart;
-  if (
-    general.querySizeLimitBytes > 0 &&
-    textBytes > general.querySizeLimitBytes &&
-    general.querySizeLimitAction === 'block'
-  ) {
-    return extended.refuse(server, new PgDogError('query_too_large'));
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
   if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
@@ -145,9 +139,8 @@ function parseNamed(
     const text = `prepared statement "${name}" already exists`;
     return extended.refuse(server, new PgDogError('duplicate_prepared_statement', text));
   }
-  if (session.statements.count >= session.context.config.general.clientPreparedStatementsLimit) {
-    return extended.refuse(server, new PgDogError('prepared_statements_limit'));
-  }
+  const tooMany = session.statements.refusal();
+  if (tooMany !== null) return extended.refuse(server, tooMany);
   const statement = session.context.statements.acquireParsed(
     bytes,
     fields.textStart,

@@ -39,7 +39,7 @@ export class RequestSink implements FrameSink {
   isSettling = false;
   /** We answered an extended message with an error ourselves: ignore everything up to Sync. */
   isSkippingToSync = false;
-  /** Set while the request that waited in vain is shown again. */
+  /** Set while the request that waited in vain is shown again, or that shall not wait is being shown. */
   private localRefusal: PgDogError | null = null;
   /** The pool is being asked for a server connection, on behalf of the frame that is shown. */
   private isCheckingOut = false;
@@ -108,6 +108,10 @@ export class RequestSink implements FrameSink {
 
   onViolation(reason: string): void {
     this.session.fail(new PgDogError('protocol_violation', reason));
+  }
+
+  onTooLong(reason: string): void {
+    this.session.fail(new PgDogError('message_too_large', reason));
   }
 
   /** The frame last shown is not forwarded: its rest is dropped too. */

@@ -34,6 +34,8 @@ import { SessionTransaction } from './transaction.js';
 export const PAUSE_SERVER_FULL = 1;
 export const PAUSE_HELD = 2;
 export const PAUSE_OUTPUT = 4;
+/** Not logged in, and this turn has no time left for it. */
+export const PAUSE_TURN = 8;
 
 /** Bytes kept of a client whose turn has not come; more is left in its socket. */
 const HELD_BYTES_MAX = 64 * 1024;
@@ -61,7 +63,8 @@ export class Session implements ConnectionOwner {
   port: number;
   /** The system's user at the other end of a Unix socket; null: another kind of socket, or nobody we know. */
   peerUser: string | null = null;
-  readonly connectedMs: number;
+  /** When it was accepted. */
+  connectedMs: number;
   stream: FrameStream;
   phase: SessionPhase = 'startup';
   user = '';
@@ -69,7 +72,12 @@ export class Session implements ConnectionOwner {
   /** Null: the connection is in the clear. */
   tls: TlsInfo | null = null;
   isAdmin = false;
-  isClientCounted = false;
+  /** What it counts for in the limits on clients (client-places.ts). */
+  places = 0;
+  /** Its place in the queue is counted over all workers. */
+  isQueueCounted = false;
+  /** The wait it was told of: its start (query_wait_notify). */
+  toldWaitMs = 0;
   secret: Uint8Array | null = null;
   pool: Pool | null = null;
   isSessionMode = false;
@@ -131,7 +139,7 @@ export class Session implements ConnectionOwner {
     this.lastActivityMs = context.nowMs;
     this.transaction = new SessionTransaction(this);
     this.statements = new ClientStatements(context);
-    this.stream = new FrameStream(BEFORE_STARTUP);
+    this.stream = new FrameStream(BEFORE_STARTUP, context.config.general.maxPacketBytes);
     this.connection = new Connection(context.driver, fd, this, {
       outputs: context.outputs,
       beforeClose: context.forgetFd,
@@ -145,18 +153,25 @@ export class Session implements ConnectionOwner {
     const { memory } = this.context.driver;
     this.bytesReceived += end - start;
     this.lastActivityMs = this.context.nowMs;
-    let from = start;
-    while (this.rawReader !== null && from < end) {
-      from = progress(from, this.rawReader(memory.bytes, from, end));
-    }
-    if (from < end && this.phase !== 'closed') {
-      this.stream.push(memory.bytes, from, end, buffer);
-      if (this.stream.heldBytes > HELD_BYTES_MAX) this.connection.pauseReceive(PAUSE_HELD);
-    }
+    if (this.phase === 'startup' || this.phase === 'authenticating') {
+      this.context.arrivals.receive(this, memory.bytes, start, end, buffer);
+    } else this.read(memory.bytes, start, end, buffer);
     memory.release(buffer);
   }
 
+  /** bytes[start, end) of the client, in `buffer` or, -1, elsewhere. */
+  read(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    let from = start;
+    while (this.rawReader !== null && from < end) {
+      from = progress(from, this.rawReader(bytes, from, end));
+    }
+    if (from >= end || this.phase === 'closed') return;
+    this.stream.push(bytes, from, end, buffer);
+    if (this.stream.heldBytes > HELD_BYTES_MAX) this.connection.pauseReceive(PAUSE_HELD);
+  }
+
   handleReceiveEnd(): void {
+    this.context.arrivals.flush(this);
     sessionGone(this, 'client closed the connection');
   }
 
@@ -192,6 +207,7 @@ export class Session implements ConnectionOwner {
     this.stream.stop();
     this.handOver = { worker, slot, secret };
     this.context.sessions.remove(this);
+    this.context.arrivals.settled(this);
     this.connection.release();
   }
 
@@ -370,14 +386,6 @@ export class Session implements ConnectionOwner {
   /** Came over a Unix socket, where nobody listens in. */
   get isUnixSocket(): boolean {
     return this.addr === UNIX_ADDRESS;
-  }
-
-  get state(): string {
-    if (this.phase !== 'ready') return this.phase === 'closed' ? 'closed' : 'login';
-    if (this.waitingSinceMs !== 0) return 'waiting';
-    if (this.server === null) return 'idle';
-    if (this.server.pending.length > 0 || this.server.isBatchOpen || this.server.isFrameOpen) return 'active';
-    return this.server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';
   }
 }
 

@@ -18,7 +18,7 @@ import { askSupervisor } from './admin-session.js';
 import { needsAttention, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import type { RequestSink } from './requests.js';
 import { type RestoredText, restoreWithin } from './restored-settings.js';
-import { fieldsOf } from './session.js';
+import { fieldsOf, type Session } from './session.js';
 import { settingsPlan } from './session-mode-plans.js';
 import { renameStatements } from './sql-statements.js';
 
@@ -52,7 +52,7 @@ export function simpleQuery(
   }
   const early = plan === null || session.isSessionMode ? null : answerEarly(requests, plan, frameBytes);
   if (early !== null) return early;
-  const tooLarge = checkSize(requests, frameBytes);
+  const tooLarge = checkSize(session, frameBytes - HEADER_BYTES - 1);
   const server = requests.serverForRequest();
   if (server === null) return BLOCKED;
   const refusal = tooLarge ?? (plan !== null && endsRefusal(plan) ? null : requests.refusal);
@@ -111,15 +111,14 @@ function answerEarly(requests: RequestSink, plan: SqlPlan, frameBytes: number): 
   return null;
 }
 
-function checkSize(requests: RequestSink, frameBytes: number): PgDogError | null {
-  const { querySizeLimitBytes, querySizeLimitAction } = requests.session.context.config.general;
-  if (querySizeLimitBytes === 0 || frameBytes - HEADER_BYTES - 1 <= querySizeLimitBytes) return null;
-  if (querySizeLimitAction === 'block') return new PgDogError('query_too_large');
-  requests.session.context.log('warn', 'query_too_large', 'statement exceeds query_size_limit', {
-    bytes: frameBytes - HEADER_BYTES - 1,
-    user: requests.session.user,
-    database: requests.session.database,
-  });
+/** query_size_limit: the refusal of a statement whose text is `bytes` long, or null; a warning goes to the log. */
+export function checkSize(session: Session, bytes: number): PgDogError | null {
+  const { querySizeLimitBytes, querySizeLimitAction } = session.context.config.general;
+  if (querySizeLimitBytes === 0 || bytes <= querySizeLimitBytes) return null;
+  const text = `query of ${bytes} bytes exceeds query_size_limit (${querySizeLimitBytes} bytes)`;
+  if (querySizeLimitAction === 'block') return new PgDogError('query_too_large', text);
+  const { user, database } = session;
+  session.context.log('warn', 'query_too_large', text, { bytes, user, database });
   return null;
 }
 

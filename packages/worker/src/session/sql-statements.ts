@@ -63,9 +63,8 @@ function preparePossible(
   if (isTaken) {
     return new PgDogError('duplicate_prepared_statement', `prepared statement "${name}" already exists`);
   }
-  if (session.statements.count >= session.context.config.general.clientPreparedStatementsLimit) {
-    return new PgDogError('prepared_statements_limit');
-  }
+  const tooMany = session.statements.refusal();
+  if (tooMany !== null) return tooMany;
   // Another client has prepared the same text on this server: take it away, so that PREPARE itself runs and
   // can fail as it must.
   if (server.prepared.has(serverName)) closeStatement(server, serverName);

@@ -6,6 +6,7 @@ import {
   type StartupMessage,
 } from '@pgdog-cluster/core';
 import { Authentication } from './auth/authentication.js';
+import { claimOnArrival } from './client-places.js';
 import { isTlsRequired } from './client-tls.js';
 import { makeParameterSet } from './parameter-set.js';
 import { noteReplication } from './replication-startup.js';
@@ -26,18 +27,16 @@ export function startSession(session: Session, message: StartupMessage): void {
     const minor = Math.min(message.minor, PROTOCOL_MINOR_MAX);
     session.send(buildNegotiateProtocolVersion(minor, message.unsupportedOptions));
   }
-  if (!context.memory.capacity.tryClaimClient(context.worker)) {
-    const limit = context.memory.capacity.clientLimit();
-    session.fail(
-      new PgDogError('too_many_clients', `sorry, too many clients already (max_client_conn = ${limit})`),
-    );
+  session.isAdmin = context.config.admin.databases.includes(message.database);
+  const refusal = claimOnArrival(session);
+  if (refusal !== null) {
+    context.arrivals.refused(refusal);
+    session.fail(refusal);
     return;
   }
-  session.isClientCounted = true;
-  session.isAdmin = context.config.admin.databases.includes(message.database);
-  const refusal = noteReplication(session, message);
-  if (refusal !== null) {
-    session.fail(refusal);
+  const unfit = noteReplication(session, message);
+  if (unfit !== null) {
+    session.fail(unfit);
     return;
   }
   const settings = readSettings(message);

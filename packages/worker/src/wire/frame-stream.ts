@@ -1,5 +1,5 @@
 // ● per-frame path
-import { assert, frameBytesOf } from '@pgdog-cluster/core';
+import { assert, FRAME_LENGTH_MAX, frameBytesOf, readLength } from '@pgdog-cluster/core';
 import { copyBytes } from '../io/copy-bytes.js';
 /**
  * Cuts the byte stream of one peer into frames (protocol 3: type byte, then a length that counts itself),
@@ -38,6 +38,8 @@ export interface FrameSink {
   onChunkEnd(): void;
   /** The stream cannot be followed any further. Nothing more will be shown. */
   onViolation(reason: string): void;
+  /** As onViolation, where a frame is announced that is longer than allowed; without it that is a violation too. */
+  onTooLong?(reason: string): void;
 }
 
 const HEADER_BYTES = 5;
@@ -62,9 +64,12 @@ export class FrameStream {
   /** Somebody further up the stack shows frames and will go on: what onFrame is looking at must not be shown again. */
   private isShowing = false;
   private sink: FrameSink;
+  /** Longest frame, its length word included: max_packet_size. */
+  private readonly lengthMax: number;
 
-  constructor(sink: FrameSink) {
+  constructor(sink: FrameSink, lengthMax = FRAME_LENGTH_MAX) {
     this.sink = sink;
+    this.lengthMax = lengthMax;
   }
 
   /** Another reader takes over from the next frame on (login has ended). */
@@ -172,10 +177,12 @@ export class FrameStream {
       const available = end - position;
       if (available < HEADER_BYTES) return this.keepPartial(bytes, position, end, HEADER_BYTES);
       const type = bytes[position];
-      const frameBytes = frameBytesOf(bytes, position);
+      const frameBytes = frameBytesOf(bytes, position, this.lengthMax);
       const wanted = frameBytes < 0 ? -1 : this.sink.headBytes(type, frameBytes);
       if (wanted < 0)
-        return this.violate(frameBytes < 0 ? 'invalid message length' : 'unexpected message', type);
+        return frameBytes < 0
+          ? this.violateLength(bytes, position)
+          : this.violate('unexpected message', type);
       if (available < wanted) return this.keepPartial(bytes, position, end, wanted);
       const frameEnd = frameBytes < available ? position + frameBytes : end;
       const outcome = this.sink.onFrame(type, bytes, position, frameEnd, buffer, frameBytes);
@@ -229,9 +236,9 @@ export class FrameStream {
   private showPartial(): number {
     const frame = this.partial;
     const type = frame[0];
-    const frameBytes = frameBytesOf(frame, 0);
+    const frameBytes = frameBytesOf(frame, 0, this.lengthMax);
     if (frameBytes < 0) {
-      this.violate('invalid message length', type);
+      this.violateLength(frame, 0);
       return CONSUMED;
     }
     if (this.partialWanted === HEADER_BYTES) {
@@ -281,6 +288,17 @@ export class FrameStream {
     }
     copyBytes(this.held, this.heldEnd, bytes, start, end);
     this.heldEnd += size;
+  }
+
+  private violateLength(bytes: Uint8Array, start: number): number {
+    const length = readLength(bytes, start + 1);
+    const { onTooLong } = this.sink;
+    if (length <= this.lengthMax || onTooLong === undefined) {
+      return this.violate('invalid message length', bytes[start]);
+    }
+    this.stop();
+    onTooLong.call(this.sink, `message of ${length} bytes exceeds max_packet_size (${this.lengthMax} bytes)`);
+    return -1;
   }
 
   private violate(reason: string, type: number): number {

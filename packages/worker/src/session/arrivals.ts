@@ -1,0 +1,185 @@
+import { FixedQueue, PgDogError } from '@pgdog-cluster/core';
+import type { WorkerContext } from '../worker-context.js';
+import { PAUSE_TURN, type Session } from './session.js';
+import { acceptSession } from './startup-reader.js';
+
+/** A client whose turn has not come: its first bytes wait in its socket. */
+interface Arrival {
+  fd: number;
+  addr: string;
+  port: number;
+  sinceMs: number;
+}
+
+/** Clients waiting in one worker. What comes beyond them is refused: descriptors are finite. */
+const WAITING_MAX = 16_384;
+/** Time one turn of the loop spends on clients that are not logged in: all that running ones can feel of a storm. */
+const TURN_MS = 0.5;
+/** While others wait, a client that says nothing for so long loses its place: some open connections and no more. */
+const SILENT_MS = 5000;
+
+/**
+ * Clients between accept and the end of authentication: so many at a time, the others in the order they came, and each
+ * turn only as much of their work as its time allows; the rest is kept for the next turns, first come first served. A
+ * client that has logged in is no business of this.
+ */
+export class Arrivals {
+  private readonly context: WorkerContext;
+  private readonly waiting = new FixedQueue<Arrival>();
+  /** In the order they were let in. */
+  private readonly starting = new Set<Session>();
+  /** What came from them when the turn had no time left, oldest first. */
+  private readonly deferred = new Map<Session, Uint8Array>();
+  private leftMs = TURN_MS;
+  private refusedCount = 0;
+  private lastRefusal: PgDogError | null = null;
+
+  constructor(context: WorkerContext) {
+    this.context = context;
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
+  /** A descriptor has been handed over; it is this worker's to close. */
+  add(fd: number, addr: string, port: number): void {
+    const { context } = this;
+    if (context.isDraining) {
+      context.closeFd(fd);
+      return;
+    }
+    const arrival = { fd, addr, port, sinceMs: context.nowMs };
+    if (this.waiting.length < WAITING_MAX) {
+      this.waiting.push(arrival);
+      return;
+    }
+    const text = `too many clients are waiting to log in (${WAITING_MAX} in this worker)`;
+    this.turnAway(arrival, new PgDogError('too_many_logins', text));
+  }
+
+  /** Bytes of a client that is not logged in: read now, or kept until a turn has time. */
+  receive(session: Session, bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    if (this.leftMs > 0 && this.deferred.size === 0) {
+      this.timed(() => session.read(bytes, start, end, buffer));
+      return;
+    }
+    const kept = this.deferred.get(session);
+    if (kept === undefined) this.deferred.set(session, bytes.slice(start, end));
+    else this.deferred.set(session, Buffer.concat([kept, bytes.subarray(start, end)]));
+    session.connection.pauseReceive(PAUSE_TURN);
+  }
+
+  /** Reads what was kept of a client, out of turn: it has closed, and its last words may be a CancelRequest. */
+  flush(session: Session): void {
+    const bytes = this.deferred.get(session);
+    if (bytes === undefined) return;
+    this.deferred.delete(session);
+    session.connection.resumeReceive(PAUSE_TURN);
+    session.read(bytes, 0, bytes.length, -1);
+  }
+
+  /** Once a turn: goes on with those that were kept, then lets in whom there is room for. True: the next turn should come at once. */
+  work(): boolean {
+    for (const session of this.deferred.keys()) {
+      if (this.leftMs <= 0) break;
+      this.timed(() => this.flush(session));
+    }
+    const isFull = this.admit();
+    this.leftMs = TURN_MS;
+    return this.deferred.size > 0 || (!isFull && this.waiting.length > 0);
+  }
+
+  /** True: as many as may be are logging in. */
+  private admit(): boolean {
+    if (this.waiting.length === 0) return false;
+    const { loginsInProgressMax } = this.context.config.general;
+    while (this.leftMs > 0 && this.starting.size < loginsInProgressMax) {
+      const arrival = this.waiting.shift();
+      if (arrival === undefined) return false;
+      this.timed(() => this.begin(arrival));
+    }
+    return this.starting.size >= loginsInProgressMax;
+  }
+
+  private timed(step: () => void): void {
+    const since = performance.now();
+    step();
+    this.leftMs -= performance.now() - since;
+  }
+
+  /** The session has logged in, or is gone. */
+  settled(session: Session): void {
+    this.starting.delete(session);
+    this.deferred.delete(session);
+  }
+
+  /** A limit turned a client away: counted, and told in the log now and then. */
+  refused(error: PgDogError): void {
+    this.refusedCount++;
+    this.lastRefusal = error;
+  }
+
+  /** Time-outs of those that wait and of those that say nothing; called by the janitor. */
+  check(): void {
+    const { context } = this;
+    const { nowMs } = context;
+    const { clientLoginTimeoutMs } = context.config.general;
+    for (let first = this.waiting.peek(); first !== undefined; first = this.waiting.peek()) {
+      if (clientLoginTimeoutMs === 0 || nowMs - first.sinceMs <= clientLoginTimeoutMs) break;
+      this.waiting.shift();
+      this.turnAway(first, new PgDogError('login_timeout', loginTimeoutText(clientLoginTimeoutMs)));
+    }
+    this.dropSilent();
+    this.logRefusals();
+  }
+
+  /** Only as many as there are others waiting: a slow client is not a silent one until its place is needed. */
+  private dropSilent(): void {
+    const { nowMs } = this.context;
+    let needed = this.waiting.length;
+    if (needed === 0) return;
+    for (const session of [...this.starting]) {
+      if (nowMs - session.lastActivityMs <= SILENT_MS) continue;
+      const text = `${loginTimeoutText(SILENT_MS)} while others wait to log in`;
+      session.fail(new PgDogError('login_timeout', text));
+      if (--needed === 0) return;
+    }
+  }
+
+  /** No new clients: those waiting are let go. */
+  clear(): void {
+    for (let first = this.waiting.shift(); first !== undefined; first = this.waiting.shift()) {
+      this.turnAway(first, new PgDogError('shutting_down'));
+    }
+  }
+
+  private begin({ fd, addr, port, sinceMs }: Arrival): void {
+    const session = acceptSession(this.context, fd, addr, port);
+    if (session === null) {
+      this.context.closeFd(fd);
+      return;
+    }
+    session.connectedMs = sinceMs;
+    this.starting.add(session);
+  }
+
+  private turnAway({ fd, addr, port }: Arrival, error: PgDogError): void {
+    this.refused(error);
+    const session = acceptSession(this.context, fd, addr, port);
+    if (session === null) this.context.closeFd(fd);
+    else session.fail(error);
+  }
+
+  private logRefusals(): void {
+    if (this.refusedCount === 0 || this.lastRefusal === null) return;
+    const { code, message } = this.lastRefusal;
+    this.context.log('warn', code, `clients refused: ${message}`, { count: this.refusedCount });
+    this.refusedCount = 0;
+    this.lastRefusal = null;
+  }
+}
+
+function loginTimeoutText(timeoutMs: number): string {
+  return `client login timeout (${timeoutMs} ms)`;
+}

@@ -1,0 +1,13 @@
+import { READY } from '@pgdog-cluster/core';
+import type { Session } from './session.js';
+
+/** What a session does, for SHOW CLIENTS and for time-outs. */
+export type SessionState = 'login' | 'waiting' | 'active' | 'idle' | 'idle in transaction' | 'closed';
+
+export function stateOfSession({ phase, waitingSinceMs, server }: Session): SessionState {
+  if (phase !== 'ready') return phase === 'closed' ? 'closed' : 'login';
+  if (waitingSinceMs !== 0) return 'waiting';
+  if (server === null) return 'idle';
+  if (server.pending.length > 0 || server.isBatchOpen || server.isFrameOpen) return 'active';
+  return server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';
+}

@@ -1,0 +1,199 @@
+/** What one client may take: time-outs per database and user, sizes, and the time to log in. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { forEachDriver } from '../support/drivers.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { P, Q, S } from '../support/frames.js';
+import { databaseOf, startProxy } from '../support/proxy.js';
+import { RawClient } from '../support/raw-client.js';
+import {
+  clientOf,
+  eventually,
+  firstValue,
+  run,
+  sleep,
+  sqlstateOf,
+  startWireProxy,
+  withClients,
+} from '../support/wire.js';
+
+let server: TestPostgres;
+before(async () => {
+  server = await startPostgres({ users: [{ name: 'alice' }], initSql: 'CREATE TABLE sink (x text)' });
+});
+after(() => server.stop());
+
+const isRunning = async (fragment: string): Promise<boolean> => {
+  const rows = await server.query(
+    "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1 AND pid <> pg_backend_pid()",
+    [`%${fragment}%`],
+  );
+  return rows.length > 0;
+};
+
+forEachDriver('transaction_timeout', (driver) => {
+  it('25P04 whether it runs or idles; rolled back, cancelled, and the pool is whole', async () => {
+    const proxy = await startWireProxy(server, driver, {
+      database: { pool_size: 1, transaction_timeout: 300 },
+    });
+    try {
+      const idle = await clientOf(proxy);
+      await run(idle, 'BEGIN', "INSERT INTO sink VALUES ('lost')");
+      const told = await idle.expectClosed();
+      assert.equal(told.error?.['C'], '25P04');
+      assert.equal(told.error?.['S'], 'FATAL');
+      assert.match(told.error?.['M'] ?? '', /300 ms/);
+      const busy = await clientOf(proxy);
+      // Each statement is short: only the transaction is too long.
+      await run(busy, 'BEGIN', "INSERT INTO sink VALUES ('lost')");
+      for (let round = 0; !busy.isClosed && round < 40; round++) {
+        await busy.query('SELECT pg_sleep(0.02)').catch(() => undefined);
+      }
+      assert.ok(busy.isClosed);
+      const long = await clientOf(proxy);
+      long.send(Q('SELECT pg_sleep(21)'));
+      assert.equal((await long.expectClosed()).error?.['C'], '25P04');
+      await withClients(proxy, 1, async (next) => {
+        assert.equal(await firstValue(next, 'SELECT count(*) FROM sink'), '0');
+        await run(next, 'BEGIN', 'COMMIT', 'SELECT 1');
+        await sleep(400);
+        assert.equal(await firstValue(next, 'SELECT 1'), '1', 'several transactions are not one');
+      });
+      await eventually('cancelled', async () => !(await isRunning('pg_sleep(21)')));
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+forEachDriver('time-outs of one database or user', (driver) => {
+  it('user over database over general', async () => {
+    const proxy = await startProxy({
+      workers: 1,
+      ioDriver: driver,
+      databases: [
+        databaseOf(server, { password: 'postgres', user: 'postgres', query_timeout: 300, pool_size: 2 }),
+        databaseOf(server, { name: 'free', database_name: 'postgres', pool_size: 1, checkout_timeout: 200 }),
+      ],
+      users: [
+        { name: 'postgres', password: 'postgres', client_idle_in_transaction_timeout: 250 },
+        { name: 'alice', password: 'alice', query_timeout: 0, client_idle_timeout: 500 },
+      ],
+      general: { min_pool_size: 0, auth_type: 'trust', checkout_timeout: 3000 },
+    });
+    try {
+      const postgres = await clientOf(proxy);
+      postgres.send(Q('SELECT pg_sleep(20)'));
+      const told = await postgres.expectClosed();
+      assert.equal(told.error?.['C'], '57014');
+      assert.match(told.error?.['M'] ?? '', /query timeout \(300 ms\)/);
+      const alice = await clientOf(proxy, { user: 'alice' });
+      assert.equal(sqlstateOf(await alice.query('SELECT pg_sleep(0.6)')), '', 'her own: none');
+      assert.equal((await alice.expectClosed()).error?.['C'], '57P05');
+      const holder = await clientOf(proxy, { database: 'free' });
+      const waiter = await clientOf(proxy, { database: 'free' });
+      await run(holder, 'BEGIN');
+      const since = performance.now();
+      assert.match((await waiter.query('SELECT 1')).error?.['M'] ?? '', /in 200 ms \(pool_size = 1\)/);
+      assert.ok(performance.now() - since < 1500);
+      assert.equal((await holder.expectClosed()).error?.['C'], '25P03');
+      assert.equal(await firstValue(waiter, 'SELECT 1'), '1');
+      waiter.destroy();
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('query_wait_notify: a NOTICE once per wait', async () => {
+    const proxy = await startWireProxy(server, driver, {
+      database: { pool_size: 1 },
+      general: { query_wait_notify: 150 },
+    });
+    try {
+      await withClients(proxy, 2, async (holder, waiter) => {
+        await run(holder, 'BEGIN');
+        const answered = waiter.query('SELECT 1');
+        await sleep(500);
+        await run(holder, 'COMMIT');
+        const letters = (await answered).frames.map(({ type }) => type).join('');
+        assert.equal(letters, 'NTDCZ');
+        const result = await waiter.query('SELECT 1');
+        assert.equal(result.frames.map(({ type }) => type).join(''), 'TDCZ');
+      });
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+forEachDriver('sizes', (driver) => {
+  it('max_packet_size, query_size_limit, statements per client: SQLSTATE, limit and value', async () => {
+    const proxy = await startWireProxy(server, driver, {
+      general: {
+        max_packet_size: 70_000,
+        query_size_limit: 1000,
+        query_size_limit_action: 'block',
+        client_prepared_statements_limit: 2,
+      },
+    });
+    try {
+      await withClients(proxy, 1, async (client) => {
+        const long = `SELECT '${'x'.repeat(1000)}'`;
+        const refused = await client.query(long);
+        assert.equal(sqlstateOf(refused), '54000');
+        assert.match(refused.error?.['M'] ?? '', /1009 bytes exceeds query_size_limit \(1000 bytes\)/);
+        client.send(P('', long), S());
+        const parsed = await client.readUntilReady();
+        assert.equal(sqlstateOf(parsed), '54000');
+        client.send(P('a', 'SELECT 1'), P('b', 'SELECT 2'), P('c', 'SELECT 3'), S());
+        const third = await client.readUntilReady();
+        assert.equal(third.frames.map(({ type }) => type).join(''), '11EZ');
+        assert.equal(sqlstateOf(third), '54000');
+        assert.match(third.error?.['M'] ?? '', /client_prepared_statements_limit = 2/);
+        assert.equal(await firstValue(client, 'SELECT 1'), '1', 'it stays connected');
+      });
+      const client = await clientOf(proxy);
+      client.send(Q('x'.repeat(80_000)));
+      const told = await client.expectClosed();
+      assert.equal(told.error?.['C'], '54000');
+      assert.match(told.error?.['M'] ?? '', /80005 bytes exceeds max_packet_size \(70000 bytes\)/);
+      const other = await clientOf(proxy);
+      other.send(Q("SELECT repeat('x', 80000)"));
+      const answered = await other.expectClosed();
+      assert.equal(answered.error?.['C'], '58000');
+      assert.match(answered.error?.['M'] ?? '', /message of 80\d+ bytes exceeds max_packet_size/);
+      await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
+      other.destroy();
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+forEachDriver('clients that only connect', (driver) => {
+  it('do not keep others from logging in', async () => {
+    const proxy = await startWireProxy(server, driver, { general: { logins_in_progress_max: 3 } });
+    try {
+      const silent: RawClient[] = [];
+      while (silent.length < 4) {
+        const one = await RawClient.open({ port: proxy.port });
+        // Of those that send nothing the kernel does not even tell: the beginning of a packet.
+        one.send(Buffer.from([0, 0, 0]));
+        silent.push(one);
+        await sleep(20);
+      }
+      const since = performance.now();
+      const client = await clientOf(proxy, { timeoutMs: 15_000 });
+      const tookMs = performance.now() - since;
+      assert.ok(tookMs < 10_000, `${tookMs} ms`);
+      assert.equal(await firstValue(client, 'SELECT 1'), '1');
+      // First come, first served: all that came earlier were given their turn, and had nothing to say.
+      const told = await (silent[0] as RawClient).expectClosed();
+      assert.equal(told.error?.['C'], '57P05');
+      await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
+      for (const one of [...silent, client]) one.destroy();
+    } finally {
+      await proxy.stop();
+    }
+  });
+});

@@ -1,0 +1,135 @@
+/** A server that refuses or fails: clients are told at once where waiting is of no use, and one attempt at a time looks for its return. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { forEachDriver } from '../support/drivers.js';
+import { type FakePostgres, startFakePostgres } from '../support/fake-postgres.js';
+import { backend } from '../support/frames.js';
+import { RawClient } from '../support/raw-client.js';
+import { clientOf, eventually, firstValue, run, sleep, startWireProxy } from '../support/wire.js';
+
+const refuse = (sqlstate: string, message: string) => ({
+  onStartup: (connection: FakePostgres['connections'][number]) => {
+    connection.send(backend.error(sqlstate, message, 'FATAL'));
+    connection.close();
+  },
+});
+
+/** Logs in, or gives the error, and how long that took. */
+async function attempt(port: number): Promise<{ error: Record<string, string> | null; ms: number }> {
+  const since = performance.now();
+  const client = await RawClient.open({ port, password: 'postgres', timeoutMs: 10_000 });
+  const { error } = await client.login();
+  client.destroy();
+  return { error, ms: performance.now() - since };
+}
+
+forEachDriver('a server that refuses logins', (driver) => {
+  it('the cached error at once, one attempt at a time over all workers, and service soon after it relents', async () => {
+    const fake = await startFakePostgres(refuse('28P01', 'password authentication failed'));
+    const proxy = await startWireProxy(fake, driver, {
+      workers: 3,
+      general: { server_login_retry: 400, checkout_timeout: 8000 },
+    });
+    try {
+      // Each worker learns the reason by an attempt of its own.
+      await Promise.all(Array.from({ length: 12 }, () => attempt(proxy.port)));
+      const before = fake.connections.length;
+      const since = performance.now();
+      let slowest = 0;
+      while (performance.now() - since < 2000) {
+        const { error, ms } = await attempt(proxy.port);
+        assert.equal(error?.['C'], '58000');
+        assert.match(error?.['M'] ?? '', /refused the login of "postgres": password authentication failed/);
+        slowest = Math.max(slowest, ms);
+        await sleep(10);
+      }
+      const attempts = fake.connections.length - before;
+      // One each 400 ms; each of the workers may have had its own under way when the first one failed.
+      assert.ok(attempts >= 3 && attempts <= 9, `${attempts} attempts in 2 s`);
+      assert.ok(slowest < 1000, `${slowest} ms`);
+      fake.script({ onStartup: undefined as never });
+      const relented = performance.now();
+      await eventually('served', async () => (await attempt(proxy.port)).error === null);
+      assert.ok(performance.now() - relented < 2500);
+      // In every worker.
+      for (let round = 0; round < 6; round++) {
+        const client = await clientOf(proxy);
+        await run(client, 'SELECT 1');
+        client.destroy();
+      }
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+
+  it('connections that work are used on, and clients wait for them', async () => {
+    const fake = await startFakePostgres();
+    const proxy = await startWireProxy(fake, driver, { general: { checkout_timeout: 5000 } });
+    try {
+      const [a, b] = [await clientOf(proxy), await clientOf(proxy)];
+      await run(a, 'BEGIN');
+      fake.script(refuse('28P01', 'password authentication failed'));
+      const waiting = b.query('SELECT 1');
+      await sleep(300);
+      await run(a, 'COMMIT');
+      assert.equal((await waiting).error, null);
+      assert.match((await firstValue(b, 'SELECT 2')) ?? '', /SELECT 2/);
+      a.destroy();
+      b.destroy();
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+
+  it('starting up (57P03) is waited for', async () => {
+    const fake = await startFakePostgres(refuse('57P03', 'the database system is starting up'));
+    const proxy = await startWireProxy(fake, driver, { general: { checkout_timeout: 5000 } });
+    try {
+      const answered = attempt(proxy.port);
+      await sleep(500);
+      fake.script({ onStartup: undefined as never });
+      const { error, ms } = await answered;
+      assert.equal(error, null);
+      assert.ok(ms > 400);
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+});
+
+forEachDriver('connect_attempts and connect_attempt_delay', (driver) => {
+  it('clients are told after so many attempts, with the pause between, or served by the last', async () => {
+    const fake = await startFakePostgres(refuse('28000', 'not now'));
+    const proxy = await startWireProxy(fake, driver, {
+      general: { connect_attempts: 3, connect_attempt_delay: 250, checkout_timeout: 6000 },
+    });
+    try {
+      const told = await attempt(proxy.port);
+      assert.match(told.error?.['M'] ?? '', /not now/);
+      assert.equal(fake.connections.length, 3);
+      assert.ok(told.ms > 450, `${told.ms} ms`);
+      fake.script({ onStartup: undefined as never });
+      await eventually('served again', async () => (await attempt(proxy.port)).error === null);
+      // A single failed attempt in between is nobody's business.
+      for (const connection of fake.connections) connection.reset();
+      await sleep(50);
+      const count = fake.connections.length;
+      fake.script({
+        onStartup: (connection) => {
+          fake.script({ onStartup: undefined as never });
+          connection.reset();
+        },
+      });
+      const client = await clientOf(proxy);
+      assert.match((await firstValue(client, 'SELECT 3')) ?? '', /SELECT 3/);
+      assert.equal(fake.connections.length, count + 2);
+      client.destroy();
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+});
