@@ -88,7 +88,15 @@ test('lengths are read and judged in one place', () => {
     .filter(({ text }) => text.includes('<< 24'))
     .map(({ path }) => path.slice('packages/'.length));
   assert.deepEqual(shifting, MAY_SHIFT);
-  for (const { path, text } of sources) {
+  // What Node and OpenSSL leave in memory (system-users, tls) came from no peer.
+  const places = [
+    'core/src/wire',
+    'core/src/auth',
+    'worker/src/session',
+    'worker/src/backend',
+    'worker/src/wire',
+  ];
+  for (const { path, text } of sources.filter((file) => places.some((place) => file.path.includes(place)))) {
     for (const call of ['readUInt32BE', 'readInt32BE', 'getUint32', 'getInt32']) {
       assert.equal(
         text.includes(`.${call}(`),
