@@ -10,6 +10,8 @@ import { BACKEND_MAKERS } from '../message-grammar.js';
 import type { PeerSocket, SimPeer } from './sim-driver.js';
 
 const CANCEL_REQUEST = 80877102;
+/** SSLRequest and GSSENCRequest: declined, by one byte that is no frame. */
+const ENCRYPTION_REQUESTS = [80877103, 80877104];
 const FRAME_BYTES_MAX = 1 << 30;
 const COMMANDS = [
   'BEGIN',
@@ -103,7 +105,13 @@ export class SimPostgres implements SimPeer {
       this.end();
       return false;
     }
+    const isEncryption = ENCRYPTION_REQUESTS.includes(this.received.readUInt32BE(4));
     this.received = this.received.subarray(size);
+    if (isEncryption) {
+      this.answer.push(Buffer.from('N'));
+      this.flush();
+      return this.startup();
+    }
     this.isStarted = true;
     this.answer.push(
       backend.authentication(0),
