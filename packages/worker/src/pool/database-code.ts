@@ -29,9 +29,11 @@ const FIRST_USER_OID = 16384;
  * Rows of two texts. `code` is what users have written in a language we can read something out of, `doing` what may
  * change a session, by itself or by what it mentions, if only by running a text made elsewhere (then it is not certain).
  * Aggregates and functions whose arguments default to calls depend on others without a mention.
- * Runs with default settings only, hence no qualified names.
+ * The search path is its own: a role's default, which any user may change for itself, or a temporary table named
+ * pg_proc would have it read other catalogs, and believe of all clients' functions what one client likes.
  */
-const CODE_SQL = `WITH RECURSIVE code AS MATERIALIZED (
+const CODE_SQL = `SET LOCAL search_path = pg_catalog, pg_temp;
+WITH RECURSIVE code AS MATERIALIZED (
   SELECT p.oid, p.proname, l.lanname,
     CASE WHEN p.prosrc = '' THEN pg_get_functiondef(p.oid) ELSE p.prosrc END AS source
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
