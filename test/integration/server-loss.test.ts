@@ -7,6 +7,7 @@ import { B, d, E, P, Q, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import {
+  backends,
   clientOf,
   eventually,
   firstValue,
@@ -115,6 +116,8 @@ forEachDriver('a server process is terminated', (driver) => {
       for (let round = 0; round < 5; round++) {
         await Promise.all(clients.map((client) => firstValue(client, 'SELECT pg_sleep(0.01)')));
         await terminateAll();
+        // Signalled is not ended: on a busy machine that takes them a while.
+        await eventually('ended', async () => (await backends(server)).length === 0);
         await sleep(30);
         for (const client of clients)
           assert.equal(await firstValue(client, "SELECT 'still here'"), 'still here');

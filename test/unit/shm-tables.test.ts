@@ -18,6 +18,7 @@ import {
   QUERY_LATENCY,
   Seqlock,
   TOTAL_FULL,
+  UNLIMITED,
   USER_FULL,
   WAIT_LATENCY,
   WORKER_SERVING,
@@ -132,6 +133,22 @@ test('the reserve is for claims that ask for it, and stays under the limits of t
   assert.equal(capacity.tryClaim(1, 0, true), CLAIMED);
   assert.equal(capacity.tryClaim(1, 0, true), POOL_FULL);
   assert.equal(capacity.claimed(0), 3);
+});
+
+test('what the limits over several pools still allow', () => {
+  const { capacity } = small();
+  capacity.setPoolGroups(0, 0, 0);
+  capacity.setPoolGroups(1, 0, 1);
+  for (const pool of [0, 1]) capacity.setPoolLimit(pool, 9);
+  assert.equal(capacity.freeInGroups(0), UNLIMITED);
+  capacity.setDatabaseLimit(0, 3);
+  capacity.setUserLimit(1, 2);
+  assert.deepEqual([capacity.freeInGroups(0), capacity.freeInGroups(1)], [3, 2]);
+  capacity.tryClaim(0, 0);
+  capacity.tryClaim(0, 0);
+  assert.deepEqual([capacity.freeInGroups(0), capacity.freeInGroups(1)], [1, 1]);
+  capacity.setTotalLimit(1);
+  assert.equal(capacity.freeInGroups(0), 0, 'never negative');
 });
 
 test('places in a queue are counted up to the limit, and given back with their worker', () => {

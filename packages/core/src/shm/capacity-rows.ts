@@ -18,8 +18,9 @@ export const CLIENTS = 1;
 export const QUEUED = 2;
 export type ClaimKind = typeof SERVERS | typeof CLIENTS | typeof QUEUED;
 
-/** A limit of 0 is none: no cell gets so high. */
-const orUnlimited = (limit: number): number => (limit === 0 ? 0x7fff_ffff : limit);
+/** Stands for a limit of 0, which is none: no cell gets so high. */
+export const UNLIMITED = 0x7fff_ffff;
+const orUnlimited = (limit: number): number => (limit === 0 ? UNLIMITED : limit);
 
 /** Where each cell of the capacity and claims regions stands, and the steps every claim is made of. */
 export class CapacityRows {
@@ -59,6 +60,13 @@ export class CapacityRows {
   areClientsFull(line: number): boolean {
     const limit = Atomics.load(this.cells, line + CAPACITY_CLIENT_LIMIT);
     return limit !== 0 && Atomics.load(this.cells, line + CAPACITY_CLIENTS) >= limit;
+  }
+
+  /** Server connections still allowed; UNLIMITED without a limit, never negative. */
+  free(line: number): number {
+    const limit = Atomics.load(this.cells, line + CAPACITY_LIMIT);
+    if (limit === 0) return UNLIMITED;
+    return Math.max(0, limit - Atomics.load(this.cells, line + CAPACITY_CLAIMED));
   }
 
   isFull(line: number): boolean {

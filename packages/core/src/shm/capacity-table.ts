@@ -16,6 +16,8 @@ import {
   LINE_CELLS,
 } from './layout.js';
 
+export { UNLIMITED } from './capacity-rows.js';
+
 export const CLAIMED = 0;
 export const POOL_FULL = 1;
 export const DATABASE_FULL = 2;
@@ -283,13 +285,13 @@ export class CapacityTable {
     return Atomics.load(this.#cells, this.#rows.userLine(group) + CAPACITY_CLAIMED);
   }
 
-  /** Whether another connection of the pool would be refused by its database's, its user's or the total limit. */
-  isGroupFull(pool: number): boolean {
+  /** Server connections that the limits of the pool's database, of its user and of all still allow. */
+  freeInGroups(pool: number): number {
     const line = this.#rows.poolLine(pool);
-    return (
-      this.#rows.isFull(this.#rows.databaseLineOf(line)) ||
-      this.#rows.isFull(this.#rows.userLineOf(line)) ||
-      this.#rows.isFull(TOTAL_LINE)
+    return Math.min(
+      this.#rows.free(this.#rows.databaseLineOf(line)),
+      this.#rows.free(this.#rows.userLineOf(line)),
+      this.#rows.free(TOTAL_LINE),
     );
   }
 

@@ -1,6 +1,6 @@
 import { waitedMs } from '@pgdog-cluster/core';
-import { packServer } from '../backend/parcel.js';
-import type { ServerConnection } from '../backend/server-connection.js';
+import { packServer, unpackServer } from '../backend/parcel.js';
+import { ServerConnection } from '../backend/server-connection.js';
 import type { Pool } from './pool.js';
 
 /**
@@ -86,15 +86,25 @@ function deliver(pool: Pool, server: ServerConnection, target: number, state: Ui
     context.post(target, { type: 'adopt', pool: pool.index, fd, fromWorker: context.worker, state }, () =>
       context.memory.capacity.moveClaim(pool.index, context.worker, target),
     );
-  if (!isPosted) {
-    // Not taken, or it said something meanwhile that nobody asked for: the simplest end is a new connection.
-    context.closeFd(fd);
-    context.memory.capacity.giveBack(context.worker, pool.index);
-  } else pool.row.lent();
   server.state = 'closed';
   server.stream.stop();
+  if (isPosted) pool.row.lent();
+  else takeBack(pool, fd, state, isClean);
   pool.publishLoad();
   if (pool.waiters.length > 0) pool.opening.want();
+}
+
+/**
+ * Not taken, or it said something meanwhile that nobody asked for: then it ends, and counts until the server has
+ * let go of it too.
+ */
+function takeBack(pool: Pool, fd: number, state: Uint8Array, isClean: boolean): void {
+  const server = new ServerConnection(pool.context, pool, fd);
+  pool.all.add(server);
+  unpackServer(server, state);
+  server.state = 'cleaning';
+  if (isClean) keep(pool, server);
+  else pool.close(server);
 }
 
 /** In place of the connection: it is closed, and when the server has let go of it the other worker may open one. */

@@ -4,7 +4,9 @@ import {
   type EvictMessage,
   POOL_FULL,
   TOTAL_FULL,
+  UNLIMITED,
   USER_FULL,
+  waitedMs,
 } from '@pgdog-cluster/core';
 import type { WorkerContext } from '../worker-context.js';
 import type { Pool } from './pool.js';
@@ -65,6 +67,28 @@ export function isRoomWanted(pool: Pool): boolean {
   return pool.context.config.pools.some(
     ({ index }) => index !== pool.index && load.workersWaiting(index) > 0 && isLimitShared(pool, index),
   );
+}
+
+/**
+ * Whether the last places under a limit over several pools belong to others, whose clients wait longer. Without it a
+ * pool that has just made room would take the place back, being the first to know of it.
+ */
+export function mustYield(pool: Pool): boolean {
+  const { capacity, load } = pool.context.memory;
+  const freeCount = capacity.freeInGroups(pool.index);
+  if (freeCount === UNLIMITED) return false;
+  load.oldestWaiter(pool.index, -1);
+  const ownSinceMs = load.oldestSinceMs;
+  let olderCount = 0;
+  for (const { index } of pool.context.config.pools) {
+    if (index === pool.index || load.workersWaiting(index) === 0 || !isLimitShared(pool, index)) continue;
+    // One that is full itself, whose server does not answer or that another limit stops has no use for a place.
+    if (capacity.claimed(index) >= capacity.limit(index) || load.hasProber(index)) continue;
+    if (capacity.freeInGroups(index) === 0) continue;
+    const hasWaiter = load.oldestWaiter(index, -1) >= 0;
+    if (hasWaiter && (ownSinceMs === 0 || waitedMs(load.oldestSinceMs, ownSinceMs) > 0)) olderCount++;
+  }
+  return olderCount >= freeCount && olderCount > 0;
 }
 
 function isLimitShared(pool: Pool, other: number): boolean {

@@ -2,7 +2,7 @@ import { CLAIMED, PgDogError } from '@pgdog-cluster/core';
 import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
-import { makeRoom } from './make-room.js';
+import { makeRoom, mustYield } from './make-room.js';
 import type { Pool } from './pool.js';
 
 /** Connects under way at once for one pool and worker: enough for a burst, no storm for the server. */
@@ -96,7 +96,7 @@ export class Opening {
   tryOpen(isReserve = false): boolean {
     const { pool } = this;
     const { context } = pool;
-    if (!this.mayTry()) return false;
+    if (!this.mayTry() || mustYield(pool)) return false;
     const claim = context.memory.capacity.tryClaim(context.worker, pool.index, isReserve);
     if (claim !== CLAIMED) {
       makeRoom(pool, claim);

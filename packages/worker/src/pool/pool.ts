@@ -369,6 +369,8 @@ export class Pool {
 
   /** A server connection has logged in, or has come from another worker. */
   serverReady(server: ServerConnection): void {
+    // Logged in: from here on it counts until the server has let go of it, should it be closed right away.
+    server.state = 'cleaning';
     const isUnset = server.parameters === NO_PARAMETERS && !server.isSuspect;
     if (isUnset && this.knownReports.of(NO_PARAMETERS) === null)
       this.knownReports.note(NO_PARAMETERS, server.reported);
