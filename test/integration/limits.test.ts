@@ -232,7 +232,7 @@ forEachDriver('starting and stopping', (driver) => {
     const tookMs = performance.now() - since;
     await proxy.stop();
     // The promise is for the program alone; a test machine runs others beside it.
-    assert.ok(tookMs < 2500, `${tookMs.toFixed(0)} ms`);
+    assert.ok(tookMs < 10_000, `${tookMs.toFixed(0)} ms`);
     assert.equal(await proxy.exited, 0);
   });
 

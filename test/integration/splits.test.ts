@@ -23,7 +23,14 @@ import {
 } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
-import { clientOf, describeFrames, firstValue, sleep, sqlstateOf, startWireProxy } from '../support/wire.js';
+import {
+  clientOf,
+  describeFrames,
+  eventually,
+  firstValue,
+  sqlstateOf,
+  startWireProxy,
+} from '../support/wire.js';
 
 let server: TestPostgres;
 before(async () => {
@@ -159,12 +166,19 @@ forEachDriver('bytes split at each offset', (driver) => {
     assert.equal((await answered).toString(), 'N');
   }
 
+  /** A cancel that comes before its statement ends nothing, as on Postgres. */
+  const statementRuns = () =>
+    eventually('a statement that sleeps', async () => {
+      const rows = await server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+      return rows.length > 0;
+    });
+
   it('a CancelRequest', async () => {
     const client = await clientOf(proxy);
     const request = cancelRequest(client.pid, client.secret);
     await everySplit(request, async (pieces) => {
       client.send(Q('SELECT pg_sleep(20)'));
-      await sleep(10);
+      await statementRuns();
       const second = await RawClient.open({ port: proxy.port });
       await sendInPieces(second, pieces);
       await second.expectClosed();
@@ -180,7 +194,7 @@ forEachDriver('bytes split at each offset', (driver) => {
       for (let round = 0; round < 6; round++) {
         const client = await clientOf(wide);
         client.send(Q('SELECT pg_sleep(20)'));
-        await sleep(10);
+        await statementRuns();
         await client.cancel();
         assert.equal(sqlstateOf(await client.readUntilReady()), '57014');
         await client.end();

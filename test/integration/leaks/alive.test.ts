@@ -89,7 +89,7 @@ forEachDriver('what a client keeps while others use its server connection', (dri
   const lanes = new LanePool();
   let proxy: TestProxy;
   before(async () => {
-    proxy = await startLaneProxy(server, driver, driver === 'epoll' ? 2 : 1, { checkout_timeout: 100 });
+    proxy = await startLaneProxy(server, driver, driver === 'epoll' ? 2 : 1, { checkout_timeout: 500 });
   });
   after(() => proxy.stop());
 

@@ -61,7 +61,7 @@ const PINS: [reason: string, make: string, ends: string[]][] = [
 forEachDriver('pins', (driver) => {
   let proxy: TestProxy;
   before(async () => {
-    proxy = await startWireProxy(server, driver, { general: { checkout_timeout: 120 } });
+    proxy = await startWireProxy(server, driver, { general: { checkout_timeout: 500 } });
   });
   after(() => proxy.stop());
 
