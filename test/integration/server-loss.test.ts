@@ -78,9 +78,10 @@ const PHASES: Record<string, (client: RawClient) => Promise<number>> = {
   },
   'in the middle of a batch': async (client) => {
     await run(client, 'SELECT 1');
-    client.send(P('', 'SELECT 1'), B('', ''), E(''), Buffer.from([0x48, 0, 0, 0, 4]));
+    // A text of its own: other connections have run SELECT 1 as well.
+    client.send(P('', 'SELECT 1 AS batched'), B('', ''), E(''), Buffer.from([0x48, 0, 0, 0, 4]));
     await client.readUntil('C');
-    return busyWith('SELECT 1');
+    return busyWith('SELECT 1 AS batched');
   },
 };
 
