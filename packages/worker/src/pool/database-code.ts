@@ -1,5 +1,6 @@
 import { HARMLESS_FUNCTIONS } from '@pgdog-cluster/core';
 import type { OwnExchange } from '../backend/own-exchange.js';
+import { quoteLiteral } from '../session/parameter-set.js';
 import { rowTexts } from '../wire/row-texts.js';
 
 /** How long an answer is believed: functions may be changed over connections that are not ours. */
@@ -7,16 +8,26 @@ const BELIEVED_MS = 30_000;
 /** Names remembered; a database with more is believed nothing. */
 const NAMES_MAX = 50_000;
 
+/** As a literal that means the same under every standard_conforming_strings: a role may have it off by default. */
+const pattern = quoteLiteral;
+
 /** Words of PL/pgSQL and SQL that change a session beyond its transaction. Local set_config() calls are taken out. */
-const LOCAL_CALL = String.raw`set_config\s*\([^()]*,\s*(true|''t(rue)?''|''on'')\s*\)`;
-const SESSION_WORDS = [
-  String.raw`\m(set_config|setseed|pg_(try_)?advisory_lock(_shared)?|pg_settings|dblink_connect(_u)?)\M`,
-  String.raw`\m(listen|temp|temporary|prepare|deallocate|discard)\M|\mpg_temp|\mload\s+''|\mwith\s+hold\M`,
-  // A SET that starts a statement, not that of an UPDATE; behind a quote it may be run by EXECUTE.
-  String.raw`(^|;|''|\$|\*/|--[^\n]*\n|\m(then|else|loop|begin)\M)\s*(set\s+(?!local\M|constraints\M)|reset\s)`,
-].join('|');
+const LOCAL_CALL = pattern(String.raw`set_config\s*\([^()]*,\s*(true|'t(rue)?'|'on')\s*\)`);
+const SESSION_WORDS = pattern(
+  [
+    String.raw`\m(set_config|setseed|pg_(try_)?advisory_lock(_shared)?|pg_settings|dblink_connect(_u)?)\M`,
+    String.raw`\m(listen|temp|temporary|prepare|deallocate|discard)\M|\mpg_temp|\mload\s+'|\mwith\s+hold\M`,
+    // A SET that starts a statement, not that of an UPDATE; behind a quote it may be run by EXECUTE.
+    String.raw`(^|;|'|\$|\*/|--[^\n]*\n|\m(then|else|loop|begin)\M)\s*(set\s+(?!local\M|constraints\M)|reset\s)`,
+  ].join('|'),
+);
+const RUNS_TEXT = pattern(String.raw`\mexecute\M`);
+const ASKS_SEQUENCES = pattern(String.raw`\m(currval|lastval)\M`);
 /** 'app.user' as an argument, or SET app.user. */
-const CUSTOM_NAMES = String.raw`''([a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)+)''|\mset\s+(?:session\s+)?([a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)+)`;
+const NAME = '[a-z_][a-z0-9_$]*';
+const CUSTOM_NAMES = pattern(
+  String.raw`'(${NAME}(\.${NAME})+)'|\mset\s+(?:session\s+)?(${NAME}(\.${NAME})+)`,
+);
 
 /** The built-in functions among them, as they stand in the stored trees of views, defaults and policies. */
 const STORED_CALLS =
@@ -41,10 +52,10 @@ WITH RECURSIVE code AS MATERIALIZED (
     AND p.prokind <> 'a' AND l.lanname NOT IN ('internal', 'c')
 ), own AS (
   SELECT oid, proname, source, lanname NOT IN ('sql', 'plpgsql')
-    OR regexp_replace(source, '${LOCAL_CALL}', '', 'gi') ~* '${SESSION_WORDS}' AS is_certain
+    OR regexp_replace(source, ${LOCAL_CALL}, '', 'gi') ~* ${SESSION_WORDS} AS is_certain
   FROM code
 ), doing AS (
-  SELECT oid, proname, is_certain FROM own WHERE is_certain OR source ~* '\\mexecute\\M'
+  SELECT oid, proname, is_certain FROM own WHERE is_certain OR source ~* ${RUNS_TEXT}
   UNION
   SELECT c.oid, c.proname, d.is_certain FROM doing d JOIN code c ON strpos(lower(c.source), lower(d.proname)) > 0
 )
@@ -59,13 +70,13 @@ SELECT 'hidden', (
   OR EXISTS (SELECT FROM pg_policy WHERE concat(polqual, polwithcheck) ~ ${STORED_CALLS})
 )::text
 UNION ALL SELECT 'sequences', (
-  EXISTS (SELECT FROM code WHERE source ~* '\\m(currval|lastval)\\M')
+  EXISTS (SELECT FROM code WHERE source ~* ${ASKS_SEQUENCES})
   OR EXISTS (SELECT FROM pg_attrdef WHERE adbin::text ~ ':funcid (1575|2559) '))::text
 UNION ALL SELECT CASE WHEN is_certain THEN 'doing' ELSE 'running' END, proname FROM doing
 UNION ALL SELECT 'running', p.proname FROM doing d
   JOIN pg_depend u ON u.refobjid = d.oid AND u.refclassid = 'pg_proc'::regclass AND u.classid = 'pg_proc'::regclass
   JOIN pg_proc p ON p.oid = u.objid
-UNION ALL SELECT DISTINCT 'setting', lower(coalesce(m[1], m[3])) FROM code, regexp_matches(source, '${CUSTOM_NAMES}', 'gi') AS m
+UNION ALL SELECT DISTINCT 'setting', lower(coalesce(m[1], m[3])) FROM code, regexp_matches(source, ${CUSTOM_NAMES}, 'gi') AS m
 UNION ALL SELECT DISTINCT 'quiet', proname FROM pg_proc
   WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
 UNION ALL SELECT 'end', ''`;
