@@ -154,6 +154,20 @@ test('prepended frames come before what was held', () => {
   assert.deepEqual(sink.frames, ['Q:first', 'Q:second']);
 });
 
+test('prepended frames come before one that has only begun', () => {
+  const second = frame('Q', 'second');
+  for (let cut = 1; cut < second.length; cut++) {
+    const sink = new Recorder('Q');
+    const stream = new FrameStream(sink);
+    stream.push(second, 0, cut, -1);
+    stream.prepend(frame('Q', 'first'));
+    stream.resume();
+    stream.push(second, cut, second.length, -1);
+    assert.deepEqual(sink.frames, ['Q:first', 'Q:second'], `cut at ${cut}`);
+    assert.ok(stream.isAtBoundary);
+  }
+});
+
 test('resume() from inside onFrame does not show a collected frame twice', async () => {
   await everySplit(SCRIPT, (pieces) => {
     const sink = new (class extends Recorder {

@@ -137,13 +137,19 @@ export class FrameStream {
     if (this.held.length > KEPT_BYTES_MAX) this.held = NO_BYTES;
   }
 
-  /** Puts whole frames ahead of what is held; blocked until resume(). Only between two frames. */
+  /**
+   * Puts whole frames ahead of everything that has not been shown, the beginning of a frame included; blocked until
+   * resume(). Not while a frame streams past.
+   */
   prepend(frames: Uint8Array): void {
     this.isBlocked = true;
+    const begun = this.isShowing ? NO_BYTES : this.partial.slice(0, this.partialBytes);
+    if (begun.length > 0) this.partialBytes = 0;
     const kept = this.held.slice(this.heldStart, this.heldEnd);
     this.heldStart = 0;
     this.heldEnd = 0;
     this.hold(frames, 0, frames.length);
+    this.hold(begun, 0, begun.length);
     this.hold(kept, 0, kept.length);
   }
 
