@@ -245,7 +245,8 @@ export class PostgresServer {
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         this.#log = (this.#log + text).slice(-LOG_BYTES_MAX);
         // Level LOG: log_min_messages ranks it above ERROR, so no setting here hides it.
-        if (!this.#log.includes('ready to accept connections')) return;
+        // A standby says "read-only connections".
+        if (!this.#log.includes('database system is ready to accept')) return;
         clearTimeout(timer);
         resolve();
       });
