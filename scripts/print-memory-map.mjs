@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
   FD_MAX_DEFAULT,
+  HOSTS_MAX_DEFAULT,
   MEMORY_MAP,
   MEMORY_MAP_VERSION,
   POOLS_MAX_DEFAULT,
@@ -16,6 +17,7 @@ const END = '<!-- memory map: end -->';
 const EXAMPLE = {
   workers: 8,
   poolsMax: POOLS_MAX_DEFAULT,
+  hostsMax: HOSTS_MAX_DEFAULT,
   fdMax: FD_MAX_DEFAULT,
   routingAreaBytes: ROUTING_AREA_BYTES_DEFAULT,
 };

@@ -7,6 +7,14 @@ const NO_VERIFIER = {
   serverKey: new Uint8Array(32),
 };
 
+const ROUTING: ConfigSnapshot['routing'] = {
+  strategy: 'random',
+  readWriteSplit: 'include_primary',
+  readWriteStrategy: 'conservative',
+  readYourWrites: 'off',
+  readYourWritesMs: 0,
+};
+
 /** The defaults of the configuration, but for logins, which are not what is measured, and logs. */
 export function benchConfig(poolSize: number): ConfigSnapshot {
   return {
@@ -66,6 +74,9 @@ export function benchConfig(poolSize: number): ConfigSnapshot {
     identMappings: [],
     tagSecret: new Uint8Array(32),
     pools: [benchPool(poolSize)],
+    hosts: [{ index: 0, host: 'fake', port: 5432 }],
+    clusters: [{ database: 'bench', user: 'bench', pools: [0], isRouted: false }],
+    routing: ROUTING,
     tls: { clients: null, servers: [] },
     mockVerifier: NO_VERIFIER,
   };
@@ -103,7 +114,9 @@ function benchPool(poolSize: number): PoolSnapshot {
     clientIdleInTransactionTimeoutMs: 0,
     serverParameters: {},
     shard: 0,
+    hostIndex: 0,
     role: 'primary',
+    lbWeight: 255,
     tls: -1,
   };
 }

@@ -135,20 +135,24 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'pgdog.toml:1: databases[0].host: missing: expected a text',
   ],
   [
-    'replica',
-    database('role = "replica"'),
-    'pgdog.toml:4: databases[0].role: more than one host per database is not supported by this version',
+    'auto beside a fixed role',
+    database(`${DATABASE.replace('[[databases]]', '[[databases]]\nport = 5433\nrole = "auto"')}`),
+    'pgdog.toml:6: databases[1].role: role = "auto" is for all hosts of a database or for none ("shop")',
   ],
-  ['auto', database('role = "auto"'), 'pgdog.toml:4: databases[0].role: more than one host'],
   [
     'shard',
     database('shard = 1'),
     'pgdog.toml:4: databases[0].shard: sharding is not supported by this version: expected 0, got 1',
   ],
   [
-    'second host',
+    'the same host again',
     database(DATABASE),
-    'pgdog.toml:5: databases[1].name: "shop" has an entry already (pgdog.toml:2); more than one host',
+    'pgdog.toml:6: databases[1].host: "shop" has an entry for this host and port already (pgdog.toml:2)',
+  ],
+  [
+    'second primary',
+    database(DATABASE.replace('[[databases]]', '[[databases]]\nport = 5433')),
+    'pgdog.toml:4: databases[1].role: "shop" has a primary already (pgdog.toml:2): role = "replica" makes',
   ],
   [
     'resharding only',
@@ -346,9 +350,9 @@ const ACCEPTED: [string, Parameters<typeof errorsOf>[0], string[]][] = [
     ['pgdog.toml:5: tcp.congestion_control: not supported yet, ignored'],
   ],
   [
-    'lb_weight',
-    database('lb_weight = 3'),
-    ['pgdog.toml:4: databases[0].lb_weight: not supported yet, ignored'],
+    'healthcheck_port',
+    { config: `${DATABASE}[general]\nhealthcheck_port = 8080\n`, users: USER },
+    ['pgdog.toml:5: general.healthcheck_port: not supported yet, ignored'],
   ],
   [
     'unknown database',

@@ -74,7 +74,7 @@ const REFUSED: [string[], string][] = [
   [['postgres://a:b@h/d?pol_size=1'], '-d: pol_size: unknown parameter; did you mean "pool_size"?'],
   [['postgres://a:b@h/d?pool_size=x'], '-d: pool_size: expected a whole number, 1 or more, got "x"'],
   [['postgres://a:b@h/d?pool_size='], '-d: pool_size: expected a whole number'],
-  [['postgres://a:b@h/d?role=replica'], '-d: role: more than one host'],
+  [['postgres://a:b@h/d?role=leader'], '-d: role: expected one of "primary", "replica", "auto"'],
   [['postgres://a:b@h/d?shard=1'], '-d: shard: sharding is not supported'],
   [['postgres://a:b@h/d?sslmode=require'], '-d: sslmode: TLS towards servers'],
   [['postgres://h/d'], '-d: user: missing'],
@@ -85,7 +85,7 @@ const REFUSED: [string[], string][] = [
   [['postgres://a:b@h:0/d'], '-d: port: expected a port number'],
   [
     ['postgres://a:b@h/d', 'postgres://c:d@h/d'],
-    '-d (number 2): name: "d" has an entry already (-d (number 1))',
+    '-d (number 2): host: "d" has an entry for this host and port already (-d (number 1))',
   ],
 ];
 

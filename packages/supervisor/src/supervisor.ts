@@ -4,6 +4,7 @@ import {
   type ClientReport,
   type ConfigSnapshot,
   createSharedMemory,
+  HOSTS_MAX_DEFAULT,
   PgDogError,
   POOLS_MAX_DEFAULT,
   type ServerReport,
@@ -16,6 +17,7 @@ import {
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
+import { clustersOf } from './config/clusters.js';
 import { setDatabaseTls } from './config/database-tls.js';
 import { buildSnapshot, withTls } from './config/publish-config.js';
 import { type CertificateReport, type LoadedTls, NO_TLS, readTls } from './config/tls-files.js';
@@ -73,7 +75,8 @@ export class Supervisor {
     this.descriptors = raiseDescriptorLimit(workers);
     const configuredMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
     const poolsMax = configuredMax + dynamicPoolsMax(loaded);
-    this.memory = createSharedMemory({ workers, poolsMax, fdMax: this.descriptors.limit });
+    const hostsMax = Math.max(HOSTS_MAX_DEFAULT, 2 * loaded.databases.length);
+    this.memory = createSharedMemory({ workers, poolsMax, hostsMax, fdMax: this.descriptors.limit });
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
     this.#auth = new AuthRequests({
       loaded,
@@ -224,6 +227,7 @@ export class Supervisor {
     setDatabaseTls(tls);
     const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
     snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
+    snapshot.clusters = clustersOf(snapshot.pools);
     this.#limits.apply(snapshot);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;

@@ -1,4 +1,10 @@
-import type { ConfigSnapshot, DatabaseSnapshot, PoolSnapshot, UserSnapshot } from '@pgdog-cluster/core';
+import type {
+  ClusterSnapshot,
+  ConfigSnapshot,
+  DatabaseSnapshot,
+  PoolSnapshot,
+  UserSnapshot,
+} from '@pgdog-cluster/core';
 
 /** What the supervisor answered about a user who is not configured, or has no password here. */
 export interface LookedUpUser {
@@ -24,7 +30,7 @@ function keyOf(database: string, user: string): string {
 export class Directory {
   private users = new Map<string, UserSnapshot[]>();
   private databases = new Map<string, DatabaseSnapshot>();
-  private pools = new Map<string, PoolSnapshot>();
+  private clusters = new Map<string, ClusterSnapshot>();
   private poolsByIndex = new Map<number, PoolSnapshot>();
   private readonly lookedUp = new Map<string, LookedUpUser>();
   private config: ConfigSnapshot;
@@ -44,7 +50,9 @@ export class Directory {
       else others.push(user);
     }
     this.databases = new Map(config.databases.map((database) => [database.name, database]));
-    this.pools = new Map(config.pools.map((pool) => [keyOf(pool.database, pool.user), pool]));
+    this.clusters = new Map(
+      config.clusters.map((cluster) => [keyOf(cluster.database, cluster.user), cluster]),
+    );
     this.poolsByIndex = new Map(config.pools.map((pool) => [pool.index, pool]));
     this.lookedUp.clear();
   }
@@ -60,8 +68,15 @@ export class Directory {
     return this.databases.get(name) ?? null;
   }
 
+  /** The hosts that serve them; null when the user has no pools there (yet). */
+  cluster(database: string, user: string): ClusterSnapshot | null {
+    return this.clusters.get(keyOf(database, user)) ?? null;
+  }
+
+  /** The pool that stands for all of them, as far as they have their settings in common: the first of the primary. */
   pool(database: string, user: string): PoolSnapshot | null {
-    return this.pools.get(keyOf(database, user)) ?? null;
+    const pools = this.cluster(database, user)?.pools.map((index) => this.poolsByIndex.get(index)) ?? [];
+    return pools.find((pool) => pool?.role === 'primary') ?? pools.find((pool) => pool !== undefined) ?? null;
   }
 
   poolAt(index: number): PoolSnapshot | null {
@@ -73,8 +88,15 @@ export class Directory {
     const known = this.poolsByIndex.get(pool.index);
     if (known === undefined) this.config.pools.push(pool);
     else this.config.pools.splice(this.config.pools.indexOf(known), 1, pool);
-    this.pools.set(keyOf(pool.database, pool.user), pool);
     this.poolsByIndex.set(pool.index, pool);
+    const key = keyOf(pool.database, pool.user);
+    const cluster = this.clusters.get(key);
+    if (cluster === undefined) {
+      const { database, user, index, role } = pool;
+      this.clusters.set(key, { database, user, pools: [index], isRouted: role !== 'primary' });
+    } else if (!cluster.pools.includes(pool.index)) {
+      this.clusters.set(key, { ...cluster, pools: [...cluster.pools, pool.index], isRouted: true });
+    }
   }
 
   /** Undefined when nobody was asked, or too long ago. */

@@ -6,6 +6,7 @@ import { isUnixHost, unixPathProblem, unixSocketPath } from '../base/unix-socket
 import { areStrangersKnown, checkAuthentication, checkSecrets } from './auth-checks.js';
 import type { AuthFiles } from './auth-files.js';
 import { FRAME_BYTES_MAX, type GeneralSettings } from './defaults.js';
+import { checkHosts } from './host-checks.js';
 import {
   LATER_DATABASE,
   LATER_GENERAL,
@@ -110,19 +111,11 @@ function hostRefusal(host: string, port: number): string | null {
   return null;
 }
 
-const ONE_HOST = 'more than one host per database is not supported by this version';
-
 function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: ProblemList): void {
   const { input, origin } = placed;
   checkLater(LATER_DATABASE, input, () => origin, problems);
   if (input.name.includes('*')) {
     problems.error(origin.place('name'), 'wildcard databases are not supported by this version');
-  }
-  if (input.role !== undefined && input.role !== 'primary') {
-    problems.error(
-      origin.place('role'),
-      `${ONE_HOST}, and that one is the primary, got ${describeValue(input.role)}`,
-    );
   }
   if (input.shard !== undefined && input.shard !== 0) {
     problems.error(
@@ -141,18 +134,10 @@ function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: P
 }
 
 function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {
-  const seen = new Map<string, Origin>();
   for (const placed of parts.databases) {
     const { name } = placed.input;
     checkDatabase(placed, problems);
     checkDatabaseTls(parts.general, placed.entry, placed.origin, problems);
-    const first = seen.get(name);
-    if (first !== undefined) {
-      const { source, line } = first.place('name');
-      const where = line > 0 ? `${source}:${line}` : source;
-      problems.error(placed.origin.place('name'), `"${name}" has an entry already (${where}); ${ONE_HOST}`);
-    }
-    seen.set(name, first ?? placed.origin);
     if (name === admin.name) {
       problems.error(
         placed.origin.place('name'),
@@ -262,6 +247,7 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
     checkLater(LATER_TCP, tcp, () => origin.part('tcp'), problems);
   }
   checkDatabases(parts, admin, problems);
+  checkHosts(parts.databases, problems);
   checkUsers(parts, problems);
   checkUserLimits(parts, problems);
   checkPoolSizes(parts, problems);

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import { AUTH_DEFAULTS } from './auth-defaults.js';
 import { type DefaultRow, row } from './default-row.js';
+import { ROUTING_DEFAULTS } from './routing-defaults.js';
 import type { adminSchema, GeneralInput, tcpSchema } from './schema.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
 
@@ -191,6 +192,7 @@ export const GENERAL_DEFAULTS = {
   query_size_limit: row(0, 'bytes', 'Largest text of a Query or Parse message. 0: no limit.', OFF),
   query_size_limit_action: row('warn', '', 'Beyond it: `warn` (one log line) or `block` (refuse).', AS_PGDOG),
   ...TLS_DEFAULTS,
+  ...ROUTING_DEFAULTS,
   io_driver: row(
     'auto',
     '',

@@ -8,6 +8,7 @@ import type { DatabaseInput, UserInput } from './schema.js';
 import { Secret } from './secret.js';
 
 const PORT_DEFAULT = 5432;
+const LB_WEIGHT_DEFAULT = 255;
 
 /** Reads the file of `{ file = "path" }`, the path being relative to `source`. Throws when it cannot. */
 export type ReadSecretFile = (path: string, source: string) => string;
@@ -87,6 +88,8 @@ export function toDatabaseEntry(
     name: input.name,
     host: input.host,
     port: input.port ?? PORT_DEFAULT,
+    role: input.role ?? 'primary',
+    lbWeight: input.lb_weight ?? LB_WEIGHT_DEFAULT,
     serverDatabase: input.database_name ?? input.name,
     serverUser: input.user ?? null,
     serverPassword: secrets.resolve(input.password, origin.place('password')),

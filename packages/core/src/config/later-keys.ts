@@ -33,9 +33,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   ban_timeout: ignored(300_000),
   ban_replica_lag: ignored(UNLIMITED),
   ban_replica_lag_bytes: ignored(UNLIMITED),
-  load_balancing_strategy: ignored('random'),
-  read_write_strategy: ignored('conservative'),
-  read_write_split: ignored('include_primary'),
   lsn_check_delay: ignored(UNLIMITED),
   lsn_check_interval: ignored(5_000),
   lsn_check_timeout: ignored(5_000),
@@ -104,7 +101,6 @@ export const LATER_DATABASE: Record<keyof typeof laterDatabaseShape, LaterKey> =
     'resharding is not supported by this version; clients would reach this host',
     false,
   ),
-  lb_weight: ignored(255),
 };
 
 const NO_IDENTITY = 'client certificates are not supported by this version; the user could not be verified';

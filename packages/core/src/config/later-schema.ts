@@ -12,19 +12,6 @@ const health = {
   ban_timeout: field.duration(),
   ban_replica_lag: field.duration(),
   ban_replica_lag_bytes: field.bytes(),
-  load_balancing_strategy: field.oneOf(
-    'random',
-    'round_robin',
-    'least_active_connections',
-    'weighted_round_robin',
-  ),
-  read_write_strategy: field.oneOf('conservative', 'aggressive'),
-  read_write_split: field.oneOf(
-    'include_primary',
-    'exclude_primary',
-    'include_primary_if_replica_banned',
-    'prefer_primary',
-  ),
   lsn_check_delay: field.duration(),
   lsn_check_interval: field.duration(),
   lsn_check_timeout: field.duration(),
@@ -101,7 +88,6 @@ const replicaOverrides = {
 export const laterDatabaseShape = {
   ...replicaOverrides,
   resharding_only: field.flag(),
-  lb_weight: field.smallCount(255),
 };
 
 export const laterUserShape = {

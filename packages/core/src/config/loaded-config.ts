@@ -3,7 +3,7 @@ import type { IdentMapping } from '../auth/ident-map.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
 import type { GeneralSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
-import type { AuthType, PoolerMode } from './snapshot.js';
+import type { AuthType, HostRole, PoolerMode } from './snapshot.js';
 import type { TlsOverrides } from './tls-settings.js';
 
 export interface ListenAddress {
@@ -41,6 +41,8 @@ export interface DatabaseEntry {
   name: string;
   host: string;
   port: number;
+  role: HostRole;
+  lbWeight: number;
   /** Name on the server. */
   serverDatabase: string;
   /** Log in to the server as this user whoever the client is; null = the client's name. */

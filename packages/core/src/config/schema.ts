@@ -118,6 +118,25 @@ const tlsShape = {
   server_tls_ecdhcurve: field.text(),
 };
 
+const routingShape = {
+  load_balancing_strategy: field.oneOf(
+    'random',
+    'round_robin',
+    'least_active_connections',
+    'weighted_round_robin',
+    'fastest',
+  ),
+  read_write_strategy: field.oneOf('conservative', 'aggressive'),
+  read_write_split: field.oneOf(
+    'include_primary',
+    'exclude_primary',
+    'include_primary_if_replica_banned',
+    'prefer_primary',
+  ),
+  read_your_writes: field.oneOf('off', 'session', 'lsn'),
+  read_your_writes_ms: field.duration(),
+};
+
 const ownShape = {
   io_driver: field.oneOf('auto', 'io_uring', 'epoll'),
   listen_backlog: field.count(1),
@@ -148,6 +167,7 @@ export const activeGeneralSchema = z
     ...clientShape,
     ...authShape,
     ...tlsShape,
+    ...routingShape,
     ...ownShape,
   })
   .partial();
@@ -202,6 +222,7 @@ export const databaseSchema = z
     port: field.portNumber(),
     role: field.oneOf('primary', 'replica', 'auto'),
     shard: field.count(),
+    lb_weight: field.smallCount(255),
     database_name: field.identifier(),
     user: field.identifier(),
     password: field.secret(),

@@ -15,6 +15,25 @@ export type AuthType = 'scram' | 'md5' | 'plain' | 'trust' | 'cert' | 'hba';
 export type Passthrough = 'off' | 'tls' | 'plain';
 export type IoDriverSetting = 'auto' | 'io_uring' | 'epoll';
 export type ConnectionRecovery = 'recover' | 'rollback_only' | 'drop';
+/** `auto`: whatever the host says it is, now. */
+export type HostRole = 'primary' | 'replica' | 'auto';
+/** `fastest`: least latency times statements under way, the better of two random hosts. */
+export type BalancingStrategy =
+  | 'random'
+  | 'round_robin'
+  | 'least_active_connections'
+  | 'weighted_round_robin'
+  | 'fastest';
+/** Who serves reads. */
+export type ReadWriteSplit =
+  | 'include_primary'
+  | 'exclude_primary'
+  | 'include_primary_if_replica_banned'
+  | 'prefer_primary';
+/** Transactions: all to the primary, or as their first statement says. */
+export type ReadWriteStrategy = 'conservative' | 'aggressive';
+/** After a session's write: nothing, reads from the primary for a while, or from replicas that have replayed it. */
+export type ReadYourWrites = 'off' | 'session' | 'lsn';
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 export type ClientTlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
@@ -189,9 +208,39 @@ export interface PoolSnapshot {
   /** Who must run the server at the other end of a Unix socket; absent = anybody. */
   requirePeer?: RequiredPeer;
   shard: number;
-  role: 'primary';
+  /** Position in ConfigSnapshot.hosts. */
+  hostIndex: number;
+  role: HostRole;
+  /** 0 to 255, for weighted_round_robin. */
+  lbWeight: number;
   /** Position in tls.servers; -1 = never encrypted. */
   tls: number;
+}
+
+/** One Postgres address, whichever databases and users are served from it. `index` is its row in shared memory. */
+export interface HostSnapshot {
+  index: number;
+  host: string;
+  port: number;
+}
+
+/** The hosts of one database, for one user. */
+export interface ClusterSnapshot {
+  database: string;
+  user: string;
+  /** Indexes of its pools, one per host, in the order of the file. */
+  pools: number[];
+  /** Statements are read to choose a host: there are several, or one that need not be a primary. */
+  isRouted: boolean;
+}
+
+export interface RoutingSnapshot {
+  strategy: BalancingStrategy;
+  readWriteSplit: ReadWriteSplit;
+  readWriteStrategy: ReadWriteStrategy;
+  readYourWrites: ReadYourWrites;
+  /** `session`: how long after a write reads go to the primary. */
+  readYourWritesMs: number;
 }
 
 /** Which TLS and how. Empty texts leave OpenSSL's or our own default; see worker/tls/tls-context. */
@@ -255,6 +304,9 @@ export interface ConfigSnapshot {
   /** Key of UserSecrets.passwordTags; of this process. */
   tagSecret: Uint8Array;
   pools: PoolSnapshot[];
+  hosts: HostSnapshot[];
+  clusters: ClusterSnapshot[];
+  routing: RoutingSnapshot;
   tls: TlsSnapshot;
   /** Verifier for users that do not exist, so that they cost and look the same. */
   mockVerifier: ScramVerifier;

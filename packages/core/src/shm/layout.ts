@@ -1,5 +1,5 @@
 /**
- * The map of the shared memory: every region, row and cell, its unit, who writes and who reads it.
+ * The map of the shared memory (over 400 lines, because one file owns all of it): every region, row and cell, its unit, who writes and who reads it.
  *
  * Nothing else knows an offset. Rows are whole 64-byte cache lines, because two writers on one line cost each
  * other twice the time of a write. A cell has one writer unless it says "all, atomically". 32-bit cells are
@@ -13,11 +13,12 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 2;
+export const MEMORY_MAP_VERSION = 3;
 
 export interface MemoryDimensions {
   workers: number;
   poolsMax: number;
+  hostsMax: number;
   fdMax: number;
   /** Size of each of the two snapshot areas. */
   routingAreaBytes: number;
@@ -89,6 +90,34 @@ export const LOAD_CONNECTING = 5;
 export const POOL_WORKERS_WAITING = 0;
 export const POOL_PROBER = 1;
 
+// Hosts: a line for all, then two lines per host. Offsets are 32-bit cells, `_F64` 64-bit ones, from the row's start.
+export const HOSTS_GENERATION = 0;
+export const HOST_ROW_BYTES = 2 * LINE_BYTES;
+export const HOST_ROLE = 0;
+export const HOST_HEALTH = 1;
+export const HOST_BAN_REASON = 2;
+export const HOST_ORDERS = 3;
+export const HOST_LAG_MS = 4;
+export const HOST_LATENCY_US = 5;
+export const HOST_TIMELINE = 6;
+/** Of the two positions in the write-ahead log, which must be seen whole. */
+export const HOST_LSN_SEQUENCE = 7;
+export const HOST_REPLAYED_HIGH = 8;
+export const HOST_REPLAYED_LOW = 9;
+export const HOST_CURRENT_HIGH = 10;
+export const HOST_CURRENT_LOW = 11;
+export const HOST_BAN_UNTIL_MS_F64 = 8;
+export const HOST_LAG_BYTES_F64 = 9;
+export const HOST_MEASURED_MS_F64 = 10;
+
+// Host load: one line per worker and host.
+export const HOST_LOAD_IN_FLIGHT = 0;
+export const HOST_LOAD_CONNECT_FAILURES = 1;
+export const HOST_LOAD_RESETS = 2;
+export const HOST_LOAD_SHUTDOWNS = 3;
+export const HOST_LOAD_STATEMENTS = 4;
+export const HOST_LOAD_LATENCY_US = 5;
+
 // Workers: a line written by the worker, a line written by the supervisor. Offsets are 32-bit cells, `_F64` 64-bit ones.
 export const WORKER_STATE = 0;
 export const WORKER_HEARTBEAT_MS = 1;
@@ -147,6 +176,14 @@ function cells(...rows: CellRow[]): CellDescription[] {
     writer,
     readers,
   }));
+}
+
+function hostCell(name: string, cell: number, unit: string): CellRow {
+  return [name, cell * 4, unit, 'supervisor', 'workers'];
+}
+
+function hostFloat(name: string, cell: number, unit: string): CellRow {
+  return [name, cell * 8, unit, 'supervisor', 'workers', 'float64'];
 }
 
 export const MEMORY_MAP = {
@@ -230,6 +267,50 @@ export const MEMORY_MAP = {
         'all, atomically',
         'workers',
       ],
+    ),
+  },
+  hostChanges: {
+    name: 'host changes',
+    row: 'all hosts',
+    rowBytes: () => LINE_BYTES,
+    rowCount: () => 1,
+    cells: cells(['generation', HOSTS_GENERATION * 4, 'changes that decide routes', 'supervisor', 'workers']),
+  },
+  hosts: {
+    name: 'hosts',
+    row: 'host',
+    rowBytes: () => HOST_ROW_BYTES,
+    rowCount: (d) => d.hostsMax,
+    cells: cells(
+      hostCell('role', HOST_ROLE, '0 unknown, 1 primary, 2 replica'),
+      hostCell('health', HOST_HEALTH, '0 unknown, 1 healthy, 2 failing'),
+      hostCell('ban reason', HOST_BAN_REASON, 'BanReason; 0 = not banned'),
+      hostCell('orders', HOST_ORDERS, "bits: the operator's orders"),
+      hostCell('lag', HOST_LAG_MS, 'milliseconds; -1 = unknown'),
+      hostCell('latency', HOST_LATENCY_US, 'microseconds of the last probe; 0 = unknown'),
+      hostCell('timeline', HOST_TIMELINE, 'number; 0 = unknown'),
+      hostCell('LSN sequence', HOST_LSN_SEQUENCE, 'odd while the LSNs change'),
+      hostCell('replayed LSN, high', HOST_REPLAYED_HIGH, 'upper 32 bits'),
+      hostCell('replayed LSN, low', HOST_REPLAYED_LOW, 'lower 32 bits'),
+      hostCell('current LSN, high', HOST_CURRENT_HIGH, 'upper 32 bits'),
+      hostCell('current LSN, low', HOST_CURRENT_LOW, 'lower 32 bits'),
+      hostFloat('ban until', HOST_BAN_UNTIL_MS_F64, 'epoch ms'),
+      hostFloat('lag in bytes', HOST_LAG_BYTES_F64, 'bytes; -1 = unknown'),
+      hostFloat('measured', HOST_MEASURED_MS_F64, 'epoch ms'),
+    ),
+  },
+  hostLoad: {
+    name: 'host load',
+    row: 'worker x host',
+    rowBytes: () => LINE_BYTES,
+    rowCount: (d) => d.workers * d.hostsMax,
+    cells: cells(
+      ['in flight', HOST_LOAD_IN_FLIGHT * 4, 'server connections that serve a session', 'worker', 'all'],
+      ['connect failures', HOST_LOAD_CONNECT_FAILURES * 4, 'count', 'worker', 'supervisor'],
+      ['resets', HOST_LOAD_RESETS * 4, 'connections lost while they served', 'worker', 'supervisor'],
+      ['shutdowns', HOST_LOAD_SHUTDOWNS * 4, '57P01, 57P02, 57P03', 'worker', 'supervisor'],
+      ['statements', HOST_LOAD_STATEMENTS * 4, 'exchanges, mod 2^32', 'worker', 'supervisor'],
+      ['latency', HOST_LOAD_LATENCY_US * 4, 'microseconds, weighted towards the latest', 'worker', 'all'],
     ),
   },
   counters: {

@@ -3,6 +3,7 @@ import { CapacityTable } from './capacity-table.js';
 import { CounterTable } from './counter-table.js';
 import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
+import { HostTable } from './host-table.js';
 import {
   assertMemoryMap,
   type MemoryDimensions,
@@ -18,6 +19,7 @@ import { WorkerTable } from './worker-table.js';
 
 export const WORKERS_MAX = 512;
 export const POOLS_MAX_DEFAULT = 1024;
+export const HOSTS_MAX_DEFAULT = 256;
 export const FD_MAX_DEFAULT = 1024 * 1024;
 
 /** Plain data, to be sent to a worker with its task: it maps the same memory there. */
@@ -30,6 +32,8 @@ export interface SharedMemoryOptions {
   workers: number;
   /** Pool numbers are below this. */
   poolsMax?: number;
+  /** Host numbers are below this. */
+  hostsMax?: number;
   /** Descriptor numbers are below this: at least RLIMIT_NOFILE. */
   fdMax?: number;
   routingAreaBytes?: number;
@@ -40,6 +44,7 @@ export interface SharedMemory {
   readonly handles: SharedMemoryHandles;
   readonly capacity: CapacityTable;
   readonly load: LoadTable;
+  readonly hosts: HostTable;
   readonly counters: CounterTable;
   readonly workers: WorkerTable;
   readonly failures: FailureTable;
@@ -57,6 +62,7 @@ export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
   const dimensions: MemoryDimensions = {
     workers: options.workers,
     poolsMax: options.poolsMax ?? POOLS_MAX_DEFAULT,
+    hostsMax: options.hostsMax ?? HOSTS_MAX_DEFAULT,
     fdMax: options.fdMax ?? FD_MAX_DEFAULT,
     routingAreaBytes: options.routingAreaBytes ?? ROUTING_AREA_BYTES_DEFAULT,
   };
@@ -79,12 +85,13 @@ export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
 /** The same memory, seen from another thread. */
 export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
   const { dimensions, regions } = handles;
-  const { workers, poolsMax, fdMax, routingAreaBytes } = dimensions;
+  const { workers, poolsMax, hostsMax, fdMax, routingAreaBytes } = dimensions;
   const fds = new FdTable(regions.fds, fdMax);
   return {
     handles,
     capacity: new CapacityTable(regions.capacity, regions.claims, workers, poolsMax),
     load: new LoadTable(regions.load, regions.poolWaiting, workers, poolsMax),
+    hosts: new HostTable(regions.hostChanges, regions.hosts, regions.hostLoad, workers, hostsMax),
     counters: new CounterTable(regions.counters, workers, poolsMax),
     workers: new WorkerTable(regions.workers),
     failures: new FailureTable(regions.failures),

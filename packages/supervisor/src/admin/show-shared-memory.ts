@@ -28,14 +28,20 @@ const VALUES_SHOWN_MAX = 8;
 
 /** Rows in use: the tables have room for many more pools than there are, and reading them all would say nothing. */
 function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSnapshot[]): number[] {
-  const { workers, poolsMax } = memory.handles.dimensions;
+  const { workers, poolsMax, hostsMax } = memory.handles.dimensions;
   const workerRows = Array.from({ length: workers }, (_, worker) => worker);
   const poolRows = pools.map(({ index }) => index);
+  const hostRows = [...new Set(pools.map(({ hostIndex }) => hostIndex))];
   switch (key) {
     case 'routing':
     case 'fds':
     case 'failures':
+    case 'hostChanges':
       return [0];
+    case 'hosts':
+      return hostRows;
+    case 'hostLoad':
+      return workerRows.flatMap((worker) => hostRows.map((index) => worker * hostsMax + index));
     case 'capacity':
       return [
         CAPACITY_TOTAL_ROW,

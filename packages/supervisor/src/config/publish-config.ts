@@ -1,12 +1,14 @@
 import type {
   AdminSnapshot,
   ConfigSnapshot,
+  DatabaseSnapshot,
   GeneralSnapshot,
   HostAddress,
   Passthrough,
   PoolSnapshot,
   ProxyProtocolSnapshot,
   RequiredPeer,
+  RoutingSnapshot,
   TcpSnapshot,
   UserSnapshot,
 } from '@pgdog-cluster/core';
@@ -24,8 +26,10 @@ import {
   type UserEntry,
 } from '@pgdog-cluster/core/config';
 import { userId } from '../listen/system-users.js';
+import { clustersOf } from './clusters.js';
 import { mockVerifier } from './derive-verifiers.js';
 import { resolveHost } from './host-address.js';
+import { hostIndexOf, hostsOf } from './host-numbers.js';
 import { expandOwnAddresses } from './own-addresses.js';
 import { type LoadedTls, readTls } from './tls-files.js';
 import { generalMethods, splitSecrets, TAG_SECRET, toUserSecrets } from './user-secrets.js';
@@ -236,7 +240,9 @@ export function toPool(
     serverParameters: serverParameters(pair),
     requirePeer,
     shard: 0,
-    role: 'primary',
+    hostIndex: hostIndexOf(database),
+    role: database.role,
+    lbWeight: database.lbWeight,
     tls,
   };
 }
@@ -305,21 +311,49 @@ export async function buildSnapshot(
     tcp: toTcp(loaded),
     admin: await admin,
     users: await users,
-    databases: loaded.databases.map(({ name, authQuery }) => ({ name, hasAuthQuery: authQuery !== null })),
+    databases: databasesOf(loaded.databases),
     hba: loaded.hba === null ? null : expandOwnAddresses(loaded.hba),
     identMappings: loaded.identMappings,
     tagSecret: TAG_SECRET,
     pools,
+    hosts: hostsOf(loaded.databases),
+    clusters: clustersOf(pools),
+    routing: toRouting(loaded),
     tls: tls.snapshot,
     mockVerifier: await mockVerifier(),
   };
 }
 
+function databasesOf(entries: readonly DatabaseEntry[]): DatabaseSnapshot[] {
+  const names = [...new Set(entries.map(({ name }) => name))];
+  return names.map((name) => ({
+    name,
+    hasAuthQuery: entries.some((entry) => entry.name === name && entry.authQuery !== null),
+  }));
+}
+
+function toRouting({ general }: LoadedConfig): RoutingSnapshot {
+  return {
+    strategy: general.load_balancing_strategy,
+    readWriteSplit: general.read_write_split,
+    readWriteStrategy: general.read_write_strategy,
+    readYourWrites: general.read_your_writes,
+    readYourWritesMs: durationMs(general.read_your_writes_ms),
+  };
+}
+
 /** The same with the files of TLS as they are now. */
 export function withTls(snapshot: ConfigSnapshot, loaded: LoadedConfig, tls: LoadedTls): ConfigSnapshot {
-  const byName = new Map(
-    loaded.databases.map((database) => [database.name, tls.indexOf.get(database) ?? -1]),
+  const keyOf = (name: string, host: string, port: number) => `${name}\0${host}\0${port}`;
+  const byEntry = new Map(
+    loaded.databases.map((entry) => [
+      keyOf(entry.name, entry.host, entry.port),
+      tls.indexOf.get(entry) ?? -1,
+    ]),
   );
-  const pools = snapshot.pools.map((pool) => ({ ...pool, tls: byName.get(pool.database) ?? -1 }));
+  const pools = snapshot.pools.map((pool) => ({
+    ...pool,
+    tls: byEntry.get(keyOf(pool.database, pool.host, pool.port)) ?? -1,
+  }));
   return { ...snapshot, pools, tls: tls.snapshot };
 }

@@ -27,7 +27,7 @@ export interface CleanUpReport {
  * 5. Its load rows, so that nobody waits for its idle connections.
  */
 export async function cleanUpAfter(memory: SharedMemory, worker: number): Promise<CleanUpReport> {
-  const { mailboxes, fds, capacity, load, workers } = memory;
+  const { mailboxes, fds, capacity, load, hosts, workers } = memory;
   mailboxes.releaseLocks(worker);
   while (!mailboxes.close(worker)) await sleep(LOCK_RETRY_MS);
   const droppedMessageCount = mailboxes.drain(worker, () => {});
@@ -35,6 +35,7 @@ export async function cleanUpAfter(memory: SharedMemory, worker: number): Promis
   unmapLater(memory, worker);
   capacity.giveBackAll(worker);
   load.clearWorker(worker);
+  hosts.clearWorker(worker);
   workers.clearWorker(worker);
   return { closedCount, droppedMessageCount };
 }

@@ -1,0 +1,31 @@
+import type { HostSnapshot } from '@pgdog-cluster/core';
+
+interface Address {
+  host: string;
+  port: number;
+}
+
+/**
+ * A host keeps its number, its row in shared memory, for the life of the process: what was measured of it and what
+ * workers do with it goes on over every reload.
+ */
+const numbers = new Map<string, number>();
+
+export function hostIndexOf({ host, port }: Address): number {
+  const key = `${port} ${host}`;
+  const known = numbers.get(key);
+  if (known !== undefined) return known;
+  const index = numbers.size;
+  numbers.set(key, index);
+  return index;
+}
+
+/** Each host once, by its number. */
+export function hostsOf(addresses: readonly Address[]): HostSnapshot[] {
+  const hosts = new Map<number, HostSnapshot>();
+  for (const { host, port } of addresses) {
+    const index = hostIndexOf({ host, port });
+    hosts.set(index, { index, host, port });
+  }
+  return [...hosts.values()].sort((a, b) => a.index - b.index);
+}
