@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer';
+import { readDirective } from './directive.js';
 import { dottedNames } from './dotted-names.js';
+import { readRoute } from './read-route.js';
 import { readStatement } from './read-statement.js';
+import { joinRoutes } from './route-facts.js';
 import { HAS_BACKSLASH, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
 import {
   type ParsedStatement,
@@ -28,9 +31,9 @@ const REFUSED_PLAN = bareSqlPlan(SYNTAX_ERROR);
 const REFUSED_UNKNOWN_PLAN = bareSqlPlan(SYNTAX_ERROR | UNKNOWN_EFFECT);
 
 /** The same for a text at hand as a string. */
-export function readSql(text: string, parser: SqlParser): SqlPlan {
+export function readSql(text: string, parser: SqlParser, wantsRoute = false): SqlPlan {
   const bytes = encoder.encode(text);
-  return readSqlBytes(bytes, 0, bytes.length, parser);
+  return readSqlBytes(bytes, 0, bytes.length, parser, wantsRoute);
 }
 
 /**
@@ -40,13 +43,24 @@ export function readSql(text: string, parser: SqlParser): SqlPlan {
  * Never throws on any bytes. Offsets in the plan count from `start`.
  *
  * @param bytes the client's bytes from `start` to `end`, without the closing NUL
+ * @param wantsRoute forbids that short cut
  */
-export function readSqlBytes(bytes: Uint8Array, start: number, end: number, parser: SqlParser): SqlPlan {
-  const text = bytes.subarray(start, end);
+export function readSqlBytes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  parser: SqlParser,
+  wantsRoute = false,
+): SqlPlan {
+  const plan = readText(bytes.subarray(start, end), parser, wantsRoute);
+  return wantsRoute ? withDirective(plan, bytes, start, end) : plan;
+}
+
+function readText(text: Uint8Array, parser: SqlParser, wantsRoute: boolean): SqlPlan {
   const isValidUtf8 = isUtf8(text);
   if (!isValidUtf8 && hasAsciiTrail(text)) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
-  if (scan.isHarmless) return scan.hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
+  if (scan.isHarmless && !wantsRoute) return scan.hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
   if (scan.isMalformed) return scan.hasBackslash ? REFUSED_UNKNOWN_PLAN : REFUSED_PLAN;
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
@@ -70,7 +84,8 @@ function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number): SqlP
   let flags = textFlags;
   const statements = parsed.map((statement) => readParsed(statement, text));
   for (const statement of statements) flags |= statement.flags;
-  return { statements, flags, encoding: 'utf8' };
+  const route = joinRoutes(statements.map((statement) => statement.route));
+  return { statements, flags, encoding: 'utf8', route };
 }
 
 function readParsed(statement: ParsedStatement, text: Uint8Array): StatementPlan {
@@ -78,7 +93,13 @@ function readParsed(statement: ParsedStatement, text: Uint8Array): StatementPlan
   const span = new StatementText(text, statement.start, end);
   const plan = readStatement(statement.kind, statement.node, span);
   if ((plan.flags & UNKNOWN_EFFECT) !== 0) plan.mentions = dottedNames(span.whole);
-  return plan;
+  return { ...plan, route: readRoute(statement.kind, statement.node) };
+}
+
+/** The same plan with what the comments of this one text ask for. */
+export function withDirective(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): SqlPlan {
+  const directive = readDirective(bytes, start, end);
+  return directive === null ? plan : { ...plan, route: { ...plan.route, directive } };
 }
 
 /**
@@ -97,7 +118,7 @@ function parseLatin1(text: Uint8Array, parser: SqlParser, textFlags: number): Sq
       name,
     })),
   }));
-  return { statements, flags: plan.flags, encoding: 'latin1' };
+  return { ...plan, statements, encoding: 'latin1' };
 }
 
 function characterCount(utf8: Uint8Array, end: number): number {

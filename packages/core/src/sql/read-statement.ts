@@ -1,3 +1,4 @@
+import { isAnalyze } from './explain-options.js';
 import {
   deallocateNameSpans,
   executeAsNameSpans,
@@ -18,8 +19,8 @@ import {
   UNKNOWN_EFFECT,
   WRITES,
 } from './sql-flags.js';
-import { constantOf, nodeOf, nodesOf, pathOf, type SqlNode, textOf } from './sql-node.js';
-import type { StatementPlan } from './sql-plan.js';
+import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from './sql-node.js';
+import type { StatementReading } from './sql-plan.js';
 import { definesCode, statementKind } from './statement-kinds.js';
 import type { StatementText } from './statement-text.js';
 import { createTempEffect, dropEffect } from './temp-objects.js';
@@ -30,7 +31,7 @@ import { callEffect, gatherFacts } from './tree-facts.js';
 const CURSOR_HOLD = 0x20;
 const PGDOG_PREFIX = 'pgdog.';
 
-function plan(flags: number, effect: SqlEffect | null = null): StatementPlan {
+function plan(flags: number, effect: SqlEffect | null = null): StatementReading {
   return { flags, effect, nameSpans: [] };
 }
 
@@ -39,7 +40,7 @@ function plan(flags: number, effect: SqlEffect | null = null): StatementPlan {
  * @param kind type of the top node
  * @param node its fields
  */
-export function readStatement(kind: string, node: SqlNode, text: StatementText): StatementPlan {
+export function readStatement(kind: string, node: SqlNode, text: StatementText): StatementReading {
   switch (kind) {
     case 'VariableSetStmt': {
       const { flags, effect } = readSet(node, text.whole);
@@ -85,7 +86,7 @@ export function readStatement(kind: string, node: SqlNode, text: StatementText):
 }
 
 /** Statements whose effect is that of what they create, drop, or call. */
-function readOther(kind: string, node: SqlNode): StatementPlan {
+function readOther(kind: string, node: SqlNode): StatementReading {
   const group = statementKind(kind);
   const created = createTempEffect(kind, node);
   const defines = definesCode(kind) && created === null ? DEFINES_CODE : 0;
@@ -114,13 +115,13 @@ function readOther(kind: string, node: SqlNode): StatementPlan {
   return made;
 }
 
-function readShow(node: SqlNode): StatementPlan {
+function readShow(node: SqlNode): StatementReading {
   const name = textOf(node, 'name').toLowerCase();
   if (!name.startsWith(PGDOG_PREFIX)) return plan(0);
   return plan(0, { type: 'showPgdog', name: name.slice(PGDOG_PREFIX.length) });
 }
 
-function readExecute(node: SqlNode, text: StatementText, isAfterAs: boolean): StatementPlan {
+function readExecute(node: SqlNode, text: StatementText, isAfterAs: boolean): StatementReading {
   const name = textOf(node, 'name');
   const facts = gatherFacts(nodesOf(node, 'params'));
   const called = callEffect(facts, 'ExecuteStmt', node);
@@ -130,7 +131,7 @@ function readExecute(node: SqlNode, text: StatementText, isAfterAs: boolean): St
   return { flags, effect: { type: 'execute', name }, nameSpans };
 }
 
-function readCreateTableAs(node: SqlNode, text: StatementText): StatementPlan {
+function readCreateTableAs(node: SqlNode, text: StatementText): StatementReading {
   const execute = nodeOf(nodeOf(node, 'query'), 'ExecuteStmt');
   const created = readOther('CreateTableAsStmt', node);
   if (execute === undefined) return created;
@@ -142,7 +143,7 @@ function readCreateTableAs(node: SqlNode, text: StatementText): StatementPlan {
   };
 }
 
-function readDeallocate(node: SqlNode, text: StatementText): StatementPlan {
+function readDeallocate(node: SqlNode, text: StatementText): StatementReading {
   if (node.isall === true) return plan(PREPARE_LEVEL, { type: 'deallocate', name: null });
   const name = textOf(node, 'name');
   return {
@@ -153,7 +154,7 @@ function readDeallocate(node: SqlNode, text: StatementText): StatementPlan {
 }
 
 /** Without ANALYZE nothing runs, but the statement an EXECUTE names must be there. */
-function readExplain(node: SqlNode, text: StatementText): StatementPlan {
+function readExplain(node: SqlNode, text: StatementText): StatementReading {
   const query = nodeOf(node, 'query') ?? {};
   const kind = Object.keys(query)[0] ?? '';
   const inner = readStatement(kind, nodeOf(query, kind) ?? {}, text);
@@ -161,22 +162,7 @@ function readExplain(node: SqlNode, text: StatementText): StatementPlan {
   return { flags: inner.flags & PREPARE_LEVEL, effect: null, nameSpans: inner.nameSpans };
 }
 
-function isAnalyze(node: SqlNode): boolean {
-  for (const option of nodesOf(node, 'options')) {
-    const element = nodeOf(option, 'DefElem');
-    if (textOf(element, 'defname') === 'analyze') return !isOff(nodeOf(element, 'arg'));
-  }
-  return false;
-}
-
-function isOff(value: SqlNode | undefined): boolean {
-  if (value === undefined) return false;
-  const text = textOf(nodeOf(value, 'String'), 'sval') || constantOf(value);
-  const isZero = 'Integer' in value && (nodeOf(value, 'Integer')?.ival ?? 0) === 0;
-  return isZero || text === 'off' || text === 'false';
-}
-
-function readDiscard(node: SqlNode): StatementPlan {
+function readDiscard(node: SqlNode): StatementReading {
   switch (textOf(node, 'target')) {
     case 'DISCARD_ALL':
       return plan(PREPARE_LEVEL, { type: 'discard', what: 'all' });
@@ -191,7 +177,7 @@ function readDiscard(node: SqlNode): StatementPlan {
   }
 }
 
-function readDeclare(node: SqlNode): StatementPlan {
+function readDeclare(node: SqlNode): StatementReading {
   const facts = gatherFacts(node);
   const called = callEffect(facts, 'DeclareCursorStmt', node);
   const options = typeof node.options === 'number' ? node.options : 0;
@@ -200,7 +186,7 @@ function readDeclare(node: SqlNode): StatementPlan {
   return plan(flags, { type: 'declareHold', name: textOf(node, 'portalname') });
 }
 
-function readCopy(node: SqlNode): StatementPlan {
+function readCopy(node: SqlNode): StatementReading {
   const facts = gatherFacts(node);
   let flags = facts.flags;
   if (node.is_from === true) flags |= WRITES;
@@ -208,7 +194,7 @@ function readCopy(node: SqlNode): StatementPlan {
   return withCalls(plan(flags, callEffect(facts, 'CopyStmt', node)), facts.unknownCalls);
 }
 
-function withCalls(made: StatementPlan, calls: readonly string[]): StatementPlan {
+function withCalls(made: StatementReading, calls: readonly string[]): StatementReading {
   if (calls.length > 0 && (made.flags & BINDS_CONNECTION) === 0) made.calls = calls;
   return made;
 }

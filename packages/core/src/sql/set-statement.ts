@@ -1,3 +1,4 @@
+import { readBoolean } from './boolean-setting.js';
 import { canonicalParameterName, TRANSACTION_PARAMETERS } from './parameter-names.js';
 import { opaqueSetConfigCalls, startsWithTempSchema } from './set-config-call.js';
 import type { SetItem, SqlEffect } from './sql-effect.js';
@@ -74,22 +75,4 @@ function firstValue(node: SqlNode): string {
   const value = nodesOf(node, 'args')[0];
   if (value === undefined) return '';
   return constantOf(nodeOf(nodeOf(value, 'TypeCast'), 'arg') ?? value) ?? '';
-}
-
-/** The usual spellings of a boolean setting; null for others, which are the server's to refuse. */
-function readBoolean(text: string): boolean | null {
-  switch (text.toLowerCase()) {
-    case 'on':
-    case 'true':
-    case 'yes':
-    case '1':
-      return true;
-    case 'off':
-    case 'false':
-    case 'no':
-    case '0':
-      return false;
-    default:
-      return null;
-  }
 }

@@ -1,3 +1,4 @@
+import { type RouteFacts, UNASKED_ROUTE, UNREAD_ROUTE } from './route-facts.js';
 import type { SqlEffect } from './sql-effect.js';
 import { HAS_BACKSLASH, UNKNOWN_EFFECT } from './sql-flags.js';
 
@@ -10,7 +11,8 @@ export interface NameSpan {
   name: string;
 }
 
-export interface StatementPlan {
+/** What a statement does to its session. */
+export interface StatementReading {
   flags: number;
   effect: SqlEffect | null;
   nameSpans: NameSpan[];
@@ -18,6 +20,11 @@ export interface StatementPlan {
   calls?: readonly string[];
   /** Of one of unknown effect: what in it looks like the name of a custom setting. */
   mentions?: readonly string[];
+}
+
+export interface StatementPlan extends StatementReading {
+  /** Its own; directives are the whole text's. */
+  readonly route: RouteFacts;
 }
 
 /**
@@ -30,16 +37,18 @@ export interface SqlPlan {
   readonly flags: number;
   /** How strings in this plan become the client's bytes again: latin1 when the text was not UTF-8. */
   readonly encoding: 'utf8' | 'latin1';
+  /** Of all statements together. */
+  readonly route: RouteFacts;
 }
 
 /** Makes a plan that says nothing but its flags; frozen, since the cache hands one object to everybody. */
-export function bareSqlPlan(flags: number, encoding: 'utf8' | 'latin1' = 'utf8'): SqlPlan {
-  return Object.freeze({ statements: Object.freeze([]), flags, encoding });
+export function bareSqlPlan(flags: number, route: RouteFacts = UNREAD_ROUTE): SqlPlan {
+  return Object.freeze({ statements: Object.freeze([]), flags, encoding: 'utf8', route });
 }
 
 /** Of every text that the lexer alone proves harmless. */
-export const PLAIN_PLAN: SqlPlan = bareSqlPlan(0);
+export const PLAIN_PLAN: SqlPlan = bareSqlPlan(0, UNASKED_ROUTE);
 /** The same for a text with a backslash in a string; see HAS_BACKSLASH. */
-export const PLAIN_BACKSLASH_PLAN: SqlPlan = bareSqlPlan(HAS_BACKSLASH);
+export const PLAIN_BACKSLASH_PLAN: SqlPlan = bareSqlPlan(HAS_BACKSLASH, UNASKED_ROUTE);
 /** Of a text that was not read: too long, too deep, or of an encoding without a certain reading. */
 export const UNREAD_PLAN: SqlPlan = bareSqlPlan(UNKNOWN_EFFECT);

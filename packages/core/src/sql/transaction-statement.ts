@@ -1,10 +1,10 @@
 import type { SqlEffect } from './sql-effect.js';
 import { BEGINS_TRANSACTION, TRANSACTION_CONTROL, UNKNOWN_EFFECT } from './sql-flags.js';
 import { type SqlNode, textOf } from './sql-node.js';
-import type { StatementPlan } from './sql-plan.js';
+import type { StatementReading } from './sql-plan.js';
 
 /** BEGIN, COMMIT, SAVEPOINT and the rest of TransactionStmt. COMMIT PREPARED and ROLLBACK PREPARED change no session. */
-export function readTransaction(node: SqlNode): StatementPlan {
+export function readTransaction(node: SqlNode): StatementReading {
   const kind = textOf(node, 'kind');
   let flags = TRANSACTION_CONTROL;
   if (kind === 'TRANS_STMT_BEGIN' || kind === 'TRANS_STMT_START') flags |= BEGINS_TRANSACTION;

@@ -44,8 +44,15 @@ export class PlanCache {
   #entryCount = 0;
   #textBytes = 0;
 
+  /**
+   * Some database of this worker has several hosts: every plan must say where its statement may run. The short cut
+   * for harmless texts, which says nothing of that, is not taken then.
+   */
+  givesRoutes: boolean;
+
   /** @param textBytesMax sum of the texts' lengths; the plans made of them take about the same again */
-  constructor(parser: SqlParser, entriesMax: number, textBytesMax: number) {
+  constructor(parser: SqlParser, entriesMax: number, textBytesMax: number, givesRoutes = false) {
+    this.givesRoutes = givesRoutes;
     this.#parser = parser;
     this.#entriesMax = entriesMax;
     this.#textBytesMax = textBytesMax;
@@ -66,11 +73,12 @@ export class PlanCache {
   lookup(bytes: Uint8Array, start: number, end: number): SqlPlan {
     const hash = hashOf(bytes, start, end);
     const found = this.#find(hash, bytes, start, end);
-    if (found !== null) {
+    if (found !== null && this.givesRoutes && isPlain(found.plan)) this.#remove(found);
+    else if (found !== null) {
       this.#use(found);
       return found.plan;
     }
-    const plan = readSqlBytes(bytes, start, end, this.#parser);
+    const plan = readSqlBytes(bytes, start, end, this.#parser, this.givesRoutes);
     if (this.#isWorthKeeping(plan, hash, end - start)) {
       // Not slice(), which on a Buffer makes a view of memory that will soon hold something else.
       this.#add(hash, Buffer.from(new Uint8Array(bytes.subarray(start, end)).buffer), plan);
@@ -91,7 +99,7 @@ export class PlanCache {
     if (length * 8 > this.#textBytesMax || this.#entriesMax < 1) return false;
     // Cheap to find again, and the parser may have failed for the moment only.
     if (plan === UNREAD_PLAN) return false;
-    if (plan !== PLAIN_PLAN && plan !== PLAIN_BACKSLASH_PLAN) return true;
+    if (!isPlain(plan)) return true;
     const slot = hash & (RECENT_SLOTS - 1);
     if (this.#recent[slot] === hash) return true;
     this.#recent[slot] = hash;
@@ -157,6 +165,10 @@ export class PlanCache {
     while (before.next !== entry) before = before.next!;
     before.next = entry.next;
   }
+}
+
+function isPlain(plan: SqlPlan): boolean {
+  return plan === PLAIN_PLAN || plan === PLAIN_BACKSLASH_PLAN;
 }
 
 function isEqual(text: Buffer, bytes: Uint8Array, start: number, end: number): boolean {

@@ -1,6 +1,7 @@
 // ● per-frame path
 import {
   BEGINS_TRANSACTION,
+  bareSqlPlan,
   buildErrorResponse,
   FRONTEND,
   FrameWriter,
@@ -86,7 +87,7 @@ export function endsRefusal({ statements }: SqlPlan): boolean {
 }
 
 /** Of a text too long to be read: anything may be in it. */
-const STREAMED_PLAN: SqlPlan = { statements: [], flags: UNKNOWN_EFFECT, encoding: 'utf8' };
+const STREAMED_PLAN: SqlPlan = bareSqlPlan(UNKNOWN_EFFECT);
 
 /** What is decided without a server: BLOCKED, CONSUMED, or null to go on. */
 function answerEarly(requests: RequestSink, plan: SqlPlan, frameBytes: number): number | null {
