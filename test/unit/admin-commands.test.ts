@@ -146,6 +146,21 @@ test('RELOAD reads certificates again, and takes nothing behind it', async () =>
   assert.equal(world.reloads, 1);
 });
 
+test('MAINTENANCE says what it is about, or is refused', async () => {
+  const world = await makeWorld();
+  const good = await ask(world, 'maintenance on; MAINTENANCE OFF shop; Maintenance On "Shop"');
+  assert.deepEqual(good.tags, ['MAINTENANCE', 'MAINTENANCE', 'MAINTENANCE']);
+  assert.deepEqual(world.maintenance, [
+    [true, null],
+    [false, 'shop'],
+    [true, 'Shop'],
+  ]);
+  for (const text of ['MAINTENANCE', 'MAINTENANCE maybe', 'MAINTENANCE ON a b', "MAINTENANCE 'on'"]) {
+    assert.equal((await ask(world, text)).errors[0]?.C, '08P01', text);
+  }
+  assert.equal(world.maintenance.length, 3);
+});
+
 test('SHUTDOWN drains, once, and is answered', async () => {
   const world = await makeWorld();
   const { tags } = await ask(world, 'shutdown;', { user: 'boss' });

@@ -63,6 +63,8 @@ export interface AdminWorld {
   drained: string[];
   failures: string[];
   crashed: number[];
+  /** Orders of MAINTENANCE: on or off, database or null. */
+  maintenance: [boolean, string | null][];
   reachable: Set<string>;
   isDraining: boolean;
   certificates: CertificateReport[];
@@ -96,6 +98,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     drained: [],
     failures: [],
     crashed: [],
+    maintenance: [],
     reachable: new Set(),
     isDraining: false,
     certificates: [],
@@ -121,6 +124,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       reload: async () => {
         world.reloads++;
       },
+      maintenance: async (isOn, database) => void world.maintenance.push([isOn, database]),
       crashWorker: (worker) => void world.crashed.push(worker),
     },
     logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),

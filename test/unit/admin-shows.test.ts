@@ -48,6 +48,7 @@ const EXPECTED: Record<string, string> = {
     'last_received age:q application_name | worker:n tls',
   stats: `database user addr port:n shard:n role ${stats('total')} ${stats('avg')}`,
   lists: 'databases:n users:n pools:n used_clients:n free_servers:n used_servers:n',
+  maintenance: '| database maintenance:b cl_held:n',
   workers:
     'worker:q state io_driver clients:n servers:n waiting:n busy_us:n busy_percent:n turns:n loop_delay_max_us:n ' +
     'heartbeat_age_ms:q epoch:n restarts:n',

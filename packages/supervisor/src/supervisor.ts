@@ -29,6 +29,7 @@ import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-
 import type { Listener } from './listen/listener.js';
 import { openListeners } from './listen/open-listeners.js';
 import type { Logger } from './log/logger.js';
+import { MaintenanceOrder } from './maintenance.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
 type MakeSnapshot = (loaded: LoadedConfig, epoch: number, tls: LoadedTls) => Promise<ConfigSnapshot>;
@@ -51,6 +52,7 @@ export class Supervisor {
   readonly fleet: Fleet;
   readonly startedMs = Date.now();
   readonly descriptors: DescriptorLimit;
+  readonly maintenance: MaintenanceOrder;
   readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
@@ -95,6 +97,13 @@ export class Supervisor {
       onAdminQuery: (message) => this.#answerAdminQuery(message),
       onAuthRequest: (request) => this.#auth.answer(request),
       onServing: (worker) => this.#tellListeners(worker),
+    });
+    this.maintenance = new MaintenanceOrder({
+      memory: this.memory,
+      logger,
+      snapshot: () => this.snapshot,
+      publish: (maintenance) => this.#republish({ maintenance }),
+      servingWorkers: () => this.fleet.servingWorkers(),
     });
     this.#shutdown = new Shutdown({
       fleet: this.fleet,
@@ -228,6 +237,7 @@ export class Supervisor {
     const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
     snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
     snapshot.clusters = clustersOf(snapshot.pools);
+    if (this.#snapshot?.maintenance !== undefined) snapshot.maintenance = this.#snapshot.maintenance;
     this.#limits.apply(snapshot);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
@@ -236,6 +246,23 @@ export class Supervisor {
     logExpired(tls, this.logger);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
+  }
+
+  /** The snapshot in force with some of it changed, in the order of all other changes. Resolves with its epoch. */
+  #republish(change: Partial<ConfigSnapshot>): Promise<number> {
+    const next = this.#publishing.then(() => {
+      const epoch = this.memory.routing.epoch() + 1;
+      const snapshot = { ...this.snapshot, ...change, epoch };
+      this.memory.routing.publish(snapshot);
+      this.#snapshot = snapshot;
+      this.fleet.broadcast({ type: 'epoch', epoch });
+      return epoch;
+    });
+    this.#publishing = next.then(
+      () => {},
+      () => {},
+    );
+    return next;
   }
 
   async #reloadTlsNow(): Promise<void> {

@@ -153,6 +153,7 @@ export function takeUpConfiguration(context: WorkerContext): void {
   context.config = config;
   context.directory.takeUp(config);
   takeUpTls(context);
+  context.maintenance.takeUp(config.maintenance ?? []);
   context.memory.workers.setEpoch(context.worker, config.epoch);
   for (const pool of context.pools.values()) {
     const snapshot = context.directory.poolAt(pool.index);

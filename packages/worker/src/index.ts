@@ -24,6 +24,7 @@ export * from './pool/credentials.js';
 export * from './pool/pool.js';
 export { default as serve } from './serve.js';
 export * from './session/arrivals.js';
+export { Maintenance } from './session/maintenance.js';
 export * from './session/parameter-set.js';
 export { PeerNames } from './session/peer-names.js';
 export { ownerOfProcessId, processIdOf, SessionTable } from './session/session-table.js';

@@ -10,6 +10,7 @@ import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
 import { Arrivals } from './session/arrivals.js';
+import { Maintenance } from './session/maintenance.js';
 import { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import { SessionTable } from './session/session-table.js';
@@ -40,6 +41,7 @@ export function makeContext(
     pools: new Map(),
     deadlines,
     peerNames: new PeerNames(),
+    maintenance: new Maintenance(config.maintenance),
     config,
     directory: new Directory(config),
     derivation: new KeyDerivation(),
@@ -79,9 +81,7 @@ export function makeContext(
     countAuthAttempt(session) {
       countAuthAttempt(context, session);
     },
-    poolFor(snapshot) {
-      return poolFor(context, snapshot);
-    },
+    poolFor: (snapshot) => poolFor(context, snapshot),
   };
   continueCounting(context);
   const arrivals = new Arrivals(context);

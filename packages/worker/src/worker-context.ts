@@ -17,6 +17,7 @@ import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
 import type { Arrivals } from './session/arrivals.js';
+import type { Maintenance } from './session/maintenance.js';
 import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
@@ -62,6 +63,7 @@ export interface WorkerContext {
   turn: number;
   readonly deadlines: Deadlines;
   readonly peerNames: PeerNames;
+  readonly maintenance: Maintenance;
   /** Closes what is still open a few seconds from now: a peer that does not read its last words. */
   linger(connection: Connection): void;
   countAuthAttempt(session: Session): void;

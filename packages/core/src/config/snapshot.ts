@@ -301,6 +301,8 @@ export interface ConfigSnapshot {
   /** Null without an HBA file. In the order of the file; `samehost` and `samenet` are networks here. */
   hba: HbaRule[] | null;
   identMappings: IdentMapping[];
+  /** Databases in maintenance: their clients' next transactions wait. Absent: none. */
+  maintenance?: readonly string[];
   /** Key of UserSecrets.passwordTags; of this process. */
   tagSecret: Uint8Array;
   pools: PoolSnapshot[];

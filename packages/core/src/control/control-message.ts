@@ -288,7 +288,7 @@ export interface ClientReport {
   database: string;
   addr: string;
   port: number;
-  /** idle, active, waiting, idle in transaction, login. */
+  /** idle, active, waiting, held (by maintenance), idle in transaction, login. */
   state: string;
   replication: Replication;
   connectTimeMs: number;

@@ -17,6 +17,8 @@ export interface AdminOrders {
   drain(reason: string): void;
   /** Reads the files of TLS again. Rejects when one of them cannot be used; the old ones then stay in force. */
   reload(): Promise<void>;
+  /** MAINTENANCE; null: all databases. Resolves when every worker obeys. */
+  maintenance(isOn: boolean, database: string | null): Promise<void>;
   /** The worker's loop throws. Only called with test hooks. Throws PgDogError for a worker that does not exist. */
   crashWorker(worker: number): void;
 }

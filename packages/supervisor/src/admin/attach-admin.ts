@@ -44,6 +44,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
       // Later, so that the answer is on its way before the session it is for is told to go.
       drain: (reason) => void setImmediate(() => endWith(supervisor.drain(reason))),
       reload: () => supervisor.reloadTls(),
+      maintenance: (isOn, database) => supervisor.maintenance.set(isOn, database),
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },
     logFailure: (what, error) => {

@@ -8,6 +8,7 @@ import { SHOW_CLIENTS } from './show-clients.js';
 import { SHOW_CONFIG } from './show-config.js';
 import { makeShowHelp } from './show-help.js';
 import { SHOW_LISTS } from './show-lists.js';
+import { SHOW_MAINTENANCE } from './show-maintenance.js';
 import { SHOW_POOLS } from './show-pools.js';
 import { SHOW_SERVERS } from './show-servers.js';
 import { SHOW_SHARDS } from './show-shards.js';
@@ -43,6 +44,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SERVERS,
   SHOW_STATS,
   SHOW_LISTS,
+  SHOW_MAINTENANCE,
   SHOW_WORKERS,
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
@@ -64,7 +66,7 @@ const LATER_SHOWS: ReadonlySet<string> = new Set(
 
 /** Orders of PgDog and PgBouncer that this version does not have. */
 const LATER_ORDERS =
-  'pause resume reconnect force_reload ban unban healthcheck probe maintenance setup schema_sync copy_data ' +
+  'pause resume reconnect force_reload ban unban healthcheck probe setup schema_sync copy_data ' +
   'replicate reshard cutover stop_task suspend kill kill_client disable enable wait_close';
 
 function unsupported(what: string): never {
@@ -111,6 +113,16 @@ async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> 
   return completion('RELOAD');
 }
 
+/** MAINTENANCE ON | OFF [database]. */
+async function runMaintenance({ context, tokens }: CommandCall): Promise<Uint8Array> {
+  const [, word, name, ...rest] = tokens;
+  const isKnown = word?.kind === 'word' && (word.text === 'on' || word.text === 'off');
+  const isName = name === undefined || name.kind === 'word' || name.kind === 'quoted';
+  if (!isKnown || !isName || rest.length > 0) throw new PgDogError('admin_syntax');
+  await context.orders.maintenance(word.text === 'on', name?.text ?? null);
+  return completion('MAINTENANCE');
+}
+
 function runCrash({ context, tokens }: CommandCall): Uint8Array {
   const [, what, number, ...rest] = tokens;
   const isComplete = what?.text === 'worker' && number?.kind === 'number' && rest.length === 0;
@@ -140,6 +152,12 @@ export const COMMANDS: readonly AdminCommand[] = [
   order('show', 'SHOW <name>', 'One of the tables; another name: one row, for drivers.', runShow),
   order('shutdown', 'SHUTDOWN', 'Take no new clients, finish transactions, end.', runShutdown),
   order('reload', 'RELOAD', 'Read certificates, keys and revocation lists again.', runReload),
+  order(
+    'maintenance',
+    'MAINTENANCE ON|OFF [database]',
+    'Clients wait, connected, before their next transaction; running ones finish.',
+    runMaintenance,
+  ),
   order('set', 'SET <name> = <value>', 'Accepted for drivers; no effect.', ({ context, tokens }) =>
     answerSet(context, tokens.slice(1)),
   ),

@@ -20,7 +20,12 @@ export const SHOW_CLIENTS = defineShow<ClientReport>({
       (row) => row.addr,
     ),
     column('port', 'numeric', 'Port of the client; by a Unix socket the one listened on.', (row) => row.port),
-    column('state', 'text', 'idle, active, waiting, idle in transaction, login.', (row) => row.state),
+    column(
+      'state',
+      'text',
+      'idle, active, waiting, held (by MAINTENANCE), idle in transaction, login.',
+      (row) => row.state,
+    ),
     column('replication', 'text', 'none, physical or logical.', (row) => row.replication),
     column('connect_time', 'text', 'When it connected.', (row) => timestampText(row.connectTimeMs)),
     column('last_request', 'text', 'When it last sent something.', (row) => timestampText(row.lastRequestMs)),

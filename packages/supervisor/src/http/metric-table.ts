@@ -157,6 +157,15 @@ const PROCESS_METRICS: readonly Metric[] = [
   ),
   plainMetric('draining', 'gauge', '1 while it is shutting down.', ({ isDraining }) => (isDraining ? 1 : 0)),
   {
+    name: 'maintenance',
+    type: 'gauge',
+    help: '1 while clients wait before their next transaction (MAINTENANCE ON).',
+    labels: ['database'],
+    *samples({ databases, maintenance }) {
+      for (const { name } of databases) yield [{ database: name }, maintenance.includes(name) ? 1 : 0];
+    },
+  },
+  {
     name: 'tls_certificate_expiry_seconds',
     type: 'gauge',
     help: 'Seconds until a certificate in use expires; negative: it has.',

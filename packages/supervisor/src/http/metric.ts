@@ -1,3 +1,4 @@
+import type { DatabaseSnapshot } from '@pgdog-cluster/core';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
@@ -16,6 +17,8 @@ export interface Scrape {
   version: string;
   startedMs: number;
   isDraining: boolean;
+  databases: readonly DatabaseSnapshot[];
+  maintenance: readonly string[];
   certificates: readonly CertificateReport[];
   nowMs: number;
 }

@@ -29,7 +29,7 @@ function readWorker({ memory, config, nowMs }: AdminContext, worker: number): Wo
 /** Everything from shared memory: a scrape costs the workers nothing. */
 function readScrape(context: AdminContext): Scrape {
   const { memory, window, version, startedMs } = context;
-  const { pools, general, epoch } = context.config();
+  const { pools, general, epoch, databases, maintenance = [] } = context.config();
   const now = context.nowMs();
   return {
     pools: pools.map((pool) => ({
@@ -48,6 +48,8 @@ function readScrape(context: AdminContext): Scrape {
     version,
     startedMs,
     isDraining: context.isDraining(),
+    databases,
+    maintenance,
     certificates: context.certificates(),
     nowMs: now,
   };

@@ -31,6 +31,12 @@ export function deliverCancel(
     onDelivered();
     return;
   }
+  if (context.maintenance.holds(session)) {
+    context.maintenance.forget(session);
+    session.requests?.refusedWhileWaiting(new PgDogError('query_cancelled'));
+    onDelivered();
+    return;
+  }
   const { server } = session;
   if (server === null || server.pending.length === 0) {
     onDelivered();

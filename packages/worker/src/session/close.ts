@@ -22,6 +22,7 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.statements.clear();
   session.requests?.extended.portals.forget();
   context.sessions.remove(session);
+  context.maintenance.forget(session);
   context.arrivals.settled(session);
   giveBackPlaces(session);
   if (isSpeaking) {

@@ -2,11 +2,20 @@ import { READY } from '@pgdog-cluster/core';
 import type { Session } from './session.js';
 
 /** What a session does, for SHOW CLIENTS and for time-outs. */
-export type SessionState = 'login' | 'waiting' | 'active' | 'idle' | 'idle in transaction' | 'closed';
+export type SessionState =
+  | 'login'
+  | 'waiting'
+  | 'active'
+  | 'idle'
+  | 'idle in transaction'
+  | 'held'
+  | 'closed';
 
-export function stateOfSession({ phase, waitingSinceMs, server }: Session): SessionState {
+export function stateOfSession(session: Session): SessionState {
+  const { phase, waitingSinceMs, server, context } = session;
   if (phase !== 'ready') return phase === 'closed' ? 'closed' : 'login';
   if (waitingSinceMs !== 0) return 'waiting';
+  if (context.maintenance.holds(session)) return 'held';
   if (server === null) return 'idle';
   if (server.pending.length > 0 || server.isBatchOpen || server.isFrameOpen) return 'active';
   return server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';
