@@ -113,16 +113,17 @@ export class RawClient {
 
   /** SSLRequest, its one-byte answer, then TLS; whose certificate it is does not matter here. */
   async #secure(): Promise<void> {
-    const answered = new Promise<void>((resolve) => {
-      this.#onAnswer = resolve;
-    });
+    const answered = this.#pend();
+    this.#onAnswer = () => this.#settle();
     this.#socket.write(SSL_REQUEST);
     await answered;
+    const ready = this.#pend();
     const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false });
     this.#socket = secured;
     secured.on('error', (error) => this.#fail(error));
     secured.on('data', (chunk: Buffer) => this.#onRead(chunk.length, chunk));
-    await new Promise<void>((resolve) => secured.once('secureConnect', () => resolve()));
+    secured.once('secureConnect', () => this.#settle());
+    await ready;
   }
 
   /** Sends, and waits for so many ReadyForQuery. One exchange at a time. */
@@ -151,13 +152,25 @@ export class RawClient {
   }
 
   #await(type: number, count: number): Promise<void> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
     this.#awaitedType = type;
     this.#awaitedCount = count;
+    return this.#pend();
+  }
+
+  /** Settled by #settle() or #fail(). */
+  #pend(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  #settle(): void {
+    const resolve = this.#resolve;
+    this.#resolve = null;
+    this.#reject = null;
+    resolve?.();
   }
 
   #fail(error: Error): void {
@@ -231,10 +244,7 @@ export class RawClient {
     } else if (type === AUTHENTICATION) {
       this.#authenticate(Buffer.from(this.#captured, 'latin1'));
     } else if (type === this.#awaitedType && --this.#awaitedCount === 0) {
-      const resolve = this.#resolve;
-      this.#resolve = null;
-      this.#reject = null;
-      resolve?.();
+      this.#settle();
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   Directory,
   KernelMemory,
   KeyDerivation,
+  LoginBudget,
   Loop,
   libc,
   Maintenance,
@@ -147,6 +148,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     throw new Error(`the bench did not expect ${what}`);
   };
   const config = memory.routing.read();
+  const loginBudget = new LoginBudget();
   const context: WorkerContext = {
     worker: WORKER,
     driver,
@@ -155,7 +157,8 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     plans: new PlanCache(parser, PLANS_MAX, PLAN_TEXT_BYTES_MAX),
     parser,
     statements: new StatementRegistry(),
-    tls: new TlsWorker(driver.memory),
+    tls: new TlsWorker(driver.memory, loginBudget),
+    loginBudget,
     sessions: new SessionTable(),
     pools: new Map(),
     deadlines: new Deadlines(),

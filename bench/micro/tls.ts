@@ -7,6 +7,7 @@ import {
   type FilterPort,
   gathered,
   KernelMemory,
+  LoginBudget,
   OutputQueue,
   type TlsContext,
   TlsFilter,
@@ -98,7 +99,7 @@ function material(
 }
 
 function openWorker(own: { certificate: string; privateKey: string }, suite: string): TlsWorker {
-  const worker = new TlsWorker(new KernelMemory({ bigCount: 512, smallCount: 512 }));
+  const worker = new TlsWorker(new KernelMemory({ bigCount: 512, smallCount: 512 }), new LoginBudget());
   const servers = [{ mode: 'require' as const, ...material(null, suite) }];
   const tls = { clients: { mode: 'prefer' as const, ...material(own, suite) }, servers };
   worker.takeUp({ tls }, (what, reason) => {
@@ -114,7 +115,7 @@ function connected(worker: TlsWorker): [server: End, client: End] {
   const client = new End(worker, towardsServers);
   client.filter.start();
   for (let i = 0; i < 6; i++) {
-    worker.handshakes.beginTurn(performance.now() * 1000, Date.now(), false);
+    worker.handshakes.beginTurn(Date.now(), false);
     client.transmit(server);
     server.transmit(client);
   }

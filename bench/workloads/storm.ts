@@ -12,26 +12,48 @@ import {
   stopAll,
   withCpu,
 } from '../macro/bench-run.js';
-import { runToEnd, sleep } from '../macro/child.js';
+import { sleep } from '../macro/child.js';
 import { watchChild } from '../macro/clean-up.js';
 import type { Endpoint, Login } from '../macro/endpoint.js';
+import { loginStorm } from '../macro/login-storm.js';
+import { type KeyPairPem, selfSigned } from '../macro/self-signed.js';
 import type { Values } from '../report/results.js';
 
 const LOAD = join(import.meta.dirname, '../macro/storm-load.js');
 const RUNNING_CLIENTS = 100;
 const CONNECTS = 5000;
+/** A quick run's of those with TLS, which cost ten times as much. */
+const QUICK_TLS_CONNECTS = 1000;
+/** Before a storm is watched: whoever has logged in in the last second is taken for part of one. */
+const SETTLING_MS = 1500;
 const CALM_MS = 3000;
-const STORM_TIMEOUT_MS = 120_000;
 
 export async function storm(run: BenchRun): Promise<void> {
-  const title = `storm of ${CONNECTS} connects (scram) beside ${RUNNING_CLIENTS} running clients (CPU: per connect, running clients included)`;
-  const key = addCase(run, { key: 'storm-scram', group: 'storm', title });
+  await storms(run, 'storm-scram', 'scram', CONNECTS);
+  await storms(
+    run,
+    'storm-tls',
+    'TLS and scram',
+    run.options.isQuick ? QUICK_TLS_CONNECTS : CONNECTS,
+    selfSigned(),
+  );
+}
+
+async function storms(
+  run: BenchRun,
+  key: string,
+  how: string,
+  count: number,
+  own?: KeyPairPem,
+): Promise<void> {
+  const title = `storm of ${count} connects (${how}) beside ${RUNNING_CLIENTS} running clients (CPU: per connect, running clients included)`;
+  addCase(run, { key, group: 'storm', title });
   for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
     for (const contender of run.mainContenders) {
       // Postgres alone would have to fork a process for each: its limit of connections is what one would see.
       if (contender.kind === 'direct') continue;
-      for (const { endpoint } of await startAll(run, [contender], 'scram')) {
-        await measure(run, key, contender, repeat, () => blow(endpoint));
+      for (const { endpoint } of await startAll(run, [contender], 'scram', undefined, own)) {
+        await measure(run, key, contender, repeat, () => blow(endpoint, count));
         await stopAll([{ contender, endpoint }]);
       }
     }
@@ -44,45 +66,32 @@ interface Window {
   maxMs: number;
 }
 
-interface StormResult extends Window {
-  seconds: number;
-  failed: number;
-  firstError: string;
-}
-
-async function blow(endpoint: Endpoint): Promise<Values> {
+async function blow(endpoint: Endpoint, count: number): Promise<Values> {
   const runners = new Runners(endpoint.login);
   try {
     await runners.ready();
     // The first connects open server connections and warm the code up.
-    await stormOf(endpoint.login, CONNECTS / 5);
-    await sleep(500);
+    await loginStorm(endpoint.login, count / 5);
+    await sleep(SETTLING_MS);
     await runners.window();
     await sleep(CALM_MS);
     const calm = await runners.window();
-    const cpu = await withCpu(endpoint, () => stormOf(endpoint.login, CONNECTS));
+    const cpu = await withCpu(endpoint, () => loginStorm(endpoint.login, count));
     const stormy = await runners.window();
     const { seconds, failed, firstError, p99Ms } = cpu.result;
-    if (failed > 0) throw new Error(`${failed} of ${CONNECTS} connects failed: ${firstError}`);
+    if (failed > 0) throw new Error(`${failed} of ${count} connects failed: ${firstError}`);
     return {
       calmP99Ms: calm.p99Ms,
       stormP99Ms: stormy.p99Ms,
       stormRatio: stormy.p99Ms / calm.p99Ms,
       maxMs: stormy.maxMs,
       loginP99Ms: p99Ms,
-      tps: CONNECTS / seconds,
-      ...cpuValues(endpoint, cpu, CONNECTS),
+      tps: count / seconds,
+      ...cpuValues(endpoint, cpu, count),
     };
   } finally {
     await runners.stop();
   }
-}
-
-async function stormOf(login: Login, count: number): Promise<StormResult> {
-  const args = [LOAD, 'storm', JSON.stringify(login), String(count)];
-  const { stdout, stderr } = await runToEnd(process.execPath, args, { timeoutMs: STORM_TIMEOUT_MS });
-  if (stdout === '') throw new Error(`the storm ended without a result: ${stderr}`);
-  return JSON.parse(stdout) as StormResult;
 }
 
 /** Clients that query at a steady pace, in a process of their own. */

@@ -10,6 +10,7 @@ import {
   stopAll,
   withCpu,
 } from '../macro/bench-run.js';
+import { warmUpLogins } from '../macro/login-storm.js';
 import { type PgbenchJob, runPgbench } from '../macro/pgbench.js';
 import { PACKAGES } from '../macro/programs.js';
 import { type KeyPairPem, selfSigned } from '../macro/self-signed.js';
@@ -48,6 +49,7 @@ async function withPgbench(run: BenchRun, pgbench: string, own: KeyPairPem): Pro
   ];
   for (const [key, auth, job] of cases) {
     const running = await startAll(run, poolers, auth, undefined, own);
+    for (const { endpoint } of running) await warmUpLogins(endpoint.login);
     for (const { endpoint } of running)
       await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: 1 }).catch(() => {});
     for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {

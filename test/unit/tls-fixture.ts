@@ -4,6 +4,7 @@ import {
   type FilterPort,
   gathered,
   KernelMemory,
+  LoginBudget,
   OutputQueue,
   type TlsContext,
   TlsFilter,
@@ -45,7 +46,7 @@ export class TlsRig {
 
   constructor(name: DriverName, options: { mayPoint?: boolean; bigCount?: number } = {}) {
     this.rig = new Rig(name, { bigCount: options.bigCount ?? 1024 });
-    this.worker = new TlsWorker(this.rig.memory, options.mayPoint ?? true);
+    this.worker = new TlsWorker(this.rig.memory, new LoginBudget(), options.mayPoint ?? true);
   }
 
   take(clients: ClientTlsSnapshot | null, servers: ServerTlsSnapshot[]): void {
@@ -68,7 +69,7 @@ export class TlsRig {
   turn(timeoutMs: number): void {
     const { handshakes } = this.worker;
     this.rig.outputs.flushAll();
-    handshakes.beginTurn(Math.floor(performance.now() * 1000), Date.now(), false);
+    handshakes.beginTurn(Date.now(), false);
     this.rig.driver.turn(handshakes.waitingCount > 0 ? 0 : timeoutMs);
     handshakes.run();
   }
@@ -200,11 +201,11 @@ export class MemoryPair {
     options: { host?: string; bigCount?: number } = {},
   ) {
     this.memory = new KernelMemory({ bigCount: options.bigCount ?? 64, smallCount: 64 });
-    this.worker = new TlsWorker(this.memory);
+    this.worker = new TlsWorker(this.memory, new LoginBudget());
     this.worker.takeUp({ tls: { clients, servers: [servers] } }, (what, reason) => {
       throw new Error(`${what}: ${reason}`);
     });
-    this.worker.handshakes.beginTurn(1, 1, false);
+    this.worker.handshakes.beginTurn(1, false);
     const towardsServers = this.worker.contextOf(0);
     if (this.worker.clients === null || towardsServers === null) throw new Error('no contexts');
     this.server = new MemoryEnd(this.worker, this.worker.clients);
@@ -214,7 +215,7 @@ export class MemoryPair {
   /** Hands everything over until neither side has anything to say. */
   talk(cut: (bytes: Buffer) => Buffer[] = (bytes) => [bytes]): void {
     for (let quiet = 0; quiet < 2; ) {
-      this.worker.handshakes.beginTurn(1, 1, false);
+      this.worker.handshakes.beginTurn(1, false);
       const [a, b] = [this.client.take(), this.server.take()];
       for (const piece of cut(a)) this.server.give(piece);
       for (const piece of cut(b)) this.client.give(piece);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Handshake, HandshakeQueue } from '@pgdog-cluster/worker';
+import { type Handshake, HandshakeQueue, LoginBudget } from '@pgdog-cluster/worker';
 
 /** A handshake of two steps, the first one dear, as a server's is. */
 class FakeHandshake implements Handshake {
@@ -8,6 +8,7 @@ class FakeHandshake implements Handshake {
   readonly number: number;
   readonly log: string[];
   isUnderWay = false;
+  isWaitingForTurn = false;
   isStalled = false;
   costUs: number;
 
@@ -21,10 +22,14 @@ class FakeHandshake implements Handshake {
   /** Bytes have come. */
   receive(): void {
     if (this.queue.mayStep(this)) this.runHeld();
-    else this.queue.wait(this);
+    else {
+      this.isWaitingForTurn = true;
+      this.queue.wait(this);
+    }
   }
 
   runHeld(): void {
+    this.isWaitingForTurn = false;
     if (this.isUnderWay) {
       this.isUnderWay = false;
       this.queue.ended(this);
@@ -45,16 +50,21 @@ class FakeHandshake implements Handshake {
 }
 
 function makeQueue() {
-  const queue = new HandshakeQueue();
+  const budget = new LoginBudget();
+  const queue = new HandshakeQueue(budget);
   const log: string[] = [];
   let nowUs = 1_000_000;
   return {
     queue,
     log,
     make: (number: number, costUs?: number) => new FakeHandshake(queue, number, log, costUs),
-    turn(isBusy: boolean, us = 100): void {
+    /** `isPaced`: a client that has been here for long asks for something. */
+    turn(isBusy: boolean, us = 100, isPaced = false): void {
       nowUs += us;
-      queue.beginTurn(nowUs, Math.floor(nowUs / 1000), isBusy);
+      const nowMs = Math.floor(nowUs / 1000);
+      if (isPaced) budget.noteRequest(nowMs - 10_000, nowMs);
+      budget.beginTurn(nowUs, nowMs);
+      queue.beginTurn(nowMs, isBusy);
       queue.run();
     },
   };
@@ -73,22 +83,45 @@ test('with nothing else to do, handshakes get 2 ms a turn, first come first serv
   assert.deepEqual(log.slice(-1), ['9 begun']);
 });
 
-test('while statements are under way, one step at a time and at most half of the time', () => {
+test('while statements are under way, one step a turn', () => {
   const { queue, log, make, turn } = makeQueue();
   turn(true);
   for (let number = 0; number < 5; number++) make(number).receive();
-  assert.deepEqual(log, ['0 begun']);
-  // A step of 1 ms: the next one no sooner than 2 ms after it began.
-  for (let us = 100; us < 1900; us += 100) turn(true);
-  assert.equal(log.length, 1);
-  turn(true, 200);
-  assert.equal(log.length, 2);
-  let steps = 0;
-  const before = log.length;
-  for (let us = 0; us < 6000; us += 100) turn(true);
-  steps = log.length - before;
-  assert.equal(steps, 3);
+  for (let begun = 1; begun < 5; begun++) {
+    assert.equal(log.length, begun);
+    turn(true);
+  }
   assert.equal(queue.waitingCount, 0);
+});
+
+test('while clients are served that have been here for long, a fifth of the time', () => {
+  const { queue, log, make, turn } = makeQueue();
+  for (let us = 0; us < 20_000; us += 100) turn(true, 100, true);
+  for (let number = 0; number < 30; number++) make(number).receive();
+  // What was saved pays for the first ones, 2 ms and what of the third is too much; then a step of 1 ms each 5 ms.
+  for (let us = 0; us < 1000; us += 100) turn(true, 100, true);
+  assert.equal(log.length, 3);
+  for (let us = 0; us < 50_000; us += 100) turn(true, 100, true);
+  assert.ok(log.length >= 11 && log.length <= 13, `${log.length} steps`);
+  // They have nothing to do any more, and a tenth of a second later handshakes have all of it.
+  for (let us = 0; us < 105_000; us += 1000) turn(true, 1000);
+  assert.equal(queue.waitingCount, 0);
+});
+
+test('one under way that waits for its turn does not count as stalled', () => {
+  const { queue, make, turn } = makeQueue();
+  const all = Array.from({ length: 513 }, (_, number) => make(number, 1));
+  for (const each of all) {
+    turn(false);
+    each.receive();
+  }
+  assert.equal(queue.waitingCount, 1);
+  all[0].isWaitingForTurn = true;
+  turn(false, 6_000_000);
+  assert.ok(!all[0].isStalled);
+  all[0].isWaitingForTurn = false;
+  turn(false);
+  assert.ok(all[0].isStalled);
 });
 
 test('those under way come before new ones', () => {

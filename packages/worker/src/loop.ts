@@ -38,7 +38,7 @@ export class Loop {
   private expectedCount = 1;
   private batchWaitUs = BATCH_WAIT_US;
   private turns = 0;
-  /** More could be let in than this turn had time for. */
+  /** Some want to log in, and this turn had no more time for them. */
   private areClientsWaiting = false;
   private delayMaxUs = 0;
   private readonly acceptor: Acceptor;
@@ -84,15 +84,23 @@ export class Loop {
     const workedUs = beforeUs - context.nowUs;
     this.busyUs += workedUs;
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
-    const waitMs = isMailWaiting || this.areClientsWaiting ? 0 : this.waitMs();
+    const waitMs = isMailWaiting ? 0 : this.waitMs();
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
     this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
     if (isMailWaiting || mailboxes.hasMessages(context.worker)) this.readMailbox();
-    context.tls.handshakes.run();
-    this.areClientsWaiting = context.arrivals.work();
+    this.workOnLogins();
     this.turns++;
     if (context.nowMs >= this.nextPoolCheckMs) this.housekeep();
+  }
+
+  /** Handshakes and what follows them share one budget: by turns the one and the other goes first. */
+  private workOnLogins(): void {
+    const { arrivals, tls } = this.context;
+    const areHandshakesFirst = (this.turns & 1) === 0;
+    if (areHandshakesFirst) tls.handshakes.run();
+    this.areClientsWaiting = arrivals.work();
+    if (!areHandshakesFirst) tls.handshakes.run();
   }
 
   /**
@@ -116,13 +124,14 @@ export class Loop {
     this.context.nowUs = us;
     const { context } = this;
     context.nowMs = epochStartMs + Math.floor(us / 1000);
-    context.tls.handshakes.beginTurn(us, context.nowMs, context.activeServers > 0);
+    context.loginBudget.beginTurn(us, context.nowMs);
+    context.tls.handshakes.beginTurn(context.nowMs, context.activeServers > 0);
   }
 
-  /** How long the kernel may sleep. Those that wait for their turn to shake hands make no event of their own. */
+  /** How long the kernel may sleep. Those that wait for their turn to log in make no event of their own. */
   private waitMs(): number {
-    const { tls, activeServers, derivation } = this.context;
-    if (tls.handshakes.waitingCount > 0) return activeServers > 0 ? 1 : 0;
+    const { tls, loginBudget, derivation } = this.context;
+    if (this.areClientsWaiting || tls.handshakes.isWaitingForTime) return loginBudget.waitMs;
     return derivation.isPending ? WAIT_MS_DERIVING : WAIT_MS_MAX;
   }
 

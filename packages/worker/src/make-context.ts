@@ -6,6 +6,7 @@ import type { IoDriver } from './io/io-driver.js';
 import { close, write } from './io/libc.js';
 import { KeyDerivation } from './key-derivation.js';
 import { Lingering } from './lingering.js';
+import { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
@@ -28,6 +29,7 @@ export function makeContext(
   const config = memory.routing.read();
   const deadlines = new Deadlines();
   const lingering = new Lingering(deadlines);
+  const loginBudget = new LoginBudget();
   const context: WorkerContext = {
     worker: task.worker,
     driver,
@@ -37,9 +39,10 @@ export function makeContext(
     parser,
     statements: new StatementRegistry(),
     sessions: new SessionTable(),
-    tls: new TlsWorker(driver.memory),
+    tls: new TlsWorker(driver.memory, loginBudget),
     pools: new Map(),
     deadlines,
+    loginBudget,
     peerNames: new PeerNames(),
     maintenance: new Maintenance(config.maintenance),
     config,
@@ -78,9 +81,7 @@ export function makeContext(
     linger(connection) {
       lingering.add(connection, context.nowMs);
     },
-    countAuthAttempt(session) {
-      countAuthAttempt(context, session);
-    },
+    countAuthAttempt: (session) => countAuthAttempt(context, session),
     poolFor: (snapshot) => poolFor(context, snapshot),
   };
   continueCounting(context);

@@ -13,6 +13,7 @@ import type { Directory } from './directory.js';
 import type { Connection, OutputQueueSet } from './io/connection.js';
 import type { IoDriver } from './io/io-driver.js';
 import type { KeyDerivation } from './key-derivation.js';
+import type { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
@@ -48,6 +49,7 @@ export interface WorkerContext {
   nowUs: number;
   isDraining: boolean;
   readonly arrivals: Arrivals;
+  readonly loginBudget: LoginBudget;
   /** Pools whose clients wait because of a limit over several pools. */
   readonly hungryPools: Set<Pool>;
   /** Server connections that serve a session now. */

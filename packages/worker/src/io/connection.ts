@@ -111,6 +111,11 @@ export class Connection implements IoSource, FilterPort {
     return this.filter !== null;
   }
 
+  /** The filter has bytes from the peer that nobody has looked at. */
+  get isHolding(): boolean {
+    return this.filter?.isHolding === true;
+  }
+
   /** What was sent before leaves as it is; all further bytes, both ways, go through the filter. */
   startFilter(filter: StreamFilter): void {
     this.filter = filter;
@@ -216,7 +221,7 @@ export class Connection implements IoSource, FilterPort {
     this.hasReceiveEnded = true;
     this.isReceiving = false;
     // What the filter has not got to yet came before the end.
-    if (this.filter?.isHolding === true) this.heldEnd = errno;
+    if (this.isHolding) this.heldEnd = errno;
     else this.tellReceiveEnd(errno);
   }
 

@@ -13,14 +13,14 @@ interface Arrival {
 
 /** Clients waiting in one worker. What comes beyond them is refused: descriptors are finite. */
 const WAITING_MAX = 16_384;
-/** Time one turn of the loop spends on clients that are not logged in: all that running ones can feel of a storm. */
-const TURN_MS = 0.5;
+/** Time one turn of the loop spends on clients that are not logged in, if LoginBudget allows as much. */
+const TURN_US = 500;
 /** While others wait, a client that says nothing for so long loses its place: some open connections and no more. */
 const SILENT_MS = 5000;
 
 /**
  * Clients between accept and the end of authentication: so many at a time, the others in the order they came, and each
- * turn only as much of their work as its time allows; the rest is kept for the next turns, first come first served. A
+ * turn only as much of their work as LoginBudget allows; the rest is kept for the next turns, first come first served. A
  * client that has logged in is no business of this.
  */
 export class Arrivals {
@@ -30,7 +30,7 @@ export class Arrivals {
   private readonly starting = new Set<Session>();
   /** What came from them when the turn had no time left, oldest first. */
   private readonly deferred = new Map<Session, Uint8Array>();
-  private leftMs = TURN_MS;
+  private leftUs = TURN_US;
   private refusedCount = 0;
   private lastRefusal: PgDogError | null = null;
 
@@ -60,7 +60,7 @@ export class Arrivals {
 
   /** Bytes of a client that is not logged in: read now, or kept until a turn has time. */
   receive(session: Session, bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    if (this.leftMs > 0 && this.deferred.size === 0) {
+    if (this.hasTime && this.deferred.size === 0) {
       this.timed(() => session.read(bytes, start, end, buffer));
       return;
     }
@@ -79,14 +79,14 @@ export class Arrivals {
     session.read(bytes, 0, bytes.length, -1);
   }
 
-  /** Once a turn: goes on with those that were kept, then lets in whom there is room for. True: the next turn should come at once. */
+  /** Once a turn: goes on with those that were kept, then lets in whom there is room for. True: some wait for time. */
   work(): boolean {
     for (const session of this.deferred.keys()) {
-      if (this.leftMs <= 0) break;
+      if (!this.hasTime) break;
       this.timed(() => this.flush(session));
     }
     const isFull = this.admit();
-    this.leftMs = TURN_MS;
+    this.leftUs = TURN_US;
     return this.deferred.size > 0 || (!isFull && this.waiting.length > 0);
   }
 
@@ -94,7 +94,7 @@ export class Arrivals {
   private admit(): boolean {
     if (this.waiting.length === 0) return false;
     const { loginsInProgressMax } = this.context.config.general;
-    while (this.leftMs > 0 && this.starting.size < loginsInProgressMax) {
+    while (this.hasTime && this.starting.size < loginsInProgressMax) {
       const arrival = this.waiting.shift();
       if (arrival === undefined) return false;
       this.timed(() => this.begin(arrival));
@@ -103,9 +103,18 @@ export class Arrivals {
   }
 
   private timed(step: () => void): void {
-    const since = performance.now();
+    const { loginBudget } = this.context;
+    const spentUs = loginBudget.spentUs;
+    const sinceMs = performance.now();
     step();
-    this.leftMs -= performance.now() - since;
+    const tookUs = (performance.now() - sinceMs) * 1000;
+    this.leftUs -= tookUs;
+    // A step of a TLS handshake inside this one has been counted.
+    loginBudget.spend(tookUs - (loginBudget.spentUs - spentUs));
+  }
+
+  private get hasTime(): boolean {
+    return this.leftUs > 0 && this.context.loginBudget.hasTime;
   }
 
   /** The session has logged in, or is gone. */
@@ -140,6 +149,9 @@ export class Arrivals {
     let needed = this.waiting.length;
     if (needed === 0) return;
     for (const session of [...this.starting]) {
+      // One that waits for its turn, here or to shake hands, is not silent: it has not been listened to. Its silence
+      // begins when it has been answered.
+      if (session.connection.isHolding || this.deferred.has(session)) session.lastActivityMs = nowMs;
       if (nowMs - session.lastActivityMs <= SILENT_MS) continue;
       const text = `${loginTimeoutText(SILENT_MS)} while others wait to log in`;
       session.fail(new PgDogError('login_timeout', text));

@@ -239,7 +239,8 @@ export class RequestSink implements FrameSink {
 
   private beginExchange(server: ServerConnection): ServerConnection | null {
     const { session } = this;
-    const { nowUs, nowMs } = session.context;
+    const { nowUs, nowMs, loginBudget } = session.context;
+    loginBudget.noteRequest(session.connectedMs, nowMs);
     session.requestSinceUs = nowUs;
     server.requestSinceMs = nowMs;
     server.requestTurn = session.context.turn;

@@ -1,4 +1,5 @@
 import { FixedQueue } from '@pgdog-cluster/core';
+import type { LoginBudget } from '../login-budget.js';
 
 /** Handshakes under way at once; each holds some 50 KB until it is done. More wait with what they have sent. */
 const UNDER_WAY_MAX = 512;
@@ -13,31 +14,40 @@ export interface Handshake {
   runHeld(): void;
   /** It has a TLS state of OpenSSL's already. */
   readonly isUnderWay: boolean;
+  /** Its peer's bytes are there, and it is for us to go on. */
+  readonly isWaitingForTurn: boolean;
   /** Takes too long while others wait. */
   handleStalled(): void;
 }
 
 /**
  * Rations handshakes with clients: a signature takes up to a millisecond, and a storm of connects would hold up all
- * running statements. While statements are under way handshakes get at most half of the time, one step at a time;
- * with none, 2 ms a turn. First come, first served; those under way before new ones, for they free memory.
+ * running statements. They share LoginBudget with the rest of logging in; of a turn they get 2 ms, while statements are under
+ * way one step. First come, first served; those under way before new ones, for they free memory.
  */
 export class HandshakeQueue {
   private readonly continuing = new FixedQueue<Handshake>();
   private readonly fresh = new FixedQueue<Handshake>();
   /** In the order in which they began. */
   private readonly underWay = new Map<Handshake, number>();
+  private readonly budget: LoginBudget;
   private usedUs = 0;
-  /** Handshakes must not run before this. */
-  private restUntilUs = 0;
   private isBusy = false;
-  private nowUs = 0;
   private nowMs = 0;
   doneCount = 0;
   failedCount = 0;
 
+  constructor(budget: LoginBudget) {
+    this.budget = budget;
+  }
+
   get waitingCount(): number {
     return this.continuing.length + this.fresh.length;
+  }
+
+  /** Some could go on if there were time. */
+  get isWaitingForTime(): boolean {
+    return this.continuing.length > 0 || (this.fresh.length > 0 && this.underWay.size < UNDER_WAY_MAX);
   }
 
   get underWayCount(): number {
@@ -45,8 +55,7 @@ export class HandshakeQueue {
   }
 
   /** A turn begins. `isBusy`: statements are under way. */
-  beginTurn(nowUs: number, nowMs: number, isBusy: boolean): void {
-    this.nowUs = nowUs;
+  beginTurn(nowMs: number, isBusy: boolean): void {
     this.nowMs = nowMs;
     this.isBusy = isBusy;
     this.usedUs = 0;
@@ -65,7 +74,7 @@ export class HandshakeQueue {
   /** A step took `tookUs`. */
   spent(tookUs: number): void {
     this.usedUs += tookUs;
-    if (this.isBusy) this.restUntilUs = this.nowUs + this.usedUs * 2;
+    this.budget.spend(tookUs);
   }
 
   began(handshake: Handshake): void {
@@ -90,14 +99,15 @@ export class HandshakeQueue {
   }
 
   private hasTime(): boolean {
-    if (this.isBusy) return this.usedUs === 0 && this.nowUs >= this.restUntilUs;
-    return this.usedUs < BUDGET_US;
+    if (!this.budget.hasTime) return false;
+    return this.isBusy ? this.usedUs === 0 : this.usedUs < BUDGET_US;
   }
 
   private hasPlace(): boolean {
     if (this.underWay.size < UNDER_WAY_MAX) return true;
     const [oldest] = this.underWay;
-    if (this.nowMs - oldest[1] < STALLED_MS) return false;
+    // One that waits for us is not stalled; it goes first, and then there is a place.
+    if (oldest[0].isWaitingForTurn || this.nowMs - oldest[1] < STALLED_MS) return false;
     oldest[0].handleStalled();
     return this.underWay.size < UNDER_WAY_MAX;
   }

@@ -75,7 +75,7 @@ export class TlsFilter implements StreamFilter, Handshake {
   /** Received bytes that wait, for a turn to shake hands or for memory; null = none. */
   private held: Uint8Array[] | null = null;
   private heldBytes: number = 0;
-  private isWaitingForTurn: boolean = false;
+  isWaitingForTurn: boolean = false;
 
   constructor(worker: TlsWorker, port: FilterPort, peer: TlsPeer, listener: TlsListener) {
     this.worker = worker;

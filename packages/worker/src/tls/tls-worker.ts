@@ -1,6 +1,7 @@
 import type { ConfigSnapshot } from '@pgdog-cluster/core';
 import type { KernelMemory } from '../io/kernel-memory.js';
 import { viewOf } from '../io/libc.js';
+import type { LoginBudget } from '../login-budget.js';
 import { type Scratch, subjectOf } from './certificate.js';
 import { HandshakeQueue } from './handshake-queue.js';
 import { MemoryBios } from './memory-bios.js';
@@ -33,7 +34,7 @@ export type TakeUpProblem = (what: string, reason: string) => void;
 export class TlsWorker {
   readonly memory: KernelMemory;
   readonly bios: MemoryBios;
-  readonly handshakes = new HandshakeQueue();
+  readonly handshakes: HandshakeQueue;
   readonly scratch: Scratch;
   /** Null: clients cannot have TLS. */
   clients: TlsContext | null = null;
@@ -43,8 +44,9 @@ export class TlsWorker {
   private readonly live = new Set<Freeable>();
   private readonly callbacks: { verify: bigint; alpn: bigint };
 
-  constructor(memory: KernelMemory, mayPoint: boolean = true) {
+  constructor(memory: KernelMemory, budget: LoginBudget, mayPoint: boolean = true) {
     this.memory = memory;
+    this.handshakes = new HandshakeQueue(budget);
     this.scratchBuffer = memory.allocateBig();
     if (this.scratchBuffer < 0) throw new Error('no kernel memory for TLS');
     const { address, bytes, view } = memory;
