@@ -189,7 +189,7 @@ const ROWS: Row[] = [
   ['drop view if exists v cascade', 'writes', { type: 'drop', names: ['v'] }],
   ['drop table public.a', 'writes', null],
   ['drop function t(int)', 'writes', null],
-  ['alter table t rename to u', 'unknownEffect', null],
+  ['alter table t rename to u', 'unknownEffect,definesRelation', null],
   // functions
   ['select lower(a), count(*) filter (where b) over (w) from t window w as (order by c)', '', null],
   ["select pg_catalog.now() at time zone 'UTC'", '', null],
@@ -207,7 +207,7 @@ const ROWS: Row[] = [
   ["select query_to_xml('select f()', true, true, '')", 'unknownEffect', null],
   ['insert into t select f(x) from u', 'unknownEffect,writes', null],
   ['create table t (a int default f())', 'unknownEffect,writes,definesCode', null],
-  ['alter table t add check (f(a))', 'unknownEffect,writes,definesCode', null],
+  ['alter table t add check (f(a))', 'unknownEffect,writes,definesCode,definesRelation', null],
   ['create trigger x before insert on t for each row execute function f()', 'writes,definesCode', null],
   ['create policy p on t using (f())', 'unknownEffect,writes,definesCode', null],
   ['create view v as select f()', 'writes,definesCode', null],

@@ -185,6 +185,18 @@ interface Scanned {
   tokens: { start: number; end: number; tokenName: string }[];
 }
 
+/**
+ * Comments; and strings behind a string and a `--` comment, which go on with it in Postgres: libpg-query alone ends
+ * them at comments, in order to show those.
+ */
+function isPartOfOther(tokens: Scanned['tokens'], index: number): boolean {
+  const isComment = (at: number): boolean => tokens[at]?.tokenName.endsWith('COMMENT') ?? false;
+  if (isComment(index)) return true;
+  let before = index - 1;
+  while (isComment(before)) before--;
+  return before < index - 1 && tokens[index].tokenName === 'SCONST' && tokens[before]?.tokenName === 'SCONST';
+}
+
 test(`the lexer splits texts where Postgres's own does (seed ${seed})`, async () => {
   const { SqlLexer, TOKEN_END, TOKEN_MALFORMED } = await import('@pgdog-cluster/core');
   const require = createRequire(import.meta.resolve('@pgdog-cluster/core'));
@@ -202,7 +214,7 @@ test(`the lexer splits texts where Postgres's own does (seed ${seed})`, async ()
     } catch {
       continue;
     }
-    const expected = new Set(tokens.filter((t) => !t.tokenName.endsWith('COMMENT')).map((t) => t.start));
+    const expected = new Set(tokens.filter((_, i) => !isPartOfOther(tokens, i)).map((t) => t.start));
     const bytes = Buffer.from(text);
     lexer.reset(bytes, 0, bytes.length);
     const starts = new Set<number>();

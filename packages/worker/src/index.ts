@@ -22,6 +22,7 @@ export * from './make-context.js';
 export * from './plan/plan-cache.js';
 export * from './plan/prepared-statements.js';
 export * from './pool/credentials.js';
+export { DatabaseCode } from './pool/database-code.js';
 export * from './pool/pool.js';
 export { default as serve } from './serve.js';
 export * from './session/arrivals.js';

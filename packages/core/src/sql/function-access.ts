@@ -8,7 +8,7 @@ export type FunctionAccess = 'read' | 'write' | 'ask';
  * Settings that a session has for itself, or that all hosts of a database have alike. Others tell about the host
  * that is asked: transaction_read_only is on at every replica.
  */
-const COMMON_SETTINGS: ReadonlySet<string> = new Set(
+export const COMMON_SETTINGS: ReadonlySet<string> = new Set(
   (
     'application_name bytea_output client_encoding client_min_messages datestyle default_text_search_config ' +
     'extra_float_digits integer_datetimes intervalstyle is_superuser lc_collate lc_ctype lc_messages lc_monetary ' +

@@ -12,6 +12,7 @@ import {
   BINDS_CONNECTION,
   CREATES_TEMP,
   DEFINES_CODE,
+  DEFINES_RELATION,
   HOLDS_CURSOR,
   LISTENS,
   PREPARE_LEVEL,
@@ -21,7 +22,7 @@ import {
 } from './sql-flags.js';
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from './sql-node.js';
 import type { StatementReading } from './sql-plan.js';
-import { definesCode, statementKind } from './statement-kinds.js';
+import { definesCode, definesRelation, statementKind } from './statement-kinds.js';
 import type { StatementText } from './statement-text.js';
 import { createTempEffect, dropEffect } from './temp-objects.js';
 import { readTransaction } from './transaction-statement.js';
@@ -89,7 +90,8 @@ export function readStatement(kind: string, node: SqlNode, text: StatementText):
 function readOther(kind: string, node: SqlNode): StatementReading {
   const group = statementKind(kind);
   const created = createTempEffect(kind, node);
-  const defines = definesCode(kind) && created === null ? DEFINES_CODE : 0;
+  let defines = definesCode(kind) && created === null ? DEFINES_CODE : 0;
+  if (definesRelation(kind, node) && created === null) defines |= DEFINES_RELATION;
   if (group === 'defining') return plan(WRITES | defines | (created === null ? 0 : CREATES_TEMP), created);
   const facts = gatherFacts({ [kind]: node });
   const called = callEffect(facts, kind, node);

@@ -40,6 +40,8 @@ export const HAS_BACKSLASH = 1 << 14;
 export const BINDS_CONNECTION = 1 << 15;
 /** Makes or changes functions, or what runs them unseen: triggers, views, rules, policies, operators… */
 export const DEFINES_CODE = 1 << 16;
+/** Makes or changes a relation that a replica may not be able to read: unlogged, foreign, of another name… */
+export const DEFINES_RELATION = 1 << 17;
 
 /** Flags that a text called plain may still have on a full reading. */
 export const HARMLESS_FLAGS = WRITES | BEGINS_TRANSACTION | TRANSACTION_CONTROL;
@@ -62,6 +64,7 @@ const FLAG_NAMES: readonly [number, string][] = [
   [HAS_BACKSLASH, 'hasBackslash'],
   [BINDS_CONNECTION, 'bindsConnection'],
   [DEFINES_CODE, 'definesCode'],
+  [DEFINES_RELATION, 'definesRelation'],
 ];
 
 /** The names of the bits that are set, for logs and failing tests. */

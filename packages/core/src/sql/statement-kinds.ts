@@ -1,3 +1,5 @@
+import { nodeOf, type SqlNode, textOf } from './sql-node.js';
+
 /** Statements, by the type of their top node, that need no reading of their own. */
 
 /**
@@ -52,4 +54,15 @@ const CODE_KINDS = new Set(
 
 export function definesCode(kind: string): boolean {
   return CODE_KINDS.has(kind);
+}
+
+/** After these a relation may be unlogged, foreign, a sequence, or another one by its name. */
+const RELATION_KINDS = new Set(
+  'CreateForeignTableStmt AlterTableStmt RenameStmt AlterObjectSchemaStmt CreateSeqStmt'.split(' '),
+);
+
+export function definesRelation(kind: string, node: SqlNode): boolean {
+  if (RELATION_KINDS.has(kind)) return true;
+  const made = kind === 'CreateTableAsStmt' ? nodeOf(nodeOf(node, 'into'), 'rel') : nodeOf(node, 'relation');
+  return (kind === 'CreateStmt' || kind === 'CreateTableAsStmt') && textOf(made, 'relpersistence') === 'u';
 }

@@ -32,7 +32,7 @@ export function synchronise(session: Session, server: ServerConnection): boolean
   server.lastSessionId = session.id;
   // Whatever this session asks for, a trigger or a view may do more.
   if (server.pool.code.isHidden) server.isSuspect = true;
-  if (server.pool.isSequenceStateUsed) discardSequences(session, server);
+  if (server.pool.isSequenceStateUsed || server.pool.code.readsSequences) discardSequences(session, server);
   if (!synchroniseSettings(session, server)) return false;
   // Read under the session's settings, search_path and role among them.
   if (session.statements.sqlLevelCount > 0) ensureSqlStatements(session, server);

@@ -1,6 +1,8 @@
+import { ROLE_PRIMARY } from '@pgdog-cluster/core';
 import { startCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { NO_PARAMETERS } from '../session/parameter-set.js';
+import type { Pool } from './pool.js';
 
 /**
  * A server connection has become free: asks it about users' code when that is due, before anybody else has it. False:
@@ -11,9 +13,14 @@ export function askCode(server: ServerConnection): boolean {
   const { code } = pool;
   if (server.definesCode) {
     server.definesCode = false;
-    code.forget();
+    code.forget(context.nowMs);
   }
-  if (server.isDoomed || pool.snapshot.poolerMode === 'session' || !code.isDue(context.nowMs)) return false;
+  if (
+    server.isDoomed ||
+    pool.snapshot.poolerMode === 'session' ||
+    !code.isDue(context.nowMs, isPrimary(pool))
+  )
+    return false;
   // The question needs default settings, the search_path above all.
   if (server.parameters !== NO_PARAMETERS || server.isSuspect) {
     server.needsReset = true;
@@ -24,14 +31,13 @@ export function askCode(server: ServerConnection): boolean {
   server.cleaningSinceMs = context.nowMs;
   // Thousands of functions take a second to look through: not a statement to be cancelled after a grace.
   server.isCancelSent = true;
-  const question = code.question(context.nowMs);
-  server.ask({
-    ...question,
-    onDone() {
-      question.onDone();
-      if (code.readsSequences) pool.isSequenceStateUsed = true;
-    },
-  });
+  server.ask(code.question(context.nowMs));
   pool.publishLoad();
   return true;
+}
+
+/** Of a host whose role is found out by itself, the supervisor's measurement tells. */
+function isPrimary({ snapshot, context }: Pool): boolean {
+  if (snapshot.role !== 'auto') return snapshot.role === 'primary';
+  return context.memory.hosts.role(snapshot.hostIndex) === ROLE_PRIMARY;
 }

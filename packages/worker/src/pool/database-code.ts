@@ -1,10 +1,15 @@
-import { HARMLESS_FUNCTIONS } from '@pgdog-cluster/core';
+import { HARMLESS_FUNCTIONS, type PoolSnapshot, type RouteFacts } from '@pgdog-cluster/core';
 import type { OwnExchange } from '../backend/own-exchange.js';
 import { quoteLiteral } from '../session/parameter-set.js';
 import { rowTexts } from '../wire/row-texts.js';
+import type { WorkerContext } from '../worker-context.js';
+import { AccessKnowledge } from './access-knowledge.js';
+import { ACCESS_SQL } from './access-question.js';
 
 /** How long an answer is believed: functions may be changed over connections that are not ours. */
 const BELIEVED_MS = 30_000;
+/** A question that failed or was lost is asked again. */
+const RETRY_MS = 1000;
 /** Names remembered; a database with more is believed nothing. */
 const NAMES_MAX = 50_000;
 
@@ -82,14 +87,25 @@ UNION ALL SELECT DISTINCT 'quiet', proname FROM pg_proc
 UNION ALL SELECT 'end', ''`;
 
 /**
- * What users' code in a database may do to a session without a statement that says so: asked of the server's
- * catalogs when a connection is made, and again from time to time. The cheap rule for statements that call a
- * function (foreseen-effects.ts) rests on it.
+ * What users' code in a database may do to a session, or write, without a statement that says so: asked of the
+ * server's catalogs when a connection is made, and again from time to time. One for all pools of a database. The cheap
+ * rule for statements that call a function (foreseen-effects.ts) rests on it, and so does what replicas are given.
  */
 export class DatabaseCode {
   private askedMs = -1;
+  /** When somebody changed the catalog through us, until it has been asked again. */
+  private forgottenMs = -1;
+  /** Counts changes: an answer to a question from before one tells of a catalog that is no more. */
+  private changes = 0;
   private isComplete = false;
   private quiet: ReadonlySet<string> = new Set();
+  private access: AccessKnowledge | null = null;
+  /** The last question asked for it. */
+  private asksAccess = false;
+  /** Of plans, for as long as `access` holds. */
+  private verdicts = new WeakMap<RouteFacts, string | null>();
+  /** The next question asks for what mayWrite() needs, too: a database with one host does without. */
+  wantsAccess = false;
   /** Triggers, views, defaults, policies, operators or casts run such code: any statement may. */
   isHidden = false;
   /** Some code asks for currval() or lastval(). */
@@ -97,14 +113,40 @@ export class DatabaseCode {
   /** Custom settings that some function mentions; pg_settings does not list those. */
   settingNames: readonly string[] = [];
 
-  isDue(nowMs: number): boolean {
-    return this.askedMs < 0 || nowMs - this.askedMs > BELIEVED_MS;
+  /**
+   * @param isPrimary whether the connection at hand leads to the primary: others may not have replayed yet what was
+   * just changed, and are asked only when the primary has not been for long
+   */
+  isDue(nowMs: number, isPrimary: boolean): boolean {
+    const patienceMs = isPrimary ? 0 : BELIEVED_MS;
+    if (this.forgottenMs >= 0) return nowMs - this.forgottenMs >= patienceMs;
+    if (this.askedMs < 0 || (this.wantsAccess && !this.asksAccess)) return true;
+    if (this.wantsAccess && this.access === null) return nowMs - this.askedMs > RETRY_MS;
+    return nowMs - this.askedMs > BELIEVED_MS + patienceMs;
   }
 
   /** Somebody has just changed it. */
-  forget(): void {
-    this.askedMs = -1;
+  forget(nowMs: number): void {
+    this.changes++;
+    this.forgottenMs = nowMs;
     this.isComplete = false;
+    this.access = null;
+  }
+
+  /**
+   * Why a statement must run on the primary, as far as its text and the catalog tell; null: it may run on a replica. Of
+   * a neutral one: what its arguments call. What is not known yet may write.
+   */
+  mayWrite(route: RouteFacts): string | null {
+    if (route.access === 'write') return route.reason;
+    this.wantsAccess = true;
+    if (this.access === null) return 'the catalog of the database has not been read yet';
+    let verdict = this.verdicts.get(route);
+    if (verdict === undefined) {
+      verdict = this.access.whyWrite(route);
+      this.verdicts.set(route, verdict);
+    }
+    return verdict;
   }
 
   /** Whether functions of these names leave the session alone, as far as their sources tell. */
@@ -115,21 +157,35 @@ export class DatabaseCode {
   /** For a server connection with default settings. */
   question(nowMs: number): OwnExchange {
     this.askedMs = nowMs;
+    this.forgottenMs = -1;
     // Until it is answered, and where it is not: any statement may do anything.
     if (!this.isComplete) this.isHidden = true;
     const answer = new CodeAnswer();
+    const access = this.wantsAccess ? new AccessKnowledge() : null;
+    this.asksAccess = access !== null;
+    const { changes } = this;
     let hasFailed = false;
     return {
-      sql: CODE_SQL,
-      onRow: (bytes, start, end) => answer.take(bytes, start, end),
+      sql: access === null ? CODE_SQL : CODE_SQL + ACCESS_SQL,
+      onRow: (bytes, start, end) => {
+        if (!answer.hasEnded) answer.take(bytes, start, end);
+        else access?.take(bytes, start, end);
+      },
       onError: () => {
         hasFailed = true;
       },
       onDone: () => {
+        if (changes !== this.changes) return;
         if (answer.isComplete) this.believe(answer);
         else if (!hasFailed) this.isHidden = false;
+        if (access !== null) this.believeAccess(access);
       },
     };
+  }
+
+  private believeAccess(access: AccessKnowledge): void {
+    this.access = access.isComplete ? access : null;
+    this.verdicts = new WeakMap();
   }
 
   private believe(answer: CodeAnswer): void {
@@ -144,6 +200,28 @@ export class DatabaseCode {
   }
 }
 
+const codes = new WeakMap<WorkerContext, Map<string, DatabaseCode>>();
+
+/** All pools of one database share what its catalog says, whoever asks for it and whichever host is asked. */
+export function codeOf(
+  context: WorkerContext,
+  { database, serverDatabase, user }: PoolSnapshot,
+): DatabaseCode {
+  let known = codes.get(context);
+  if (known === undefined) {
+    known = new Map();
+    codes.set(context, known);
+  }
+  const key = `${database}\0${serverDatabase}`;
+  let code = known.get(key);
+  if (code === undefined) {
+    code = new DatabaseCode();
+    known.set(key, code);
+  }
+  if (context.directory.cluster(database, user)?.isRouted === true) code.wantsAccess = true;
+  return code;
+}
+
 class CodeAnswer {
   readonly doing = new Set<string>();
   /** Not certainly. */
@@ -153,14 +231,17 @@ class CodeAnswer {
   isHidden = false;
   readsSequences = false;
   isComplete = false;
+  hasEnded = false;
   private count = 0;
 
   take(bytes: Uint8Array, start: number, end: number): void {
     const [kind = '', name = ''] = rowTexts(bytes, start, end);
     if (kind === 'hidden') this.isHidden = name === 'true';
     else if (kind === 'sequences') this.readsSequences = name === 'true';
-    else if (kind === 'end') this.isComplete = this.count <= NAMES_MAX;
-    else if (++this.count <= NAMES_MAX) {
+    else if (kind === 'end') {
+      this.hasEnded = true;
+      this.isComplete = this.count <= NAMES_MAX;
+    } else if (++this.count <= NAMES_MAX) {
       if (kind === 'doing') this.doing.add(name);
       else if (kind === 'running') this.running.add(name);
       else if (kind === 'quiet') this.quiet.add(name);

@@ -21,7 +21,7 @@ import { askCode } from './ask-code.js';
 import { checkDone, isUnproven, putIdle, startCheck } from './check-server.js';
 import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
-import { DatabaseCode } from './database-code.js';
+import { codeOf, type DatabaseCode } from './database-code.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
 import { KnownReports } from './known-reports.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
@@ -42,17 +42,16 @@ export class Pool {
   /** All of this worker's, in whatever state. */
   readonly all = new Set<ServerConnection>();
   readonly waiters = new FixedQueue<Session>();
-  /** What may happen to a session behind the text of its statements. */
-  readonly code = new DatabaseCode();
+  /** What may happen to a session behind the text of its statements. Shared by all pools of the database. */
+  code: DatabaseCode;
   /** Some client has asked for currval() or lastval(): from then on they are forgotten between sessions. */
   isSequenceStateUsed = false;
   /** Closed by us, but not by their server yet: they still count. */
   readonly ending = new Set<ServerConnection>();
   /** Of `all`, those that answer a check. */
   testing = 0;
-  /** The limit that last kept it from opening a connection. */
+  /** The limit that last kept it from opening a connection, and when it last asked other pools for room. */
   refusedBy: ClaimResult = CLAIMED;
-  /** When it last asked other pools for room. */
   askedForRoomMs = 0;
   /** Until then the place of the next connection that comes free is another pool's (make-room.ts); 0 = none is owed. */
   owedUntilMs = 0;
@@ -61,6 +60,7 @@ export class Pool {
   constructor(context: WorkerContext, snapshot: PoolSnapshot) {
     this.context = context;
     this.snapshot = snapshot;
+    this.code = codeOf(context, snapshot);
     this.credentials = new Credentials(snapshot);
     this.row = new CounterRow(context.memory.counters, context.worker, snapshot.index);
     this.opening = new Opening(this);
@@ -229,8 +229,7 @@ export class Pool {
       leaveDedicated(server, isInsideFrame);
       return;
     }
-    // Settings, locks or tables of a statement under way come to be, and changes of an open transaction are
-    // rolled back, with nobody left to note it.
+    // What a statement under way sets comes to be, and an open transaction is rolled back, with nobody left to note it.
     const isUnnoted = server.hasEffectPending || session.transaction.hasChanges;
     if (session.pins !== 0 || session.isSessionMode || isUnnoted) server.needsReset = true;
     // PREPARE or DEALLOCATE may be among it.
@@ -247,8 +246,8 @@ export class Pool {
   // Ends.
 
   /**
-   * Closes a server connection that serves nobody. Its place is given back when the server has let go of it too
-   * (ended), so that there are never more of them than allowed, not even on the server's side.
+   * Closes a server connection that serves nobody. Its place is given back when the server has let go of it too (ended):
+   * there are never more of them than allowed, not even on its side.
    */
   close(server: ServerConnection): void {
     if (server.state === 'closed') return;
@@ -380,6 +379,7 @@ export class Pool {
   /** What the configuration says has changed: remembered answers may be wrong. */
   takeUp(snapshot: PoolSnapshot): void {
     this.snapshot = snapshot;
+    this.code = codeOf(this.context, snapshot);
     this.credentials.takeUp(snapshot);
     this.knownReports.clear();
     this.opening.forget();

@@ -2,6 +2,7 @@ import {
   ADVISORY_LOCK,
   BINDS_CONNECTION,
   DEFINES_CODE,
+  DEFINES_RELATION,
   HARMLESS_FLAGS,
   HAS_BACKSLASH,
   RETURNS_COPY,
@@ -18,12 +19,12 @@ import type { Session } from './session.js';
 /** Names of one transaction that are remembered, about. */
 const MENTIONED_MAX = 1000;
 
-const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | HAS_BACKSLASH;
+const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | HAS_BACKSLASH | DEFINES_RELATION;
 
 /** Whether a plan says anything about the session: most that are not plain just write or have a long text. */
 export function needsAttention(plan: SqlPlan, server: ServerConnection): boolean {
   if ((plan.flags & ~HARMLESS) !== 0) return true;
-  if (isMisread(plan.flags, server)) return true;
+  if (isMisread(plan.flags, server) || changesAccess(plan.flags, server)) return true;
   for (const { effect } of plan.statements) {
     if (effect !== null && effect.type !== 'begin' && effect.type !== 'commit' && effect.type !== 'rollback')
       return true;
@@ -42,6 +43,11 @@ function isMisread(flags: number, server: ServerConnection): boolean {
   return server.isSettingPending || server.reported.get('standard_conforming_strings') === 'off';
 }
 
+/** What is known of the relations, for those who ask which statements replicas may have, is known no more. */
+function changesAccess(flags: number, server: ServerConnection): boolean {
+  return (flags & DEFINES_RELATION) !== 0 && server.pool.code.wantsAccess;
+}
+
 /** What must be known before the statement runs, because it may do it even if it fails. */
 export function noteForeseen(session: Session, server: ServerConnection, plan: SqlPlan): void {
   const { flags } = plan;
@@ -50,6 +56,7 @@ export function noteForeseen(session: Session, server: ServerConnection, plan: S
   if ((flags & SETS_PARAMETER) !== 0) server.isSettingPending = true;
   // A connection of its own: whatever is left ends with the session, or is reset after it.
   if (session.isSessionMode) return;
+  if (changesAccess(flags, server)) server.definesCode = true;
   if ((flags & DEFINES_CODE) !== 0) {
     server.definesCode = true;
     // It may be run unseen before anybody has had a look at it.

@@ -1,0 +1,208 @@
+// What the catalog of a real Postgres adds to the reading of a statement: users' functions, operators, casts, views,
+// policies and relations that replicas cannot have.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { loadSqlParser, readSql } from '@pgdog-cluster/core';
+import type { DatabaseCode } from '@pgdog-cluster/worker';
+import { askDatabase, verdictOf } from '../support/database-code.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+
+const SCHEMA = `
+CREATE SEQUENCE numbers;
+CREATE TABLE items (id int PRIMARY KEY, name text);
+CREATE TABLE "Odd.Name" (id int);
+CREATE SCHEMA other;
+CREATE TABLE other.counted (id int);
+CREATE FUNCTION pure(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE FUNCTION looks(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int FROM items';
+CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'INSERT INTO items VALUES (1) RETURNING id';
+CREATE FUNCTION mixed(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION other.mixed(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION by_default(n bigint DEFAULT nextval('numbers')) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT n';
+CREATE FUNCTION by_own_default(n int DEFAULT writes()) RETURNS int LANGUAGE sql STABLE AS 'SELECT n';
+CREATE FUNCTION lower(items) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
+CREATE FUNCTION computed(items) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION computed_stable(items) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION step(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE tally(int) (SFUNC = step, STYPE = int);
+CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
+CREATE FUNCTION glue(text, items) RETURNS text LANGUAGE sql AS 'SELECT ''''';
+CREATE OPERATOR |+| (LEFTARG = text, RIGHTARG = items, FUNCTION = glue);
+CREATE FUNCTION on_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE VIEW plain_view AS SELECT * FROM items;
+CREATE VIEW writing_view AS SELECT writes() AS x;
+CREATE VIEW view_of_view AS SELECT * FROM writing_view;
+CREATE VIEW nextval_view AS SELECT nextval('numbers') AS n;
+CREATE VIEW lock_view AS SELECT pg_try_advisory_xact_lock(1) AS n;
+CREATE VIEW host_view AS SELECT pid FROM pg_stat_activity;
+CREATE VIEW operator_view AS SELECT name |+| items AS n FROM items;
+CREATE VIEW aggregate_view AS SELECT tally(id) AS n FROM items;
+CREATE VIEW tenant_view AS SELECT * FROM items WHERE name = current_setting('app.tenant');
+CREATE VIEW role_view AS SELECT current_setting('role') AS r, current_setting('TimeZone') AS t;
+CREATE VIEW recovery_view AS SELECT current_setting('transaction_read_only') AS r;
+CREATE VIEW random_view AS SELECT random() AS r, clock_timestamp() AS t;
+CREATE MATERIALIZED VIEW kept AS SELECT nextval('numbers') AS n;
+CREATE UNLOGGED TABLE fleeting (id int);
+CREATE VIEW fleeting_view AS SELECT * FROM fleeting;
+CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+CREATE UNLOGGED TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE distant (id int) SERVER far;
+CREATE TABLE guarded (id int, owner text);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY by_owner ON guarded USING (owner = current_setting('app.user'));
+CREATE TABLE counted (id int);
+ALTER TABLE counted ENABLE ROW LEVEL SECURITY;
+CREATE POLICY by_writing ON counted USING (writes() > 0);
+CREATE TABLE counted_idle (id int);
+CREATE POLICY by_writing ON counted_idle USING (writes() > 0);
+CREATE VIEW counted_view AS SELECT * FROM counted;
+`;
+
+/** Statement, and a part of the verdict. */
+const ROWS: readonly [string, string][] = [
+  ['SELECT 1', 'read'],
+  ['SELECT pure(1)', 'read'],
+  ['SELECT looks(1), public.looks(2)', 'read'],
+  ['SELECT writes()', 'calls writes()'],
+  ['SELECT other.writes()', 'calls writes()'],
+  ['SELECT mixed(1)', 'calls mixed()'],
+  ['SELECT nobody_knows()', 'not in the catalog'],
+  ['SELECT by_default()', 'calls by_default()'],
+  ['SELECT by_own_default()', 'calls by_own_default()'],
+  ["SELECT upper('X')", 'read'],
+  ["SELECT lower('X')", 'calls lower()'],
+  ["SELECT pg_catalog.lower('X')", 'read'],
+  ['SELECT i.name, i.computed_stable FROM items i', 'read'],
+  ['SELECT i.computed FROM items i', '.computed'],
+  ['SELECT (i).computed FROM items i', '.computed'],
+  ['SELECT tally(id) FROM items', 'calls tally()'],
+  ['SELECT total(id) FROM items', 'read'],
+  ["SELECT 'x' || name FROM items", 'read'],
+  ["SELECT 'x' |+| items FROM items", 'operator |+|'],
+  ['SELECT * FROM items', 'read'],
+  ['SELECT * FROM plain_view', 'read'],
+  ['SELECT * FROM writing_view', 'reads writing_view'],
+  ['SELECT * FROM view_of_view', 'reads view_of_view'],
+  ['SELECT * FROM public.view_of_view', 'reads view_of_view'],
+  ['SELECT * FROM other.view_of_view', 'read'],
+  ['TABLE nextval_view', 'reads nextval_view'],
+  ['TABLE lock_view', 'reads lock_view'],
+  ['TABLE host_view', 'reads host_view'],
+  ['TABLE operator_view', 'reads operator_view'],
+  ['TABLE aggregate_view', 'reads aggregate_view'],
+  ['TABLE tenant_view', 'read'],
+  ['TABLE role_view', 'read'],
+  ['TABLE recovery_view', 'reads recovery_view'],
+  ['TABLE random_view', 'read'],
+  ['TABLE kept', 'read'],
+  ['TABLE fleeting', 'reads fleeting'],
+  ['TABLE fleeting_view', 'reads fleeting_view'],
+  ['TABLE parted', 'reads parted'],
+  ['TABLE distant', 'reads distant'],
+  ['TABLE numbers', 'reads numbers'],
+  ['TABLE guarded', 'read'],
+  ['TABLE counted', 'reads counted'],
+  ['TABLE other.counted', 'read'],
+  ['TABLE counted_idle', 'read'],
+  ['TABLE counted_view', 'reads counted_view'],
+  ['WITH writing_view AS (SELECT 1) TABLE writing_view', 'read'],
+  ['EXPLAIN SELECT writes()', 'calls writes()'],
+  ['COPY (SELECT writes()) TO STDOUT', 'calls writes()'],
+  ['EXECUTE p(writes())', 'calls writes()'],
+  ['EXECUTE p(1)', 'neutral'],
+  ['SHOW work_mem', 'neutral'],
+  ['INSERT INTO items VALUES (1)', 'INSERT'],
+];
+
+const parser = await loadSqlParser();
+let postgres: TestPostgres;
+let code: DatabaseCode;
+
+function verdict(text: string): string {
+  return verdictOf(code, readSql(text, parser, true));
+}
+
+before(async () => {
+  postgres = await startPostgres({ initSql: SCHEMA });
+  code = await askDatabase(postgres.url());
+});
+
+after(() => postgres.stop());
+
+test('the catalog tells which functions, operators and relations are not for replicas', () => {
+  const wrong = ROWS.filter(([text, part]) =>
+    part === 'read' || part === 'neutral' ? verdict(text) !== part : !verdict(text).includes(part),
+  );
+  assert.deepEqual(
+    wrong.map(([text, part]) => [text, part, verdict(text)]),
+    [],
+  );
+});
+
+test('before it is asked, and after something has changed, everything may write', async () => {
+  const fresh = await askDatabase(postgres.url());
+  assert.equal(verdictOf(fresh, readSql('SELECT 1', parser, true)), 'read');
+  fresh.forget(1000);
+  assert.match(verdictOf(fresh, readSql('SELECT 1', parser, true)), /has not been read/);
+  assert.ok(fresh.isDue(1000, true));
+  // A replica may not have replayed the change yet.
+  assert.ok(!fresh.isDue(1000, false) && fresh.isDue(1000 + 60_000, false));
+});
+
+test('an answer to a question from before a change is not believed', async () => {
+  const late = await askDatabase(postgres.url());
+  const question = late.question(5000);
+  late.forget(5001);
+  question.onDone();
+  assert.match(verdictOf(late, readSql('SELECT 1', parser, true)), /has not been read/);
+  assert.ok(late.isDue(5001, true));
+});
+
+test('what any statement may set off makes all of them writes, and says so', async () => {
+  const cases: readonly [string, RegExp][] = [
+    [
+      `CREATE FUNCTION to_items(text) RETURNS items LANGUAGE sql AS 'SELECT NULL::items';
+       CREATE CAST (text AS items) WITH FUNCTION to_items(text)`,
+      /the cast from text to public.items is VOLATILE/,
+    ],
+    [
+      `CREATE DOMAIN checked AS int CHECK (nextval('numbers') > VALUE)`,
+      /the check of the domain public.checked is VOLATILE/,
+    ],
+    [
+      `CREATE FUNCTION same(items, items) RETURNS bool LANGUAGE sql AS 'SELECT true';
+       CREATE OPERATOR = (LEFTARG = items, RIGHTARG = items, FUNCTION = same)`,
+      /the operator = may be VOLATILE/,
+    ],
+  ];
+  for (const [index, [sql, reason]] of cases.entries()) {
+    const name = `hidden_${index}`;
+    await postgres.query(`CREATE DATABASE ${name} TEMPLATE template0`);
+    const client = await askWith(name, `${SCHEMA}${sql}`);
+    assert.match(verdictOf(client, readSql('SELECT 1', parser, true)), reason);
+  }
+});
+
+async function askWith(database: string, sql: string): Promise<DatabaseCode> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: postgres.url(database) });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+  return askDatabase(postgres.url(database));
+}
+
+test('a role that has every default against us gets the same answers', async () => {
+  await postgres.query(`
+    CREATE ROLE odd LOGIN PASSWORD 'odd';
+    ALTER ROLE odd SET search_path = 'other';
+    ALTER ROLE odd SET standard_conforming_strings = off;
+    ALTER ROLE odd SET bytea_output = 'escape';`);
+  const other = await askDatabase(postgres.url().replace('postgres:postgres@', 'odd:odd@'));
+  for (const [text] of ROWS) {
+    const plan = readSql(text, parser, true);
+    assert.equal(verdictOf(other, plan), verdictOf(code, plan), text);
+  }
+});
