@@ -8,7 +8,7 @@ const NO_VERIFIER = {
 };
 
 const ROUTING: ConfigSnapshot['routing'] = {
-  strategy: 'random',
+  strategy: 'round_robin',
   readWriteSplit: 'include_primary',
   readWriteStrategy: 'conservative',
   readYourWrites: 'off',
@@ -16,7 +16,8 @@ const ROUTING: ConfigSnapshot['routing'] = {
 };
 
 /** The defaults of the configuration, but for logins, which are not what is measured, and logs. */
-export function benchConfig(poolSize: number): ConfigSnapshot {
+export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot {
+  const hosts = Array.from({ length: hostCount }, (_, index) => index);
   return {
     epoch: 1,
     general: {
@@ -73,18 +74,19 @@ export function benchConfig(poolSize: number): ConfigSnapshot {
     hba: null,
     identMappings: [],
     tagSecret: new Uint8Array(32),
-    pools: [benchPool(poolSize)],
-    hosts: [{ index: 0, host: 'fake', port: 5432 }],
-    clusters: [{ database: 'bench', user: 'bench', pools: [0], isRouted: false }],
+    pools: hosts.map((index) => benchPool(poolSize, index)),
+    hosts: hosts.map((index) => ({ index, host: 'fake', port: 5432 + index })),
+    clusters: [{ database: 'bench', user: 'bench', pools: hosts, isRouted: hostCount > 1 }],
     routing: ROUTING,
     tls: { clients: null, servers: [] },
     mockVerifier: NO_VERIFIER,
   };
 }
 
-function benchPool(poolSize: number): PoolSnapshot {
+/** The first host is the primary. */
+function benchPool(poolSize: number, index: number): PoolSnapshot {
   return {
-    index: 0,
+    index,
     database: 'bench',
     user: 'bench',
     host: 'fake',
@@ -114,8 +116,8 @@ function benchPool(poolSize: number): PoolSnapshot {
     clientIdleInTransactionTimeoutMs: 0,
     serverParameters: {},
     shard: 0,
-    hostIndex: 0,
-    role: 'primary',
+    hostIndex: index,
+    role: index === 0 ? 'primary' : 'replica',
     lbWeight: 255,
     tls: -1,
   };

@@ -2,6 +2,7 @@
 import { createSharedMemory, type SharedMemory, type SqlParser } from '@pgdog-cluster/core';
 import {
   Arrivals,
+  clusterFor,
   Deadlines,
   Directory,
   KernelMemory,
@@ -18,6 +19,7 @@ import {
   SessionTable,
   StatementRegistry,
   TlsWorker,
+  takeUpClusters,
   type WorkerContext,
 } from '@pgdog-cluster/worker';
 import { benchConfig } from './bench-config.js';
@@ -35,6 +37,8 @@ const CLOSING_TURNS = 4;
 export interface Play {
   clientCount: number;
   poolSize: number;
+  /** More than one: statements are read and spread over them. */
+  hostCount?: number;
   /** Start-up settings of each client by number. */
   settingsOf(client: number): readonly (readonly [string, string])[];
   /** Sent once by each client; null = nothing. */
@@ -55,9 +59,9 @@ export class BenchWorker {
 
   constructor(play: Play, parser: SqlParser) {
     this.play = play;
-    const config = benchConfig(play.poolSize);
+    const config = benchConfig(play.poolSize, play.hostCount ?? 1);
     const memory = createSharedMemory({ workers: 1, poolsMax: 4, fdMax: 65_536 });
-    memory.capacity.setPoolLimit(0, play.poolSize);
+    for (const { index } of config.pools) memory.capacity.setPoolLimit(index, play.poolSize);
     memory.routing.publish(config);
     const buffers = new KernelMemory({ bigCount: 1024, smallCount: 1024 });
     this.driver = new FakeDriver(buffers, (fd) => this.clients.get(fd) ?? new FakeServer(this.toServers));
@@ -161,6 +165,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     loginBudget,
     sessions: new SessionTable(),
     pools: new Map(),
+    clusters: new Map(),
     deadlines: new Deadlines(),
     peerNames: new PeerNames(),
     maintenance: new Maintenance(),
@@ -187,11 +192,14 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     forgetFd: (fd) => memory.fds.clear(fd),
     closeFd: (fd) => fail(`the descriptor ${fd} to be left over`),
     poolFor(snapshot) {
+      clusterFor(context, snapshot.database, snapshot.user);
       const pool = context.pools.get(snapshot.index) ?? new Pool(context, snapshot);
       context.pools.set(snapshot.index, pool);
       return pool;
     },
+    clusterFor: (database, user) => clusterFor(context, database, user),
   };
+  takeUpClusters(context);
   const arrivals = new Arrivals(context);
   return context;
 }

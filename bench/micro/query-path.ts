@@ -52,6 +52,8 @@ const NAMED = {
 };
 const TRANSACTION = { first: null, requests: [query('BEGIN'), query(UPDATE), query('COMMIT')] };
 const ALONE = { clientCount: 1, poolSize: 1, settingsOf: NO_SETTINGS };
+/** Through session-router (decide-route, batch-ahead, prepared-route, write-trace), cluster and balance. */
+const ROUTED = { clientCount: 32, poolSize: 8, hostCount: 3, settingsOf: NO_SETTINGS };
 const CROWD = { clientCount: 32, poolSize: 8, settingsOf: NO_SETTINGS };
 
 const PLAYS: readonly [string, Play][] = [
@@ -62,6 +64,9 @@ const PLAYS: readonly [string, Play][] = [
   ['extended batch of 1 KB, 32 clients, 8 servers', { ...LONG, ...CROWD }],
   ['named prepared batch, 1 client', { ...NAMED, ...ALONE }],
   ['named prepared batch, 32 clients, 8 servers', { ...NAMED, ...CROWD }],
+  ['simple query, 32 clients, 3 hosts', { ...SIMPLE, ...ROUTED }],
+  ['extended batch, 32 clients, 3 hosts', { ...EXTENDED, ...ROUTED }],
+  ['named prepared batch, 32 clients, 3 hosts', { ...NAMED, ...ROUTED }],
   ['third of BEGIN, UPDATE, COMMIT, 32 clients, 8 servers', { ...TRANSACTION, ...CROWD }],
   [
     // Each exchange finds the other client's settings on the connection and replaces them.

@@ -39,7 +39,7 @@ export * from './shm/seqlock.js';
 export * from './shm/shared-memory.js';
 export * from './shm/worker-table.js';
 export * from './sql/builtin-functions.js';
-export { COMMON_SETTINGS } from './sql/function-access.js';
+export { HOST_SETTINGS } from './sql/function-access.js';
 export * from './sql/harmless-functions.js';
 export * from './sql/host-relations.js';
 export * from './sql/is-plain.js';

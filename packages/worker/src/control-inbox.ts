@@ -17,6 +17,7 @@ import { isKeeper } from './pool/janitor.js';
 import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
 import { reportClients, reportServers } from './report.js';
+import { takeUpClusters } from './route/clusters.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
 import { sessionGone } from './session/close.js';
@@ -159,6 +160,7 @@ export function takeUpConfiguration(context: WorkerContext): void {
     const snapshot = context.directory.poolAt(pool.index);
     if (snapshot !== null) pool.takeUp(snapshot);
   }
+  takeUpClusters(context);
   // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
   for (const snapshot of config.pools) {
     if (snapshot.minPoolSize > 0 && isKeeper(context, snapshot)) context.poolFor(snapshot);

@@ -24,6 +24,7 @@ export * from './plan/prepared-statements.js';
 export * from './pool/credentials.js';
 export { DatabaseCode } from './pool/database-code.js';
 export * from './pool/pool.js';
+export { clusterFor, takeUpClusters } from './route/clusters.js';
 export { default as serve } from './serve.js';
 export * from './session/arrivals.js';
 export { Maintenance } from './session/maintenance.js';

@@ -3,6 +3,7 @@ import { type ListenSocket, WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } fr
 import { checkDrain, handleWorkerMessage } from './control-inbox.js';
 import { Acceptor } from './listen/acceptor.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
+import { lookAgainAtHosts } from './route/clusters.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** Longest sleep in the kernel: time-outs and the heartbeat are looked at in between. */
@@ -41,6 +42,7 @@ export class Loop {
   /** Some want to log in, and this turn had no more time for them. */
   private areClientsWaiting = false;
   private delayMaxUs = 0;
+  private hostsGeneration = 0;
   private readonly acceptor: Acceptor;
 
   constructor(context: WorkerContext, hasTestHooks: boolean) {
@@ -89,6 +91,7 @@ export class Loop {
     this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
     if (isMailWaiting || mailboxes.hasMessages(context.worker)) this.readMailbox();
+    if (context.memory.hosts.generation() !== this.hostsGeneration) this.lookAtHosts();
     this.workOnLogins();
     this.turns++;
     if (context.nowMs >= this.nextPoolCheckMs) this.housekeep();
@@ -133,6 +136,12 @@ export class Loop {
     const { tls, loginBudget, derivation } = this.context;
     if (this.areClientsWaiting || tls.handshakes.isWaitingForTime) return loginBudget.waitMs;
     return derivation.isPending ? WAIT_MS_DERIVING : WAIT_MS_MAX;
+  }
+
+  /** Before it is looked at: what changes meanwhile is seen next turn. */
+  private lookAtHosts(): void {
+    this.hostsGeneration = this.context.memory.hosts.generation();
+    lookAgainAtHosts(this.context);
   }
 
   private readMailbox(): void {

@@ -10,6 +10,8 @@ import { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
+import { PoolShared } from './pool/pool-shared.js';
+import { clusterFor } from './route/clusters.js';
 import { Arrivals } from './session/arrivals.js';
 import { Maintenance } from './session/maintenance.js';
 import { PeerNames } from './session/peer-names.js';
@@ -41,6 +43,7 @@ export function makeContext(
     sessions: new SessionTable(),
     tls: new TlsWorker(driver.memory, loginBudget),
     pools: new Map(),
+    clusters: new Map(),
     deadlines,
     loginBudget,
     peerNames: new PeerNames(),
@@ -71,9 +74,7 @@ export function makeContext(
     log(level, code, message, fields) {
       context.logLines.push({ level, code, message, fields });
     },
-    forgetFd(fd) {
-      memory.fds.clear(fd);
-    },
+    forgetFd: (fd) => memory.fds.clear(fd),
     closeFd(fd) {
       memory.fds.clear(fd);
       close(fd);
@@ -83,6 +84,7 @@ export function makeContext(
     },
     countAuthAttempt: (session) => countAuthAttempt(context, session),
     poolFor: (snapshot) => poolFor(context, snapshot),
+    clusterFor: (database, user) => clusterFor(context, database, user),
   };
   continueCounting(context);
   const arrivals = new Arrivals(context);
@@ -115,7 +117,13 @@ function poster(task: ServeTask, memory: WorkerContext['memory'], driver: IoDriv
 function poolFor(context: WorkerContext, snapshot: PoolSnapshot): Pool {
   const known = context.pools.get(snapshot.index);
   if (known !== undefined) return known;
-  const made = new Pool(context, snapshot);
+  // Pools of a cluster share what they know; they are made together.
+  clusterFor(context, snapshot.database, snapshot.user);
+  return context.pools.get(snapshot.index) ?? addPool(context, snapshot, new PoolShared());
+}
+
+function addPool(context: WorkerContext, snapshot: PoolSnapshot, shared: PoolShared): Pool {
+  const made = new Pool(context, snapshot, shared);
   context.pools.set(snapshot.index, made);
   return made;
 }

@@ -17,6 +17,7 @@ import type { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
+import type { Cluster } from './route/cluster.js';
 import type { Arrivals } from './session/arrivals.js';
 import type { Maintenance } from './session/maintenance.js';
 import type { PeerNames } from './session/peer-names.js';
@@ -39,6 +40,8 @@ export interface WorkerContext {
   readonly tls: TlsWorker;
   /** By pool index. Pools are made when a client first asks for one. */
   readonly pools: Map<number, Pool>;
+  /** Of databases with several hosts, made when a client first asks for one. By database and user. */
+  readonly clusters: Map<string, Cluster>;
   /** Replaced as a whole when a new epoch is taken up. */
   config: ConfigSnapshot;
   /** `config` by name. */
@@ -76,4 +79,6 @@ export interface WorkerContext {
   tell(message: SupervisorMessage): void;
   log(level: LogLevel, code: string, message: string, fields: LogFields): void;
   poolFor(snapshot: PoolSnapshot): Pool;
+  /** Null: one host serves them. */
+  clusterFor(database: string, user: string): Cluster | null;
 }

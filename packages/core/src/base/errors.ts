@@ -1,3 +1,5 @@
+// This file is over 400 lines because every error stands in one table.
+
 /** Whose doing an error is: the client's, the Postgres server's, the operator's configuration, or ours. */
 export type Fault = 'client' | 'server' | 'operator' | 'ours';
 
@@ -102,6 +104,20 @@ const ROWS = {
     'operator',
     'checkout timeout',
     'All server connections were in use: raise pool_size or checkout_timeout, or shorten transactions.',
+  ],
+  no_primary: [
+    '57P03',
+    'ERROR',
+    'operator',
+    'no primary is available',
+    'Retry: another primary may be on its way. See SHOW REPLICAS and SHOW BANS.',
+  ],
+  no_replica: [
+    '57P03',
+    'ERROR',
+    'operator',
+    'no replica is available',
+    'See SHOW REPLICAS and SHOW BANS; read_write_split says whether the primary may serve reads.',
   ],
   query_timeout: [
     '57014',
@@ -232,6 +248,20 @@ const ROWS = {
     'client',
     'transaction control statements are not supported in statement pooler mode',
     'Use pooler_mode = "transaction".',
+  ],
+  transaction_failed: [
+    '25P02',
+    'ERROR',
+    'client',
+    'current transaction is aborted, commands ignored until end of transaction block',
+    '',
+  ],
+  write_on_replica: [
+    '25006',
+    'ERROR',
+    'client',
+    'cannot write in a transaction that is on a replica',
+    'Begin with BEGIN READ WRITE or a write, SET pgdog.role TO "primary", or use read_write_strategy = "conservative".',
   ],
   duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],

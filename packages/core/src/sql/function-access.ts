@@ -5,26 +5,25 @@ import { constantOf, nodesOf, type SqlNode } from './sql-node.js';
 export type FunctionAccess = 'read' | 'write' | 'ask';
 
 /**
- * Settings that a session has for itself, or that all hosts of a database have alike. Others tell about the host
- * that is asked: transaction_read_only is on at every replica.
+ * Settings that tell about the host that is asked: transaction_read_only is on at every replica. All others a session
+ * has for itself, or all hosts of a database have alike.
  */
-export const COMMON_SETTINGS: ReadonlySet<string> = new Set(
+export const HOST_SETTINGS: ReadonlySet<string> = new Set(
   (
-    'application_name bytea_output client_encoding client_min_messages datestyle default_text_search_config ' +
-    'extra_float_digits integer_datetimes intervalstyle is_superuser lc_collate lc_ctype lc_messages lc_monetary ' +
-    'lc_numeric lc_time lock_timeout max_identifier_length role row_security search_path server_encoding ' +
-    'server_version server_version_num session_authorization standard_conforming_strings statement_timeout ' +
-    'timezone work_mem'
+    'archive_command archive_library archive_mode config_file data_directory external_pid_file hba_file hot_standby ' +
+    'hot_standby_feedback ident_file in_hot_standby listen_addresses port primary_conninfo primary_slot_name ' +
+    'promote_trigger_file recovery_target recovery_target_action recovery_target_inclusive recovery_target_lsn ' +
+    'recovery_target_name recovery_target_time recovery_target_timeline recovery_target_xid restore_command ' +
+    'synchronous_standby_names synchronized_standby_slots transaction_read_only unix_socket_directories'
   ).split(' '),
 );
 
-/** current_setting('app.tenant') reads; asked for a setting that is not known to be alike everywhere, it does not. */
+/** current_setting('app.tenant') reads; which setting a parameter or an expression names is not known. */
 function currentSettingAccess(call: SqlNode | undefined): FunctionAccess {
   const name = nodesOf(call, 'args')[0];
   const constant = name === undefined ? undefined : constantOf(name);
   if (typeof constant !== 'string') return 'write';
-  const folded = constant.toLowerCase();
-  return folded.includes('.') || COMMON_SETTINGS.has(folded) ? 'read' : 'write';
+  return HOST_SETTINGS.has(constant.toLowerCase()) ? 'write' : 'read';
 }
 
 /**

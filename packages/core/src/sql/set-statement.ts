@@ -34,10 +34,11 @@ export function readSet(node: SqlNode, replay: string): SetReading {
   if (TRANSACTION_PARAMETERS.has(name)) return { flags: 0, effect: null };
   if (name === 'seed') return { flags, effect: { type: 'setConfig', calls: opaqueSetConfigCalls(1) } };
   const isReset = textOf(node, 'kind') !== 'VAR_SET_VALUE';
-  if (node.is_local === true) return { flags, effect: { type: 'set', name, isLocal: true, replay } };
+  const first = firstValue(node);
+  if (node.is_local === true)
+    return { flags, effect: { type: 'set', name, isLocal: true, replay, value: first } };
   if (isReset)
     return { flags, effect: name === PIN ? { type: 'pin', isOn: false } : { type: 'reset', name } };
-  const first = firstValue(node);
   if (name === PIN) {
     const isOn = readBoolean(first);
     if (isOn !== null) return { flags, effect: { type: 'pin', isOn } };
@@ -45,7 +46,7 @@ export function readSet(node: SqlNode, replay: string): SetReading {
   const isTempFirst = name === 'search_path' && startsWithTempSchema(first);
   return {
     flags: isTempFirst ? flags | CREATES_TEMP : flags,
-    effect: { type: 'set', name, isLocal: false, replay },
+    effect: { type: 'set', name, isLocal: false, replay, value: first },
   };
 }
 
@@ -66,7 +67,7 @@ function readMulti(node: SqlNode): SetReading {
       return { flags: SETS_PARAMETER | UNKNOWN_EFFECT, effect: null };
     }
     const name = `default_${defname}`;
-    items.push({ name, replay: `SET ${name} TO '${constant}'` });
+    items.push({ name, replay: `SET ${name} TO '${constant}'`, value: constant });
   }
   return { flags: SETS_PARAMETER, effect: { type: 'setMany', items } };
 }

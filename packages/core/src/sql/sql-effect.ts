@@ -26,11 +26,13 @@ export interface SetItem {
   name: string;
   /** Text that has the same effect when sent later, to another server, as a simple query. No ';'. */
   replay: string;
+  /** The first value as Postgres sees it; '' when there is none that the text tells. */
+  value?: string;
 }
 
 export type SqlEffect =
   /** `replay` as in SetItem. */
-  | { type: 'set'; name: string; isLocal: boolean; replay: string }
+  | { type: 'set'; name: string; isLocal: boolean; replay: string; value?: string }
   /** SET SESSION CHARACTERISTICS: one item per default_transaction_… parameter, never local. */
   | { type: 'setMany'; items: SetItem[] }
   | { type: 'reset'; name: string }

@@ -1,6 +1,8 @@
 import { buildParameterStatus, parseParameterStatus } from '@pgdog-cluster/core';
 import { hasRoomFor } from '../pool/reported-parameters.js';
+import type { Session } from '../session/session.js';
 import type { Relay } from './relay.js';
+import type { ServerConnection } from './server-connection.js';
 
 const HEADER_BYTES = 5;
 
@@ -24,9 +26,21 @@ export function relayParameterStatus(
   // At login everything is told at once, at its end.
   if (session === null || session.phase === 'login') return;
   // What our own SET reports the client knows already, unless it was told something else.
-  const told = session.startupReport(server, name) ?? value;
+  const told = startupReport(session, server, name) ?? value;
   const isNews = session.noteReported(name, told);
   if (!isNews) return;
   if (told === value) relay.pass(bytes, start, end, buffer);
   else relay.passMade(buildParameterStatus(name, told));
+}
+
+/**
+ * RESET leads to the client's own start-up value, which the server connection only gets with the next request:
+ * what the client is to be told instead of the server's default, or undefined.
+ */
+function startupReport(session: Session, server: ServerConnection, name: string): string | undefined {
+  const key = name.toLowerCase();
+  const wanted = session.startupParameters.entries.get(key);
+  if (wanted === undefined || server.parameters.entries.has(key)) return undefined;
+  const isWanted = session.parameters.entries.get(key)?.replay === wanted.replay;
+  return isWanted ? session.reportedAtLogin.get(name) : undefined;
 }

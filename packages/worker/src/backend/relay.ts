@@ -169,6 +169,11 @@ export class Relay implements FrameSink {
     if (session !== null) session.passSlice(buffer, this.runStart, this.runEnd);
   }
 
+  /** Something of the answer has reached the client, the preamble included. */
+  get hasAnswered(): boolean {
+    return this.hasPassed || this.preambleCount > 0;
+  }
+
   /** A new exchange of a client begins. */
   beginExchange(): void {
     this.hasPassed = false;

@@ -9,6 +9,7 @@ import {
   TARGET,
 } from '@pgdog-cluster/core';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
+import { synchroniseFailed } from '../pool/server-trouble.js';
 import { differenceSql, mayFailOnReplay, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
@@ -61,7 +62,7 @@ function pipelined(session: Session, server: ServerConnection, sql: string) {
     sql,
     onError(frame: Uint8Array) {
       const fields = parseErrorFields(frame, 5, frame.length);
-      server.pool.synchroniseFailed(server, session, fields);
+      synchroniseFailed(server, session, fields);
     },
     onDone() {},
   };

@@ -1,4 +1,4 @@
-import { BUILTIN_WRITES, COMMON_SETTINGS, HOST_RELATION_PREFIXES, HOST_RELATIONS } from '@pgdog-cluster/core';
+import { BUILTIN_WRITES, HOST_RELATION_PREFIXES, HOST_RELATIONS, HOST_SETTINGS } from '@pgdog-cluster/core';
 import { quoteLiteral } from '../session/parameter-set.js';
 
 const FIRST_USER_OID = 16384;
@@ -9,9 +9,9 @@ function nameArray(names: Iterable<string>): string {
   return quoteLiteral(`{${[...names].join(',')}}`);
 }
 
-/** In a view, a policy or a default: asked for anything but what a session has for itself. */
+/** In a view, a policy or a default: asked for what differs from host to host, or for what is computed. */
 const HOST_SETTING = quoteLiteral(
-  String.raw`current_setting\('(?!(${[...COMMON_SETTINGS].join('|')})')[^.']*'|current_setting\([^']`,
+  String.raw`current_setting\('(${[...HOST_SETTINGS].join('|')})'|current_setting\([^']`,
 );
 
 const HAS_HOST_PREFIX = HOST_RELATION_PREFIXES.map((prefix) => `starts_with(relname, '${prefix}')`).join(

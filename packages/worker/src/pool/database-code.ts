@@ -6,6 +6,9 @@ import type { WorkerContext } from '../worker-context.js';
 import { AccessKnowledge } from './access-knowledge.js';
 import { ACCESS_SQL } from './access-question.js';
 
+/** DatabaseCode.mayWrite() of a statement that is a read as far as its text tells. */
+export const CATALOG_UNREAD = 'the catalog of the database has not been read yet';
+
 /** How long an answer is believed: functions may be changed over connections that are not ours. */
 const BELIEVED_MS = 30_000;
 /** A question that failed or was lost is asked again. */
@@ -140,7 +143,7 @@ export class DatabaseCode {
   mayWrite(route: RouteFacts): string | null {
     if (route.access === 'write') return route.reason;
     this.wantsAccess = true;
-    if (this.access === null) return 'the catalog of the database has not been read yet';
+    if (this.access === null) return CATALOG_UNREAD;
     let verdict = this.verdicts.get(route);
     if (verdict === undefined) {
       verdict = this.access.whyWrite(route);

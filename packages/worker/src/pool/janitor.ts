@@ -27,6 +27,7 @@ export const TRIM_MS = 5000;
  * size of server connections, and of the queue only the head is looked at.
  */
 export function checkPools(context: WorkerContext): void {
+  for (const cluster of context.clusters.values()) cluster.checkWaiters();
   for (const pool of context.pools.values()) {
     checkWaiters(pool);
     for (const server of pool.all) checkServer(pool, server);

@@ -41,6 +41,11 @@ export class Opening {
     return this.connecting > 0;
   }
 
+  /** Connecting failed last time: who can goes elsewhere. */
+  get isFailing(): boolean {
+    return this.failures > 0;
+  }
+
   get connectingCount(): number {
     return this.connecting;
   }
@@ -196,6 +201,8 @@ export class Opening {
     // whoever wants it next must find the back-off set.
     if (this.failures === 0 || server.createdMs > this.failedAtMs) this.noteFailure(error, isRefused);
     pool.close(server);
+    pool.context.memory.hosts.noteConnectFailure(pool.context.worker, pool.snapshot.hostIndex);
+    pool.cluster?.moveWaiters(pool);
     if (!this.hasFailed) return;
     this.logFailure(error);
     if (!this.isRefused || pool.context.memory.load.established(pool.index) > 0) return;

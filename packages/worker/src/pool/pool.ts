@@ -2,10 +2,10 @@
 import {
   CLAIMED,
   type ClaimResult,
-  type ErrorFields,
   FixedQueue,
   PgDogError,
   type PoolSnapshot,
+  ROLE_PRIMARY,
   TERMINATE,
 } from '@pgdog-cluster/core';
 import { cancelOnServer, resumeCancel } from '../backend/cancel.js';
@@ -14,6 +14,7 @@ import { loginConnected } from '../backend/connect.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
 import { SHUT_WR, shutdown } from '../io/libc.js';
+import type { Cluster } from '../route/cluster.js';
 import { NO_PARAMETERS } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -23,17 +24,23 @@ import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
 import { codeOf, type DatabaseCode } from './database-code.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
-import { KnownReports } from './known-reports.js';
+import type { KnownReports } from './known-reports.js';
+import { framesToRepeat } from './leave-host.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
 import { feedHungry, isOwed } from './make-room.js';
 import { Opening } from './opening.js';
-import { ReportedParameters } from './reported-parameters.js';
+import { PoolShared } from './pool-shared.js';
+import type { ReportedParameters } from './reported-parameters.js';
+import { serverFailed, serverOutOfSync } from './server-trouble.js';
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
 export class Pool {
   readonly context: WorkerContext;
   readonly row: CounterRow;
-  readonly reported = new ReportedParameters();
+  readonly shared: PoolShared;
+  readonly reported: ReportedParameters;
+  /** The hosts it is one of; null: the database has this one. */
+  cluster: Cluster | null = null;
   readonly opening: Opening;
   readonly credentials: Credentials;
   snapshot: PoolSnapshot;
@@ -55,15 +62,23 @@ export class Pool {
   askedForRoomMs = 0;
   /** Until then the place of the next connection that comes free is another pool's (make-room.ts); 0 = none is owed. */
   owedUntilMs = 0;
-  readonly knownReports = new KnownReports();
+  readonly knownReports: KnownReports;
 
-  constructor(context: WorkerContext, snapshot: PoolSnapshot) {
+  constructor(context: WorkerContext, snapshot: PoolSnapshot, shared = new PoolShared()) {
     this.context = context;
     this.snapshot = snapshot;
     this.code = codeOf(context, snapshot);
+    this.shared = shared;
+    this.reported = shared.reported;
+    this.knownReports = shared.knownReports;
     this.credentials = new Credentials(snapshot);
     this.row = new CounterRow(context.memory.counters, context.worker, snapshot.index);
     this.opening = new Opening(this);
+  }
+
+  /** ROLE_…, as it is now. */
+  get role(): number {
+    return this.cluster === null ? ROLE_PRIMARY : this.cluster.roleOfPool(this);
   }
 
   get index(): number {
@@ -122,6 +137,7 @@ export class Pool {
     server.state = 'active';
     server.attachedTurn = this.context.turn;
     this.context.activeServers++;
+    this.context.memory.hosts.addInFlight(this.context.worker, this.snapshot.hostIndex, 1);
     server.session = session;
     session.server = server;
     if (server.sequenceSessionId !== session.id) server.sequenceSessionId = 0;
@@ -132,7 +148,7 @@ export class Pool {
 
   /** Cancelled, timed out or gone. */
   leaveQueue(session: Session): void {
-    if (session.waitingSinceMs === 0) return;
+    if (session.waitingSinceMs === 0 || session.router?.cluster.leave(session) === true) return;
     const isQueued = this.waiters.remove(session);
     this.waitIsOver(session);
     if (!isQueued) return;
@@ -175,6 +191,7 @@ export class Pool {
     server.connection.resumeReceive(PAUSE_CLIENT_FULL);
     if (session === null) return;
     this.context.activeServers--;
+    this.context.memory.hosts.addInFlight(this.context.worker, this.snapshot.hostIndex, -1);
     session.server = null;
     session.transaction.reset();
     session.requests?.extended.portals.forget();
@@ -299,8 +316,11 @@ export class Pool {
       return;
     }
     const { session } = server;
-    const frames = session === null || server.hasLeft(isWriteFailure) ? null : server.requestLog.take();
-    if (session !== null) server.relay.flushRun();
+    const frames = framesToRepeat(server, session, isWriteFailure);
+    if (session !== null) {
+      this.context.memory.hosts.noteReset(this.context.worker, this.snapshot.hostIndex);
+      server.relay.flushRun();
+    }
     const hasFailed = server.hasFailed;
     if (session !== null) this.detach(server);
     this.close(server);
@@ -324,42 +344,12 @@ export class Pool {
 
   /** A FATAL has come: the end of the stream follows. */
   serverFailed(server: ServerConnection, sqlstate: string, message: string): void {
-    const { host, port, database } = this.snapshot;
-    const fields = { sqlstate, message, host, port, database };
-    this.context.log('warn', 'server_fatal', 'server ended a connection', fields);
-    server.isDoomed = true;
+    serverFailed(this, server, sqlstate, message);
   }
 
   /** What it says cannot be matched with what was asked: nobody may trust it any more. */
   serverOutOfSync(server: ServerConnection, reason: string): void {
-    this.row.outOfSync();
-    this.context.log('error', 'out_of_sync', reason, { host: this.snapshot.host, port: this.snapshot.port });
-    if (server.state === 'connecting') {
-      this.opening.failed(server, new PgDogError('server_protocol', reason));
-      return;
-    }
-    const { session } = server;
-    const frames = session === null || server.hasLeft(false) ? null : server.requestLog.take();
-    if (session !== null) this.detach(server);
-    this.closeCancelled(server);
-    if (frames !== null && session !== null && session.requests !== null) {
-      // It went wrong before this client's request left: another server connection takes it.
-      session.requests.retry(frames);
-    } else if (session !== null && session.phase !== 'closed') {
-      const text = `server connection is not synchronized: ${reason}`;
-      session.fail(new PgDogError('out_of_sync', text), server.stream.isInsideFrame);
-    }
-  }
-
-  /** Settings sent ahead of a request were refused: the request must not be believed to have run with them. */
-  synchroniseFailed(server: ServerConnection, session: Session, fields: ErrorFields): void {
-    const text = `a setting of this session could not be applied: ${fields.message}`;
-    if (server.session === session) this.detach(server);
-    this.row.forceClosed();
-    this.closeCancelled(server);
-    session.fail(
-      new PgDogError('settings_refused', text, { detail: 'The statement may have run without it.' }),
-    );
+    serverOutOfSync(this, server, reason);
   }
 
   serverConnected(server: ServerConnection, errno: number): void {

@@ -93,6 +93,7 @@ export function supervisorAnswered(session: Session, bytes: Uint8Array, isLast: 
   session.send(bytes);
   if (!isLast) return;
   session.queries++;
+  session.router?.settled();
   session.sendReady();
   session.resumeRequests();
 }

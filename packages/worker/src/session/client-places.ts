@@ -59,10 +59,12 @@ export function claimAtLogin(session: Session, snapshot: PoolSnapshot): PgDogErr
 
 /** The session ends. */
 export function giveBackPlaces(session: Session): void {
-  const { places, context, pool } = session;
+  const { places, context, homePool } = session;
   const { capacity } = context.memory;
   session.places = 0;
-  if ((places & PLACE_POOL) !== 0 && pool !== null) capacity.giveBackPoolClient(context.worker, pool.index);
+  if ((places & PLACE_POOL) !== 0 && homePool !== null) {
+    capacity.giveBackPoolClient(context.worker, homePool.index);
+  }
   if ((places & PLACE_TOTAL) !== 0) capacity.giveBackClient(context.worker);
   if ((places & PLACE_ADMIN) !== 0) capacity.giveBackAdmin(context.worker);
 }

@@ -8,6 +8,8 @@ import {
 } from '@pgdog-cluster/core';
 import { settingsSql } from '../backend/reset.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { startupProblem } from '../route/role-setting.js';
+import { SessionRouter } from '../route/session-router.js';
 import { AdminSink } from './admin-session.js';
 import { claimAdmin, claimAtLogin } from './client-places.js';
 import { sessionGone } from './close.js';
@@ -33,13 +35,16 @@ export function login(session: Session): void {
     finishLogin(session, ADMIN_REPORTS);
     return;
   }
-  const snapshot = context.directory.pool(session.database, session.user);
+  const cluster = context.clusterFor(session.database, session.user);
+  const snapshot =
+    cluster === null ? context.directory.pool(session.database, session.user) : cluster.standing().snapshot;
   if (snapshot === null) {
     session.fail(new PgDogError('unknown_database', `database "${session.database}" does not exist`));
     return;
   }
   const pool = context.poolFor(snapshot);
   session.pool = pool;
+  session.homePool = pool;
   const refusal = claimAtLogin(session, snapshot);
   if (refusal !== null) {
     context.arrivals.refused(refusal);
@@ -56,6 +61,12 @@ export function login(session: Session): void {
     return;
   }
   session.isSessionMode = snapshot.poolerMode === 'session';
+  if (cluster !== null) session.router = new SessionRouter(session, cluster);
+  const wrong = startupProblem(session.startupParameters);
+  if (wrong !== null) {
+    session.fail(wrong);
+    return;
+  }
   const known = pool.knownReports.of(session.startupParameters);
   if (known !== null) {
     becomeReady(session, known);
@@ -64,7 +75,9 @@ export function login(session: Session): void {
   // Nobody has logged in with these settings yet: a server must accept them and tell what it reports.
   session.stream.block();
   session.onServer = (server) => validateSettings(session, server);
-  pool.checkout(session);
+  session.router?.wantAny();
+  if (cluster === null) pool.checkout(session);
+  else cluster.checkout(session);
   const { server } = session;
   if (server !== null) session.serverAssigned(server);
 }
@@ -116,6 +129,7 @@ function finishLogin(session: Session, reported: ReadonlyMap<string, string>): v
   session.reported = reported;
   session.reportedAtLogin = reported;
   session.send(parameterStatuses(reported));
+  if (session.router?.isReplicaOnly === true) session.send(IN_HOT_STANDBY);
   if (session.secret !== null) {
     session.send(buildBackendKeyData(processIdOf(context.worker, session.slot), session.secret));
   }
@@ -130,6 +144,9 @@ function finishLogin(session: Session, reported: ReadonlyMap<string, string>): v
   }
   session.resumeRequests();
 }
+
+/** What libpq's target_session_attrs goes by: this session's servers are replicas, all of them. */
+const IN_HOT_STANDBY = buildParameterStatus('in_hot_standby', 'on');
 
 /** Thousands of sessions are told the same few combinations: one block of bytes for each. */
 const statusBlocks = new WeakMap<ReadonlyMap<string, string>, Uint8Array>();

@@ -22,6 +22,8 @@ export interface SessionParameter {
   name: string;
   /** A statement that, run on any server connection of the pool, has the effect for the session. */
   replay: string;
+  /** The first value; '' when only the server knows it. */
+  value?: string;
 }
 
 export class ParameterSet {
@@ -133,6 +135,7 @@ export function parameterFromValue(name: string, value: string): SessionParamete
   return {
     name: canonical,
     replay: `${SET_CONFIG}(${quoteLiteral(canonical)}, ${quoteLiteral(value)}, false)`,
+    value,
   };
 }
 

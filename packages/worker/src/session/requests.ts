@@ -1,16 +1,10 @@
 // ● per-frame path
-import {
-  assert,
-  FRONTEND,
-  FRONTEND_ALLOWED,
-  frameBytesOf,
-  PgDogError,
-  READY,
-  READY_FOR_QUERY_IDLE,
-} from '@pgdog-cluster/core';
+import { assert, FRONTEND, FRONTEND_ALLOWED, frameBytesOf, PgDogError, READY } from '@pgdog-cluster/core';
 import { FORWARD, KIND_COPY_END, KIND_FUNCTION_CALL, KIND_SYNC } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { synchronise } from '../backend/synchronise.js';
+import { refuseWrite } from '../route/refuse-write.js';
+import { GO } from '../route/session-router.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
 import { ExtendedQuery } from './extended-query.js';
@@ -143,6 +137,16 @@ export class RequestSink implements FrameSink {
     this.isRestDropped = false;
     if (this.localRefusal !== null) return this.refuseLocally(type);
     if (this.isSkippingToSync && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return this.drop();
+    const { router, server } = this.session;
+    if (router !== null) {
+      if (server === null) {
+        const outcome = router.before(type, bytes, start, end, frameBytes);
+        if (outcome !== GO) return outcome;
+      } else if (router.refusesWrites) {
+        const refused = refuseWrite(this, server, router, type, bytes, start, end);
+        if (refused) return this.drop();
+      }
+    }
     switch (type) {
       case FRONTEND.Query:
         return simpleQuery(this, bytes, start, end, buffer, frameBytes);
@@ -194,7 +198,8 @@ export class RequestSink implements FrameSink {
     const { server } = session;
     if (server === null) {
       this.isCheckingOut = true;
-      session.pool?.checkout(session);
+      if (session.router === null) session.pool?.checkout(session);
+      else session.router.cluster.checkout(session);
       this.isCheckingOut = false;
       if (session.server === null) return null;
       return this.beginExchange(session.server);
@@ -213,6 +218,7 @@ export class RequestSink implements FrameSink {
   refuse(error: PgDogError, isExtended: boolean): void {
     const { session } = this;
     session.answerError(error);
+    session.router?.refused();
     if (isExtended) this.isSkippingToSync = true;
     else session.sendReady();
   }
@@ -228,6 +234,7 @@ export class RequestSink implements FrameSink {
   /** The server connection was lost before anything was sent: what was asked goes to another one. */
   retry(frames: Uint8Array): void {
     this.isAwaitingQuiet = false;
+    this.session.router?.again();
     this.session.stream.prepend(frames);
     this.session.resumeRequests();
   }
@@ -257,7 +264,9 @@ export class RequestSink implements FrameSink {
     server.isSettingPending = false;
     // Settings could not be applied: the request will be refused, with whatever settings.
     if (this.refusal !== null) return server;
-    return synchronise(session, server) ? server : null;
+    if (!synchronise(session, server)) return null;
+    session.router?.begin(server);
+    return server;
   }
 
   private sync(bytes: Uint8Array, start: number, end: number, buffer: number): number {
@@ -265,8 +274,8 @@ export class RequestSink implements FrameSink {
     const { server } = session;
     if (server === null || (this.isSkippingToSync && !server.isBatchOpen && server.pending.length === 0)) {
       this.isSkippingToSync = false;
-      if (server === null) session.send(READY_FOR_QUERY_IDLE);
-      else session.sendReady();
+      session.router?.settled();
+      session.sendReady();
       return CONSUMED;
     }
     this.isSkippingToSync = false;

@@ -12,11 +12,11 @@ export type SessionState =
   | 'closed';
 
 export function stateOfSession(session: Session): SessionState {
-  const { phase, waitingSinceMs, server, context } = session;
+  const { phase, waitingSinceMs, server, context, router } = session;
   if (phase !== 'ready') return phase === 'closed' ? 'closed' : 'login';
   if (waitingSinceMs !== 0) return 'waiting';
   if (context.maintenance.holds(session)) return 'held';
-  if (server === null) return 'idle';
+  if (server === null) return router?.held == null ? 'idle' : 'idle in transaction';
   if (server.pending.length > 0 || server.isBatchOpen || server.isFrameOpen) return 'active';
   return server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';
 }

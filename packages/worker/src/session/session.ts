@@ -18,6 +18,7 @@ import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
 import { Connection, type ConnectionOwner, HIGH_MARK } from '../io/connection.js';
 import type { CounterRow } from '../pool/counter-row.js';
 import type { Pool } from '../pool/pool.js';
+import type { SessionRouter } from '../route/session-router.js';
 import type { TlsInfo } from '../tls/tls-info.js';
 import { CONSUMED, type FrameSink, FrameStream } from '../wire/frame-stream.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -79,7 +80,12 @@ export class Session implements ConnectionOwner {
   /** The wait it was told of: its start (query_wait_notify). */
   toldWaitMs = 0;
   secret: Uint8Array | null = null;
+  /** Of the host that serves it, or served it last. */
   pool: Pool | null = null;
+  /** The pool in which it is counted as a client. */
+  homePool: Pool | null = null;
+  /** Chooses among several hosts; null: there is one. */
+  router: SessionRouter | null = null;
   isSessionMode = false;
   replication: Replication = 'none';
   /** Replication streams (COPY BOTH): the command has no end of its own. */
@@ -167,6 +173,7 @@ export class Session implements ConnectionOwner {
     }
     if (from >= end || this.phase === 'closed') return;
     this.stream.push(bytes, from, end, buffer);
+    if (this.router?.isLookingAhead === true) this.resumeRequests();
     if (this.stream.heldBytes > HELD_BYTES_MAX) this.connection.pauseReceive(PAUSE_HELD);
   }
 
@@ -271,8 +278,10 @@ export class Session implements ConnectionOwner {
       return;
     }
     const isIdle = server.readyStatus === READY.Idle;
-    if (isIdle) this.exchangeDone(server);
-    else if (this.pool?.snapshot.poolerMode === 'statement') {
+    if (isIdle) {
+      this.exchangeDone(server);
+      if (this.router?.ended(server) === true) return;
+    } else if (this.pool?.snapshot.poolerMode === 'statement') {
       this.fail(new PgDogError('statement_mode_transaction'));
       return;
     }
@@ -293,6 +302,7 @@ export class Session implements ConnectionOwner {
     this.queryTimeUs += took;
     this.readySinceUs = nowUs;
     server.pool.row.queryDone(took);
+    this.context.memory.hosts.noteStatement(this.context.worker, server.pool.snapshot.hostIndex, took);
   }
 
   /** Counts what has just ended. */
@@ -321,18 +331,6 @@ export class Session implements ConnectionOwner {
     if (this.reported.get(name) === value) return false;
     this.reported = this.pool?.reported.change(this.reported, name, value) ?? this.reported;
     return true;
-  }
-
-  /**
-   * RESET leads to the client's own start-up value, which the server connection only gets with the next request:
-   * what the client is to be told instead of the server's default, or undefined.
-   */
-  startupReport(server: ServerConnection, name: string): string | undefined {
-    const key = name.toLowerCase();
-    const wanted = this.startupParameters.entries.get(key);
-    if (wanted === undefined || server.parameters.entries.has(key)) return undefined;
-    const isWanted = this.parameters.entries.get(key)?.replay === wanted.replay;
-    return isWanted ? this.reportedAtLogin.get(name) : undefined;
   }
 
   /** The server reports other values than the client was told (its configuration was reloaded). */
@@ -380,7 +378,7 @@ export class Session implements ConnectionOwner {
   }
 
   sendReady(): void {
-    this.send(readyForQuery(this.server?.readyStatus ?? READY.Idle));
+    this.send(readyForQuery(this.server?.readyStatus ?? this.router?.heldStatus ?? READY.Idle));
   }
 
   /** Came over a Unix socket, where nobody listens in. */

@@ -1,13 +1,16 @@
 // ● per-frame path
 
-import type { SqlPlan } from '@pgdog-cluster/core';
+import { decodeText, readParse, type SqlPlan } from '@pgdog-cluster/core';
 import type { StatementUse } from '../backend/own-exchange.js';
 import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { copyBytes } from '../io/copy-bytes.js';
+import type { PlanCache } from '../plan/plan-cache.js';
+import { planOfParse } from '../route/prepared-route.js';
 
 /** Kept between two requests of an idle client. */
 const KEPT_BYTES = 1024;
+const HEADER_BYTES = 5;
 const NO_BYTES = new Uint8Array(0);
 let counter = 0;
 
@@ -32,6 +35,17 @@ export class UnnamedStatement {
     plan: SqlPlan | null,
     server: ServerConnection,
   ): StatementUse {
+    this.copy(bytes, start, end, plan);
+    server.unnamedId = this.id;
+    return this.useOn(server);
+  }
+
+  /** No server needs it yet. */
+  keepUnsent(bytes: Uint8Array, start: number, end: number, plan: SqlPlan | null): void {
+    this.copy(bytes, start, end, plan);
+  }
+
+  private copy(bytes: Uint8Array, start: number, end: number, plan: SqlPlan | null): void {
     const size = end - start;
     const isWasteful = this.frame.length > KEPT_BYTES && size <= KEPT_BYTES;
     if (this.frame.length < size || isWasteful) this.frame = new Uint8Array(Math.max(128, size));
@@ -39,8 +53,17 @@ export class UnnamedStatement {
     this.frameBytes = size;
     this.plan = plan;
     this.id = ++counter;
-    server.unnamedId = this.id;
-    return this.useOn(server);
+  }
+
+  /** What a host is chosen by, be there anything to note for the session or not; null: there is no statement. */
+  wholePlan(cache: PlanCache): SqlPlan | null {
+    if (this.id === 0) return null;
+    return planOfParse(this.frame, this.frameBytes, cache);
+  }
+
+  get text(): string {
+    const fields = readParse(this.frame, HEADER_BYTES, this.frameBytes);
+    return fields === null ? '' : decodeText(this.frame, fields.textStart, fields.textEnd);
   }
 
   /** Makes the server have it, ahead of the message that needs it. False: there is none. */

@@ -42,6 +42,14 @@ export interface FrameSink {
   onTooLong?(reason: string): void;
 }
 
+/** Looks at frames before they are shown. */
+export interface AheadReader {
+  /** Whole frames from `start` on; returns where it stopped. */
+  read(bytes: Uint8Array, start: number, end: number): number;
+  /** Of the next frame only the head is there. */
+  cut(): void;
+}
+
 const HEADER_BYTES = 5;
 const NO_BYTES = new Uint8Array(0);
 /** Memory a stream keeps between two frames; an idle client must stay small. */
@@ -64,6 +72,12 @@ export class FrameStream {
   /** Somebody further up the stack shows frames and will go on: what onFrame is looking at must not be shown again. */
   private isShowing = false;
   private sink: FrameSink;
+  /** Where what is being walked ends; of a frame that was collected, what comes behind it: next[nextStart, nextEnd). */
+  private walkEnd = 0;
+  private isShowingPartial = false;
+  private next: Uint8Array = NO_BYTES;
+  private nextStart = 0;
+  private nextEnd = 0;
   /** Longest frame, its length word included: max_packet_size. */
   private readonly lengthMax: number;
 
@@ -90,6 +104,20 @@ export class FrameStream {
   /** True while a frame of which something has been shown still streams. */
   get isInsideFrame(): boolean {
     return this.restBytes > 0;
+  }
+
+  /**
+   * From within onFrame: shows `reader` the frame bytes[start, end) that is being shown and all that is there behind it.
+   * Returns how many bytes that are. A reader stops by itself; of a frame of which only the head is there, with it.
+   */
+  readAhead(reader: AheadReader, bytes: Uint8Array, start: number, end: number): number {
+    if (!this.isShowingPartial) {
+      reader.read(bytes, start, this.walkEnd);
+      return this.walkEnd - start;
+    }
+    if (reader.read(bytes, start, end) === end) reader.read(this.next, this.nextStart, this.nextEnd);
+    else reader.cut();
+    return end - start + this.nextEnd - this.nextStart;
   }
 
   /** Takes bytes[start, end). They may be reused by the caller afterwards: what must be held is copied. */
@@ -166,6 +194,7 @@ export class FrameStream {
   /** Returns -1 when all was shown or kept as the beginning of a frame, else where it was blocked. */
   private walk(bytes: Uint8Array, start: number, end: number, buffer: number): number {
     let position = start;
+    this.walkEnd = end;
     while (position < end) {
       if (this.isStopped) return -1;
       if (this.isBlocked) return position;
@@ -228,7 +257,14 @@ export class FrameStream {
         cursor += size;
       }
       if (this.partialBytes < this.partialWanted) return cursor;
+      const isHeld = cursor === end;
+      this.next = isHeld ? this.held : bytes;
+      this.nextStart = isHeld ? this.heldStart : cursor;
+      this.nextEnd = isHeld ? this.heldEnd : end;
+      this.isShowingPartial = true;
       const outcome = this.showPartial();
+      this.isShowingPartial = false;
+      this.next = NO_BYTES;
       if (outcome === NEED_WHOLE) continue;
       if (outcome === BLOCKED) {
         this.isBlocked = true;

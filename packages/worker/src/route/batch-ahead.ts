@@ -1,0 +1,153 @@
+// ● per-frame path
+import {
+  decodeText,
+  FRONTEND,
+  frameBytesOf,
+  joinRoutes,
+  type RouteFacts,
+  readBind,
+  readParse,
+  type SqlPlan,
+} from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
+import { planOfPrepared } from './prepared-route.js';
+
+const HEADER_BYTES = 5;
+
+/** More may come that decides: not before Sync or Flush does a server answer, so nobody waits for us. */
+export const END_OPEN = 0;
+/** Sync: the batch is whole. */
+export const END_SYNC = 1;
+/** Flush: the client wants answers before it goes on, and the batch is not over. */
+export const END_FLUSH = 2;
+/** Something that has no place in a batch, or too much of it. */
+export const END_OTHER = 3;
+
+/**
+ * Looks at the frames of an extended batch before a host is chosen for it: up to its Sync it is one transaction, so one
+ * write anywhere in it makes all of it a write. One object serves all sessions of a thread, one batch at a time.
+ */
+export class BatchAhead {
+  private session: Session | null = null;
+  /** Of the statements that the batch itself prepares. */
+  private named: Set<string> | null = null;
+  /** A Parse without a name is among it. */
+  hasUnnamedParse = false;
+  /** Of what it prepares and what it binds, in order. */
+  plans: SqlPlan[] = [];
+  end = END_OPEN;
+  hasBind = false;
+  executeCount = 0;
+  describeCount = 0;
+  /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
+  hasOther = false;
+
+  begin(session: Session): void {
+    this.session = session;
+    this.named = null;
+    this.hasUnnamedParse = false;
+    this.plans = [];
+    this.end = END_OPEN;
+    this.hasBind = false;
+    this.executeCount = 0;
+    this.describeCount = 0;
+    this.hasOther = false;
+  }
+
+  /** Facts of all that was seen. */
+  facts(): RouteFacts {
+    return joinRoutes(this.plans.map(({ route }) => route));
+  }
+
+  /**
+   * Reads whole frames of bytes[start, end) until the batch ends. Returns where it stopped: at the first frame that is
+   * not all there, or behind the one that ended the batch.
+   */
+  read(bytes: Uint8Array, start: number, end: number): number {
+    let at = start;
+    while (this.end === END_OPEN && end - at >= HEADER_BYTES) {
+      const size = frameBytesOf(bytes, at);
+      // What is wrong with it is said when its turn comes.
+      if (size < 0) this.end = END_OTHER;
+      if (size < 0 || size > end - at) return at;
+      this.frame(bytes[at], bytes, at, at + size);
+      at += size;
+    }
+    return at;
+  }
+
+  cut(): void {
+    this.end = END_OTHER;
+  }
+
+  private frame(type: number, bytes: Uint8Array, start: number, end: number): void {
+    switch (type) {
+      case FRONTEND.Parse:
+        this.parse(bytes, start + HEADER_BYTES, end);
+        return;
+      case FRONTEND.Bind:
+        this.bind(bytes, start + HEADER_BYTES, end);
+        return;
+      case FRONTEND.Describe:
+        this.describeCount++;
+        return;
+      case FRONTEND.Execute:
+        this.executeCount++;
+        return;
+      case FRONTEND.Close:
+        this.hasOther = true;
+        return;
+      case FRONTEND.Sync:
+        this.end = END_SYNC;
+        return;
+      case FRONTEND.Flush:
+        this.end = END_FLUSH;
+        return;
+      default:
+        this.end = END_OTHER;
+    }
+  }
+
+  private parse(bytes: Uint8Array, start: number, end: number): void {
+    const fields = readParse(bytes, start, end);
+    const { session } = this;
+    if (fields === null || session === null) {
+      this.end = END_OTHER;
+      return;
+    }
+    const plan = session.context.plans.lookup(bytes, fields.textStart, fields.textEnd);
+    this.plans.push(plan);
+    if (fields.nameStart === fields.nameEnd) this.hasUnnamedParse = true;
+    else {
+      // exempt: a client prepares a name once
+      this.named ??= new Set();
+      this.named.add(decodeText(bytes, fields.nameStart, fields.nameEnd));
+    }
+  }
+
+  private bind(bytes: Uint8Array, start: number, end: number): void {
+    this.hasBind = true;
+    const fields = readBind(bytes, start, end);
+    const { session } = this;
+    if (fields === null || session === null) {
+      this.end = END_OTHER;
+      return;
+    }
+    const { statementStart, statementEnd } = fields;
+    const { plans } = session.context;
+    if (statementStart === statementEnd) {
+      const kept = this.hasUnnamedParse ? null : session.requests?.extended.unnamed.wholePlan(plans);
+      if (kept !== undefined && kept !== null) this.plans.push(kept);
+      return;
+    }
+    const name = decodeText(bytes, statementStart, statementEnd);
+    if (this.named?.has(name) === true) return;
+    const statement = session.statements.get(name);
+    // Unknown: a server is asked, and says so.
+    if (statement !== undefined) this.plans.push(planOfPrepared(statement, plans));
+  }
+
+  get hasNamedParse(): boolean {
+    return this.named !== null;
+  }
+}

@@ -1,0 +1,50 @@
+import { Pool } from '../pool/pool.js';
+import { PoolShared } from '../pool/pool-shared.js';
+import type { WorkerContext } from '../worker-context.js';
+import { Cluster } from './cluster.js';
+
+/** The hosts of one database and user; null: there is one, and nothing to choose. */
+export function clusterFor(context: WorkerContext, database: string, user: string): Cluster | null {
+  const key = `${database}\0${user}`;
+  const known = context.clusters.get(key);
+  if (known !== undefined) return known;
+  const snapshot = context.directory.cluster(database, user);
+  if (snapshot === null || !snapshot.isRouted) return null;
+  const snapshots = snapshot.pools.flatMap((index) => context.directory.poolAt(index) ?? []);
+  const pools = snapshots.map((pool) => context.pools.get(pool.index));
+  const shared = pools.find((pool) => pool !== undefined)?.shared ?? new PoolShared();
+  const made = new Cluster(
+    context,
+    snapshot,
+    snapshots.map((pool, index) => pools[index] ?? addPool(context, pool, shared)),
+  );
+  context.clusters.set(key, made);
+  return made;
+}
+
+function addPool(context: WorkerContext, snapshot: Pool['snapshot'], shared: PoolShared): Pool {
+  const pool = new Pool(context, snapshot, shared);
+  context.pools.set(snapshot.index, pool);
+  return pool;
+}
+
+/** Something has changed in the table of hosts. */
+export function lookAgainAtHosts(context: WorkerContext): void {
+  for (const cluster of context.clusters.values()) cluster.lookAgain();
+}
+
+/** Another configuration: hosts may have come and gone. Who is served by one that stays notices nothing. */
+export function takeUpClusters(context: WorkerContext): void {
+  context.plans.givesRoutes = context.config.clusters.some(({ isRouted }) => isRouted);
+  for (const [key, cluster] of context.clusters) {
+    const { database, user } = cluster;
+    const snapshot = context.directory.cluster(database, user);
+    const pools = snapshot?.pools.flatMap((index) => context.directory.poolAt(index) ?? []) ?? [];
+    if (snapshot === null || pools.length === 0) {
+      context.clusters.delete(key);
+      continue;
+    }
+    const { shared } = cluster.hosts[0].pool;
+    cluster.takeUp(pools.map((pool) => context.pools.get(pool.index) ?? addPool(context, pool, shared)));
+  }
+}

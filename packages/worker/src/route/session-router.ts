@@ -1,0 +1,368 @@
+// ● per-frame path
+import {
+  decodeText,
+  FRONTEND,
+  PgDogError,
+  ROLE_REPLICA,
+  type RouteFacts,
+  type SqlPlan,
+} from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import { beginRefused } from '../pool/leave-host.js';
+import type { Session } from '../session/session.js';
+import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
+import type { Cluster } from './cluster.js';
+import {
+  type Decision,
+  decideRoute,
+  FUNCTION_CALL,
+  UNREAD_ON_PRIMARY,
+  UNREAD_ON_REPLICA,
+} from './decide-route.js';
+import { HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
+import { MadeAnswer } from './made-answer.js';
+import { localRole, type RoleWish, roleSettingsOf, settingProblem } from './role-setting.js';
+import { type RouteTerms, WANT_ANY, WANT_PRIMARY, WANT_READ, WANT_REPLICA, type Want } from './want.js';
+import { whyWrite } from './why-write.js';
+import { WriteTrace } from './write-trace.js';
+
+const HEADER_BYTES = 5;
+/** The frame goes on as if there were one host. */
+export const GO = -1;
+
+/** Held of a batch whose end is not in sight, at most; less than what stops reading from the client. */
+const AHEAD_BYTES_MAX = 48 * 1024;
+/** A batch that comes in more pieces is not looked at any more: each look begins at its start. */
+const LOOKS_MAX = 16;
+
+const ahead = new BatchAhead();
+
+/**
+ * Chooses the host for what a session of a routed database asks next, before a server connection is checked out. A
+ * session that has one (a transaction, a pin) asks there whatever it asks.
+ *
+ * States: undecided → decided (the frame may go and fetch its server) → undecided again when the exchange has begun
+ * there or was refused; beside that a transaction may be held (HeldTransaction).
+ */
+export class SessionRouter implements RouteTerms {
+  readonly session: Session;
+  readonly cluster: Cluster;
+  want: Want = WANT_ANY;
+  /** Why, for EXPLAIN (PGDOG) and logs. */
+  reason = '';
+  readonly trace: WriteTrace;
+  held: HeldTransaction | null = null;
+  private isDecided = false;
+  /** A batch whose end is not in sight: decided on when more of it is there. */
+  isLookingAhead = false;
+  private looks = 0;
+  /** The batch is answered without a server. */
+  private made: MadeAnswer | null = null;
+  /** This exchange only reads, outside of transactions: it may run again on another host. */
+  isRepeatable = false;
+  private repeatCount = 0;
+  /** On a replica because what came first was a read: what writes must not follow there. */
+  private isReadOnlyByChoice = false;
+
+  constructor(session: Session, cluster: Cluster) {
+    this.session = session;
+    this.cluster = cluster;
+    this.trace = new WriteTrace(session);
+  }
+
+  get writtenLsn(): number {
+    return this.want === WANT_READ || this.want === WANT_REPLICA ? this.trace.writtenLsn : 0;
+  }
+
+  get writtenMs(): number {
+    return this.want === WANT_READ ? this.trace.writtenMs : 0;
+  }
+
+  /** Of ReadyForQuery while the session has no server. */
+  get heldStatus(): number | null {
+    return this.held?.readyStatus ?? null;
+  }
+
+  /** At login. */
+  wantAny(): void {
+    const { role } = roleSettingsOf(this.session.startupParameters);
+    this.want = role === 'replica' || this.isReadOnlyUser ? WANT_REPLICA : WANT_ANY;
+  }
+
+  /** Every server this session can get is a replica: so it is told (in_hot_standby). */
+  get isReplicaOnly(): boolean {
+    return roleSettingsOf(this.session.startupParameters).role === 'replica';
+  }
+
+  private get isReadOnlyUser(): boolean {
+    return this.session.pool?.snapshot.serverParameters.default_transaction_read_only === 'on';
+  }
+
+  /**
+   * A frame of a session that has no server. GO: it may fetch one, of whom `want` says; BLOCKED: more must be there
+   * first; CONSUMED: it has been answered.
+   */
+  before(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    if (this.made !== null) return this.madeFrame(type, bytes, start, end);
+    if (this.isDecided) return GO;
+    switch (type) {
+      case FRONTEND.Query:
+        return this.query(bytes, start, end, frameBytes);
+      case FRONTEND.Parse:
+      case FRONTEND.Bind:
+      case FRONTEND.Describe:
+      case FRONTEND.Execute:
+      case FRONTEND.Close:
+        return this.batch(type, bytes, start, end);
+      case FRONTEND.FunctionCall:
+        this.take(FUNCTION_CALL);
+        this.trace.willWrite();
+        return GO;
+      default:
+        return GO;
+    }
+  }
+
+  private query(bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    const { session } = this;
+    if (end - start < frameBytes) {
+      this.decideUnread();
+      return GO;
+    }
+    const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1);
+    const step = stepOf(plan);
+    if (step !== null && this.mayMake(step)) {
+      this.makeStep(step, plan, () => decodeText(bytes, start + HEADER_BYTES, end - 1));
+      session.sendReady();
+      return session.requests?.drop() ?? CONSUMED;
+    }
+    const problem = this.problemOf(plan, plan.route);
+    if (problem !== null) {
+      session.requests?.refuse(problem, false);
+      return session.requests?.drop() ?? CONSUMED;
+    }
+    this.decideFor(plan.route, plan.flags, [plan]);
+    return GO;
+  }
+
+  private batch(type: number, bytes: Uint8Array, start: number, end: number): number {
+    const { session } = this;
+    ahead.begin(session);
+    const seenBytes = session.stream.readAhead(ahead, bytes, start, end);
+    if (ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX) {
+      this.isLookingAhead = true;
+      this.looks++;
+      return BLOCKED;
+    }
+    this.isLookingAhead = false;
+    this.looks = 0;
+    const step = this.madeStep();
+    if (step !== null) return this.beginMade(step, type, bytes, start, end);
+    const facts = ahead.facts();
+    for (const plan of ahead.plans) {
+      const problem = this.problemOf(plan, facts);
+      if (problem === null) continue;
+      session.requests?.refuse(problem, true);
+      return session.requests?.drop() ?? CONSUMED;
+    }
+    if (ahead.end !== END_SYNC && !(ahead.end === END_FLUSH && !ahead.hasBind)) this.decideUnread();
+    else {
+      const flags = ahead.plans.reduce((all, plan) => all | plan.flags, 0);
+      this.decideFor(facts, flags, ahead.plans);
+      // Its Sync is still to come, and a write may be before it.
+      if (ahead.end === END_FLUSH && this.want === WANT_READ) this.isReadOnlyByChoice = true;
+    }
+    return GO;
+  }
+
+  // Transactions that are begun and ended without a server.
+
+  private mayMake(step: TransactionStep): boolean {
+    if (step === 'begin') {
+      return this.held === null && this.session.pool?.snapshot.poolerMode === 'transaction';
+    }
+    return this.held !== null;
+  }
+
+  private makeStep(step: TransactionStep, plan: SqlPlan, text: () => string): void {
+    const { session, held } = this;
+    let tag = 'BEGIN';
+    if (step === 'begin') this.held = new HeldTransaction(text(), plan);
+    else {
+      // COMMIT of a failed transaction answers ROLLBACK.
+      tag = step === 'commit' && held?.hasFailed === false ? 'COMMIT' : 'ROLLBACK';
+      this.held = null;
+      session.transactions++;
+    }
+    session.queries++;
+    session.send(MadeAnswer.completion(tag));
+  }
+
+  /** The batch ahead is one BEGIN, COMMIT or ROLLBACK and nothing else. */
+  private madeStep(): TransactionStep | null {
+    const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
+    if (!isOne || ahead.hasOther || ahead.hasNamedParse || !ahead.hasBind) return null;
+    const step = stepOf(ahead.plans[0]);
+    return step !== null && this.mayMake(step) ? step : null;
+  }
+
+  private beginMade(
+    step: TransactionStep,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    const [plan] = ahead.plans;
+    this.made = new MadeAnswer(this.session, plan, (text) => this.makeStep(step, plan, () => text));
+    return this.madeFrame(type, bytes, start, end);
+  }
+
+  private madeFrame(type: number, bytes: Uint8Array, start: number, end: number): number {
+    const { session } = this;
+    if (this.made?.frame(type, bytes, start, end) === true) this.made = null;
+    return session.requests?.drop() ?? CONSUMED;
+  }
+
+  // Decisions.
+
+  /** What must not be asked at all: a wrong directive, anything in a transaction that has failed. */
+  private problemOf(plan: SqlPlan, facts: RouteFacts): PgDogError | null {
+    if (this.held?.hasFailed === true) return new PgDogError('transaction_failed');
+    const problem = settingProblem(
+      facts.directive === plan.route.directive ? plan : { ...plan, route: facts },
+    );
+    if (problem !== null && this.held !== null) this.held.hasFailed = true;
+    return problem;
+  }
+
+  private decideUnread(): void {
+    this.take(this.roleWish() === 'replica' ? UNREAD_ON_REPLICA : UNREAD_ON_PRIMARY);
+    this.trace.willWrite();
+  }
+
+  private decideFor(facts: RouteFacts, flags: number, plans: readonly SqlPlan[]): void {
+    const { session, held } = this;
+    const writes = this.whyWrite(facts, flags);
+    // exempt: one small object for what would be eight arguments
+    this.take(
+      decideRoute({
+        facts,
+        writes,
+        held,
+        role: facts.directive?.role ?? this.localRoleOf(plans) ?? this.roleWish(),
+        isReadOnlyByDefault: roleSettingsOf(session.parameters).isReadOnly ?? this.isReadOnlyUser,
+        isSessionMode: session.isSessionMode,
+        hasJustWritten: this.trace.isFresh,
+        strategy: session.context.config.routing.readWriteStrategy,
+      }),
+    );
+    const isTransaction = held !== null || facts.begin !== null;
+    this.isRepeatable = writes === null && facts.access === 'read' && !isTransaction;
+    if (writes !== null || (isTransaction && this.want === WANT_PRIMARY)) this.trace.willWrite();
+  }
+
+  private localRoleOf(plans: readonly SqlPlan[]): RoleWish {
+    if (this.held === null) return null;
+    for (const plan of plans) {
+      const role = localRole(plan);
+      if (role !== undefined) return role;
+    }
+    return null;
+  }
+
+  /** null: it only reads, as far as text and catalog tell. */
+  private whyWrite(facts: RouteFacts, flags: number): string | null {
+    return whyWrite(this.session, this.cluster.code, facts, flags);
+  }
+
+  private roleWish(): RoleWish {
+    return roleSettingsOf(this.session.parameters).role;
+  }
+
+  private take({ want, reason, isByFirstRead }: Decision): void {
+    this.want = want;
+    this.reason = reason;
+    this.isDecided = true;
+    this.isReadOnlyByChoice = isByFirstRead;
+    this.isRepeatable = false;
+  }
+
+  // With a server.
+
+  /** The exchange begins on `server`: a held BEGIN goes ahead of it. */
+  begin(server: ServerConnection): void {
+    const { held, session } = this;
+    // With a server at hand (in a transaction, or pinned to it) nobody was asked what this is.
+    if (!this.isDecided) this.trace.willWrite();
+    this.isDecided = false;
+    this.isLookingAhead = false;
+    if (server.pool.role !== ROLE_REPLICA) this.isReadOnlyByChoice = false;
+    if (held === null) return;
+    this.held = null;
+    this.sent = held;
+    // An error of ours, or of the statement that follows, ends in a failed transaction: nothing is run again.
+    session.transaction.isOpen = true;
+    server.ask({
+      sql: held.text,
+      onError(frame) {
+        beginRefused(server, session, frame);
+      },
+      onDone() {},
+    });
+  }
+
+  /** BEGIN that went ahead of what may have to be asked again elsewhere. */
+  private sent: HeldTransaction | null = null;
+
+  /** Nothing of the exchange has left this machine, or nothing of it has to be told: it is asked again. */
+  again(): void {
+    this.isDecided = false;
+    this.held = this.sent;
+    this.sent = null;
+    this.repeatCount++;
+  }
+
+  /** Whether a read under way may run again on another host. */
+  mayRepeat(server: ServerConnection): boolean {
+    if (!this.isRepeatable || server.relay.hasAnswered) return false;
+    return this.repeatCount < this.cluster.hosts.length;
+  }
+
+  /**
+   * A message for a replica on which the session is because it began with a read: the error when it would write. What
+   * Postgres itself would refuse, in a transaction that was said to be READ ONLY, it refuses with its own words.
+   */
+  refusal(plan: SqlPlan): PgDogError | null {
+    if (!this.isReadOnlyByChoice) return null;
+    const writes = this.whyWrite(plan.route, plan.flags);
+    if (writes === null) return null;
+    const text = `cannot write (${writes}) in a transaction that began with a read and was sent to a replica`;
+    return new PgDogError('write_on_replica', text);
+  }
+
+  get refusesWrites(): boolean {
+    return this.isReadOnlyByChoice;
+  }
+
+  /** The client was told so by an error of ours. */
+  refused(): void {
+    this.isDecided = false;
+    this.isLookingAhead = false;
+    if (this.held !== null) this.held.hasFailed = true;
+  }
+
+  /** An exchange that went without a server has ended. */
+  settled(): void {
+    this.isDecided = false;
+  }
+
+  /** All is answered and no transaction is open. True: something is asked of the server first. */
+  ended(server: ServerConnection): boolean {
+    this.repeatCount = 0;
+    this.isReadOnlyByChoice = false;
+    this.sent = null;
+    return this.trace.exchangeEnded(server, server.pool.role !== ROLE_REPLICA);
+  }
+}
