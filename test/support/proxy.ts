@@ -70,6 +70,8 @@ export interface TestProxy {
 
 const ADMIN = { name: 'admin', user: 'admin', password: 'admin' };
 const DEFAULT_USER: ProxyUser = { name: 'postgres', password: 'postgres' };
+/** Two workers take half a second, and ten where other suites share the cores. */
+const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 const OUTPUT_CHARS_MAX = 4_000_000;
 
@@ -231,7 +233,7 @@ export async function startProxy(options: StartProxyOptions): Promise<TestProxy>
   const adminUrl = `postgres://${user}:${password}@127.0.0.1:${port}/${name}`;
   if (options.isUnready !== true) {
     try {
-      await proxy.waitFor('ready on', options.startTimeoutMs ?? 10_000);
+      await proxy.waitFor('ready on', options.startTimeoutMs ?? START_TIMEOUT_MS);
     } catch (error) {
       proxy.child.kill('SIGKILL');
       throw error;

@@ -19,7 +19,8 @@ before(async () => {
       INSERT INTO docs SELECT n, 'org ' || n % 3 FROM generate_series(1, 30) AS n;
       ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
       CREATE POLICY own ON docs USING (org = current_setting('app.org', true));
-      GRANT SELECT ON docs TO PUBLIC;`,
+      GRANT SELECT ON docs TO PUBLIC;
+      CREATE FUNCTION opaque() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';`,
   });
 });
 after(() => server.stop());
@@ -96,6 +97,21 @@ forEachDriver('reported leaks', (driver) => {
     const c = await tenantOf(narrow);
     assert.equal(await firstValue(c, 'SELECT count(*) FROM docs'), '0');
     await c.end();
+  });
+
+  it('what a server reported for the client before is not told to the next one, not even for a moment', async () => {
+    for (const isClosedFirst of [true, false]) {
+      const a = await clientOf(narrow);
+      // After a function that nobody can see through the server is reset ahead of the next client's exchange.
+      await run(a, "SET application_name TO 'private'", "SET time zone 'Asia/Kathmandu'", 'SELECT opaque()');
+      if (isClosedFirst) await a.end();
+      const b = await clientOf(narrow);
+      const { frames } = await b.query("SELECT current_setting('TimeZone')");
+      const told = frames.filter(({ type }) => type === 'S').map(({ body }) => body.toString());
+      assert.deepEqual(told, []);
+      await b.end();
+      if (!isClosedFirst) await a.end();
+    }
   });
 
   it('an advisory lock does not outlive the process that held it, killed in the middle of a statement', async () => {

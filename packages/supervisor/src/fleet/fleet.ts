@@ -33,7 +33,8 @@ import { WorkerHandle } from './worker-handle.js';
  * 4 KB for each of 8,000 idle clients at V8's default of 48 MB; the loop itself makes next to none.
  */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 6 };
-const READY_DEADLINE_MS = 10_000;
+/** Half a second where cores are free; after a reboot everything starts at once, and giving up would only start again. */
+const READY_DEADLINE_MS = 60_000;
 /** After "cut" a worker closes its sockets and ends. */
 const END_DEADLINE_MS = 2000;
 

@@ -25,7 +25,8 @@ const writer = new FrameWriter(256);
  */
 export function synchronise(session: Session, server: ServerConnection): boolean {
   if (server.readyStatus === READY.Failed) return true;
-  if (server.isSuspect && server.lastSessionId !== session.id) {
+  const isReset = server.isSuspect && server.lastSessionId !== session.id;
+  if (isReset) {
     server.ask(pipelined(session, server, takeResetSql(server)));
     server.sequenceSessionId = session.id;
     server.pool.row.cleaned();
@@ -34,15 +35,16 @@ export function synchronise(session: Session, server: ServerConnection): boolean
   // Whatever this session asks for, a trigger or a view may do more.
   if (server.pool.code.isHidden) server.isSuspect = true;
   if (server.pool.isSequenceStateUsed || server.pool.code.readsSequences) discardSequences(session, server);
-  if (!synchroniseSettings(session, server)) return false;
+  if (!synchroniseSettings(session, server, isReset)) return false;
   // Read under the session's settings, search_path and role among them.
   if (session.statements.sqlLevelCount > 0) ensureSqlStatements(session, server);
   return true;
 }
 
-function synchroniseSettings(session: Session, server: ServerConnection): boolean {
+function synchroniseSettings(session: Session, server: ServerConnection, isReset: boolean): boolean {
   if (server.parameters === session.parameters || server.parameters.equals(session.parameters)) {
-    if (server.reported !== session.reported) session.tellReports(server.reported);
+    // Until the reset is answered, what the server reported last are another session's settings.
+    if (server.reported !== session.reported && !isReset) session.tellReports(server.reported);
     return true;
   }
   const sql = differenceSql(server.parameters, session.parameters);
