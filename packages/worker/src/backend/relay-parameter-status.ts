@@ -21,6 +21,7 @@ export function relayParameterStatus(
     return;
   }
   const { name, value } = status;
+  if (server.pool.reported.hides(name)) return;
   server.reported = server.pool.reported.change(server.reported, name, value);
   const session = server.session;
   // At login everything is told at once, at its end.

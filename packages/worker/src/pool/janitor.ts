@@ -216,10 +216,20 @@ export function checkSessions(context: WorkerContext): void {
       }
       return;
     }
+    checkHeld(session);
     const timeoutMs = session.pool?.snapshot.clientIdleTimeoutMs ?? general.clientIdleTimeoutMs;
     if (timeoutMs === 0 || !isIdleFor(session, timeoutMs)) return;
     session.fail(new PgDogError('idle_timeout', `disconnecting idle client (${timeoutMs} ms)`));
   });
+}
+
+/** A transaction that no server knows of yet keeps nothing; it is idle all the same. */
+function checkHeld(session: Session): void {
+  const limitMs = session.pool?.snapshot.clientIdleInTransactionTimeoutMs ?? 0;
+  if (limitMs === 0 || session.router?.held == null || session.waitingSinceMs !== 0) return;
+  if (session.context.nowMs - session.lastActivityMs <= limitMs) return;
+  const text = `disconnecting idle in transaction client (${limitMs} ms)`;
+  session.fail(new PgDogError('idle_in_transaction_timeout', text));
 }
 
 function isIdleFor(session: Session, timeoutMs: number): boolean {

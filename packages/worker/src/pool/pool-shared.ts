@@ -3,6 +3,10 @@ import { ReportedParameters } from './reported-parameters.js';
 
 /** What the pools of one database and user have in common, whichever host they go to. */
 export class PoolShared {
-  readonly reported = new ReportedParameters();
+  readonly reported: ReportedParameters;
   readonly knownReports = new KnownReports();
+
+  constructor(isRouted = false) {
+    this.reported = new ReportedParameters(isRouted);
+  }
 }

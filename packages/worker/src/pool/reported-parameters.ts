@@ -14,17 +14,32 @@ export function hasRoomFor(map: ReadonlyMap<string, string>, name: string): bool
   return map.size < REPORTED_MAX || map.has(name);
 }
 
+/** Reported by servers that are replicas. A session that goes from host to host is told what holds for all it may reach. */
+const STANDBY = 'in_hot_standby';
+
 export class ReportedParameters {
+  private readonly isRouted: boolean;
   private readonly interned = new Map<string, ReadonlyMap<string, string>>();
 
+  /** @param isRouted of a database with several hosts */
+  constructor(isRouted: boolean) {
+    this.isRouted = isRouted;
+  }
+
+  /** What of a server is not the clients' to know: they may be served by another next. */
+  hides(name: string): boolean {
+    return this.isRouted && name === STANDBY;
+  }
+
   change(from: ReadonlyMap<string, string>, name: string, value: string): ReadonlyMap<string, string> {
-    if (from.get(name) === value) return from;
+    if (from.get(name) === value || this.hides(name)) return from;
     const changed = new Map(from);
     changed.set(name, value);
     return this.intern(changed);
   }
 
   intern(map: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    if (this.isRouted && map.get(STANDBY) === 'on') return this.intern(new Map(map).set(STANDBY, 'off'));
     const key = [...map]
       .map(([name, value]) => `${name}\u0000${value}`)
       .sort()

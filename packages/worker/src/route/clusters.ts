@@ -12,7 +12,7 @@ export function clusterFor(context: WorkerContext, database: string, user: strin
   if (snapshot === null || !snapshot.isRouted) return null;
   const snapshots = snapshot.pools.flatMap((index) => context.directory.poolAt(index) ?? []);
   const pools = snapshots.map((pool) => context.pools.get(pool.index));
-  const shared = pools.find((pool) => pool !== undefined)?.shared ?? new PoolShared();
+  const shared = pools.find((pool) => pool !== undefined)?.shared ?? new PoolShared(true);
   const made = new Cluster(
     context,
     snapshot,

@@ -15,6 +15,8 @@ export interface Asked {
   readonly role: RoleWish;
   /** default_transaction_read_only, as the session or its user has it. */
   readonly isReadOnlyByDefault: boolean;
+  /** default_transaction_isolation of the session. */
+  readonly isSerializableByDefault: boolean;
   readonly isSessionMode: boolean;
   /** The session has written so lately that only the primary shows it. */
   readonly hasJustWritten: boolean;
@@ -56,13 +58,15 @@ export function decideRoute(asked: Asked): Decision {
   }
   const isTransaction = held !== null || facts.begin !== null;
   if (!isTransaction && facts.access === 'neutral') return decision(WANT_ANY, facts.reason);
+  // A standby knows nothing of serializable transactions (predicate.c).
+  if (isSerializable(asked)) return decision(WANT_PRIMARY, 'serializable');
   const isSaid = facts.begin?.isReadOnly ?? held?.isReadOnly ?? null;
-  if (isSaid ?? asked.isReadOnlyByDefault) {
-    const isSerializable = held?.isSerializable === true || facts.begin?.isSerializable === true;
-    // A standby knows nothing of serializable transactions (predicate.c).
-    return isSerializable ? decision(WANT_PRIMARY, 'serializable') : decision(WANT_READ, 'read only');
-  }
+  if (isSaid ?? asked.isReadOnlyByDefault) return decision(WANT_READ, 'read only');
   return isTransaction ? decideTransaction(asked) : decideStatement(asked);
+}
+
+function isSerializable({ facts, held, isSerializableByDefault }: Asked): boolean {
+  return isSerializableByDefault || held?.isSerializable === true || facts.begin?.isSerializable === true;
 }
 
 function decideStatement({ facts, writes, hasJustWritten }: Asked): Decision {

@@ -6,15 +6,17 @@ export type RoleWish = 'primary' | 'replica' | null;
 const ROLE = 'pgdog.role';
 const SHARD = 'pgdog.shard';
 const READ_ONLY = 'default_transaction_read_only';
+const ISOLATION = 'default_transaction_isolation';
 
 /** What a session's settings say about its hosts. */
 export interface RoleSettings {
   readonly role: RoleWish;
   /** null: not set by the session. */
   readonly isReadOnly: boolean | null;
+  readonly isSerializable: boolean;
 }
 
-export const NO_ROLE_SETTINGS: RoleSettings = { role: null, isReadOnly: null };
+export const NO_ROLE_SETTINGS: RoleSettings = { role: null, isReadOnly: null, isSerializable: false };
 
 /** One per set of settings: sets are shared and never change. */
 const known = new WeakMap<ParameterSet, RoleSettings>();
@@ -27,6 +29,7 @@ export function roleSettingsOf(parameters: ParameterSet): RoleSettings {
     settings = {
       role: roleWish(parameters.entries.get(ROLE)?.value ?? '') ?? null,
       isReadOnly: readOnly === undefined ? null : isOn(readOnly),
+      isSerializable: parameters.entries.get(ISOLATION)?.value?.toLowerCase() === 'serializable',
     };
     known.set(parameters, settings);
   }

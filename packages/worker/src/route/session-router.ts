@@ -244,6 +244,7 @@ export class SessionRouter implements RouteTerms {
 
   private decideFor(facts: RouteFacts, flags: number, plans: readonly SqlPlan[]): void {
     const { session, held } = this;
+    const settings = roleSettingsOf(session.parameters);
     const writes = this.whyWrite(facts, flags);
     // exempt: one small object for what would be eight arguments
     this.take(
@@ -251,8 +252,9 @@ export class SessionRouter implements RouteTerms {
         facts,
         writes,
         held,
-        role: facts.directive?.role ?? this.localRoleOf(plans) ?? this.roleWish(),
-        isReadOnlyByDefault: roleSettingsOf(session.parameters).isReadOnly ?? this.isReadOnlyUser,
+        role: facts.directive?.role ?? this.localRoleOf(plans) ?? settings.role,
+        isReadOnlyByDefault: settings.isReadOnly ?? this.isReadOnlyUser,
+        isSerializableByDefault: settings.isSerializable,
         isSessionMode: session.isSessionMode,
         hasJustWritten: this.trace.isFresh,
         strategy: session.context.config.routing.readWriteStrategy,
