@@ -75,7 +75,7 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
     identMappings: [],
     tagSecret: new Uint8Array(32),
     pools: hosts.map((index) => benchPool(poolSize, index)),
-    hosts: hosts.map((index) => ({ index, host: 'fake', port: 5432 + index })),
+    hosts: hosts.map((index) => ({ index, host: 'fake', port: 5432 + index, addresses: [] })),
     clusters: [{ database: 'bench', user: 'bench', pools: hosts, isRouted: hostCount > 1 }],
     routing: ROUTING,
     tls: { clients: null, servers: [] },

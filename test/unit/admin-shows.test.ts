@@ -55,6 +55,9 @@ const EXPECTED: Record<string, string> = {
   shared_memory: 'region row cell unit writer readers bytes:n | row_bytes:n row_count:n offset:n value',
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n',
+  replicas:
+    'id:q addr port:n addresses databases configured role health ban_reason orders replica_lag:q replica_lag_bytes:n pg_lsn ' +
+    'timeline:n latency_us:n check_age:q in_flight:n connect_failures:n resets:n shutdowns:n',
   addresses: 'kind address host port:n',
   tls: 'usage file state expires_in:q not_before not_after subject issuer serial',
   version: 'version',

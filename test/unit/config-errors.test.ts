@@ -323,8 +323,8 @@ const ACCEPTED: [string, Parameters<typeof errorsOf>[0], string[]][] = [
   ],
   [
     'later key',
-    general('ban_timeout = 1'),
-    ['pgdog.toml:2: general.ban_timeout: not supported yet, ignored'],
+    general('unique_id_min = 1'),
+    ['pgdog.toml:2: general.unique_id_min: not supported yet, ignored'],
   ],
   [
     'certificate',

@@ -54,7 +54,8 @@ async function makeSnapshot(loaded: LoadedConfig, epoch: number): Promise<Config
     maxClientConn: 0,
     maxServerConn: 0,
   };
-  return { epoch, pools: [pool], general, tcp } as ConfigSnapshot;
+  const hosts: ConfigSnapshot['hosts'] = [];
+  return { epoch, pools: [pool], hosts, general, tcp } as ConfigSnapshot;
 }
 
 function make(loaded: LoadedConfig): { supervisor: Supervisor; logger: FakeLogger } {

@@ -25,6 +25,7 @@ import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
 import { CapacityLimits } from './fleet/capacity-limits.js';
 import { Fleet } from './fleet/fleet.js';
+import { HostMonitor } from './health/host-monitor.js';
 import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
 import type { Listener } from './listen/listener.js';
 import { openListeners } from './listen/open-listeners.js';
@@ -53,6 +54,7 @@ export class Supervisor {
   readonly startedMs = Date.now();
   readonly descriptors: DescriptorLimit;
   readonly maintenance: MaintenanceOrder;
+  readonly health: HostMonitor;
   readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
@@ -80,6 +82,7 @@ export class Supervisor {
     const hostsMax = Math.max(HOSTS_MAX_DEFAULT, 2 * loaded.databases.length);
     this.memory = createSharedMemory({ workers, poolsMax, hostsMax, fdMax: this.descriptors.limit });
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
+    this.health = new HostMonitor({ table: this.memory.hosts, logger });
     this.#auth = new AuthRequests({
       loaded,
       logger,
@@ -113,6 +116,7 @@ export class Supervisor {
       terminationTimeoutMs: () => this.#snapshot?.general.shutdownTerminationTimeoutMs ?? 0,
       closeRest: () => {
         this.#auth.close();
+        this.health.close();
         this.#closeListeners();
       },
     });
@@ -170,6 +174,7 @@ export class Supervisor {
       this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
       await this.fleet.start();
     } catch (error) {
+      this.health.close();
       await this.fleet.destroy();
       this.#closeListeners();
       throw error;
@@ -244,6 +249,7 @@ export class Supervisor {
     this.#snapshot = snapshot;
     this.#tls = tls;
     logExpired(tls, this.logger);
+    this.health.takeUp(loaded, snapshot);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
   }

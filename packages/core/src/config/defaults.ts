@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import { AUTH_DEFAULTS } from './auth-defaults.js';
 import { type DefaultRow, row } from './default-row.js';
+import { HEALTH_DEFAULTS } from './health-defaults.js';
 import { ROUTING_DEFAULTS } from './routing-defaults.js';
 import type { adminSchema, GeneralInput, tcpSchema } from './schema.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
@@ -145,7 +146,7 @@ export const GENERAL_DEFAULTS = {
   idle_healthcheck_interval: row(
     30_000,
     'ms',
-    'Idle server connections are checked by an empty query this often, so that no client waits for it. 0: never.',
+    'Idle server connections are checked by an empty query this often, so that no client waits for it; the host of a database that has no other is knocked at as often. 0: never.',
     AS_PGDOG,
   ),
   healthcheck_timeout: row(5_000, 'ms', 'Bound on the answer to a check.', AS_PGDOG),
@@ -193,6 +194,7 @@ export const GENERAL_DEFAULTS = {
   query_size_limit_action: row('warn', '', 'Beyond it: `warn` (one log line) or `block` (refuse).', AS_PGDOG),
   ...TLS_DEFAULTS,
   ...ROUTING_DEFAULTS,
+  ...HEALTH_DEFAULTS,
   io_driver: row(
     'auto',
     '',

@@ -18,7 +18,6 @@ export interface LaterKey {
   refusal?: string;
 }
 
-const UNLIMITED = Number.MAX_SAFE_INTEGER;
 const ignored = (...harmless: unknown[]): LaterKey => ({ harmless });
 const refused = (refusal: string, ...harmless: unknown[]): LaterKey => ({ harmless, refusal });
 
@@ -27,15 +26,7 @@ const NO_TWO_PHASE =
 const NO_SHARDS = 'more than one host per database is not supported by this version';
 
 export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
-  idle_healthcheck_delay: ignored(5_000),
   healthcheck_port: ignored(),
-  require_healthcheck_on_discovery: ignored(false),
-  ban_timeout: ignored(300_000),
-  ban_replica_lag: ignored(UNLIMITED),
-  ban_replica_lag_bytes: ignored(UNLIMITED),
-  lsn_check_delay: ignored(UNLIMITED),
-  lsn_check_interval: ignored(5_000),
-  lsn_check_timeout: ignored(5_000),
   dns_ttl: ignored(),
   client_connection_recovery: ignored('drop'),
   query_parser: ignored('auto'),

@@ -6,15 +6,7 @@ import { z } from 'zod';
 import * as field from './fields.js';
 
 const health = {
-  idle_healthcheck_delay: field.duration(),
   healthcheck_port: field.portNumber(),
-  require_healthcheck_on_discovery: field.flag(),
-  ban_timeout: field.duration(),
-  ban_replica_lag: field.duration(),
-  ban_replica_lag_bytes: field.bytes(),
-  lsn_check_delay: field.duration(),
-  lsn_check_interval: field.duration(),
-  lsn_check_timeout: field.duration(),
   dns_ttl: field.duration(),
   client_connection_recovery: field.oneOf('recover', 'rollback_only', 'drop'),
 };

@@ -137,6 +137,17 @@ const routingShape = {
   read_your_writes_ms: field.duration(),
 };
 
+const healthShape = {
+  idle_healthcheck_delay: field.duration(),
+  require_healthcheck_on_discovery: field.flag(),
+  ban_timeout: field.duration(),
+  ban_replica_lag: field.duration(),
+  ban_replica_lag_bytes: field.bytes(),
+  lsn_check_delay: field.duration(),
+  lsn_check_interval: field.duration(),
+  lsn_check_timeout: field.duration(),
+};
+
 const ownShape = {
   io_driver: field.oneOf('auto', 'io_uring', 'epoll'),
   listen_backlog: field.count(1),
@@ -168,6 +179,7 @@ export const activeGeneralSchema = z
     ...authShape,
     ...tlsShape,
     ...routingShape,
+    ...healthShape,
     ...ownShape,
   })
   .partial();

@@ -222,6 +222,8 @@ export interface HostSnapshot {
   index: number;
   host: string;
   port: number;
+  /** Empty when the name does not resolve (yet). */
+  addresses: HostAddress[];
 }
 
 /** The hosts of one database, for one user. */

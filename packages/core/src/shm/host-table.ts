@@ -36,14 +36,24 @@ export const HEALTH_GOOD = 1;
 export const HEALTH_FAILING = 2;
 export type Health = typeof HEALTH_UNKNOWN | typeof HEALTH_GOOD | typeof HEALTH_FAILING;
 
-/** Why a host is not used until a time. The operator's own ban is an order, not one of these. */
+/**
+ * Why a host is not used. It ends when the supervisor says so: only a check that passes lifts it, never time alone.
+ * The operator's own ban is an order, not one of these.
+ */
 export const BAN_NONE = 0;
 export const BAN_PROBE_FAILED = 1;
 export const BAN_CONNECT_FAILED = 2;
 export const BAN_CONNECTION_LOST = 3;
 export const BAN_SHUTTING_DOWN = 4;
 export const BAN_REPLICA_LAG = 5;
-export type BanReason = 0 | 1 | 2 | 3 | 4 | 5;
+/** Not checked yet, and require_healthcheck_on_discovery. */
+export const BAN_UNCHECKED = 6;
+/** From here on it is fenced: its data are not the cluster's, so nothing may be read from it or written to it, ever. */
+export const BAN_SUPERSEDED = 7;
+export const BAN_SECOND_PRIMARY = 8;
+export const BAN_OTHER_SYSTEM = 9;
+export const BAN_FORKED = 10;
+export type BanReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
 /** By number, for SHOW, logs and metrics. */
 export const BAN_REASON_NAMES = [
   '',
@@ -52,6 +62,11 @@ export const BAN_REASON_NAMES = [
   'connections lost',
   'server is shutting down or starting up',
   'replica lag',
+  'not checked yet',
+  'superseded: a primary of a newer timeline has been seen',
+  'a second primary of the same timeline',
+  'another database system',
+  'its data have left the path of the primary',
 ] as const;
 
 /** The operator's orders, as bits. They hold until taken back, whatever is measured. */
@@ -104,6 +119,11 @@ export class HostTable {
     return Atomics.load(this.#changes, HOSTS_GENERATION);
   }
 
+  /**
+   * What the host is: in recovery or not, and with role = "auto" the one primary there is. It is measured whatever the
+   * configuration says, and both count: written to is a host that is not configured as a replica, and is a primary or
+   * (configured as one) not measured yet.
+   */
   role(host: number): MeasuredRole {
     return this.#cells[this.#row(host) + HOST_ROLE] as MeasuredRole;
   }
@@ -112,13 +132,16 @@ export class HostTable {
     return this.#cells[this.#row(host) + HOST_HEALTH] as Health;
   }
 
-  /** BAN_NONE once the time is over. */
-  banReason(host: number, nowMs: number): BanReason {
-    const reason = this.#cells[this.#row(host) + HOST_BAN_REASON] as BanReason;
-    return reason !== BAN_NONE && nowMs < this.banUntilMs(host) ? reason : BAN_NONE;
+  banReason(host: number): BanReason {
+    return this.#cells[this.#row(host) + HOST_BAN_REASON] as BanReason;
   }
 
-  /** Epoch ms; Infinity = until it is lifted. */
+  /** It must not be used even when there is nothing better. */
+  isFenced(host: number): boolean {
+    return this.banReason(host) >= BAN_SUPERSEDED;
+  }
+
+  /** Epoch ms before which it is not lifted; 0 = it depends on measurements alone. */
   banUntilMs(host: number): number {
     return this.#floats[this.#floatRow(host) + HOST_BAN_UNTIL_MS_F64];
   }
@@ -170,7 +193,7 @@ export class HostTable {
     this.#decide(host, HOST_HEALTH, health);
   }
 
-  /** `untilMs`: epoch ms. */
+  /** `untilMs`: see banUntilMs(). */
   ban(host: number, reason: BanReason, untilMs: number): void {
     // The time first: who sees the reason must find it.
     this.#floats[this.#floatRow(host) + HOST_BAN_UNTIL_MS_F64] = untilMs;

@@ -294,7 +294,7 @@ export const MEMORY_MAP = {
       hostCell('replayed LSN, low', HOST_REPLAYED_LOW, 'lower 32 bits'),
       hostCell('current LSN, high', HOST_CURRENT_HIGH, 'upper 32 bits'),
       hostCell('current LSN, low', HOST_CURRENT_LOW, 'lower 32 bits'),
-      hostFloat('ban until', HOST_BAN_UNTIL_MS_F64, 'epoch ms'),
+      hostFloat('ban until', HOST_BAN_UNTIL_MS_F64, 'epoch ms; 0 = as long as it is measured'),
       hostFloat('lag in bytes', HOST_LAG_BYTES_F64, 'bytes; -1 = unknown'),
       hostFloat('measured', HOST_MEASURED_MS_F64, 'epoch ms'),
     ),

@@ -10,6 +10,7 @@ import { makeShowHelp } from './show-help.js';
 import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
 import { SHOW_POOLS } from './show-pools.js';
+import { SHOW_REPLICAS } from './show-replicas.js';
 import { SHOW_SERVERS } from './show-servers.js';
 import { SHOW_SHARDS } from './show-shards.js';
 import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
@@ -49,6 +50,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
   SHOW_SHARDS,
+  SHOW_REPLICAS,
   SHOW_ADDRESSES,
   SHOW_TLS,
   SHOW_VERSION,

@@ -1,4 +1,4 @@
-import type { HostSnapshot } from '@pgdog-cluster/core';
+import type { HostAddress, HostSnapshot } from '@pgdog-cluster/core';
 
 interface Address {
   host: string;
@@ -21,11 +21,11 @@ export function hostIndexOf({ host, port }: Address): number {
 }
 
 /** Each host once, by its number. */
-export function hostsOf(addresses: readonly Address[]): HostSnapshot[] {
+export function hostsOf(resolved: ReadonlyMap<Address, HostAddress[]>): HostSnapshot[] {
   const hosts = new Map<number, HostSnapshot>();
-  for (const { host, port } of addresses) {
+  for (const [{ host, port }, addresses] of resolved) {
     const index = hostIndexOf({ host, port });
-    hosts.set(index, { index, host, port });
+    hosts.set(index, { index, host, port, addresses });
   }
   return [...hosts.values()].sort((a, b) => a.index - b.index);
 }

@@ -316,7 +316,7 @@ export async function buildSnapshot(
     identMappings: loaded.identMappings,
     tagSecret: TAG_SECRET,
     pools,
-    hosts: hostsOf(loaded.databases),
+    hosts: hostsOf(resolved),
     clusters: clustersOf(pools),
     routing: toRouting(loaded),
     tls: tls.snapshot,

@@ -92,11 +92,12 @@ export class Cluster {
     return ROLE_UNKNOWN;
   }
 
-  /** Of ROLE_…; what the configuration says, or for `auto` what was measured. */
+  /** Of ROLE_…; what was measured for `auto`, else what the configuration says: but no server in recovery is a primary. */
   roleOf({ pool }: ClusterHost): number {
     const { role, hostIndex } = pool.snapshot;
-    if (role === 'auto') return this.table.role(hostIndex);
-    return role === 'primary' ? ROLE_PRIMARY : ROLE_REPLICA;
+    if (role === 'replica') return ROLE_REPLICA;
+    const measured = this.table.role(hostIndex);
+    return role === 'auto' || measured === ROLE_REPLICA ? measured : ROLE_PRIMARY;
   }
 
   /** Who may serve it now; null: nobody. */
@@ -172,7 +173,7 @@ export class Cluster {
   /** Neither banned nor ordered away, and connecting works as far as this worker knows. */
   private isFit({ hostIndex, pool }: ClusterHost): boolean {
     if ((this.table.orders(hostIndex) & ORDERS_AGAINST) !== 0) return false;
-    if (this.table.banReason(hostIndex, this.context.nowMs) !== BAN_NONE) return false;
+    if (this.table.banReason(hostIndex) !== BAN_NONE) return false;
     return !pool.opening.isFailing;
   }
 
@@ -182,18 +183,19 @@ export class Cluster {
     return writtenMs === 0 || this.table.lagMs(hostIndex) < this.context.nowMs - writtenMs;
   }
 
-  /** Every replica is banned: one that only lags before one that does not answer, then whose ban ends first. */
+  /** Every replica is banned: one that only lags before one that fails, and that before one we cannot connect to. */
   private leastBad(terms: RouteTerms): ClusterHost | null {
     let best: ClusterHost | null = null;
     let least = Number.POSITIVE_INFINITY;
     for (const host of this.hosts) {
       const { hostIndex, pool } = host;
       if (this.roleOf(host) !== ROLE_REPLICA || !this.hasSeen(host, terms)) continue;
-      if ((this.table.orders(hostIndex) & ORDERS_AGAINST) !== 0) continue;
-      const reason = this.table.banReason(hostIndex, this.context.nowMs);
-      const untilMs = reason === BAN_NONE ? 0 : this.table.banUntilMs(hostIndex);
-      const isSlowOnly = reason === BAN_REPLICA_LAG && !pool.opening.isFailing;
-      const badness = isSlowOnly ? untilMs / 1e6 : untilMs + (pool.opening.isFailing ? 1e15 : 0);
+      if ((this.table.orders(hostIndex) & ORDERS_AGAINST) !== 0 || this.table.isFenced(hostIndex)) continue;
+      const reason = this.table.banReason(hostIndex);
+      const isSlowOnly = reason === BAN_NONE || reason === BAN_REPLICA_LAG;
+      const lagMs = this.table.lagMs(hostIndex);
+      const badness =
+        (pool.opening.isFailing ? 2e15 : 0) + (isSlowOnly ? 0 : 1e15) + (lagMs < 0 ? 1e12 : lagMs);
       if (badness >= least) continue;
       best = host;
       least = badness;
@@ -250,7 +252,7 @@ export class Cluster {
   }
 
   private isBannedForFailure({ hostIndex }: ClusterHost): boolean {
-    const reason = this.table.banReason(hostIndex, this.context.nowMs);
+    const reason = this.table.banReason(hostIndex);
     return reason !== BAN_NONE && reason !== BAN_REPLICA_LAG;
   }
 

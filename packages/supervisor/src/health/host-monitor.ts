@@ -1,0 +1,230 @@
+import {
+  BAN_REASON_NAMES,
+  type BanReason,
+  type ConfigSnapshot,
+  type HostTable,
+  ROLE_PRIMARY,
+  ROLE_REPLICA,
+  systemClock,
+} from '@pgdog-cluster/core';
+import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { Logger } from '../log/logger.js';
+import { banReasonOf, banUntilMsOf } from './ban-state.js';
+import { NO_MEMORY } from './elect-roles.js';
+import { type HealthSettings, healthSettings } from './health-settings.js';
+import type { CheckResult, ProbeTarget } from './healthcheck.js';
+import { HostGroup } from './host-group.js';
+import { type HostPlan, planGroups } from './host-plan.js';
+import { HostWatch, type WatchClock } from './host-watch.js';
+import { probeAddresses, probeLogins } from './probe-login.js';
+import { RoleLog } from './role-log.js';
+
+export interface HostMonitorOptions {
+  table: HostTable;
+  logger: Logger;
+  clock?: WatchClock;
+}
+
+/** How often workers' rows are looked at. */
+const EVIDENCE_MS = 100;
+
+const CLOCK: WatchClock = { nowMs: () => systemClock.nowMs(), epochMs: () => Date.now() };
+
+/** Watches every host and writes what is believed of it into its row. See docs/internals/hosts.md. */
+export class HostMonitor {
+  readonly #table: HostTable;
+  readonly #logger: Logger;
+  readonly #clock: WatchClock;
+  readonly #watches = new Map<number, HostWatch>();
+  readonly #groupOf = new Map<number, HostGroup>();
+  readonly #log: RoleLog;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ table, logger, clock = CLOCK }: HostMonitorOptions) {
+    this.#table = table;
+    this.#logger = logger;
+    this.#clock = clock;
+    this.#log = new RoleLog(logger);
+  }
+
+  /** Hosts that stay go on with what is known of them. */
+  takeUp(loaded: LoadedConfig, snapshot: ConfigSnapshot): void {
+    const settings = healthSettings(loaded);
+    const groups = planGroups(loaded.databases);
+    const plans = groups.flatMap(({ hosts }) => hosts);
+    for (const [index, watch] of this.#watches) {
+      if (!plans.some((plan) => plan.index === index)) this.#forget(index, watch);
+    }
+    for (const plan of plans) {
+      if (plan.index >= this.#table.hostsMax) continue;
+      this.#watch(plan, targetOf(plan, settings, loaded, snapshot), settings);
+    }
+    for (const { hosts, isAuto } of groups) {
+      const members = hosts.flatMap(({ index }) => this.#watches.get(index) ?? []);
+      const before = members
+        .map(({ plan }) => this.#groupOf.get(plan.index))
+        .find((known) => known !== undefined);
+      const group = new HostGroup(isAuto, members, settings, before?.memory ?? NO_MEMORY);
+      for (const { plan } of members) {
+        const state = this.#groupOf.get(plan.index)?.states.get(plan.index);
+        if (state !== undefined) group.states.set(plan.index, state);
+        this.#groupOf.set(plan.index, group);
+      }
+    }
+    clearInterval(this.#timer);
+    const routed = [...this.#watches.values()].filter(({ plan }) => plan.isRouted);
+    if (routed.length > 0) this.#timer = setInterval(() => lookAt(routed), EVIDENCE_MS).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const watch of this.#watches.values()) watch.close();
+  }
+
+  watch(host: number): HostWatch | undefined {
+    return this.#watches.get(host);
+  }
+
+  get watches(): readonly HostWatch[] {
+    return [...this.#watches.values()];
+  }
+
+  /** Sets or takes back an order of the operator; what is measured goes on beside it. */
+  order(host: number, bit: number, isOn: boolean): void {
+    const before = this.#table.orders(host);
+    this.#table.setOrders(host, isOn ? before | bit : before & ~bit);
+  }
+
+  /** What was held against it is forgotten; the next check begins anew. */
+  forgive(host: number): void {
+    const watch = this.#watches.get(host);
+    if (watch === undefined) return;
+    watch.apply({ type: 'forgiven' });
+    this.#publish(watch, '');
+    watch.checkNow();
+  }
+
+  /** Now, whatever the interval; undefined for a host there is not. */
+  async checkNow(host: number): Promise<CheckResult | undefined> {
+    return await this.#watches.get(host)?.nextResult();
+  }
+
+  #watch(plan: HostPlan, target: ProbeTarget, settings: HealthSettings): void {
+    const known = this.#watches.get(plan.index);
+    if (known !== undefined) {
+      known.takeUp(plan, target, settings);
+      return;
+    }
+    const orders = this.#table.orders(plan.index);
+    this.#table.clearHost(plan.index);
+    this.#table.setOrders(plan.index, orders);
+    const watch = new HostWatch({
+      plan,
+      target,
+      settings,
+      table: this.#table,
+      clock: this.#clock,
+      onCheck: (checked, why) => this.#onCheck(checked, why),
+    });
+    this.#watches.set(plan.index, watch);
+    this.#writeBan(watch, '');
+    watch.start();
+  }
+
+  #forget(index: number, watch: HostWatch): void {
+    watch.close();
+    this.#watches.delete(index);
+    this.#groupOf.delete(index);
+    this.#table.clearHost(index);
+  }
+
+  #onCheck(watch: HostWatch, why: string): void {
+    const group = this.#groupOf.get(watch.plan.index);
+    if (group === undefined) return;
+    if (watch.plan.isRouted) group.evaluate(watch);
+    watch.apply({ type: 'lag', is: group.lagEvent(watch.plan.index) });
+    this.#publish(watch, why);
+    this.#log.afterCheck(watch, group);
+  }
+
+  /**
+   * Who may no longer be written to stops first, everywhere; then bans, and the primary last. So at every moment a
+   * worker finds one primary or none, and never reads from a fenced host as a replica.
+   */
+  #publish(watch: HostWatch, why: string): void {
+    const group = this.#groupOf.get(watch.plan.index);
+    if (group === undefined) return;
+    const states = group.watches.map((one) => ({ one, role: group.state(one.plan.index).role }));
+    for (const { one, role } of states) if (role !== ROLE_PRIMARY) this.#writeRole(one, role);
+    for (const { one } of states) this.#writeBan(one, one === watch ? why : '');
+    this.#writeFigures(watch, group);
+    for (const { one, role } of states) if (role === ROLE_PRIMARY) this.#writeRole(one, role);
+  }
+
+  #writeRole({ plan, measurement }: HostWatch, role: ReturnType<HostTable['role']>): void {
+    const before = this.#table.role(plan.index);
+    if (before === role) return;
+    this.#table.setRole(plan.index, role);
+    this.#log.roleChanged(plan, before, role, measurement?.timeline ?? 0);
+  }
+
+  #writeBan(watch: HostWatch, why: string): void {
+    const { index } = watch.plan;
+    const reason = banReasonOf(watch.ban);
+    const before = this.#table.banReason(index);
+    this.#table.setHealth(index, watch.ban.health);
+    if (reason === before) return;
+    if (reason === 0) this.#table.unban(index);
+    else this.#table.ban(index, reason, banUntilMsOf(watch.ban));
+    this.#logBan(watch, reason, before, why);
+  }
+
+  #logBan({ plan, ban }: HostWatch, reason: BanReason, before: BanReason, why: string): void {
+    const { host, port } = plan;
+    if (reason === 0) {
+      const text = `host ${host}:${port} is used again`;
+      this.#logger.log('info', 'host_unbanned', text, { host, port, reason: BAN_REASON_NAMES[before] });
+      return;
+    }
+    const name = BAN_REASON_NAMES[reason];
+    const text = `host ${host}:${port} is not used: ${name}${why === '' ? '' : ` (${why})`}`;
+    const leftMs = Math.max(0, banUntilMsOf(ban) - this.#clock.epochMs());
+    this.#logger.log('warn', 'host_banned', text, { host, port, reason: name, ms: leftMs });
+  }
+
+  #writeFigures({ plan, measurement, latencyUs, passedMs }: HostWatch, group: HostGroup): void {
+    const table = this.#table;
+    const { role, lag } = group.state(plan.index);
+    table.setLatencyUs(plan.index, latencyUs);
+    table.setMeasuredMs(plan.index, passedMs);
+    if (measurement === null) return;
+    table.setTimeline(plan.index, measurement.timeline);
+    table.setLag(plan.index, Math.round(lag.ms), lag.bytes);
+    const { isInRecovery, lsn } = measurement;
+    // Of a fenced host no position counts: it would vouch for writes that it has not got.
+    const isReplica = role === ROLE_REPLICA && isInRecovery;
+    table.setLsns(plan.index, isReplica ? lsn : 0, role === ROLE_PRIMARY ? lsn : 0);
+  }
+}
+
+function lookAt(watches: readonly HostWatch[]): void {
+  for (const watch of watches) watch.lookAtEvidence();
+}
+
+function targetOf(
+  { index, host, port, isRouted }: HostPlan,
+  { timeoutMs }: HealthSettings,
+  { databases, general }: LoadedConfig,
+  snapshot: ConfigSnapshot,
+): ProbeTarget {
+  const known = snapshot.hosts.find((one) => one.index === index);
+  const knockMs = general.healthcheck_timeout || timeoutMs;
+  return {
+    port,
+    addresses: probeAddresses(host, known?.addresses ?? []),
+    logins: isRouted ? probeLogins(index, snapshot, databases) : [],
+    timeouts: isRouted
+      ? { connectMs: timeoutMs, queryMs: timeoutMs }
+      : { connectMs: knockMs, queryMs: knockMs },
+  };
+}

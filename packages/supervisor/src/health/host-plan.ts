@@ -1,0 +1,55 @@
+import type { HostRole } from '@pgdog-cluster/core';
+import type { DatabaseEntry } from '@pgdog-cluster/core/config';
+import { hostIndexOf } from '../config/host-numbers.js';
+
+/** What the configuration says of one host, over all databases on it. */
+export interface HostPlan {
+  index: number;
+  host: string;
+  port: number;
+  /** `auto` if any database says so, then `primary`. */
+  role: HostRole;
+  /** It is one of several, or need not be a primary: what it is must be known. */
+  isRouted: boolean;
+}
+
+/** Hosts that have a database in common: one of them at a time is the primary. In the order of the configuration. */
+export interface GroupPlan {
+  hosts: HostPlan[];
+  isAuto: boolean;
+}
+
+const RANK: Record<HostRole, number> = { replica: 0, primary: 1, auto: 2 };
+
+/** One group per set of hosts that databases connect with each other. */
+export function planGroups(databases: readonly DatabaseEntry[]): GroupPlan[] {
+  const hosts = new Map<number, HostPlan>();
+  const groupOf = new Map<number, Set<number>>();
+  const firstOf = new Map<string, number>();
+  for (const { name, host, port, role } of databases) {
+    const index = hostIndexOf({ host, port });
+    const known = hosts.get(index);
+    if (known === undefined) {
+      hosts.set(index, { index, host, port, role, isRouted: role !== 'primary' });
+      groupOf.set(index, new Set([index]));
+    } else if (RANK[role] > RANK[known.role]) known.role = role;
+    const first = firstOf.get(name) ?? index;
+    firstOf.set(name, first);
+    if (first !== index) join(groupOf, first, index);
+  }
+  return [...new Set(groupOf.values())].map((members) => {
+    const planned = [...hosts.values()].filter(({ index }) => members.has(index));
+    const isRouted = planned.length > 1 || planned.some((plan) => plan.isRouted);
+    for (const plan of planned) plan.isRouted = isRouted;
+    return { hosts: planned, isAuto: planned.some(({ role }) => role === 'auto') };
+  });
+}
+
+function join(groupOf: Map<number, Set<number>>, a: number, b: number): void {
+  const [into, from] = [groupOf.get(a), groupOf.get(b)];
+  if (into === undefined || from === undefined || into === from) return;
+  for (const index of from) {
+    into.add(index);
+    groupOf.set(index, into);
+  }
+}

@@ -1,0 +1,99 @@
+import { SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
+import type { Client, ClientConfig } from 'pg';
+import { type Measurement, QUESTION, readMeasurement, SHORT_QUESTION } from './measurement.js';
+import type { ProbeLogin } from './probe-login.js';
+
+export interface ProbeTimeouts {
+  connectMs: number;
+  queryMs: number;
+}
+
+/** Of the server's: not allowed, or no such function. */
+const NOT_TO_BE_ASKED = new Set(['42501', '42883', '42P01', '0A000']);
+
+/** A connection to one host on which only health checks run. It is kept open: its end is news too. */
+export class ProbeConnection {
+  readonly #client: Client;
+  readonly #nowMs: () => number;
+  #question = QUESTION;
+  #isOpen = false;
+
+  private constructor(client: Client, nowMs: () => number) {
+    this.#client = client;
+    this.#nowMs = nowMs;
+  }
+
+  /** Rejects with pg's error. `onEnd`: it was open and has ended by itself. */
+  static async open(
+    login: ProbeLogin,
+    timeouts: ProbeTimeouts,
+    nowMs: () => number,
+    onEnd: () => void,
+  ): Promise<ProbeConnection> {
+    const { default: pg } = await import('pg');
+    const client = new pg.Client(clientConfig(login, timeouts));
+    const probe = new ProbeConnection(client, nowMs);
+    const end = (): void => {
+      if (!probe.#isOpen) return;
+      probe.#isOpen = false;
+      onEnd();
+    };
+    client.on('error', end);
+    client.once('end', end);
+    try {
+      await client.connect();
+      probe.#isOpen = true;
+    } catch (error) {
+      probe.close();
+      throw error;
+    }
+    return probe;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Rejects when no answer comes in time, or one that is none; the connection is then of no more use. */
+  async measure(): Promise<Measurement> {
+    const askedMs = this.#nowMs();
+    try {
+      const { rows } = await this.#client.query({ text: this.#question, rowMode: 'array' });
+      const measurement = readMeasurement(rows[0] as unknown[], askedMs, this.#nowMs());
+      if (measurement === null) throw new Error('not an answer of Postgres');
+      return measurement;
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      if (this.#question === QUESTION && NOT_TO_BE_ASKED.has(code)) {
+        this.#question = SHORT_QUESTION;
+        return this.measure();
+      }
+      throw error;
+    }
+  }
+
+  /** At once: a host that does not answer does not say farewell either. Idempotent. */
+  close(): void {
+    this.#isOpen = false;
+    const { connection } = this.#client as unknown as { connection: { stream: { destroy(): void } } };
+    void this.#client.end().catch(() => {});
+    connection.stream.destroy();
+  }
+}
+
+/** Fixed settings, so that neither the role's nor the database's defaults change the question. */
+function clientConfig(login: ProbeLogin, { connectMs, queryMs }: ProbeTimeouts): ClientConfig {
+  const { password, ...where } = login;
+  const settings: ClientConfig & { scramMaxIterations: number } = {
+    ...where,
+    // As a function: an empty text would be replaced by PGPASSWORD.
+    password: () => password,
+    options: '-c search_path=pg_catalog',
+    application_name: 'pgdog-cluster health',
+    client_encoding: 'UTF8',
+    connectionTimeoutMillis: connectMs,
+    query_timeout: queryMs,
+    scramMaxIterations: SCRAM_ITERATIONS_MAX,
+  };
+  return settings;
+}
