@@ -1,10 +1,10 @@
 /** Methods that need TLS or a Unix socket: channel binding on both sides, certificates, peers, passwords in clear. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
@@ -284,6 +284,46 @@ forEachDriver('authentication over TLS', (driver) => {
       assert.equal((await client.query('SELECT current_user AS me')).rows[0].me, 'alice');
       await client.end();
     });
+  });
+
+  it('servers that take TLS only are asked over TLS, also where it is not demanded: auth_query, passthrough, check', async () => {
+    const strict = await startPostgres({
+      users: [{ name: 'alice', password: ALICE }],
+      settings: folder.forPostgres(serverOwn),
+    });
+    const rules = join(mkdtempSync(join(tmpdir(), 'pgdog-rules-')), 'hba');
+    try {
+      writeFileSync(rules, 'hostssl all all all scram-sha-256\n');
+      chmodSync(rules, 0o644);
+      chmodSync(dirname(rules), 0o755);
+      await strict.query(`ALTER SYSTEM SET hba_file = '${rules}'`);
+      await strict.kill('SIGTERM');
+      await strict.restart();
+      const databases = [databaseOf(strict)];
+      for (const general of [
+        { auth_user: 'postgres', auth_password: 'postgres' },
+        { passthrough_auth: 'enabled' },
+      ]) {
+        await withProxy(
+          { databases, users: [], general: { tls_verify: 'prefer', ...general } },
+          async (proxy) => {
+            assert.equal(await enter(proxy, 'alice', ALICE, { tls: TLS }), '', JSON.stringify(general));
+            assert.equal((await tryLogin(proxy, 'alice', 'wrong', { tls: TLS })).sqlstate, '28P01');
+          },
+        );
+      }
+      const check = await startProxy({
+        databases,
+        general: { tls_verify: 'prefer' },
+        args: ['check', '--connect'],
+        isUnready: true,
+      });
+      assert.equal(await check.exited, 0, check.output);
+      assert.match(check.output, /ok {5}postgres@.*PostgreSQL/);
+    } finally {
+      await strict.stop();
+      rmSync(dirname(rules), { recursive: true });
+    }
   });
 
   it('peer: the system user at the other end of a Unix socket, by name or by map; nobody over TCP', async () => {

@@ -29,11 +29,15 @@ const setPassword = (password: string): Promise<unknown> =>
   server.query(`ALTER ROLE alice PASSWORD '${password}'`);
 
 forEachDriver('passthrough', (driver) => {
-  async function withProxy(general: TomlTable, body: (proxy: TestProxy) => Promise<void>): Promise<void> {
+  async function withProxy(
+    general: TomlTable,
+    body: (proxy: TestProxy) => Promise<void>,
+    databases = [databaseOf(server)],
+  ): Promise<void> {
     const proxy = await startProxy({
       workers: 1,
       ioDriver: driver,
-      databases: [databaseOf(server)],
+      databases,
       users: [{ name: 'listed', password: 'listed on the server', database: 'postgres' }],
       general: { min_pool_size: 0, log_level: 'trace', auth_failures_max: 0, ...general },
     });
@@ -135,6 +139,34 @@ forEachDriver('passthrough', (driver) => {
       assert.equal(sqlstate, '08P01');
       assert.equal(await enter(proxy, 'alice', ALICE), '');
     });
+  });
+
+  it('a server that lets us in without asking has not checked the password: nobody gets in', async () => {
+    const trusting = await startPostgres({ auth: 'trust', users: [{ name: 'alice', password: ALICE }] });
+    try {
+      const databases = [
+        databaseOf(server),
+        databaseOf(trusting, { name: 'trusting', database_name: 'postgres' }),
+      ];
+      await withProxy(
+        PLAIN,
+        async (proxy) => {
+          for (const [user, password] of [
+            ['alice', 'wrong'],
+            ['alice', ALICE],
+            ['postgres', 'x'],
+          ] as const) {
+            const { asked, sqlstate } = await tryLogin(proxy, user, password, { database: 'trusting' });
+            assert.deepEqual([asked, sqlstate], [[3], '28P01'], `${user} ${password}`);
+          }
+          await proxy.waitForOutput('did not ask for the password');
+          assert.equal(await enter(proxy, 'alice', ALICE), '');
+        },
+        databases,
+      );
+    } finally {
+      await trusting.stop();
+    }
   });
 
   it('a server that is down lets nobody in, and everybody again when it is back', async () => {

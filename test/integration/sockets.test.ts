@@ -11,6 +11,7 @@ import { userName } from 'pgdog-cluster';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q } from '../support/frames.js';
+import { enter, tryLogin } from '../support/login.js';
 import { findProgram } from '../support/programs.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
@@ -266,6 +267,48 @@ forEachDriver('sockets', (driver) => {
     assert.equal(await firstValue(client, 'SELECT 7'), '7');
     await client.end();
     await byUrl.stop();
+  });
+
+  it('auth_query and passthrough ask by the same socket, and nobody but require_peer', async () => {
+    const uid = statSync(join(serverDirectory, `.s.PGSQL.${server.port}`)).uid;
+    const owner = (await userName(uid)) ?? '';
+    const stranger = owner === 'root' ? 'nobody' : 'root';
+    await server.query("DROP ROLE IF EXISTS bob; CREATE ROLE bob LOGIN PASSWORD 'bobs password'");
+    const at = (name: string, host: string, settings = {}) =>
+      databaseOf({ host, port: server.port }, { name, database_name: 'postgres', ...settings });
+    for (const general of [
+      { auth_user: 'postgres', auth_password: 'postgres' },
+      { passthrough_auth: 'enabled_plain' },
+    ]) {
+      const proxy = await startProxy({
+        workers: 1,
+        ioDriver: driver,
+        databases: [
+          at('by_directory', serverDirectory, { require_peer: owner }),
+          at('by_name', `${ABSTRACT}-server`),
+          at('wrong_peer', serverDirectory, { require_peer: stranger }),
+        ],
+        users: [],
+        general: { min_pool_size: 0, ...general },
+      });
+      try {
+        for (const database of ['by_directory', 'by_name'])
+          assert.equal(await enter(proxy, 'bob', 'bobs password', { database }), '', database);
+        const { sqlstate } = await tryLogin(proxy, 'bob', 'bobs password', { database: 'wrong_peer' });
+        assert.equal(sqlstate, '28P01');
+        await proxy.waitForOutput('require_peer demands that it be run by');
+      } finally {
+        await proxy.stop();
+      }
+    }
+    await server.query('DROP ROLE bob');
+    const check = await startProxy({
+      databases: [at('postgres', serverDirectory, { require_peer: stranger })],
+      args: ['check', '--connect'],
+      isUnready: true,
+    });
+    assert.equal(await check.exited, 1, check.output);
+    assert.match(check.output, /FAILED .*require_peer demands/);
   });
 
   it('the program’s own looks at servers take the same way: check --connect, the probe at start, SHOW shards', async () => {

@@ -22,6 +22,7 @@ export * from './base/ip-address.js';
 export * from './base/ip-network.js';
 export * from './base/peer-address.js';
 export * from './base/random.js';
+export * from './base/required-peer.js';
 export * from './base/unix-socket.js';
 export * from './config/snapshot.js';
 export * from './control/control-message.js';

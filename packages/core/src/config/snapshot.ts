@@ -7,6 +7,7 @@
 import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
 import type { IpNetwork } from '../base/ip-network.js';
+import type { RequiredPeer } from '../base/required-peer.js';
 
 export type PoolerMode = 'transaction' | 'session' | 'statement';
 /** How a client shows who it is; `hba` = as the rules of the HBA file say. */
@@ -107,12 +108,6 @@ export interface ProxyProtocolSnapshot {
 }
 
 /** A user of this system. */
-export interface RequiredPeer {
-  name: string;
-  /** -1: the system does not know the name, so nobody is that user. */
-  uid: number;
-}
-
 export interface TcpSnapshot {
   keepalive: boolean;
   /** Seconds before the first probe, between probes, and probes; 0 = the system's. */

@@ -1,7 +1,9 @@
-import { readSecretForm, SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
+import { isUnixHost, readSecretForm, SCRAM_ITERATIONS_MAX, unixSocketPath } from '@pgdog-cluster/core';
 import type { AuthQueryEntry, DatabaseEntry } from '@pgdog-cluster/core/config';
 import type { Client, ClientConfig } from 'pg';
-import { databaseSsl } from '../config/database-tls.js';
+import { databasePgTls } from '../config/database-tls.js';
+import { connectByPg } from '../config/pg-connect.js';
+import { resolvePeer } from '../config/publish-config.js';
 
 /** A connection without questions is closed after this long. */
 const IDLE_MS = 60_000;
@@ -18,24 +20,22 @@ export interface AuthQueryTarget {
 }
 
 /**
- * Start-up settings of every internal connection: fixed, so that nothing a client says can reach it. The search path
- * is Postgres's own schema and no other: a function somebody put in front would run with the rights of auth_user.
+ * Opens an internal connection. Its start-up settings are fixed, so that nothing a client says can reach it. The search
+ * path is Postgres's own schema and no other: a function somebody put in front would run with the rights of auth_user.
  */
-export function internalConnection(
+export async function connectInternally(
   database: AuthQueryTarget['database'],
   user: string,
-  password: string,
+  /** Called when the server asks. A function also because an empty text would be replaced by PGPASSWORD. */
+  password: () => string,
   connectTimeoutMs: number,
-): ClientConfig {
+): Promise<Client> {
   const { host, port, serverDatabase } = database;
   const settings: ClientConfig & { scramMaxIterations: number } = {
-    host,
     port,
     database: serverDatabase,
     user,
-    // As a function: an empty text would be replaced by PGPASSWORD.
-    password: () => password,
-    ssl: databaseSsl(database),
+    password,
     options: '-c search_path=pg_catalog',
     application_name: 'pgdog-cluster auth',
     client_encoding: 'UTF8',
@@ -43,7 +43,12 @@ export function internalConnection(
     query_timeout: QUERY_TIMEOUT_MS,
     scramMaxIterations: SCRAM_ITERATIONS_MAX,
   };
-  return settings;
+  const way = {
+    host: isUnixHost(host) ? unixSocketPath(host, port) : host,
+    tls: databasePgTls(database),
+    requirePeer: await resolvePeer(database),
+  };
+  return connectByPg(way, settings);
 }
 
 /** One connection that asks one database about its users, opened when needed. Questions are asked one by one. */
@@ -98,17 +103,14 @@ export class AuthQuery {
   }
 
   async #connect(): Promise<Client> {
-    const { default: pg } = await import('pg');
     const { database, query, connectTimeoutMs } = this.#target;
-    const client = new pg.Client(
-      internalConnection(database, query.user, query.password?.reveal() ?? '', connectTimeoutMs),
-    );
+    const password = (): string => query.password?.reveal() ?? '';
+    const client = await connectInternally(database, query.user, password, connectTimeoutMs);
     const forget = (): void => {
       this.#client = null;
     };
     client.on('error', forget);
     client.once('end', forget);
-    await client.connect();
     return client;
   }
 

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { passwordTag } from '../config/user-secrets.js';
+import { PeerError } from '../listen/unix-connect.js';
 import type { Logger } from '../log/logger.js';
-import { internalConnection } from './auth-query.js';
+import { connectInternally } from './auth-query.js';
 
 interface Accepted {
   tag: Uint8Array;
@@ -62,26 +63,35 @@ export class PassthroughCheck {
     const { databases, general } = this.#loaded;
     const database = databases.find((entry) => entry.name === name);
     if (database === undefined) return 'refused';
-    const { default: pg } = await import('pg');
-    const client = new pg.Client(internalConnection(database, user, password, general.connect_timeout));
-    client.on('error', () => {});
+    let isAsked = false;
+    const answer = (): string => {
+      isAsked = true;
+      return password;
+    };
     try {
-      await client.connect();
-      this.#remember(`${name}\0${user}`, password);
-      return 'accepted';
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-      if (code.startsWith(REFUSED_CLASS)) return 'refused';
-      // Neither message nor password: libraries quote what they were given.
-      this.#logger.log('warn', 'passthrough_failed', 'a password could not be checked at the server', {
-        database: name,
-        user,
-        reason: code,
-      });
-      return 'unknown';
-    } finally {
+      const client = await connectInternally(database, user, answer, general.connect_timeout);
       await client.end().catch(() => {});
+    } catch (error) {
+      return this.#notAccepted(name, user, error);
     }
+    if (!isAsked) {
+      // Rules that trust this host (`trust`, `peer`, a certificate of ours) would let every client in as everybody.
+      const text = 'refused: the server did not ask for the password, so it has not checked it';
+      this.#logger.log('warn', 'passthrough_unchecked', text, { database: name, user });
+      return 'refused';
+    }
+    this.#remember(`${name}\0${user}`, password);
+    return 'accepted';
+  }
+
+  #notAccepted(database: string, user: string, error: unknown): PassthroughVerdict {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code.startsWith(REFUSED_CLASS)) return 'refused';
+    // Never the server's message: libraries and servers quote what they were given.
+    const reason = error instanceof PeerError ? error.message : code;
+    const text = 'a password could not be checked at the server';
+    this.#logger.log('warn', 'passthrough_failed', text, { database, user, reason });
+    return 'unknown';
   }
 
   #remember(key: string, password: string): void {

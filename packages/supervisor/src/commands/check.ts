@@ -1,15 +1,9 @@
-import {
-  type ConfigSnapshot,
-  isUnixHost,
-  type PoolSnapshot,
-  serverName,
-  type TlsSnapshot,
-} from '@pgdog-cluster/core';
+import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import type { ConfigurationOptions } from '../config/config-file.js';
-import { sslOf } from '../config/database-tls.js';
+import { pgTlsOf } from '../config/database-tls.js';
+import { connectByPg } from '../config/pg-connect.js';
 import { buildSnapshot } from '../config/publish-config.js';
-import { unixStream } from '../listen/unix-connect.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
 import { loadOrReport, readTlsOrReport } from './load-or-report.js';
 
@@ -39,36 +33,39 @@ async function tryServer(
   timeoutMs: number,
   tls: TlsSnapshot,
 ): Promise<{ isReached: boolean; text: string }> {
-  const { default: pg } = await import('pg');
   if (pool.serverPasswords.length === 0 && pool.serverMd5Hashes.length + pool.serverVerifiers.length > 0) {
     return { isReached: true, text: 'not tried: only a hash of the password is known' };
   }
   if (pool.addresses.length === 0) return { isReached: false, text: 'the host name does not resolve' };
   let text = '';
   for (const password of pool.serverPasswords.length > 0 ? pool.serverPasswords : ['']) {
-    const client = new pg.Client({
-      host: pool.addresses[0].text,
-      port: pool.port,
-      stream: isUnixHost(pool.host) ? () => unixStream(pool.addresses[0].text) : undefined,
-      database: pool.serverDatabase,
-      user: pool.serverUser,
-      password,
-      ssl: sslOf(pool.host, tls.servers[pool.tls]),
-      connectionTimeoutMillis: timeoutMs,
-      query_timeout: timeoutMs,
-      application_name: 'pgdog-cluster check',
-    });
-    client.on('error', () => {});
     try {
-      await client.connect();
-      const result = await client.query('SHOW server_version');
-      return { isReached: true, text: `PostgreSQL ${result.rows[0].server_version}` };
+      const client = await connectByPg(
+        {
+          host: pool.addresses[0].text,
+          tls: pgTlsOf(pool.host, tls.servers[pool.tls]),
+          requirePeer: pool.requirePeer,
+        },
+        {
+          port: pool.port,
+          database: pool.serverDatabase,
+          user: pool.serverUser,
+          password,
+          connectionTimeoutMillis: timeoutMs,
+          query_timeout: timeoutMs,
+          application_name: 'pgdog-cluster check',
+        },
+      );
+      try {
+        const result = await client.query('SHOW server_version');
+        return { isReached: true, text: `PostgreSQL ${result.rows[0].server_version}` };
+      } finally {
+        await client.end().catch(() => {});
+      }
     } catch (error) {
       const isEmpty = !(error instanceof Error) || error.message === '';
       text = isEmpty ? 'no connection' : (error as Error).message;
       if (isEmpty && error instanceof Error && 'code' in error) text = String(error.code);
-    } finally {
-      await client.end().catch(() => {});
     }
   }
   return { isReached: false, text };

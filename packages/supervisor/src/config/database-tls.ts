@@ -23,16 +23,26 @@ export function databaseTlsIndex(database: DatabaseEntry): number {
   return inForce.get(database)?.index ?? -1;
 }
 
-/** `ssl` of a connection by pg, for questions of the supervisor's own. */
-export function databaseSsl(database: DatabaseEntry): ConnectionOptions | false {
-  return sslOf(database.host, inForce.get(database)?.settings);
+/** TLS of a connection by pg. */
+export interface PgTls {
+  /** pg's `ssl`; false = in the clear. */
+  ssl: ConnectionOptions | false;
+  /** Where the server has none, in the clear will do. */
+  isOptional: boolean;
 }
 
-/** As a pool connects, but for `prefer`: pg cannot ask first, and in the clear is what that allows too. */
-export function sslOf(host: string, settings: ServerTlsSnapshot | undefined): ConnectionOptions | false {
-  if (settings === undefined || settings.mode === 'prefer') return false;
+const IN_THE_CLEAR: PgTls = { ssl: false, isOptional: false };
+
+/** For questions of the supervisor's own. */
+export function databasePgTls(database: DatabaseEntry): PgTls {
+  return pgTlsOf(database.host, inForce.get(database)?.settings);
+}
+
+/** As a pool connects. */
+export function pgTlsOf(host: string, settings: ServerTlsSnapshot | undefined): PgTls {
+  if (settings === undefined) return IN_THE_CLEAR;
   const { mode, certificate, privateKey, ca, crl, terms } = settings;
-  return {
+  const ssl: ConnectionOptions = {
     minVersion: terms.versionMin,
     maxVersion: terms.versionMax,
     rejectUnauthorized: mode.startsWith('verify'),
@@ -43,4 +53,5 @@ export function sslOf(host: string, settings: ServerTlsSnapshot | undefined): Co
     checkServerIdentity: (_host, peer) =>
       mode === 'verify_full' ? checkServerIdentity(host, peer) : undefined,
   };
+  return { ssl, isOptional: mode === 'prefer' };
 }

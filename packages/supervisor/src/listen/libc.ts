@@ -42,6 +42,13 @@ export const setsockopt: (
   value: Int32Array,
   length: number,
 ) => number = program.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']);
+export const getsockopt: (
+  fd: number,
+  level: number,
+  name: number,
+  value: Int32Array,
+  length: Int32Array,
+) => number = program.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']);
 export const getsockname: (fd: number, sockaddr: Uint8Array, length: Int32Array) => number = program.func(
   'getsockname',
   'int',
@@ -84,6 +91,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_KEEPALIVE = 9;
+export const SO_PEERCRED = 17;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;

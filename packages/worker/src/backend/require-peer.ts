@@ -1,4 +1,4 @@
-import type { PoolSnapshot } from '@pgdog-cluster/core';
+import { type PoolSnapshot, peerRefusal } from '@pgdog-cluster/core';
 import { peerUserId } from '../io/socket-options.js';
 
 /**
@@ -7,11 +7,5 @@ import { peerUserId } from '../io/socket-options.js';
  * after the connect, before anything is sent. Null, or what is wrong.
  */
 export function peerProblem(fd: number, { requirePeer }: PoolSnapshot): string | null {
-  if (requirePeer === undefined) return null;
-  const { name, uid } = requirePeer;
-  if (uid === -1) return `require_peer names "${name}", whom this system does not know`;
-  const actual = peerUserId(fd);
-  if (actual === uid) return null;
-  const who = actual === -1 ? 'the system does not say by whom' : `by user id ${actual}`;
-  return `require_peer demands that it be run by "${name}" (user id ${uid}); it is run ${who}`;
+  return requirePeer === undefined ? null : peerRefusal(requirePeer, peerUserId(fd));
 }

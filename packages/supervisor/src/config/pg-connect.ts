@@ -1,0 +1,45 @@
+import { isUnixHost, type RequiredPeer } from '@pgdog-cluster/core';
+import type { Client, ClientConfig } from 'pg';
+import { unixStream } from '../listen/unix-connect.js';
+import type { PgTls } from './database-tls.js';
+
+/** What pg says when a server answers the question for TLS with `N`. It has no code for it. */
+const NO_TLS = 'The server does not support SSL connections';
+
+/** How a server is reached, beside what pg itself knows of. */
+export interface PgWay {
+  /** Of a Unix socket: its path. */
+  host: string;
+  tls: PgTls;
+  requirePeer: RequiredPeer | undefined;
+}
+
+/**
+ * A connection of the program's own to a server, by pg, on the way that a pool's would take: the same socket, the same
+ * peer, and TLS where the server has it. `password` is called when the server asks for one. Rejects with the reason.
+ */
+export async function connectByPg(
+  { host, tls, requirePeer }: PgWay,
+  config: Omit<ClientConfig, 'host' | 'ssl' | 'stream'>,
+): Promise<Client> {
+  const { default: pg } = await import('pg');
+  const open = async (ssl: PgTls['ssl']): Promise<Client> => {
+    const stream = isUnixHost(host) ? () => unixStream(host, requirePeer) : undefined;
+    const client = new pg.Client({ ...config, host, ssl, stream });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      await client.end().catch(() => {});
+      throw error;
+    }
+  };
+  try {
+    return await open(tls.ssl);
+  } catch (error) {
+    const hasNone = error instanceof Error && error.message === NO_TLS;
+    if (!hasNone || !tls.isOptional) throw error;
+    return open(false);
+  }
+}
