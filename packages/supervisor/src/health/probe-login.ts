@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { type ConfigSnapshot, type HostAddress, isUnixHost, type PoolSnapshot } from '@pgdog-cluster/core';
 import type { DatabaseEntry } from '@pgdog-cluster/core/config';
-import { databaseSsl, sslOf } from '../config/database-tls.js';
+import { databasePgTls, pgTlsOf } from '../config/database-tls.js';
 
 /** One way to log in to a host for checking it. */
 export interface ProbeLogin {
@@ -62,10 +62,10 @@ function loginsOf(
 ): Omit<ProbeLogin, 'host'>[] {
   const { host, port, serverDatabase: database, serverUser: user } = pool;
   const password = pool.serverPasswords[0] ?? '';
-  const login = { port, database, user, password, ssl: sslOf(host, settings) };
-  // `prefer` is what pg cannot do: in the clear first, and encrypted where the server insists.
-  const isEither = settings?.mode === 'prefer';
-  return isEither ? [login, { ...login, ssl: { rejectUnauthorized: false } }] : [login];
+  const { ssl, isOptional } = pgTlsOf(host, settings);
+  const login = { port, database, user, password, ssl };
+  // A probe has one try for each way: in the clear first, and encrypted where the server insists.
+  return isOptional ? [{ ...login, ssl: false }, login] : [login];
 }
 
 /** The users of auth_query, on this host. */
@@ -80,6 +80,12 @@ function askingLogins(
       if (authQuery === null || authQuery.password === null) return [];
       const { user, password } = authQuery;
       const login = { port, database: serverDatabase, user, password: password.reveal() };
-      return [{ ...login, ssl: databaseSsl(database) }];
+      const { ssl, isOptional } = databasePgTls(database);
+      return isOptional
+        ? [
+            { ...login, ssl: false },
+            { ...login, ssl },
+          ]
+        : [{ ...login, ssl }];
     });
 }
