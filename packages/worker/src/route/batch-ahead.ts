@@ -34,7 +34,7 @@ export class BatchAhead {
   /** A Parse without a name is among it. */
   hasUnnamedParse = false;
   /** Of what it prepares and what it binds, in order. */
-  plans: SqlPlan[] = [];
+  readonly plans: SqlPlan[] = [];
   end = END_OPEN;
   hasBind = false;
   executeCount = 0;
@@ -46,7 +46,7 @@ export class BatchAhead {
     this.session = session;
     this.named = null;
     this.hasUnnamedParse = false;
-    this.plans = [];
+    this.plans.length = 0;
     this.end = END_OPEN;
     this.hasBind = false;
     this.executeCount = 0;
@@ -54,9 +54,16 @@ export class BatchAhead {
     this.hasOther = false;
   }
 
+  /** Of all that was seen, together. */
+  flags(): number {
+    let flags = 0;
+    for (const plan of this.plans) flags |= plan.flags;
+    return flags;
+  }
+
   /** Facts of all that was seen. */
   facts(): RouteFacts {
-    return joinRoutes(this.plans.map(({ route }) => route));
+    return this.plans.length === 1 ? this.plans[0].route : joinRoutes(this.plans.map(({ route }) => route));
   }
 
   /**

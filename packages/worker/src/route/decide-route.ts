@@ -31,37 +31,53 @@ export interface Decision {
 }
 
 /** One object per kind of decision: reasons are few (one per statement kind and function name), requests are many. */
-const decisions = new Map<string, Decision>();
-const DECISIONS_MAX = 4096;
+class Decisions {
+  private readonly want: Want;
+  private readonly isByFirstRead: boolean;
+  private readonly byReason = new Map<string, Decision>();
 
-function decision(want: Want, reason: string, isByFirstRead = false): Decision {
-  const key = isByFirstRead ? `${want}!${reason}` : `${want}${reason}`;
-  const known = decisions.get(key);
-  if (known !== undefined) return known;
-  if (decisions.size >= DECISIONS_MAX) decisions.clear();
-  const made = { want, reason, isByFirstRead };
-  decisions.set(key, made);
-  return made;
+  constructor(want: Want, isByFirstRead = false) {
+    this.want = want;
+    this.isByFirstRead = isByFirstRead;
+  }
+
+  of(reason: string): Decision {
+    return this.byReason.get(reason) ?? this.add(reason);
+  }
+
+  private add(reason: string): Decision {
+    if (this.byReason.size >= DECISIONS_MAX) this.byReason.clear();
+    const made = { want: this.want, reason, isByFirstRead: this.isByFirstRead };
+    this.byReason.set(reason, made);
+    return made;
+  }
 }
 
-export const UNREAD_ON_PRIMARY = decision(WANT_PRIMARY, 'cannot be read as a whole');
-export const UNREAD_ON_REPLICA = decision(WANT_REPLICA, 'asked for a replica');
-export const FUNCTION_CALL = decision(WANT_PRIMARY, 'function call by number');
+const DECISIONS_MAX = 4096;
+const PRIMARY = new Decisions(WANT_PRIMARY);
+const REPLICA = new Decisions(WANT_REPLICA);
+const READ = new Decisions(WANT_READ);
+const READ_FIRST = new Decisions(WANT_READ, true);
+const ANY = new Decisions(WANT_ANY);
+
+export const UNREAD_ON_PRIMARY = PRIMARY.of('cannot be read as a whole');
+export const UNREAD_ON_REPLICA = REPLICA.of('asked for a replica');
+export const FUNCTION_CALL = PRIMARY.of('function call by number');
 
 /** Who may run what a session asks. */
 export function decideRoute(asked: Asked): Decision {
   const { facts, held, role } = asked;
-  if (role === 'replica') return decision(WANT_REPLICA, 'asked for a replica');
-  if (role === 'primary') return decision(WANT_PRIMARY, 'asked for the primary');
+  if (role === 'replica') return REPLICA.of('asked for a replica');
+  if (role === 'primary') return PRIMARY.of('asked for the primary');
   if (asked.isSessionMode) {
-    return decision(asked.isReadOnlyByDefault ? WANT_READ : WANT_PRIMARY, 'session mode');
+    return (asked.isReadOnlyByDefault ? READ : PRIMARY).of('session mode');
   }
   const isTransaction = held !== null || facts.begin !== null;
-  if (!isTransaction && facts.access === 'neutral') return decision(WANT_ANY, facts.reason);
+  if (!isTransaction && facts.access === 'neutral') return ANY.of(facts.reason);
   // A standby knows nothing of serializable transactions (predicate.c).
-  if (isSerializable(asked)) return decision(WANT_PRIMARY, 'serializable');
+  if (isSerializable(asked)) return PRIMARY.of('serializable');
   const isSaid = facts.begin?.isReadOnly ?? held?.isReadOnly ?? null;
-  if (isSaid ?? asked.isReadOnlyByDefault) return decision(WANT_READ, 'read only');
+  if (isSaid ?? asked.isReadOnlyByDefault) return READ.of('read only');
   return isTransaction ? decideTransaction(asked) : decideStatement(asked);
 }
 
@@ -71,16 +87,16 @@ function isSerializable({ facts, held, isSerializableByDefault }: Asked): boolea
 
 function decideStatement({ facts, writes, hasJustWritten }: Asked): Decision {
   // Without a primary to ask a replica may: it refuses what writes.
-  if (writes === CATALOG_UNREAD) return decision(WANT_ANY, writes);
-  if (writes !== null) return decision(WANT_PRIMARY, writes);
-  if (hasJustWritten) return decision(WANT_PRIMARY, 'the session has just written');
-  return decision(WANT_READ, facts.reason);
+  if (writes === CATALOG_UNREAD) return ANY.of(writes);
+  if (writes !== null) return PRIMARY.of(writes);
+  if (hasJustWritten) return PRIMARY.of('the session has just written');
+  return READ.of(facts.reason);
 }
 
 function decideTransaction({ facts, writes, hasJustWritten, strategy }: Asked): Decision {
-  if (strategy === 'conservative') return decision(WANT_PRIMARY, 'transaction');
-  if (writes !== null) return decision(WANT_PRIMARY, writes);
-  if (facts.access === 'neutral') return decision(WANT_PRIMARY, 'transaction that begins with no read');
-  if (hasJustWritten) return decision(WANT_PRIMARY, 'the session has just written');
-  return decision(WANT_READ, 'transaction that begins with a read', true);
+  if (strategy === 'conservative') return PRIMARY.of('transaction');
+  if (writes !== null) return PRIMARY.of(writes);
+  if (facts.access === 'neutral') return PRIMARY.of('transaction that begins with no read');
+  if (hasJustWritten) return PRIMARY.of('the session has just written');
+  return READ_FIRST.of('transaction that begins with a read');
 }

@@ -168,8 +168,7 @@ export class SessionRouter implements RouteTerms {
     }
     if (ahead.end !== END_SYNC && !(ahead.end === END_FLUSH && !ahead.hasBind)) this.decideUnread();
     else {
-      const flags = ahead.plans.reduce((all, plan) => all | plan.flags, 0);
-      this.decideFor(facts, flags, ahead.plans);
+      this.decideFor(facts, ahead.flags(), ahead.plans);
       // Its Sync is still to come, and a write may be before it.
       if (ahead.end === END_FLUSH && this.want === WANT_READ) this.isReadOnlyByChoice = true;
     }
