@@ -105,7 +105,7 @@ Keys: ${names(usable(userSchema, LATER_USER))}.
 
 \`name\` (what clients ask for, if not the path), \`host\` (a directory of Unix sockets, as with libpq), \`port\`, \`require_peer\`, \`database_name\`, \`user\` and \`password\` (towards the server), \`role\`,
 \`shard\`, \`pool_size\`, \`min_pool_size\`, \`pooler_mode\`, \`statement_timeout\`, \`lock_timeout\`, \`idle_timeout\`, \`read_only\`,
-\`server_lifetime\`, \`server_lifetime_jitter\`, \`sslmode\` (\`disable\`, \`allow\` or \`prefer\`). \`PGDOG_DATABASE_URL_1\` and so on
+\`server_lifetime\`, \`server_lifetime_jitter\`, \`sslmode\`, \`sslrootcert\`, \`sslcert\`, \`sslkey\` (as libpq; they set \`tls_verify\` and its files). \`PGDOG_DATABASE_URL_1\` and so on
 in the environment are read the same way.
 
 ## Keys of PgDog that this version does not use

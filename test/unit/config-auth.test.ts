@@ -107,6 +107,16 @@ test('accepted: users without a password where somebody can be asked, or nothing
   }
 });
 
+test('warned: certificates are asked for, and none can be verified', () => {
+  const warningsOf = (texts: Parameters<typeof load>[0]) =>
+    load(texts).warnings.map(({ message }) => message);
+  const text = 'nobody can log in by certificate without tls_client_ca_certificate';
+  assert.deepEqual(warningsOf({ config: general('auth_type = "cert"'), users: NO_PASSWORD }), [text]);
+  assert.deepEqual(warningsOf({ config: DATABASE, users: `${NO_PASSWORD}auth_type = "cert"\n` }), [text]);
+  const tls = ['tls_certificate = "c"', 'tls_private_key = "k"', 'tls_client_ca_certificate = "a"'];
+  assert.deepEqual(warningsOf({ config: general('auth_type = "cert"', ...tls), users: NO_PASSWORD }), []);
+});
+
 test('the question about strangers: database over general, password from where it is', () => {
   const other = DATABASE.replace('shop', 'other');
   const config = `${general('auth_user = "asker"', 'auth_password = "g3neral"', 'auth_dbname = "other"')}${other}auth_user = "second"\nauth_query = "SELECT f($1)"\nauth_dbname = "shop"\n`;

@@ -70,13 +70,37 @@ test('parameters become settings of the database', () => {
   assert.equal(serverPassword?.reveal(), 'sp');
 });
 
+const SSLMODES: [parameters: string, verify: string | null, ca: string | null][] = [
+  ['', null, null],
+  ['sslmode=disable', 'disabled', null],
+  ['sslmode=allow', 'prefer', null],
+  ['sslmode=prefer', 'prefer', null],
+  ['sslmode=require', 'require', null],
+  ['sslmode=require&sslrootcert=/ca.pem', 'verify_ca', '/ca.pem'],
+  ['sslmode=verify-ca&sslrootcert=/ca.pem', 'verify_ca', '/ca.pem'],
+  ['sslmode=verify-full', 'verify_full', null],
+];
+
+for (const [parameters, verify, ca] of SSLMODES) {
+  test(`TLS towards the server of -d postgres://a:b@h/d?${parameters}`, () => {
+    const [{ tls }] = load({ urls: [`postgres://a:b@h/d?${parameters}`] }).databases;
+    assert.deepEqual([tls.verify, tls.ca], [verify, ca]);
+  });
+}
+
+test('sslcert and sslkey are what the server is shown', () => {
+  const [{ tls }] = load({ urls: ['postgres://a:b@h/d?sslmode=require&sslcert=c&sslkey=k'] }).databases;
+  assert.deepEqual([tls.certificate, tls.privateKey], ['c', 'k']);
+});
+
 const REFUSED: [string[], string][] = [
   [['postgres://a:b@h/d?pol_size=1'], '-d: pol_size: unknown parameter; did you mean "pool_size"?'],
   [['postgres://a:b@h/d?pool_size=x'], '-d: pool_size: expected a whole number, 1 or more, got "x"'],
   [['postgres://a:b@h/d?pool_size='], '-d: pool_size: expected a whole number'],
   [['postgres://a:b@h/d?role=leader'], '-d: role: expected one of "primary", "replica", "auto"'],
   [['postgres://a:b@h/d?shard=1'], '-d: shard: sharding is not supported'],
-  [['postgres://a:b@h/d?sslmode=require'], '-d: sslmode: TLS towards servers'],
+  [['postgres://a:b@h/d?sslmode=verify_full'], '-d: sslmode: expected one of "disable", "allow", "prefer"'],
+  [['postgres://a:b@h/d?sslcert=c'], '-d: tls_server_certificate: needs tls_server_private_key'],
   [['postgres://h/d'], '-d: user: missing'],
   [['postgres://a@h/d'], '-d: password: missing'],
   [['http://a:b@h/d'], '-d: not a URL of the form postgres://'],

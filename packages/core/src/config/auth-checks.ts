@@ -22,6 +22,7 @@ export function checkAuthentication(parts: CheckedParts, problems: ProblemList):
   if (general.auth_failures_max > 0 && general.auth_failures_window === 0) {
     problems.error(at('auth_failures_window'), 'expected more than 0 while auth_failures_max is set');
   }
+  checkCertificates(parts, at, problems);
   for (const { entry, input, origin } of databases) {
     const { authQuery } = entry;
     if (authQuery === null) {
@@ -34,6 +35,19 @@ export function checkAuthentication(parts: CheckedParts, problems: ProblemList):
     const place = input.auth_dbname === undefined ? at('auth_dbname') : origin.place('auth_dbname');
     problems.error(place, `no database "${authQuery.database}" is configured`);
   }
+}
+
+/** Whoever is asked for a certificate needs one that can be verified. Only a warning: it keeps people out, not in. */
+function checkCertificates(parts: CheckedParts, at: (key: string) => Place, problems: ProblemList): void {
+  const { general, users, hba } = parts;
+  if (general.tls_client_ca_certificate !== null) return;
+  const text = 'nobody can log in by certificate without tls_client_ca_certificate';
+  if (authTypeOf(general.auth_type) === 'cert') problems.warning(at('auth_type'), text);
+  for (const { entry, origin } of users) {
+    if (entry.authType === 'cert') problems.warning(origin.place('auth_type'), text);
+  }
+  const rule = hba?.find(({ method, clientCert }) => method !== 'reject' && clientCert !== 'no');
+  if (rule !== undefined) problems.warning(at('auth_hba_file'), `line ${rule.line}: ${text}`);
 }
 
 /** Can anybody log in who is not listed? */

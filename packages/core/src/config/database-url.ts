@@ -11,8 +11,21 @@ import { type DatabaseInput, databaseSchema, type UserInput, userSchema } from '
 const SCHEMES = ['postgres:', 'postgresql:'];
 const HOST_DEFAULT = 'localhost';
 const PORT_DEFAULT = 5432;
-/** Values of libpq's sslmode under which a connection without TLS is all right. */
-const PLAIN_SSLMODES = ['disable', 'allow', 'prefer'];
+/** libpq's sslmode as tls_verify has it. `allow` would try without TLS first, which is no better than `prefer`. */
+const SSLMODES = new Map([
+  ['disable', 'disabled'],
+  ['allow', 'prefer'],
+  ['prefer', 'prefer'],
+  ['require', 'require'],
+  ['verify-ca', 'verify_ca'],
+  ['verify-full', 'verify_full'],
+]);
+/** libpq's names of files. */
+const SSL_FILES = new Map([
+  ['sslrootcert', 'tls_server_ca_certificate'],
+  ['sslcert', 'tls_server_certificate'],
+  ['sslkey', 'tls_server_private_key'],
+]);
 
 /** Parameters that become keys of the [[databases]] entry. */
 const PARAMETERS = [
@@ -35,7 +48,7 @@ const PARAMETERS = [
   'server_lifetime_jitter',
 ] as const;
 /** Ours: the name clients ask for, when it is not the one in the path. */
-const OTHER_PARAMETERS = ['name', 'sslmode'];
+const OTHER_PARAMETERS = ['name', 'sslmode', ...SSL_FILES.keys()];
 
 export interface UrlEntry {
   database: DatabaseInput;
@@ -74,10 +87,10 @@ function typed(key: string, value: string, origin: Origin, problems: ProblemList
 function readParameters(url: URL, origin: Origin, problems: ProblemList): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, value] of url.searchParams) {
-    if (key === 'sslmode') {
-      if (PLAIN_SSLMODES.includes(value)) continue;
-      problems.error(origin.place(key), 'TLS towards servers is not supported by this version');
-    } else if (key === 'name') {
+    const file = SSL_FILES.get(key);
+    if (key === 'sslmode') values.tls_verify = verifyOf(value, origin, problems);
+    else if (file !== undefined) values[file] = value;
+    else if (key === 'name') {
       values.name = value;
     } else if (PARAMETERS.some((parameter) => parameter === key)) {
       values[key] = typed(key, value, origin, problems);
@@ -86,7 +99,19 @@ function readParameters(url: URL, origin: Origin, problems: ProblemList): Record
       problems.error(origin.place(key), `unknown parameter${suggestion(key, known)}`);
     }
   }
+  // As libpq: who names an authority wants the server's certificate checked by it.
+  if (values.tls_verify === 'require' && values.tls_server_ca_certificate !== undefined)
+    values.tls_verify = 'verify_ca';
   return values;
+}
+
+function verifyOf(sslmode: string, origin: Origin, problems: ProblemList): string | undefined {
+  const verify = SSLMODES.get(sslmode);
+  if (verify === undefined) {
+    const known = [...SSLMODES.keys()].map((mode) => `"${mode}"`).join(', ');
+    problems.error(origin.place('sslmode'), `expected one of ${known}, got ${describeValue(sslmode)}`);
+  }
+  return verify;
 }
 
 /** URL refuses `user@/db` and `user@:5433/db`, which libpq takes: the host left out is filled in. */
