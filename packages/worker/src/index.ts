@@ -35,6 +35,7 @@ export { Maintenance } from './session/maintenance.js';
 export * from './session/parameter-set.js';
 export { PeerNames } from './session/peer-names.js';
 export { ownerOfProcessId, processIdOf, SessionTable } from './session/session-table.js';
+export { StartupCache } from './session/startup-cache.js';
 export * from './tls/handshake-queue.js';
 export * from './tls/tls-context.js';
 export * from './tls/tls-filter.js';

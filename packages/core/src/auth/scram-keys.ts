@@ -1,4 +1,4 @@
-import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { assert } from '../base/assert.js';
 import type { ScramVerifier } from '../config/snapshot.js';
 import { saslprep } from './saslprep.js';
@@ -19,7 +19,7 @@ export function hmacSha256(key: Uint8Array, text: string): Uint8Array {
 }
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
+  return hash('sha256', bytes, 'buffer');
 }
 
 /** Bytes of a xor b, equal lengths. */

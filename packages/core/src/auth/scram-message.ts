@@ -35,7 +35,7 @@ export function decodeScramText(data: Uint8Array, bytesMax: number): string | nu
 }
 
 export function encodeScramText(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'utf8'));
+  return Buffer.from(text, 'utf8');
 }
 
 /** Value of "x=value", or null when `attribute` is not x's. */

@@ -29,6 +29,9 @@ export interface FailureLimit {
  */
 export class FailureTable {
   readonly #cells: Int32Array;
+  /** Who asked last: each login asks twice, and many come from one application's host. */
+  #address = '';
+  #network: Uint8Array | null = null;
 
   constructor(buffer: SharedArrayBuffer) {
     this.#cells = new Int32Array(buffer);
@@ -42,7 +45,7 @@ export class FailureTable {
   /** Must this login be refused unread? An address that is not numeric (a Unix socket) never is. */
   isBlocked(address: string, user: string, limit: FailureLimit, nowMs: number): boolean {
     if (limit.failuresMax === 0) return false;
-    const network = parseIp(address);
+    const network = this.#networkOf(address);
     if (network === null) return false;
     return (
       this.#isFull(this.#tag(network, user), limit.failuresMax, limit.windowMs, nowMs) ||
@@ -57,7 +60,7 @@ export class FailureTable {
 
   noteFailure(address: string, user: string, limit: FailureLimit, nowMs: number): void {
     if (limit.failuresMax === 0) return;
-    const network = parseIp(address);
+    const network = this.#networkOf(address);
     if (network === null) return;
     this.#add(this.#tag(network, user), limit.windowMs / limit.failuresMax, limit.windowMs, nowMs);
     const addressMax = limit.failuresMax * FAILURES_PER_ADDRESS_FACTOR;
@@ -71,6 +74,14 @@ export class FailureTable {
       if (this.#cells[pair] !== 0 && leftMs(this.#cells[pair + 1], nowMs) > 0) count += 1;
     }
     return count;
+  }
+
+  #networkOf(address: string): Uint8Array | null {
+    if (address !== this.#address) {
+      this.#network = parseIp(address);
+      this.#address = address;
+    }
+    return this.#network;
   }
 
   #isFull(tag: number, failuresMax: number, windowMs: number, nowMs: number): boolean {

@@ -25,9 +25,12 @@ export interface AuthenticationRequest {
   mechanisms: string[];
 }
 
+/** For what each login is sent: a writer of its own would cost more than the frame. Nothing secret goes through it. */
+const writer = new FrameWriter();
+
 /** AuthenticationMD5Password, SASLContinue, SASLFinal: a code and its bytes. */
 export function buildAuthentication(code: number, data: Uint8Array): Uint8Array {
-  return new FrameWriter().begin(BACKEND.Authentication).int32(code).bytes(data).end().take();
+  return writer.reset().begin(BACKEND.Authentication).int32(code).bytes(data).end().take();
 }
 
 export function buildAuthenticationSasl(mechanisms: readonly string[]): Uint8Array {

@@ -12,10 +12,13 @@ export interface BackendKey {
 export const CANCEL_SECRET_BYTES_MIN = 4;
 export const CANCEL_SECRET_BYTES_MAX = 256;
 
+/** One for all: each login is sent this frame, and a writer of its own would cost more than the frame. */
+const writer = new FrameWriter();
+
 export function buildBackendKeyData(pid: number, secret: Uint8Array): Uint8Array {
   const { length } = secret;
   assert(length >= CANCEL_SECRET_BYTES_MIN && length <= CANCEL_SECRET_BYTES_MAX, 'secret of 4..256 bytes');
-  return new FrameWriter().begin(BACKEND.BackendKeyData).int32(pid).bytes(secret).end().take();
+  return writer.reset().begin(BACKEND.BackendKeyData).int32(pid).bytes(secret).end().take();
 }
 
 /** Body of BackendKeyData; null when the secret's length is not allowed. The secret is a copy. */

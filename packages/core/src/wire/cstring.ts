@@ -7,6 +7,8 @@
 const lossyDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
+const SHORT_TEXT_BYTES = 256;
+
 /** Index of the first NUL in start <= i < end, or -1. */
 export function findNul(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at < end; at += 1) if (bytes[at] === 0) return at;
@@ -20,11 +22,21 @@ export function decodeText(bytes: Uint8Array, start: number, end: number): strin
 
 /** Text of start <= i < end, or null when it is not UTF-8. For what is compared: names, settings. */
 export function decodeTextStrictly(bytes: Uint8Array, start: number, end: number): string | null {
+  if (isShortAscii(bytes, start, end)) {
+    return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+  }
   try {
     return strictDecoder.decode(bytes.subarray(start, end));
   } catch {
     return null;
   }
+}
+
+/** Names and SCRAM's texts are: for those the decoder's own set-up is most of what it costs. */
+function isShortAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > SHORT_TEXT_BYTES || end > bytes.length) return false;
+  for (let at = start; at < end; at += 1) if (bytes[at] > 0x7f) return false;
+  return start < end;
 }
 
 /** Are the bytes start <= i < end those of `expected`? No allocation. */

@@ -14,6 +14,7 @@ import { mayHaveProxyHeader, noteProxyHeader, readProxyHeader } from './proxy-he
 import { Session } from './session.js';
 import { ownerOfProcessId } from './session-table.js';
 import { startSession } from './startup.js';
+import { StartupCache } from './startup-cache.js';
 
 /** A client's descriptor has been handed over: reads its first packets. Null when no slot is free. */
 export function acceptSession(
@@ -35,6 +36,9 @@ function readStartup(session: Session): void {
   session.rawReader = (bytes, start, end) => reader.read(bytes, start, end);
 }
 
+/** Of this worker. */
+const cache = new StartupCache();
+
 /** ContentType handshake: the first byte of a TLS connection. */
 const TLS_HANDSHAKE_RECORD = 0x16;
 
@@ -55,6 +59,13 @@ class StartupReader {
       this.directTls(bytes, start, end);
       return end;
     }
+    const { session } = this;
+    const known = this.packet.length > 0 ? null : cache.find(bytes, start, end);
+    if (known !== null) {
+      session.rawReader = null;
+      startSession(session, known);
+      return start + known.packetBytes;
+    }
     // Bounded by parseStartupPacket, which judges the declared length before more is awaited.
     const size = Math.min(end - start, STARTUP_PACKET_BYTES_MAX - this.packet.length);
     const joined = new Uint8Array(this.packet.length + size);
@@ -65,7 +76,6 @@ class StartupReader {
       this.packet = joined;
       return end;
     }
-    const { session } = this;
     if (packet.kind === 'refused') {
       noteProxyHeader(session, joined);
       if (packet.hasReply) session.fail(packet.error);
@@ -82,6 +92,7 @@ class StartupReader {
       this.cancel(packet.pid, packet.secret);
       return end;
     }
+    cache.keep(joined.subarray(0, packet.packetBytes), packet);
     startSession(session, packet);
     return next;
   }

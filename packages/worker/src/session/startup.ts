@@ -8,7 +8,7 @@ import {
 import { Authentication } from './auth/authentication.js';
 import { claimOnArrival } from './client-places.js';
 import { isTlsRequired } from './client-tls.js';
-import { makeParameterSet } from './parameter-set.js';
+import { makeParameterSet, type ParameterSet } from './parameter-set.js';
 import { noteReplication } from './replication-startup.js';
 import type { Session } from './session.js';
 import { readSettings } from './startup-settings.js';
@@ -39,16 +39,29 @@ export function startSession(session: Session, message: StartupMessage): void {
     session.fail(unfit);
     return;
   }
-  const settings = readSettings(message);
+  const settings = settingsOf(message);
   if (settings instanceof PgDogError) {
     session.fail(settings);
     return;
   }
-  session.startupParameters = makeParameterSet(settings.values());
-  session.parameters = session.startupParameters;
+  session.startupParameters = settings;
+  session.parameters = settings;
   // Protocol 3.2 made the secret longer; 3.0 has four bytes.
   session.secret = cryptoRandom.bytes(message.minor >= 2 ? 32 : 4);
   const authentication = new Authentication(session);
   session.stream.setSink(authentication);
   authentication.begin();
+}
+
+/** Of messages that StartupCache hands out again. */
+const knownSettings = new WeakMap<StartupMessage, ParameterSet>();
+
+function settingsOf(message: StartupMessage): ParameterSet | PgDogError {
+  const known = knownSettings.get(message);
+  if (known !== undefined) return known;
+  const settings = readSettings(message);
+  if (settings instanceof PgDogError) return settings;
+  const made = makeParameterSet(settings.values());
+  knownSettings.set(message, made);
+  return made;
 }
