@@ -189,6 +189,11 @@ forEachDriver('routing', (ioDriver) => {
     assert.ok(STANDBYS.includes(await host(client)));
     await assert.rejects(client.query("SET pgdog.role = 'king'"), { code: '22023' });
     await client.query('BEGIN');
+    await client.query('SELECT 1');
+    await assert.rejects(client.query("SET pgdog.role = 'king'"), { code: '22023' });
+    await assert.rejects(client.query('SELECT 1'), { code: '25P02' });
+    await client.query('ROLLBACK');
+    await client.query('BEGIN');
     await client.query("SET LOCAL pgdog.role = 'replica'");
     assert.ok(STANDBYS.includes(await host(client)));
     await client.query('COMMIT');

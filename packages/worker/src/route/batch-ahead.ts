@@ -83,6 +83,12 @@ export class BatchAhead {
     return at;
   }
 
+  /** bytes[start, end) is the text of a Query. */
+  query(bytes: Uint8Array, start: number, end: number): void {
+    if (this.session !== null) this.plans.push(this.session.context.plans.lookup(bytes, start, end));
+    this.end = END_SYNC;
+  }
+
   cut(): void {
     this.end = END_OTHER;
   }

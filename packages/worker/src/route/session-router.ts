@@ -20,9 +20,9 @@ import {
   UNREAD_ON_PRIMARY,
   UNREAD_ON_REPLICA,
 } from './decide-route.js';
-import { HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
-import { MadeAnswer } from './made-answer.js';
+import type { HeldTransaction } from './held-transaction.js';
 import { localRole, type RoleWish, roleSettingsOf, settingProblem } from './role-setting.js';
+import { TransactionDesk } from './transaction-desk.js';
 import { type RouteTerms, WANT_ANY, WANT_PRIMARY, WANT_READ, WANT_REPLICA, type Want } from './want.js';
 import { whyWrite } from './why-write.js';
 import { WriteTrace } from './write-trace.js';
@@ -52,13 +52,11 @@ export class SessionRouter implements RouteTerms {
   /** Why, for EXPLAIN (PGDOG) and logs. */
   reason = '';
   readonly trace: WriteTrace;
-  held: HeldTransaction | null = null;
+  private readonly desk: TransactionDesk;
   private isDecided = false;
   /** A batch whose end is not in sight: decided on when more of it is there. */
   isLookingAhead = false;
   private looks = 0;
-  /** The batch is answered without a server. */
-  private made: MadeAnswer | null = null;
   /** This exchange only reads, outside of transactions: it may run again on another host. */
   isRepeatable = false;
   private repeatCount = 0;
@@ -69,6 +67,7 @@ export class SessionRouter implements RouteTerms {
     this.session = session;
     this.cluster = cluster;
     this.trace = new WriteTrace(session);
+    this.desk = new TransactionDesk(session);
   }
 
   get writtenLsn(): number {
@@ -77,6 +76,11 @@ export class SessionRouter implements RouteTerms {
 
   get writtenMs(): number {
     return this.want === WANT_READ ? this.trace.writtenMs : 0;
+  }
+
+  /** Begun, and no server knows of it. */
+  get held(): HeldTransaction | null {
+    return this.desk.held;
   }
 
   /** Of ReadyForQuery while the session has no server. */
@@ -104,7 +108,7 @@ export class SessionRouter implements RouteTerms {
    * first; CONSUMED: it has been answered.
    */
   before(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
-    if (this.made !== null) return this.madeFrame(type, bytes, start, end);
+    if (this.desk.isAnswering) return this.desk.frame(type, bytes, start, end);
     if (this.isDecided) return GO;
     switch (type) {
       case FRONTEND.Query:
@@ -131,10 +135,7 @@ export class SessionRouter implements RouteTerms {
       return GO;
     }
     const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1);
-    const step = stepOf(plan);
-    if (step !== null && this.mayMake(step)) {
-      this.makeStep(step, plan, () => decodeText(bytes, start + HEADER_BYTES, end - 1));
-      session.sendReady();
+    if (this.desk.takesQuery(plan, () => decodeText(bytes, start + HEADER_BYTES, end - 1))) {
       return session.requests?.drop() ?? CONSUMED;
     }
     const problem = this.problemOf(plan, plan.route);
@@ -157,8 +158,7 @@ export class SessionRouter implements RouteTerms {
     }
     this.isLookingAhead = false;
     this.looks = 0;
-    const step = this.madeStep();
-    if (step !== null) return this.beginMade(step, type, bytes, start, end);
+    if (this.desk.takesBatch(ahead)) return this.desk.frame(type, bytes, start, end);
     const facts = ahead.facts();
     for (const plan of ahead.plans) {
       const problem = this.problemOf(plan, facts);
@@ -170,58 +170,12 @@ export class SessionRouter implements RouteTerms {
     else {
       this.decideFor(facts, ahead.flags(), ahead.plans);
       // Its Sync is still to come, and a write may be before it.
-      if (ahead.end === END_FLUSH && this.want === WANT_READ) this.isReadOnlyByChoice = true;
+      if (ahead.end === END_FLUSH) {
+        this.isRepeatable = false;
+        if (this.want === WANT_READ) this.isReadOnlyByChoice = true;
+      }
     }
     return GO;
-  }
-
-  // Transactions that are begun and ended without a server.
-
-  private mayMake(step: TransactionStep): boolean {
-    if (step === 'begin') {
-      return this.held === null && this.session.pool?.snapshot.poolerMode === 'transaction';
-    }
-    return this.held !== null;
-  }
-
-  private makeStep(step: TransactionStep, plan: SqlPlan, text: () => string): void {
-    const { session, held } = this;
-    let tag = 'BEGIN';
-    if (step === 'begin') this.held = new HeldTransaction(text(), plan);
-    else {
-      // COMMIT of a failed transaction answers ROLLBACK.
-      tag = step === 'commit' && held?.hasFailed === false ? 'COMMIT' : 'ROLLBACK';
-      this.held = null;
-      session.transactions++;
-    }
-    session.queries++;
-    session.send(MadeAnswer.completion(tag));
-  }
-
-  /** The batch ahead is one BEGIN, COMMIT or ROLLBACK and nothing else. */
-  private madeStep(): TransactionStep | null {
-    const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
-    if (!isOne || ahead.hasOther || ahead.hasNamedParse || !ahead.hasBind) return null;
-    const step = stepOf(ahead.plans[0]);
-    return step !== null && this.mayMake(step) ? step : null;
-  }
-
-  private beginMade(
-    step: TransactionStep,
-    type: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): number {
-    const [plan] = ahead.plans;
-    this.made = new MadeAnswer(this.session, plan, (text) => this.makeStep(step, plan, () => text));
-    return this.madeFrame(type, bytes, start, end);
-  }
-
-  private madeFrame(type: number, bytes: Uint8Array, start: number, end: number): number {
-    const { session } = this;
-    if (this.made?.frame(type, bytes, start, end) === true) this.made = null;
-    return session.requests?.drop() ?? CONSUMED;
   }
 
   // Decisions.
@@ -242,26 +196,29 @@ export class SessionRouter implements RouteTerms {
   }
 
   private decideFor(facts: RouteFacts, flags: number, plans: readonly SqlPlan[]): void {
-    const { session, held } = this;
-    const settings = roleSettingsOf(session.parameters);
+    const { held } = this;
     const writes = this.whyWrite(facts, flags);
-    // exempt: one small object for what would be eight arguments
-    this.take(
-      decideRoute({
-        facts,
-        writes,
-        held,
-        role: facts.directive?.role ?? this.localRoleOf(plans) ?? settings.role,
-        isReadOnlyByDefault: settings.isReadOnly ?? this.isReadOnlyUser,
-        isSerializableByDefault: settings.isSerializable,
-        isSessionMode: session.isSessionMode,
-        hasJustWritten: this.trace.isFresh,
-        strategy: session.context.config.routing.readWriteStrategy,
-      }),
-    );
+    this.take(this.judge(facts, writes, plans));
     const isTransaction = held !== null || facts.begin !== null;
     this.isRepeatable = writes === null && facts.access === 'read' && !isTransaction;
     if (writes !== null || (isTransaction && this.want === WANT_PRIMARY)) this.trace.willWrite();
+  }
+
+  private judge(facts: RouteFacts, writes: string | null, plans: readonly SqlPlan[]): Decision {
+    const { session, held } = this;
+    const settings = roleSettingsOf(session.parameters);
+    // exempt: one small object for what would be eight arguments
+    return decideRoute({
+      facts,
+      writes,
+      held,
+      role: facts.directive?.role ?? this.localRoleOf(plans) ?? settings.role,
+      isReadOnlyByDefault: settings.isReadOnly ?? this.isReadOnlyUser,
+      isSerializableByDefault: settings.isSerializable,
+      isSessionMode: session.isSessionMode,
+      hasJustWritten: this.trace.isFresh,
+      strategy: session.context.config.routing.readWriteStrategy,
+    });
   }
 
   private localRoleOf(plans: readonly SqlPlan[]): RoleWish {
@@ -296,12 +253,15 @@ export class SessionRouter implements RouteTerms {
   begin(server: ServerConnection): void {
     const { held, session } = this;
     // With a server at hand (in a transaction, or pinned to it) nobody was asked what this is.
-    if (!this.isDecided) this.trace.willWrite();
+    if (!this.isDecided) {
+      this.isRepeatable = false;
+      this.trace.willWrite();
+    }
     this.isDecided = false;
     this.isLookingAhead = false;
     if (server.pool.role !== ROLE_REPLICA) this.isReadOnlyByChoice = false;
     if (held === null) return;
-    this.held = null;
+    this.desk.held = null;
     this.sent = held;
     // An error of ours, or of the statement that follows, ends in a failed transaction: nothing is run again.
     session.transaction.isOpen = true;
@@ -314,13 +274,41 @@ export class SessionRouter implements RouteTerms {
     });
   }
 
+  /**
+   * An exchange that was sent before the last one was answered, on the same server connection. False: it must wait,
+   * for where it belongs depends on how that one ends (its transaction may stay open), or it belongs elsewhere.
+   */
+  follows(server: ServerConnection, type: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.isPlainRead(type, bytes, start, end)) return true;
+    this.isRepeatable = false;
+    if (server.pool.role === ROLE_REPLICA) return false;
+    this.trace.willWrite();
+    return true;
+  }
+
+  /** A read as this session may have it from any host, as far as it is there. */
+  private isPlainRead(type: number, bytes: Uint8Array, start: number, end: number): boolean {
+    ahead.begin(this.session);
+    if (type === FRONTEND.Query) ahead.query(bytes, start + HEADER_BYTES, end - 1);
+    else this.session.stream.readAhead(ahead, bytes, start, end);
+    if (ahead.end !== END_SYNC) return false;
+    const facts = ahead.facts();
+    const writes = this.whyWrite(facts, ahead.flags());
+    return (
+      facts.access === 'read' &&
+      facts.begin === null &&
+      facts.directive === null &&
+      this.judge(facts, writes, ahead.plans).want === WANT_READ
+    );
+  }
+
   /** BEGIN that went ahead of what may have to be asked again elsewhere. */
   private sent: HeldTransaction | null = null;
 
   /** Nothing of the exchange has left this machine, or nothing of it has to be told: it is asked again. */
   again(): void {
     this.isDecided = false;
-    this.held = this.sent;
+    this.desk.held = this.sent;
     this.sent = null;
     this.repeatCount++;
   }

@@ -10,12 +10,14 @@ import {
   PREPARE_LEVEL,
   READY,
   readParse,
+  SETS_PARAMETER,
   type SqlPlan,
   TRANSACTION_CONTROL,
 } from '@pgdog-cluster/core';
 import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
+import { settingProblem } from '../route/role-setting.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
@@ -52,6 +54,8 @@ export function parseMessage(
     return CONSUMED;
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
+  const problem = plan === null || (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan);
+  if (problem !== null) return extended.refuse(server, problem);
   if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
   if (plan !== null && (plan.flags & PREPARE_LEVEL) !== 0) {
     return parseRenamed(extended, server, plan, bytes, fields, end);

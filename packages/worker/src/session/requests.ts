@@ -142,6 +142,9 @@ export class RequestSink implements FrameSink {
       if (server === null) {
         const outcome = router.before(type, bytes, start, end, frameBytes);
         if (outcome !== GO) return outcome;
+      } else if (isBehind(server, type) && !router.follows(server, type, bytes, start, end)) {
+        this.isAwaitingQuiet = true;
+        return BLOCKED;
       } else if (router.refusesWrites) {
         const refused = refuseWrite(this, server, router, type, bytes, start, end);
         if (refused) return this.drop();
@@ -316,4 +319,14 @@ export class RequestSink implements FrameSink {
     server.forward(bytes, start, end, buffer);
     return CONSUMED;
   }
+}
+
+/** Begins an exchange while the one before is not answered yet. */
+function isBehind(server: ServerConnection, type: number): boolean {
+  if (server.pending.length === 0 || server.isBatchOpen || server.isFrameOpen) return false;
+  return type !== FRONTEND.Sync && type !== FRONTEND.Flush && type !== FRONTEND.Terminate && !isCopy(type);
+}
+
+function isCopy(type: number): boolean {
+  return type === FRONTEND.CopyData || type === FRONTEND.CopyDone || type === FRONTEND.CopyFail;
 }

@@ -14,6 +14,7 @@ import {
 } from '@pgdog-cluster/core';
 import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { settingProblem } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
 import { needsAttention, noteExecuted, noteForeseen } from './foreseen-effects.js';
@@ -146,6 +147,8 @@ function effectfulQuery(
   buffer: number,
 ): number {
   const { session } = requests;
+  const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan);
+  if (problem !== null) return refuseQuery(requests, server, problem);
   noteForeseen(session, server, plan);
   let text: Uint8Array | null = null;
   if ((plan.flags & PREPARE_LEVEL) !== 0 && !session.isSessionMode) {

@@ -1,0 +1,67 @@
+import type { SqlPlan } from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
+import { CONSUMED } from '../wire/frame-stream.js';
+import { type BatchAhead, END_SYNC } from './batch-ahead.js';
+import { HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
+import { MadeAnswer } from './made-answer.js';
+
+/** Begins and ends, without a server, transactions in which nothing happens; keeps the one that is held. */
+export class TransactionDesk {
+  private readonly session: Session;
+  held: HeldTransaction | null = null;
+  /** A batch of one such statement is being answered. */
+  private made: MadeAnswer | null = null;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  get isAnswering(): boolean {
+    return this.made !== null;
+  }
+
+  /** A Query of this plan: true, it has been answered. */
+  takesQuery(plan: SqlPlan, text: () => string): boolean {
+    const step = stepOf(plan);
+    if (step === null || !this.mayTake(step)) return false;
+    this.take(step, plan, text());
+    this.session.sendReady();
+    return true;
+  }
+
+  /** The batch ahead is one BEGIN, COMMIT or ROLLBACK and nothing else: its frames are answered one by one. */
+  takesBatch(ahead: BatchAhead): boolean {
+    const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
+    if (!isOne || ahead.hasOther || ahead.hasNamedParse || !ahead.hasBind) return false;
+    const [plan] = ahead.plans;
+    const step = stepOf(plan);
+    if (step === null || !this.mayTake(step)) return false;
+    this.made = new MadeAnswer(this.session, plan, (text) => this.take(step, plan, text));
+    return true;
+  }
+
+  /** A frame of the batch that is being answered. */
+  frame(type: number, bytes: Uint8Array, start: number, end: number): number {
+    if (this.made?.frame(type, bytes, start, end) === true) this.made = null;
+    return this.session.requests?.drop() ?? CONSUMED;
+  }
+
+  private mayTake(step: TransactionStep): boolean {
+    if (step !== 'begin') return this.held !== null;
+    return this.held === null && this.session.pool?.snapshot.poolerMode === 'transaction';
+  }
+
+  private take(step: TransactionStep, plan: SqlPlan, text: string): void {
+    const { session, held } = this;
+    let tag = 'BEGIN';
+    if (step === 'begin') this.held = new HeldTransaction(text, plan);
+    else {
+      // COMMIT of a failed transaction answers ROLLBACK.
+      tag = step === 'commit' && held?.hasFailed === false ? 'COMMIT' : 'ROLLBACK';
+      this.held = null;
+      session.transactions++;
+    }
+    session.queries++;
+    session.send(MadeAnswer.completion(tag));
+  }
+}
