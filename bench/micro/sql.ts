@@ -1,5 +1,14 @@
-import { isPlainSql, loadSqlParser, readSqlBytes, type SqlParser } from '@pgdog-cluster/core';
-import { PlanCache } from '@pgdog-cluster/worker';
+import {
+  hashShape,
+  hashWords,
+  isPlainSql,
+  loadSqlParser,
+  readShape,
+  readSqlBytes,
+  type SqlParser,
+  shape,
+} from '@pgdog-cluster/core';
+import { PlanCache, ShapeTable } from '@pgdog-cluster/worker';
 import type { MicroResult } from './io.js';
 
 /** About 2 KB, as an object mapper writes it: every column quoted and renamed. */
@@ -53,8 +62,25 @@ function measure(name: string, isQuick: boolean, call: (i: number) => number): M
 function measureText(name: string, text: string, parser: SqlParser, isQuick: boolean): MicroResult[] {
   const bytes = new TextEncoder().encode(text);
   const cache = new PlanCache(parser, 1000, 1 << 20);
+  const routed = new PlanCache(parser, 1000, 1 << 20, true);
   const label = `${name} (${bytes.length} bytes)`;
+  readShape(bytes, 0, bytes.length);
+  hashShape(0);
+  const table = new ShapeTable();
+  table.add(hashWords);
   return [
+    measure(`shape: readShape ${label}`, isQuick, () => readShape(bytes, 0, bytes.length) + shape.length),
+    // The keys are drawn anew by each process: only that it ran is told.
+    measure(`shape-hash: hashShape ${label}`, isQuick, () => {
+      hashShape(0);
+      return hashWords.length;
+    }),
+    measure(`shape-table: find ${label}`, isQuick, () => table.find(hashWords)),
+    measure(
+      `PlanCache.lookup, routed, known ${label}`,
+      isQuick,
+      () => routed.lookup(bytes, 0, bytes.length).flags,
+    ),
     measure(`isPlainSql ${label}`, isQuick, () => (isPlainSql(bytes, 0, bytes.length) ? 1 : 2)),
     measure(`PlanCache.lookup, known ${label}`, isQuick, () => cache.lookup(bytes, 0, bytes.length).flags),
     measure(`readSqlBytes ${label}`, isQuick, () => readSqlBytes(bytes, 0, bytes.length, parser).flags),

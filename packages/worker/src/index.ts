@@ -21,6 +21,7 @@ export * from './loop.js';
 export * from './make-context.js';
 export * from './plan/plan-cache.js';
 export * from './plan/prepared-statements.js';
+export * from './plan/shape-table.js';
 export * from './pool/credentials.js';
 export { CATALOG_UNREAD, DatabaseCode } from './pool/database-code.js';
 export * from './pool/pool.js';

@@ -12,9 +12,9 @@ import { makeContext } from './make-context.js';
 import { PlanCache } from './plan/plan-cache.js';
 import type { WorkerContext } from './worker-context.js';
 
-/** Plans kept by a worker, and the bytes of their texts: the memory of distinct statements is bounded here. */
-const PLANS_MAX = 5000;
-const PLAN_TEXT_BYTES_MAX = 16 * 1024 * 1024;
+/** Plans kept by a worker, and their bytes: a plan takes 0.5 to 3 KB, so that some 10,000 shapes find room. */
+const PLANS_MAX = 50_000;
+const PLAN_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Sent; told so, and closed; detached. */
 const LAST_TURNS = 3;
@@ -23,7 +23,7 @@ const LAST_TURNS = 3;
 export default async function serve(task: ServeTask): Promise<void> {
   const parser = await loadSqlParser();
   const { driver, reason } = openDriver(task.ioDriver);
-  const context = makeContext(task, driver, new PlanCache(parser, PLANS_MAX, PLAN_TEXT_BYTES_MAX), parser);
+  const context = makeContext(task, driver, new PlanCache(parser, PLANS_MAX, PLAN_BYTES_MAX), parser);
   const { memory, worker } = context;
   for (const fd of driver.descriptors) memory.fds.setOwner(fd, worker);
   // Unmapped by the supervisor when the task has ended, however it ended.

@@ -4,7 +4,7 @@ import { dottedNames } from './dotted-names.js';
 import { readRoute } from './read-route.js';
 import { readStatement } from './read-statement.js';
 import { joinRoutes } from './route-facts.js';
-import { HAS_BACKSLASH, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
+import { HAS_BACKSLASH, SETS_PARAMETER, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
 import {
   type ParsedStatement,
   SQL_PARSE_BYTES_MAX,
@@ -65,24 +65,91 @@ function readText(text: Uint8Array, parser: SqlParser, wantsRoute: boolean): Sql
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = scan.hasBackslash ? HAS_BACKSLASH : 0;
-  return isValidUtf8 ? parseUtf8(text, parser, flags) : parseLatin1(text, parser, flags);
+  return (isValidUtf8 ? parseUtf8(text, parser, flags) : parseLatin1(text, parser, flags))!;
+}
+
+/** Every byte is below 0x80; UTF-8; some single-byte encoding; none that can be read for certain. */
+export const TEXT_ASCII = 0;
+export const TEXT_UTF8 = 1;
+export const TEXT_LATIN1 = 2;
+export const TEXT_UNCERTAIN = 3;
+
+/** How a text with bytes from 0x80 up is to be read. */
+export function textEncoding(bytes: Uint8Array, start: number, end: number): number {
+  const text = bytes.subarray(start, end);
+  if (isUtf8(text)) return TEXT_UTF8;
+  return hasAsciiTrail(text) ? TEXT_UNCERTAIN : TEXT_LATIN1;
+}
+
+/**
+ * The plan of a shape (shape.ts), which all texts of it have in common; null when there is none, because something
+ * in it depends on literals, or the grammar refuses it: then each text has its own.
+ */
+export function readShapePlan(
+  text: Uint8Array,
+  encoding: number,
+  hasBackslash: boolean,
+  parser: SqlParser,
+  wantsRoute: boolean,
+): SqlPlan | null {
+  scan.read(text, 0, text.length);
+  if (scan.isHarmless && !wantsRoute) return hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
+  if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
+  const flags = hasBackslash ? HAS_BACKSLASH : 0;
+  const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
+  return parse(text, parser, flags, true);
+}
+
+/** The plan of one text, literals and all; directives are left to withDirective(). */
+export function readTextPlan(
+  text: Uint8Array,
+  encoding: number,
+  hasBackslash: boolean,
+  parser: SqlParser,
+): SqlPlan {
+  if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
+  scan.read(text, 0, text.length);
+  if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
+  const flags = hasBackslash ? HAS_BACKSLASH : 0;
+  return (encoding === TEXT_LATIN1 ? parseLatin1(text, parser, flags) : parseUtf8(text, parser, flags))!;
+}
+
+/** The same plan for one of its texts, with all in that text that could be the name of a custom setting. */
+export function withMentions(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): SqlPlan {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString(plan.encoding);
+  const mentions = dottedNames(text);
+  const statements = plan.statements.map((statement) =>
+    (statement.flags & UNKNOWN_EFFECT) === 0 ? statement : { ...statement, mentions },
+  );
+  return { ...plan, statements };
 }
 
 /** The full reading with no short cut: for tests that hold the short cuts against it. */
 export function parseSql(text: string, parser: SqlParser): SqlPlan {
-  return parseUtf8(encoder.encode(text), parser, 0);
+  return parseUtf8(encoder.encode(text), parser, 0)!;
 }
+
+/** Of these statements the plan takes nothing from literals, but for the values of set_config(). */
+const SHAPED_KINDS: ReadonlySet<string> = new Set(
+  (
+    'SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt TransactionStmt VariableShowStmt DeclareCursorStmt ' +
+    'FetchStmt ClosePortalStmt'
+  ).split(' '),
+);
 
 /**
  * A text the grammar refuses may be fine for an older or newer server, so its effect is unknown; when the
  * server answers 42601 to the whole text, nothing has happened.
  */
-function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number): SqlPlan {
+function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number, isShape = false): SqlPlan | null {
   const parsed = parser.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'));
-  if (parsed === null) return REFUSED_UNKNOWN_PLAN;
+  if (parsed === null) return isShape ? null : REFUSED_UNKNOWN_PLAN;
   if (parsed === 'unread') return UNREAD_PLAN;
   let flags = textFlags;
+  if (isShape && !parsed.every(({ kind }) => SHAPED_KINDS.has(kind))) return null;
   const statements = parsed.map((statement) => readParsed(statement, text));
+  // Values of settings are literals.
+  if (isShape && statements.some((statement) => (statement.flags & SETS_PARAMETER) !== 0)) return null;
   for (const statement of statements) flags |= statement.flags;
   const route = joinRoutes(statements.map((statement) => statement.route));
   return { statements, flags, encoding: 'utf8', route };
@@ -106,10 +173,15 @@ export function withDirective(plan: SqlPlan, bytes: Uint8Array, start: number, e
  * A text in some single-byte encoding, which one we need not know: as Latin 1 every byte is one character,
  * so names and offsets come back as they went in.
  */
-function parseLatin1(text: Uint8Array, parser: SqlParser, textFlags: number): SqlPlan {
+function parseLatin1(
+  text: Uint8Array,
+  parser: SqlParser,
+  textFlags: number,
+  isShape = false,
+): SqlPlan | null {
   const utf8 = encoder.encode(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'));
-  const plan = parseUtf8(utf8, parser, textFlags);
-  if (plan.statements.length === 0) return plan;
+  const plan = parseUtf8(utf8, parser, textFlags, isShape);
+  if (plan === null || plan.statements.length === 0) return plan;
   const statements = plan.statements.map((statement) => ({
     ...statement,
     nameSpans: statement.nameSpans.map(({ start, end, name }) => ({

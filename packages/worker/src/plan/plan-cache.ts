@@ -1,191 +1,196 @@
 import {
+  hashShape,
+  hashText,
+  hashWords,
   PLAIN_BACKSLASH_PLAN,
   PLAIN_PLAN,
+  planSize,
+  readShape,
+  readShapePlan,
   readSqlBytes,
+  readTextPlan,
+  SHAPE_BACKSLASH,
+  SHAPE_BYTES_MAX,
+  SHAPE_DIRECTIVE,
+  SHAPE_DOTTED,
+  SHAPE_HIGH,
+  SHAPE_READ,
   type SqlParser,
   type SqlPlan,
+  shape,
+  TEXT_ASCII,
+  TEXT_UNCERTAIN,
+  textEncoding,
+  UNKNOWN_EFFECT,
   UNREAD_PLAN,
+  UNREAD_ROUTE,
+  withDirective,
+  withMentions,
 } from '@pgdog-cluster/core';
+import { ENTRY_BYTES, ShapeTable } from './shape-table.js';
 
-interface Entry {
-  hash: number;
-  text: Buffer;
-  plan: SqlPlan;
-  /** Next entry whose text has the same hash. */
-  next: Entry | null;
-  /** Neighbours by time of last use. */
-  newer: Entry | null;
-  older: Entry | null;
+/** An entry's slots here: a reference and a number. */
+const ENTRY_SIZE = ENTRY_BYTES + 16;
+/** Once there is no room, a shape is kept only when it comes a second time within about this many others. */
+const RECENT_SLOTS = 4096;
+/** Longer texts without a shape are not even looked through for statements that are harmless. */
+const LOOK_BYTES_MAX = 1024 * 1024;
+
+/** Kinds of hashes: the low bits hold the encoding. */
+const KIND_BACKSLASH = 4;
+const KIND_TEXT = 8;
+
+/** Stands for a shape whose texts have a plan each: SET, PREPARE, DDL, what the grammar refuses. */
+const BY_TEXT: SqlPlan = Object.freeze({ ...UNREAD_PLAN });
+
+export interface PlanCounts {
+  hits: number;
+  misses: number;
+  evictions: number;
 }
 
-/** Texts of one hash kept at a time: who finds colliding texts on purpose slows nobody's look-ups. */
-const CHAIN_MAX = 4;
-/** Above this length a call into Node's memcmp costs less than a loop. */
-const NATIVE_COMPARE_BYTES = 128;
-/** Plain texts are remembered only when they come a second time within about this many others. */
-const RECENT_SLOTS = 4096;
-
 /**
- * Plans by exact text, the least recently used thrown out first, bounded in entries and in bytes of text.
+ * Plans by shape (core/sql/shape.ts), and by text where literals matter, the least recently used thrown out first.
  *
- * Texts that the lexer finds plain are cheap to read again and, with literals in them, mostly never come
- * back: they are stored only on their second appearance, so that a hundred thousand of them neither push out
- * the plans that cost a parse nor make garbage.
+ * Neither shapes nor texts are kept: their keyed hashes of 128 bits are, so that an entry takes ENTRY_SIZE and its plan, by
+ * estimate. A million texts of one shape take one entry. When the room is used up, a shape that was never seen
+ * before is read and forgotten: a flood of them pushes out nothing.
  */
 export class PlanCache {
+  readonly counts: PlanCounts = { hits: 0, misses: 0, evictions: 0 };
   readonly #parser: SqlParser;
   readonly #entriesMax: number;
-  readonly #textBytesMax: number;
-  readonly #byHash = new Map<number, Entry>();
-  /** Hash of the last plain text seen per slot. */
+  readonly #bytesMax: number;
+  readonly #table = new ShapeTable();
+  /** By entry. */
+  readonly #plans: (SqlPlan | null)[] = [];
+  readonly #sizes: number[] = [];
+  /** First word of the hash last seen per slot. */
   readonly #recent = new Int32Array(RECENT_SLOTS);
-  #newest: Entry | null = null;
-  #oldest: Entry | null = null;
-  #entryCount = 0;
-  #textBytes = 0;
-
+  #bytes = 0;
   /**
    * Some database of this worker has several hosts: every plan must say where its statement may run. The short cut
    * for harmless texts, which says nothing of that, is not taken then.
    */
   givesRoutes: boolean;
 
-  /** @param textBytesMax sum of the texts' lengths; the plans made of them take about the same again */
-  constructor(parser: SqlParser, entriesMax: number, textBytesMax: number, givesRoutes = false) {
+  /** @param bytesMax of all entries with their plans */
+  constructor(parser: SqlParser, entriesMax: number, bytesMax: number, givesRoutes = false) {
     this.givesRoutes = givesRoutes;
     this.#parser = parser;
     this.#entriesMax = entriesMax;
-    this.#textBytesMax = textBytesMax;
+    this.#bytesMax = bytesMax;
   }
 
   get entryCount(): number {
-    return this.#entryCount;
+    return this.#table.count;
   }
 
-  get textBytes(): number {
-    return this.#textBytes;
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**
    * The plan of bytes[start, end), a text without its closing NUL. Never throws; the plan is shared and must
-   * not be changed. A caller asks isPlainSql first.
+   * not be changed. For a database with one host, a caller asks isPlainSql first.
    */
   lookup(bytes: Uint8Array, start: number, end: number): SqlPlan {
-    const hash = hashOf(bytes, start, end);
-    const found = this.#find(hash, bytes, start, end);
-    if (found !== null && this.givesRoutes && isPlain(found.plan)) this.#remove(found);
-    else if (found !== null) {
-      this.#use(found);
-      return found.plan;
+    const status = readShape(bytes, start, end);
+    if (status !== SHAPE_READ) return this.#readOdd(bytes, start, end);
+    const { flags } = shape;
+    const encoding = (flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end);
+    let plan = UNREAD_PLAN;
+    if (encoding !== TEXT_UNCERTAIN) {
+      const kind = encoding | ((flags & SHAPE_BACKSLASH) === 0 ? 0 : KIND_BACKSLASH);
+      plan = this.#ofShape(kind);
+      if (plan === BY_TEXT) plan = this.#ofText(bytes, start, end, kind);
+      else if ((flags & SHAPE_DOTTED) !== 0 && (plan.flags & UNKNOWN_EFFECT) !== 0) {
+        plan = withMentions(plan, bytes, start, end);
+      }
     }
-    const plan = readSqlBytes(bytes, start, end, this.#parser, this.givesRoutes);
-    if (this.#isWorthKeeping(plan, hash, end - start)) {
-      // Not slice(), which on a Buffer makes a view of memory that will soon hold something else.
-      this.#add(hash, Buffer.from(new Uint8Array(bytes.subarray(start, end)).buffer), plan);
-    }
+    if ((flags & SHAPE_DIRECTIVE) === 0 || !this.givesRoutes) return plan;
+    return withDirective(plan, bytes, start, end);
+  }
+
+  #ofShape(kind: number): SqlPlan {
+    hashShape(kind);
+    const found = this.#find();
+    if (found !== null) return found;
+    const text = shape.bytes.subarray(0, shape.length);
+    const hasBackslash = (kind & KIND_BACKSLASH) !== 0;
+    const plan = readShapePlan(text, kind & 3, hasBackslash, this.#parser, this.givesRoutes) ?? BY_TEXT;
+    this.#keep(plan);
     return plan;
   }
 
-  #find(hash: number, bytes: Uint8Array, start: number, end: number): Entry | null {
-    const length = end - start;
-    for (let entry = this.#byHash.get(hash) ?? null; entry !== null; entry = entry.next) {
-      if (entry.text.length === length && isEqual(entry.text, bytes, start, end)) return entry;
+  #ofText(bytes: Uint8Array, start: number, end: number, kind: number): SqlPlan {
+    const isShort = end - start <= SHAPE_BYTES_MAX;
+    if (isShort) {
+      hashText(bytes, start, end, kind | KIND_TEXT);
+      const found = this.#find();
+      if (found !== null) return found;
     }
-    return null;
+    const text = bytes.subarray(start, end);
+    const plan = readTextPlan(text, kind & 3, (kind & KIND_BACKSLASH) !== 0, this.#parser);
+    if (isShort) this.#keep(plan);
+    return plan;
   }
 
-  #isWorthKeeping(plan: SqlPlan, hash: number, length: number): boolean {
-    // One text may take an eighth of the room; longer ones are read each time.
-    if (length * 8 > this.#textBytesMax || this.#entriesMax < 1) return false;
+  /** Of `hashWords`. */
+  #find(): SqlPlan | null {
+    const entry = this.#table.find(hashWords);
+    if (entry < 0) return null;
+    const plan = this.#plans[entry];
+    if (this.givesRoutes && (plan === PLAIN_PLAN || plan === PLAIN_BACKSLASH_PLAN)) {
+      this.#remove(entry);
+      return null;
+    }
+    this.#table.use(entry);
+    if (plan !== BY_TEXT) this.counts.hits++;
+    return plan;
+  }
+
+  /** Under `hashWords`. */
+  #keep(plan: SqlPlan): void {
+    if (plan !== BY_TEXT) this.counts.misses++;
     // Cheap to find again, and the parser may have failed for the moment only.
-    if (plan === UNREAD_PLAN) return false;
-    if (!isPlain(plan)) return true;
-    const slot = hash & (RECENT_SLOTS - 1);
-    if (this.#recent[slot] === hash) return true;
-    this.#recent[slot] = hash;
+    if (plan === UNREAD_PLAN || this.#entriesMax < 1) return;
+    const size = ENTRY_SIZE + planSize(plan);
+    // One plan may take an eighth of the room; larger ones are made each time.
+    if (size * 8 > this.#bytesMax) return;
+    const isFull = this.#table.count >= this.#entriesMax || this.#bytes + size > this.#bytesMax;
+    if (isFull && !this.#isRecent()) return;
+    while (this.#table.count >= this.#entriesMax || this.#bytes + size > this.#bytesMax) {
+      this.#remove(this.#table.oldest);
+      this.counts.evictions++;
+    }
+    const entry = this.#table.add(hashWords);
+    this.#plans[entry] = plan;
+    this.#sizes[entry] = size;
+    this.#bytes += size;
+  }
+
+  /** Whether the hash was seen not long ago; the next time it was. */
+  #isRecent(): boolean {
+    const slot = hashWords[1] & (RECENT_SLOTS - 1);
+    if (this.#recent[slot] === hashWords[0]) return true;
+    this.#recent[slot] = hashWords[0];
     return false;
   }
 
-  #add(hash: number, text: Buffer, plan: SqlPlan): void {
-    const head = this.#byHash.get(hash) ?? null;
-    this.#trimChain(head);
-    const entry: Entry = { hash, text, plan, next: this.#byHash.get(hash) ?? null, newer: null, older: null };
-    this.#byHash.set(hash, entry);
-    this.#entryCount++;
-    this.#textBytes += text.length;
-    this.#pushNewest(entry);
-    while (this.#entryCount > this.#entriesMax || this.#textBytes > this.#textBytesMax) {
-      this.#remove(this.#oldest!);
-    }
+  #remove(entry: number): void {
+    this.#table.remove(entry);
+    this.#bytes -= this.#sizes[entry];
+    this.#plans[entry] = null;
   }
 
-  /** Makes room for one more text of the same hash. */
-  #trimChain(head: Entry | null): void {
-    let count = 0;
-    let last: Entry | null = null;
-    for (let entry = head; entry !== null; entry = entry.next) {
-      count++;
-      last = entry;
-    }
-    if (last !== null && count >= CHAIN_MAX) this.#remove(last);
+  /** What no server accepts, and what is too long for the parser even without its lists. */
+  #readOdd(bytes: Uint8Array, start: number, end: number): SqlPlan {
+    this.counts.misses++;
+    if (end - start > LOOK_BYTES_MAX) return UNREAD_PLAN;
+    const plan = readSqlBytes(bytes, start, end, this.#parser);
+    if (!this.givesRoutes) return plan;
+    // Harmless or not: where it may run is not known, and directives may stand in it.
+    return withDirective({ ...plan, route: UNREAD_ROUTE }, bytes, start, end);
   }
-
-  #use(entry: Entry): void {
-    if (entry === this.#newest) return;
-    this.#unlink(entry);
-    this.#pushNewest(entry);
-  }
-
-  #pushNewest(entry: Entry): void {
-    entry.newer = null;
-    entry.older = this.#newest;
-    if (this.#newest !== null) this.#newest.newer = entry;
-    this.#newest = entry;
-    this.#oldest ??= entry;
-  }
-
-  #unlink(entry: Entry): void {
-    if (entry.newer === null) this.#newest = entry.older;
-    else entry.newer.older = entry.older;
-    if (entry.older === null) this.#oldest = entry.newer;
-    else entry.older.newer = entry.newer;
-  }
-
-  #remove(entry: Entry): void {
-    this.#unlink(entry);
-    this.#entryCount--;
-    this.#textBytes -= entry.text.length;
-    const head = this.#byHash.get(entry.hash)!;
-    if (head === entry) {
-      if (entry.next === null) this.#byHash.delete(entry.hash);
-      else this.#byHash.set(entry.hash, entry.next);
-      return;
-    }
-    let before = head;
-    while (before.next !== entry) before = before.next!;
-    before.next = entry.next;
-  }
-}
-
-function isPlain(plan: SqlPlan): boolean {
-  return plan === PLAIN_PLAN || plan === PLAIN_BACKSLASH_PLAN;
-}
-
-function isEqual(text: Buffer, bytes: Uint8Array, start: number, end: number): boolean {
-  if (text.length > NATIVE_COMPARE_BYTES) return text.compare(bytes, start, end) === 0;
-  for (let i = 0; i < text.length; i++) if (text[i] !== bytes[start + i]) return false;
-  return true;
-}
-
-/** Only spreads, equality is decided by the bytes. Four bytes a step: a multiplication's latency is the cost. */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = end - start;
-  let at = start;
-  for (const last = end - 3; at < last; at += 4) {
-    const word = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
-    hash = Math.imul(hash ^ word, 0x9e3779b1);
-    hash ^= hash >>> 15;
-  }
-  for (; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);
-  return hash ^ (hash >>> 13);
 }

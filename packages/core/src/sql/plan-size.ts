@@ -1,0 +1,41 @@
+import type { RouteFacts } from './route-facts.js';
+import type { SqlPlan, StatementPlan } from './sql-plan.js';
+
+/** Objects and arrays of a plan without statements, and of a statement, as V8 lays them out; rounded up. */
+const PLAN_BYTES = 96;
+const STATEMENT_BYTES = 240;
+const ROUTE_BYTES = 120;
+/** A string's header and its slot in an array. */
+const STRING_BYTES = 28;
+const RELATION_BYTES = 40;
+
+function stringsSize(strings: readonly string[]): number {
+  let bytes = 0;
+  for (const string of strings) bytes += STRING_BYTES + string.length;
+  return bytes;
+}
+
+function routeSize(route: RouteFacts): number {
+  let bytes = ROUTE_BYTES + STRING_BYTES + route.reason.length;
+  bytes += stringsSize(route.functions) + stringsSize(route.builtins) + stringsSize(route.operators);
+  bytes += stringsSize(route.attributes) + stringsSize(route.executes);
+  for (const { schema, name } of route.relations) {
+    bytes += RELATION_BYTES + 2 * STRING_BYTES + name.length + (schema ?? '').length;
+  }
+  return bytes;
+}
+
+/** Effects hold texts of a statement at most a few times over: their JSON is as long. */
+function statementSize({ effect, nameSpans, calls, mentions, route }: StatementPlan): number {
+  let bytes = STATEMENT_BYTES + routeSize(route) + nameSpans.length * 64;
+  if (effect !== null) bytes += 64 + 2 * JSON.stringify(effect).length;
+  return bytes + stringsSize(calls ?? []) + stringsSize(mentions ?? []);
+}
+
+/** About what a plan takes in memory; the plans all texts share take nothing. */
+export function planSize(plan: SqlPlan): number {
+  if (Object.isFrozen(plan)) return 0;
+  let bytes = PLAN_BYTES;
+  for (const statement of plan.statements) bytes += statementSize(statement);
+  return plan.statements.length === 1 ? bytes : bytes + routeSize(plan.route);
+}
