@@ -27,7 +27,12 @@ forEachDriver('randomised clients', (driver) => {
       users: [{ name: 'postgres', password: 'postgres', all_databases: true }],
       workers: WORKERS,
       ioDriver: driver,
-      general: { default_pool_size: POOL_SIZE, checkout_timeout: 30_000 },
+      // Half of the runs: clients in all workers, between which server connections are lent. The others: a pool that
+      // is small for four workers, to two of which clients are moved.
+      general:
+        (seed & 1) === (driver === 'epoll' ? 1 : 0)
+          ? { default_pool_size: 4 * WORKERS, max_server_conn: POOL_SIZE, checkout_timeout: 30_000 }
+          : { default_pool_size: POOL_SIZE, checkout_timeout: 30_000 },
     });
   });
   after(async () => {

@@ -7,7 +7,7 @@ import { enter, tryLogin } from '../support/login.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { secret } from '../support/secrets.js';
 import type { TomlTable } from '../support/toml-text.js';
-import { sleep } from '../support/wire.js';
+import { sleep, spread } from '../support/wire.js';
 
 const ALICE = secret('alices long password');
 const ASKER = secret('askers long password');
@@ -345,9 +345,15 @@ it('several workers share what was found out, and server connections of such use
   await server.query('TRUNCATE public.asked');
   const proxy = await startProxy({
     workers: 3,
-    databases: [databaseOf(server, { pool_size: 2 })],
+    databases: [databaseOf(server, spread(3, 2).database)],
     users: [],
-    general: { min_pool_size: 0, auth_user: 'postgres', auth_password: 'postgres', ...BY_FUNCTION },
+    general: {
+      min_pool_size: 0,
+      ...spread(3, 2).general,
+      auth_user: 'postgres',
+      auth_password: 'postgres',
+      ...BY_FUNCTION,
+    },
   });
   try {
     const outcomes = await Promise.all(Array.from({ length: 30 }, () => enter(proxy, 'alice', ALICE)));

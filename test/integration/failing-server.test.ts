@@ -28,6 +28,7 @@ forEachDriver('a server that refuses logins', (driver) => {
     const fake = await startFakePostgres(refuse('28P01', 'password authentication failed'));
     const proxy = await startWireProxy(fake, driver, {
       workers: 3,
+      database: { pool_size: 12 },
       general: { server_login_retry: 400, checkout_timeout: 8000 },
     });
     try {

@@ -10,10 +10,12 @@ import { RawClient } from '../support/raw-client.js';
 import {
   backends,
   clientOf,
+  clientsOfAllWorkers,
   eventually,
   firstValue,
   run,
   sleep,
+  spread,
   sqlstateOf,
   startWireProxy,
 } from '../support/wire.js';
@@ -43,11 +45,12 @@ const crash = (proxy: TestProxy, worker: number): Promise<unknown> =>
   proxy.adminQuery(`CRASH WORKER ${worker}`).catch(() => undefined);
 
 forEachDriver('limits', (driver) => {
-  it('a pool of 4 over 4 workers is never larger, never idle while 200 clients wait, and nobody starves', async () => {
+  it('4 server connections over 4 workers are never more, never idle while 200 clients wait, and nobody starves', async () => {
+    const { database, general } = spread(4, 4);
     const proxy = await startWireProxy(server, driver, {
       workers: 4,
-      database: { pool_size: 4 },
-      general: { auth_type: 'trust', checkout_timeout: 20_000 },
+      database,
+      general: { auth_type: 'trust', checkout_timeout: 20_000, ...general },
     });
     const clients = await open(proxy, 200);
     try {
@@ -97,8 +100,8 @@ forEachDriver('limits', (driver) => {
   });
 
   it('one idle connection serves clients of every worker: it is lent', async () => {
-    const proxy = await startWireProxy(server, driver, { workers: 4, database: { pool_size: 1 } });
-    const clients = await open(proxy, 12);
+    const proxy = await startWireProxy(server, driver, { workers: 4, ...spread(4, 1) });
+    const clients = await clientsOfAllWorkers(proxy, 4, 12);
     try {
       for (let round = 0; round < 10; round++) {
         for (const client of clients)
@@ -139,8 +142,8 @@ forEachDriver('a worker crashes under load', (driver) => {
   it('its clients are cut, all others go on, everything is given back, and it serves again', async () => {
     const proxy = await startWireProxy(server, driver, {
       workers: 3,
-      database: { pool_size: 6 },
-      general: { auth_type: 'trust' },
+      database: spread(3, 6).database,
+      general: { auth_type: 'trust', ...spread(3, 6).general },
     });
     const clients = await open(proxy, 30);
     try {

@@ -194,7 +194,7 @@ forEachDriver('credentials towards servers', (driver) => {
 
   it('many workers: each learns the key from its own clients', async () => {
     const verifier = await hashOf(scram, 'alice');
-    await withProxy({ users: [alice({ password: verifier, pool_size: 2 })], workers: 3 }, async (proxy) => {
+    await withProxy({ users: [alice({ password: verifier, pool_size: 12 })], workers: 3 }, async (proxy) => {
       const outcomes = await Promise.all(Array.from({ length: 24 }, () => enter(proxy, 'alice', OLD)));
       assert.deepEqual(new Set(outcomes), new Set(['']));
     });

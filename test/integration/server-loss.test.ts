@@ -88,7 +88,7 @@ const PHASES: Record<string, (client: RawClient) => Promise<number>> = {
 forEachDriver('a server process is terminated', (driver) => {
   let proxy: TestProxy;
   before(async () => {
-    proxy = await startWireProxy(server, driver, { workers: 2, database: { pool_size: 4 } });
+    proxy = await startWireProxy(server, driver, { workers: 2, database: { pool_size: 8 } });
   });
   after(() => proxy.stop());
 

@@ -15,6 +15,7 @@ import {
   eventually,
   firstValue,
   sleep,
+  spread,
   startWireProxy,
   WIRE_USER,
 } from '../support/wire.js';
@@ -351,8 +352,8 @@ forEachDriver('TLS towards servers', (driver) => {
   it('two workers and one place: everybody is served, and the server never sees two', async () => {
     const proxy = await startWireProxy(secure, driver, {
       workers: 2,
-      general: { tls_verify: 'require' },
-      database: { pool_size: 1 },
+      general: { tls_verify: 'require', ...spread(2, 1).general },
+      database: spread(2, 1).database,
     });
     try {
       const clients = await clientsOfAllWorkers(proxy, 2, 6);

@@ -62,7 +62,13 @@ export async function startLaneProxy(
     workers,
     ioDriver,
     users: [{ name: 'postgres', password: 'postgres', all_databases: true }],
-    databases: LANES.map((name) => ({ ...databaseOf(server), name, pool_size: 1 })),
+    // One server connection each, which workers lend to each other: small pools would be gathered in one of them.
+    databases: LANES.map((name) => ({
+      ...databaseOf(server),
+      name,
+      pool_size: 4 * workers,
+      max_db_connections: 1,
+    })),
     general: {
       // Hundreds of log-ins: their cost is other tests' affair.
       auth_type: 'trust',

@@ -39,6 +39,14 @@ export function clientOf(to: { port: number }, options: ClientOptions = {}): Pro
   return RawClient.connect({ password: 'postgres', ...options, port: to.port });
 }
 
+/**
+ * Settings under which a pool has so many server connections and its clients are in all workers all the same: by its
+ * size it is no small pool, whose clients would be gathered (small-pools.test.ts).
+ */
+export function spread(workers: number, servers: number): { database: TomlTable; general: TomlTable } {
+  return { database: { pool_size: 4 * workers }, general: { max_server_conn: servers } };
+}
+
 /** Clients of every worker, at least `count`: which worker takes one is the kernel's choice. */
 export async function clientsOfAllWorkers(
   to: { port: number },

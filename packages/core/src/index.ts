@@ -31,6 +31,7 @@ export * from './shm/capacity-table.js';
 export * from './shm/counter-table.js';
 export * from './shm/failure-table.js';
 export * from './shm/fd-table.js';
+export * from './shm/home-table.js';
 export * from './shm/host-table.js';
 export * from './shm/layout.js';
 export * from './shm/load-table.js';

@@ -13,7 +13,6 @@ import {
 import { cancelOnServer, deliverCancel } from './backend/cancel.js';
 import { unpackServer } from './backend/parcel.js';
 import { ServerConnection } from './backend/server-connection.js';
-import { isKeeper } from './pool/janitor.js';
 import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
 import { reportClients, reportServers } from './report.js';
@@ -42,6 +41,11 @@ export function handleWorkerMessage(
     case 'newClient':
       context.arrivals.add(message.fd, message.addr, message.port);
       return;
+    case 'movedClient': {
+      const { fd, addr, port, sinceMs, peerUser, bytes } = message;
+      context.arrivals.add(fd, addr, port, sinceMs, { peerUser, bytes });
+      return;
+    }
     case 'cancel':
     case 'cancelFor':
     case 'cancelDone':
@@ -163,7 +167,7 @@ export function takeUpConfiguration(context: WorkerContext): void {
   takeUpClusters(context);
   // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
   for (const snapshot of config.pools) {
-    if (snapshot.minPoolSize > 0 && isKeeper(context, snapshot)) context.poolFor(snapshot);
+    if (snapshot.minPoolSize > 0 && context.arrivals.homes.isKeeper(snapshot)) context.poolFor(snapshot);
   }
 }
 

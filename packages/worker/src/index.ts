@@ -16,6 +16,7 @@ export * from './io/stream-filter.js';
 export * from './io/uring.js';
 export * from './key-derivation.js';
 export { HandOver } from './listen/hand-over.js';
+export * from './listen/homes.js';
 export { LoginBudget } from './login-budget.js';
 export * from './loop.js';
 export * from './make-context.js';

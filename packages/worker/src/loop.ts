@@ -2,6 +2,7 @@
 import { type ListenSocket, WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
 import { checkDrain, handleWorkerMessage } from './control-inbox.js';
 import { Acceptor } from './listen/acceptor.js';
+import { publishClients } from './listen/hand-over.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
 import { lookAgainAtHosts } from './route/clusters.js';
 import type { WorkerContext } from './worker-context.js';
@@ -181,7 +182,7 @@ export class Loop {
     }
     if (context.isDraining) this.drain();
     workers.setHeartbeatMs(context.worker, nowMs);
-    workers.setClients(context.worker, context.sessions.count + context.arrivals.waitingCount);
+    publishClients(context);
     const { doneCount, failedCount } = context.tls.handshakes;
     workers.setTlsHandshakes(context.worker, doneCount, failedCount);
     workers.setBusyUs(context.worker, this.busyUs);

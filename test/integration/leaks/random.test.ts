@@ -196,7 +196,7 @@ forEachDriver('clients at random', (driver) => {
     proxy = await startWireProxy(server, driver, {
       workers: 2,
       // Room for all to be pinned, and no more servers than needed: they go from hand to hand.
-      database: { pool_size: CLIENTS },
+      database: { pool_size: Math.max(8, CLIENTS), max_db_connections: CLIENTS },
       general: { auth_type: 'trust', rollback_timeout: 5000 },
     });
   });

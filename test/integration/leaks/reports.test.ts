@@ -54,7 +54,8 @@ forEachDriver('reported leaks', (driver) => {
         { name: 'postgres', password: 'postgres', all_databases: true },
         { name: 'tenant', password: 'tenant', all_databases: true },
       ],
-      databases: [databaseOf(server, { pool_size: poolSize })],
+      // Large enough for clients in both workers.
+      databases: [databaseOf(server, { pool_size: 8, max_db_connections: poolSize })],
       general: { auth_type: 'trust', min_pool_size: 0, log_connections: false, log_disconnections: false },
     });
   before(async () => {

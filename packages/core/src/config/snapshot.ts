@@ -159,6 +159,8 @@ export interface DatabaseSnapshot {
   name: string;
   /** Users missing in the configuration are asked for at a server. */
   hasAuthQuery: boolean;
+  /** Of the pools of such users, and of those who log in by passthrough. */
+  strangerPoolSize: number;
 }
 
 /** One pool: database x user x host. `index` names its rows in shared memory and never changes its meaning. */

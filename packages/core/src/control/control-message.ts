@@ -18,6 +18,24 @@ export interface NewClientMessage {
   port: number;
 }
 
+/**
+ * A client whose start-up packet has been read, for the worker where its pool is at home. Nothing has been said to it
+ * but "no encryption".
+ */
+export interface MovedClientMessage {
+  type: 'movedClient';
+  fd: number;
+  /** As a PROXY header says, if there was one. */
+  addr: string;
+  port: number;
+  /** The system's user at the other end of a Unix socket, when he is the client. */
+  peerUser: string | null;
+  /** When it was accepted, epoch ms. */
+  sinceMs: number;
+  /** The start-up packet, and whatever came behind it. */
+  bytes: Uint8Array;
+}
+
 /** In the place of an address, as in PgBouncer's SHOW CLIENTS. */
 export const UNIX_ADDRESS = 'unix';
 /** Of a client that a load balancer passes on by a Unix socket without saying whose it is: it is no local client. */
@@ -177,6 +195,7 @@ export interface CrashMessage {
 
 export type WorkerMessage =
   | NewClientMessage
+  | MovedClientMessage
   | CancelMessage
   | CancelForMessage
   | CancelDoneMessage

@@ -118,7 +118,7 @@ export const HOST_LOAD_SHUTDOWNS = 3;
 export const HOST_LOAD_STATEMENTS = 4;
 export const HOST_LOAD_LATENCY_US = 5;
 
-// Workers: a line written by the worker, a line written by the supervisor. Offsets are 32-bit cells, `_F64` 64-bit ones.
+// Workers: a line written by the worker, one by the supervisor, one more by the worker. Offsets are 32-bit cells, `_F64` 64-bit ones.
 export const WORKER_STATE = 0;
 export const WORKER_HEARTBEAT_MS = 1;
 export const WORKER_CLIENTS = 2;
@@ -132,7 +132,9 @@ export const WORKER_TURNS_F64 = 5;
 export const WORKER_KERNEL_MEMORY_ADDRESS_F64 = 6;
 export const WORKER_KERNEL_MEMORY_BYTES_F64 = 7;
 export const WORKER_RESTARTS = LINE_CELLS;
-export const WORKER_ROW_BYTES = 2 * LINE_BYTES;
+/** The first line is full: a third, written by the worker. */
+export const WORKER_SPREAD_CLIENTS = 2 * LINE_CELLS;
+export const WORKER_ROW_BYTES = 3 * LINE_BYTES;
 
 // Mailboxes: header lines (kept apart by writer), then the ring of bytes.
 export const MAILBOX_LOCK = 0;
@@ -150,6 +152,12 @@ export const MAILBOX_MESSAGE_BYTES_MAX = 64 * 1024;
 // Failed logins: a line with the seed, then lines of pairs (tag, forgotten at).
 export const FAILURE_SEED = 0;
 export const FAILURE_LINES = 4096;
+
+// Homes of small pools: a line with the next one to give out, then a cell per hash of a name.
+export const HOMES_NEXT = 0;
+export const HOMES_FIRST_SLOT = LINE_CELLS;
+/** A power of two. */
+export const HOME_SLOTS = 1024;
 
 /** Room for counters before the latency buckets would have to move; counter-table.ts has the names. */
 export const COUNTER_CELLS_MAX = 40;
@@ -349,6 +357,13 @@ export const MEMORY_MAP = {
       ],
       ['kernel memory size', WORKER_KERNEL_MEMORY_BYTES_F64 * 8, 'bytes', 'worker', 'supervisor', 'float64'],
       ['restarts', WORKER_RESTARTS * 4, 'count', 'supervisor', 'supervisor'],
+      [
+        'spread clients',
+        WORKER_SPREAD_CLIENTS * 4,
+        'clients that are not at home in this worker',
+        'worker',
+        'workers',
+      ],
     ),
   },
   failures: {
@@ -359,6 +374,16 @@ export const MEMORY_MAP = {
     cells: cells(
       ['tag', 0, 'hash of address and user; 0 = free', 'all, atomically', 'workers'],
       ['forgotten at', 4, 'low 32 bits of epoch ms', 'all, atomically', 'workers'],
+    ),
+  },
+  homes: {
+    name: 'homes of small pools',
+    row: 'next, then a cell per hash of a pool name',
+    rowBytes: () => (HOMES_FIRST_SLOT + HOME_SLOTS) * 4,
+    rowCount: () => 1,
+    cells: cells(
+      ['next', HOMES_NEXT * 4, 'worker the next pool gets', 'all, atomically', 'workers'],
+      ['home', HOMES_FIRST_SLOT * 4, 'first home worker + 1; 0 = none yet', 'all, atomically', 'workers'],
     ),
   },
   fds: {

@@ -3,6 +3,7 @@ import { CapacityTable } from './capacity-table.js';
 import { CounterTable } from './counter-table.js';
 import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
+import { HomeTable } from './home-table.js';
 import { HostTable } from './host-table.js';
 import {
   assertMemoryMap,
@@ -48,6 +49,7 @@ export interface SharedMemory {
   readonly counters: CounterTable;
   readonly workers: WorkerTable;
   readonly failures: FailureTable;
+  readonly homes: HomeTable;
   readonly fds: FdTable;
   readonly mailboxes: Mailboxes;
   readonly routing: RoutingTable;
@@ -95,6 +97,7 @@ export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
     counters: new CounterTable(regions.counters, workers, poolsMax),
     workers: new WorkerTable(regions.workers),
     failures: new FailureTable(regions.failures),
+    homes: new HomeTable(regions.homes, workers),
     fds,
     mailboxes: new Mailboxes(regions.mailboxes, workers, fds),
     routing: new RoutingTable(regions.routing, routingAreaBytes),

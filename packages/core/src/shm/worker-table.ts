@@ -9,6 +9,7 @@ import {
   WORKER_LOOP_DELAY_MAX_US,
   WORKER_RESTARTS,
   WORKER_ROW_BYTES,
+  WORKER_SPREAD_CLIENTS,
   WORKER_STATE,
   WORKER_TLS_FAILURES,
   WORKER_TLS_HANDSHAKES,
@@ -77,8 +78,14 @@ export class WorkerTable {
     return this.#cells[worker * ROW_CELLS + WORKER_CLIENTS];
   }
 
-  setClients(worker: number, count: number): void {
+  /** `spreadCount`: of them, those that are not here because their pool is at home here. */
+  setClients(worker: number, count: number, spreadCount = count): void {
     this.#cells[worker * ROW_CELLS + WORKER_CLIENTS] = count;
+    this.#cells[worker * ROW_CELLS + WORKER_SPREAD_CLIENTS] = spreadCount;
+  }
+
+  spreadClients(worker: number): number {
+    return this.#cells[worker * ROW_CELLS + WORKER_SPREAD_CLIENTS];
   }
 
   epoch(worker: number): number {
@@ -166,6 +173,7 @@ export class WorkerTable {
   clearWorker(worker: number): void {
     const row = worker * ROW_CELLS;
     this.#cells[row + WORKER_CLIENTS] = 0;
+    this.#cells[row + WORKER_SPREAD_CLIENTS] = 0;
     this.#cells[row + WORKER_EPOCH] = 0;
     this.#cells[row + WORKER_LOOP_DELAY_MAX_US] = 0;
   }

@@ -37,6 +37,7 @@ function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSna
     case 'fds':
     case 'failures':
     case 'hostChanges':
+    case 'homes':
       return [0];
     case 'hosts':
       return hostRows;
@@ -76,6 +77,7 @@ function arrayText(key: RegionKey, cell: string, memory: SharedMemory, pools: re
     );
     return summary(claims);
   }
+  if (key === 'homes' && cell === 'home') return `${memory.homes.inUse()} in use`;
   if (key === 'fds') return `${overWorkers((worker) => memory.fds.owned(worker).length)} owned`;
   // Row 0 holds a secret: who knows it can choose what shares an entry.
   if (key === 'failures') return `${memory.failures.inUse(Date.now())} in use`;

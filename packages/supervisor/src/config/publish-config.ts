@@ -311,7 +311,7 @@ export async function buildSnapshot(
     tcp: toTcp(loaded),
     admin: await admin,
     users: await users,
-    databases: databasesOf(loaded.databases),
+    databases: databasesOf(loaded),
     hba: loaded.hba === null ? null : expandOwnAddresses(loaded.hba),
     identMappings: loaded.identMappings,
     tagSecret: TAG_SECRET,
@@ -324,12 +324,17 @@ export async function buildSnapshot(
   };
 }
 
-function databasesOf(entries: readonly DatabaseEntry[]): DatabaseSnapshot[] {
-  const names = [...new Set(entries.map(({ name }) => name))];
-  return names.map((name) => ({
-    name,
-    hasAuthQuery: entries.some((entry) => entry.name === name && entry.authQuery !== null),
-  }));
+function databasesOf({ databases, general }: LoadedConfig): DatabaseSnapshot[] {
+  const names = [...new Set(databases.map(({ name }) => name))];
+  return names.map((name) => {
+    const entries = databases.filter((entry) => entry.name === name);
+    const sizes = entries.map(({ overrides }) => limit(overrides.poolSize ?? general.default_pool_size));
+    return {
+      name,
+      hasAuthQuery: entries.some(({ authQuery }) => authQuery !== null),
+      strangerPoolSize: Math.min(...sizes),
+    };
+  });
 }
 
 function toRouting({ general }: LoadedConfig): RoutingSnapshot {

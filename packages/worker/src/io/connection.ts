@@ -116,6 +116,11 @@ export class Connection implements IoSource, FilterPort {
     return this.filter?.isHolding === true;
   }
 
+  /** Whether release() may be called now. */
+  get canRelease(): boolean {
+    return this.life === OPEN && this.filter === null && this.queue.waitingBytes === 0;
+  }
+
   /** What was sent before leaves as it is; all further bytes, both ways, go through the filter. */
   startFilter(filter: StreamFilter): void {
     this.filter = filter;

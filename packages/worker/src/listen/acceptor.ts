@@ -25,7 +25,7 @@ import {
 } from '../io/errno.js';
 import { accept4, errno, SOCK_CLOEXEC, SOCK_NONBLOCK } from '../io/libc.js';
 import type { WorkerContext } from '../worker-context.js';
-import { HandOver } from './hand-over.js';
+import { HandOver, publishClients } from './hand-over.js';
 
 /** Clients taken in a turn and socket: a storm of them must not hold up those that are being served. */
 const ACCEPTS_PER_TURN = 16;
@@ -101,7 +101,7 @@ export class Acceptor {
     if (this.handOver.give(fd, addr, port)) return;
     context.arrivals.add(fd, addr, port);
     // At once, not with the next tick: the next client of this burst is judged by it.
-    context.memory.workers.setClients(context.worker, context.sessions.count + context.arrivals.waitingCount);
+    publishClients(context);
   }
 
   /** After a failed accept: true = try the next one at once. */

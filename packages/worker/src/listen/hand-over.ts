@@ -1,4 +1,6 @@
 import { type NewClientMessage, type SharedMemory, WORKER_SERVING } from '@pgdog-cluster/core';
+import type { WorkerContext } from '../worker-context.js';
+import { Uncounted } from './uncounted.js';
 
 /**
  * A client is given away when another worker has fewer by more than this and a sixteenth of our own. Giving one away
@@ -7,28 +9,28 @@ import { type NewClientMessage, type SharedMemory, WORKER_SERVING } from '@pgdog
 const SLACK_CLIENTS = 4;
 const SLACK_SHIFT = 4;
 
-/** Hand-overs to one worker that its own count of clients does not contain yet. */
-interface Uncounted {
-  /** Mailbox positions after each hand-over that was not yet seen taken, oldest first. */
-  posted: number[];
-  /** Seen taken since the worker last wrote its row. */
-  takenCount: number;
-  /** The turns cell when that row was last seen to change. */
-  turns: number;
+/** How many fewer clients than `ownLoad` another worker must have to be preferred. */
+export function slackOf(ownLoad: number): number {
+  return SLACK_CLIENTS + (ownLoad >> SLACK_SHIFT);
+}
+
+/** For other workers to see. */
+export function publishClients({ memory, worker, sessions, arrivals }: WorkerContext): void {
+  const count = sessions.count + arrivals.waitingCount;
+  memory.workers.setClients(worker, count, count - sessions.homedCount);
 }
 
 /**
- * Finds the worker a new client goes to. The load of another worker is the number of clients it says it has plus
- * those handed to it from here since it last said so; without the second part a burst would all go to one worker.
- * Whether a hand-over was taken is known from the mailbox's positions, and whether the row has been written
- * since from its turns cell.
+ * Finds the worker a new client goes to, before it has said a word. The load of another worker is the number of clients
+ * it says it has plus those handed to it from here since it last said so. Clients of small pools do not count: they are
+ * where they must be (Homes), and to make up for them here would send the next ones of those pools to and fro.
  */
 export class HandOver {
   private readonly memory: SharedMemory;
   private readonly own: number;
   private readonly post: (worker: number, message: NewClientMessage) => boolean;
   private readonly count: number;
-  private readonly uncounted: Uncounted[];
+  private readonly uncounted: Uncounted;
   private next = 0;
 
   constructor(
@@ -40,18 +42,18 @@ export class HandOver {
     this.own = own;
     this.post = post;
     this.count = memory.handles.dimensions.workers;
-    this.uncounted = Array.from({ length: this.count }, () => ({ posted: [], takenCount: 0, turns: -1 }));
+    this.uncounted = new Uncounted(memory);
   }
 
   /** True: the descriptor is another worker's now. False: it is to be served here. */
   give(fd: number, addr: string, port: number): boolean {
-    const ownLoad = this.memory.workers.clients(this.own);
-    const loadMax = ownLoad - SLACK_CLIENTS - (ownLoad >> SLACK_SHIFT) - 1;
+    const ownLoad = this.memory.workers.spreadClients(this.own);
+    const loadMax = ownLoad - slackOf(ownLoad) - 1;
     if (this.count === 1 || loadMax < 0) return false;
     const worker = this.leastLoaded(loadMax);
     // post() moves the ownership of the descriptor under the mailbox's lock, or not at all.
     if (worker < 0 || !this.post(worker, { type: 'newClient', fd, addr, port })) return false;
-    this.uncounted[worker].posted.push(this.memory.mailboxes.writtenPosition(worker));
+    this.uncounted.add(worker);
     this.next = (worker + 1) % this.count;
     return true;
   }
@@ -64,29 +66,11 @@ export class HandOver {
     for (let step = 0; step < this.count; step++) {
       const worker = (this.next + step) % this.count;
       if (worker === this.own || workers.state(worker) !== WORKER_SERVING) continue;
-      const load = workers.clients(worker) + this.uncountedOf(worker);
+      const load = workers.spreadClients(worker) + this.uncounted.of(worker);
       if (load >= bestLoad) continue;
       best = worker;
       bestLoad = load;
     }
     return best;
-  }
-
-  private uncountedOf(worker: number): number {
-    const uncounted = this.uncounted[worker];
-    const { posted } = uncounted;
-    if (posted.length === 0 && uncounted.takenCount === 0) return 0;
-    const turns = this.memory.workers.turns(worker);
-    if (turns !== uncounted.turns) {
-      uncounted.turns = turns;
-      uncounted.takenCount = 0;
-    }
-    const read = this.memory.mailboxes.readPosition(worker);
-    let taken = 0;
-    // Wrapping comparison: positions are 32 bits.
-    while (taken < posted.length && ((read - posted[taken]) | 0) >= 0) taken += 1;
-    if (taken > 0) posted.splice(0, taken);
-    uncounted.takenCount += taken;
-    return posted.length + uncounted.takenCount;
   }
 }

@@ -1,4 +1,4 @@
-import { buildNoticeResponse, PgDogError, type PoolSnapshot, READY, serverName } from '@pgdog-cluster/core';
+import { buildNoticeResponse, PgDogError, READY, serverName } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { checkCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
@@ -194,14 +194,9 @@ function cutOff(server: ServerConnection, session: Session, error: PgDogError): 
 function keepMinimum(pool: Pool): void {
   const { context, snapshot } = pool;
   if (context.isDraining || snapshot.minPoolSize === 0 || pool.opening.isOpening) return;
-  if (!isKeeper(context, snapshot) || pool.credentials.isWaitingForProof) return;
+  if (!context.arrivals.homes.isKeeper(snapshot) || pool.credentials.isWaitingForProof) return;
   if (context.memory.capacity.claimed(snapshot.index) >= snapshot.minPoolSize) return;
   if (!isRoomWanted(pool)) pool.opening.tryOpen();
-}
-
-/** Whether this worker keeps the pool's minimum. */
-export function isKeeper(context: WorkerContext, snapshot: PoolSnapshot): boolean {
-  return snapshot.index % context.memory.handles.dimensions.workers === context.worker;
 }
 
 /** Login and idle time-outs of clients. */

@@ -1,14 +1,18 @@
 import { FixedQueue, PgDogError } from '@pgdog-cluster/core';
+import { Homes } from '../listen/homes.js';
 import type { WorkerContext } from '../worker-context.js';
+import type { MovedClient } from './move-home.js';
 import { PAUSE_TURN, type Session } from './session.js';
 import { acceptSession } from './startup-reader.js';
 
-/** A client whose turn has not come: its first bytes wait in its socket. */
-interface Arrival {
+/** A client whose turn has not come: its first bytes wait in its socket, or came with it. */
+export interface Arrival {
   fd: number;
   addr: string;
   port: number;
   sinceMs: number;
+  /** Null: it has just been accepted. */
+  moved: MovedClient | null;
 }
 
 /** Clients waiting in one worker. What comes beyond them is refused: descriptors are finite. */
@@ -24,6 +28,8 @@ const SILENT_MS = 5000;
  * client that has logged in is no business of this.
  */
 export class Arrivals {
+  /** Where clients of small pools belong. */
+  readonly homes: Homes;
   private readonly context: WorkerContext;
   private readonly waiting = new FixedQueue<Arrival>();
   /** In the order they were let in. */
@@ -36,6 +42,7 @@ export class Arrivals {
 
   constructor(context: WorkerContext) {
     this.context = context;
+    this.homes = new Homes(context);
   }
 
   get waitingCount(): number {
@@ -43,13 +50,19 @@ export class Arrivals {
   }
 
   /** A descriptor has been handed over; it is this worker's to close. */
-  add(fd: number, addr: string, port: number): void {
+  add(
+    fd: number,
+    addr: string,
+    port: number,
+    sinceMs = this.context.nowMs,
+    moved: MovedClient | null = null,
+  ): void {
     const { context } = this;
     if (context.isDraining) {
       context.closeFd(fd);
       return;
     }
-    const arrival = { fd, addr, port, sinceMs: context.nowMs };
+    const arrival = { fd, addr, port, sinceMs, moved };
     if (this.waiting.length < WAITING_MAX) {
       this.waiting.push(arrival);
       return;
@@ -166,20 +179,24 @@ export class Arrivals {
     }
   }
 
-  private begin({ fd, addr, port, sinceMs }: Arrival): void {
-    const session = acceptSession(this.context, fd, addr, port);
+  private begin(arrival: Arrival): void {
+    const session = acceptSession(this.context, arrival);
     if (session === null) {
-      this.context.closeFd(fd);
+      this.context.closeFd(arrival.fd);
       return;
     }
-    session.connectedMs = sinceMs;
+    // Before it reads what came with it: that may be its end.
     this.starting.add(session);
+    const bytes = arrival.moved?.bytes;
+    if (bytes === undefined) return;
+    session.bytesReceived += bytes.length;
+    session.read(bytes, 0, bytes.length, -1);
   }
 
-  private turnAway({ fd, addr, port }: Arrival, error: PgDogError): void {
+  private turnAway(arrival: Arrival, error: PgDogError): void {
     this.refused(error);
-    const session = acceptSession(this.context, fd, addr, port);
-    if (session === null) this.context.closeFd(fd);
+    const session = acceptSession(this.context, arrival);
+    if (session === null) this.context.closeFd(arrival.fd);
     else session.fail(error);
   }
 

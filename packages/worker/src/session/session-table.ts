@@ -21,9 +21,21 @@ export class SessionTable {
   private readonly free: number[] = [];
   private nextId = 1;
   private total = 0;
+  private homed = 0;
 
   get count(): number {
     return this.total;
+  }
+
+  /** Those whose pool is small and at home in this worker. */
+  get homedCount(): number {
+    return this.homed;
+  }
+
+  markHomed(session: Session): void {
+    if (session.isHomed) return;
+    session.isHomed = true;
+    this.homed++;
   }
 
   /** Makes a session in a free slot; null when there is none. */
@@ -45,6 +57,7 @@ export class SessionTable {
     this.slots[session.slot] = null;
     this.free.push(session.slot);
     this.total--;
+    if (session.isHomed) this.homed--;
   }
 
   /** The callback may remove sessions. */

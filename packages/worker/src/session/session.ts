@@ -129,7 +129,10 @@ export class Session implements ConnectionOwner {
   /** When the last answer ended, in an open transaction. */
   readySinceUs = 0;
   requests: RequestSink | null = null;
-  private handOver: { worker: number; slot: number; secret: Uint8Array } | null = null;
+  /** Takes the descriptor once the kernel has let go of it (leave). */
+  private onReleased: ((fd: number) => void) | null = null;
+  /** Its pool is small, and at home in this worker. */
+  isHomed = false;
   /** Called instead of going on with requests when a server connection has come: login. */
   onServer: ((server: ServerConnection) => void) | null = null;
   /** Called with what the supervisor knows about the user: authentication. */
@@ -194,25 +197,15 @@ export class Session implements ConnectionOwner {
 
   handleConnected(): void {}
 
-  /** Only a cancelling connection is given away: its cancel is another worker's to deliver. */
   handleDetached(): void {
-    const { handOver, context } = this;
-    if (handOver === null) return;
-    const { fd } = this.connection;
-    const isPosted = context.post(handOver.worker, {
-      type: 'cancel',
-      fd,
-      slot: handOver.slot,
-      secret: handOver.secret,
-    });
-    if (!isPosted) context.closeFd(fd);
+    this.onReleased?.(this.connection.fd);
   }
 
-  /** This connection carried a CancelRequest for a session of another worker. */
-  releaseForCancel(worker: number, slot: number, secret: Uint8Array): void {
+  /** Not logged in, and another worker's from now on: the session ends, its descriptor goes to `onReleased`. */
+  leave(onReleased: (fd: number) => void): void {
     this.phase = 'closed';
     this.stream.stop();
-    this.handOver = { worker, slot, secret };
+    this.onReleased = onReleased;
     this.context.sessions.remove(this);
     this.context.arrivals.settled(this);
     this.connection.release();

@@ -4,12 +4,15 @@ import {
   SSL_ACCEPTED,
   SSL_REFUSED,
   STARTUP_PACKET_BYTES_MAX,
+  type StartupMessage,
   UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import { deliverCancel } from '../backend/cancel.js';
 import type { WorkerContext } from '../worker-context.js';
+import type { Arrival } from './arrivals.js';
 import { startClientTls } from './client-tls.js';
 import { sessionGone } from './close.js';
+import { moveHome, noteHome } from './move-home.js';
 import { mayHaveProxyHeader, noteProxyHeader, readProxyHeader } from './proxy-header.js';
 import { Session } from './session.js';
 import { ownerOfProcessId } from './session-table.js';
@@ -17,22 +20,25 @@ import { startSession } from './startup.js';
 import { StartupCache } from './startup-cache.js';
 
 /** A client's descriptor has been handed over: reads its first packets. Null when no slot is free. */
-export function acceptSession(
-  context: WorkerContext,
-  fd: number,
-  addr: string,
-  port: number,
-): Session | null {
+export function acceptSession(context: WorkerContext, arrival: Arrival): Session | null {
+  const { fd, addr, port, sinceMs, moved } = arrival;
   const session = context.sessions.add((slot, id) => new Session(context, fd, slot, id, addr, port));
   if (session === null) return null;
+  session.connectedMs = sinceMs;
+  if (moved !== null) {
+    // Who it is has been found out, and what may come before the start-up packet is over.
+    session.peerUser = moved.peerUser;
+    readStartup(session, false);
+    return session;
+  }
   if (addr === UNIX_ADDRESS) context.peerNames.identify(session);
   if (mayHaveProxyHeader(session)) readProxyHeader(session, readStartup);
   else readStartup(session);
   return session;
 }
 
-function readStartup(session: Session): void {
-  const reader = new StartupReader(session);
+function readStartup(session: Session, mayMove = true): void {
+  const reader = new StartupReader(session, mayMove);
   session.rawReader = (bytes, start, end) => reader.read(bytes, start, end);
 }
 
@@ -48,9 +54,12 @@ class StartupReader {
   private packet = new Uint8Array(0);
   private requestCount = 0;
   private isEncrypted = false;
+  /** Once: it does not wander on, whatever the next worker thinks. */
+  private readonly mayMove: boolean;
 
-  constructor(session: Session) {
+  constructor(session: Session, mayMove: boolean) {
     this.session = session;
+    this.mayMove = mayMove;
   }
 
   /** Returns where the bytes behind the packet begin. */
@@ -62,9 +71,8 @@ class StartupReader {
     const { session } = this;
     const known = this.packet.length > 0 ? null : cache.find(bytes, start, end);
     if (known !== null) {
-      session.rawReader = null;
-      startSession(session, known);
-      return start + known.packetBytes;
+      const next = start + known.packetBytes;
+      return this.begin(known, bytes.subarray(start, next), bytes, next, end);
     }
     // Bounded by parseStartupPacket, which judges the declared length before more is awaited.
     const size = Math.min(end - start, STARTUP_PACKET_BYTES_MAX - this.packet.length);
@@ -87,13 +95,30 @@ class StartupReader {
     if (packet.kind !== 'startup' && packet.kind !== 'cancel') {
       return this.encryptionRequest(packet.kind, next, end);
     }
-    session.rawReader = null;
     if (packet.kind === 'cancel') {
+      session.rawReader = null;
       this.cancel(packet.pid, packet.secret);
       return end;
     }
-    cache.keep(joined.subarray(0, packet.packetBytes), packet);
-    startSession(session, packet);
+    const whole = joined.subarray(0, packet.packetBytes);
+    cache.keep(whole, packet);
+    return this.begin(packet, whole, bytes, next, end);
+  }
+
+  /** The start-up packet is whole; bytes[next, end) came behind it. Returns where reading goes on. */
+  private begin(
+    message: StartupMessage,
+    packet: Uint8Array,
+    bytes: Uint8Array,
+    next: number,
+    end: number,
+  ): number {
+    const { session } = this;
+    session.rawReader = null;
+    if (this.mayMove) {
+      if (moveHome(session, message, packet, bytes.subarray(next, end))) return end;
+    } else noteHome(session, message);
+    startSession(session, message);
     return next;
   }
 
@@ -154,7 +179,12 @@ class StartupReader {
       return;
     }
     if (this.isEncrypted) this.cancelElsewhere(worker, slot, secret);
-    else session.releaseForCancel(worker, slot, secret);
+    else session.leave((fd) => this.cancelThere(worker, slot, secret, fd));
+  }
+
+  private cancelThere(worker: number, slot: number, secret: Uint8Array, fd: number): void {
+    const { context } = this.session;
+    if (!context.post(worker, { type: 'cancel', fd, slot, secret })) context.closeFd(fd);
   }
 
   /** The other worker says when: this connection cannot go there. The login time-out bounds the wait. */
