@@ -150,8 +150,14 @@ const hbaTarget: FuzzTarget = {
     assert.ok(rules.length + problems.length <= lineCount);
     for (const { line } of [...rules, ...problems, ...idents.problems])
       assert.ok(line >= 1 && line <= lineCount);
-    const subject = { user: text, database: 'x', address: text, isTls: true, isReplication: false };
-    for (const address of [null, '10.0.0.1', text]) matchHba(rules, { ...subject, address });
+    const subject = { user: text, database: 'x', isTls: true, isReplication: false };
+    for (const address of [null, '10.0.0.1', text]) {
+      for (const groups of ['unasked', 'unanswerable', new Set(['x'])] as const) {
+        const rule = matchHba(rules, { ...subject, address, groups });
+        // A question is put only where nobody has been asked.
+        assert.ok(rule !== 'ask' || groups === 'unasked');
+      }
+    }
     isMappedUser(idents.mappings, 'm', text, text);
   },
 };

@@ -33,6 +33,24 @@ const REFUSED: [name: string, texts: Parameters<typeof errorsOf>[0], expected: s
     'rules:3: method "ldap" is not supported',
   ],
   [
+    'a group, and nobody to ask about members',
+    {
+      config: general('auth_type = "hba"', 'auth_hba_file = "rules"'),
+      users: USER,
+      files: { rules: 'local all all trust\nhost shop +staff all md5\n' },
+    },
+    'rules:2: "+staff": auth_user is not set, so nobody can be asked who is a member',
+  ],
+  [
+    'too many groups',
+    {
+      config: general('auth_type = "hba"', 'auth_hba_file = "rules"', 'auth_user = "asker"'),
+      users: USER,
+      files: { rules: `host all ${Array.from({ length: 201 }, (_, n) => `+g${n}`)} all md5\n` },
+    },
+    'rules: asks about 201 roles with "+", of which 200 are allowed',
+  ],
+  [
     'a map nobody defines',
     {
       config: general('auth_type = "hba"', 'auth_hba_file = "rules"', 'auth_ident_file = "maps"'),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  groupNames,
   type HbaSubject,
   hbaRefusal,
   isInNetwork,
@@ -27,11 +28,13 @@ const SUBJECT: HbaSubject = {
   address: '10.1.2.3',
   isTls: false,
   isReplication: false,
+  groups: 'unasked',
 };
 
 /** Line of the rule that decides, and its method. */
 function decide(text: string, subject: Partial<HbaSubject> = {}): string {
   const rule = matchHba(rulesOf(text), { ...SUBJECT, ...subject });
+  if (rule === 'ask') return 'ask';
   return rule === null ? 'none' : `${rule.line} ${rule.method}`;
 }
 
@@ -73,6 +76,43 @@ describe('the first rule that fits decides', () => {
   for (const [title, text, subject, outcome] of cases) {
     it(title, () => assert.equal(decide(text, subject), outcome));
   }
+});
+
+describe('groups', () => {
+  const of = (...names: string[]) => ({ groups: new Set(names) });
+  const unanswerable = { groups: 'unanswerable' as const };
+  const staff = 'host all +staff all md5\nhost all all all trust';
+  const barred = 'host all +left all reject\nhost all all all md5';
+  const cases: [title: string, text: string, subject: Partial<HbaSubject>, outcome: string][] = [
+    ['a member', staff, of('staff'), '1 md5'],
+    ['a stranger', staff, of('crew'), '2 trust'],
+    ['of none', staff, of(), '2 trust'],
+    ['the name is exact', staff, of('Staff'), '2 trust'],
+    ['not asked yet', staff, {}, 'ask'],
+    ['nobody to ask: the rule does not fit', staff, unanswerable, '2 trust'],
+    ['a member is kept out', barred, of('left'), '1 reject'],
+    ['others are not', barred, of(), '2 md5'],
+    ['not asked yet who is kept out', barred, {}, 'ask'],
+    ['nobody to ask who is kept out: everybody is', barred, unanswerable, '1 reject'],
+    ['one of several', 'host all bob,+staff,+crew all md5', of('crew'), '1 md5'],
+    ['named beside a group: nobody is asked', 'host all +staff,ann all md5', {}, '1 md5'],
+    ['all beside a group: nobody is asked', 'host all +staff,all all md5', {}, '1 md5'],
+    ['a rule for others: nobody is asked', 'host other +staff all md5\nlocal all +staff peer', {}, 'none'],
+    ['an earlier rule fits: nobody is asked', 'host all ann all md5\nhost all +staff all trust', {}, '1 md5'],
+    ['a quoted plus is a name', 'host all "+staff" all md5', of('staff'), 'none'],
+    ['a quoted group', 'host all +"night shift" all md5', of('night shift'), '1 md5'],
+  ];
+  for (const [title, text, subject, outcome] of cases) {
+    it(title, () => assert.equal(decide(text, subject), outcome));
+  }
+
+  it('each is named once in the question', () => {
+    assert.deepEqual(groupNames(rulesOf(`${staff}\n${barred}\nhost all +staff,"+x",+crew all md5`)), [
+      'staff',
+      'left',
+      'crew',
+    ]);
+  });
 });
 
 describe('addresses', () => {
@@ -162,9 +202,10 @@ describe('what cannot be obeyed is refused by line', () => {
     ['host all all all peer', /method "peer" is for "local" rules only/],
     ['host all all all cert', /method "cert" is for "hostssl" rules only/],
     ['local all all cert', /method "cert" is for "hostssl" rules only/],
-    ['host all +admins all md5', /"\+admins": membership in a role is known to the server only/],
-    ['host samerole all all md5', /"samerole": membership/],
-    ['host samegroup all all md5', /"samegroup": membership/],
+    ['host +admins all all md5', /"\+admins": only users are in groups/],
+    ['host all + all md5', /"\+" needs the name of a role/],
+    ['host samerole all all md5', /"samerole" is not supported; list the databases/],
+    ['host samegroup all all md5', /"samegroup" is not supported/],
     ['host /^db all all md5', /regular expressions are not supported/],
     ['host all /^a$ all md5', /regular expressions are not supported/],
     ['host all all all md5 clientcert=verify-ca', /clientcert is for "hostssl" rules only/],

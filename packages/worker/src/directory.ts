@@ -15,6 +15,13 @@ export interface LookedUpUser {
   freshUntilMs: number;
 }
 
+/** Roles of which a user is a member, of those that rules ask about. */
+export interface LookedUpGroups {
+  groups: ReadonlySet<string>;
+  /** Epoch ms. */
+  freshUntilMs: number;
+}
+
 /** How it was found out: by auth_query, or by a server that took the client's own password. */
 export type LookupKind = 'lookup' | 'passthrough';
 
@@ -33,6 +40,7 @@ export class Directory {
   private clusters = new Map<string, ClusterSnapshot>();
   private poolsByIndex = new Map<number, PoolSnapshot>();
   private readonly lookedUp = new Map<string, LookedUpUser>();
+  private readonly lookedUpGroups = new Map<string, LookedUpGroups>();
   private config: ConfigSnapshot;
 
   constructor(config: ConfigSnapshot) {
@@ -55,6 +63,7 @@ export class Directory {
     );
     this.poolsByIndex = new Map(config.pools.map((pool) => [pool.index, pool]));
     this.lookedUp.clear();
+    this.lookedUpGroups.clear();
   }
 
   /** The configured user who may enter the database; null when there is none. */
@@ -106,12 +115,26 @@ export class Directory {
   }
 
   noteLookedUp(kind: LookupKind, database: string, user: string, found: LookedUpUser): void {
-    const key = `${kind} ${keyOf(database, user)}`;
-    this.lookedUp.delete(key);
-    this.lookedUp.set(key, found);
-    for (const oldest of this.lookedUp.keys()) {
-      if (this.lookedUp.size <= this.config.general.lookupsMax) break;
-      this.lookedUp.delete(oldest);
+    this.note(this.lookedUp, `${kind} ${keyOf(database, user)}`, found);
+  }
+
+  /** Undefined when nobody was asked, or too long ago. */
+  groups(database: string, user: string, nowMs: number): ReadonlySet<string> | undefined {
+    const known = this.lookedUpGroups.get(keyOf(database, user));
+    return known !== undefined && nowMs < known.freshUntilMs ? known.groups : undefined;
+  }
+
+  noteGroups(database: string, user: string, found: LookedUpGroups): void {
+    this.note(this.lookedUpGroups, keyOf(database, user), found);
+  }
+
+  /** The oldest go first. */
+  private note<T>(answers: Map<string, T>, key: string, found: T): void {
+    answers.delete(key);
+    answers.set(key, found);
+    for (const oldest of answers.keys()) {
+      if (answers.size <= this.config.general.lookupsMax) break;
+      answers.delete(oldest);
     }
   }
 

@@ -2,6 +2,12 @@ import { parseIp } from '../base/ip-address.js';
 import { isInNetwork } from '../base/ip-network.js';
 import type { HbaName, HbaRule } from './hba.js';
 
+/**
+ * Of which of the roles that rules name (`groupNames`) the user is a member, by the server's word. `unasked`: nobody
+ * has been asked yet. `unanswerable`: nobody can be.
+ */
+export type HbaGroups = ReadonlySet<string> | 'unasked' | 'unanswerable';
+
 /** What rules look at in a connection. */
 export interface HbaSubject {
   user: string;
@@ -11,17 +17,21 @@ export interface HbaSubject {
   isTls: boolean;
   /** A connection for physical replication, which names no database. */
   isReplication: boolean;
+  groups: HbaGroups;
 }
 
-/** The first rule that fits, or null. */
-export function matchHba(rules: readonly HbaRule[], subject: HbaSubject): HbaRule | null {
+/** The first rule that fits, or null. `ask`: it depends on the user's groups, which have not been asked for. */
+export function matchHba(rules: readonly HbaRule[], subject: HbaSubject): HbaRule | 'ask' | null {
   const address = subject.address === null ? null : parseIp(subject.address);
   for (const rule of rules) {
     if (!isConnectionOf(rule, subject)) continue;
     if (address !== null && !isAddressOf(rule, address)) continue;
     // An address nobody can read fits no rule that asks for one.
     if (subject.address !== null && address === null && rule.address.kind !== 'any') continue;
-    if (isDatabaseOf(rule.databases, subject) && isUserOf(rule.users, subject.user)) return rule;
+    if (!isDatabaseOf(rule.databases, subject)) continue;
+    const isUser = isUserOf(rule, subject);
+    if (isUser === 'ask') return 'ask';
+    if (isUser) return rule;
   }
   return null;
 }
@@ -44,8 +54,31 @@ function isDatabaseOf(names: readonly HbaName[], { database, user, isReplication
   });
 }
 
-function isUserOf(names: readonly HbaName[], user: string): boolean {
-  return names.some((entry) => entry.kind === 'all' || (entry.kind === 'name' && entry.name === user));
+/** Where nobody can be asked, a rule that lets in does not fit, and one that keeps out does. */
+function isUserOf({ users, method }: HbaRule, { user, groups }: HbaSubject): boolean | 'ask' {
+  if (users.some((entry) => entry.kind === 'all' || (entry.kind === 'name' && entry.name === user)))
+    return true;
+  const wanted = users.flatMap((entry) => (entry.kind === 'group' ? [entry.name] : []));
+  if (wanted.length === 0) return false;
+  if (groups === 'unasked') return 'ask';
+  return groups === 'unanswerable' ? method === 'reject' : wanted.some((name) => groups.has(name));
+}
+
+/** Each role once that rules ask about. */
+export function groupNames(rules: readonly HbaRule[]): string[] {
+  const names = new Set<string>();
+  for (const { users } of rules) {
+    for (const entry of users) if (entry.kind === 'group') names.add(entry.name);
+  }
+  return [...names];
+}
+
+/** May a rule be about this database, whoever the user is? */
+export function concernsDatabase({ databases }: HbaRule, database: string): boolean {
+  return databases.some(
+    (entry) =>
+      entry.kind === 'all' || entry.kind === 'sameuser' || (entry.kind === 'name' && entry.name === database),
+  );
 }
 
 /** Does a rule speak of this very database, and not of all of them? */

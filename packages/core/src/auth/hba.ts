@@ -6,7 +6,8 @@ import { type HbaLine, type HbaToken, readHbaLines } from './hba-tokens.js';
 
 export type HbaConnection = 'local' | 'host' | 'hostssl' | 'hostnossl';
 export type HbaMethod = 'trust' | 'reject' | 'md5' | 'scram-sha-256' | 'password' | 'cert' | 'peer';
-export type HbaName = { kind: 'name'; name: string } | { kind: 'all' | 'sameuser' | 'replication' };
+/** `group`: whoever is a member of that role, which a server has to be asked. */
+export type HbaName = { kind: 'name' | 'group'; name: string } | { kind: 'all' | 'sameuser' | 'replication' };
 
 /** `samehost` and `samenet` become networks when the rules are published: only that process knows its addresses. */
 export type HbaAddress =
@@ -142,12 +143,8 @@ function expandFiles(field: HbaToken[], file: string, readFile: ReadHbaFile, dep
 
 /** What no name may be, in either list. */
 function refuseName({ text, isQuoted }: HbaToken): void {
-  if (isQuoted) return;
-  if (text.startsWith('/'))
+  if (!isQuoted && text.startsWith('/'))
     throw new Refusal(`"${text}": regular expressions are not supported; list the names`);
-  if (text.startsWith('+')) {
-    throw new Refusal(`"${text}": membership in a role is known to the server only; list the names`);
-  }
 }
 
 function readDatabase(token: HbaToken): HbaName {
@@ -156,14 +153,19 @@ function readDatabase(token: HbaToken): HbaName {
   if (isQuoted) return { kind: 'name', name: text };
   if (text === 'all' || text === 'sameuser' || text === 'replication') return { kind: text };
   if (text === 'samerole' || text === 'samegroup') {
-    throw new Refusal(`"${text}": membership in a role is known to the server only; list the names`);
+    throw new Refusal(`"${text}" is not supported; list the databases`);
   }
+  if (text.startsWith('+')) throw new Refusal(`"${text}": only users are in groups; list the databases`);
   return { kind: 'name', name: text };
 }
 
 function readUser(token: HbaToken): HbaName {
   refuseName(token);
-  return token.text === 'all' && !token.isQuoted ? { kind: 'all' } : { kind: 'name', name: token.text };
+  const { text, isQuoted } = token;
+  if (isQuoted) return { kind: 'name', name: text };
+  if (text === '+') throw new Refusal('"+" needs the name of a role behind it');
+  if (text.startsWith('+')) return { kind: 'group', name: text.slice(1) };
+  return text === 'all' ? { kind: 'all' } : { kind: 'name', name: text };
 }
 
 /** The address, and by how many fields the method stands further right. */

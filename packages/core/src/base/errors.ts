@@ -195,6 +195,13 @@ const ROWS = {
     'Connect with sslmode=require or stricter.',
   ],
   authentication_refused: ['28000', 'FATAL', 'client', 'this kind of authentication is not accepted', ''],
+  groups_unknown: [
+    '28000',
+    'FATAL',
+    'server',
+    "the rules depend on the user's groups, which could not be found out",
+    'Retry when the server answers auth_user; the log says what it said.',
+  ],
   too_many_dynamic_users: [
     '53300',
     'FATAL',

@@ -1,4 +1,5 @@
 /** Relations between the keys of authentication. */
+import { concernsDatabase, groupNames } from '../auth/hba-match.js';
 import { readSecretForm, type SecretForm } from '../auth/secret-form.js';
 import { authTypeOf } from './auth-entries.js';
 import type { CheckedParts, Placed } from './cross-checks.js';
@@ -23,6 +24,7 @@ export function checkAuthentication(parts: CheckedParts, problems: ProblemList):
     problems.error(at('auth_failures_window'), 'expected more than 0 while auth_failures_max is set');
   }
   checkCertificates(parts, at, problems);
+  checkGroups(parts, problems);
   for (const { entry, input, origin } of databases) {
     const { authQuery } = entry;
     if (authQuery === null) {
@@ -48,6 +50,32 @@ function checkCertificates(parts: CheckedParts, at: (key: string) => Place, prob
   }
   const rule = hba?.find(({ method, clientCert }) => method !== 'reject' && clientCert !== 'no');
   if (rule !== undefined) problems.warning(at('auth_hba_file'), `line ${rule.line}: ${text}`);
+}
+
+/** All of them go into each question, and into its answer, which has to fit a mailbox message. */
+const GROUPS_MAX = 200;
+
+/**
+ * `+role` needs a server that is asked about members. Where some databases have none, rules with it let nobody in there,
+ * and those that reject keep everybody out.
+ */
+function checkGroups({ hba, databases }: CheckedParts, problems: ProblemList): void {
+  for (const rule of hba ?? []) {
+    const [group] = groupNames([rule]);
+    if (group === undefined) continue;
+    const place = { source: rule.file, line: rule.line, key: '' };
+    const concerned = databases.map(({ entry }) => entry).filter(({ name }) => concernsDatabase(rule, name));
+    const silent = concerned.filter(({ authQuery }) => authQuery === null).map(({ name }) => `"${name}"`);
+    const effect = rule.method === 'reject' ? 'it rejects everybody' : 'it does not match';
+    const lack = `"+${group}": auth_user is not set, so nobody can be asked who is a member`;
+    if (silent.length === 0) continue;
+    if (silent.length === concerned.length) problems.error(place, lack);
+    else problems.warning(place, `${lack} in ${[...new Set(silent)].join(', ')}: there ${effect}`);
+  }
+  const names = groupNames(hba ?? []);
+  if (names.length <= GROUPS_MAX) return;
+  const place = { source: hba?.[0].file ?? '', line: 0, key: '' };
+  problems.error(place, `asks about ${names.length} roles with "+", of which ${GROUPS_MAX} are allowed`);
 }
 
 /** Can anybody log in who is not listed? */

@@ -186,6 +186,8 @@ export interface AuthReplyMessage {
   pool: PoolSnapshot | null;
   /** No pool because dynamic_users_max is reached. */
   isFull: boolean;
+  /** For `groups`: those of `names` of which the user is a member; null = it could not be found out. */
+  groups: string[] | null;
 }
 
 /** Only with PGDOG_TEST_HOOKS=1: throw in the loop, to test containment. */
@@ -254,18 +256,21 @@ export interface AdminQueryMessage {
 
 /**
  * A question about a user whom the worker does not know. `lookup`: its password hash, by auth_query. `passthrough`: does
- * a server accept `password`? `pool`: it has logged in; where are its server connections?
+ * a server accept `password`? `pool`: it has logged in; where are its server connections? `groups`: of which of `names`
+ * is it a member?
  */
 export interface AuthRequestMessage {
   type: 'authRequest';
   worker: number;
   slot: number;
   generation: number;
-  question: 'lookup' | 'passthrough' | 'pool';
+  question: 'lookup' | 'passthrough' | 'pool' | 'groups';
   database: string;
   user: string;
   /** Only for `passthrough`. Never logged. */
   password: string;
+  /** Only for `groups`: roles. */
+  names: string[];
   /** An answer older than this is of no use. Milliseconds. */
   ageMsMax: number;
 }

@@ -51,6 +51,17 @@ export async function connectInternally(
   return connectByPg(way, settings);
 }
 
+/**
+ * Membership as Postgres's own rules see it: direct or not, whether inherited or not, superusers by nothing but their
+ * memberships, and every role in itself. As text: a name that is too long must not be cut to one that exists.
+ */
+const GROUPS_SQL = `WITH RECURSIVE joined(oid) AS (
+    SELECT oid FROM pg_catalog.pg_roles WHERE rolname::text = $1::text
+    UNION
+    SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN joined ON m.member = joined.oid
+  )
+  SELECT r.rolname::text FROM pg_catalog.pg_roles r JOIN joined USING (oid) WHERE r.rolname::text = ANY ($2::text[])`;
+
 /** One connection that asks one database about its users, opened when needed. Questions are asked one by one. */
 export class AuthQuery {
   readonly #target: AuthQueryTarget;
@@ -68,9 +79,21 @@ export class AuthQuery {
    * Rejects when the answer is not one: more than one row, another user, something that is no hash, an error.
    */
   async ask(user: string): Promise<string | null> {
+    const { sql } = this.#target.query;
+    return readAnswer(await this.#inTurn(sql, [user]), user);
+  }
+
+  /** Those of `names` of which the user is a member, directly or not: none when the server knows no such user. */
+  async groups(user: string, names: readonly string[]): Promise<string[]> {
+    const rows = await this.#inTurn(GROUPS_SQL, [user, names]);
+    return names.filter((wanted) => rows.some(([name]) => name === wanted));
+  }
+
+  /** Rows of one question, behind those that wait already. */
+  async #inTurn(sql: string, values: readonly unknown[]): Promise<unknown[][]> {
     if (this.#queued >= QUEUE_MAX) throw new Error(`more than ${QUEUE_MAX} questions are waiting`);
     this.#queued++;
-    const answer = this.#last.then(() => this.#askNow(user));
+    const answer = this.#last.then(() => this.#askNow(sql, values));
     this.#last = answer.catch(() => {});
     try {
       return await answer;
@@ -87,14 +110,14 @@ export class AuthQuery {
     void client?.then((open) => open.end()).catch(() => {});
   }
 
-  async #askNow(user: string): Promise<string | null> {
+  async #askNow(sql: string, values: readonly unknown[]): Promise<unknown[][]> {
     this.#client ??= this.#connect();
     const asked = this.#client;
     try {
       const client = await asked;
       // With a value the extended protocol is used: the name is data, whatever it holds.
-      const { rows } = await client.query({ text: this.#target.query.sql, values: [user], rowMode: 'array' });
-      return readAnswer(rows as unknown[][], user);
+      const { rows } = await client.query({ text: sql, values: [...values], rowMode: 'array' });
+      return rows as unknown[][];
     } catch (error) {
       // Whatever went wrong, the next question starts afresh.
       if (this.#client === asked) this.close();

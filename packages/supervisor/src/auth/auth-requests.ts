@@ -13,7 +13,7 @@ import { DynamicPools, strangerEntry } from './dynamic-pools.js';
 import { PassthroughCheck } from './passthrough-check.js';
 import { UserLookup } from './user-lookup.js';
 
-type Answer = Pick<AuthReplyMessage, 'user' | 'freshUntilMs' | 'pool' | 'isFull'>;
+type Answer = Omit<AuthReplyMessage, 'type' | 'slot' | 'generation'>;
 
 export interface AuthRequestsOptions {
   loaded: LoadedConfig;
@@ -74,6 +74,10 @@ export class AuthRequests {
     const database = this.#loaded.databases.find(({ name }) => name === request.database);
     if (database === undefined) return NOBODY;
     const { user: name } = request;
+    if (request.question === 'groups') {
+      const { groups, freshUntilMs } = await this.#lookup.groups(database.name, name, request.names);
+      return { ...NOBODY, groups, freshUntilMs };
+    }
     const listed = this.#loaded.users.find(
       (user) => user.name === name && (user.databases === null || user.databases.includes(database.name)),
     );
@@ -93,7 +97,7 @@ export class AuthRequests {
     const hasPool =
       this.#configuredPool(database, entry) !== null || this.#pools.has(database.name, entry.name);
     const pool = isPoolWanted || hasPool ? await this.#obtainPool(database, entry, secret) : null;
-    return { user, freshUntilMs, pool, isFull: isPoolWanted && pool === null };
+    return { ...NOBODY, user, freshUntilMs, pool, isFull: isPoolWanted && pool === null };
   }
 
   async #tryPassword(database: DatabaseEntry, entry: UserEntry, password: string): Promise<Answer> {
@@ -125,7 +129,7 @@ export class AuthRequests {
       md5Hashes: [],
       passwordTags: [passwordTag(password)],
     };
-    return { user, freshUntilMs: untilMs, pool, isFull: pool === null };
+    return { ...NOBODY, user, freshUntilMs: untilMs, pool, isFull: pool === null };
   }
 
   #configuredPool(database: DatabaseEntry, entry: UserEntry): PoolSnapshot | null {
@@ -149,4 +153,4 @@ export class AuthRequests {
   }
 }
 
-const NOBODY: Answer = { user: null, freshUntilMs: 0, pool: null, isFull: false };
+const NOBODY: Answer = { user: null, freshUntilMs: 0, pool: null, isFull: false, groups: null };

@@ -1,6 +1,7 @@
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { Secret } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
+import { AnswerCache } from './answer-cache.js';
 import { AuthQuery } from './auth-query.js';
 
 /** What auth_query said about a user. */
@@ -11,11 +12,19 @@ export interface LookedUpSecret {
   freshUntilMs: number;
 }
 
+/** Of which roles a user is a member. */
+export interface LookedUpGroups {
+  /** Null: it could not be found out. */
+  groups: string[] | null;
+  askedMs: number;
+  freshUntilMs: number;
+}
+
 /** Asks about users who are not configured, remembers the answers for a while, and asks each question once at a time. */
 export class UserLookup {
   readonly #logger: Logger;
-  readonly #answers = new Map<string, LookedUpSecret>();
-  readonly #asked = new Map<string, Promise<LookedUpSecret>>();
+  readonly #secrets = new AnswerCache<LookedUpSecret>();
+  readonly #groups = new AnswerCache<LookedUpGroups>();
   #queries = new Map<string, AuthQuery>();
   #loaded: LoadedConfig;
 
@@ -29,26 +38,23 @@ export class UserLookup {
     this.close();
     this.#loaded = loaded;
     this.#queries = new Map();
-    this.#answers.clear();
-    this.#asked.clear();
+    this.#secrets.clear();
+    this.#groups.clear();
   }
 
   /** Never rejects. An answer older than `ageMsMax` is asked for again, unless it says that there is nobody. */
   async find(database: string, user: string, ageMsMax: number): Promise<LookedUpSecret> {
-    const key = `${database}\0${user}`;
-    const nowMs = Date.now();
-    const known = this.#answers.get(key);
-    if (known !== undefined && nowMs < known.freshUntilMs && nowMs - known.askedMs <= ageMsMax) return known;
-    const underWay = this.#asked.get(key);
-    if (underWay !== undefined) return underWay;
-    const answer = this.#ask(database, user);
-    this.#asked.set(key, answer);
-    const found = await answer;
-    if (this.#asked.get(key) === answer) {
-      this.#asked.delete(key);
-      this.#remember(key, found);
-    }
-    return found;
+    const { auth_query_cache_size: sizeMax } = this.#loaded.general;
+    return this.#secrets.find(`${database}\0${user}`, ageMsMax, sizeMax, () => this.#ask(database, user));
+  }
+
+  /** Never rejects. Those of `names` of which the user is a member. */
+  async groups(database: string, user: string, names: readonly string[]): Promise<LookedUpGroups> {
+    const { auth_query_cache_size: sizeMax } = this.#loaded.general;
+    const key = [database, user, ...names].join('\0');
+    return this.#groups.find(key, Number.POSITIVE_INFINITY, sizeMax, () =>
+      this.#askGroups(database, user, names),
+    );
   }
 
   close(): void {
@@ -70,6 +76,21 @@ export class UserLookup {
     return { secret: text === null ? null : new Secret(text), askedMs, freshUntilMs: askedMs + ttlMs };
   }
 
+  async #askGroups(database: string, user: string, names: readonly string[]): Promise<LookedUpGroups> {
+    const { general } = this.#loaded;
+    let groups: string[] | null = null;
+    try {
+      groups = (await this.#queryOf(database)?.groups(user, names)) ?? null;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      const text = `the server was not able to say of which roles a user is a member: ${message}`;
+      this.#logger.log('warn', 'groups_failed', text, { database, user });
+    }
+    const askedMs = Date.now();
+    const ttlMs = groups === null ? general.auth_query_failure_ttl : general.auth_query_cache_ttl;
+    return { groups, askedMs, freshUntilMs: askedMs + ttlMs };
+  }
+
   #queryOf(name: string): AuthQuery | null {
     const known = this.#queries.get(name);
     if (known !== undefined) return known;
@@ -84,14 +105,5 @@ export class UserLookup {
     });
     this.#queries.set(name, query);
     return query;
-  }
-
-  #remember(key: string, found: LookedUpSecret): void {
-    this.#answers.delete(key);
-    this.#answers.set(key, found);
-    for (const oldest of this.#answers.keys()) {
-      if (this.#answers.size <= this.#loaded.general.auth_query_cache_size) break;
-      this.#answers.delete(oldest);
-    }
   }
 }

@@ -14,8 +14,8 @@ import type { Session } from '../session.js';
 export function askAboutUser(
   session: Session,
   question: AuthRequestMessage['question'],
-  password: string,
   onReply: (reply: AuthReplyMessage) => void,
+  { password = '', names = [] }: Partial<Pick<AuthRequestMessage, 'password' | 'names'>> = {},
 ): void {
   const { context, database, user } = session;
   session.onAuthReply = onReply;
@@ -28,6 +28,7 @@ export function askAboutUser(
     database,
     user,
     password,
+    names,
     ageMsMax: context.config.general.lookupFailureTtlMs,
   });
 }

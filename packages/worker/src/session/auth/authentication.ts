@@ -1,6 +1,7 @@
 import {
   AUTHENTICATION_OK,
   FRONTEND_ALLOWED,
+  type HbaGroups,
   PgDogError,
   type PoolSnapshot,
   type UserSecrets,
@@ -18,6 +19,7 @@ import {
 } from './certificate.js';
 import { chooseMethod, findRule, type Method } from './choose-method.js';
 import { type Exchange, NO_PROOF, type Proof, type Verdict } from './exchange.js';
+import { askForGroups, groupsOf } from './groups.js';
 import { Md5Exchange } from './md5-exchange.js';
 import { PassthroughExchange } from './passthrough-exchange.js';
 import { PlainExchange } from './plain-exchange.js';
@@ -59,7 +61,21 @@ export class Authentication implements FrameSink {
       this.refuseUnread();
       return;
     }
-    const rule = findRule(session);
+    this.findMethod(groupsOf(session));
+  }
+
+  /** By the rules, the user's own setting, the general one. Rules and users may have to be asked for first. */
+  private findMethod(groups: HbaGroups): void {
+    const { session } = this;
+    const { context } = session;
+    const rule = findRule(session, groups);
+    if (rule === 'ask') {
+      askForGroups(session, (answer) => {
+        if (answer instanceof PgDogError) this.refuseUncounted(answer);
+        else this.findMethod(answer);
+      });
+      return;
+    }
     if (rule instanceof PgDogError) {
       this.refuse(rule);
       return;
@@ -74,7 +90,7 @@ export class Authentication implements FrameSink {
     const before = context.directory.lookedUpUser('lookup', session.database, session.user, context.nowMs);
     if (before !== undefined) this.ask(method, before.user);
     else {
-      askAboutUser(session, 'lookup', '', (reply) => {
+      askAboutUser(session, 'lookup', (reply) => {
         noteAnswer(session, 'lookup', reply);
         this.ask(method, reply.user);
       });
@@ -218,7 +234,7 @@ export class Authentication implements FrameSink {
       return;
     }
     this.state = 'waiting';
-    askAboutUser(session, 'pool', '', (reply) => {
+    askAboutUser(session, 'pool', (reply) => {
       if (reply.pool === null) {
         const code = reply.isFull ? 'too_many_dynamic_users' : 'unknown_database';
         session.fail(new PgDogError(code));
@@ -248,10 +264,14 @@ export class Authentication implements FrameSink {
   }
 
   private refuseUnread(): void {
-    const { session } = this;
-    const { authFailuresMax, authFailuresWindowMs } = session.context.config.general;
+    const { authFailuresMax, authFailuresWindowMs } = this.session.context.config.general;
     const text = `too many failed logins from this address (auth_failures_max = ${authFailuresMax} in ${authFailuresWindowMs} ms)`;
-    const error = new PgDogError('too_many_failures', text);
+    this.refuseUncounted(new PgDogError('too_many_failures', text));
+  }
+
+  /** Not for anything the client did. */
+  private refuseUncounted(error: PgDogError): void {
+    const { session } = this;
     this.state = 'over';
     logRefusal(session, error);
     session.fail(error);

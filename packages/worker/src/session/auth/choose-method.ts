@@ -1,5 +1,6 @@
 import {
   type AuthType,
+  type HbaGroups,
   type HbaRule,
   type HbaSubject,
   hbaRefusal,
@@ -19,23 +20,27 @@ export interface Method {
 }
 
 /** What rules see of a session. */
-function subjectOf(session: Session): HbaSubject {
+function subjectOf(session: Session, groups: HbaGroups): HbaSubject {
   return {
     user: session.user,
     database: session.database,
     address: session.isUnixSocket ? null : session.addr,
     isTls: session.tls !== null,
     isReplication: session.replication === 'physical',
+    groups,
   };
 }
 
-/** The first rule that fits the session, null where none are asked, or why it may not go on. */
-export function findRule(session: Session): HbaRule | null | PgDogError {
+/**
+ * The first rule that fits the session, null where none are asked, or why it may not go on. `ask`: the user's groups
+ * have to be found out first.
+ */
+export function findRule(session: Session, groups: HbaGroups): HbaRule | null | 'ask' | PgDogError {
   const { general, hba } = session.context.config;
   if (general.authType !== 'hba') return null;
-  const subject = subjectOf(session);
+  const subject = subjectOf(session, groups);
   const rule = matchHba(hba ?? [], subject);
-  if (rule !== null && rule.method !== 'reject') return rule;
+  if (rule === 'ask' || (rule !== null && rule.method !== 'reject')) return rule;
   return new PgDogError('authentication_refused', hbaRefusal(subject, rule !== null));
 }
 

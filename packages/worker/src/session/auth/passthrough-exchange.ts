@@ -1,5 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { AUTHENTICATION, buildAuthentication, PgDogError, parsePasswordMessage } from '@pgdog-cluster/core';
+import {
+  AUTHENTICATION,
+  type AuthReplyMessage,
+  buildAuthentication,
+  PgDogError,
+  parsePasswordMessage,
+} from '@pgdog-cluster/core';
 import type { Session } from '../session.js';
 import { askAboutUser, noteAnswer } from './ask-supervisor.js';
 import { type Exchange, type Verdict, WAITING, WRONG } from './exchange.js';
@@ -35,14 +41,15 @@ export class PassthroughExchange implements Exchange {
     if (this.wasAcceptedBefore(password)) return accepted;
     // There is no server to ask; the name of the database is not admitted to be wrong before somebody has logged in.
     if (context.directory.database(session.database) === null) return WRONG;
-    askAboutUser(session, 'passthrough', password, (reply) => {
+    const onReply = (reply: AuthReplyMessage): void => {
       if (reply.isFull) {
         this.onVerdict({ kind: 'failed', error: new PgDogError('too_many_dynamic_users') });
         return;
       }
       if (reply.user !== null) noteAnswer(session, 'passthrough', reply);
       this.onVerdict(reply.user === null ? WRONG : accepted);
-    });
+    };
+    askAboutUser(session, 'passthrough', onReply, { password });
     return WAITING;
   }
 
