@@ -91,6 +91,8 @@ it('a standby takes over from a killed primary, the other follows it, and the ol
   const before = await cluster.primary.nextTransactionNumber();
   assert.equal(await cluster.primary.value('SELECT count(*) FROM item WHERE id >= 2000'), '1');
   assert.equal(await cluster.primary.nextTransactionNumber(), before, 'reading takes no transaction number');
+  assert.equal(await cluster.primary.writesSinceStart(), 0);
   await cluster.primary.query('BEGIN; INSERT INTO item VALUES (2002); ROLLBACK');
   assert.ok((await cluster.primary.nextTransactionNumber()) > before, 'writing does');
+  assert.equal(await cluster.primary.writesSinceStart(), 1);
 });

@@ -133,6 +133,15 @@ export class ReplicationHost {
     return BigInt(await this.value('SELECT pg_snapshot_xmax(pg_current_snapshot())::text'));
   }
 
+  /** Transactions that took a number since the server started: the checkpoint at the end of its recovery knows the next one. */
+  async writesSinceStart(): Promise<number> {
+    return Number(
+      await this.value(
+        "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - split_part(next_xid, ':', 2)::bigint FROM pg_control_checkpoint()",
+      ),
+    );
+  }
+
   async pauseReplay(): Promise<void> {
     await this.query('SELECT pg_wal_replay_pause()');
     await eventually(

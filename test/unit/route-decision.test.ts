@@ -59,10 +59,10 @@ const ROWS: [string, string, Change, string][] = [
   ['session mode', READ, { isSessionMode: true }, 'primary'],
   ['session mode, read only', READ, { isSessionMode: true, isReadOnlyByDefault: true }, 'read'],
   ['read only by default', READ, { isReadOnlyByDefault: true }, 'read'],
-  ['read only by default, a write for Postgres to refuse', WRITE, { isReadOnlyByDefault: true }, 'read'],
+  ['read only by default, a write for Postgres to refuse', WRITE, { isReadOnlyByDefault: true }, 'primary'],
   ['a held transaction', READ, { held: 'BEGIN' }, 'primary'],
   ['a held READ ONLY', READ, { held: 'BEGIN READ ONLY' }, 'read'],
-  ['a held READ ONLY with a write for Postgres to refuse', WRITE, { held: 'BEGIN READ ONLY' }, 'read'],
+  ['a held READ ONLY with a write for Postgres to refuse', WRITE, { held: 'BEGIN READ ONLY' }, 'primary'],
   [
     'a held READ ONLY of who has just written',
     READ,

@@ -84,7 +84,7 @@ const ROWS: Row[] = [
   ['alter role x set work_mem = 1', 'writes', null],
   // transactions
   ['begin isolation level serializable', 'beginsTransaction,transactionControl', { type: 'begin' }],
-  ['start transaction', 'beginsTransaction,transactionControl', { type: 'begin' }],
+  ['start transaction', 'beginsTransaction,transactionControl', { type: 'begin', isStart: true }],
   ['end', 'transactionControl', { type: 'commit', isChain: false }],
   ['commit and chain', 'transactionControl', { type: 'commit', isChain: true }],
   ['abort', 'transactionControl', { type: 'rollback', isChain: false }],

@@ -119,7 +119,8 @@ function readOther(kind: string, node: SqlNode): StatementReading {
 
 function readShow(node: SqlNode): StatementReading {
   const name = textOf(node, 'name').toLowerCase();
-  if (!name.startsWith(PGDOG_PREFIX)) return plan(0);
+  // What the session has set is known wherever it runs, as with any other setting.
+  if (!name.startsWith(PGDOG_PREFIX) || name === 'pgdog.role') return plan(0);
   return plan(0, { type: 'showPgdog', name: name.slice(PGDOG_PREFIX.length) });
 }
 

@@ -46,7 +46,8 @@ export type SqlEffect =
   | { type: 'discard'; what: 'all' | 'plans' | 'sequences' | 'temp' }
   | { type: 'listen'; channel: string }
   | { type: 'unlisten'; channel: string | null }
-  | { type: 'begin' }
+  /** `isStart`: by START TRANSACTION, whose command tag is its own. */
+  | { type: 'begin'; isStart?: true }
   | { type: 'commit'; isChain: boolean }
   | { type: 'rollback'; isChain: boolean }
   | { type: 'savepoint'; name: string }

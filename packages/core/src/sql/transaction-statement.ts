@@ -18,8 +18,9 @@ function transactionEffect(kind: string, node: SqlNode): SqlEffect | null | unde
   const isChain = node.chain === true;
   switch (kind) {
     case 'TRANS_STMT_BEGIN':
-    case 'TRANS_STMT_START':
       return { type: 'begin' };
+    case 'TRANS_STMT_START':
+      return { type: 'begin', isStart: true };
     case 'TRANS_STMT_COMMIT':
       return { type: 'commit', isChain };
     case 'TRANS_STMT_ROLLBACK':

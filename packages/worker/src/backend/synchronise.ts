@@ -25,9 +25,9 @@ const writer = new FrameWriter(256);
  */
 export function synchronise(session: Session, server: ServerConnection): boolean {
   if (server.readyStatus === READY.Failed) return true;
-  const isReset = server.isSuspect && server.lastSessionId !== session.id;
-  if (isReset) {
-    server.ask(pipelined(session, server, takeResetSql(server)));
+  let reset: string | null = null;
+  if (server.isSuspect && server.lastSessionId !== session.id) {
+    reset = takeResetSql(server);
     server.sequenceSessionId = session.id;
     server.pool.row.cleaned();
   }
@@ -35,26 +35,30 @@ export function synchronise(session: Session, server: ServerConnection): boolean
   // Whatever this session asks for, a trigger or a view may do more.
   if (server.pool.code.isHidden) server.isSuspect = true;
   if (server.pool.isSequenceStateUsed || server.pool.code.readsSequences) discardSequences(session, server);
-  if (!synchroniseSettings(session, server, isReset)) return false;
+  if (!synchroniseSettings(session, server, reset)) return false;
   // Read under the session's settings, search_path and role among them.
   if (session.statements.sqlLevelCount > 0) ensureSqlStatements(session, server);
   return true;
 }
 
-function synchroniseSettings(session: Session, server: ServerConnection, isReset: boolean): boolean {
+/** `reset` goes ahead of the settings, in the same text: what a server reports is told once, at its end. */
+function synchroniseSettings(session: Session, server: ServerConnection, reset: string | null): boolean {
   if (server.parameters === session.parameters || server.parameters.equals(session.parameters)) {
+    if (reset !== null) server.ask(pipelined(session, server, reset));
     // Until the reset is answered, what the server reported last are another session's settings.
-    if (server.reported !== session.reported && !isReset) session.tellReports(server.reported);
+    else if (server.reported !== session.reported) session.tellReports(server.reported);
     return true;
   }
   const sql = differenceSql(server.parameters, session.parameters);
   if (session.requests !== null && mayFailOnReplay(server.parameters, session.parameters)) {
+    // Not in one text: what fails would take the reset back.
+    if (reset !== null) server.ask(pipelined(session, server, reset));
     server.ask(awaited(session, server, sql, session.parameters));
     return false;
   }
   session.transaction.beforeSynchronise(server);
   server.parameters = session.parameters;
-  server.ask(pipelined(session, server, sql));
+  server.ask(pipelined(session, server, reset === null ? sql : `${reset};${sql}`));
   return true;
 }
 

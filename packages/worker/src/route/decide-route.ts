@@ -77,8 +77,17 @@ export function decideRoute(asked: Asked): Decision {
   // A standby knows nothing of serializable transactions (predicate.c).
   if (isSerializable(asked)) return PRIMARY.of('serializable');
   const isSaid = facts.begin?.isReadOnly ?? held?.isReadOnly ?? null;
-  if (isSaid ?? asked.isReadOnlyByDefault) return READ.of('read only');
+  if (isSaid ?? asked.isReadOnlyByDefault) return decideReadOnly(asked.writes);
   return isTransaction ? decideTransaction(asked) : decideStatement(asked);
+}
+
+/**
+ * What a standby cannot do (LISTEN), does only for itself (advisory locks) or refuses in other words than a primary would
+ * (COPY FROM) begins on the primary.
+ */
+function decideReadOnly(writes: string | null): Decision {
+  if (writes === null) return READ.of('read only');
+  return (writes === CATALOG_UNREAD ? ANY : PRIMARY).of(writes);
 }
 
 function isSerializable({ facts, held, isSerializableByDefault }: Asked): boolean {

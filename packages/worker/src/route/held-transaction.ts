@@ -26,6 +26,12 @@ export class HeldTransaction {
   }
 }
 
+/** Of BEGIN or START TRANSACTION, as the one statement of `plan`. */
+export function beginTag({ statements }: SqlPlan): string {
+  const effect = statements[0]?.effect;
+  return effect?.type === 'begin' && effect.isStart === true ? 'START TRANSACTION' : 'BEGIN';
+}
+
 /** What a text that consists of one statement does with a held transaction. */
 export type TransactionStep = 'begin' | 'commit' | 'rollback';
 

@@ -2,7 +2,7 @@ import type { SqlPlan } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import { type BatchAhead, END_SYNC } from './batch-ahead.js';
-import { HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
+import { beginTag, HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
 import { MadeAnswer } from './made-answer.js';
 
 /** Begins and ends, without a server, transactions in which nothing happens; keeps the one that is held. */
@@ -53,7 +53,7 @@ export class TransactionDesk {
 
   private take(step: TransactionStep, plan: SqlPlan, text: string): void {
     const { session, held } = this;
-    let tag = 'BEGIN';
+    let tag = beginTag(plan);
     if (step === 'begin') this.held = new HeldTransaction(text, plan);
     else {
       // COMMIT of a failed transaction answers ROLLBACK.
