@@ -1,4 +1,5 @@
 import {
+  asksRoute,
   hashShape,
   hashWords,
   isPlainSql,
@@ -82,6 +83,7 @@ function measureText(name: string, text: string, parser: SqlParser, isQuick: boo
       () => routed.lookup(bytes, 0, bytes.length).flags,
     ),
     measure(`isPlainSql ${label}`, isQuick, () => (isPlainSql(bytes, 0, bytes.length) ? 1 : 2)),
+    measure(`asksRoute (asks-route) ${label}`, isQuick, () => (asksRoute(bytes, 0, bytes.length) ? 1 : 2)),
     measure(`PlanCache.lookup, known ${label}`, isQuick, () => cache.lookup(bytes, 0, bytes.length).flags),
     measure(`readSqlBytes ${label}`, isQuick, () => readSqlBytes(bytes, 0, bytes.length, parser).flags),
   ];

@@ -179,3 +179,72 @@ test('schema prints JSON', async () => {
     assert.equal(JSON.parse(out).title, `${file}.toml`);
   }
 });
+
+const ROUTED = {
+  'pgdog.toml': `[[databases]]
+name = "app"
+host = "10.0.0.1"
+[[databases]]
+name = "app"
+host = "10.0.0.2"
+role = "replica"
+`,
+  'users.toml': '[[users]]\nname = "a"\npassword = "x"\nall_databases = true\n',
+};
+
+test('route: every statement of a file by itself, in the order of one session', async () => {
+  const cwd = writeFiles('route', {
+    ...ROUTED,
+    'file.sql': `/* pgdog_role: primary */ SELECT 1;
+
+SELECT * FROM items; BEGIN; SELECT 1; COMMIT;
+CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END;
+SELEC 1; SELECT ';', $$;$$; -- the end
+`,
+  });
+  const { code, out } = await pgdogCluster(['route', '--json', '-f', 'file.sql'], '', cwd);
+  assert.equal(code, 1);
+  const judged = JSON.parse(out) as {
+    line: number;
+    access?: string;
+    wish?: string;
+    error?: string;
+    hosts?: string[];
+  }[];
+  assert.deepEqual(
+    judged.map(({ line, access, wish, error }) => [line, access ?? null, wish ?? (error ? 'error' : '')]),
+    [
+      [1, 'read', 'primary (asked for the primary)'],
+      [3, 'read', 'read (SELECT)'],
+      [3, 'neutral', 'held until the first statement of the transaction'],
+      [3, 'read', 'primary (transaction)'],
+      [3, 'neutral', 'ends the transaction (primary (transaction))'],
+      [4, 'write', 'primary (CREATE FUNCTION)'],
+      [5, null, 'error'],
+      [5, 'read', 'read (SELECT)'],
+    ],
+  );
+  assert.deepEqual(judged[0].hosts, [
+    '10.0.0.1:5432: primary -> may be chosen',
+    '10.0.0.2:5432: replica -> never',
+  ]);
+});
+
+test('route: a statement as an argument, stdin, what it cannot do', async () => {
+  const cwd = writeFiles('route', ROUTED);
+  const one = await pgdogCluster(['route', 'SELECT f(1) FROM v'], '', cwd);
+  assert.equal(one.code, 0);
+  assert.match(one.out, /Functions: f\n {2}Relations: v\n {2}Catalog: not known \(--connect asks it\)/);
+  const stdin = await pgdogCluster(['route', '-f', '-'], 'UPDATE x SET y = 1', cwd);
+  assert.match(stdin.out, /Wish: primary \(UPDATE\)/);
+  const help = await pgdogCluster(['route', '--help'], '', cwd);
+  assert.ok(help.out.trimEnd().split('\n').length <= 24);
+  for (const args of [
+    ['route'],
+    ['route', 'SELECT 1', '-f', 'x'],
+    ['route', '-f', 'none.sql'],
+    ['route', '--database', 'z', 'SELECT 1'],
+  ]) {
+    assert.equal((await pgdogCluster(args, '', cwd)).code, 2, args.join(' '));
+  }
+});

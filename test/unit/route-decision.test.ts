@@ -1,15 +1,17 @@
 // Who may run what: the whole table of decide-route, row by row, from real plans.
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { loadSqlParser, readSqlBytes, type SqlParser, type SqlPlan } from '@pgdog-cluster/core';
 import {
   type Asked,
   CATALOG_UNREAD,
   decideRoute,
-  HeldTransaction,
-  stepOf,
+  loadSqlParser,
+  readSqlBytes,
+  type SqlParser,
+  type SqlPlan,
   WANT_NAMES,
-} from '@pgdog-cluster/worker';
+} from '@pgdog-cluster/core';
+import { HeldTransaction, stepOf } from '@pgdog-cluster/worker';
 
 let parser: SqlParser;
 before(async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { quoteLiteral } from '@pgdog-cluster/core';
 import {
   afterResetAll,
   differenceSql,
@@ -15,7 +16,6 @@ import {
   PendingReplies,
   parameterFromValue,
   processIdOf,
-  quoteLiteral,
   RequestLog,
   withoutParameter,
   withParameter,

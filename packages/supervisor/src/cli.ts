@@ -26,7 +26,7 @@ function wholeNumber(name: string, min: number, max: number) {
   };
 }
 
-function configurationOptions<T>(argv: Argv<T>) {
+function fileOptions<T>(argv: Argv<T>) {
   return argv
     .option('config', {
       alias: 'c',
@@ -41,7 +41,11 @@ function configurationOptions<T>(argv: Argv<T>) {
       array: true,
       nargs: 1,
       describe: 'postgres://user:password@host:port/db?pool_size=N',
-    })
+    });
+}
+
+function configurationOptions<T>(argv: Argv<T>) {
+  return fileOptions(argv)
     .option('workers', {
       type: 'string',
       requiresArg: true,
@@ -93,6 +97,15 @@ function toOptions(raw: RawOptions): ConfigurationOptions {
     minPoolSize: raw.minPoolSize,
     isSessionMode: raw.sessionMode ?? false,
   };
+}
+
+function routeOptions(argv: Argv) {
+  return fileOptions(argv)
+    .positional('statement', { type: 'string' })
+    .option('file', { alias: 'f', type: 'string', requiresArg: true, describe: 'Of statements; - = stdin' })
+    .option('database', { type: 'string', requiresArg: true, describe: 'Which one [the first]' })
+    .option('connect', { type: 'boolean', default: false, describe: 'Ask the catalog of the primary' })
+    .option('json', { type: 'boolean', default: false });
 }
 
 function hashOptions(argv: Argv) {
@@ -159,6 +172,17 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
       async (raw) => {
         const { hash } = await import('./commands/hash.js');
         setExit(await hash(raw, io));
+      },
+    )
+    .command(
+      'route [statement]',
+      'Where statements would go, and why; nothing is run',
+      routeOptions,
+      async (raw) => {
+        const { route } = await import('./commands/route.js');
+        const { statement, connect, json } = raw;
+        const [file, database] = [last(raw.file), last(raw.database) ?? null];
+        setExit(await route({ ...toOptions(raw), statement, file, database, connect, json }, io));
       },
     )
     .command(

@@ -270,6 +270,13 @@ const ROWS = {
     'cannot write in a transaction that is on a replica',
     'Begin with BEGIN READ WRITE or a write, SET pgdog.role TO "primary", or use read_write_strategy = "conservative".',
   ],
+  explain_option: [
+    '42601',
+    'ERROR',
+    'client',
+    'EXPLAIN (PGDOG) has no such option',
+    'EXPLAIN (PGDOG) <statement>, or with FORMAT JSON.',
+  ],
   duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
   unknown_portal: ['34000', 'ERROR', 'client', 'portal does not exist', ''],

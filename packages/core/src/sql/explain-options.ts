@@ -1,13 +1,18 @@
 import { constantOf, nodeOf, nodesOf, type SqlNode, textOf } from './sql-node.js';
 
-/** Whether an EXPLAIN runs its statement: of options that are repeated, the last one counts. */
+/** Whether an EXPLAIN runs its statement. */
 export function isAnalyze(explain: SqlNode): boolean {
-  let runs = false;
+  return isSwitchedOn(explain, 'analyze');
+}
+
+/** Whether an EXPLAIN has this option, and not switched off: of options that are repeated, the last one counts. */
+export function isSwitchedOn(explain: SqlNode, name: string): boolean {
+  let isOn = false;
   for (const option of nodesOf(explain, 'options')) {
     const element = nodeOf(option, 'DefElem');
-    if (textOf(element, 'defname') === 'analyze') runs = !isOff(nodeOf(element, 'arg'));
+    if (textOf(element, 'defname') === name) isOn = !isOff(nodeOf(element, 'arg'));
   }
-  return runs;
+  return isOn;
 }
 
 function isOff(value: SqlNode | undefined): boolean {

@@ -46,6 +46,10 @@ export const DEFINES_RELATION = 1 << 17;
 /** Flags that a text called plain may still have on a full reading. */
 export const HARMLESS_FLAGS = WRITES | BEGINS_TRANSACTION | TRANSACTION_CONTROL;
 
+/** What stays on a server connection and keeps its session there: what follows must be able to write. */
+export const KEEPS_CONNECTION =
+  ADVISORY_LOCK | BINDS_CONNECTION | CREATES_TEMP | HOLDS_CURSOR | LISTENS | USES_SEQUENCE_STATE;
+
 const FLAG_NAMES: readonly [number, string][] = [
   [UNKNOWN_EFFECT, 'unknownEffect'],
   [BEGINS_TRANSACTION, 'beginsTransaction'],

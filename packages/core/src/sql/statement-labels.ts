@@ -25,6 +25,9 @@ const LABELS: ReadonlyMap<string, string> = new Map([
   ['RenameStmt', 'ALTER … RENAME'],
   ['RuleStmt', 'CREATE RULE'],
   ['SecLabelStmt', 'SECURITY LABEL'],
+  ['TransactionStmt', 'transaction control'],
+  ['VariableSetStmt', 'SET'],
+  ['VariableShowStmt', 'SHOW'],
   ['ViewStmt', 'CREATE VIEW'],
 ]);
 

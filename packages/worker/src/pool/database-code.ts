@@ -1,13 +1,15 @@
-import { HARMLESS_FUNCTIONS, type PoolSnapshot, type RouteFacts } from '@pgdog-cluster/core';
+import {
+  ACCESS_SQL,
+  AccessKnowledge,
+  CATALOG_UNREAD,
+  HARMLESS_FUNCTIONS,
+  type PoolSnapshot,
+  quoteLiteral,
+  type RouteFacts,
+} from '@pgdog-cluster/core';
 import type { OwnExchange } from '../backend/own-exchange.js';
-import { quoteLiteral } from '../session/parameter-set.js';
 import { rowTexts } from '../wire/row-texts.js';
 import type { WorkerContext } from '../worker-context.js';
-import { AccessKnowledge } from './access-knowledge.js';
-import { ACCESS_SQL } from './access-question.js';
-
-/** DatabaseCode.mayWrite() of a statement that is a read as far as its text tells. */
-export const CATALOG_UNREAD = 'the catalog of the database has not been read yet';
 
 /** How long an answer is believed: functions may be changed over connections that are not ours. */
 const BELIEVED_MS = 30_000;
@@ -172,7 +174,7 @@ export class DatabaseCode {
       sql: access === null ? CODE_SQL : CODE_SQL + ACCESS_SQL,
       onRow: (bytes, start, end) => {
         if (!answer.hasEnded) answer.take(bytes, start, end);
-        else access?.take(bytes, start, end);
+        else access?.take(rowTexts(bytes, start, end));
       },
       onError: () => {
         hasFailed = true;

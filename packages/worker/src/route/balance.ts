@@ -45,6 +45,20 @@ export class Balance {
     }
   }
 
+  /** What pick() would say now, without taking a turn; -1 where chance decides. */
+  peek(strategy: BalancingStrategy, candidates: readonly Candidate[], count: number): number {
+    if (count < 2) return count - 1;
+    if (strategy === 'random' || strategy === 'fastest') return -1;
+    const { turn } = this;
+    const credits = candidates.map(({ credit }) => credit);
+    const at = this.pick(strategy, candidates, count);
+    this.turn = turn;
+    candidates.forEach((candidate, index) => {
+      candidate.credit = credits[index];
+    });
+    return at;
+  }
+
   private next(count: number): number {
     this.turn = (this.turn + 1) % 0x4000_0000;
     return this.turn % count;

@@ -12,6 +12,11 @@ import {
   ROLE_PRIMARY,
   ROLE_REPLICA,
   ROLE_UNKNOWN,
+  type RouteTerms,
+  WANT_ANY,
+  WANT_PRIMARY,
+  WANT_READ,
+  WANT_REPLICA,
 } from '@pgdog-cluster/core';
 import type { DatabaseCode } from '../pool/database-code.js';
 import { abandonReads, dethroned } from '../pool/leave-host.js';
@@ -19,7 +24,6 @@ import type { Pool } from '../pool/pool.js';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { Balance, type Candidate } from './balance.js';
-import { type RouteTerms, WANT_ANY, WANT_PRIMARY, WANT_READ, WANT_REPLICA } from './want.js';
 
 const ORDERS_AGAINST = ORDER_BAN | ORDER_DRAIN | ORDER_DISABLE;
 
@@ -61,7 +65,6 @@ export class Cluster {
   private readonly balance: Balance;
   /** Filled anew for each choice. */
   private readonly candidates: ClusterHost[] = [];
-  private count = 0;
 
   constructor(context: WorkerContext, snapshot: ClusterSnapshot, pools: readonly Pool[]) {
     this.context = context;
@@ -100,21 +103,42 @@ export class Cluster {
     return role === 'auto' || measured === ROLE_REPLICA ? measured : ROLE_PRIMARY;
   }
 
-  /** Who may serve it now; null: nobody. */
+  /** Who serves it now; null: nobody. */
   choose(terms: RouteTerms): ClusterHost | null {
+    const count = this.gather(terms);
+    if (count === 0) return null;
+    return this.candidates[this.balance.pick(this.context.config.routing.strategy, this.candidates, count)];
+  }
+
+  /** All who may serve it now, and the one it would be; null where that is left to chance. Changes no turns. */
+  preview(terms: RouteTerms): { candidates: ClusterHost[]; next: ClusterHost | null } {
+    const count = this.gather(terms);
+    const candidates = this.candidates.slice(0, count);
+    const at = this.balance.peek(this.context.config.routing.strategy, candidates, count);
+    return { candidates, next: candidates[at] ?? null };
+  }
+
+  /** Fills `candidates` with those among whom the strategy chooses; returns how many there are. */
+  private gather(terms: RouteTerms): number {
     switch (terms.want) {
       case WANT_PRIMARY:
-        return this.primary();
+        return this.only(this.primary());
       case WANT_REPLICA:
-        return this.replica(terms);
+        return this.replicas(terms);
       case WANT_ANY: {
         const primary = this.primary();
-        if (primary !== null && this.isFit(primary)) return primary;
-        return this.replica(terms) ?? primary;
+        if (primary !== null && this.isFit(primary)) return this.only(primary);
+        return this.replicas(terms) || this.only(primary);
       }
       default:
-        return this.reader(terms);
+        return this.readers(terms);
     }
+  }
+
+  private only(host: ClusterHost | null): number {
+    if (host === null) return 0;
+    this.candidates[0] = host;
+    return 1;
   }
 
   /** Bans never reroute writes: there is no other to write to. */
@@ -126,48 +150,44 @@ export class Cluster {
     return null;
   }
 
-  private reader(terms: RouteTerms): ClusterHost | null {
+  private readers(terms: RouteTerms): number {
     const { readWriteSplit } = this.context.config.routing;
     const primary = this.primary();
-    if (readWriteSplit === 'prefer_primary' && primary !== null && this.isFit(primary)) return primary;
-    this.count = 0;
+    if (readWriteSplit === 'prefer_primary' && primary !== null && this.isFit(primary))
+      return this.only(primary);
+    let count = 0;
     let isOneBanned = false;
     let replicas = 0;
     for (const host of this.hosts) {
       if (this.roleOf(host) !== ROLE_REPLICA) continue;
       replicas++;
       if (!this.isFit(host)) isOneBanned = true;
-      else if (this.hasSeen(host, terms)) this.candidates[this.count++] = host;
+      else if (this.hasSeen(host, terms)) this.candidates[count++] = host;
     }
     // The session's own writes are not to be seen anywhere else: correctness comes before the split.
-    const isOwed = this.count === 0 && replicas > 0 && !isOneBanned;
+    const isOwed = count === 0 && replicas > 0 && !isOneBanned;
     const isIncluded =
       readWriteSplit === 'include_primary' ||
       (readWriteSplit === 'include_primary_if_replica_banned' && isOneBanned) ||
-      (readWriteSplit !== 'exclude_primary' && this.count === 0) ||
+      (readWriteSplit !== 'exclude_primary' && count === 0) ||
       isOwed;
     if (primary !== null && isIncluded && (this.isFit(primary) || isOwed)) {
-      this.candidates[this.count++] = primary;
+      this.candidates[count++] = primary;
     }
-    if (this.count > 0) return this.pick();
+    if (count > 0) return count;
     const least = this.leastBad(terms);
-    if (least !== null || readWriteSplit === 'exclude_primary') return least;
-    return primary;
+    if (least !== null || readWriteSplit === 'exclude_primary') return this.only(least);
+    return this.only(primary);
   }
 
-  private replica(terms: RouteTerms): ClusterHost | null {
-    this.count = 0;
+  private replicas(terms: RouteTerms): number {
+    let count = 0;
     for (const host of this.hosts) {
       if (this.roleOf(host) === ROLE_REPLICA && this.isFit(host) && this.hasSeen(host, terms)) {
-        this.candidates[this.count++] = host;
+        this.candidates[count++] = host;
       }
     }
-    return this.count > 0 ? this.pick() : this.leastBad(terms);
-  }
-
-  private pick(): ClusterHost {
-    const { strategy } = this.context.config.routing;
-    return this.candidates[this.balance.pick(strategy, this.candidates, this.count)];
+    return count > 0 ? count : this.only(this.leastBad(terms));
   }
 
   /** Neither banned nor ordered away, and connecting works as far as this worker knows. */
@@ -178,7 +198,7 @@ export class Cluster {
   }
 
   /** Whether a replica shows the session what it has written. */
-  private hasSeen({ hostIndex }: ClusterHost, { writtenLsn, writtenMs }: RouteTerms): boolean {
+  hasSeen({ hostIndex }: ClusterHost, { writtenLsn, writtenMs }: RouteTerms): boolean {
     if (writtenLsn > 0 && this.table.replayedLsn(hostIndex) < writtenLsn) return false;
     return writtenMs === 0 || this.table.lagMs(hostIndex) < this.context.nowMs - writtenMs;
   }

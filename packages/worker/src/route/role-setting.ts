@@ -1,7 +1,5 @@
-import { PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import { PgDogError, type RoleWish, type SqlPlan } from '@pgdog-cluster/core';
 import type { ParameterSet } from '../session/parameter-set.js';
-
-export type RoleWish = 'primary' | 'replica' | null;
 
 const ROLE = 'pgdog.role';
 const SHARD = 'pgdog.shard';

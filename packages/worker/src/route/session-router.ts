@@ -1,11 +1,23 @@
 // ● per-frame path
 import {
+  type Decision,
+  decideRoute,
   decodeText,
   FRONTEND,
+  FUNCTION_CALL,
   PgDogError,
   ROLE_REPLICA,
+  type RoleWish,
   type RouteFacts,
+  type RouteTerms,
   type SqlPlan,
+  UNREAD_ON_PRIMARY,
+  UNREAD_ON_REPLICA,
+  WANT_ANY,
+  WANT_PRIMARY,
+  WANT_READ,
+  WANT_REPLICA,
+  type Want,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { beginRefused } from '../pool/leave-host.js';
@@ -13,17 +25,9 @@ import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
-import {
-  type Decision,
-  decideRoute,
-  FUNCTION_CALL,
-  UNREAD_ON_PRIMARY,
-  UNREAD_ON_REPLICA,
-} from './decide-route.js';
 import type { HeldTransaction } from './held-transaction.js';
-import { localRole, type RoleWish, roleSettingsOf, settingProblem } from './role-setting.js';
+import { localRole, roleSettingsOf, settingProblem } from './role-setting.js';
 import { TransactionDesk } from './transaction-desk.js';
-import { type RouteTerms, WANT_ANY, WANT_PRIMARY, WANT_READ, WANT_REPLICA, type Want } from './want.js';
 import { whyWrite } from './why-write.js';
 import { WriteTrace } from './write-trace.js';
 
@@ -76,6 +80,13 @@ export class SessionRouter implements RouteTerms {
 
   get writtenMs(): number {
     return this.want === WANT_READ ? this.trace.writtenMs : 0;
+  }
+
+  /** On what terms a statement of this wish would be served. */
+  termsOf(want: Want): RouteTerms {
+    const { writtenLsn, writtenMs } = this.trace;
+    const isOfReplica = want === WANT_READ || want === WANT_REPLICA;
+    return { want, writtenLsn: isOfReplica ? writtenLsn : 0, writtenMs: want === WANT_READ ? writtenMs : 0 };
   }
 
   /** Begun, and no server knows of it. */
@@ -204,7 +215,8 @@ export class SessionRouter implements RouteTerms {
     if (writes !== null || (isTransaction && this.want === WANT_PRIMARY)) this.trace.willWrite();
   }
 
-  private judge(facts: RouteFacts, writes: string | null, plans: readonly SqlPlan[]): Decision {
+  /** What is decided for a statement that comes now; nothing happens by asking. */
+  judge(facts: RouteFacts, writes: string | null, plans: readonly SqlPlan[]): Decision {
     const { session, held } = this;
     const settings = roleSettingsOf(session.parameters);
     // exempt: one small object for what would be eight arguments
@@ -231,7 +243,7 @@ export class SessionRouter implements RouteTerms {
   }
 
   /** null: it only reads, as far as text and catalog tell. */
-  private whyWrite(facts: RouteFacts, flags: number): string | null {
+  whyWrite(facts: RouteFacts, flags: number): string | null {
     return whyWrite(this.session, this.cluster.code, facts, flags);
   }
 

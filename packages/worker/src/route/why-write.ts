@@ -1,18 +1,6 @@
-import {
-  ADVISORY_LOCK,
-  BINDS_CONNECTION,
-  CREATES_TEMP,
-  HOLDS_CURSOR,
-  LISTENS,
-  type RouteFacts,
-  USES_SEQUENCE_STATE,
-} from '@pgdog-cluster/core';
+import { KEEPS_CONNECTION, type RouteFacts } from '@pgdog-cluster/core';
 import type { DatabaseCode } from '../pool/database-code.js';
 import type { Session } from '../session/session.js';
-
-/** What they leave on a server connection keeps the session there: writes must be possible. */
-const PINNING =
-  ADVISORY_LOCK | BINDS_CONNECTION | CREATES_TEMP | HOLDS_CURSOR | LISTENS | USES_SEQUENCE_STATE;
 
 /** Why a text may write; null: it only reads, as far as text and catalog tell. */
 export function whyWrite(
@@ -22,7 +10,7 @@ export function whyWrite(
   flags: number,
 ): string | null {
   if (facts.access === 'write') return facts.reason;
-  if ((flags & PINNING) !== 0) return 'keeps its server connection';
+  if ((flags & KEEPS_CONNECTION) !== 0) return 'keeps its server connection';
   for (const name of facts.executes) {
     const plan = session.statements.get(name)?.plan ?? null;
     const why =

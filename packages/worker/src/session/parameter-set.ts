@@ -3,7 +3,7 @@
  * server connection's is one pointer comparison on the way of every request.
  */
 
-import { canonicalParameterName } from '@pgdog-cluster/core';
+import { canonicalParameterName, quoteLiteral } from '@pgdog-cluster/core';
 
 const READING_NAMES = [
   ...['array_nulls', 'backslash_quote', 'client_encoding', 'datestyle', 'intervalstyle', 'lc_monetary'],
@@ -121,12 +121,6 @@ export function makesTemp(set: ParameterSet): boolean {
   // set_config() has a comma behind the name.
   const commas = replay.slice(0, at).split(',').length - 1;
   return commas === (replay.startsWith(SET_CONFIG.toLowerCase()) ? 1 : 0);
-}
-
-/** 'x' -> '''x''' as an SQL string literal that means the same under every standard_conforming_strings. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return quoted.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
 
 /** A setting given by value: start-up packet, set_config(). */

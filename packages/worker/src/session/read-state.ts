@@ -1,4 +1,4 @@
-import { TRANSACTION_PARAMETERS } from '@pgdog-cluster/core';
+import { quoteLiteral, TRANSACTION_PARAMETERS } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
 import { rowTexts } from '../wire/row-texts.js';
@@ -6,7 +6,6 @@ import {
   makesTemp,
   type ParameterSet,
   parameterFromValue,
-  quoteLiteral,
   withoutParameter,
   withParameter,
 } from './parameter-set.js';

@@ -1,5 +1,14 @@
 // ● per-frame path
-import { assert, FRONTEND, FRONTEND_ALLOWED, frameBytesOf, PgDogError, READY } from '@pgdog-cluster/core';
+import {
+  asksRoute,
+  assert,
+  FRONTEND,
+  FRONTEND_ALLOWED,
+  findNul,
+  frameBytesOf,
+  PgDogError,
+  READY,
+} from '@pgdog-cluster/core';
 import { FORWARD, KIND_COPY_END, KIND_FUNCTION_CALL, KIND_SYNC } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { synchronise } from '../backend/synchronise.js';
@@ -7,6 +16,7 @@ import { refuseWrite } from '../route/refuse-write.js';
 import { GO } from '../route/session-router.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
+import { ExplainFrames, NOT_EXPLAINED } from './explain-frames.js';
 import { ExtendedQuery } from './extended-query.js';
 import { noteUnknown } from './foreseen-effects.js';
 import type { Session } from './session.js';
@@ -27,6 +37,8 @@ const BIND_HEAD_BYTES = 1024;
 export class RequestSink implements FrameSink {
   readonly session: Session;
   readonly extended: ExtendedQuery;
+  /** EXPLAIN (PGDOG); null: none was asked for. */
+  private explains: ExplainFrames | null = null;
   /** Blocked until everything asked so far has been answered. */
   isAwaitingQuiet = false;
   /** Settings that a request waited for have been answered: it goes on, on the same server connection. */
@@ -137,6 +149,8 @@ export class RequestSink implements FrameSink {
     this.isRestDropped = false;
     if (this.localRefusal !== null) return this.refuseLocally(type);
     if (this.isSkippingToSync && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return this.drop();
+    const explained = this.explain(type, bytes, start, end, frameBytes);
+    if (explained !== NOT_EXPLAINED) return explained;
     const { router, server } = this.session;
     if (router !== null) {
       if (server === null) {
@@ -170,6 +184,14 @@ export class RequestSink implements FrameSink {
       default:
         return this.extended.message(type, bytes, start, end, buffer, frameBytes);
     }
+  }
+
+  private explain(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    const isAsked = end - start === frameBytes && mayAskRoute(type, bytes, start + HEADER_BYTES, end);
+    // exempt: once per client that asks
+    if (isAsked) this.explains ??= new ExplainFrames(this);
+    if (this.explains === null) return NOT_EXPLAINED;
+    return this.explains.frame(type, bytes, start, end, isAsked);
   }
 
   /** Answers the one request that waited; what follows is asked anew. */
@@ -329,4 +351,10 @@ function isBehind(server: ServerConnection, type: number): boolean {
 
 function isCopy(type: number): boolean {
   return type === FRONTEND.CopyData || type === FRONTEND.CopyDone || type === FRONTEND.CopyFail;
+}
+
+/** Whether a Query or Parse may hold an EXPLAIN (PGDOG). */
+function mayAskRoute(type: number, bytes: Uint8Array, start: number, end: number): boolean {
+  if (type === FRONTEND.Query) return asksRoute(bytes, start, end);
+  return type === FRONTEND.Parse && asksRoute(bytes, Math.max(start, findNul(bytes, start, end) + 1), end);
 }

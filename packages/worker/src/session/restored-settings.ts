@@ -1,6 +1,13 @@
-import { BACKEND, FrameWriter, PgDogError, type SqlPlan, type StatementPlan } from '@pgdog-cluster/core';
+import {
+  BACKEND,
+  FrameWriter,
+  PgDogError,
+  quoteLiteral,
+  type SqlPlan,
+  type StatementPlan,
+} from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { afterResetAll, makeParameterSet, quoteLiteral, type SessionParameter } from './parameter-set.js';
+import { afterResetAll, makeParameterSet, type SessionParameter } from './parameter-set.js';
 import type { Session } from './session.js';
 
 const RESET_DONE = commandComplete('RESET');

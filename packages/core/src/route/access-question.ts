@@ -1,5 +1,7 @@
-import { BUILTIN_WRITES, HOST_RELATION_PREFIXES, HOST_RELATIONS, HOST_SETTINGS } from '@pgdog-cluster/core';
-import { quoteLiteral } from '../session/parameter-set.js';
+import { BUILTIN_WRITES } from '../sql/builtin-functions.js';
+import { HOST_SETTINGS } from '../sql/function-access.js';
+import { HOST_RELATION_PREFIXES, HOST_RELATIONS } from '../sql/host-relations.js';
+import { quoteLiteral } from '../sql/quote-literal.js';
 
 const FIRST_USER_OID = 16384;
 /** Operators that ORDER BY, GROUP BY, DISTINCT, IN and joins use without spelling them out. */

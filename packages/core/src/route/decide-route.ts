@@ -1,16 +1,27 @@
 // ● per-frame path
-import type { ReadWriteStrategy, RouteFacts } from '@pgdog-cluster/core';
-import { CATALOG_UNREAD } from '../pool/database-code.js';
-import type { HeldTransaction } from './held-transaction.js';
-import type { RoleWish } from './role-setting.js';
+import type { ReadWriteStrategy } from '../config/snapshot.js';
+import type { RouteFacts } from '../sql/route-facts.js';
 import { WANT_ANY, WANT_PRIMARY, WANT_READ, WANT_REPLICA, type Want } from './want.js';
+
+/** Why a statement goes where it goes that is a read as far as its text tells. */
+export const CATALOG_UNREAD = 'the catalog of the database has not been read yet';
+
+/** What a directive or `pgdog.role` asks for. */
+export type RoleWish = 'primary' | 'replica' | null;
+
+/** A transaction that has been begun, and in which nothing has been asked of a server. */
+export interface BegunTransaction {
+  /** READ ONLY, READ WRITE, or neither was said. */
+  readonly isReadOnly: boolean | null;
+  readonly isSerializable: boolean;
+}
 
 /** All that a decision depends on. */
 export interface Asked {
   readonly facts: RouteFacts;
   /** Why it may write; null = it only reads. */
   readonly writes: string | null;
-  readonly held: HeldTransaction | null;
+  readonly held: BegunTransaction | null;
   /** What a directive, SET LOCAL, SET or the start-up packet asks for, in this order. */
   readonly role: RoleWish;
   /** default_transaction_read_only, as the session or its user has it. */

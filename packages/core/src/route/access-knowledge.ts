@@ -1,5 +1,4 @@
-import type { RelationName, RouteFacts } from '@pgdog-cluster/core';
-import { rowTexts } from '../wire/row-texts.js';
+import type { RelationName, RouteFacts } from '../sql/route-facts.js';
 
 /** Functions, and relations, remembered; of a database with more nothing is believed. About 100 bytes each. */
 const FUNCTIONS_MAX = 50_000;
@@ -20,9 +19,8 @@ export class AccessKnowledge {
   /** Schemas by name of the relation. */
   private readonly relations = new Map<string, string[]>();
 
-  /** Body of a DataRow; rows of other questions are passed over. */
-  take(bytes: Uint8Array, start: number, end: number): void {
-    const [kind = '', name = '', detail = ''] = rowTexts(bytes, start, end);
+  /** A row of three texts; rows of other questions are passed over. */
+  take([kind = '', name = '', detail = '']: readonly string[]): void {
     switch (kind) {
       case 'good':
         this.good.add(name);
