@@ -95,7 +95,7 @@ test('check tells each mistake in a line of its own', async () => {
 
 test('check finds ./pgdog.toml and ./users.toml; configcheck is the same', async () => {
   const cwd = writeFiles('good-', {
-    'pgdog.toml': '[general]\nban_timeout = 1\n[[databases]]\nname = "d"\nhost = "127.0.0.1"\n',
+    'pgdog.toml': '[general]\nregex_parser_limit = 5\n[[databases]]\nname = "d"\nhost = "127.0.0.1"\n',
     'users.toml': '[[users]]\nname = "a"\ndatabase = "d"\npassword = { file = "secret" }\n',
     secret: 'hunter2\n',
   });
@@ -106,7 +106,7 @@ test('check finds ./pgdog.toml and ./users.toml; configcheck is the same', async
       out.startsWith('configuration is valid (pgdog.toml, users.toml): 1 databases, 1 users, 1 pools'),
       out,
     );
-    assert.equal(err, 'warning: pgdog.toml:2: general.ban_timeout: not supported yet, ignored\n');
+    assert.equal(err, 'warning: pgdog.toml:2: general.regex_parser_limit: not supported yet, ignored\n');
   }
   // A secret's path is relative to the file that names it, not to where the command runs.
   const elsewhere = await pgdogCluster([

@@ -176,7 +176,7 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
     )
     .command(
       'route [statement]',
-      'Where statements would go, and why; nothing is run',
+      'Where statements would go, and why',
       routeOptions,
       async (raw) => {
         const { route } = await import('./commands/route.js');
@@ -187,7 +187,7 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
     )
     .command(
       'schema [file]',
-      'Print the JSON Schema of pgdog.toml or users.toml',
+      'JSON Schema of pgdog.toml or users.toml',
       (inner) =>
         inner.positional('file', { choices: ['pgdog', 'users'] as const, default: 'pgdog' as const }),
       async (raw) => {
