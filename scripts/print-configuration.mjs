@@ -96,7 +96,8 @@ Keys: ${names(usable(databaseSchema, LATER_DATABASE))}.
 Required: \`name\`, and one of \`database\`, \`databases\`, \`all_databases = true\`. \`password\` or \`passwords\` (each is
 accepted, and tried in turn towards servers), in clear or as \`pgdog-cluster hash\` prints it, or \`password_hash\`. Where only a
 hash is known, servers are opened with what clients prove, or with \`server_password\`. None of them is needed where \`auth_query\`
-or \`passthrough_auth\` finds users. \`auth_type\` is the user's own method. Entries of one name may differ in password as long as no database
+or \`passthrough_auth\` finds users, or where \`identity\` names a client certificate (common name, DNS name or URI) that stands for
+the password; \`tls_client_certificate_required\` lets nobody in without one. \`auth_type\` is the user's own method. Entries of one name may differ in password as long as no database
 falls under both.
 
 Keys: ${names(usable(userSchema, LATER_USER))}.

@@ -1,4 +1,4 @@
-import type { ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
+import type { ConfigSnapshot, PoolSnapshot, UserSnapshot } from '@pgdog-cluster/core';
 
 const NO_VERIFIER = {
   iterations: 4096,
@@ -13,6 +13,17 @@ const ROUTING: ConfigSnapshot['routing'] = {
   readWriteStrategy: 'conservative',
   readYourWrites: 'off',
   readYourWritesMs: 0,
+};
+
+const BENCH_USER: UserSnapshot = {
+  name: 'bench',
+  databases: null,
+  authType: null,
+  identity: null,
+  isCertificateRequired: false,
+  verifiers: [],
+  md5Hashes: [],
+  passwordTags: [],
 };
 
 /** The defaults of the configuration, but for logins, which are not what is measured, and logs. */
@@ -67,9 +78,7 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
       deferAcceptS: 0,
     },
     admin: { databases: ['admin'], user: 'admin', verifiers: [], md5Hashes: [], passwordTags: [] },
-    users: [
-      { name: 'bench', databases: null, authType: null, verifiers: [], md5Hashes: [], passwordTags: [] },
-    ],
+    users: [BENCH_USER],
     databases: [],
     hba: null,
     identMappings: [],

@@ -93,6 +93,7 @@ export interface CertificateOptions {
   key?: KeyKind;
   /** DNS names. */
   names?: string[];
+  uris?: string[];
   addresses?: string[];
   isAuthority?: boolean;
   /** Days from now. */
@@ -160,7 +161,14 @@ export class TestCertificate {
   }
 
   #body(options: CertificateOptions): Buffer {
-    const { names = [], addresses = [], isAuthority = false, fromDays = -1, toDays = 30 } = options;
+    const {
+      names = [],
+      uris = [],
+      addresses = [],
+      isAuthority = false,
+      fromDays = -1,
+      toDays = 30,
+    } = options;
     const at = (days: number) => time(new Date(Date.now() + days * 86_400_000));
     const extensions: Buffer[] = [];
     if (isAuthority) {
@@ -168,9 +176,10 @@ export class TestCertificate {
       // keyCertSign and cRLSign.
       extensions.push(seq(oid('2.5.29.15'), boolean(true), octets(der(0x03, Buffer.from([1, 0x06])))));
     }
-    if (names.length + addresses.length > 0) {
+    if (names.length + uris.length + addresses.length > 0) {
       const list = seq(
         ...names.map((text) => der(0x82, Buffer.from(text))),
+        ...uris.map((text) => der(0x86, Buffer.from(text))),
         ...addresses.map((text) => der(0x87, address(text))),
       );
       extensions.push(seq(oid('2.5.29.17'), octets(list)));

@@ -179,6 +179,26 @@ test('auth_password is nowhere to be seen', () => {
   }
 });
 
+test('certificates of users: who needs no password, and a warning where nobody vouches for certificates', () => {
+  const users = `${NO_PASSWORD}identity = "spiffe://a/b"\ntls_client_certificate_required = true\n`;
+  const {
+    users: [user],
+    warnings,
+  } = load({ config: DATABASE, users });
+  assert.deepEqual([user.identity, user.isCertificateRequired], ['spiffe://a/b', true]);
+  assert.deepEqual(
+    warnings.map(({ key, message }) => `${key}: ${message}`),
+    ['users[0].identity: nobody can log in by certificate without tls_client_ca_certificate'],
+  );
+  // Without a name in it any certificate will do, beside a password.
+  assert.deepEqual(
+    errorsOf({ config: DATABASE, users: `${NO_PASSWORD}tls_client_certificate_required = true\n` }),
+    [
+      'users.toml:1: users[0].password: missing: the user could not log in; give password, passwords or password_hash',
+    ],
+  );
+});
+
 test('names in files: lists by @file beside the rules, comments and quotes in them', () => {
   const { hba } = load({
     config: general('auth_type = "hba"', 'auth_hba_file = "rules"'),

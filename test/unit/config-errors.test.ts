@@ -248,11 +248,7 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'users.toml:1: users[0].password: missing: the user could not log in',
   ],
   ['own method', user('auth_type = "hba"'), 'users.toml:5: users[0].auth_type: expected one of'],
-  [
-    'certificate',
-    user('tls_client_certificate_required = true'),
-    'users.toml:5: users[0].tls_client_certificate_required: client certificates',
-  ],
+  ['certificate without a name', user('identity = ""'), 'users.toml:5: users[0].identity: '],
   [
     'cloud login',
     user('server_auth = "rds_iam"'),

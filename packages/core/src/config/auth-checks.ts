@@ -47,6 +47,9 @@ function checkCertificates(parts: CheckedParts, at: (key: string) => Place, prob
   if (authTypeOf(general.auth_type) === 'cert') problems.warning(at('auth_type'), text);
   for (const { entry, origin } of users) {
     if (entry.authType === 'cert') problems.warning(origin.place('auth_type'), text);
+    if (entry.identity !== null) problems.warning(origin.place('identity'), text);
+    else if (entry.isCertificateRequired)
+      problems.warning(origin.place('tls_client_certificate_required'), text);
   }
   const rule = hba?.find(({ method, clientCert }) => method !== 'reject' && clientCert !== 'no');
   if (rule !== undefined) problems.warning(at('auth_hba_file'), `line ${rule.line}: ${text}`);
@@ -122,7 +125,7 @@ export function checkSecrets(
   const method = entry.authType ?? authTypeOf(parts.general.auth_type);
   if (method !== 'scram' && method !== 'md5' && method !== 'plain') return;
   if (forms.length === 0) {
-    if (isLookedUp(entry, parts)) return;
+    if (entry.identity !== null || isLookedUp(entry, parts)) return;
     problems.error(
       origin.place('password'),
       'missing: the user could not log in; give password, passwords or password_hash',

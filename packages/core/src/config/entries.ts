@@ -125,6 +125,8 @@ export function toUserEntry(input: UserInput, origin: Origin, secrets: SecretRes
     passwords: passwords.filter((password) => password !== null),
     passwordHash: secrets.resolve(input.password_hash, origin.place('password_hash')),
     authType: input.auth_type === undefined ? null : authTypeOf(input.auth_type),
+    identity: input.identity ?? null,
+    isCertificateRequired: input.tls_client_certificate_required ?? false,
     serverUser: input.server_user ?? null,
     serverPassword: secrets.resolve(input.server_password, origin.place('server_password')),
     overrides: overridesOf(input),

@@ -94,13 +94,10 @@ export const LATER_DATABASE: Record<keyof typeof laterDatabaseShape, LaterKey> =
   ),
 };
 
-const NO_IDENTITY = 'client certificates are not supported by this version; the user could not be verified';
 const NO_EXTERNAL = 'only password authentication towards servers is supported by this version';
 
 export const LATER_USER: Record<keyof typeof laterUserShape, LaterKey> = {
   ...REPLICA_KEYS,
-  identity: refused(NO_IDENTITY),
-  tls_client_certificate_required: refused(NO_IDENTITY, false),
   server_auth: refused(NO_EXTERNAL, 'password'),
   server_iam_region: ignored(),
   server_vault_path: refused(NO_EXTERNAL),

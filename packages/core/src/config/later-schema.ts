@@ -84,8 +84,6 @@ export const laterDatabaseShape = {
 
 export const laterUserShape = {
   ...replicaOverrides,
-  identity: field.text(),
-  tls_client_certificate_required: field.flag(),
   server_auth: field.oneOf('password', 'rds_iam', 'azure_workload_identity', 'vault_dynamic', 'vault_static'),
   server_iam_region: field.text(),
   server_vault_path: field.text(),

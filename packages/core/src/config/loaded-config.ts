@@ -76,6 +76,10 @@ export interface UserEntry {
   passwordHash: Secret | null;
   /** Its own method; null = general.auth_type. */
   authType: AuthType | null;
+  /** Name in a client certificate that lets in without a password; null = none does. */
+  identity: string | null;
+  /** Nobody gets in without a certificate: that of `identity`, or any beside the password. */
+  isCertificateRequired: boolean;
   serverUser: string | null;
   serverPassword: Secret | null;
   overrides: PoolOverrides;

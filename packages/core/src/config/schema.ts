@@ -269,6 +269,8 @@ export const userSchema = z
     server_user: field.identifier(),
     server_password: field.secret(),
     auth_type: field.oneOf(...field.AUTH_TYPES),
+    identity: field.text(),
+    tls_client_certificate_required: field.flag(),
     max_pool_size: field.count(1),
     max_user_connections: field.count(),
     max_user_client_connections: field.count(),

@@ -152,6 +152,10 @@ export interface UserSnapshot extends UserSecrets {
   databases: string[] | null;
   /** The user's own method in place of the general one; null = the general one. */
   authType: AuthType | null;
+  /** Name in a verified client certificate that lets in without a password; null = none does. */
+  identity: string | null;
+  /** Nobody gets in without a certificate: that of `identity`, or any beside the password. */
+  isCertificateRequired: boolean;
 }
 
 /** What is known of a database apart from its pools. */

@@ -115,6 +115,9 @@ async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> 
   return completion('RELOAD');
 }
 
+const RELOAD_HELP =
+  'Read certificates, keys and revocation lists again; other settings are taken up by a restart only.';
+
 /** MAINTENANCE ON | OFF [database]. */
 async function runMaintenance({ context, tokens }: CommandCall): Promise<Uint8Array> {
   const [, word, name, ...rest] = tokens;
@@ -153,7 +156,7 @@ function driver(word: string, run: AdminCommand['run']): AdminCommand {
 export const COMMANDS: readonly AdminCommand[] = [
   order('show', 'SHOW <name>', 'One of the tables; another name: one row, for drivers.', runShow),
   order('shutdown', 'SHUTDOWN', 'Take no new clients, finish transactions, end.', runShutdown),
-  order('reload', 'RELOAD', 'Read certificates, keys and revocation lists again.', runReload),
+  order('reload', 'RELOAD', RELOAD_HELP, runReload),
   order(
     'maintenance',
     'MAINTENANCE ON|OFF [database]',

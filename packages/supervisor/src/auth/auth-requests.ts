@@ -125,6 +125,8 @@ export class AuthRequests {
       name,
       databases: [database.name],
       authType: null,
+      identity: null,
+      isCertificateRequired: false,
       verifiers: [],
       md5Hashes: [],
       passwordTags: [passwordTag(password)],

@@ -37,6 +37,8 @@ export function strangerEntry(name: string, database: string): UserEntry {
     passwords: [],
     passwordHash: null,
     authType: null,
+    identity: null,
+    isCertificateRequired: false,
     serverUser: null,
     serverPassword: null,
     overrides: NO_OVERRIDES,

@@ -125,10 +125,11 @@ async function toUsers(loaded: LoadedConfig): Promise<UserSnapshot[]> {
 }
 
 export async function toUser(user: UserEntry, loaded: LoadedConfig): Promise<UserSnapshot> {
-  const { name, databases, authType } = user;
+  const { name, databases, authType, identity, isCertificateRequired } = user;
   const isOwn = authType !== null && authTypeOf(loaded.general.auth_type) !== 'hba';
   const methods = isOwn ? new Set([authType]) : generalMethods(loaded);
-  return { name, databases, authType, ...(await toUserSecrets(name, splitSecrets(user), methods)) };
+  const secrets = await toUserSecrets(name, splitSecrets(user), methods);
+  return { name, databases, authType, identity, isCertificateRequired, ...secrets };
 }
 
 /** The admin database always asks for a password, whatever [general] says; without one nobody gets in. */

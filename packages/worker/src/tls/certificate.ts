@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { viewOf } from '../io/libc.js';
+import { alternativeNames } from './alternative-names.js';
 import * as ssl from './openssl.js';
 import type { PeerCertificate } from './tls-info.js';
 
@@ -92,10 +93,11 @@ export function readPeer(certificate: number, scratch: Scratch): PeerCertificate
   const der = derOf(certificate, scratch);
   if (der === null) return null;
   try {
-    const { serialNumber, validTo } = new X509Certificate(der);
+    const { serialNumber, validTo, subjectAltName } = new X509Certificate(der);
     return {
       commonName: commonName(certificate, scratch),
       subject: nameText(ssl.X509_get_subject_name(certificate), scratch),
+      alternatives: alternativeNames(subjectAltName ?? ''),
       issuer: nameText(ssl.X509_get_issuer_name(certificate), scratch),
       serial: BigInt(`0x${serialNumber}`).toString(),
       notAfterMs: Date.parse(validTo),

@@ -18,6 +18,8 @@ export interface PeerCertificate {
   readonly commonName: string;
   /** The whole subject in RFC 2253 form, for `clientname=DN`. */
   readonly subject: string;
+  /** DNS names and URIs beside the subject (subjectAltName). */
+  readonly alternatives: readonly string[];
   readonly issuer: string;
   /** Decimal. */
   readonly serial: string;

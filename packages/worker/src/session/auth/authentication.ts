@@ -11,9 +11,12 @@ import { login } from '../login.js';
 import type { Session } from '../session.js';
 import { askAboutUser, noteAnswer, takeUpPool } from './ask-supervisor.js';
 import {
+  type CertificateTerms,
   certificateRefused,
   checkClientCertificate,
+  checkRequiredCertificate,
   isCertificateOf,
+  isIdentity,
   isPeerOf,
   peerRefused,
 } from './certificate.js';
@@ -33,6 +36,11 @@ const HEADER_BYTES = 5;
  */
 const PLAIN_REFUSAL_MS = 200;
 
+type KnownUser = UserSecrets & CertificateTerms;
+
+/** Of the operator, who has a password. */
+const NO_CERTIFICATE: CertificateTerms = { identity: null, isCertificateRequired: false };
+
 type State =
   /** A demand is out: one password message may come. */
   | 'asked'
@@ -45,7 +53,7 @@ export class Authentication implements FrameSink {
   private readonly session: Session;
   private state: State = 'waiting';
   private exchange: Exchange | null = null;
-  private known: (UserSecrets & { name?: string }) | null = null;
+  private known: KnownUser | null = null;
   private isPlain = false;
   private answeredMs = 0;
 
@@ -130,20 +138,26 @@ export class Authentication implements FrameSink {
     const { session } = this;
     const { config, directory } = session.context;
     if (!session.isAdmin) return directory.user(session.user, session.database);
-    return config.admin.user === session.user ? { ...config.admin, authType: null } : null;
+    const { admin } = config;
+    return admin.user === session.user ? { ...admin, ...NO_CERTIFICATE, authType: null } : null;
   }
 
   /** A user without any secret of its own here, in a database that can be asked. */
-  private needsLookup(known: UserSecrets | null): boolean {
+  private needsLookup(known: KnownUser | null): boolean {
     const { session } = this;
-    if (session.isAdmin || (known !== null && hasSecrets(known))) return false;
+    if (session.isAdmin || (known !== null && (hasSecrets(known) || this.isIdentified(known)))) return false;
     return session.context.directory.database(session.database)?.hasAuthQuery === true;
   }
 
-  private ask(method: Method, known: (UserSecrets & { name?: string }) | null): void {
+  /** Does the client's certificate stand for a password? */
+  private isIdentified({ identity }: CertificateTerms): boolean {
+    return identity !== null && isIdentity(this.session, identity);
+  }
+
+  private ask(method: Method, known: KnownUser | null): void {
     const { session } = this;
     this.known = known;
-    const refusal = checkClientCertificate(session, method.rule);
+    const refusal = checkClientCertificate(session, method.rule) ?? checkRequiredCertificate(session, known);
     if (refusal !== null) {
       this.refuse(refusal);
       return;
@@ -153,13 +167,19 @@ export class Authentication implements FrameSink {
         this.judge(known === null ? { kind: 'wrong' } : { kind: 'accepted', proof: NO_PROOF });
         return;
       case 'cert':
-        this.decide(isCertificateOf(session, method.rule), certificateRefused(session));
+        this.decide(
+          isCertificateOf(session, method.rule, known?.identity ?? null),
+          certificateRefused(session),
+        );
         return;
       case 'peer':
         this.decide(isPeerOf(session, method.rule), peerRefused(session));
         return;
       default:
-        this.askForPassword(method, known);
+        // A rule that asks for a password means it; without rules the certificate is enough.
+        if (method.rule === null && known !== null && this.isIdentified(known))
+          this.judge({ kind: 'accepted', proof: NO_PROOF });
+        else this.askForPassword(method, known);
     }
   }
 

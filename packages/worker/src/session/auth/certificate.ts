@@ -1,5 +1,8 @@
-import { type HbaRule, isMappedUser, PgDogError } from '@pgdog-cluster/core';
+import { type HbaRule, isMappedUser, PgDogError, type UserSnapshot } from '@pgdog-cluster/core';
 import type { Session } from '../session.js';
+
+/** Of a user. */
+export type CertificateTerms = Pick<UserSnapshot, 'identity' | 'isCertificateRequired'>;
 
 /**
  * What a rule asks of the client's certificate beside its method; null when it is there. As Postgres words it.
@@ -14,8 +17,28 @@ export function checkClientCertificate(session: Session, rule: HbaRule | null): 
   return nameOf(session, rule) === session.user ? null : certificateRefused(session);
 }
 
-/** Does the certificate belong to the user, by the rule's map or by its name? */
-export function isCertificateOf(session: Session, rule: HbaRule | null): boolean {
+/** What the user's own entry asks of the certificate, whatever the method; null when it is there. */
+export function checkRequiredCertificate(
+  session: Session,
+  known: CertificateTerms | null,
+): PgDogError | null {
+  if (known?.isCertificateRequired !== true) return null;
+  if (peerOf(session) === null) {
+    return new PgDogError('authentication_refused', 'connection requires a valid client certificate');
+  }
+  return known.identity === null || isIdentity(session, known.identity) ? null : certificateRefused(session);
+}
+
+/** Does the verified certificate hold this name: as its common name, a DNS name or a URI? */
+export function isIdentity(session: Session, identity: string): boolean {
+  const peer = peerOf(session);
+  if (peer === null || identity === '') return false;
+  return peer.commonName === identity || peer.alternatives.includes(identity);
+}
+
+/** Does the certificate belong to the user: by the rule's map, by the user's identity, or by its name? */
+export function isCertificateOf(session: Session, rule: HbaRule | null, identity: string | null): boolean {
+  if (identity !== null && (rule?.map ?? '') === '') return isIdentity(session, identity);
   const name = nameOf(session, rule);
   if (name === null || name === '') return false;
   return isMappedUser(session.context.config.identMappings, rule?.map ?? '', name, session.user);
