@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { HARMLESS_FUNCTIONS } from '@pgdog-cluster/core';
 import { startPostgres } from '../test/dist/support/embedded-postgres.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -27,14 +28,14 @@ const PRIMARY_ONLY = [
   'pg_conf_load_time pg_config pg_current_snapshot pg_current_xact_id pg_current_xact_id_if_assigned pg_cursor',
   'pg_extension_update_paths pg_get_replication_slots pg_is_other_temp_schema pg_listening_channels',
   'pg_my_temp_schema pg_numa_available pg_postmaster_start_time pg_prepared_statement pg_relation_filenode',
-  'pg_relation_filepath pg_filenode_relation pg_show_all_settings pg_tablespace_databases',
+  'pg_relation_filepath pg_replication_origin_oid pg_filenode_relation pg_show_all_settings pg_tablespace_databases',
   'pg_tablespace_location pg_walfile_name pg_walfile_name_offset txid_current',
   'txid_current_if_assigned txid_current_snapshot',
 ].flatMap((line) => line.split(' '));
 const PRIMARY_ONLY_PATTERN =
   /^(pg_stat_get_|pg_event_trigger_|binary_upgrade_|fmgr_)|_to_xml(schema|_and_xmlschema)?$/;
 
-/** Functions that no statement can call, or that only implement operators, are left out: nobody names them. */
+/** Functions that no statement can call, or that only implement operators, are left out unless somebody may name them. */
 const SQL = `
   SELECT p.proname AS name, bool_or(p.provolatile = 'v') AS "isVolatile", bool_and(
       coalesce(d.description, '') LIKE 'implementation of % operator'
@@ -64,7 +65,11 @@ try {
     isVolatile
       ? HARMLESS_VOLATILE.includes(name)
       : !PRIMARY_ONLY.includes(name) && !PRIMARY_ONLY_PATTERN.test(name);
-  const reads = rows.filter((row) => isRead(row) && (!row.isHidden || HARMLESS_VOLATILE.includes(row.name)));
+  const reads = rows.filter(
+    (row) =>
+      isRead(row) &&
+      (!row.isHidden || HARMLESS_FUNCTIONS.has(row.name) || HARMLESS_VOLATILE.includes(row.name)),
+  );
   const writes = rows.filter((row) => !isRead(row));
   writeFileSync(
     TARGET,

@@ -189,7 +189,9 @@ function readToken(bytes: Uint8Array, at: number, end: number): number {
     case DOT:
       if (at + 1 < end && CLASSES[bytes[at + 1]] === DIGIT) return readNumber(bytes, at, end);
       if (last === LAST_NUMBER) out[length++] = 0x20;
-      return takeOperator(bytes[at], at);
+      takeOperator(0x2e, at);
+      // Two dots are one token.
+      return at + 1 < end && bytes[at + 1] === 0x2e ? takeOperator(0x2e, at + 1) : at + 1;
     case DASH:
       if (at + 1 < end && bytes[at + 1] === 0x2d) return skipLine(bytes, at, end);
       return takeOperator(0x2d, at);
@@ -309,6 +311,12 @@ function separate(): void {
   if (last === LAST_WORD || last === LAST_NUMBER) out[length++] = 0x20;
 }
 
+/** Before quotes, which u& must not run into. */
+function separateQuotes(): void {
+  if (last === LAST_OPERATOR && out[length - 1] === 0x26) out[length++] = 0x20;
+  else separate();
+}
+
 /** A token that is neither literal nor list. */
 function leaveLists(): void {
   list = LIST_NONE;
@@ -396,7 +404,7 @@ function readPrefixed(bytes: Uint8Array, from: number, end: number): number {
 /** Writes a string literal. @param next behind its last quote, or -1 */
 function takeString(bytes: Uint8Array, from: number, next: number): number {
   if (next < 0) return -1;
-  separate();
+  separateQuotes();
   if (keepsLiteral && bytes[from] === 0x27 && next - from <= KEPT_LITERAL_MAX) {
     for (let i = from; i < next; i++) out[length++] = bytes[i];
   } else {
@@ -514,7 +522,7 @@ function readQuoted(bytes: Uint8Array, from: number, at: number, end: number): n
 }
 
 function takeQuoted(bytes: Uint8Array, from: number, next: number): number {
-  separate();
+  separateQuotes();
   leaveLists();
   last = LAST_WORD;
   isAdjacent = true;
@@ -551,7 +559,8 @@ function readNumber(bytes: Uint8Array, from: number, end: number): number {
       at = exponent;
     }
   }
-  separate();
+  if (last === LAST_OPERATOR && out[length - 1] === 0x2e) out[length++] = 0x20;
+  else separate();
   out[length++] = 0x30;
   if (!isInteger) {
     out[length++] = 0x2e;
@@ -609,7 +618,9 @@ function readDollar(bytes: Uint8Array, from: number, end: number): number {
   }
   while (at < end && CONTINUES[bytes[at]] === 1 && bytes[at] !== 0x24) at++;
   if (at >= end || bytes[at] !== 0x24) {
+    separate();
     takeSingle(0x24);
+    last = LAST_WORD;
     return from + 1;
   }
   return takeString(bytes, from, dollarEnd(bytes, from, at + 1, end));

@@ -1,0 +1,32 @@
+-- Texts of several statements.
+
+BEGIN; SELECT 1; COMMIT
+
+SELECT 1; SELECT 2
+
+SELECT 1; INSERT INTO users VALUES (1)
+
+BEGIN READ ONLY; TABLE orders; END
+
+SET work_mem = 5; SELECT 1;
+
+; ; SELECT 1
+
+SELECT ';'; SELECT $$;$$ -- ;
+; SELECT /* ; */ 1
+
+BEGIN; SAVEPOINT a; DELETE FROM users; ROLLBACK TO a; COMMIT
+
+PREPARE p AS SELECT 1; EXECUTE p; DEALLOCATE p
+
+SHOW work_mem; SHOW search_path
+
+START TRANSACTION; SET TRANSACTION READ ONLY; SELECT 1; COMMIT
+
+SELECT 'a;b', "c;d" FROM (SELECT 1 AS "c;d") x; SELECT 2
+
+CREATE TEMP TABLE t (a int); INSERT INTO t VALUES (1); SELECT * FROM t
+
+SELECT 1;;;
+
+/* a */; /* b */ SELECT 1 /* c */;
