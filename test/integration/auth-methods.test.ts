@@ -74,14 +74,44 @@ forEachDriver('methods', (driver) => {
           assert.deepEqual(wrong.asked, asked[index]?.slice(0, asked[index].length === 4 ? 2 : 1), name);
           assert.equal(wrong.message, `password authentication failed for user "${name}"`);
         }
+        const looks: number[][] = [];
         for (const database of ['postgres', 'nowhere']) {
           const { asked: of, sqlstate, message } = await tryLogin(proxy, 'stranger', CLEAR, { database });
-          assert.deepEqual([of, sqlstate], [stranger, '28P01'], database);
+          looks.push(of);
+          // Where users look different, a stranger looks like one of them: always like the same.
+          if (type === 'md5') assert.ok(of[0] === 5 || of[0] === 10, `${of}`);
+          else assert.deepEqual(of, stranger, database);
+          assert.equal(sqlstate, '28P01', database);
           assert.equal(message, 'password authentication failed for user "stranger"');
         }
+        assert.deepEqual(looks[0], looks[1]);
       });
     });
   }
+
+  it('md5: each look is as frequent among strangers as among users; verifiers only: all are asked for SCRAM', async () => {
+    const general = { auth_type: 'md5', auth_failures_max: 0 };
+    const askedOf = async (proxy: TestProxy): Promise<number> => {
+      const names = Array.from({ length: 60 }, (_, index) => `stranger ${index}`);
+      const asked = await Promise.all(
+        names.map(async (name) => (await tryLogin(proxy, name, CLEAR)).asked[0]),
+      );
+      const again = await Promise.all(
+        names.map(async (name) => (await tryLogin(proxy, name, CLEAR)).asked[0]),
+      );
+      assert.deepEqual(again, asked);
+      return asked.filter((code) => code === 5).length;
+    };
+    // Of 60 with a chance of one half each, less than 10 or more than 50 are 5 deviations away.
+    const half = [USERS[0], USERS[2]].map((user) => ({ ...user }));
+    await withProxy({ general, users: half }, async (proxy) => {
+      const count = await askedOf(proxy);
+      assert.ok(count >= 10 && count <= 50, `${count} of 60 asked for md5`);
+    });
+    await withProxy({ general, users: [{ ...USERS[2] }] }, async (proxy) => {
+      assert.equal(await askedOf(proxy), 0);
+    });
+  });
 
   it('plain: not without TLS unless allowed, before anybody has said a password', async () => {
     await withProxy({ general: { auth_type: 'plain' } }, async (proxy) => {

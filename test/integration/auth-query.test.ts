@@ -126,7 +126,7 @@ forEachDriver('auth_query', (driver) => {
   });
 
   const nobodies = ['nobody', 'expired', 'barred', 'bare', 'asker', 'pg_monitor'];
-  it('roles that may not log in, and none at all, look like a wrong password', async () => {
+  it('CVE-2025-2291: roles that may not log in, and none at all, look like a wrong password', async () => {
     await withProxy(driver, async (proxy) => {
       const wrong = await tryLogin(proxy, 'alice', 'not the password');
       assert.equal(wrong.sqlstate, '28P01');
@@ -163,7 +163,7 @@ forEachDriver('auth_query', (driver) => {
     );
   });
 
-  it('names are data, whatever they hold', async () => {
+  it('od#149: names are data, whatever they hold', async () => {
     await withProxy(
       driver,
       async (proxy) => {

@@ -159,7 +159,7 @@ forEachDriver('TLS towards servers', (driver) => {
       /certificate "CN=db" refused: certificate revoked/,
     ],
     [
-      'bytes behind the answer',
+      'CVE-2021-23222: bytes behind the answer',
       { answer: Buffer.from('SE\0\0\0\x08forged') },
       { tls_verify: 'require' },
       /the server sends more than its answer/,

@@ -92,7 +92,8 @@ test('hostile lengths are refused as soon as the four bytes are here', () => {
   ]) {
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setUint32(0, length);
-    assert.deepEqual(refusal(bytes), ['08P01', false, 'invalid length of startup packet'], `${length}`);
+    const text = `invalid length of startup packet: ${length} bytes, 8 to ${STARTUP_PACKET_BYTES_MAX} are allowed`;
+    assert.deepEqual(refusal(bytes), ['08P01', false, text]);
   }
   const most = new Uint8Array(4);
   new DataView(most.buffer).setUint32(0, STARTUP_PACKET_BYTES_MAX);

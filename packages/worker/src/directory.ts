@@ -5,6 +5,7 @@ import type {
   PoolSnapshot,
   UserSnapshot,
 } from '@pgdog-cluster/core';
+import { type Likeness, likenessesOf } from './session/auth/likeness.js';
 
 /** What the supervisor answered about a user who is not configured, or has no password here. */
 export interface LookedUpUser {
@@ -38,6 +39,8 @@ export class Directory {
   private users = new Map<string, UserSnapshot[]>();
   private databases = new Map<string, DatabaseSnapshot>();
   private clusters = new Map<string, ClusterSnapshot>();
+  /** Of the configured users, for strangers to look like. */
+  likenesses: readonly Likeness[] = [];
   private poolsByIndex = new Map<number, PoolSnapshot>();
   private readonly lookedUp = new Map<string, LookedUpUser>();
   private readonly lookedUpGroups = new Map<string, LookedUpGroups>();
@@ -61,6 +64,7 @@ export class Directory {
     this.clusters = new Map(
       config.clusters.map((cluster) => [keyOf(cluster.database, cluster.user), cluster]),
     );
+    this.likenesses = likenessesOf(config.users, config.mockVerifier);
     this.poolsByIndex = new Map(config.pools.map((pool) => [pool.index, pool]));
     this.lookedUp.clear();
     this.lookedUpGroups.clear();

@@ -31,6 +31,7 @@ export { clusterFor, takeUpClusters } from './route/clusters.js';
 export { HeldTransaction, stepOf } from './route/held-transaction.js';
 export { default as serve } from './serve.js';
 export * from './session/arrivals.js';
+export { likenessesOf } from './session/auth/likeness.js';
 export { Maintenance } from './session/maintenance.js';
 export * from './session/parameter-set.js';
 export { PeerNames } from './session/peer-names.js';

@@ -76,7 +76,8 @@ export function parseStartupPacket(bytes: Uint8Array, start: number, end: number
   const length = checkedLength(bytes, start, HEADER_BYTES, STARTUP_PACKET_BYTES_MAX);
   // Judged before anything is awaited: a declared length of gigabytes must not make us wait for them.
   if (length < 0) {
-    return refuse('protocol_violation', 'invalid length of startup packet', false);
+    const text = `invalid length of startup packet: ${readLength(bytes, start)} bytes, ${HEADER_BYTES} to ${STARTUP_PACKET_BYTES_MAX} are allowed`;
+    return refuse('protocol_violation', text, false);
   }
   if (end - start < length) return { kind: 'incomplete', bytesNeeded: length };
 
@@ -84,7 +85,11 @@ export function parseStartupPacket(bytes: Uint8Array, start: number, end: number
   if (code === CANCEL_REQUEST_CODE) return parseCancelRequest(bytes, start, length);
   if (code === SSL_REQUEST_CODE || code === GSSENC_REQUEST_CODE) {
     if (length !== HEADER_BYTES)
-      return refuse('protocol_violation', 'invalid length of encryption request', false);
+      return refuse(
+        'protocol_violation',
+        `invalid length of encryption request: ${length} bytes, it has ${HEADER_BYTES}`,
+        false,
+      );
     return { kind: code === SSL_REQUEST_CODE ? 'ssl' : 'gss', packetBytes: length };
   }
   const major = code >>> 16;
@@ -111,7 +116,9 @@ function parseCancelRequest(
 ): StartupCancel | StartupRefused {
   const secretBytes = length - 12;
   if (secretBytes < CANCEL_SECRET_BYTES_MIN || secretBytes > CANCEL_SECRET_BYTES_MAX) {
-    return refuse('protocol_violation', 'invalid length of cancel request', false);
+    const allowed = `${CANCEL_SECRET_BYTES_MIN + 12} to ${CANCEL_SECRET_BYTES_MAX + 12}`;
+    const text = `invalid length of cancel request: ${length} bytes, ${allowed} are allowed`;
+    return refuse('protocol_violation', text, false);
   }
   const pid = readLength(bytes, start + 8) | 0;
   return { kind: 'cancel', pid, secret: bytes.slice(start + 12, start + length), packetBytes: length };

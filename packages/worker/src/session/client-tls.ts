@@ -1,4 +1,4 @@
-import { LogAllowance } from '../tls/log-allowance.js';
+import { LogAllowance } from '../log-allowance.js';
 import type { TlsContext } from '../tls/tls-context.js';
 import { TlsFilter, type TlsListener } from '../tls/tls-filter.js';
 import type { TlsInfo } from '../tls/tls-info.js';

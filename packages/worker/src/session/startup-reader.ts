@@ -8,6 +8,7 @@ import {
   UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import { deliverCancel } from '../backend/cancel.js';
+import { LogAllowance } from '../log-allowance.js';
 import type { WorkerContext } from '../worker-context.js';
 import type { Arrival } from './arrivals.js';
 import { startClientTls } from './client-tls.js';
@@ -44,6 +45,17 @@ function readStartup(session: Session, mayMove = true): void {
 
 /** Of this worker. */
 const cache = new StartupCache();
+
+/** Of this worker: what comes before anybody has said who it is can be sent by anybody, as fast as it likes. */
+const refusalLines = new LogAllowance(10);
+
+/** What Postgres closes without a word is found in the log alone. */
+function logPacketRefused({ context, addr, port }: Session, { message }: PgDogError): void {
+  const unlogged = refusalLines.take(context.nowMs);
+  if (unlogged < 0) return;
+  const more = unlogged === 0 ? '' : ` (and ${unlogged} more)`;
+  context.log('warn', 'startup_packet_refused', `${message}${more}`, { addr, port });
+}
 
 /** ContentType handshake: the first byte of a TLS connection. */
 const TLS_HANDSHAKE_RECORD = 0x16;
@@ -86,6 +98,7 @@ class StartupReader {
     }
     if (packet.kind === 'refused') {
       noteProxyHeader(session, joined);
+      logPacketRefused(session, packet.error);
       if (packet.hasReply) session.fail(packet.error);
       else sessionGone(session, packet.error.message);
       return end;

@@ -23,6 +23,7 @@ import {
 import { chooseMethod, findRule, type Method } from './choose-method.js';
 import { type Exchange, NO_PROOF, type Proof, type Verdict } from './exchange.js';
 import { askForGroups, groupsOf } from './groups.js';
+import { hasSecrets, strangerLikeness } from './likeness.js';
 import { Md5Exchange } from './md5-exchange.js';
 import { PassthroughExchange } from './passthrough-exchange.js';
 import { PlainExchange } from './plain-exchange.js';
@@ -201,12 +202,19 @@ export class Authentication implements FrameSink {
     const onVerdict = (verdict: Verdict): void => this.judge(verdict);
     if (isPassthrough) this.exchange = new PassthroughExchange(session, onVerdict);
     else if (demand === 'plain') this.exchange = new PlainExchange(session, known, onVerdict);
-    else if (demand === 'md5' && (known === null || known.md5Hashes.length > 0 || !hasSecrets(known)))
-      this.exchange = new Md5Exchange(session, known?.md5Hashes ?? []);
-    // As PgBouncer: md5 becomes SCRAM for who has a verifier and nothing else.
-    else this.exchange = new SaslExchange(session, known);
+    else this.exchange = this.hashExchange(demand, known);
     this.state = 'asked';
     this.exchange.begin();
+  }
+
+  /** As PgBouncer: md5 becomes SCRAM for who has a verifier and nothing else. */
+  private hashExchange(demand: Method['demand'], known: UserSecrets | null): Exchange {
+    const { session } = this;
+    const user = known !== null && hasSecrets(known) ? known : null;
+    const look = user === null ? strangerLikeness(session) : null;
+    const isMd5 = demand === 'md5' && (look?.isMd5 ?? (user?.md5Hashes.length ?? 0) > 0);
+    if (isMd5) return new Md5Exchange(session, user?.md5Hashes ?? []);
+    return new SaslExchange(session, user, look?.iterations ?? null);
   }
 
   /** Strangers, and users without a secret, whom a server may know. */
@@ -323,8 +331,4 @@ export class Authentication implements FrameSink {
     logRefusal(session, error);
     session.fail(error);
   }
-}
-
-function hasSecrets({ verifiers, md5Hashes, passwordTags }: UserSecrets): boolean {
-  return verifiers.length > 0 || md5Hashes.length > 0 || passwordTags.length > 0;
 }

@@ -28,15 +28,17 @@ export class SaslExchange implements Exchange {
   private readonly endPointHash: Uint8Array | null;
   private isStarted = false;
 
-  /** Without a verifier the same exchange runs, and no answer is right. */
-  constructor(session: Session, known: UserSecrets | null) {
+  /** Without a verifier the same exchange runs, and no answer is right. `iterations`: how often, for a stranger. */
+  constructor(session: Session, known: UserSecrets | null, iterations: number | null) {
     this.session = session;
     this.endPointHash = session.tls?.endPointHash ?? null;
     const verifiers = known?.verifiers ?? [];
     const isMock = verifiers.length === 0;
+    const { mockVerifier } = session.context.config;
+    const shown = iterations ?? mockVerifier.iterations;
     this.scram = new ScramServer({
       user: session.user,
-      verifiers: isMock ? [mockVerifierFor(session.user, session.context.config.mockVerifier)] : verifiers,
+      verifiers: isMock ? [mockVerifierFor(session.user, { ...mockVerifier, iterations: shown })] : verifiers,
       isMock,
       endPointHash: this.endPointHash,
     });
