@@ -1,3 +1,4 @@
+import { progress } from '../base/assert.js';
 import { SqlLexer, TOKEN_END, TOKEN_MALFORMED } from './lexer.js';
 import type { Directive } from './route-facts.js';
 
@@ -61,7 +62,7 @@ function readGap(bytes: Uint8Array, start: number, end: number, isOutside: boole
     const close = bytes[at] === BYTE_DASH ? lineEnd(bytes, at, end) : blockEnd(bytes, at, end);
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + at, close - at).toString('utf8');
     readComment(bytes[at] === BYTE_DASH ? text.slice(2) : text.slice(2, -2), isOutside, found);
-    at = close;
+    at = progress(at, close);
   }
 }
 
