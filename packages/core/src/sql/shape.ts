@@ -147,7 +147,8 @@ export function readShape(bytes: Uint8Array, start: number, end: number): number
   let at = start;
   while (at < end) {
     const next = readToken(bytes, at, end);
-    if (next < 0) return SHAPE_MALFORMED;
+    // Not only -1: a token that ends where it begins would be read for ever.
+    if (next <= at) return SHAPE_MALFORMED;
     if (length > SHAPE_BYTES_MAX) return SHAPE_TOO_LONG;
     at = next;
   }

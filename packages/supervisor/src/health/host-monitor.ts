@@ -212,7 +212,7 @@ function lookAt(watches: readonly HostWatch[]): void {
 }
 
 function targetOf(
-  { index, host, port, isRouted }: HostPlan,
+  { index, port, isRouted }: HostPlan,
   { timeoutMs }: HealthSettings,
   { databases, general }: LoadedConfig,
   snapshot: ConfigSnapshot,
@@ -221,7 +221,7 @@ function targetOf(
   const knockMs = general.healthcheck_timeout || timeoutMs;
   return {
     port,
-    addresses: probeAddresses(host, known?.addresses ?? []),
+    addresses: probeAddresses(known?.addresses ?? []),
     logins: isRouted ? probeLogins(index, snapshot, databases) : [],
     timeouts: isRouted
       ? { connectMs: timeoutMs, queryMs: timeoutMs }

@@ -1,5 +1,5 @@
 import { createConnection } from 'node:net';
-import { isUnixHost, unixSocketPath } from '@pgdog-cluster/core';
+import { isUnixHost } from '@pgdog-cluster/core';
 import { probeUnix } from '../listen/unix-connect.js';
 
 /** SSLRequest: the one question that a server answers to anybody, and that leaves nothing in its log. */
@@ -8,10 +8,10 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 /** `code`: the system's, or `timeout`, or `closed`. */
 export type KnockResult = { isAnswered: true } | { isAnswered: false; code: string };
 
-/** Does a Postgres answer there? Knows neither user nor password. Never rejects. */
+/** Does a Postgres answer there? `host`: an address, or the path of a Unix socket. Knows neither user nor password. Never rejects. */
 export function knock(host: string, port: number, timeoutMs: number): Promise<KnockResult> {
   if (isUnixHost(host)) {
-    const code = probeUnix(unixSocketPath(host, port));
+    const code = probeUnix(host);
     return Promise.resolve(code === null ? { isAnswered: true } : { isAnswered: false, code });
   }
   return new Promise((resolve) => {

@@ -1,5 +1,6 @@
 import { SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
 import type { Client, ClientConfig } from 'pg';
+import { connectByPg } from '../config/pg-connect.js';
 import { type Measurement, QUESTION, readMeasurement, SHORT_QUESTION } from './measurement.js';
 import type { ProbeLogin } from './probe-login.js';
 
@@ -30,8 +31,7 @@ export class ProbeConnection {
     nowMs: () => number,
     onEnd: () => void,
   ): Promise<ProbeConnection> {
-    const { default: pg } = await import('pg');
-    const client = new pg.Client(clientConfig(login, timeouts));
+    const client = await connectByPg(login, clientConfig(login, timeouts));
     const probe = new ProbeConnection(client, nowMs);
     const end = (): void => {
       if (!probe.#isOpen) return;
@@ -40,13 +40,7 @@ export class ProbeConnection {
     };
     client.on('error', end);
     client.once('end', end);
-    try {
-      await client.connect();
-      probe.#isOpen = true;
-    } catch (error) {
-      probe.close();
-      throw error;
-    }
+    probe.#isOpen = true;
     return probe;
   }
 
@@ -83,9 +77,11 @@ export class ProbeConnection {
 
 /** Fixed settings, so that neither the role's nor the database's defaults change the question. */
 function clientConfig(login: ProbeLogin, { connectMs, queryMs }: ProbeTimeouts): ClientConfig {
-  const { password, ...where } = login;
+  const { password, port, database, user } = login;
   const settings: ClientConfig & { scramMaxIterations: number } = {
-    ...where,
+    port,
+    database,
+    user,
     // As a function: an empty text would be replaced by PGPASSWORD.
     password: () => password,
     options: '-c search_path=pg_catalog',

@@ -1,25 +1,26 @@
-import type { ConnectionOptions } from 'node:tls';
-import { type ConfigSnapshot, type HostAddress, isUnixHost, type PoolSnapshot } from '@pgdog-cluster/core';
+import type { ConfigSnapshot, HostAddress, PoolSnapshot, RequiredPeer } from '@pgdog-cluster/core';
 import type { DatabaseEntry } from '@pgdog-cluster/core/config';
-import { databasePgTls, pgTlsOf } from '../config/database-tls.js';
+import { databasePgTls, type PgTls, pgTlsOf } from '../config/database-tls.js';
 
 /** One way to log in to a host for checking it. */
 export interface ProbeLogin {
-  /** Where to connect to; of a Unix socket its directory. */
+  /** Where to connect to; of a Unix socket its path. */
   host: string;
   port: number;
   database: string;
   user: string;
   password: string;
-  ssl: ConnectionOptions | false;
+  /** As a pool connects: encrypted where the server can, else in the clear where that will do. */
+  tls: PgTls;
+  requirePeer: RequiredPeer | undefined;
 }
 
 /** More ways than this are not tried: each that fails is a line in the server's log. */
 const LOGINS_MAX = 6;
 
-/** The addresses of a host as pg takes them. */
-export function probeAddresses(host: string, addresses: readonly HostAddress[]): string[] {
-  return isUnixHost(host) ? [host] : addresses.map(({ text }) => text);
+/** The addresses of a host; of a Unix socket its path. */
+export function probeAddresses(addresses: readonly HostAddress[]): string[] {
+  return addresses.map(({ text }) => text);
 }
 
 /**
@@ -34,16 +35,15 @@ export function probeLogins(
 ): Omit<ProbeLogin, 'host'>[] {
   const own = pools.filter((pool) => pool.hostIndex === hostIndex);
   const [first] = own;
-  // pg knows no abstract sockets.
-  if (first === undefined || first.host.startsWith('@')) return [];
+  if (first === undefined) return [];
   const logins = [
     ...own.filter(hasPassword).flatMap((pool) => loginsOf(pool, tls.servers[pool.tls])),
-    ...askingLogins(first, databases),
+    ...askingLogins(first, own, databases),
     // Servers that trust us, or know us by certificate, ask for no password.
     ...own.filter(needsNone).flatMap((pool) => loginsOf(pool, tls.servers[pool.tls])),
   ];
   const seen = new Set<string>();
-  const distinct = logins.filter(({ database, user, password, ssl }) => {
+  const distinct = logins.filter(({ database, user, password, tls: { ssl } }) => {
     const key = [database, user, password, ssl === false ? 'clear' : 'tls'].join('\0');
     return !seen.has(key) && seen.add(key) !== undefined;
   });
@@ -60,17 +60,15 @@ function loginsOf(
   pool: PoolSnapshot,
   settings: ConfigSnapshot['tls']['servers'][number] | undefined,
 ): Omit<ProbeLogin, 'host'>[] {
-  const { host, port, serverDatabase: database, serverUser: user } = pool;
+  const { host, port, serverDatabase: database, serverUser: user, requirePeer } = pool;
   const password = pool.serverPasswords[0] ?? '';
-  const { ssl, isOptional } = pgTlsOf(host, settings);
-  const login = { port, database, user, password, ssl };
-  // A probe has one try for each way: in the clear first, and encrypted where the server insists.
-  return isOptional ? [{ ...login, ssl: false }, login] : [login];
+  return [{ port, database, user, password, tls: pgTlsOf(host, settings), requirePeer }];
 }
 
 /** The users of auth_query, on this host. */
 function askingLogins(
   { host, port }: PoolSnapshot,
+  own: readonly PoolSnapshot[],
   databases: readonly DatabaseEntry[],
 ): Omit<ProbeLogin, 'host'>[] {
   return databases
@@ -79,13 +77,8 @@ function askingLogins(
       const { authQuery, serverDatabase } = database;
       if (authQuery === null || authQuery.password === null) return [];
       const { user, password } = authQuery;
-      const login = { port, database: serverDatabase, user, password: password.reveal() };
-      const { ssl, isOptional } = databasePgTls(database);
-      return isOptional
-        ? [
-            { ...login, ssl: false },
-            { ...login, ssl },
-          ]
-        : [{ ...login, ssl }];
+      const requirePeer = own.find((pool) => pool.database === database.name)?.requirePeer;
+      const tls = databasePgTls(database);
+      return [{ port, database: serverDatabase, user, password: password.reveal(), tls, requirePeer }];
     });
 }
