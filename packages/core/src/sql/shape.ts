@@ -331,19 +331,20 @@ function readWord(bytes: Uint8Array, from: number, end: number): number {
     const next = readPrefixed(bytes, from, end);
     if (next !== 0) return next;
   }
-  let at = from + 1;
-  while (at < end && CONTINUES[bytes[at]] === 1) at++;
   // Letters right behind a number stay there: only old servers take them for another token.
   if (last !== LAST_NUMBER || !isAdjacent) separate();
   const wordAt = length;
-  if (length + at - from > SHAPE_BYTES_MAX) {
-    length = SHAPE_BYTES_MAX + 1;
-    return at;
+  let at = from;
+  let target = wordAt;
+  let seen = 0;
+  for (; at < end && target <= SHAPE_BYTES_MAX; at++) {
+    const byte = bytes[at];
+    if (CONTINUES[byte] === 0) break;
+    seen |= byte;
+    out[target++] = FOLDED[byte];
   }
-  for (let i = from; i < at; i++) {
-    high |= bytes[i];
-    out[length++] = FOLDED[bytes[i]];
-  }
+  length = target;
+  high |= seen;
   leaveLists();
   last = LAST_WORD;
   isAdjacent = true;
@@ -433,9 +434,14 @@ function takeLiteral(from: number, next: number): void {
 /** @param at behind the opening quote. @returns behind the closing one, or -1 */
 function readString(bytes: Uint8Array, at: number, end: number): number {
   while (at < end) {
-    const byte = bytes[at++];
-    high |= byte;
-    if (STOPS_STRING[byte] === 0) continue;
+    let seen = 0;
+    let byte = 0;
+    do {
+      byte = bytes[at++];
+      seen |= byte;
+    } while (STOPS_STRING[byte] === 0 && at < end);
+    high |= seen;
+    if (STOPS_STRING[byte] === 0) return -1;
     if (byte === 0x2e) flags |= SHAPE_DOTTED;
     else if (byte === 0x5c) flags |= SHAPE_BACKSLASH;
     else if (byte === 0) return -1;
@@ -581,6 +587,8 @@ function isSmall(bytes: Uint8Array, from: number): boolean {
 
 function digitsEnd(bytes: Uint8Array, from: number, end: number, isHex: boolean): number {
   let at = from;
+  while (at < end && CLASSES[bytes[at]] === DIGIT) at++;
+  if (at >= end || CONTINUES[bytes[at]] === 0) return at;
   while (at < end) {
     const byte = bytes[at];
     const isDigit = CLASSES[byte] === DIGIT || (isHex && (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
