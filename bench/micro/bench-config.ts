@@ -59,6 +59,7 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
       preparedStatementsLimit: 500,
       clientPreparedStatementsLimit: 1000,
       querySizeLimitBytes: 0,
+      queryCacheLimit: 50_000,
       querySizeLimitAction: 'warn',
       queueLengthMax: 0,
       maxClientConn: 0,

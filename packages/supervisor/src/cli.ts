@@ -174,17 +174,12 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
         setExit(await hash(raw, io));
       },
     )
-    .command(
-      'route [statement]',
-      'Where statements would go, and why',
-      routeOptions,
-      async (raw) => {
-        const { route } = await import('./commands/route.js');
-        const { statement, connect, json } = raw;
-        const [file, database] = [last(raw.file), last(raw.database) ?? null];
-        setExit(await route({ ...toOptions(raw), statement, file, database, connect, json }, io));
-      },
-    )
+    .command('route [statement]', 'Where statements would go, and why', routeOptions, async (raw) => {
+      const { route } = await import('./commands/route.js');
+      const { statement, connect, json } = raw;
+      const [file, database] = [last(raw.file), last(raw.database) ?? null];
+      setExit(await route({ ...toOptions(raw), statement, file, database, connect, json }, io));
+    })
     .command(
       'schema [file]',
       'JSON Schema of pgdog.toml or users.toml',

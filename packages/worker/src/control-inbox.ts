@@ -157,6 +157,7 @@ export function takeUpConfiguration(context: WorkerContext): void {
   const config = context.memory.routing.read();
   context.config = config;
   context.directory.takeUp(config);
+  context.plans.entriesMax = config.general.queryCacheLimit;
   takeUpTls(context);
   context.maintenance.takeUp(config.maintenance ?? []);
   context.memory.workers.setEpoch(context.worker, config.epoch);

@@ -33,7 +33,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   query_parser_enabled: ignored(false),
   query_parser_engine: ignored('pg_query_protobuf'),
   regex_parser_limit: ignored(1_000),
-  query_cache_limit: ignored(1_000),
   prepared_statements_ttl: ignored(),
   prepared_statements_ttl_jitter: ignored(30_000),
   expanded_explain: ignored(false),

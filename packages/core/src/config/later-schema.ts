@@ -16,7 +16,6 @@ const parser = {
   query_parser_enabled: field.flag(),
   query_parser_engine: field.oneOf('pg_query_protobuf', 'pg_query_raw'),
   regex_parser_limit: field.count(),
-  query_cache_limit: field.count(),
   prepared_statements_ttl: field.duration(),
   prepared_statements_ttl_jitter: field.duration(),
   expanded_explain: field.flag(),

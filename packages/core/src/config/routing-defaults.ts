@@ -36,4 +36,10 @@ export const ROUTING_DEFAULTS = {
     'longer than replicas usually lag',
     'ours',
   ),
+  query_cache_limit: row(
+    50_000,
+    '',
+    'Plans kept by each worker: one per shape of a statement, whatever its literals; 16 MB at most. The least used goes first.',
+    "as PgDog's documentation; a plan takes about 300 bytes",
+  ),
 };

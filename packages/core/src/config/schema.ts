@@ -135,6 +135,7 @@ const routingShape = {
   ),
   read_your_writes: field.oneOf('off', 'session', 'lsn'),
   read_your_writes_ms: field.duration(),
+  query_cache_limit: field.count(),
 };
 
 const healthShape = {

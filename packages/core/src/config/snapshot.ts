@@ -80,6 +80,8 @@ export interface GeneralSnapshot {
   clientPreparedStatementsLimit: number;
   /** Largest Query or Parse text in bytes; 0 = only the protocol's own limit. */
   querySizeLimitBytes: number;
+  /** Plans kept by each worker. */
+  queryCacheLimit: number;
   querySizeLimitAction: 'warn' | 'block';
   /** Sessions waiting in one pool, over all workers; 0 = no limit. */
   queueLengthMax: number;

@@ -78,6 +78,7 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
     preparedStatementsLimit: limit(general.prepared_statements_limit),
     clientPreparedStatementsLimit: limit(general.client_prepared_statements_limit),
     querySizeLimitBytes: limit(general.query_size_limit),
+    queryCacheLimit: limit(general.query_cache_limit),
     querySizeLimitAction: general.query_size_limit_action,
     queueLengthMax: limit(general.queue_length_max),
     maxClientConn: limit(general.max_client_conn),

@@ -59,7 +59,7 @@ export interface PlanCounts {
 export class PlanCache {
   readonly counts: PlanCounts = { hits: 0, misses: 0, evictions: 0 };
   readonly #parser: SqlParser;
-  readonly #entriesMax: number;
+  #entriesMax: number;
   readonly #bytesMax: number;
   readonly #table = new ShapeTable();
   /** By entry. */
@@ -80,6 +80,11 @@ export class PlanCache {
     this.#parser = parser;
     this.#entriesMax = entriesMax;
     this.#bytesMax = bytesMax;
+  }
+
+  /** Another limit: what is beyond it goes as others come. */
+  set entriesMax(count: number) {
+    this.#entriesMax = count;
   }
 
   get entryCount(): number {

@@ -19,6 +19,8 @@ export function clusterFor(context: WorkerContext, database: string, user: strin
     snapshots.map((pool, index) => pools[index] ?? addPool(context, pool, shared)),
   );
   context.clusters.set(key, made);
+  // Users that are not configured make theirs as they come.
+  context.plans.givesRoutes = true;
   return made;
 }
 
