@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
 import { EXCHANGE_TABLES, EXCHANGES, STATEMENT_BATCHES } from '../support/exchanges.js';
 import type { TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
@@ -51,54 +51,53 @@ const CONFIGURATIONS: Record<string, Record<string, string>> = {
   lsn: { read_your_writes: 'lsn' },
 };
 
-forEachDriver('routed and direct', (driver) => {
-  for (const [name, settings] of Object.entries(CONFIGURATIONS)) {
-    describe(`read_your_writes = ${name}`, () => {
-      let proxy: TestProxy;
-      before(async () => {
-        const { read_your_writes_ms: windowMs, ...rest } = settings;
-        proxy = await startRoutedProxy(cluster, driver, {
-          general: {
-            ...rest,
-            ...(windowMs === undefined ? {} : { read_your_writes_ms: Number(windowMs) }),
-            load_balancing_strategy: 'round_robin',
-            read_write_split: 'exclude_primary',
-          },
-        });
-        await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+function compare(name: string, driver: TestDriver): void {
+  const settings = CONFIGURATIONS[name];
+  describe(`read_your_writes = ${name}`, () => {
+    let proxy: TestProxy;
+    before(async () => {
+      const { read_your_writes_ms: windowMs, ...rest } = settings;
+      proxy = await startRoutedProxy(cluster, driver, {
+        general: {
+          ...rest,
+          ...(windowMs === undefined ? {} : { read_your_writes_ms: Number(windowMs) }),
+          load_balancing_strategy: 'round_robin',
+          read_write_split: 'exclude_primary',
+        },
       });
-      after(() => proxy.stop());
-
-      for (const seed of SEEDS) {
-        it(`a session of ${STEP_COUNT} steps, seed ${seed}`, async () => {
-          const steps = statementScript(seed, STEP_COUNT);
-          const wanted = await answersOf(cluster.primary, steps);
-          await cluster.untilCaughtUp();
-          const before = await standbyTransactions();
-          const answers = await answersOf(proxy, steps);
-          for (const [index, { what }] of steps.entries())
-            assert.deepEqual(answers[index], wanted[index], `step ${index}: ${what}`);
-          await eventually(
-            'standbys had a part in it',
-            async () => (await standbyTransactions()) > before + 5,
-          );
-        });
-      }
-
-      it('exchanges of every kind', async () => {
-        for (const [what, [readyCount, ...parts]] of Object.entries(EXCHANGES)) {
-          await cluster.untilCaughtUp();
-          await assertSameAsDirect(proxy, cluster.primary, batch(readyCount, ...parts)).catch(
-            (error: unknown) => {
-              throw new Error(what, { cause: error });
-            },
-          );
-        }
-        for (const [what, parts] of Object.entries(STATEMENT_BATCHES))
-          await assertSameAsDirect(proxy, cluster.primary, batch(1, ...parts)).catch((error: unknown) => {
-            throw new Error(what, { cause: error });
-          });
-      });
+      await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
     });
-  }
-});
+    after(() => proxy.stop());
+
+    for (const seed of SEEDS) {
+      it(`a session of ${STEP_COUNT} steps, seed ${seed}`, async () => {
+        const steps = statementScript(seed, STEP_COUNT);
+        const wanted = await answersOf(cluster.primary, steps);
+        await cluster.untilCaughtUp();
+        const before = await standbyTransactions();
+        const answers = await answersOf(proxy, steps);
+        for (const [index, { what }] of steps.entries())
+          assert.deepEqual(answers[index], wanted[index], `step ${index}: ${what}`);
+        await eventually('standbys had a part in it', async () => (await standbyTransactions()) > before + 5);
+      });
+    }
+
+    it('exchanges of every kind', async () => {
+      for (const [what, [readyCount, ...parts]] of Object.entries(EXCHANGES)) {
+        await cluster.untilCaughtUp();
+        await assertSameAsDirect(proxy, cluster.primary, batch(readyCount, ...parts)).catch(
+          (error: unknown) => {
+            throw new Error(what, { cause: error });
+          },
+        );
+      }
+      for (const [what, parts] of Object.entries(STATEMENT_BATCHES))
+        await assertSameAsDirect(proxy, cluster.primary, batch(1, ...parts)).catch((error: unknown) => {
+          throw new Error(what, { cause: error });
+        });
+    });
+  });
+}
+
+forEachDriver('routed and direct', (driver) => compare('lsn', driver));
+forOneDriver('routed and direct', (driver) => compare('session', driver));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, it } from 'node:test';
 import { promisify } from 'node:util';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { findProgram } from '../support/programs.js';
 import type { TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
@@ -19,7 +19,7 @@ before(async () => {
 });
 after(() => cluster.stop());
 
-forEachDriver('endpoints', (driver) => {
+forOneDriver('endpoints', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startRoutedProxy(cluster, driver, {

@@ -42,3 +42,11 @@ export function forEachDriver(title: string, body: (driver: TestDriver) => void)
     describe(`${title} [${driver}]`, { skip: problem === '' ? false : problem }, () => body(driver));
   }
 }
+
+/** For what does not depend on the driver: the first that runs here. */
+export function forOneDriver(title: string, body: (driver: TestDriver) => void): void {
+  const wanted = process.env.PGDOG_TEST_DRIVER;
+  const driver = DRIVERS.find((one) => one === wanted) ?? DRIVERS.find((one) => driverProblem(one) === '');
+  if (driver === undefined) describe(title, { skip: 'no driver runs here' }, () => undefined);
+  else describe(`${title} [${driver}]`, () => body(driver));
+}

@@ -37,6 +37,19 @@ describe('lag of a replica', () => {
     assert.deepEqual(history.lagOf(400, 1_500), { ms: 0, bytes: 0 });
   });
 
+  it('what a replica shows is what was committed when the primary was last asked at that position', () => {
+    const history = new LagHistory();
+    assert.equal(history.shownMs(100), 0, 'nothing is known');
+    history.note(100, 12, 10);
+    history.note(100, 1_012, 1_010);
+    history.note(200, 2_012, 2_010);
+    assert.equal(history.shownMs(99), 0, 'older than the history');
+    assert.equal(history.shownMs(100), 1_010);
+    assert.equal(history.shownMs(199), 1_010);
+    assert.equal(history.shownMs(200), 2_010);
+    assert.equal(history.shownMs(999), 2_010, 'ahead of what is known of the primary');
+  });
+
   it('stays bounded, and errs towards longer', () => {
     const history = new LagHistory();
     for (let step = 1; step <= 100_000; step++) history.note(step * 10, step * 100);

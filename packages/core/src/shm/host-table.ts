@@ -20,6 +20,7 @@ import {
   HOST_REPLAYED_LOW,
   HOST_ROLE,
   HOST_ROW_BYTES,
+  HOST_SHOWN_MS_F64,
   HOST_TIMELINE,
   HOSTS_GENERATION,
   LINE_CELLS,
@@ -173,6 +174,14 @@ export class HostTable {
     return this.#floats[this.#floatRow(host) + HOST_MEASURED_MS_F64];
   }
 
+  /**
+   * What was committed before this moment of the machine's monotonic clock (systemClock) a replica is known to show.
+   * It only gets older until the next measurement, and is true all the while.
+   */
+  shownMs(host: number): number {
+    return this.#floats[this.#floatRow(host) + HOST_SHOWN_MS_F64];
+  }
+
   /** Position up to which a replica has replayed, as bytes from the start of the log; 0 = unknown. Exact below 2^53. */
   replayedLsn(host: number): number {
     return this.#lsn(host, HOST_REPLAYED_HIGH, HOST_REPLAYED_LOW);
@@ -223,6 +232,10 @@ export class HostTable {
 
   setMeasuredMs(host: number, epochMs: number): void {
     this.#floats[this.#floatRow(host) + HOST_MEASURED_MS_F64] = epochMs;
+  }
+
+  setShownMs(host: number, ms: number): void {
+    this.#floats[this.#floatRow(host) + HOST_SHOWN_MS_F64] = ms;
   }
 
   setLsns(host: number, replayed: number, current: number): void {

@@ -109,6 +109,7 @@ export const HOST_CURRENT_LOW = 11;
 export const HOST_BAN_UNTIL_MS_F64 = 8;
 export const HOST_LAG_BYTES_F64 = 9;
 export const HOST_MEASURED_MS_F64 = 10;
+export const HOST_SHOWN_MS_F64 = 11;
 
 // Host load: one line per worker and host.
 export const HOST_LOAD_IN_FLIGHT = 0;
@@ -305,6 +306,7 @@ export const MEMORY_MAP = {
       hostFloat('ban until', HOST_BAN_UNTIL_MS_F64, 'epoch ms; 0 = as long as it is measured'),
       hostFloat('lag in bytes', HOST_LAG_BYTES_F64, 'bytes; -1 = unknown'),
       hostFloat('measured', HOST_MEASURED_MS_F64, 'epoch ms'),
+      hostFloat('shown', HOST_SHOWN_MS_F64, 'ms of the monotonic clock; 0 = unknown'),
     ),
   },
   hostLoad: {

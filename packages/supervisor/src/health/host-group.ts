@@ -16,7 +16,11 @@ import { type Lag, LagHistory, UNKNOWN_LAG } from './lag-history.js';
 export interface HostState {
   role: MeasuredRole;
   lag: Lag;
+  /** Of a replica: HostTable.shownMs. */
+  shownMs: number;
 }
+
+const nothingKnown = (): HostState => ({ role: ROLE_UNKNOWN, lag: UNKNOWN_LAG, shownMs: 0 });
 
 /** Back when lag is at most this part of the limit, so that a replica at the limit does not come and go. */
 const BACK_SHARE = 0.5;
@@ -44,7 +48,7 @@ export class HostGroup {
     this.watches = watches;
     this.#settings = settings;
     this.#memory = memory;
-    for (const { plan } of watches) this.states.set(plan.index, { role: ROLE_UNKNOWN, lag: UNKNOWN_LAG });
+    for (const { plan } of watches) this.states.set(plan.index, nothingKnown());
   }
 
   /** Kept over a change of the configuration. */
@@ -53,7 +57,7 @@ export class HostGroup {
   }
 
   state(host: number): HostState {
-    return this.states.get(host) ?? { role: ROLE_UNKNOWN, lag: UNKNOWN_LAG };
+    return this.states.get(host) ?? nothingKnown();
   }
 
   /** After a check of `watch`. */
@@ -118,12 +122,13 @@ export class HostGroup {
     }
     if (measurement === null) return;
     if (plan.index === this.primary) {
-      this.#history.note(measurement.lsn, measurement.answeredMs);
+      this.#history.note(measurement.lsn, measurement.answeredMs, measurement.askedMs);
       this.state(plan.index).lag = { ms: 0, bytes: 0 };
       return;
     }
     const state = this.state(plan.index);
     state.lag = measurement.isInRecovery ? this.#lagOf(measurement) : UNKNOWN_LAG;
+    state.shownMs = measurement.isInRecovery ? this.#history.shownMs(measurement.lsn) : 0;
   }
 
   #lagOf({ lsn, askedMs, replayedXactMs }: NonNullable<HostWatch['measurement']>): Lag {

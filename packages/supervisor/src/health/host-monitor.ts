@@ -194,7 +194,7 @@ export class HostMonitor {
 
   #writeFigures({ plan, measurement, latencyUs, passedMs }: HostWatch, group: HostGroup): void {
     const table = this.#table;
-    const { role, lag } = group.state(plan.index);
+    const { role, lag, shownMs } = group.state(plan.index);
     table.setLatencyUs(plan.index, latencyUs);
     table.setMeasuredMs(plan.index, passedMs);
     if (measurement === null) return;
@@ -203,6 +203,7 @@ export class HostMonitor {
     const { isInRecovery, lsn } = measurement;
     // Of a fenced host no position counts: it would vouch for writes that it has not got.
     const isReplica = role === ROLE_REPLICA && isInRecovery;
+    table.setShownMs(plan.index, isReplica ? shownMs : 0);
     table.setLsns(plan.index, isReplica ? lsn : 0, role === ROLE_PRIMARY ? lsn : 0);
   }
 }

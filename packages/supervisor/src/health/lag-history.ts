@@ -5,6 +5,8 @@ interface Entry {
   /** When the primary was first and last seen at it. */
   firstMs: number;
   lastMs: number;
+  /** When it was last asked and turned out to be at it still: all it had committed by then lies before it. */
+  askedMs: number;
 }
 
 export interface Lag {
@@ -28,11 +30,14 @@ export class LagHistory {
     this.#entries = [];
   }
 
-  note(lsn: number, atMs: number): void {
+  note(lsn: number, atMs: number, askedMs = atMs): void {
     const last = this.#entries.at(-1);
-    if (last === undefined || lsn > last.lsn) this.#entries.push({ lsn, firstMs: atMs, lastMs: atMs });
-    else if (lsn === last.lsn) last.lastMs = atMs;
-    else this.#entries = [{ lsn, firstMs: atMs, lastMs: atMs }];
+    const entry: Entry = { lsn, firstMs: atMs, lastMs: atMs, askedMs };
+    if (last === undefined || lsn > last.lsn) this.#entries.push(entry);
+    else if (lsn === last.lsn) {
+      last.lastMs = atMs;
+      last.askedMs = askedMs;
+    } else this.#entries = [entry];
     if (this.#entries.length > ENTRIES_MAX) this.#thinOut();
   }
 
@@ -49,6 +54,11 @@ export class LagHistory {
     const reached = this.#entries.findLastIndex((entry) => entry.lsn <= lsn);
     if (reached === -1) return { ms: -1, bytes };
     return { ms: Math.max(0, atMs - this.#entries[reached].lastMs), bytes };
+  }
+
+  /** A replica that has replayed up to `lsn` shows all that was committed before this time; 0 = unknown. */
+  shownMs(lsn: number): number {
+    return this.#entries.findLast((entry) => entry.lsn <= lsn)?.askedMs ?? 0;
   }
 
   /** The older an entry, the further apart: a lag over a gap comes out longer, by its small part, never shorter. */

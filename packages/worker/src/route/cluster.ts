@@ -200,7 +200,7 @@ export class Cluster {
   /** Whether a replica shows the session what it has written. */
   hasSeen({ hostIndex }: ClusterHost, { writtenLsn, writtenMs }: RouteTerms): boolean {
     if (writtenLsn > 0 && this.table.replayedLsn(hostIndex) < writtenLsn) return false;
-    return writtenMs === 0 || this.table.lagMs(hostIndex) < this.context.nowMs - writtenMs;
+    return writtenMs === 0 || this.table.shownMs(hostIndex) > writtenMs;
   }
 
   /** Every replica is banned: one that only lags before one that fails, and that before one we cannot connect to. */

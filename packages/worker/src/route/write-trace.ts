@@ -1,4 +1,5 @@
 // ● per-frame path
+import { systemClock } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Session } from '../session/session.js';
 import { rowTexts } from '../wire/row-texts.js';
@@ -12,7 +13,10 @@ const NOWHERE_YET = Number.MAX_SAFE_INTEGER;
 export class WriteTrace {
   private readonly session: Session;
   private isWriting = false;
+  /** Of this turn, for `session`. */
   private wroteMs = 0;
+  /** Of the machine's monotonic clock: compared with what the supervisor has measured. */
+  private wroteAtMs = 0;
   private wroteLsn = 0;
 
   constructor(session: Session) {
@@ -28,9 +32,9 @@ export class WriteTrace {
     this.isWriting = true;
   }
 
-  /** Epoch ms; 0: nothing that a replica must have seen. */
+  /** By systemClock; 0: nothing that a replica must have seen. */
   get writtenMs(): number {
-    return this.mode === 'session' ? this.wroteMs : 0;
+    return this.mode === 'session' ? this.wroteAtMs : 0;
   }
 
   get writtenLsn(): number {
@@ -50,6 +54,7 @@ export class WriteTrace {
     if (!this.isWriting) return false;
     this.isWriting = false;
     this.wroteMs = this.session.context.nowMs;
+    this.wroteAtMs = systemClock.nowMs();
     if (this.mode !== 'lsn' || !isPrimary) return false;
     this.wroteLsn = NOWHERE_YET;
     server.ask({

@@ -1,0 +1,217 @@
+/** Reads over two standbys: spread as configured, away from one that is behind, dead, frozen or cut off, and back. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
+import type { TestProxy } from '../support/proxy.js';
+import { ReplicationCluster } from '../support/replication-cluster.js';
+import type { ReplicationHost } from '../support/replication-host.js';
+import {
+  type RoutedOptions,
+  SILENCE_TIMEOUT_MS,
+  spreadOf,
+  startRoutedProxy,
+} from '../support/routed-proxy.js';
+import { StatementLoad } from '../support/statement-load.js';
+import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
+
+const READERS = 8;
+
+let cluster: ReplicationCluster;
+before(async () => {
+  cluster = await ReplicationCluster.start({ initSql: 'CREATE TABLE item (id int, name text)' });
+});
+after(() => cluster.stop());
+
+function share(served: Record<string, number>, name: string): number {
+  const total = Object.values(served).reduce((sum, count) => sum + count, 0);
+  return (served[name] ?? 0) / total;
+}
+
+function assertShare(served: Record<string, number>, name: string, low: number, high: number): void {
+  const part = share(served, name);
+  assert.ok(part >= low && part <= high, `${name} has ${part.toFixed(3)} of ${JSON.stringify(served)}`);
+}
+
+async function startFor(driver: TestDriver, options: RoutedOptions): Promise<TestProxy> {
+  const proxy = await startRoutedProxy(cluster, driver, options);
+  // Until each host has been asked once, nobody knows which may serve.
+  await eventually('every standby serves', async () => {
+    const served = await spreadOf(proxy, 40);
+    return cluster.standbys.every(({ name }) => (served[name] ?? 0) > 0);
+  });
+  return proxy;
+}
+
+async function withProxy(
+  driver: TestDriver,
+  options: RoutedOptions,
+  body: (proxy: TestProxy) => Promise<void>,
+): Promise<void> {
+  const proxy = await startFor(driver, options);
+  try {
+    await body(proxy);
+  } finally {
+    await proxy.stop();
+  }
+}
+
+const split = (strategy: string, more = {}) => ({
+  general: { load_balancing_strategy: strategy, read_write_split: 'exclude_primary', ...more },
+});
+
+forOneDriver('reads are spread', (driver) => {
+  for (const [strategy, low] of Object.entries({
+    round_robin: 0.48,
+    random: 0.42,
+    least_active_connections: 0.3,
+  })) {
+    it(`${strategy}: evenly, and the primary has none of them, but all writes`, () =>
+      withProxy(driver, split(strategy), async (proxy) => {
+        const served = await spreadOf(proxy, 600);
+        for (const { name } of cluster.standbys) assertShare(served, name, low, 1 - low);
+        assert.equal(served['primary'], undefined);
+        const client = await clientOf(proxy);
+        for (let id = 0; id < 20; id++) {
+          const sql = `INSERT INTO item VALUES (${id}, 'x') RETURNING current_setting('cluster_name')`;
+          assert.equal(await firstValue(client, sql), 'primary');
+        }
+        await run(client, 'DELETE FROM item');
+        await client.end();
+      }));
+  }
+
+  it('weighted_round_robin: by weight', () =>
+    withProxy(
+      driver,
+      {
+        ...split('weighted_round_robin'),
+        workers: 1,
+        perHost: { standby1: { lb_weight: 60 }, standby2: { lb_weight: 20 } },
+      },
+      async (proxy) => assertShare(await spreadOf(proxy, 400), 'standby1', 0.72, 0.78),
+    ));
+
+  it('fastest: the slow one has the less', async () => {
+    const [slow] = cluster.standbys;
+    const options = { ...split('fastest'), through: 'relay' as const, workers: 1 };
+    await withProxy(driver, options, async (proxy) => {
+      slow.relay.delayMs = 15;
+      await spreadOf(proxy, 100);
+      assertShare(await spreadOf(proxy, 400), slow.name, 0, 0.25);
+    }).finally(() => {
+      slow.relay.delayMs = 0;
+    });
+  });
+
+  it('read_write_split = include_primary: all three', () =>
+    withProxy(
+      driver,
+      { workers: 1, ...split('round_robin', { read_write_split: 'include_primary' }) },
+      async (proxy) => {
+        const served = await spreadOf(proxy, 300);
+        for (const { name } of cluster.hosts) assertShare(served, name, 0.3, 0.37);
+      },
+    ));
+
+  it('read_write_split = prefer_primary: it alone', async () => {
+    const options = split('round_robin', { read_write_split: 'prefer_primary' });
+    const proxy = await startRoutedProxy(cluster, driver, { workers: 1, ...options });
+    try {
+      assert.deepEqual(await spreadOf(proxy, 60), { primary: 60 });
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+forOneDriver('reads leave a standby that is behind', (driver) => {
+  async function leavesAndReturns(proxy: TestProxy): Promise<void> {
+    const [behind, other] = cluster.standbys;
+    await behind.pauseReplay();
+    try {
+      await cluster.primary.query(
+        "INSERT INTO item SELECT n, repeat('x', 100) FROM generate_series(1, 2000) n",
+      );
+      await eventually('it is left', async () => (await spreadOf(proxy, 20))[behind.name] === undefined);
+      assert.deepEqual(await spreadOf(proxy, 60), { [other.name]: 60 });
+    } finally {
+      await behind.resumeReplay();
+    }
+    await cluster.untilCaughtUp();
+    await eventually('it is back', async () => (await spreadOf(proxy, 20))[behind.name] !== undefined);
+  }
+
+  it('by time: past the limit, until it has caught up; without writes nobody is behind', () =>
+    withProxy(driver, { workers: 1, ...split('round_robin', { ban_replica_lag: 300 }) }, async (proxy) => {
+      await sleep(1000);
+      const served = await spreadOf(proxy, 100);
+      for (const { name } of cluster.standbys) assertShare(served, name, 0.4, 0.6);
+      await leavesAndReturns(proxy);
+    }));
+
+  it('by bytes: past the limit, until it has caught up', () =>
+    withProxy(
+      driver,
+      { workers: 1, ...split('round_robin', { ban_replica_lag_bytes: 100_000 }) },
+      leavesAndReturns,
+    ));
+});
+
+interface Fault {
+  inflict(host: ReplicationHost): Promise<void>;
+  heal(host: ReplicationHost): Promise<void>;
+  /** How long after the fault reads may still begin that are lost with it. */
+  graceMs: number;
+}
+
+const FAULTS: Record<string, Fault> = {
+  killed: {
+    inflict: (host) => host.kill(),
+    heal: (host) => host.comeBack(),
+    graceMs: 100,
+  },
+  frozen: {
+    inflict: async (host) => host.freeze(),
+    heal: async (host) => host.thaw(),
+    graceMs: 2.5 * SILENCE_TIMEOUT_MS,
+  },
+  'cut off': {
+    inflict: (host) => host.relay.cut(),
+    heal: (host) => host.relay.mend(),
+    graceMs: 2.5 * SILENCE_TIMEOUT_MS,
+  },
+};
+
+forEachDriver('reads leave a standby that fails under load', (driver) => {
+  let proxy: TestProxy;
+  before(async () => {
+    proxy = await startFor(driver, { ...split('round_robin'), through: 'relay' });
+  });
+  after(() => proxy.stop());
+
+  for (const [name, { inflict, heal, graceMs }] of Object.entries(FAULTS)) {
+    it(`${name}: later reads do not fail, and it is used again once it is well`, async () => {
+      const [, victim] = cluster.standbys;
+      const load = new StatementLoad(proxy.port, READERS);
+      await eventually('it serves', async () => (load.hostsSince(0)[victim.name] ?? 0) > 20, 10_000);
+      const faultMs = performance.now();
+      await inflict(victim);
+      const graceEndMs = performance.now() + graceMs;
+      await sleep(graceMs + 1000);
+      const healMs = performance.now();
+      await heal(victim);
+      const servesAgain = async (): Promise<boolean> => (load.hostsSince(healMs)[victim.name] ?? 0) > 20;
+      await eventually('it serves again', servesAgain, 10_000);
+      await load.stop();
+      assert.deepEqual(load.errorsSince(graceEndMs), []);
+      assert.equal(load.hostsSince(graceEndMs, healMs)[victim.name], undefined, 'nobody was sent there');
+      const lost = load.errorsSince(0).length;
+      // A client has one read under way: those on the victim at that moment, and no more.
+      assert.ok(lost <= READERS, `${lost} reads lost with ${READERS} clients`);
+      console.log(
+        `standby ${name} [${driver}]: ${lost} reads lost of ${load.records.length}, longest gap over all clients ` +
+          `${Math.round(load.longestGapMs(faultMs))} ms`,
+      );
+    });
+  }
+});
