@@ -9,6 +9,7 @@ import {
   LATER_GENERAL,
   LATER_SECTIONS,
   LATER_USER,
+  MULTI_TENANT_DEFAULTS,
   TCP_DEFAULTS,
   userSchema,
 } from '@pgdog-cluster/core/config';
@@ -81,11 +82,17 @@ ${table(TCP_DEFAULTS)}
 
 ${table(ADMIN_DEFAULTS)}
 
+## [multi_tenant]
+
+${table(MULTI_TENANT_DEFAULTS)}
+
+Rules: [multi-tenant](../internals/multi-tenant.md).
+
 ## [[databases]]
 
 One entry per database; one host each. Required: \`name\`, \`host\`. \`port\` is 5432 and \`database_name\` (the name on the
 server) is \`name\` unless given; \`user\` and \`password\` replace the client's towards the server. \`read_only\` sets
-default_transaction_read_only. A \`host\` that begins with \`/\` is a directory of Unix sockets, one with \`@\` an abstract name;
+default_transaction_read_only; \`multi_tenant = false\` exempts it from [multi_tenant]. A \`host\` that begins with \`/\` is a directory of Unix sockets, one with \`@\` an abstract name;
 \`require_peer\` then names the system's user who must run the server. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
 database too. \`auth_user\`, \`auth_password\`, \`auth_query\` and \`auth_dbname\` take the place of the general ones.
 

@@ -34,6 +34,8 @@ export interface StartProxyOptions {
   /** [tcp] */
   tcp?: TomlTable;
   admin?: TomlTable;
+  /** Further tables of pgdog.toml, by name. */
+  sections?: Record<string, TomlTable>;
   metrics?: boolean;
   /** Further files beside pgdog.toml, by name. */
   files?: Record<string, string>;
@@ -107,7 +109,7 @@ function writeFiles(
   const config =
     options.toml ??
     toToml(
-      { general, tcp: options.tcp ?? {}, admin: { ...ADMIN, ...options.admin } },
+      { general, tcp: options.tcp ?? {}, admin: { ...ADMIN, ...options.admin }, ...options.sections },
       { databases: options.databases ?? [] },
     );
   writeFileSync(join(directory, 'pgdog.toml'), config);

@@ -366,6 +366,13 @@ const ROWS = {
   ],
   unknown_parameter: ['42704', 'ERROR', 'client', 'unrecognized configuration parameter', ''],
   admin_failed: ['58000', 'ERROR', 'ours', 'the admin command failed', ''],
+  tenant_filter: [
+    '42501',
+    'ERROR',
+    'client',
+    'the statement is not restricted to one tenant',
+    'Compare the column of [multi_tenant] with one value, for every table; docs/internals/multi-tenant.md has the rules.',
+  ],
   admin_only: ['42501', 'ERROR', 'client', 'permission denied: admin user required', ''],
   configuration: [
     'F0000',

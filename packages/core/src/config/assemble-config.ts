@@ -214,6 +214,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     databases: entries.databases.map((placed) => placed.entry),
     users: entries.users.map((placed) => placed.entry),
     ...authFiles,
+    tenantColumn: documents.config?.data.multi_tenant?.column ?? null,
     configFile: sources.config?.name ?? null,
     listen,
     workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),

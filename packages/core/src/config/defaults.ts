@@ -8,7 +8,7 @@ import { AUTH_DEFAULTS } from './auth-defaults.js';
 import { type DefaultRow, row } from './default-row.js';
 import { HEALTH_DEFAULTS } from './health-defaults.js';
 import { ROUTING_DEFAULTS } from './routing-defaults.js';
-import type { adminSchema, GeneralInput, tcpSchema } from './schema.js';
+import type { adminSchema, GeneralInput, multiTenantSchema, tcpSchema } from './schema.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
 
 export type { DefaultRow, KeyOrigin } from './default-row.js';
@@ -354,6 +354,15 @@ export const ADMIN_DEFAULTS = {
     'never written anywhere; set one to use the admin database',
   ),
 } as const satisfies DefaultTable<z.infer<typeof adminSchema>>;
+
+export const MULTI_TENANT_DEFAULTS = {
+  column: row(
+    null,
+    '',
+    'Column that tells tenants apart. Set: every statement must restrict each table that has it to one tenant, or is refused (42501) unsent; `multi_tenant = false` of a database exempts it.',
+    'as PgDog',
+  ),
+} as const satisfies DefaultTable<z.infer<typeof multiTenantSchema>>;
 
 type Filled<T, D extends { readonly [K in keyof T]-?: { default: unknown } }> = {
   [K in keyof T]-?: null extends D[K]['default'] ? NonNullable<T[K]> | null : NonNullable<T[K]>;

@@ -94,6 +94,7 @@ export function toDatabaseEntry(
     serverUser: input.user ?? null,
     serverPassword: secrets.resolve(input.password, origin.place('password')),
     requirePeer: input.require_peer ?? null,
+    isMultiTenant: input.multi_tenant ?? true,
     authQuery: null,
     tls: {
       verify: input.tls_verify ?? null,

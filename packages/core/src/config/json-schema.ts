@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { ADMIN_DEFAULTS, type DefaultRow, GENERAL_DEFAULTS, TCP_DEFAULTS } from './defaults.js';
+import {
+  ADMIN_DEFAULTS,
+  type DefaultRow,
+  GENERAL_DEFAULTS,
+  MULTI_TENANT_DEFAULTS,
+  TCP_DEFAULTS,
+} from './defaults.js';
 import { configSchema, usersSchema } from './schema.js';
 
 interface JsonNode {
@@ -27,6 +33,7 @@ export function configurationJsonSchema(file: 'pgdog' | 'users'): JsonNode {
   describe(sections.general, GENERAL_DEFAULTS);
   describe(sections.tcp, TCP_DEFAULTS);
   describe(sections.admin, ADMIN_DEFAULTS);
+  describe(sections.multi_tenant, MULTI_TENANT_DEFAULTS);
   json.title = `${file}.toml`;
   return json;
 }

@@ -116,7 +116,6 @@ export const LATER_SECTIONS: Record<LaterSection, LaterKey> = {
   omnisharded_tables: ignored(),
   sharded_schemas: refused(`${NO_SHARDS}; schemas would not be kept apart`),
   rewrite: ignored(),
-  multi_tenant: refused('the tenant filter is not supported by this version; nothing would enforce it'),
   query_parsers: ignored(),
   memory: ignored(),
   replica_lag: ignored(),

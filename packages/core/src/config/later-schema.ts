@@ -107,7 +107,6 @@ export const laterSections = {
   omnisharded_tables: list('database tables sticky'),
   sharded_schemas: list('database name shard all'),
   rewrite: field.unusedSection('enabled shard_key split_inserts primary_key'),
-  multi_tenant: field.unusedSection('column'),
   query_parsers: list('database level engine'),
   memory: field.unusedSection('net_buffer message_buffer stack_size'),
   replica_lag: field.unusedSection('check_interval max_age'),

@@ -53,6 +53,8 @@ export interface DatabaseEntry {
   /** Who is asked about users that are not listed; null = nobody. */
   authQuery: AuthQueryEntry | null;
   tls: TlsOverrides;
+  /** [multi_tenant] is in force. */
+  isMultiTenant: boolean;
   overrides: PoolOverrides;
   limits: GroupLimits;
 }
@@ -103,6 +105,8 @@ export interface LoadedConfig {
   /** Null without auth_hba_file. */
   hba: HbaRule[] | null;
   identMappings: IdentMapping[];
+  /** [multi_tenant]; null: no statement is checked. */
+  tenantColumn: string | null;
   /** pgdog.toml as named, to which paths in it are relative; null = no such file. */
   configFile: string | null;
   /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */

@@ -207,6 +207,8 @@ export const adminSchema = z
   .strictObject({ name: field.identifier(), user: field.identifier(), password: field.secret() })
   .partial();
 
+export const multiTenantSchema = z.strictObject({ column: field.identifier() });
+
 /** Settings that both a database and a user may have; the user's win. */
 const poolOverrides = {
   pool_size: field.count(1),
@@ -240,6 +242,7 @@ export const databaseSchema = z
     user: field.identifier(),
     password: field.secret(),
     require_peer: field.identifier(),
+    multi_tenant: field.flag(),
     max_pool_size: field.count(1),
     auth_user: field.identifier(),
     auth_password: field.secret(),
@@ -292,6 +295,7 @@ export const configSchema = z
     databases: listOf(databaseSchema, 'databases'),
     tcp: tcpSchema,
     admin: adminSchema,
+    multi_tenant: multiTenantSchema,
     ...laterSections,
   })
   .partial();

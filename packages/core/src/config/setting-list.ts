@@ -1,4 +1,10 @@
-import { ADMIN_DEFAULTS, type DefaultRow, GENERAL_DEFAULTS, TCP_DEFAULTS } from './defaults.js';
+import {
+  ADMIN_DEFAULTS,
+  type DefaultRow,
+  GENERAL_DEFAULTS,
+  MULTI_TENANT_DEFAULTS,
+  TCP_DEFAULTS,
+} from './defaults.js';
 import type { LoadedConfig } from './loaded-config.js';
 
 export interface SettingRow {
@@ -31,7 +37,8 @@ export function listSettings(loaded: LoadedConfig): SettingRow[] {
   const general = rows('', GENERAL_DEFAULTS, { ...loaded.general, workers: loaded.workerCount });
   const tcp = rows('tcp_', TCP_DEFAULTS, { ...loaded.tcp });
   const admin = rows('admin_', ADMIN_DEFAULTS, { name: loaded.admin.name, user: loaded.admin.user });
+  const tenants = rows('multi_tenant_', MULTI_TENANT_DEFAULTS, { column: loaded.tenantColumn });
   const hidden = ['max_pool_size', 'admin_password', 'auth_password'];
   const isShown = ({ name }: SettingRow) => !hidden.includes(name);
-  return [...general, ...tcp, ...admin].filter(isShown);
+  return [...general, ...tcp, ...admin, ...tenants].filter(isShown);
 }

@@ -167,6 +167,8 @@ export interface DatabaseSnapshot {
   hasAuthQuery: boolean;
   /** Of the pools of such users, and of those who log in by passthrough. */
   strangerPoolSize: number;
+  /** Every statement must restrict tables that have this column to one tenant. Absent: nothing is checked. */
+  tenantColumn?: string;
 }
 
 /** One pool: database x user x host. `index` names its rows in shared memory and never changes its meaning. */

@@ -37,5 +37,10 @@ export function planSize(plan: SqlPlan): number {
   if (Object.isFrozen(plan)) return 0;
   let bytes = PLAN_BYTES;
   for (const statement of plan.statements) bytes += statementSize(statement);
+  if (plan.tenant !== undefined) {
+    for (const { schema, name } of [...plan.tenant.open, ...plan.tenant.tables]) {
+      bytes += RELATION_BYTES + 2 * STRING_BYTES + name.length + (schema ?? '').length;
+    }
+  }
   return plan.statements.length === 1 ? bytes : bytes + routeSize(plan.route);
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { joinTenants, readTenant } from '../tenant/tenant-facts.js';
 import { readDirective } from './directive.js';
 import { dottedNames } from './dotted-names.js';
 import { readRoute } from './read-route.js';
@@ -51,12 +52,18 @@ export function readSqlBytes(
   end: number,
   parser: SqlParser,
   wantsRoute = false,
+  tenantColumn: string | null = null,
 ): SqlPlan {
-  const plan = readText(bytes.subarray(start, end), parser, wantsRoute);
+  const plan = readText(bytes.subarray(start, end), parser, wantsRoute, tenantColumn);
   return wantsRoute ? withDirective(plan, bytes, start, end) : plan;
 }
 
-function readText(text: Uint8Array, parser: SqlParser, wantsRoute: boolean): SqlPlan {
+function readText(
+  text: Uint8Array,
+  parser: SqlParser,
+  wantsRoute: boolean,
+  tenantColumn: string | null,
+): SqlPlan {
   const isValidUtf8 = isUtf8(text);
   if (!isValidUtf8 && hasAsciiTrail(text)) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
@@ -65,7 +72,7 @@ function readText(text: Uint8Array, parser: SqlParser, wantsRoute: boolean): Sql
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = scan.hasBackslash ? HAS_BACKSLASH : 0;
-  return (isValidUtf8 ? parseUtf8(text, parser, flags) : parseLatin1(text, parser, flags))!;
+  return (isValidUtf8 ? parseUtf8 : parseLatin1)(text, parser, flags, false, tenantColumn)!;
 }
 
 /** Every byte is below 0x80; UTF-8; some single-byte encoding; none that can be read for certain. */
@@ -91,13 +98,14 @@ export function readShapePlan(
   hasBackslash: boolean,
   parser: SqlParser,
   wantsRoute: boolean,
+  tenantColumn: string | null,
 ): SqlPlan | null {
   scan.read(text, 0, text.length);
   if (scan.isHarmless && !wantsRoute) return hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = hasBackslash ? HAS_BACKSLASH : 0;
   const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
-  return parse(text, parser, flags, true);
+  return parse(text, parser, flags, true, tenantColumn);
 }
 
 /** The plan of one text, literals and all; directives are left to withDirective(). */
@@ -106,12 +114,14 @@ export function readTextPlan(
   encoding: number,
   hasBackslash: boolean,
   parser: SqlParser,
+  tenantColumn: string | null,
 ): SqlPlan {
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = hasBackslash ? HAS_BACKSLASH : 0;
-  return (encoding === TEXT_LATIN1 ? parseLatin1(text, parser, flags) : parseUtf8(text, parser, flags))!;
+  const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
+  return parse(text, parser, flags, false, tenantColumn)!;
 }
 
 /** The same plan for one of its texts, with all in that text that could be the name of a custom setting. */
@@ -126,7 +136,7 @@ export function withMentions(plan: SqlPlan, bytes: Uint8Array, start: number, en
 
 /** The full reading with no short cut: for tests that hold the short cuts against it. */
 export function parseSql(text: string, parser: SqlParser): SqlPlan {
-  return parseUtf8(encoder.encode(text), parser, 0)!;
+  return parseUtf8(encoder.encode(text), parser, 0, false, null)!;
 }
 
 /** Of these statements the plan takes nothing from literals, but for the values of set_config(). */
@@ -141,7 +151,13 @@ const SHAPED_KINDS: ReadonlySet<string> = new Set(
  * A text the grammar refuses may be fine for an older or newer server, so its effect is unknown; when the
  * server answers 42601 to the whole text, nothing has happened.
  */
-function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number, isShape = false): SqlPlan | null {
+function parseUtf8(
+  text: Uint8Array,
+  parser: SqlParser,
+  textFlags: number,
+  isShape: boolean,
+  tenantColumn: string | null,
+): SqlPlan | null {
   const parsed = parser.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'));
   if (parsed === null) return isShape ? null : REFUSED_UNKNOWN_PLAN;
   if (parsed === 'unread') return UNREAD_PLAN;
@@ -152,7 +168,11 @@ function parseUtf8(text: Uint8Array, parser: SqlParser, textFlags: number, isSha
   if (isShape && statements.some((statement) => (statement.flags & SETS_PARAMETER) !== 0)) return null;
   for (const statement of statements) flags |= statement.flags;
   const route = joinRoutes(statements.map((statement) => statement.route));
-  return { statements, flags, encoding: 'utf8', route };
+  if (tenantColumn === null) return { statements, flags, encoding: 'utf8', route };
+  const tenant = joinTenants(
+    parsed.map(({ kind, node }, i) => readTenant(kind, node, statements[i].route, tenantColumn)),
+  );
+  return { statements, flags, encoding: 'utf8', route, tenant };
 }
 
 function readParsed(statement: ParsedStatement, text: Uint8Array): StatementPlan {
@@ -177,10 +197,11 @@ function parseLatin1(
   text: Uint8Array,
   parser: SqlParser,
   textFlags: number,
-  isShape = false,
+  isShape: boolean,
+  tenantColumn: string | null,
 ): SqlPlan | null {
   const utf8 = encoder.encode(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'));
-  const plan = parseUtf8(utf8, parser, textFlags, isShape);
+  const plan = parseUtf8(utf8, parser, textFlags, isShape, tenantColumn);
   if (plan === null || plan.statements.length === 0) return plan;
   const statements = plan.statements.map((statement) => ({
     ...statement,

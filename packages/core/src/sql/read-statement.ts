@@ -91,7 +91,7 @@ function readOther(kind: string, node: SqlNode): StatementReading {
   const group = statementKind(kind);
   const created = createTempEffect(kind, node);
   let defines = definesCode(kind) && created === null ? DEFINES_CODE : 0;
-  if (definesRelation(kind, node) && created === null) defines |= DEFINES_RELATION;
+  if (definesRelation(kind) && created === null) defines |= DEFINES_RELATION;
   if (group === 'defining') return plan(WRITES | defines | (created === null ? 0 : CREATES_TEMP), created);
   const facts = gatherFacts({ [kind]: node });
   const called = callEffect(facts, kind, node);

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { PgDogError } from '../base/errors.js';
+import { readTenant } from '../tenant/tenant-facts.js';
 import { isSwitchedOn } from './explain-options.js';
 import { readRoute } from './read-route.js';
 import { withDirective } from './read-sql.js';
@@ -45,6 +46,7 @@ export function readRouteExplain(
   start: number,
   end: number,
   parser: SqlParser,
+  tenantColumn: string | null = null,
 ): RouteExplain | null {
   const given = bytes.subarray(start, end);
   const string = Buffer.from(given).toString(isUtf8(given) ? 'utf8' : 'latin1');
@@ -74,6 +76,7 @@ export function readRouteExplain(
     flags: reading.flags,
     encoding: 'utf8',
     route,
+    ...(tenantColumn === null ? {} : { tenant: readTenant(kind, inner, route, tenantColumn) }),
   };
   return {
     kind,

@@ -1,3 +1,4 @@
+import type { TenantFacts } from '../tenant/tenant-facts.js';
 import { type RouteFacts, UNASKED_ROUTE, UNREAD_ROUTE } from './route-facts.js';
 import type { SqlEffect } from './sql-effect.js';
 import { HAS_BACKSLASH, UNKNOWN_EFFECT } from './sql-flags.js';
@@ -39,6 +40,8 @@ export interface SqlPlan {
   readonly encoding: 'utf8' | 'latin1';
   /** Of all statements together. */
   readonly route: RouteFacts;
+  /** Of all statements together, where a tenant's column is configured. Absent: the text was not read for it. */
+  readonly tenant?: TenantFacts;
 }
 
 /** Makes a plan that says nothing but its flags; frozen, since the cache hands one object to everybody. */

@@ -1,5 +1,3 @@
-import { nodeOf, type SqlNode, textOf } from './sql-node.js';
-
 /** Statements, by the type of their top node, that need no reading of their own. */
 
 /**
@@ -56,13 +54,13 @@ export function definesCode(kind: string): boolean {
   return CODE_KINDS.has(kind);
 }
 
-/** After these a relation may be unlogged, foreign, a sequence, or another one by its name. */
+/** After these a relation may be unlogged, foreign, a sequence, another one by its name, or have other columns. */
 const RELATION_KINDS = new Set(
-  'CreateForeignTableStmt AlterTableStmt RenameStmt AlterObjectSchemaStmt CreateSeqStmt'.split(' '),
+  'CreateStmt CreateTableAsStmt CreateForeignTableStmt AlterTableStmt RenameStmt AlterObjectSchemaStmt CreateSeqStmt'.split(
+    ' ',
+  ),
 );
 
-export function definesRelation(kind: string, node: SqlNode): boolean {
-  if (RELATION_KINDS.has(kind)) return true;
-  const made = kind === 'CreateTableAsStmt' ? nodeOf(nodeOf(node, 'into'), 'rel') : nodeOf(node, 'relation');
-  return (kind === 'CreateStmt' || kind === 'CreateTableAsStmt') && textOf(made, 'relpersistence') === 'u';
+export function definesRelation(kind: string): boolean {
+  return RELATION_KINDS.has(kind);
 }

@@ -326,7 +326,7 @@ export async function buildSnapshot(
   };
 }
 
-function databasesOf({ databases, general }: LoadedConfig): DatabaseSnapshot[] {
+function databasesOf({ databases, general, tenantColumn }: LoadedConfig): DatabaseSnapshot[] {
   const names = [...new Set(databases.map(({ name }) => name))];
   return names.map((name) => {
     const entries = databases.filter((entry) => entry.name === name);
@@ -335,6 +335,10 @@ function databasesOf({ databases, general }: LoadedConfig): DatabaseSnapshot[] {
       name,
       hasAuthQuery: entries.some(({ authQuery }) => authQuery !== null),
       strangerPoolSize: Math.min(...sizes),
+      // Entries that contradict one another are held to the stricter one.
+      ...(tenantColumn !== null && entries.some(({ isMultiTenant }) => isMultiTenant)
+        ? { tenantColumn }
+        : {}),
     };
   });
 }

@@ -73,6 +73,7 @@ export class PlanCache {
    * for harmless texts, which says nothing of that, is not taken then.
    */
   givesRoutes: boolean;
+  #tenantColumn: string | null = null;
 
   /** @param bytesMax of all entries with their plans */
   constructor(parser: SqlParser, entriesMax: number, bytesMax: number, givesRoutes = false) {
@@ -85,6 +86,13 @@ export class PlanCache {
   /** Another limit: what is beyond it goes as others come. */
   set entriesMax(count: number) {
     this.#entriesMax = count;
+  }
+
+  /** Plans say which tables they leave unrestricted by this column; null: none is asked for. */
+  set tenantColumn(column: string | null) {
+    if (column === this.#tenantColumn) return;
+    this.#tenantColumn = column;
+    while (this.#table.count > 0) this.#remove(this.#table.oldest);
   }
 
   get entryCount(): number {
@@ -123,7 +131,9 @@ export class PlanCache {
     if (found !== null) return found;
     const text = shape.bytes.subarray(0, shape.length);
     const hasBackslash = (kind & KIND_BACKSLASH) !== 0;
-    const plan = readShapePlan(text, kind & 3, hasBackslash, this.#parser, this.givesRoutes) ?? BY_TEXT;
+    const plan =
+      readShapePlan(text, kind & 3, hasBackslash, this.#parser, this.givesRoutes, this.#tenantColumn) ??
+      BY_TEXT;
     this.#keep(plan);
     return plan;
   }
@@ -136,7 +146,13 @@ export class PlanCache {
       if (found !== null) return found;
     }
     const text = bytes.subarray(start, end);
-    const plan = readTextPlan(text, kind & 3, (kind & KIND_BACKSLASH) !== 0, this.#parser);
+    const plan = readTextPlan(
+      text,
+      kind & 3,
+      (kind & KIND_BACKSLASH) !== 0,
+      this.#parser,
+      this.#tenantColumn,
+    );
     if (isShort) this.#keep(plan);
     return plan;
   }

@@ -17,7 +17,7 @@ export function askCode(server: ServerConnection): boolean {
   }
   if (
     server.isDoomed ||
-    pool.snapshot.poolerMode === 'session' ||
+    (pool.snapshot.poolerMode === 'session' && code.tenantColumn === null) ||
     !code.isDue(context.nowMs, isPrimary(pool))
   )
     return false;

@@ -6,6 +6,10 @@ import {
   type PoolSnapshot,
   quoteLiteral,
   type RouteFacts,
+  type SqlParser,
+  type TenantFacts,
+  TenantKnowledge,
+  tenantQuestion,
 } from '@pgdog-cluster/core';
 import type { OwnExchange } from '../backend/own-exchange.js';
 import { rowTexts } from '../wire/row-texts.js';
@@ -105,12 +109,19 @@ export class DatabaseCode {
   private isComplete = false;
   private quiet: ReadonlySet<string> = new Set();
   private access: AccessKnowledge | null = null;
+  /** Believed until another answer comes: what is not in it counts as a tenant's. */
+  private tenants: TenantKnowledge | null = null;
+  private refusals = new WeakMap<TenantFacts, string | null>();
+  /** A question is under way, or was lost. */
+  private isAsking = false;
   /** The last question asked for it. */
   private asksAccess = false;
   /** Of plans, for as long as `access` holds. */
   private verdicts = new WeakMap<RouteFacts, string | null>();
   /** The next question asks for what mayWrite() needs, too: a database with one host does without. */
   wantsAccess = false;
+  /** [multi_tenant] of this database; null: nothing is checked. */
+  tenantColumn: string | null = null;
   /** Triggers, views, defaults, policies, operators or casts run such code: any statement may. */
   isHidden = false;
   /** Some code asks for currval() or lastval(). */
@@ -124,10 +135,16 @@ export class DatabaseCode {
    */
   isDue(nowMs: number, isPrimary: boolean): boolean {
     const patienceMs = isPrimary ? 0 : BELIEVED_MS;
+    // Whoever got a connection meanwhile would be refused tables that are nobody's.
+    if (this.isTenantUnread) return this.isAsking || nowMs - this.askedMs > RETRY_MS;
     if (this.forgottenMs >= 0) return nowMs - this.forgottenMs >= patienceMs;
     if (this.askedMs < 0 || (this.wantsAccess && !this.asksAccess)) return true;
     if (this.wantsAccess && this.access === null) return nowMs - this.askedMs > RETRY_MS;
     return nowMs - this.askedMs > BELIEVED_MS + patienceMs;
+  }
+
+  private get isTenantUnread(): boolean {
+    return this.tenantColumn !== null && this.tenants?.isComplete !== true;
   }
 
   /** Somebody has just changed it. */
@@ -154,6 +171,18 @@ export class DatabaseCode {
     return verdict;
   }
 
+  /** Why a statement may reach rows of several tenants; null: it does not, as far as its text and the catalog tell. */
+  tenantRefusal(facts: TenantFacts, parser: SqlParser): string | null {
+    if (this.tenantColumn === null) return null;
+    this.tenants ??= new TenantKnowledge(this.tenantColumn);
+    let refusal = this.refusals.get(facts);
+    if (refusal === undefined) {
+      refusal = this.tenants.refusal(facts, parser);
+      this.refusals.set(facts, refusal);
+    }
+    return refusal;
+  }
+
   /** Whether functions of these names leave the session alone, as far as their sources tell. */
   areQuiet(names: readonly string[]): boolean {
     return this.isComplete && names.every((name) => this.quiet.has(name));
@@ -162,28 +191,39 @@ export class DatabaseCode {
   /** For a server connection with default settings. */
   question(nowMs: number): OwnExchange {
     this.askedMs = nowMs;
+    this.isAsking = true;
     this.forgottenMs = -1;
     // Until it is answered, and where it is not: any statement may do anything.
     if (!this.isComplete) this.isHidden = true;
     const answer = new CodeAnswer();
     const access = this.wantsAccess ? new AccessKnowledge() : null;
     this.asksAccess = access !== null;
-    const { changes } = this;
+    const { changes, tenantColumn } = this;
+    const tenants = tenantColumn === null ? null : new TenantKnowledge(tenantColumn);
     let hasFailed = false;
     return {
-      sql: access === null ? CODE_SQL : CODE_SQL + ACCESS_SQL,
+      sql:
+        CODE_SQL +
+        (access === null ? '' : ACCESS_SQL) +
+        (tenantColumn === null ? '' : tenantQuestion(tenantColumn)),
       onRow: (bytes, start, end) => {
         if (!answer.hasEnded) answer.take(bytes, start, end);
-        else access?.take(rowTexts(bytes, start, end));
+        else {
+          const row = rowTexts(bytes, start, end);
+          access?.take(row);
+          tenants?.take(row);
+        }
       },
       onError: () => {
         hasFailed = true;
       },
       onDone: () => {
+        this.isAsking = false;
         if (changes !== this.changes) return;
         if (answer.isComplete) this.believe(answer);
         else if (!hasFailed) this.isHidden = false;
         if (access !== null) this.believeAccess(access);
+        if (tenants?.isComplete === true) this.believeTenants(tenants);
       },
     };
   }
@@ -191,6 +231,11 @@ export class DatabaseCode {
   private believeAccess(access: AccessKnowledge): void {
     this.access = access.isComplete ? access : null;
     this.verdicts = new WeakMap();
+  }
+
+  private believeTenants(tenants: TenantKnowledge): void {
+    this.tenants = tenants;
+    this.refusals = new WeakMap();
   }
 
   private believe(answer: CodeAnswer): void {
@@ -224,6 +269,7 @@ export function codeOf(
     known.set(key, code);
   }
   if (context.directory.cluster(database, user)?.isRouted === true) code.wantsAccess = true;
+  code.tenantColumn = context.config.databases.find(({ name }) => name === database)?.tenantColumn ?? null;
   return code;
 }
 

@@ -37,7 +37,10 @@ export function lookAgainAtHosts(context: WorkerContext): void {
 
 /** Another configuration: hosts may have come and gone. Who is served by one that stays notices nothing. */
 export function takeUpClusters(context: WorkerContext): void {
-  context.plans.givesRoutes = context.config.clusters.some(({ isRouted }) => isRouted);
+  const { clusters, databases, plans } = { ...context.config, plans: context.plans };
+  const column = databases.find(({ tenantColumn }) => tenantColumn !== undefined)?.tenantColumn ?? null;
+  plans.givesRoutes = column !== null || clusters.some(({ isRouted }) => isRouted);
+  plans.tenantColumn = column;
   for (const [key, cluster] of context.clusters) {
     const { database, user } = cluster;
     const snapshot = context.directory.cluster(database, user);

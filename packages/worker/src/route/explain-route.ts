@@ -22,6 +22,11 @@ export function explainRoute(session: Session, { kind, plan }: RouteExplain): Ro
   const report = factReport(kind, plan.route, ask);
   if (router !== null) report.push(reportEntry('catalog', 'Catalog', catalogText(router, plan)));
   report.push(reportEntry('session', 'Session', sessionFacts(session)));
+  const code = session.pool?.code;
+  if (code !== undefined && plan.tenant !== undefined) {
+    const problem = code.tenantRefusal(plan.tenant, session.context.parser);
+    report.push(reportEntry('tenant', 'Tenant guard', problem === null ? 'passes' : `refuses: ${problem}`));
+  }
   const refusal = settingProblem(plan) ?? router?.refusal(plan) ?? null;
   if (refusal !== null) return [...report, reportEntry('refused', 'Refused', refusal.message)];
   if (session.server !== null) {

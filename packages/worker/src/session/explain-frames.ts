@@ -91,7 +91,7 @@ export class ExplainFrames {
     if (!isAsked) return NOT_EXPLAINED;
     const { session } = this.requests;
     return this.answer(false, () => {
-      const explain = readRouteExplain(bytes, start, end, session.context.parser);
+      const explain = readRouteExplain(bytes, start, end, session.context.parser, tenantColumnOf(session));
       if (explain === null) return false;
       this.requests.extended.unnamed.id = 0;
       session.send(buildResult(COLUMNS, rowsOf(this.requests, explain), TAG));
@@ -114,7 +114,13 @@ export class ExplainFrames {
     const { session, extended } = this.requests;
     return this.answer(true, () => {
       if (isTaken || session.statements.get(name) !== undefined) throw duplicate(name);
-      const explain = readRouteExplain(bytes, textStart, textEnd, session.context.parser);
+      const explain = readRouteExplain(
+        bytes,
+        textStart,
+        textEnd,
+        session.context.parser,
+        tenantColumnOf(session),
+      );
       if (explain === null) return false;
       if (this.statements.size >= NAMES_MAX) throw new PgDogError('prepared_statements_limit');
       while (types.length < explain.parameterCount) types.push(TYPE_OID.text);
@@ -206,6 +212,10 @@ export class ExplainFrames {
     if (server === null) return BLOCKED;
     return isExtended ? requests.extended.refuse(server, error) : refuseQuery(requests, server, error);
   }
+}
+
+function tenantColumnOf({ pool }: RequestSink['session']): string | null {
+  return pool?.code.tenantColumn ?? null;
 }
 
 function mixed(): PgDogError {

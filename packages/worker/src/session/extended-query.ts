@@ -34,6 +34,7 @@ import type { RequestSink } from './requests.js';
 import { fieldsOf } from './session.js';
 import { SessionModePlans } from './session-mode-plans.js';
 import { endsRefusal } from './simple-query.js';
+import { guardBound } from './tenant-guard.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
 const HEADER_BYTES = 5;
@@ -155,6 +156,8 @@ export class ExtendedQuery {
     const isUnnamed = statementStart === statementEnd;
     const statement = isUnnamed ? null : this.statementNamed(decodeText(bytes, statementStart, statementEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, statementStart, statementEnd);
+    const refusal = guardBound(session, server, statement, this.unnamed);
+    if (refusal !== null) return this.refuse(server, refusal);
     const plan = statement === null ? this.unnamed.plan : statement.plan;
     if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
     if (plan !== null && end - start < frameBytes) return NEED_WHOLE;

@@ -45,7 +45,8 @@ function isMisread(flags: number, server: ServerConnection): boolean {
 
 /** What is known of the relations, for those who ask which statements replicas may have, is known no more. */
 function changesAccess(flags: number, server: ServerConnection): boolean {
-  return (flags & DEFINES_RELATION) !== 0 && server.pool.code.wantsAccess;
+  const { code } = server.pool;
+  return (flags & DEFINES_RELATION) !== 0 && (code.wantsAccess || code.tenantColumn !== null);
 }
 
 /** What must be known before the statement runs, because it may do it even if it fails. */

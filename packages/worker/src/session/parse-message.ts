@@ -23,6 +23,7 @@ import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
 import { checkSize } from './simple-query.js';
 import { readingKeyFor, renameStatements } from './sql-statements.js';
+import { guardText } from './tenant-guard.js';
 
 const HEADER_BYTES = 5;
 const writer = new FrameWriter(4096);
@@ -44,8 +45,10 @@ export function parseMessage(
   if (fields === null) return extended.invalid();
   const wasBatchOpen = server.isBatchOpen;
   server.isBatchOpen = true;
-  const tooLarge = checkSize(session, fields.textEnd - fields.textStart);
-  if (tooLarge !== null) return extended.refuse(server, tooLarge);
+  const { textStart, textEnd } = fields;
+  const refusal =
+    checkSize(session, textEnd - textStart) ?? guardText(session, server, bytes, textStart, textEnd);
+  if (refusal !== null) return extended.refuse(server, refusal);
   if (session.isSessionMode) {
     const use = extended.sessionModePlans.parsed(bytes, fields);
     if (use instanceof PgDogError) return extended.refuse(server, use);

@@ -30,7 +30,10 @@ export function noteReplication(session: Session, message: StartupMessage): PgDo
     ['replication', replication === 'logical' ? 'database' : 'true'],
   ];
   if (replication === 'physical') findCluster(session);
-  return null;
+  const database = session.context.config.databases.find(({ name }) => name === session.database);
+  if (database?.tenantColumn === undefined) return null;
+  const text = `database "${database.name}" is guarded by [multi_tenant]: replication would show all tenants`;
+  return new PgDogError('unsupported_startup', text);
 }
 
 /**

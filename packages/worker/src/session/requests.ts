@@ -20,7 +20,8 @@ import { ExplainFrames, NOT_EXPLAINED } from './explain-frames.js';
 import { ExtendedQuery } from './extended-query.js';
 import { noteUnknown } from './foreseen-effects.js';
 import type { Session } from './session.js';
-import { simpleQuery } from './simple-query.js';
+import { refuseQuery, simpleQuery } from './simple-query.js';
+import { guardFunctionCall } from './tenant-guard.js';
 
 const HEADER_BYTES = 5;
 const ALLOWED = FRONTEND_ALLOWED.ready;
@@ -333,6 +334,8 @@ export class RequestSink implements FrameSink {
   private functionCall(bytes: Uint8Array, start: number, end: number, buffer: number): number {
     const server = this.serverForRequest();
     if (server === null) return BLOCKED;
+    const refusal = guardFunctionCall(server);
+    if (refusal !== null) return refuseQuery(this, server, refusal);
     noteUnknown(this.session, server);
     server.hasEffectPending = true;
     // As with a Query inside a batch (simple-query.ts).

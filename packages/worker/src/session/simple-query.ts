@@ -23,6 +23,7 @@ import { type RestoredText, restoreWithin } from './restored-settings.js';
 import { fieldsOf, type Session } from './session.js';
 import { settingsPlan } from './session-mode-plans.js';
 import { renameStatements } from './sql-statements.js';
+import { guardText } from './tenant-guard.js';
 
 const HEADER_BYTES = 5;
 const writer = new FrameWriter(1024);
@@ -57,7 +58,10 @@ export function simpleQuery(
   const tooLarge = checkSize(session, frameBytes - HEADER_BYTES - 1);
   const server = requests.serverForRequest();
   if (server === null) return BLOCKED;
-  const refusal = tooLarge ?? (plan !== null && endsRefusal(plan) ? null : requests.refusal);
+  const refusal =
+    tooLarge ??
+    guardText(session, server, bytes, start + HEADER_BYTES, textEnd, isWhole) ??
+    (plan !== null && endsRefusal(plan) ? null : requests.refusal);
   requests.refusal = null;
   if (refusal !== null) return refuseQuery(requests, server, refusal);
   // Postgres is left in a state where the next statement fails (XX000), the next client's too.
