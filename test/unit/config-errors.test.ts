@@ -121,7 +121,7 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
   [
     'tenants',
     { config: `${DATABASE}[multi_tenant]\ncolumns = "t"\n`, users: USER },
-    'pgdog.toml:4: multi_tenant: the tenant filter',
+    'pgdog.toml:4: multi_tenant.column: missing',
   ],
   [
     'plugins',
