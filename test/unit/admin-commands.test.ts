@@ -121,14 +121,14 @@ test('what other poolers have and this one does not is said so', async () => {
     'PAUSE',
     'RESUME shop',
     'RECONNECT',
-    'BAN 1',
+    'PROBE x',
     'KILL shop',
     'SHUTDOWN WAIT_FOR_CLIENTS',
     'RESET PREPARED',
   ];
   for (const text of [
     ...orders,
-    'SHOW BANS',
+    'SHOW PEERS',
     'SHOW SERVER MEMORY',
     'SHOW DATABASES',
     'SHOW QUERY_CACHE x',
@@ -285,4 +285,28 @@ test('SHOW HELP names every SHOW and order that works', async () => {
   }
   assert.ok(rows.some(([usage]) => usage === 'SHUTDOWN'));
   assert.ok(!rows.some(([usage]) => usage?.startsWith('CRASH')));
+});
+
+test('BAN and UNBAN order the host of a pool, or all hosts; HEALTHCHECK asks them', async () => {
+  const world = await makeWorld();
+  const { hosts, pools } = world.snapshot;
+  const [, , other] = pools;
+  const banned = async () => (await ask(world, 'SHOW BANS')).rows.map((row) => [row[0], row[7], row[8]]);
+  assert.deepEqual((await ask(world, `ban ${other.index}`)).tags, ['BAN']);
+  assert.deepEqual(await banned(), [[String(other.index), 'admin', null]]);
+  assert.deepEqual((await ask(world, `UNBAN ${other.index};`)).tags, ['UNBAN']);
+  assert.deepEqual(await banned(), []);
+  await ask(world, 'BAN');
+  assert.equal((await banned()).length, pools.length);
+  await ask(world, 'UNBAN');
+  for (const text of ['BAN 99', 'UNBAN 99', 'HEALTHCHECK 99']) {
+    const [error] = (await ask(world, text)).errors;
+    assert.deepEqual([error?.C, error?.M], ['58000', 'there is no pool 99'], text);
+  }
+  for (const text of ['BAN 1 2', 'BAN x', "UNBAN '1'", 'HEALTHCHECK 1,2'])
+    assert.equal((await ask(world, text)).errors[0]?.C, '08P01', text);
+  world.reachable.add(`host ${other.hostIndex}`);
+  assert.deepEqual((await ask(world, `HEALTHCHECK ${other.index}`)).tags, ['HEALTHCHECK']);
+  assert.equal((await ask(world, 'HEALTHCHECK')).errors[0]?.M, 'no answer in time');
+  assert.ok(hosts.length > 1);
 });

@@ -6,6 +6,7 @@ import {
   IO_DRIVER_EPOLL,
   IO_DRIVER_IO_URING,
   ManualClock,
+  ORDER_BAN,
   type PoolSnapshot,
   type ServerReport,
   type SharedMemory,
@@ -125,6 +126,9 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
         world.reloads++;
       },
       maintenance: async (isOn, database) => void world.maintenance.push([isOn, database]),
+      banHost: (host) => memory.hosts.setOrders(host, ORDER_BAN),
+      unbanHost: (host) => memory.hosts.setOrders(host, 0),
+      checkHost: async (host) => (world.reachable.has(`host ${host}`) ? null : 'no answer in time'),
       crashWorker: (worker) => void world.crashed.push(worker),
     },
     logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),

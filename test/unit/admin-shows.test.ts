@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  BAN_REPLICA_LAG,
   CLAIMED,
   CONNECT_COUNT,
   CONNECT_TIME_US,
@@ -55,6 +56,9 @@ const EXPECTED: Record<string, string> = {
   shared_memory: 'region row cell unit writer readers bytes:n | row_bytes:n row_count:n offset:n value',
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n',
+  bans: 'id:q database user addr port:n shard:n role ban_reason ban_time_left:q',
+  replication:
+    'id:q database user addr port:n shard:n role replica_lag:q pg_lsn lsn_age:q pg_is_in_recovery:b | replica_lag_bytes:n timeline:n',
   replicas:
     'id:q addr port:n addresses databases configured role health ban_reason orders replica_lag:q replica_lag_bytes:n pg_lsn ' +
     'timeline:n latency_us:n check_age:q in_flight:n connect_failures:n resets:n shutdowns:n',
@@ -70,6 +74,7 @@ test('every SHOW has the expected columns and types, and each row as many values
   world.clients.push(clientReport());
   world.servers.push(serverReport());
   world.certificates.push(certificateReport());
+  world.memory.hosts.ban(world.snapshot.hosts[0].index, BAN_REPLICA_LAG, 0);
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());
   for (const [name, text] of Object.entries(EXPECTED)) {
     const expected = text.split(' ').filter((word) => word !== '|');

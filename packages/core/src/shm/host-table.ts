@@ -1,8 +1,10 @@
 import {
   HOST_BAN_REASON,
   HOST_BAN_UNTIL_MS_F64,
+  HOST_BANS,
   HOST_CURRENT_HIGH,
   HOST_CURRENT_LOW,
+  HOST_FAILED_CHECKS,
   HOST_HEALTH,
   HOST_LAG_BYTES_F64,
   HOST_LAG_MS,
@@ -19,6 +21,7 @@ import {
   HOST_REPLAYED_HIGH,
   HOST_REPLAYED_LOW,
   HOST_ROLE,
+  HOST_ROLE_CHANGES,
   HOST_ROW_BYTES,
   HOST_SHOWN_MS_F64,
   HOST_TIMELINE,
@@ -169,6 +172,19 @@ export class HostTable {
     return this.#cells[this.#row(host) + HOST_TIMELINE];
   }
 
+  /** How often, since it is configured. */
+  bans(host: number): number {
+    return this.#cells[this.#row(host) + HOST_BANS];
+  }
+
+  roleChanges(host: number): number {
+    return this.#cells[this.#row(host) + HOST_ROLE_CHANGES];
+  }
+
+  failedChecks(host: number): number {
+    return this.#cells[this.#row(host) + HOST_FAILED_CHECKS];
+  }
+
   /** When it was last measured, epoch ms; 0 = never. */
   measuredMs(host: number): number {
     return this.#floats[this.#floatRow(host) + HOST_MEASURED_MS_F64];
@@ -195,6 +211,7 @@ export class HostTable {
   // The supervisor's side.
 
   setRole(host: number, role: MeasuredRole): void {
+    if (this.role(host) !== role) this.#cells[this.#row(host) + HOST_ROLE_CHANGES]++;
     this.#decide(host, HOST_ROLE, role);
   }
 
@@ -204,6 +221,7 @@ export class HostTable {
 
   /** `untilMs`: see banUntilMs(). */
   ban(host: number, reason: BanReason, untilMs: number): void {
+    if (this.banReason(host) === BAN_NONE) this.#cells[this.#row(host) + HOST_BANS]++;
     // The time first: who sees the reason must find it.
     this.#floats[this.#floatRow(host) + HOST_BAN_UNTIL_MS_F64] = untilMs;
     this.#decide(host, HOST_BAN_REASON, reason);
@@ -211,6 +229,10 @@ export class HostTable {
 
   unban(host: number): void {
     this.#decide(host, HOST_BAN_REASON, BAN_NONE);
+  }
+
+  noteFailedCheck(host: number): void {
+    this.#cells[this.#row(host) + HOST_FAILED_CHECKS]++;
   }
 
   setOrders(host: number, orders: number): void {

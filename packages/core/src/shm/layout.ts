@@ -106,6 +106,9 @@ export const HOST_REPLAYED_HIGH = 8;
 export const HOST_REPLAYED_LOW = 9;
 export const HOST_CURRENT_HIGH = 10;
 export const HOST_CURRENT_LOW = 11;
+export const HOST_BANS = 12;
+export const HOST_ROLE_CHANGES = 13;
+export const HOST_FAILED_CHECKS = 14;
 export const HOST_BAN_UNTIL_MS_F64 = 8;
 export const HOST_LAG_BYTES_F64 = 9;
 export const HOST_MEASURED_MS_F64 = 10;
@@ -303,6 +306,9 @@ export const MEMORY_MAP = {
       hostCell('replayed LSN, low', HOST_REPLAYED_LOW, 'lower 32 bits'),
       hostCell('current LSN, high', HOST_CURRENT_HIGH, 'upper 32 bits'),
       hostCell('current LSN, low', HOST_CURRENT_LOW, 'lower 32 bits'),
+      hostCell('bans', HOST_BANS, 'how often'),
+      hostCell('role changes', HOST_ROLE_CHANGES, 'how often'),
+      hostCell('failed checks', HOST_FAILED_CHECKS, 'count'),
       hostFloat('ban until', HOST_BAN_UNTIL_MS_F64, 'epoch ms; 0 = as long as it is measured'),
       hostFloat('lag in bytes', HOST_LAG_BYTES_F64, 'bytes; -1 = unknown'),
       hostFloat('measured', HOST_MEASURED_MS_F64, 'epoch ms'),

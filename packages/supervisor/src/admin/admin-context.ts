@@ -19,6 +19,11 @@ export interface AdminOrders {
   reload(): Promise<void>;
   /** MAINTENANCE; null: all databases. Resolves when every worker obeys. */
   maintenance(isOn: boolean, database: string | null): Promise<void>;
+  /** BAN and UNBAN of a host; UNBAN also forgets what was measured against it. */
+  banHost(host: number): void;
+  unbanHost(host: number): void;
+  /** HEALTHCHECK: null when it passed, else why not. */
+  checkHost(host: number): Promise<string | null>;
   /** The worker's loop throws. Only called with test hooks. Throws PgDogError for a worker that does not exist. */
   crashWorker(worker: number): void;
 }

@@ -1,4 +1,4 @@
-import type { ConfigSnapshot } from '@pgdog-cluster/core';
+import { type ConfigSnapshot, ORDER_BAN } from '@pgdog-cluster/core';
 import { listSettings } from '@pgdog-cluster/core/config';
 import type { Supervisor } from '../supervisor.js';
 import { VERSION } from '../version.js';
@@ -45,6 +45,12 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
       drain: (reason) => void setImmediate(() => endWith(supervisor.drain(reason))),
       reload: () => supervisor.reloadTls(),
       maintenance: (isOn, database) => supervisor.maintenance.set(isOn, database),
+      banHost: (host) => supervisor.health.order(host, ORDER_BAN, true),
+      unbanHost: (host) => {
+        supervisor.health.order(host, ORDER_BAN, false);
+        supervisor.health.forgive(host);
+      },
+      checkHost: (host) => supervisor.health.checkNow(host),
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },
     logFailure: (what, error) => {

@@ -2,8 +2,10 @@ import { PgDogError } from '@pgdog-cluster/core';
 import type { AdminCaller, AdminContext } from './admin-context.js';
 import type { AdminToken } from './admin-lexer.js';
 import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
+import { runBan, runHealthcheck, runUnban } from './host-commands.js';
 import type { Privilege, Show } from './show.js';
 import { SHOW_ADDRESSES } from './show-addresses.js';
+import { SHOW_BANS } from './show-bans.js';
 import { SHOW_CLIENTS } from './show-clients.js';
 import { SHOW_CONFIG } from './show-config.js';
 import { makeShowHelp } from './show-help.js';
@@ -11,6 +13,7 @@ import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
 import { SHOW_POOLS } from './show-pools.js';
 import { SHOW_REPLICAS } from './show-replicas.js';
+import { SHOW_REPLICATION } from './show-replication.js';
 import { SHOW_SERVERS } from './show-servers.js';
 import { SHOW_SHARDS } from './show-shards.js';
 import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
@@ -50,6 +53,8 @@ export const SHOWS: readonly Show[] = [
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
   SHOW_SHARDS,
+  SHOW_BANS,
+  SHOW_REPLICATION,
   SHOW_REPLICAS,
   SHOW_ADDRESSES,
   SHOW_TLS,
@@ -60,7 +65,7 @@ export const SHOWS: readonly Show[] = [
 /** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
 const LATER_SHOWS: ReadonlySet<string> = new Set(
   (
-    'bans prepared query_cache transactions replication replication_slots table_copies schema_sync tasks mirrors ' +
+    'prepared query_cache transactions replication_slots table_copies schema_sync tasks mirrors ' +
     'listeners peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
     'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
   ).split(' '),
@@ -68,7 +73,7 @@ const LATER_SHOWS: ReadonlySet<string> = new Set(
 
 /** Orders of PgDog and PgBouncer that this version does not have. */
 const LATER_ORDERS =
-  'pause resume reconnect force_reload ban unban healthcheck probe setup schema_sync copy_data ' +
+  'pause resume reconnect force_reload probe setup schema_sync copy_data ' +
   'replicate reshard cutover stop_task suspend kill kill_client disable enable wait_close';
 
 function unsupported(what: string): never {
@@ -162,6 +167,14 @@ export const COMMANDS: readonly AdminCommand[] = [
     'MAINTENANCE ON|OFF [database]',
     'Clients wait, connected, before their next transaction; running ones finish.',
     runMaintenance,
+  ),
+  order('ban', 'BAN [pool]', 'The host of a pool, or every host, is not read from until UNBAN.', runBan),
+  order('unban', 'UNBAN [pool]', 'Takes BAN back, and forgets what was measured against the host.', runUnban),
+  order(
+    'healthcheck',
+    'HEALTHCHECK [pool]',
+    'Checks the host of a pool, or every host, now; an error when one fails.',
+    runHealthcheck,
   ),
   order('set', 'SET <name> = <value>', 'Accepted for drivers; no effect.', ({ context, tokens }) =>
     answerSet(context, tokens.slice(1)),

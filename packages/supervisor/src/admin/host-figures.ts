@@ -42,6 +42,9 @@ export interface HostFigures {
   connectFailures: number;
   resets: number;
   shutdowns: number;
+  bans: number;
+  roleChanges: number;
+  failedChecks: number;
 }
 
 const ORDER_NAMES: readonly (readonly [number, string])[] = [
@@ -86,6 +89,9 @@ export function readHostFigures(
     connectFailures: table.connectFailures(index),
     resets: table.resets(index),
     shutdowns: table.shutdowns(index),
+    bans: table.bans(index),
+    roleChanges: table.roleChanges(index),
+    failedChecks: table.failedChecks(index),
   };
 }
 

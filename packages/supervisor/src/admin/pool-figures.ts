@@ -1,8 +1,21 @@
-import { type PoolSnapshot, type SharedMemory, waitedMs } from '@pgdog-cluster/core';
+import {
+  BAN_NONE,
+  HEALTH_FAILING,
+  ORDER_BAN,
+  type PoolSnapshot,
+  type SharedMemory,
+  waitedMs,
+} from '@pgdog-cluster/core';
+import { poolRole } from './host-figures.js';
 
 /** How one pool stands over all workers, read from shared memory alone. */
 export interface PoolFigures {
   pool: PoolSnapshot;
+  /** As PgDog says it: what was found where it is not configured. */
+  role: string;
+  /** Its host is not read from, by what was measured or by order. */
+  isBanned: boolean;
+  isHostFailing: boolean;
   idle: number;
   /** All others: serving, connecting, being cleaned. */
   active: number;
@@ -14,6 +27,20 @@ export interface PoolFigures {
   limit: number;
   /** The counter row summed over workers: counters, then three latency histograms. */
   counters: number[];
+}
+
+function hostStateOf(
+  { hosts }: SharedMemory,
+  pool: PoolSnapshot,
+): Pick<PoolFigures, 'role' | 'isBanned' | 'isHostFailing'> {
+  const { hostIndex } = pool;
+  if (hostIndex >= hosts.hostsMax) return { role: pool.role, isBanned: false, isHostFailing: false };
+  const isOrdered = (hosts.orders(hostIndex) & ORDER_BAN) !== 0;
+  return {
+    role: poolRole(pool, hosts),
+    isBanned: isOrdered || hosts.banReason(hostIndex) !== BAN_NONE,
+    isHostFailing: hosts.health(hostIndex) === HEALTH_FAILING,
+  };
 }
 
 export function readPoolFigures(memory: SharedMemory, pool: PoolSnapshot, nowMs: number): PoolFigures {
@@ -28,6 +55,7 @@ export function readPoolFigures(memory: SharedMemory, pool: PoolSnapshot, nowMs:
   const hasWaiter = load.oldestWaiter(index, -1) !== -1;
   return {
     pool,
+    ...hostStateOf(memory, pool),
     ...sums,
     // Workers read their clock once per turn: theirs may be some ms ahead of ours.
     maxWaitMs: hasWaiter ? Math.max(0, waitedMs(load.oldestSinceMs, nowMs)) : 0,

@@ -5,7 +5,8 @@ import { column, defineShow } from './show.js';
 
 interface ShardRow {
   pool: PoolSnapshot;
-  state: 'up' | 'down';
+  role: string;
+  state: 'up' | 'down' | 'banned';
   connections: number;
   idle: number;
   active: number;
@@ -36,10 +37,11 @@ async function readHost(
   const isConnected = servers.some(
     ({ pool, state }) => state !== 'connecting' && pools.some(({ index }) => index === pool),
   );
-  const isUp = isConnected || (await context.isReachable(pools[0]));
+  const isUp = !figures[0].isHostFailing && (isConnected || (await context.isReachable(pools[0])));
   return {
     pool: pools[0],
-    state: isUp ? 'up' : 'down',
+    role: figures[0].role,
+    state: !isUp ? 'down' : figures[0].isBanned ? 'banned' : 'up',
     connections: sum(({ claimed }) => claimed),
     idle: sum(({ idle }) => idle),
     active: sum(({ active }) => active),
@@ -57,8 +59,8 @@ export const SHOW_SHARDS = defineShow<ShardRow>({
     column('shard', 'numeric', 'Number of the shard.', (row) => row.pool.shard),
     column('host', 'text', 'Host, as configured.', (row) => row.pool.host),
     column('port', 'numeric', 'Port.', (row) => row.pool.port),
-    column('role', 'text', 'primary.', (row) => row.pool.role),
-    column('state', 'text', 'up or down.', (row) => row.state),
+    column('role', 'text', 'primary or replica; with role = "auto" as found, or unknown.', (row) => row.role),
+    column('state', 'text', 'up, down, or banned: up, and not read from.', (row) => row.state),
     column(
       'connections',
       'numeric',

@@ -17,7 +17,7 @@ export const SHOW_STATS = defineShow<StatsRow>({
     column('addr', 'text', 'Host, as configured.', (row) => row.pool.host),
     column('port', 'numeric', 'Port.', (row) => row.pool.port),
     column('shard', 'numeric', 'Number of the shard.', (row) => row.pool.shard),
-    column('role', 'text', 'primary.', (row) => row.pool.role),
+    column('role', 'text', 'primary or replica; with role = "auto" as found, or unknown.', (row) => row.role),
     ...STATISTICS.map((statistic) =>
       column<StatsRow>(`total_${statistic.name}`, 'numeric', statistic.meaning, (row) =>
         totalOf(statistic, row.counters),

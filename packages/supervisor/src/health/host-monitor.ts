@@ -12,7 +12,7 @@ import type { Logger } from '../log/logger.js';
 import { banReasonOf, banUntilMsOf } from './ban-state.js';
 import { NO_MEMORY } from './elect-roles.js';
 import { type HealthSettings, healthSettings } from './health-settings.js';
-import type { CheckResult, ProbeTarget } from './healthcheck.js';
+import type { ProbeTarget } from './healthcheck.js';
 import { HostGroup } from './host-group.js';
 import { type HostPlan, planGroups } from './host-plan.js';
 import { HostWatch, type WatchClock } from './host-watch.js';
@@ -92,7 +92,10 @@ export class HostMonitor {
   /** Sets or takes back an order of the operator; what is measured goes on beside it. */
   order(host: number, bit: number, isOn: boolean): void {
     const before = this.#table.orders(host);
-    this.#table.setOrders(host, isOn ? before | bit : before & ~bit);
+    const after = isOn ? before | bit : before & ~bit;
+    this.#table.setOrders(host, after);
+    const watch = this.#watches.get(host);
+    if (after !== before && watch !== undefined) this.#log.ordered(watch.plan, bit, isOn);
   }
 
   /** What was held against it is forgotten; the next check begins anew. */
@@ -104,9 +107,13 @@ export class HostMonitor {
     watch.checkNow();
   }
 
-  /** Now, whatever the interval; undefined for a host there is not. */
-  async checkNow(host: number): Promise<CheckResult | undefined> {
-    return await this.#watches.get(host)?.nextResult();
+  /** Now, whatever the interval: null when it passed, else why not. */
+  async checkNow(host: number): Promise<string | null> {
+    const watch = this.#watches.get(host);
+    if (watch === undefined) return 'there is no such host';
+    const result = await watch.nextResult();
+    const { host: name, port } = watch.plan;
+    return result.kind === 'failed' ? `host ${name}:${port}: ${result.why}` : null;
   }
 
   #watch(plan: HostPlan, target: ProbeTarget, settings: HealthSettings): void {

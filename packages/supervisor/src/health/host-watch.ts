@@ -179,6 +179,7 @@ export class HostWatch {
   }
 
   #failed(reason: Extract<CheckResult, { kind: 'failed' }>['reason'], why: string): void {
+    this.#options.table.noteFailedCheck(this.plan.index);
     this.apply({ type: 'failed', reason, isSure: this.#isSure });
     if (this.isLost) this.measurement = null;
     this.#options.onCheck(this, why);

@@ -1,4 +1,4 @@
-import { type MeasuredRole, ROLE_PRIMARY } from '@pgdog-cluster/core';
+import { type MeasuredRole, ORDER_BAN, ROLE_PRIMARY } from '@pgdog-cluster/core';
 import type { Logger } from '../log/logger.js';
 import type { HostGroup } from './host-group.js';
 import type { HostPlan } from './host-plan.js';
@@ -21,6 +21,12 @@ export class RoleLog {
     const text = `host ${host}:${port} was ${ROLE_NAMES[before]} and is ${ROLE_NAMES[role]}`;
     const level = before === ROLE_PRIMARY ? 'warn' : 'info';
     this.#logger.log(level, 'role_changed', text, { host, port, role: ROLE_NAMES[role], timeline });
+  }
+
+  ordered({ host, port }: HostPlan, bit: number, isOn: boolean): void {
+    const what = bit === ORDER_BAN ? 'BAN' : `order ${bit}`;
+    const text = `${what} of host ${host}:${port} ${isOn ? 'holds' : 'is taken back'}`;
+    this.#logger.log('warn', 'host_order', text, { host, port });
   }
 
   afterCheck(watch: HostWatch, group: HostGroup): void {

@@ -15,6 +15,7 @@ import {
   XACT_TIME_US,
 } from '@pgdog-cluster/core';
 import { averageOf, STATISTICS, type Statistic, totalOf } from '../admin/averages.js';
+import { HOST_METRICS } from './host-metrics.js';
 import type { LatencyMetric } from './latency-histogram.js';
 import { type Metric, plainMetric, poolMetric, workerMetric } from './metric.js';
 
@@ -201,6 +202,7 @@ export const METRICS: readonly Metric[] = [
   ...POOL_COUNTERS,
   ...POOL_AVERAGES,
   ...WORKER_METRICS,
+  ...HOST_METRICS,
 ];
 
 export const LATENCY_METRICS: readonly LatencyMetric[] = [

@@ -1,5 +1,6 @@
 import type { DatabaseSnapshot } from '@pgdog-cluster/core';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { HostFigures } from '../admin/host-figures.js';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
 import type { CertificateReport } from '../config/tls-files.js';
@@ -8,6 +9,7 @@ import type { CertificateReport } from '../config/tls-files.js';
 export interface Scrape {
   pools: readonly { figures: PoolFigures; change: PoolChange }[];
   workers: readonly WorkerFigures[];
+  hosts: readonly HostFigures[];
   clients: number;
   clientLimit: number;
   serverTotal: number;
@@ -53,8 +55,8 @@ export interface Metric {
 /** As PgDog labels everything about a pool. */
 export const POOL_LABELS = ['user', 'database', 'host', 'port', 'shard', 'role'] as const;
 
-export function poolLabels({ pool }: PoolFigures): Labels {
-  const { user, database, host, port, shard, role } = pool;
+export function poolLabels({ pool, role }: PoolFigures): Labels {
+  const { user, database, host, port, shard } = pool;
   return { user, database, host, port: String(port), shard: String(shard), role };
 }
 

@@ -1,6 +1,7 @@
 import { IO_DRIVER_NAMES, PgDogError, WORKER_STATE_NAMES } from '@pgdog-cluster/core';
 import { Registry } from 'prom-client';
 import type { AdminContext } from '../admin/admin-context.js';
+import { allHostFigures } from '../admin/host-figures.js';
 import { readPoolFigures, serversOfWorker, waitingInWorker } from '../admin/pool-figures.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import { registerMetric, type Scrape, type WorkerFigures } from './metric.js';
@@ -39,6 +40,7 @@ function readScrape(context: AdminContext): Scrape {
     workers: Array.from({ length: memory.handles.dimensions.workers }, (_, worker) =>
       readWorker(context, worker),
     ),
+    hosts: allHostFigures(memory.hosts, context.config(), now),
     clients: memory.capacity.clientsClaimed(),
     clientLimit: memory.capacity.clientLimit(),
     serverTotal: memory.capacity.totalClaimed(),
