@@ -1,6 +1,7 @@
 // Roles, bans and lag of real servers, as SHOW REPLICAS tells them.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { freePort } from 'pgdog-cluster/demo/free-port';
 import { startProxy, type TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import type { ReplicationHost } from '../support/replication-host.js';
@@ -18,16 +19,24 @@ interface Row {
 describe('hosts of a database with role = "auto"', () => {
   let cluster: ReplicationCluster;
   let proxy: TestProxy;
+  let healthPort = 0;
 
   before(async () => {
     cluster = await ReplicationCluster.start({ standbyCount: 2 });
     // An ordinary user must do.
     await cluster.primary.query("CREATE ROLE app LOGIN PASSWORD 'app-password'");
+    healthPort = await freePort();
     proxy = await startProxy({
       databases: cluster.databases('auto', 'relay'),
       users: [{ name: 'app', password: 'app-password' }],
       startTimeoutMs: 60_000,
-      general: { ban_replica_lag: 800, read_your_writes: 'off', lsn_check_interval: 100 },
+      metrics: true,
+      general: {
+        ban_replica_lag: 800,
+        read_your_writes: 'off',
+        lsn_check_interval: 100,
+        healthcheck_port: healthPort,
+      },
     });
   });
 
@@ -64,6 +73,31 @@ describe('hosts of a database with role = "auto"', () => {
     for (const standby of cluster.standbys) {
       await until(standby, { role: 'replica', health: 'healthy', ban_reason: '', replica_lag: '0' });
     }
+  });
+
+  it('an operator may ban a host beside all that is measured', async () => {
+    const [standby] = cluster.standbys;
+    const pools = await proxy.adminQuery<{ id: string; port: string; banned: boolean; role: string }>(
+      'SHOW POOLS',
+    );
+    const pool = pools.find(({ port }) => Number(port) === standby.relay.port);
+    assert.deepEqual([pool?.banned, pool?.role], [false, 'replica']);
+    await proxy.adminQuery(`BAN ${pool?.id}`);
+    const bans = await proxy.adminQuery<{ id: string; ban_reason: string }>('SHOW BANS');
+    assert.deepEqual(
+      bans.map(({ id, ban_reason }) => [id, ban_reason]),
+      [[pool?.id, 'admin']],
+    );
+    const labels = `host="127.0.0.1",port="${standby.relay.port}"`;
+    const during = await proxy.metrics();
+    assert.ok(during.includes(`host_banned{${labels},reason="admin"} 1`), during);
+    assert.ok(during.includes(`host_role{${labels},role="replica"} 1`), during);
+    assert.ok(during.includes(`host_up{${labels}} 1`), during);
+    await proxy.adminQuery('HEALTHCHECK');
+    await proxy.adminQuery(`UNBAN ${pool?.id}`);
+    assert.deepEqual(await proxy.adminQuery('SHOW BANS'), []);
+    const answer = await fetch(`http://127.0.0.1:${healthPort}/anything`);
+    assert.deepEqual([answer.status, await answer.text()], [200, 'up']);
   });
 
   it('a replica that falls behind is banned, and comes back when it has caught up', async () => {

@@ -24,11 +24,16 @@ after(async () => {
   await clear.stop();
 });
 
+const terms = (timeouts: typeof TIMEOUTS) => ({
+  timeouts,
+  nowMs: Date.now,
+  signal: new AbortController().signal,
+});
 const login = { database: 'postgres', user: 'postgres', password: 'postgres', requirePeer: undefined };
 
 async function probe(server: TestPostgres, target: object): Promise<boolean | undefined> {
-  const where = { ...login, host: server.host, port: server.port, tls: PREFER, ...target };
-  const connection = await ProbeConnection.open(where, TIMEOUTS, Date.now, () => {});
+  const { host, ...where } = { ...login, host: server.host, port: server.port, tls: PREFER, ...target };
+  const connection = await ProbeConnection.open(host, where, terms(TIMEOUTS), () => {});
   try {
     assert.equal((await connection.measure()).isInRecovery, false);
     const [row] = await server.query<{ ssl: boolean }>(
@@ -58,9 +63,9 @@ it('a server that says nothing is given up in time', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
   const open = ProbeConnection.open(
-    { ...login, host: '127.0.0.1', port, tls: PREFER },
-    { connectMs: 300, queryMs: 300 },
-    Date.now,
+    '127.0.0.1',
+    { ...login, port, tls: PREFER },
+    terms({ connectMs: 300, queryMs: 300 }),
     () => {},
   );
   await assert.rejects(open, /timeout/);

@@ -155,6 +155,16 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'pgdog.toml:4: databases[1].role: "shop" has a primary already (pgdog.toml:2): role = "replica" makes',
   ],
   [
+    'a URL that is none',
+    general('patroni_url = ["http://a:8008", "b:8008"]'),
+    'pgdog.toml:2: general.patroni_url: expected a URL',
+  ],
+  [
+    'health checks on the port of clients',
+    general('healthcheck_port = 6432'),
+    'pgdog.toml:2: general.healthcheck_port: port 6432 is taken',
+  ],
+  [
     'resharding only',
     database('resharding_only = true'),
     'pgdog.toml:4: databases[0].resharding_only: resharding',
@@ -192,7 +202,7 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
   [
     'host list',
     { config: '[[databases]]\nname = "shop"\nhost = "a,b"\n', users: USER },
-    'pgdog.toml:3: databases[0].host: more than one host',
+    'pgdog.toml:3: databases[0].host: expected one host: each has an entry of its own',
   ],
   [
     'host with port',
@@ -344,11 +354,6 @@ const ACCEPTED: [string, Parameters<typeof errorsOf>[0], string[]][] = [
     'congestion',
     { config: `${DATABASE}[tcp]\ncongestion_control = "bbr"\n`, users: USER },
     ['pgdog.toml:5: tcp.congestion_control: not supported yet, ignored'],
-  ],
-  [
-    'healthcheck_port',
-    { config: `${DATABASE}[general]\nhealthcheck_port = 8080\n`, users: USER },
-    ['pgdog.toml:5: general.healthcheck_port: not supported yet, ignored'],
   ],
   [
     'unknown database',

@@ -32,6 +32,31 @@ test('user over database over general; role variants over plain keys', async () 
   });
 });
 
+test('sizes by role: the more exact key wins, and a host that may be either gets the larger', async () => {
+  const keys =
+    'pool_size = 8\npool_size_primary = 5\npool_size_replica = 20\nidle_timeout_replica = 9\nmin_pool_size_replica = 3\n';
+  const three = (role: string) =>
+    `${DATABASE}role = "${role}"\n${keys}${DATABASE.replace('[[databases]]', '[[databases]]\nport = 5433')}role = "${role === 'auto' ? 'auto' : 'replica'}"\n${keys}`;
+  const sizes = async (role: string, users = USER) =>
+    (await buildSnapshot(load({ config: three(role), users }), 1)).pools.map((pool) => [
+      pool.poolSize,
+      pool.minPoolSize,
+      pool.idleTimeoutMs,
+    ]);
+  assert.deepEqual(await sizes('primary'), [
+    [5, 1, 60_000],
+    [20, 3, 9],
+  ]);
+  assert.deepEqual(await sizes('auto'), [
+    [20, 3, 9],
+    [20, 3, 9],
+  ]);
+  assert.deepEqual(await sizes('primary', `${USER}pool_size = 4\n`), [
+    [4, 1, 60_000],
+    [4, 3, 9],
+  ]);
+});
+
 test('passwords of one user share salt and iterations', async () => {
   const hash = formatVerifier(deriveVerifier('third', 5000));
   const users = `[[users]]\nname = "app"\ndatabase = "shop"\npasswords = ["one", "two"]\npassword_hash = "${hash}"\n`;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   BAN_FORKED,
+  BAN_NOT_LEADER,
   BAN_OTHER_SYSTEM,
   BAN_SECOND_PRIMARY,
   BAN_SUPERSEDED,
@@ -139,5 +140,17 @@ describe('electing a primary', () => {
   it('a standby asked after the primary may be ahead of what that said', () => {
     const { fences } = elect([claim(0, { lsn: 100, at: 0 }), claim(1, { recovery: true, lsn: 150, at: 10 })]);
     assert.equal(fences.size, 0);
+  });
+
+  it('a verdict takes the place of comparing, but makes no standby a primary', () => {
+    const both = [claim(0, { timeline: 2 }), claim(1, { timeline: 1 }), claim(2, { recovery: true })];
+    const said = electRoles(both, NO_MEMORY, ALL, { leader: 1 });
+    assert.equal(said.primary, 1);
+    assert.deepEqual([...said.fences], [[0, BAN_NOT_LEADER]]);
+    const none = electRoles(both, NO_MEMORY, ALL, { leader: -1 });
+    assert.deepEqual([none.primary, none.fences.size], [-1, 0]);
+    const standby = electRoles(both, NO_MEMORY, ALL, { leader: 2 });
+    assert.equal(standby.primary, -1);
+    assert.equal(standby.roles.get(2), ROLE_REPLICA);
   });
 });

@@ -5,6 +5,8 @@ import {
   type ConfigSnapshot,
   createSharedMemory,
   HOSTS_MAX_DEFAULT,
+  type HostAddress,
+  type HostSnapshot,
   PgDogError,
   POOLS_MAX_DEFAULT,
   type ServerReport,
@@ -17,9 +19,11 @@ import {
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
+import { dynamicPoolsMax } from './auth/dynamic-pools.js';
 import { clustersOf } from './config/clusters.js';
 import { setDatabaseTls } from './config/database-tls.js';
-import { buildSnapshot, withTls } from './config/publish-config.js';
+import { NameWatch, type NameWatchOptions } from './config/name-watch.js';
+import { buildSnapshot, withAddresses, withTls } from './config/publish-config.js';
 import { type CertificateReport, type LoadedTls, NO_TLS, readTls } from './config/tls-files.js';
 import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
@@ -42,6 +46,8 @@ export interface SupervisorOptions {
   serveFile?: string;
   /** Turns a loaded configuration into a snapshot; injected by tests. */
   makeSnapshot?: MakeSnapshot;
+  /** Asks a name again; injected by tests. */
+  resolve?: NameWatchOptions['resolve'];
   /** The crash order is obeyed; default: PGDOG_TEST_HOOKS=1. */
   testHooks?: boolean;
 }
@@ -60,6 +66,7 @@ export class Supervisor {
   readonly #testHooks: boolean;
   readonly #shutdown: Shutdown;
   readonly #auth: AuthRequests;
+  readonly #names: NameWatch;
   #loaded: LoadedConfig;
   #snapshot: ConfigSnapshot | null = null;
   #listeners: Listener[] = [];
@@ -82,13 +89,30 @@ export class Supervisor {
     const hostsMax = Math.max(HOSTS_MAX_DEFAULT, 2 * loaded.databases.length);
     this.memory = createSharedMemory({ workers, poolsMax, hostsMax, fdMax: this.descriptors.limit });
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
-    this.health = new HostMonitor({ table: this.memory.hosts, logger });
+    this.health = new HostMonitor({
+      table: this.memory.hosts,
+      logger,
+      onFailure: (host) => this.#names.hurry(host),
+    });
+    this.#names = new NameWatch({
+      resolve: options.resolve,
+      onChange: (host, addresses) => this.#moveHost(host, addresses),
+      onLost: ({ host }) => {
+        logger.log('warn', 'name_lost', `${host} does not resolve any more; its last addresses stay in use`, {
+          host,
+        });
+      },
+    });
     this.#auth = new AuthRequests({
       loaded,
       logger,
       poolsMax,
       snapshot: () => this.snapshot,
-      onPool: (pool) => this.#limits.applyPool(pool),
+      onPool: (pool) => {
+        this.#limits.applyPool(pool);
+        this.health.offerLogin(pool, this.#loaded, this.snapshot);
+      },
+      inOrder: (hosts) => this.health.inOrder(hosts),
     });
     this.fleet = new Fleet({
       memory: this.memory,
@@ -105,7 +129,7 @@ export class Supervisor {
       memory: this.memory,
       logger,
       snapshot: () => this.snapshot,
-      publish: (maintenance) => this.#republish({ maintenance }),
+      publish: (maintenance) => this.#republish(() => ({ maintenance })),
       servingWorkers: () => this.fleet.servingWorkers(),
     });
     this.#shutdown = new Shutdown({
@@ -116,6 +140,7 @@ export class Supervisor {
       terminationTimeoutMs: () => this.#snapshot?.general.shutdownTerminationTimeoutMs ?? 0,
       closeRest: () => {
         this.#auth.close();
+        this.#names.close();
         this.health.close();
         this.#closeListeners();
       },
@@ -174,6 +199,7 @@ export class Supervisor {
       this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
       await this.fleet.start();
     } catch (error) {
+      this.#names.close();
       this.health.close();
       await this.fleet.destroy();
       this.#closeListeners();
@@ -250,15 +276,18 @@ export class Supervisor {
     this.#tls = tls;
     logExpired(tls, this.logger);
     this.health.takeUp(loaded, snapshot);
+    this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
   }
 
   /** The snapshot in force with some of it changed, in the order of all other changes. Resolves with its epoch. */
-  #republish(change: Partial<ConfigSnapshot>): Promise<number> {
+  #republish(change: () => Partial<ConfigSnapshot>): Promise<number> {
     const next = this.#publishing.then(() => {
       const epoch = this.memory.routing.epoch() + 1;
-      const snapshot = { ...this.snapshot, ...change, epoch };
+      const snapshot = { ...this.snapshot, ...change(), epoch };
+      // Of pools that were made since the last publication too.
+      snapshot.clusters = clustersOf(snapshot.pools);
       this.memory.routing.publish(snapshot);
       this.#snapshot = snapshot;
       this.fleet.broadcast({ type: 'epoch', epoch });
@@ -271,11 +300,21 @@ export class Supervisor {
     return next;
   }
 
+  /** A name has other addresses: connections to those that are gone end with what they do now. */
+  #moveHost({ index, host, port }: HostSnapshot, addresses: HostAddress[]): void {
+    const list = addresses.map(({ text }) => text).join(', ');
+    this.logger.log('info', 'host_moved', `${host} resolves to ${list} now`, { host, port });
+    this.#auth.moveHost(index, addresses);
+    const change = (): Partial<ConfigSnapshot> => withAddresses(this.snapshot, index, addresses);
+    void this.#republish(change).then(() => this.health.moveHost(index, addresses));
+  }
+
   async #reloadTlsNow(): Promise<void> {
     const epoch = this.memory.routing.epoch() + 1;
     try {
       const tls = readTls(this.#loaded);
       const snapshot = { ...withTls(this.snapshot, this.#loaded, tls), epoch };
+      snapshot.clusters = clustersOf(snapshot.pools);
       this.memory.routing.publish(snapshot);
       this.#snapshot = snapshot;
       this.#tls = tls;
@@ -317,13 +356,6 @@ export class Supervisor {
     if (this.#onAdminQuery === null) return Promise.reject(new PgDogError('admin_failed', 'not ready yet'));
     return this.#onAdminQuery(message);
   }
-}
-
-/** Rows for users who are not configured, where such users can exist. */
-function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
-  const canExist =
-    general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
-  return canExist ? general.dynamic_users_max : 0;
 }
 
 function logExpired({ certificates }: LoadedTls, logger: Logger): void {

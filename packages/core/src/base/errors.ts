@@ -277,6 +277,13 @@ const ROWS = {
     'EXPLAIN (PGDOG) has no such option',
     'EXPLAIN (PGDOG) <statement>, or with FORMAT JSON.',
   ],
+  replicas_only: [
+    '25006',
+    'ERROR',
+    'operator',
+    'the database has only replicas: it is read-only',
+    'Add a [[databases]] entry for its primary, or role = "auto" on all of its entries.',
+  ],
   duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
   unknown_portal: ['34000', 'ERROR', 'client', 'portal does not exist', ''],

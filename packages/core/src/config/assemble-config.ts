@@ -159,8 +159,8 @@ function readEntries(
   return { databases, users };
 }
 
-/** Each database's question about unknown users, with the password for it. */
-function addAuthQueries(
+/** What databases have from [general]: whom to ask about unknown users, with the password for it, and about roles. */
+function addGeneralWays(
   { databases, users }: Pick<CheckedParts, 'databases' | 'users'>,
   general: GeneralSettings,
   password: Secret | null,
@@ -168,6 +168,7 @@ function addAuthQueries(
 ): void {
   for (const { input, entry, origin } of databases) {
     const own = secrets.resolve(input.auth_password, origin.place('auth_password'));
+    if (entry.patroniUrls.length === 0) entry.patroniUrls = splitList(general.patroni_url ?? []);
     entry.authQuery = toAuthQuery(input, entry, general, { own, general: password });
   }
   const entriesOf = <T>(placed: { entry: T }[]): T[] => placed.map(({ entry }) => entry);
@@ -199,7 +200,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const authPassword = secrets.resolve(general.auth_password ?? undefined, generalPlace('auth_password'));
   // Kept as a Secret only: settings are printed.
   general.auth_password = null;
-  addAuthQueries(entries, general, authPassword, secrets);
+  addGeneralWays(entries, general, authPassword, secrets);
   const authFiles = readAuthFiles(general, generalPlace, sources.readSecretFile, problems);
   const listen = listenAddresses(sources.commandLine, general, problems);
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };

@@ -15,7 +15,13 @@ import {
   LATER_USER,
   type LaterKey,
 } from './later-keys.js';
-import { type DatabaseEntry, type LoadedConfig, poolPairs, type UserEntry } from './loaded-config.js';
+import {
+  type DatabaseEntry,
+  type LoadedConfig,
+  poolPairs,
+  roleOverride,
+  type UserEntry,
+} from './loaded-config.js';
 import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
@@ -59,6 +65,15 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   checkLater(LATER_GENERAL, parts.generalInput, generalOrigin, problems);
   checkAuthentication(parts, problems);
   checkGeneralTls(general, at, problems);
+  if (
+    general.healthcheck_port !== null &&
+    [general.port, general.openmetrics_port].includes(general.healthcheck_port)
+  ) {
+    problems.error(
+      at('healthcheck_port'),
+      `port ${general.healthcheck_port} is taken by this program itself`,
+    );
+  }
   if (general.openmetrics_port === general.port) {
     problems.error(at('openmetrics_port'), `port ${general.port} is the one clients connect to`);
   }
@@ -103,7 +118,8 @@ export function bareLogLevel(filter: string): string | null {
 /** Host names that are no single host. */
 function hostRefusal(host: string, port: number): string | null {
   if (isUnixHost(host)) return unixPathProblem(unixSocketPath(host, port));
-  if (host.includes(',')) return 'more than one host per database is not supported by this version';
+  if (host.includes(','))
+    return 'expected one host: each has an entry of its own, with the same name; role = "auto" asks which is the primary';
   if (host.includes('://')) return 'expected a host name or address, not a URL';
   if (host.includes(' ')) return 'expected a host name or address, without spaces';
   const colons = host.split(':').length - 1;
@@ -210,12 +226,15 @@ function checkPoolSizes(parts: CheckedParts, problems: ProblemList): void {
   const databases = parts.databases.map((placed) => placed.entry);
   const users = parts.users.map((placed) => placed.entry);
   for (const { database, user } of poolPairs({ databases, users })) {
-    const size = user.overrides.poolSize ?? database.overrides.poolSize ?? general.default_pool_size;
-    const minimum = user.overrides.minPoolSize ?? database.overrides.minPoolSize ?? general.min_pool_size;
+    const { role } = database;
+    const said = (entry: DatabaseEntry | UserEntry, key: 'poolSize' | 'minPoolSize') =>
+      roleOverride(entry.overrides, key, role);
+    const size = said(user, 'poolSize') ?? said(database, 'poolSize') ?? general.default_pool_size;
+    const minimum = said(user, 'minPoolSize') ?? said(database, 'minPoolSize') ?? general.min_pool_size;
     if (minimum <= size) continue;
-    const ofUser = parts.users.find((placed) => placed.entry === user && user.overrides.minPoolSize !== null);
+    const ofUser = parts.users.find((placed) => placed.entry === user && said(user, 'minPoolSize') !== null);
     const ofDatabase = parts.databases.find(
-      (placed) => placed.entry === database && database.overrides.minPoolSize !== null,
+      (placed) => placed.entry === database && said(database, 'minPoolSize') !== null,
     );
     const place =
       (ofUser ?? ofDatabase)?.origin.place('min_pool_size') ??

@@ -1,7 +1,7 @@
 /** From what a file or URL says about a database or user to the entry the program works with. */
 import { authTypeOf } from './auth-entries.js';
 import type { Environment } from './environment.js';
-import type { SecretInput } from './fields.js';
+import { type SecretInput, splitList } from './fields.js';
 import type { AdminEntry, DatabaseEntry, PoolOverrides, UserEntry } from './loaded-config.js';
 import type { Origin, Place, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
@@ -58,15 +58,25 @@ export class SecretResolver {
   }
 }
 
-/** `_primary` variants are more exact and win; `max_pool_size` is PgDog's alias. */
+/** `max_pool_size` is PgDog's alias. */
 function overridesOf(input: DatabaseInput | UserInput): PoolOverrides {
   return {
-    poolSize: input.pool_size_primary ?? input.pool_size ?? input.max_pool_size ?? null,
-    minPoolSize: input.min_pool_size_primary ?? input.min_pool_size ?? null,
+    poolSize: input.pool_size ?? input.max_pool_size ?? null,
+    minPoolSize: input.min_pool_size ?? null,
+    idleTimeoutMs: input.idle_timeout ?? null,
+    primary: {
+      poolSize: input.pool_size_primary ?? null,
+      minPoolSize: input.min_pool_size_primary ?? null,
+      idleTimeoutMs: input.idle_timeout_primary ?? null,
+    },
+    replica: {
+      poolSize: input.pool_size_replica ?? null,
+      minPoolSize: input.min_pool_size_replica ?? null,
+      idleTimeoutMs: input.idle_timeout_replica ?? null,
+    },
     poolerMode: input.pooler_mode ?? null,
     statementTimeoutMs: input.statement_timeout ?? null,
     lockTimeoutMs: input.lock_timeout ?? null,
-    idleTimeoutMs: input.idle_timeout_primary ?? input.idle_timeout ?? null,
     readOnly: input.read_only ?? null,
     serverLifetimeMs: input.server_lifetime ?? null,
     serverLifetimeJitterMs: input.server_lifetime_jitter ?? null,
@@ -90,6 +100,7 @@ export function toDatabaseEntry(
     port: input.port ?? PORT_DEFAULT,
     role: input.role ?? 'primary',
     lbWeight: input.lb_weight ?? LB_WEIGHT_DEFAULT,
+    patroniUrls: splitList(input.patroni_url ?? []),
     serverDatabase: input.database_name ?? input.name,
     serverUser: input.user ?? null,
     serverPassword: secrets.resolve(input.password, origin.place('password')),

@@ -106,6 +106,21 @@ export function splitList(value: string | readonly string[]): string[] {
 
 const SECRET_ERROR = 'expected a text in quotes, { env = "NAME" } or { file = "path" }';
 
+const URLS_ERROR = 'expected a URL as "http://10.0.0.1:8008", or a list of them';
+
+/** Where a REST API is; one or several. */
+export const webUrls = () =>
+  z
+    .union([z.string(), z.array(z.string())], { error: URLS_ERROR })
+    .refine((value) => splitList(value).length > 0 && splitList(value).every(isWebUrl), {
+      error: URLS_ERROR,
+    });
+
+function isWebUrl(text: string): boolean {
+  const isWeb = text.startsWith('http://') || text.startsWith('https://');
+  return isWeb && URL.canParse(text);
+}
+
 /** A password, or where to find it. Parsed to the place, resolved by the loader. */
 export const secret = () =>
   z.union(

@@ -42,6 +42,25 @@ export const HEALTH_DEFAULTS = {
     'Between two questions; hosts that fail, or of which none is a primary, are asked sooner, from 100 ms on. Unset: 200 ms, with `read_your_writes = "off"` 1000 ms.',
     'PgDog takes 5000 ms; how soon a failover is seen, and reads return to a replica, depends on it',
   ),
+  dns_ttl: row(
+    null as number | null,
+    'ms',
+    'How long the addresses of a host name are believed; a host that fails is asked for sooner. Connections to addresses that are gone end with the transaction they serve. Unset: as the record says, 1 s to 5 min, or 15 s where it cannot be known (names from /etc/hosts).',
+    'as PgDog',
+  ),
+  patroni_url: row(
+    null as string | string[] | null,
+    '',
+    'REST API of Patroni, one or several members: with `role = "auto"` the leader it names is the primary. Members are asked in turn; while none answers, the hosts themselves decide. https is verified, by `tls_server_ca_certificate` where it is set.',
+    'who promotes knows first',
+    'ours',
+  ),
+  healthcheck_port: row(
+    null as number | null,
+    '',
+    'Port (of all IPv4 addresses) that answers HTTP on every path: 200 `up`, or 502 `down` while draining or when every host fails its checks. Unset: none.',
+    AS_PGDOG,
+  ),
   lsn_check_timeout: row(
     500,
     'ms',

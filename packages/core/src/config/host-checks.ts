@@ -1,8 +1,10 @@
 /** How several entries of one database fit together: its hosts. */
 import type { DatabaseEntry } from './loaded-config.js';
 import type { Origin, ProblemList } from './problem-list.js';
+import type { DatabaseInput } from './schema.js';
 
 interface PlacedHost {
+  input: Pick<DatabaseInput, 'patroni_url'>;
   entry: DatabaseEntry;
   origin: Origin;
 }
@@ -23,6 +25,10 @@ export function checkHosts(databases: readonly PlacedHost[], problems: ProblemLi
 }
 
 function checkCluster(hosts: readonly PlacedHost[], problems: ProblemList): void {
+  const asking = hosts.find(({ input }) => input.patroni_url !== undefined);
+  if (asking !== undefined && hosts.every(({ entry }) => entry.role !== 'auto')) {
+    problems.warning(asking.origin.place('patroni_url'), 'has no effect without role = "auto"');
+  }
   for (const [index, placed] of hosts.entries()) {
     const { entry, origin } = placed;
     const earlier = hosts.slice(0, index);

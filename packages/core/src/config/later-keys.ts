@@ -23,11 +23,9 @@ const refused = (refusal: string, ...harmless: unknown[]): LaterKey => ({ harmle
 
 const NO_TWO_PHASE =
   'two-phase commit is not supported by this version; transactions would not have that guarantee';
-const NO_SHARDS = 'more than one host per database is not supported by this version';
+const NO_SHARDS = 'sharding is not supported by this version';
 
 export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
-  healthcheck_port: ignored(),
-  dns_ttl: ignored(),
   client_connection_recovery: ignored('drop'),
   query_parser: ignored('auto'),
   query_parser_enabled: ignored(false),
@@ -79,14 +77,7 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
 
 export const LATER_TCP: Record<keyof typeof laterTcpShape, LaterKey> = { congestion_control: ignored() };
 
-const REPLICA_KEYS = {
-  pool_size_replica: ignored(),
-  min_pool_size_replica: ignored(),
-  idle_timeout_replica: ignored(),
-};
-
 export const LATER_DATABASE: Record<keyof typeof laterDatabaseShape, LaterKey> = {
-  ...REPLICA_KEYS,
   resharding_only: refused(
     'resharding is not supported by this version; clients would reach this host',
     false,
@@ -96,7 +87,6 @@ export const LATER_DATABASE: Record<keyof typeof laterDatabaseShape, LaterKey> =
 const NO_EXTERNAL = 'only password authentication towards servers is supported by this version';
 
 export const LATER_USER: Record<keyof typeof laterUserShape, LaterKey> = {
-  ...REPLICA_KEYS,
   server_auth: refused(NO_EXTERNAL, 'password'),
   server_iam_region: ignored(),
   server_vault_path: refused(NO_EXTERNAL),

@@ -6,8 +6,6 @@ import { z } from 'zod';
 import * as field from './fields.js';
 
 const health = {
-  healthcheck_port: field.portNumber(),
-  dns_ttl: field.duration(),
   client_connection_recovery: field.oneOf('recover', 'rollback_only', 'drop'),
 };
 
@@ -70,19 +68,11 @@ export type LaterGeneralKey = keyof typeof laterGeneralShape;
 
 export const laterTcpShape = { congestion_control: field.text() };
 
-const replicaOverrides = {
-  pool_size_replica: field.count(1),
-  min_pool_size_replica: field.count(),
-  idle_timeout_replica: field.duration(),
-};
-
 export const laterDatabaseShape = {
-  ...replicaOverrides,
   resharding_only: field.flag(),
 };
 
 export const laterUserShape = {
-  ...replicaOverrides,
   server_auth: field.oneOf('password', 'rds_iam', 'azure_workload_identity', 'vault_dynamic', 'vault_static'),
   server_iam_region: field.text(),
   server_vault_path: field.text(),

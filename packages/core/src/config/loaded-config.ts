@@ -11,14 +11,21 @@ export interface ListenAddress {
   port: number;
 }
 
-/** Settings of a pool that a database or a user may override; null = not said here. Durations in ms. */
-export interface PoolOverrides {
+/** What a pool may have otherwise on a primary or a replica; null = not said here. */
+export interface RoleOverrides {
   poolSize: number | null;
   minPoolSize: number | null;
+  idleTimeoutMs: number | null;
+}
+
+/** Settings of a pool that a database or a user may override; null = not said here. Durations in ms. */
+export interface PoolOverrides extends RoleOverrides {
+  /** More exact, so they win. */
+  primary: RoleOverrides;
+  replica: RoleOverrides;
   poolerMode: PoolerMode | null;
   statementTimeoutMs: number | null;
   lockTimeoutMs: number | null;
-  idleTimeoutMs: number | null;
   readOnly: boolean | null;
   serverLifetimeMs: number | null;
   serverLifetimeJitterMs: number | null;
@@ -43,6 +50,8 @@ export interface DatabaseEntry {
   port: number;
   role: HostRole;
   lbWeight: number;
+  /** Its own or the general ones; empty = none. */
+  patroniUrls: string[];
   /** Name on the server. */
   serverDatabase: string;
   /** Log in to the server as this user whoever the client is; null = the client's name. */
@@ -116,6 +125,20 @@ export interface LoadedConfig {
   /** Files, options and variables that were read, for the log. */
   sources: string[];
   warnings: ConfigurationProblem[];
+}
+
+/** As said for hosts of this role. A host that may be either gets room for either: the larger. */
+export function roleOverride(
+  overrides: PoolOverrides,
+  key: keyof RoleOverrides,
+  role: HostRole,
+): number | null {
+  const { primary, replica } = overrides;
+  if (role === 'auto') {
+    const said = [primary[key], replica[key]].filter((value) => value !== null);
+    return said.length > 0 ? Math.max(...said) : overrides[key];
+  }
+  return (role === 'primary' ? primary : replica)[key] ?? overrides[key];
 }
 
 /** One (database, user) pair that is allowed, i.e. one pool. */

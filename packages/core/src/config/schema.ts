@@ -147,6 +147,9 @@ const healthShape = {
   lsn_check_delay: field.duration(),
   lsn_check_interval: field.duration(),
   lsn_check_timeout: field.duration(),
+  dns_ttl: field.duration(),
+  patroni_url: field.webUrls(),
+  healthcheck_port: field.portNumber(),
 };
 
 const ownShape = {
@@ -215,11 +218,14 @@ const poolOverrides = {
   min_pool_size: field.count(),
   pool_size_primary: field.count(1),
   min_pool_size_primary: field.count(),
+  pool_size_replica: field.count(1),
+  min_pool_size_replica: field.count(),
   pooler_mode: poolerMode(),
   statement_timeout: field.duration(),
   lock_timeout: field.duration(),
   idle_timeout: field.duration(),
   idle_timeout_primary: field.duration(),
+  idle_timeout_replica: field.duration(),
   read_only: field.flag(),
   server_lifetime: field.duration(),
   server_lifetime_jitter: field.duration(),
@@ -238,6 +244,7 @@ export const databaseSchema = z
     role: field.oneOf('primary', 'replica', 'auto'),
     shard: field.count(),
     lb_weight: field.smallCount(255),
+    patroni_url: field.webUrls(),
     database_name: field.identifier(),
     user: field.identifier(),
     password: field.secret(),

@@ -182,9 +182,9 @@ export interface AuthReplyMessage {
   user: UserSnapshot | null;
   /** How long `user`, or its absence, may be taken for true. Epoch ms. */
   freshUntilMs: number;
-  /** Its pool; null when there is none yet, or may be none. */
-  pool: PoolSnapshot | null;
-  /** No pool because dynamic_users_max is reached. */
+  /** Its pools, one per host of the database; none when there are none yet, or may be none. */
+  pools: PoolSnapshot[];
+  /** No pools because dynamic_users_max is reached. */
   isFull: boolean;
   /** For `groups`: those of `names` of which the user is a member; null = it could not be found out. */
   groups: string[] | null;

@@ -57,7 +57,8 @@ export const BAN_SUPERSEDED = 7;
 export const BAN_SECOND_PRIMARY = 8;
 export const BAN_OTHER_SYSTEM = 9;
 export const BAN_FORKED = 10;
-export type BanReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
+export const BAN_NOT_LEADER = 11;
+export type BanReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11;
 /** By number, for SHOW, logs and metrics. */
 export const BAN_REASON_NAMES = [
   '',
@@ -71,6 +72,7 @@ export const BAN_REASON_NAMES = [
   'a second primary of the same timeline',
   'another database system',
   'its data have left the path of the primary',
+  'takes writes, but Patroni has another leader',
 ] as const;
 
 /** The operator's orders, as bits. They hold until taken back, whatever is measured. */

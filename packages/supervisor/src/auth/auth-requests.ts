@@ -2,6 +2,7 @@ import type {
   AuthReplyMessage,
   AuthRequestMessage,
   ConfigSnapshot,
+  HostAddress,
   PoolSnapshot,
   UserSnapshot,
 } from '@pgdog-cluster/core';
@@ -23,6 +24,8 @@ export interface AuthRequestsOptions {
   snapshot: () => ConfigSnapshot;
   /** A pool was made or changed: its limits must stand before a worker hears of it. */
   onPool: (pool: PoolSnapshot) => void;
+  /** Entries of one database, the one to be asked first at the head. */
+  inOrder: (hosts: readonly DatabaseEntry[]) => DatabaseEntry[];
 }
 
 /** Answers workers about users who are not in users.toml, or have no password there. */
@@ -34,12 +37,12 @@ export class AuthRequests {
   #loaded: LoadedConfig;
 
   constructor(options: AuthRequestsOptions) {
-    const { loaded, logger, poolsMax } = options;
+    const { loaded, logger, poolsMax, inOrder } = options;
     this.#options = options;
     this.#loaded = loaded;
-    this.#lookup = new UserLookup(loaded, logger);
-    this.#passthrough = new PassthroughCheck(loaded, logger);
-    this.#pools = new DynamicPools(loaded, poolsMax, loaded.general.dynamic_users_max);
+    this.#lookup = new UserLookup(loaded, logger, inOrder);
+    this.#passthrough = new PassthroughCheck(loaded, logger, inOrder);
+    this.#pools = new DynamicPools(loaded, poolsMax);
   }
 
   /** Pools beside the configured ones, for the next snapshot. */
@@ -49,6 +52,11 @@ export class AuthRequests {
     this.#passthrough.takeUp(loaded);
     await this.#pools.takeUp(loaded);
     return this.#pools.pools;
+  }
+
+  /** Its name has other addresses. */
+  moveHost(hostIndex: number, addresses: HostAddress[]): void {
+    this.#pools.moveHost(hostIndex, addresses);
   }
 
   close(): void {
@@ -95,9 +103,9 @@ export class AuthRequests {
     if (secret === null) return { ...NOBODY, freshUntilMs };
     const user = await toUser({ ...entry, passwords: [secret], passwordHash: null }, this.#loaded);
     const hasPool =
-      this.#configuredPool(database, entry) !== null || this.#pools.has(database.name, entry.name);
-    const pool = isPoolWanted || hasPool ? await this.#obtainPool(database, entry, secret) : null;
-    return { ...NOBODY, user, freshUntilMs, pool, isFull: isPoolWanted && pool === null };
+      this.#configuredPools(database, entry).length > 0 || this.#pools.has(database.name, entry.name);
+    const pools = isPoolWanted || hasPool ? await this.#obtainPools(database, entry, secret) : [];
+    return { ...NOBODY, user, freshUntilMs, pools, isFull: isPoolWanted && pools.length === 0 };
   }
 
   async #tryPassword(database: DatabaseEntry, entry: UserEntry, password: string): Promise<Answer> {
@@ -120,7 +128,7 @@ export class AuthRequests {
       if ((await this.#passthrough.check(database.name, name, password)) !== 'accepted') return NOBODY;
       untilMs = Date.now() + this.#loaded.general.auth_query_cache_ttl;
     }
-    const pool = await this.#obtainPool(database, entry, new Secret(password));
+    const pools = await this.#obtainPools(database, entry, new Secret(password));
     const user: UserSnapshot = {
       name,
       databases: [database.name],
@@ -131,28 +139,30 @@ export class AuthRequests {
       md5Hashes: [],
       passwordTags: [passwordTag(password)],
     };
-    return { ...NOBODY, user, freshUntilMs: untilMs, pool, isFull: pool === null };
+    return { ...NOBODY, user, freshUntilMs: untilMs, pools, isFull: pools.length === 0 };
   }
 
-  #configuredPool(database: DatabaseEntry, entry: UserEntry): PoolSnapshot | null {
+  #configuredPools(database: DatabaseEntry, entry: UserEntry): PoolSnapshot[] {
     const isListed = this.#loaded.users.some((user) => user.name === entry.name);
-    if (!isListed) return null;
+    if (!isListed) return [];
     const { pools } = this.#options.snapshot();
-    return pools.find((pool) => pool.database === database.name && pool.user === entry.name) ?? null;
+    return pools.filter((pool) => pool.database === database.name && pool.user === entry.name);
   }
 
-  async #obtainPool(database: DatabaseEntry, entry: UserEntry, secret: Secret): Promise<PoolSnapshot | null> {
-    const configured = this.#configuredPool(database, entry);
-    const pool = await this.#pools.obtain(database, entry, secret, configured?.index ?? null);
-    if (pool === null) return null;
+  /** One per host of the database; none when there are too many users. */
+  async #obtainPools(database: DatabaseEntry, entry: UserEntry, secret: Secret): Promise<PoolSnapshot[]> {
+    const hosts = this.#loaded.databases.filter(({ name }) => name === database.name);
+    const obtained = await this.#pools.obtain(hosts, entry, secret, this.#configuredPools(database, entry));
     const { pools } = this.#options.snapshot();
-    const place = pools.findIndex(({ index }) => index === pool.index);
-    if (pools[place] === pool) return pool;
-    this.#options.onPool(pool);
-    if (place === -1) pools.push(pool);
-    else pools[place] = pool;
-    return pool;
+    for (const pool of obtained) {
+      const place = pools.findIndex(({ index }) => index === pool.index);
+      if (pools[place] === pool) continue;
+      if (place === -1) pools.push(pool);
+      else pools[place] = pool;
+      this.#options.onPool(pool);
+    }
+    return obtained;
   }
 }
 
-const NOBODY: Answer = { user: null, freshUntilMs: 0, pool: null, isFull: false, groups: null };
+const NOBODY: Answer = { user: null, freshUntilMs: 0, pools: [], isFull: false, groups: null };

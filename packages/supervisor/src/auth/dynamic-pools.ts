@@ -10,7 +10,11 @@ import { databaseTlsIndex } from '../config/database-tls.js';
 import { resolveHost } from '../config/host-address.js';
 import { resolvePeer, toPool } from '../config/publish-config.js';
 
+const NO_ROLE_OVERRIDES = { poolSize: null, minPoolSize: null, idleTimeoutMs: null };
+
 const NO_OVERRIDES: PoolOverrides = {
+  primary: NO_ROLE_OVERRIDES,
+  replica: NO_ROLE_OVERRIDES,
   poolSize: null,
   // Thousands of users who came once must not keep a server connection each.
   minPoolSize: 0,
@@ -49,8 +53,21 @@ export function strangerEntry(name: string, database: string): UserEntry {
 interface Entry {
   database: string;
   user: UserEntry;
-  index: number;
-  pool: PoolSnapshot;
+  /** One per host of the database. */
+  pools: PoolSnapshot[];
+}
+
+/** Which row a pool has: by its host. */
+type Rows = readonly Pick<PoolSnapshot, 'host' | 'port' | 'index'>[];
+
+/** Rows at the top of shared memory that belong to such pools: each user has one pool per host. */
+export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
+  const canExist =
+    general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
+  if (!canExist) return 0;
+  const hostCounts = new Map<string, number>();
+  for (const { name } of databases) hostCounts.set(name, (hostCounts.get(name) ?? 0) + 1);
+  return general.dynamic_users_max * Math.max(1, ...hostCounts.values());
 }
 
 /**
@@ -61,18 +78,18 @@ interface Entry {
 export class DynamicPools {
   readonly #entries = new Map<string, Entry>();
   readonly #poolsMax: number;
-  readonly #countMax: number;
+  /** Rows below `poolsMax` that are free for them. */
+  readonly #rowsMax: number;
   #loaded: LoadedConfig;
 
-  /** `countMax` rows below `poolsMax` are free for them. */
-  constructor(loaded: LoadedConfig, poolsMax: number, countMax: number) {
+  constructor(loaded: LoadedConfig, poolsMax: number) {
     this.#loaded = loaded;
     this.#poolsMax = poolsMax;
-    this.#countMax = countMax;
+    this.#rowsMax = dynamicPoolsMax(loaded);
   }
 
   get pools(): PoolSnapshot[] {
-    return [...this.#entries.values()].map(({ pool }) => pool);
+    return [...this.#entries.values()].flatMap(({ pools }) => pools);
   }
 
   /** The secret its server connections use; null when there is no such pool. */
@@ -80,36 +97,30 @@ export class DynamicPools {
     return this.#entries.get(keyOf(database, user))?.user.passwords[0] ?? null;
   }
 
-  /** Its pool with this secret, made or changed if need be; null when there are too many. */
+  /**
+   * Its pools with this secret, one per entry of the database, made or changed if need be; none when there are too many
+   * users. `configured`: those it has by the configuration, without a secret.
+   */
   async obtain(
-    database: DatabaseEntry,
+    databases: readonly DatabaseEntry[],
     user: UserEntry,
     secret: Secret,
-    configuredIndex: number | null,
-  ): Promise<PoolSnapshot | null> {
-    const addresses = await resolveHost(database.host, database.port);
-    const key = keyOf(database.name, user.name);
+    configured: readonly PoolSnapshot[],
+  ): Promise<PoolSnapshot[]> {
+    const key = keyOf(databases[0].name, user.name);
     const known = this.#entries.get(key);
     if (known !== undefined && known.user.passwords[0]?.reveal() === secret.reveal()) {
       // Certificates may have been read again since.
-      known.pool = { ...known.pool, tls: databaseTlsIndex(database) };
-      return known.pool;
+      known.pools = known.pools.map((pool) => withTlsOf(pool, databases));
+      return known.pools;
     }
-    const index = known?.index ?? configuredIndex ?? this.#freeIndex();
-    if (index === null) return null;
-    const entry: Entry = {
-      database: database.name,
-      user: { ...user, passwords: [secret], passwordHash: null },
-      index,
-      pool: await this.#poolOf(
-        database,
-        { ...user, passwords: [secret], passwordHash: null },
-        index,
-        addresses,
-      ),
-    };
-    this.#entries.set(key, entry);
-    return entry.pool;
+    const isFull = this.#strangersCount >= this.#loaded.general.dynamic_users_max;
+    if (isFull && known === undefined && configured.length === 0) return [];
+    const entry = { ...user, passwords: [secret], passwordHash: null };
+    const pools = await this.#poolsOf(databases, entry, known?.pools ?? configured);
+    if (pools === null) return [];
+    this.#entries.set(key, { database: databases[0].name, user: entry, pools });
+    return pools;
   }
 
   /** Whether it has been made. */
@@ -117,42 +128,78 @@ export class DynamicPools {
     return this.#entries.has(keyOf(database, user));
   }
 
+  /** Its name has other addresses. */
+  moveHost(hostIndex: number, addresses: HostAddress[]): void {
+    for (const entry of this.#entries.values()) {
+      entry.pools = entry.pools.map((pool) => (pool.hostIndex === hostIndex ? { ...pool, addresses } : pool));
+    }
+  }
+
   /** Another configuration: pools of databases that are still there get its settings, the others are forgotten. */
   async takeUp(loaded: LoadedConfig): Promise<void> {
     this.#loaded = loaded;
     for (const [key, entry] of this.#entries) {
-      const database = loaded.databases.find(({ name }) => name === entry.database);
+      const databases = loaded.databases.filter(({ name }) => name === entry.database);
       const isListed = loaded.users.some(
-        ({ name, databases }) =>
-          name === entry.user.name && (databases === null || databases.includes(entry.database)),
+        ({ name, databases: theirs }) =>
+          name === entry.user.name && (theirs === null || theirs.includes(entry.database)),
       );
-      if (database === undefined || isListed) {
-        this.#entries.delete(key);
-        continue;
-      }
-      const addresses = await resolveHost(database.host, database.port);
-      entry.pool = await this.#poolOf(database, entry.user, entry.index, addresses);
+      const isKept = databases.length > 0 && !isListed;
+      const pools = isKept ? await this.#poolsOf(databases, entry.user, entry.pools) : null;
+      if (pools === null) this.#entries.delete(key);
+      else entry.pools = pools;
     }
   }
 
-  async #poolOf(
-    database: DatabaseEntry,
-    user: UserEntry,
-    index: number,
-    addresses: HostAddress[],
-  ): Promise<PoolSnapshot> {
-    const peer = await resolvePeer(database);
-    return toPool({ database, user }, index, addresses, this.#loaded, peer, databaseTlsIndex(database));
+  /** Users whose pools have rows of their own here. */
+  get #strangersCount(): number {
+    const first = this.#poolsMax - this.#rowsMax;
+    let count = 0;
+    for (const { pools } of this.#entries.values()) if (pools.some(({ index }) => index >= first)) count++;
+    return count;
   }
 
-  #freeIndex(): number | null {
-    const used = new Set([...this.#entries.values()].map(({ index }) => index));
-    for (let place = 1; place <= this.#countMax; place++) {
+  /** Null when rows are missing. */
+  async #poolsOf(
+    databases: readonly DatabaseEntry[],
+    user: UserEntry,
+    rows: Rows,
+  ): Promise<PoolSnapshot[] | null> {
+    const ways = await Promise.all(
+      databases.map(async (database) => ({
+        addresses: await resolveHost(database.host, database.port),
+        peer: await resolvePeer(database),
+      })),
+    );
+    // From here on without a pause, so that nobody else is given the same rows.
+    const taken: number[] = [];
+    const pools: PoolSnapshot[] = [];
+    for (const [place, database] of databases.entries()) {
+      const { addresses, peer } = ways[place];
+      const known = rows.find(({ host, port }) => host === database.host && port === database.port);
+      const index = known?.index ?? this.#freeIndex(taken);
+      if (index === null) return null;
+      taken.push(index);
+      const tls = databaseTlsIndex(database);
+      pools.push(toPool({ database, user }, index, addresses, this.#loaded, peer, tls));
+    }
+    return pools;
+  }
+
+  #freeIndex(taken: readonly number[]): number | null {
+    const used = new Set([...this.pools.map(({ index }) => index), ...taken]);
+    for (let place = 1; place <= this.#rowsMax; place++) {
       const index = this.#poolsMax - place;
       if (!used.has(index)) return index;
     }
     return null;
   }
+}
+
+function withTlsOf(pool: PoolSnapshot, databases: readonly DatabaseEntry[]): PoolSnapshot {
+  const database = databases.find(({ host, port }) => host === pool.host && port === pool.port);
+  const tls = database === undefined ? pool.tls : databaseTlsIndex(database);
+  return tls === pool.tls ? pool : { ...pool, tls };
 }
 
 function keyOf(database: string, user: string): string {

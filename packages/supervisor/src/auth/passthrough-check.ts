@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { DatabaseEntry, LoadedConfig } from '@pgdog-cluster/core/config';
 import { passwordTag } from '../config/user-secrets.js';
 import { PeerError } from '../listen/unix-connect.js';
 import type { Logger } from '../log/logger.js';
@@ -26,10 +26,16 @@ export class PassthroughCheck {
   readonly #logger: Logger;
   readonly #accepted = new Map<string, Accepted>();
   readonly #waiting: (() => void)[] = [];
+  readonly #inOrder: (hosts: readonly DatabaseEntry[]) => DatabaseEntry[];
   #running = 0;
   #loaded: LoadedConfig;
 
-  constructor(loaded: LoadedConfig, logger: Logger) {
+  constructor(
+    loaded: LoadedConfig,
+    logger: Logger,
+    inOrder: (hosts: readonly DatabaseEntry[]) => DatabaseEntry[],
+  ) {
+    this.#inOrder = inOrder;
     this.#loaded = loaded;
     this.#logger = logger;
   }
@@ -60,9 +66,20 @@ export class PassthroughCheck {
   }
 
   async #tryLogin(name: string, user: string, password: string): Promise<PassthroughVerdict> {
-    const { databases, general } = this.#loaded;
-    const database = databases.find((entry) => entry.name === name);
-    if (database === undefined) return 'refused';
+    const hosts = this.#loaded.databases.filter((entry) => entry.name === name);
+    if (hosts.length === 0) return 'refused';
+    let verdict: PassthroughVerdict = 'unknown';
+    // A host that says yes or no has settled it; one that cannot be asked has not.
+    for (const host of this.#inOrder(hosts)) {
+      verdict = await this.#tryHost(host, user, password);
+      if (verdict !== 'unknown') break;
+    }
+    return verdict;
+  }
+
+  async #tryHost(database: DatabaseEntry, user: string, password: string): Promise<PassthroughVerdict> {
+    const { general } = this.#loaded;
+    const { name } = database;
     let isAsked = false;
     const answer = (): string => {
       isAsked = true;

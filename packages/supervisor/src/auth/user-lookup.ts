@@ -1,4 +1,4 @@
-import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { AuthQueryEntry, DatabaseEntry, LoadedConfig } from '@pgdog-cluster/core/config';
 import { Secret } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
 import { AnswerCache } from './answer-cache.js';
@@ -25,10 +25,17 @@ export class UserLookup {
   readonly #logger: Logger;
   readonly #secrets = new AnswerCache<LookedUpSecret>();
   readonly #groups = new AnswerCache<LookedUpGroups>();
-  #queries = new Map<string, AuthQuery>();
+  readonly #inOrder: (hosts: readonly DatabaseEntry[]) => DatabaseEntry[];
+  /** By the entry whose host is asked, and who asks. */
+  #queries = new Map<DatabaseEntry, Map<string, AuthQuery>>();
   #loaded: LoadedConfig;
 
-  constructor(loaded: LoadedConfig, logger: Logger) {
+  constructor(
+    loaded: LoadedConfig,
+    logger: Logger,
+    inOrder: (hosts: readonly DatabaseEntry[]) => DatabaseEntry[],
+  ) {
+    this.#inOrder = inOrder;
     this.#loaded = loaded;
     this.#logger = logger;
   }
@@ -58,14 +65,14 @@ export class UserLookup {
   }
 
   close(): void {
-    for (const query of this.#queries.values()) query.close();
+    for (const ofHost of this.#queries.values()) for (const query of ofHost.values()) query.close();
   }
 
   async #ask(database: string, user: string): Promise<LookedUpSecret> {
     const { general } = this.#loaded;
     let text: string | null = null;
     try {
-      text = (await this.#queryOf(database)?.ask(user)) ?? null;
+      text = await this.#askInTurn(database, (query) => query.ask(user));
     } catch (error) {
       // The text may be the server's, which knows no secret of ours; the name is the client's.
       const message = error instanceof Error ? error.message : String(error);
@@ -80,7 +87,7 @@ export class UserLookup {
     const { general } = this.#loaded;
     let groups: string[] | null = null;
     try {
-      groups = (await this.#queryOf(database)?.groups(user, names)) ?? null;
+      groups = await this.#askInTurn(database, (query) => query.groups(user, names));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const text = `the server was not able to say of which roles a user is a member: ${message}`;
@@ -91,19 +98,39 @@ export class UserLookup {
     return { groups, askedMs, freshUntilMs: askedMs + ttlMs };
   }
 
-  #queryOf(name: string): AuthQuery | null {
-    const known = this.#queries.get(name);
-    if (known !== undefined) return known;
-    const { databases, general } = this.#loaded;
+  /** Host by host, until one answers. Null: there is nobody to ask. Rejects with the first failure. */
+  async #askInTurn<T>(database: string, question: (query: AuthQuery) => Promise<T>): Promise<T | null> {
+    const failures: unknown[] = [];
+    for (const query of this.#queriesOf(database)) {
+      try {
+        return await question(query);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    return null;
+  }
+
+  #queriesOf(name: string): AuthQuery[] {
+    const { databases } = this.#loaded;
     const wanted = databases.find((database) => database.name === name)?.authQuery ?? null;
-    const target = databases.find((database) => database.name === wanted?.database);
-    if (wanted === null || target === undefined) return null;
-    const query = new AuthQuery({
-      database: target,
-      query: wanted,
-      connectTimeoutMs: general.connect_timeout,
+    if (wanted === null) return [];
+    const targets = databases.filter((database) => database.name === wanted.database);
+    return this.#inOrder(targets).map((target) => this.#queryOf(name, target, wanted));
+  }
+
+  #queryOf(name: string, database: DatabaseEntry, query: AuthQueryEntry): AuthQuery {
+    const ofHost = this.#queries.get(database) ?? new Map<string, AuthQuery>();
+    this.#queries.set(database, ofHost);
+    const known = ofHost.get(name);
+    if (known !== undefined) return known;
+    const made = new AuthQuery({
+      database,
+      query,
+      connectTimeoutMs: this.#loaded.general.connect_timeout,
     });
-    this.#queries.set(name, query);
-    return query;
+    ofHost.set(name, made);
+    return made;
   }
 }

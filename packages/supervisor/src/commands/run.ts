@@ -7,6 +7,7 @@ import {
 } from '@pgdog-cluster/core/config';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
+import { type HealthServer, openHealth } from '../http/health-server.js';
 import { type HttpServer, openHttp } from '../http/http-server.js';
 import { createLogger, type Logger } from '../log/logger.js';
 import { Supervisor } from '../supervisor.js';
@@ -89,12 +90,15 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
   const stopped = untilStopped(supervisor, logger);
   let admin: AttachedAdmin | null = null;
   let http: HttpServer | null = null;
+  let health: HealthServer | null = null;
   try {
     await supervisor.start();
     admin = attachAdmin(supervisor);
     http = await openHttp(admin.context, loaded.general);
+    health = await openHealth(admin.context, loaded.general.healthcheck_port);
   } catch (error) {
     admin?.close();
+    await http?.close();
     await supervisor.cut();
     logger.close();
     io.err(`error: ${describeFailure(error)}`);
@@ -104,6 +108,7 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
   await Promise.race([stopped, admin.ended]);
   admin.close();
   await http?.close();
+  await health?.close();
   logger.close();
   return EXIT_OK;
 }

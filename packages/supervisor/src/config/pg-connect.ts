@@ -17,16 +17,19 @@ export interface PgWay {
 /**
  * A connection of the program's own to a server, by pg, on the way that a pool's would take: the same socket, the same
  * peer, and TLS where the server has it. `password` is called when the server asks for one. Rejects with the reason.
+ * `onTry` gets each client before it connects, for who may have to give up earlier.
  */
 export async function connectByPg(
   { host, tls, requirePeer }: PgWay,
   config: Omit<ClientConfig, 'host' | 'ssl' | 'stream'>,
+  onTry: (client: Client) => void = () => {},
 ): Promise<Client> {
   const { default: pg } = await import('pg');
   const open = async (ssl: PgTls['ssl']): Promise<Client> => {
     const stream = isUnixHost(host) ? () => unixStream(host, requirePeer) : undefined;
     const client = new pg.Client({ ...config, host, ssl, stream });
     client.on('error', () => {});
+    onTry(client);
     try {
       await client.connect();
       return client;

@@ -21,6 +21,8 @@ import {
   type PoolOverrides,
   type PoolPair,
   poolPairs,
+  type RoleOverrides,
+  roleOverride,
   splitList,
   UNIX_NETWORK,
   type UserEntry,
@@ -215,6 +217,8 @@ export function toPool(
   const userLimits = limitsOf(loaded.users, user.name);
   const [mine, theirs] = [user.overrides, database.overrides];
   const serverUser = user.serverUser ?? database.serverUser ?? user.name;
+  const ofRole = (key: keyof RoleOverrides) =>
+    roleOverride(mine, key, database.role) ?? roleOverride(theirs, key, database.role);
   return {
     index,
     database: database.name,
@@ -225,15 +229,15 @@ export function toPool(
     serverDatabase: database.serverDatabase,
     serverUser,
     ...serverSecrets(pair, serverUser),
-    poolSize: limit(mine.poolSize ?? theirs.poolSize ?? general.default_pool_size),
-    minPoolSize: limit(mine.minPoolSize ?? theirs.minPoolSize ?? general.min_pool_size),
+    poolSize: limit(ofRole('poolSize') ?? general.default_pool_size),
+    minPoolSize: limit(ofRole('minPoolSize') ?? general.min_pool_size),
     reservePoolSize: limit(mine.reservePoolSize ?? theirs.reservePoolSize ?? general.reserve_pool_size),
     databaseServersMax: limit(database.limits.servers ?? general.max_db_connections),
     userServersMax: limit(userLimits.servers ?? general.max_user_connections),
     databaseClientsMax: limit(database.limits.clients ?? general.max_db_client_connections),
     userClientsMax: limit(userLimits.clients ?? general.max_user_client_connections),
     poolerMode: mine.poolerMode ?? theirs.poolerMode ?? general.pooler_mode,
-    idleTimeoutMs: durationMs(mine.idleTimeoutMs ?? theirs.idleTimeoutMs ?? general.idle_timeout),
+    idleTimeoutMs: durationMs(ofRole('idleTimeoutMs') ?? general.idle_timeout),
     serverLifetimeMs: durationMs(mine.serverLifetimeMs ?? theirs.serverLifetimeMs ?? general.server_lifetime),
     serverLifetimeJitterMs: durationMs(
       mine.serverLifetimeJitterMs ?? theirs.serverLifetimeJitterMs ?? general.server_lifetime_jitter,
@@ -350,6 +354,18 @@ function toRouting({ general }: LoadedConfig): RoutingSnapshot {
     readWriteStrategy: general.read_write_strategy,
     readYourWrites: general.read_your_writes,
     readYourWritesMs: durationMs(general.read_your_writes_ms),
+  };
+}
+
+/** The same with a host at other addresses. */
+export function withAddresses(
+  { pools, hosts }: ConfigSnapshot,
+  hostIndex: number,
+  addresses: HostAddress[],
+): Pick<ConfigSnapshot, 'pools' | 'hosts'> {
+  return {
+    pools: pools.map((pool) => (pool.hostIndex === hostIndex ? { ...pool, addresses } : pool)),
+    hosts: hosts.map((host) => (host.index === hostIndex ? { ...host, addresses } : host)),
   };
 }
 

@@ -1,5 +1,6 @@
 import {
   BAN_FORKED,
+  BAN_NOT_LEADER,
   BAN_OTHER_SYSTEM,
   BAN_SECOND_PRIMARY,
   BAN_SUPERSEDED,
@@ -36,6 +37,12 @@ export interface Reach {
   isWhole: boolean;
 }
 
+/** What somebody says who knows better: Patroni. */
+export interface Verdict {
+  /** -1: it has none at the moment, so nobody is written to. */
+  leader: number;
+}
+
 export interface Election {
   /** -1 = none. */
   primary: number;
@@ -48,9 +55,15 @@ export interface Election {
 /**
  * Which of the hosts with role = "auto" is the primary. The highest timeline that is not in recovery; of two at one
  * timeline the one that was primary before, else the newer position. A host out of recovery that is not chosen holds
- * data that nobody else has: it is fenced, not made a replica.
+ * data that nobody else has: it is fenced, not made a replica. A verdict takes the place of the comparison, but nobody in
+ * recovery is written to.
  */
-export function electRoles(claims: readonly Claim[], past: ElectionMemory, reach: Reach): Election {
+export function electRoles(
+  claims: readonly Claim[],
+  past: ElectionMemory,
+  reach: Reach,
+  verdict: Verdict | null = null,
+): Election {
   const systemId = chooseSystem(claims, past, reach.isWhole);
   const before = systemId === past.systemId || past.systemId === '' ? past : NO_MEMORY;
   const roles = new Map<number, MeasuredRole>();
@@ -64,13 +77,12 @@ export function electRoles(claims: readonly Claim[], past: ElectionMemory, reach
     else own.push(claim);
   }
   const claimants = own.filter(({ measurement }) => !measurement.isInRecovery);
-  const timeline = Math.max(before.timeline, ...claimants.map(({ measurement }) => measurement.timeline));
-  const eligible = claimants.filter((claim) => !isSuperseded(claim, timeline, own));
-  const primary = choosePrimary(eligible, before.primary, reach.isComplete);
-  for (const claim of claimants) {
-    if (!eligible.includes(claim)) fences.set(claim.host, BAN_SUPERSEDED);
-    else if (primary !== null && claim !== primary) fences.set(claim.host, BAN_SECOND_PRIMARY);
-  }
+  const chosen =
+    verdict === null
+      ? compareClaimants(claimants, own, before, reach.isComplete)
+      : obeyVerdict(claimants, verdict);
+  const { primary, timeline } = chosen;
+  for (const [host, reason] of chosen.fences) fences.set(host, reason);
   const forks = findForks(own, primary, before.forks);
   for (const host of forks.keys()) {
     fences.set(host, BAN_FORKED);
@@ -84,6 +96,36 @@ export function electRoles(claims: readonly Claim[], past: ElectionMemory, reach
     forks,
   };
   return { primary: primary?.host ?? -1, roles, fences, memory };
+}
+
+interface Choice {
+  primary: Claim | null;
+  timeline: number;
+  fences: ReadonlyMap<number, BanReason>;
+}
+
+function compareClaimants(
+  claimants: readonly Claim[],
+  own: readonly Claim[],
+  before: ElectionMemory,
+  isComplete: boolean,
+): Choice {
+  const fences = new Map<number, BanReason>();
+  const timeline = Math.max(before.timeline, ...claimants.map(({ measurement }) => measurement.timeline));
+  const eligible = claimants.filter((claim) => !isSuperseded(claim, timeline, own));
+  const primary = choosePrimary(eligible, before.primary, isComplete);
+  for (const claim of claimants) {
+    if (!eligible.includes(claim)) fences.set(claim.host, BAN_SUPERSEDED);
+    else if (primary !== null && claim !== primary) fences.set(claim.host, BAN_SECOND_PRIMARY);
+  }
+  return { primary, timeline, fences };
+}
+
+function obeyVerdict(claimants: readonly Claim[], { leader }: Verdict): Choice {
+  const primary = claimants.find(({ host }) => host === leader) ?? null;
+  const others = leader === -1 ? [] : claimants.filter(({ host }) => host !== leader);
+  const fences = new Map(others.map(({ host }) => [host, BAN_NOT_LEADER] as const));
+  return { primary, timeline: primary?.measurement.timeline ?? 0, fences };
 }
 
 /**

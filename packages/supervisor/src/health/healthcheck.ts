@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   BAN_CONNECT_FAILED,
   BAN_CONNECTION_LOST,
@@ -19,10 +20,10 @@ export type CheckResult =
 /** How one host is reached. */
 export interface ProbeTarget {
   port: number;
-  /** Tried one after another, check by check. Empty: the name does not resolve. */
+  /** Numeric, or paths of Unix sockets; tried one after another, check by check. Empty: the name does not resolve. */
   addresses: readonly string[];
   /** Empty: it is only knocked at. */
-  logins: readonly Omit<ProbeLogin, 'host'>[];
+  logins: readonly ProbeLogin[];
   timeouts: ProbeTimeouts;
 }
 
@@ -45,6 +46,7 @@ export class Healthcheck {
   readonly #onEnd: () => void;
   #target: ProbeTarget;
   #connection: ProbeConnection | null = null;
+  #connecting: AbortController | null = null;
   #login = 0;
   #address = 0;
   #refusedMs = Number.NEGATIVE_INFINITY;
@@ -57,15 +59,26 @@ export class Healthcheck {
     this.#onEnd = onEnd;
   }
 
-  /** Other addresses, passwords or limits: the next check opens a new connection. */
+  /** Other addresses, passwords or limits: the next check opens a new connection, unless all are as they were. */
   takeUp(target: ProbeTarget): void {
-    this.close();
+    const isSame = isDeepStrictEqual(withoutFunctions(target), withoutFunctions(this.#target));
     this.#target = target;
+    if (isSame) return;
+    this.close();
     this.#login = 0;
     this.#refusedMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** Its name has other addresses. */
+  moveTo(addresses: readonly string[]): void {
+    const place = addresses.indexOf(this.#host);
+    this.#target = { ...this.#target, addresses };
+    this.#address = Math.max(0, place);
+    if (place === -1) this.close();
+  }
+
   close(): void {
+    this.#connecting?.abort();
     this.#connection?.close();
     this.#connection = null;
   }
@@ -114,18 +127,23 @@ export class Healthcheck {
     return this.#knock();
   }
 
-  async #measureNow(login: Omit<ProbeLogin, 'host'>): Promise<CheckResult> {
-    const { timeouts } = this.#target;
+  async #measureNow(login: ProbeLogin): Promise<CheckResult> {
     let connection = this.#connection;
     if (connection === null || !connection.isOpen) {
-      const opened = await ProbeConnection.open({ ...login, host: this.#host }, timeouts, this.#nowMs, () =>
-        this.#ended(opened),
-      );
-      connection = opened;
-      this.#connection = opened;
+      connection = await this.#open(login);
+      this.#connection = connection;
     }
     const measurement = await connection.measure();
     return { kind: 'measured', measurement, tookMs: measurement.answeredMs - measurement.askedMs };
+  }
+
+  async #open(login: ProbeLogin): Promise<ProbeConnection> {
+    const { timeouts } = this.#target;
+    const connecting = new AbortController();
+    this.#connecting = connecting;
+    const terms = { timeouts, nowMs: this.#nowMs, signal: connecting.signal };
+    const opened = await ProbeConnection.open(this.#host, login, terms, () => this.#ended(opened));
+    return opened;
   }
 
   #ended(connection: ProbeConnection): void {
@@ -133,6 +151,16 @@ export class Healthcheck {
     this.#connection = null;
     this.#onEnd();
   }
+}
+
+/** TLS holds functions, made anew each time; what they go by is in the rest. */
+function withoutFunctions({ logins, ...rest }: ProbeTarget): unknown {
+  const plain = logins.map(({ tls, ...login }) => [
+    login,
+    tls.isOptional,
+    JSON.stringify(tls.ssl === false ? false : tls.ssl),
+  ]);
+  return [rest, plain];
 }
 
 /** Null: the server answered, and does not want this login. */

@@ -7,7 +7,14 @@ import {
   ROLE_REPLICA,
   ROLE_UNKNOWN,
 } from '@pgdog-cluster/core';
-import { type Claim, type ElectionMemory, electRoles, findForks, NO_MEMORY } from './elect-roles.js';
+import {
+  type Claim,
+  type ElectionMemory,
+  electRoles,
+  findForks,
+  NO_MEMORY,
+  type Verdict,
+} from './elect-roles.js';
 import type { HealthSettings } from './health-settings.js';
 import type { HostWatch } from './host-watch.js';
 import { type Lag, LagHistory, UNKNOWN_LAG } from './lag-history.js';
@@ -35,6 +42,8 @@ export class HostGroup {
   /** Whose history it is; -1 = nobody's. */
   #historyOf = -1;
   #memory: ElectionMemory;
+  /** What Patroni says, where it is asked; null = nothing. */
+  #verdict: () => Verdict | null;
   /** -1 = none is known. */
   primary = -1;
 
@@ -43,7 +52,9 @@ export class HostGroup {
     watches: readonly HostWatch[],
     settings: HealthSettings,
     memory: ElectionMemory = NO_MEMORY,
+    verdict: () => Verdict | null = () => null,
   ) {
+    this.#verdict = verdict;
     this.isAuto = isAuto;
     this.watches = watches;
     this.#settings = settings;
@@ -60,34 +71,46 @@ export class HostGroup {
     return this.states.get(host) ?? nothingKnown();
   }
 
-  /** After a check of `watch`. */
-  evaluate(watch: HostWatch): void {
+  /** After a check of `watch`, or with other news of the group. */
+  evaluate(watch: HostWatch | null): void {
     const claims = this.watches.flatMap(({ plan, measurement }): Claim[] =>
       measurement === null ? [] : [{ host: plan.index, measurement }],
     );
     const fences = this.isAuto ? this.#elect(claims) : this.#readRoles(claims);
+    const isMissing = !this.watches.some(({ plan, isLost }) => plan.index === this.primary && !isLost);
     for (const one of this.watches) {
       one.apply({ type: 'fenced', reason: fences.get(one.plan.index) ?? BAN_NONE });
       const wasUrgent = one.isUrgent;
-      one.isUrgent = this.isAuto && this.primary === -1;
+      one.isUrgent = this.isAuto && isMissing;
       if (one.isUrgent && !wasUrgent && one !== watch) one.checkNow();
     }
-    this.#measureLag(watch);
+    if (watch !== null) this.#measureLag(watch);
   }
 
   #elect(claims: readonly Claim[]): ReadonlyMap<number, BanReason> {
     const isComplete = this.watches.every(({ isTried }) => isTried);
-    const isWhole = this.watches.every(({ measurement }) => measurement !== null);
-    const { primary, roles, fences, memory } = electRoles(claims, this.#memory, { isComplete, isWhole });
+    const isWhole = this.watches.every(({ measurement, isLost }) => measurement !== null && !isLost);
+    const verdict = this.#verdict();
+    const reach = { isComplete, isWhole };
+    const { primary, roles, fences, memory } = electRoles(claims, this.#memory, reach, verdict);
     this.#memory = memory;
-    this.primary = primary;
+    this.primary = primary === -1 && this.#isUnmeasured(verdict) ? (verdict?.leader ?? -1) : primary;
     for (const { plan } of this.watches) {
       const state = this.state(plan.index);
-      // A replica out of reach is still one, should all of them be; a primary out of reach is none.
+      // A replica that is gone is still one, should all of them be; a primary that is gone is none.
       const lost = state.role === ROLE_PRIMARY ? ROLE_UNKNOWN : state.role;
       state.role = roles.get(plan.index) ?? lost;
+      if (plan.index === this.primary) state.role = ROLE_PRIMARY;
     }
     return fences;
+  }
+
+  /** The leader answers, but cannot be asked: then it is what Patroni says. */
+  #isUnmeasured(verdict: Verdict | null): boolean {
+    const leader = this.watches.find(({ plan }) => plan.index === verdict?.leader);
+    return (
+      leader !== undefined && leader.whyUnmeasured !== '' && leader.measurement === null && !leader.isLost
+    );
   }
 
   /** Configured roles: the host still says whether it can be written to. */

@@ -2,27 +2,34 @@ import {
   BAN_REASON_NAMES,
   type BanReason,
   type ConfigSnapshot,
+  HEALTH_FAILING,
+  type HostAddress,
   type HostTable,
+  type PoolSnapshot,
   ROLE_PRIMARY,
   ROLE_REPLICA,
   systemClock,
 } from '@pgdog-cluster/core';
-import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { DatabaseEntry, LoadedConfig } from '@pgdog-cluster/core/config';
+import { hostIndexOf } from '../config/host-numbers.js';
 import type { Logger } from '../log/logger.js';
 import { banReasonOf, banUntilMsOf } from './ban-state.js';
-import { NO_MEMORY } from './elect-roles.js';
+import { NO_MEMORY, type Verdict } from './elect-roles.js';
 import { type HealthSettings, healthSettings } from './health-settings.js';
 import type { ProbeTarget } from './healthcheck.js';
 import { HostGroup } from './host-group.js';
 import { type HostPlan, planGroups } from './host-plan.js';
 import { HostWatch, type WatchClock } from './host-watch.js';
-import { probeAddresses, probeLogins } from './probe-login.js';
+import { PatroniWatch } from './patroni-watch.js';
+import { probeLogins } from './probe-login.js';
 import { RoleLog } from './role-log.js';
 
 export interface HostMonitorOptions {
   table: HostTable;
   logger: Logger;
   clock?: WatchClock;
+  /** A check of a host has failed. */
+  onFailure?: (host: number) => void;
 }
 
 /** How often workers' rows are looked at. */
@@ -38,13 +45,16 @@ export class HostMonitor {
   readonly #watches = new Map<number, HostWatch>();
   readonly #groupOf = new Map<number, HostGroup>();
   readonly #log: RoleLog;
+  readonly #patronis: PatroniWatch[] = [];
+  readonly #onFailure: (host: number) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ table, logger, clock = CLOCK }: HostMonitorOptions) {
+  constructor({ table, logger, clock = CLOCK, onFailure = () => {} }: HostMonitorOptions) {
     this.#table = table;
     this.#logger = logger;
     this.#clock = clock;
     this.#log = new RoleLog(logger);
+    this.#onFailure = onFailure;
   }
 
   /** Hosts that stay go on with what is known of them. */
@@ -59,12 +69,16 @@ export class HostMonitor {
       if (plan.index >= this.#table.hostsMax) continue;
       this.#watch(plan, targetOf(plan, settings, loaded, snapshot), settings);
     }
-    for (const { hosts, isAuto } of groups) {
+    for (const patroni of this.#patronis.splice(0)) patroni.close();
+    for (const { hosts, isAuto, patroniUrls } of groups) {
       const members = hosts.flatMap(({ index }) => this.#watches.get(index) ?? []);
       const before = members
         .map(({ plan }) => this.#groupOf.get(plan.index))
         .find((known) => known !== undefined);
-      const group = new HostGroup(isAuto, members, settings, before?.memory ?? NO_MEMORY);
+      const patroni = this.#askPatroni(patroniUrls, members, settings, snapshot);
+      const group = new HostGroup(isAuto, members, settings, before?.memory ?? NO_MEMORY, () =>
+        verdictOf(patroni, members, snapshot),
+      );
       for (const { plan } of members) {
         const state = this.#groupOf.get(plan.index)?.states.get(plan.index);
         if (state !== undefined) group.states.set(plan.index, state);
@@ -79,6 +93,7 @@ export class HostMonitor {
   close(): void {
     clearInterval(this.#timer);
     for (const watch of this.#watches.values()) watch.close();
+    for (const patroni of this.#patronis) patroni.close();
   }
 
   watch(host: number): HostWatch | undefined {
@@ -87,6 +102,37 @@ export class HostMonitor {
 
   get watches(): readonly HostWatch[] {
     return [...this.#watches.values()];
+  }
+
+  /**
+   * Entries of one database in the order in which to ask a question of our own: the primary, then hosts that are well,
+   * then the rest. Fenced ones not at all.
+   */
+  inOrder(hosts: readonly DatabaseEntry[]): DatabaseEntry[] {
+    const rank = (entry: DatabaseEntry): number => {
+      const index = hostIndexOf(entry);
+      if (index >= this.#table.hostsMax) return 1;
+      if (this.#table.isFenced(index)) return Number.POSITIVE_INFINITY;
+      const isFailing = this.#table.health(index) === HEALTH_FAILING;
+      const isPrimary = this.#table.role(index) === ROLE_PRIMARY || entry.role === 'primary';
+      return (isFailing ? 2 : 0) + (isPrimary ? 0 : 1);
+    };
+    const ranked = hosts.map((entry) => ({ entry, rank: rank(entry) }));
+    const usable = ranked.filter((one) => Number.isFinite(one.rank)).sort((a, b) => a.rank - b.rank);
+    return usable.map(({ entry }) => entry);
+  }
+
+  /** A pool has come into being since: where nobody was known who could ask a host, its user can. */
+  offerLogin({ hostIndex }: PoolSnapshot, loaded: LoadedConfig, snapshot: ConfigSnapshot): void {
+    const watch = this.#watches.get(hostIndex);
+    if (watch === undefined || !watch.plan.isRouted || watch.whyUnmeasured === '') return;
+    const settings = healthSettings(loaded);
+    watch.takeUp(watch.plan, targetOf(watch.plan, settings, loaded, snapshot), settings);
+  }
+
+  /** Its name has other addresses. */
+  moveHost(host: number, addresses: readonly HostAddress[]): void {
+    this.#watches.get(host)?.moveTo(addresses.map(({ text }) => text));
   }
 
   /** Sets or takes back an order of the operator; what is measured goes on beside it. */
@@ -114,6 +160,37 @@ export class HostMonitor {
     const result = await watch.nextResult();
     const { host: name, port } = watch.plan;
     return result.kind === 'failed' ? `host ${name}:${port}: ${result.why}` : null;
+  }
+
+  #askPatroni(
+    urls: readonly string[],
+    members: readonly HostWatch[],
+    { intervalMs, timeoutMs }: HealthSettings,
+    { pools, tls }: ConfigSnapshot,
+  ): PatroniWatch | null {
+    const [first] = members;
+    if (urls.length === 0 || first === undefined) return null;
+    const pool = pools.find(({ hostIndex }) => hostIndex === first.plan.index);
+    const patroni = new PatroniWatch({
+      urls,
+      intervalMs,
+      timeoutMs,
+      ca: tls.servers[pool?.tls ?? -1]?.ca ?? null,
+      nowMs: () => this.#clock.nowMs(),
+      onChange: () => this.#onVerdict(patroni, first),
+      onState: (isAnswering, why) => this.#log.patroni(isAnswering, why),
+    });
+    this.#patronis.push(patroni);
+    return patroni;
+  }
+
+  #onVerdict(patroni: PatroniWatch, first: HostWatch): void {
+    const group = this.#groupOf.get(first.plan.index);
+    if (group === undefined) return;
+    group.evaluate(null);
+    patroni.isUrgent = group.primary === -1;
+    this.#publish(first, '');
+    this.#log.afterCheck(first, group);
   }
 
   #watch(plan: HostPlan, target: ProbeTarget, settings: HealthSettings): void {
@@ -148,6 +225,7 @@ export class HostMonitor {
   #onCheck(watch: HostWatch, why: string): void {
     const group = this.#groupOf.get(watch.plan.index);
     if (group === undefined) return;
+    if (watch.ban.failures > 0) this.#onFailure(watch.plan.index);
     if (watch.plan.isRouted) group.evaluate(watch);
     watch.apply({ type: 'lag', is: group.lagEvent(watch.plan.index) });
     this.#publish(watch, why);
@@ -215,6 +293,23 @@ export class HostMonitor {
   }
 }
 
+/** Null: Patroni is not asked, or does not answer. */
+function verdictOf(
+  patroni: PatroniWatch | null,
+  members: readonly HostWatch[],
+  { hosts }: ConfigSnapshot,
+): Verdict | null {
+  const view = patroni?.view ?? null;
+  if (view === null) return null;
+  const { leader } = view;
+  const found = members.find(({ plan }) => {
+    const addresses = hosts.find(({ index }) => index === plan.index)?.addresses ?? [];
+    const isHere = leader?.host === plan.host || addresses.some(({ text }) => text === leader?.host);
+    return isHere && leader?.port === plan.port;
+  });
+  return { leader: found?.plan.index ?? -1 };
+}
+
 function lookAt(watches: readonly HostWatch[]): void {
   for (const watch of watches) watch.lookAtEvidence();
 }
@@ -229,7 +324,7 @@ function targetOf(
   const knockMs = general.healthcheck_timeout || timeoutMs;
   return {
     port,
-    addresses: probeAddresses(known?.addresses ?? []),
+    addresses: (known?.addresses ?? []).map(({ text }) => text),
     logins: isRouted ? probeLogins(index, snapshot, databases) : [],
     timeouts: isRouted
       ? { connectMs: timeoutMs, queryMs: timeoutMs }

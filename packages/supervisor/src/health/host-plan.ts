@@ -17,6 +17,8 @@ export interface HostPlan {
 export interface GroupPlan {
   hosts: HostPlan[];
   isAuto: boolean;
+  /** Of Patroni, which knows who is the primary; empty = nobody says. */
+  patroniUrls: string[];
 }
 
 const RANK: Record<HostRole, number> = { replica: 0, primary: 1, auto: 2 };
@@ -41,7 +43,10 @@ export function planGroups(databases: readonly DatabaseEntry[]): GroupPlan[] {
     const planned = [...hosts.values()].filter(({ index }) => members.has(index));
     const isRouted = planned.length > 1 || planned.some((plan) => plan.isRouted);
     for (const plan of planned) plan.isRouted = isRouted;
-    return { hosts: planned, isAuto: planned.some(({ role }) => role === 'auto') };
+    const isAuto = planned.some(({ role }) => role === 'auto');
+    const here = databases.filter((entry) => members.has(hostIndexOf(entry)));
+    const patroniUrls = isAuto ? [...new Set(here.flatMap((entry) => entry.patroniUrls))] : [];
+    return { hosts: planned, isAuto, patroniUrls };
   });
 }
 

@@ -33,14 +33,14 @@ const STALL_MS = 100;
 export class HostWatch {
   plan: HostPlan;
   ban: BanState;
-  /** The last one since it was reached; null when it is lost, or cannot be asked. */
+  /** The last one since it was reached, also while it is silent; null when it refuses, or was never asked. */
   measurement: Measurement | null = null;
   /** Why the last check gave no measurement although the host answered; empty when it did, or failed. */
   whyUnmeasured = '';
   latencyUs = 0;
   /** Epoch ms of the last check that passed; 0 = none. */
   passedMs = 0;
-  /** No primary is known: it may be the one. */
+  /** No primary answers: it may become the one. */
   isUrgent = false;
   readonly #options: HostWatchOptions;
   readonly #check: Healthcheck;
@@ -83,6 +83,11 @@ export class HostWatch {
     this.plan = plan;
     this.#settings = settings;
     this.#check.takeUp(target);
+    this.checkNow();
+  }
+
+  moveTo(addresses: readonly string[]): void {
+    this.#check.moveTo(addresses);
     this.checkNow();
   }
 
@@ -181,7 +186,8 @@ export class HostWatch {
   #failed(reason: Extract<CheckResult, { kind: 'failed' }>['reason'], why: string): void {
     this.#options.table.noteFailedCheck(this.plan.index);
     this.apply({ type: 'failed', reason, isSure: this.#isSure });
-    if (this.isLost) this.measurement = null;
+    // One that is merely silent may be busy: it stays what it was until another says that it is the primary.
+    if (this.isLost && reason !== BAN_PROBE_FAILED) this.measurement = null;
     this.#options.onCheck(this, why);
   }
 

@@ -8,7 +8,7 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 /** `code`: the system's, or `timeout`, or `closed`. */
 export type KnockResult = { isAnswered: true } | { isAnswered: false; code: string };
 
-/** Does a Postgres answer there? `host`: an address, or the path of a Unix socket. Knows neither user nor password. Never rejects. */
+/** Does a Postgres answer at the address, or the path of a Unix socket? Knows neither user nor password. Never rejects. */
 export function knock(host: string, port: number, timeoutMs: number): Promise<KnockResult> {
   if (isUnixHost(host)) {
     const code = probeUnix(host);

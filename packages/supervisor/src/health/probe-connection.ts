@@ -9,6 +9,12 @@ export interface ProbeTimeouts {
   queryMs: number;
 }
 
+export interface ProbeTerms {
+  timeouts: ProbeTimeouts;
+  nowMs: () => number;
+  signal: AbortSignal;
+}
+
 /** Of the server's: not allowed, or no such function. */
 const NOT_TO_BE_ASKED = new Set(['42501', '42883', '42P01', '0A000']);
 
@@ -17,21 +23,24 @@ export class ProbeConnection {
   readonly #client: Client;
   readonly #nowMs: () => number;
   #question = QUESTION;
-  #isOpen = false;
+  #isOpen = true;
 
   private constructor(client: Client, nowMs: () => number) {
     this.#client = client;
     this.#nowMs = nowMs;
   }
 
-  /** Rejects with pg's error. `onEnd`: it was open and has ended by itself. */
+  /** Rejects with pg's error. `onEnd`: it was open and has ended by itself. `signal`: not needed any more. */
   static async open(
+    host: string,
     login: ProbeLogin,
-    timeouts: ProbeTimeouts,
-    nowMs: () => number,
+    { timeouts, nowMs, signal }: ProbeTerms,
     onEnd: () => void,
   ): Promise<ProbeConnection> {
-    const client = await connectByPg(login, clientConfig(login, timeouts));
+    const { tls, requirePeer } = login;
+    const client = await connectByPg({ host, tls, requirePeer }, clientConfig(login, timeouts), (tried) => {
+      signal.addEventListener('abort', () => destroy(tried), { once: true });
+    });
     const probe = new ProbeConnection(client, nowMs);
     const end = (): void => {
       if (!probe.#isOpen) return;
@@ -40,7 +49,6 @@ export class ProbeConnection {
     };
     client.on('error', end);
     client.once('end', end);
-    probe.#isOpen = true;
     return probe;
   }
 
@@ -66,18 +74,25 @@ export class ProbeConnection {
     }
   }
 
-  /** At once: a host that does not answer does not say farewell either. Idempotent. */
+  /** Idempotent. */
   close(): void {
     this.#isOpen = false;
-    const { connection } = this.#client as unknown as { connection: { stream: { destroy(): void } } };
-    void this.#client.end().catch(() => {});
-    connection.stream.destroy();
+    destroy(this.#client);
   }
 }
 
+/** At once: a host that does not answer does not say farewell either. */
+function destroy(client: Client): void {
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
+  void client.end().catch(() => {});
+  connection.stream.destroy();
+}
+
 /** Fixed settings, so that neither the role's nor the database's defaults change the question. */
-function clientConfig(login: ProbeLogin, { connectMs, queryMs }: ProbeTimeouts): ClientConfig {
-  const { password, port, database, user } = login;
+function clientConfig(
+  { port, database, user, password }: ProbeLogin,
+  { connectMs, queryMs }: ProbeTimeouts,
+): ClientConfig {
   const settings: ClientConfig & { scramMaxIterations: number } = {
     port,
     database,

@@ -29,6 +29,14 @@ export class RoleLog {
     this.#logger.log('warn', 'host_order', text, { host, port });
   }
 
+  patroni(isAnswering: boolean, why: string): void {
+    if (isAnswering) this.#logger.log('info', 'patroni_answers', 'Patroni says who is the primary');
+    else {
+      const text = `Patroni does not answer; the hosts are asked themselves (${why})`;
+      this.#logger.log('warn', 'patroni_silent', text);
+    }
+  }
+
   afterCheck(watch: HostWatch, group: HostGroup): void {
     if (!watch.plan.isRouted) return;
     this.#sayMisfit(watch);

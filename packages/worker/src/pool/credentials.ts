@@ -21,9 +21,11 @@ export class Credentials {
   }
 
   takeUp(snapshot: PoolSnapshot): void {
+    const isSameSecret = hasSameHashes(this.#snapshot, snapshot);
     this.#snapshot = snapshot;
     this.#proven = this.#proven.filter(({ verifier }) => this.#isConfigured(verifier.storedKey));
-    this.#learnedPassword = null;
+    // Other addresses, or an order, are no reason to forget what a client has shown.
+    if (!isSameSecret) this.#learnedPassword = null;
     this.#preferred = 0;
     this.#refused.clear();
   }
@@ -101,4 +103,12 @@ export class Credentials {
 /** Of public things (salts) and of keys that come from one place: time tells nothing here. */
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function hasSameHashes(one: PoolSnapshot, other: PoolSnapshot): boolean {
+  const [mine, theirs] = [one.serverVerifiers, other.serverVerifiers];
+  const hasSameVerifiers =
+    mine.length === theirs.length &&
+    mine.every(({ storedKey }, place) => isSame(storedKey, theirs[place].storedKey));
+  return hasSameVerifiers && one.serverMd5Hashes.join() === other.serverMd5Hashes.join();
 }

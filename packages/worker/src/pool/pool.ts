@@ -24,6 +24,7 @@ import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
 import { codeOf, type DatabaseCode } from './database-code.js';
 import { leaveDedicated, openForHeir, replaceByDedicated } from './dedicated.js';
+import { leaveGoneAddresses } from './gone-addresses.js';
 import type { KnownReports } from './known-reports.js';
 import { framesToRepeat } from './leave-host.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
@@ -368,11 +369,13 @@ export class Pool {
 
   /** What the configuration says has changed: remembered answers may be wrong. */
   takeUp(snapshot: PoolSnapshot): void {
+    const { addresses } = this.snapshot;
     this.snapshot = snapshot;
     this.code = codeOf(this.context, snapshot);
     this.credentials.takeUp(snapshot);
     this.knownReports.clear();
     this.opening.forget();
+    leaveGoneAddresses(this, addresses);
   }
 
   /** Says in shared memory how this part of the pool stands. */

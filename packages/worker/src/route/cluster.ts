@@ -59,6 +59,8 @@ export class Cluster {
   readonly database: string;
   readonly user: string;
   hosts: ClusterHost[] = [];
+  /** By the configuration: nobody can write, and waiting for a primary would be of no use. */
+  hasReplicasOnly = false;
   /** Sessions for which there is no host now. */
   readonly waiters = new FixedQueue<Session>();
   private readonly table: HostTable;
@@ -79,6 +81,7 @@ export class Cluster {
   takeUp(pools: readonly Pool[]): void {
     const before = this.hosts;
     this.hosts = pools.map((pool) => before.find((host) => host.pool === pool) ?? new ClusterHost(pool));
+    this.hasReplicasOnly = pools.every(({ snapshot }) => snapshot.role === 'replica');
     for (const host of this.hosts) {
       host.pool.cluster = this;
       if (!before.includes(host)) host.seenRole = this.roleOf(host);
@@ -229,11 +232,17 @@ export class Cluster {
     if (router === null || session.waitingSinceMs !== 0) return;
     const host = this.choose(router);
     if (host === null) {
-      this.wait(session);
+      if (router.want === WANT_PRIMARY && this.hasReplicasOnly) this.refuseWrite(session);
+      else this.wait(session);
       return;
     }
     session.pool = host.pool;
     host.pool.checkout(session);
+  }
+
+  private refuseWrite(session: Session): void {
+    const text = `database "${this.database}" has only replicas: it is read-only`;
+    (session.pool ?? this.hosts[0].pool).refuseWaiter(session, new PgDogError('replicas_only', text));
   }
 
   private wait(session: Session): void {

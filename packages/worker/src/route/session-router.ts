@@ -228,7 +228,8 @@ export class SessionRouter implements RouteTerms {
       isReadOnlyByDefault: settings.isReadOnly ?? this.isReadOnlyUser,
       isSerializableByDefault: settings.isSerializable,
       isSessionMode: session.isSessionMode,
-      hasJustWritten: this.trace.isFresh,
+      // Where nobody can write, a refused attempt has left nothing to be seen.
+      hasJustWritten: this.trace.isFresh && !this.cluster.hasReplicasOnly,
       strategy: session.context.config.routing.readWriteStrategy,
     });
   }

@@ -5,6 +5,7 @@ import {
   type PoolSnapshot,
 } from '@pgdog-cluster/core';
 import type { LookupKind } from '../../directory.js';
+import type { WorkerContext } from '../../worker-context.js';
 import type { Session } from '../session.js';
 
 /**
@@ -49,11 +50,15 @@ export function noteAnswer(session: Session, kind: LookupKind, reply: AuthReplyM
     askedMs: nowMs,
     freshUntilMs: reply.freshUntilMs,
   });
-  if (reply.pool !== null) takeUpPool(session, reply.pool);
+  takeUpPools(session, reply.pools);
 }
 
-/** A pool as the supervisor has it now: new here, or with another secret than before. */
-export function takeUpPool({ context }: Session, pool: PoolSnapshot): void {
+/** Pools as the supervisor has them now: new here, or with another secret than before. */
+export function takeUpPools({ context }: Session, pools: readonly PoolSnapshot[]): void {
+  for (const pool of pools) takeUpPool(context, pool);
+}
+
+function takeUpPool(context: WorkerContext, pool: PoolSnapshot): void {
   const before = context.directory.poolAt(pool.index);
   if (before !== null && hasSameSecrets(before, pool)) return;
   context.directory.addPool(pool);

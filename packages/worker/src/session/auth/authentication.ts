@@ -9,7 +9,7 @@ import {
 import { CONSUMED, type FrameSink } from '../../wire/frame-stream.js';
 import { login } from '../login.js';
 import type { Session } from '../session.js';
-import { askAboutUser, noteAnswer, takeUpPool } from './ask-supervisor.js';
+import { askAboutUser, noteAnswer, takeUpPools } from './ask-supervisor.js';
 import {
   type CertificateTerms,
   certificateRefused,
@@ -263,22 +263,32 @@ export class Authentication implements FrameSink {
     }
     this.state = 'waiting';
     askAboutUser(session, 'pool', (reply) => {
-      if (reply.pool === null) {
+      takeUpPools(session, reply.pools);
+      const made = directory.pool(session.database, session.user);
+      if (reply.pools.length === 0 || made === null) {
         const code = reply.isFull ? 'too_many_dynamic_users' : 'unknown_database';
         session.fail(new PgDogError(code));
         return;
       }
-      takeUpPool(session, reply.pool);
-      this.enter(reply.pool, proof);
+      this.enter(made, proof);
     });
   }
 
   private enter(snapshot: PoolSnapshot | null, proof: Proof): void {
     const { session } = this;
     this.state = 'over';
-    if (snapshot !== null) session.context.poolFor(snapshot).credentials.learn(proof.keys, proof.password);
+    if (snapshot !== null) this.teachPools(proof);
     session.send(AUTHENTICATION_OK);
     login(session);
+  }
+
+  /** What it has proven serves towards every host of the database: the user is the same on all of them. */
+  private teachPools(proof: Proof): void {
+    const { context, database, user } = this.session;
+    for (const index of context.directory.cluster(database, user)?.pools ?? []) {
+      const pool = context.directory.poolAt(index);
+      if (pool !== null) context.poolFor(pool).credentials.learn(proof.keys, proof.password);
+    }
   }
 
   private isBlocked(): boolean {

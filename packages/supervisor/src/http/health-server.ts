@@ -1,0 +1,66 @@
+import { createServer, type Server } from 'node:http';
+import { HEALTH_FAILING, PgDogError } from '@pgdog-cluster/core';
+import type { AdminContext } from '../admin/admin-context.js';
+
+/** As PgDog: whoever balances over us is elsewhere. It learns nothing but the one word. */
+const HOST = '0.0.0.0';
+const CONNECTIONS_MAX = 64;
+const REQUEST_TIMEOUT_MS = 5_000;
+const HTTP_OK = 200;
+const HTTP_DOWN = 502;
+
+/** `down` while draining, or when no host can serve anybody. */
+function isUp({ isDraining, memory, config }: AdminContext): boolean {
+  if (isDraining()) return false;
+  const { hosts } = config();
+  const known = hosts.filter(({ index }) => index < memory.hosts.hostsMax);
+  return known.length === 0 || known.some(({ index }) => memory.hosts.health(index) !== HEALTH_FAILING);
+}
+
+/** healthcheck_port: every path and method answers `up` or `down`. */
+export class HealthServer {
+  readonly #server: Server;
+
+  constructor(context: AdminContext) {
+    this.#server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+      request.resume();
+      const isWell = isUp(context);
+      response.writeHead(isWell ? HTTP_OK : HTTP_DOWN, {
+        'content-type': 'text/plain',
+        'cache-control': 'no-store',
+      });
+      response.end(isWell ? 'up' : 'down');
+    });
+    this.#server.maxConnections = CONNECTIONS_MAX;
+  }
+
+  /** @throws PgDogError configuration when the port cannot be listened on. */
+  async listen(port: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, HOST, resolve);
+    }).catch((error: NodeJS.ErrnoException) => {
+      const reason = error.code === 'EADDRINUSE' ? 'the port is in use by another program' : error.message;
+      throw new PgDogError('configuration', `cannot listen on ${HOST}:${port} for health checks: ${reason}`, {
+        cause: error,
+        hint: 'Change healthcheck_port.',
+      });
+    });
+  }
+
+  /** Idempotent. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+}
+
+/** Listens where the configuration says; null when it says nothing. */
+export async function openHealth(context: AdminContext, port: number | null): Promise<HealthServer | null> {
+  if (port === null) return null;
+  const server = new HealthServer(context);
+  await server.listen(port);
+  return server;
+}
