@@ -16,6 +16,7 @@ import {
   PeerNames,
   PlanCache,
   Pool,
+  PubSub,
   SessionTable,
   StatementRegistry,
   TlsWorker,
@@ -181,6 +182,9 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     get arrivals() {
       return arrivals;
     },
+    get pubSub() {
+      return pubSub;
+    },
     waitingSessions: 0,
     logLines: [],
     flushLog() {},
@@ -201,5 +205,6 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
   };
   takeUpClusters(context);
   const arrivals = new Arrivals(context);
+  const pubSub = new PubSub(context);
   return context;
 }

@@ -32,24 +32,26 @@ forEachDriver('maintenance', (driver) => {
     );
 
   before(async () => {
-    const [one, other, session] = ['postgres', 'other', 'session'].map((name) =>
+    const databases = ['postgres', 'other', 'session', 'small'].map((name) =>
       databaseOf(server, {
         name,
         database_name: 'postgres',
-        pool_size: 2,
+        // Clients of a pool smaller than four per worker are gathered in one.
+        pool_size: name === 'small' ? 2 : 4 * WORKERS,
         pooler_mode: name === 'session' ? 'session' : 'transaction',
       }),
     );
     proxy = await startProxy({
       workers: WORKERS,
       ioDriver: driver,
-      databases: [one, other, session],
+      databases,
       general: {
         min_pool_size: 0,
         checkout_timeout: CHECKOUT_TIMEOUT_MS,
         log_connections: false,
         log_disconnections: false,
       },
+      startTimeoutMs: 60_000,
       metrics: true,
       env: { PGDOG_TEST_HOOKS: '1' },
     });
@@ -134,17 +136,17 @@ forEachDriver('maintenance', (driver) => {
   it('a client that waited in the queue of its pool when it began gives its connection back', async () => {
     const busy: RawClient[] = [];
     for (let index = 0; index < 2; index++) {
-      const client = await clientOf(proxy);
+      const client = await clientOf(proxy, { database: 'small' });
       await run(client, 'BEGIN');
       busy.push(client);
     }
-    const waiter = await clientOf(proxy);
+    const waiter = await clientOf(proxy, { database: 'small' });
     waiter.send(Q('SELECT 9'));
     await order('ON');
     for (const client of busy) await run(client, 'COMMIT');
-    await isHeld('postgres', 1);
+    await isHeld('small', 1);
     const pools = await proxy.adminQuery('SHOW POOLS');
-    assert.equal(Number(pools.find(({ database }) => database === 'postgres')?.sv_active), 0);
+    assert.equal(Number(pools.find(({ database }) => database === 'small')?.sv_active), 0);
     await order('OFF');
     assert.deepEqual((await waiter.readUntilReady()).rows, [['9']]);
     await Promise.all([...busy, waiter].map((client) => client.end()));

@@ -111,6 +111,9 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     settings: () => listSettings(loaded),
     reportClients: async () => world.clients,
     reportServers: async () => world.servers,
+    listeners: () => [
+      { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
+    ],
     listening: () => LISTENING,
     isReachable: async ({ host }: PoolSnapshot) => world.reachable.has(host),
     certificates: () => (world as AdminWorld).certificates,

@@ -49,6 +49,7 @@ const EXPECTED: Record<string, string> = {
     'last_received age:q application_name | worker:n tls',
   stats: `database user addr port:n shard:n role ${stats('total')} ${stats('avg')}`,
   lists: 'databases:n users:n pools:n used_clients:n free_servers:n used_servers:n',
+  listeners: 'database user shard:n channel listeners:n received:n dropped:n',
   maintenance: '| database maintenance:b cl_held:n',
   workers:
     'worker:q state io_driver clients:n servers:n waiting:n busy_us:n busy_percent:n turns:n loop_delay_max_us:n ' +

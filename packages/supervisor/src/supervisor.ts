@@ -35,6 +35,7 @@ import type { Listener } from './listen/listener.js';
 import { openListeners } from './listen/open-listeners.js';
 import type { Logger } from './log/logger.js';
 import { MaintenanceOrder } from './maintenance.js';
+import { PubSub } from './pubsub/pub-sub.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
 type MakeSnapshot = (loaded: LoadedConfig, epoch: number, tls: LoadedTls) => Promise<ConfigSnapshot>;
@@ -61,6 +62,7 @@ export class Supervisor {
   readonly descriptors: DescriptorLimit;
   readonly maintenance: MaintenanceOrder;
   readonly health: HostMonitor;
+  readonly pubSub: PubSub;
   readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
@@ -123,7 +125,17 @@ export class Supervisor {
       logger,
       onAdminQuery: (message) => this.#answerAdminQuery(message),
       onAuthRequest: (request) => this.#auth.answer(request),
-      onServing: (worker) => this.#tellListeners(worker),
+      onPubSub: (message) => this.pubSub.onMessage(message),
+      onServing: (worker) => {
+        this.pubSub.onWorkerStarts(worker);
+        this.#tellListeners(worker);
+      },
+    });
+    this.pubSub = new PubSub({
+      memory: this.memory,
+      snapshot: () => this.snapshot,
+      post: (worker, message) => this.fleet.order(worker, message),
+      logger,
     });
     this.maintenance = new MaintenanceOrder({
       memory: this.memory,
@@ -142,6 +154,7 @@ export class Supervisor {
         this.#auth.close();
         this.#names.close();
         this.health.close();
+        this.pubSub.close();
         this.#closeListeners();
       },
     });

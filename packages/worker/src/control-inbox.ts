@@ -4,6 +4,7 @@ import {
   type CancelDoneMessage,
   type CancelForMessage,
   type CancelMessage,
+  type LendRequestMessage,
   type ListenSocket,
   PgDogError,
   READY,
@@ -41,21 +42,17 @@ export function handleWorkerMessage(
     case 'newClient':
       context.arrivals.add(message.fd, message.addr, message.port);
       return;
-    case 'movedClient': {
-      const { fd, addr, port, sinceMs, peerUser, bytes } = message;
-      context.arrivals.add(fd, addr, port, sinceMs, { peerUser, bytes });
+    case 'movedClient':
+      context.arrivals.add(message.fd, message.addr, message.port, message.sinceMs, message);
       return;
-    }
     case 'cancel':
     case 'cancelFor':
     case 'cancelDone':
       handleCancel(context, message);
       return;
-    case 'lendRequest': {
-      const pool = context.pools.get(message.pool);
-      if (pool !== undefined) lendTo(pool, message.fromWorker);
+    case 'lendRequest':
+      lend(context, message);
       return;
-    }
     case 'adopt':
       adopt(context, message.pool, message.fd, message.state);
       return;
@@ -91,12 +88,23 @@ export function handleWorkerMessage(
     case 'authReply':
       reply(context, message);
       return;
+    case 'listenReady':
+    case 'notification':
+    case 'listenMarker':
+    case 'listenLost':
+      context.pubSub.receive(message);
+      return;
     case 'crash':
       if (hasTestHooks) throw new Error('crash ordered by a test');
       return;
     default:
       context.log('error', 'unknown_message', 'unknown message in the mailbox', {});
   }
+}
+
+function lend(context: WorkerContext, { pool: index, fromWorker }: LendRequestMessage): void {
+  const pool = context.pools.get(index);
+  if (pool !== undefined) lendTo(pool, fromWorker);
 }
 
 function report(context: WorkerContext, { requestId, kind }: ReportRequestMessage): void {

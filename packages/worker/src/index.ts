@@ -26,6 +26,7 @@ export * from './plan/shape-table.js';
 export * from './pool/credentials.js';
 export { DatabaseCode } from './pool/database-code.js';
 export * from './pool/pool.js';
+export { PubSub } from './pubsub/pub-sub.js';
 export { Balance } from './route/balance.js';
 export { clusterFor, takeUpClusters } from './route/clusters.js';
 export { HeldTransaction, stepOf } from './route/held-transaction.js';

@@ -11,6 +11,7 @@ import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { Pool } from './pool/pool.js';
 import { PoolShared } from './pool/pool-shared.js';
+import { PubSub } from './pubsub/pub-sub.js';
 import { clusterFor } from './route/clusters.js';
 import { Arrivals } from './session/arrivals.js';
 import { Maintenance } from './session/maintenance.js';
@@ -60,6 +61,9 @@ export function makeContext(
     get arrivals() {
       return arrivals;
     },
+    get pubSub() {
+      return pubSub;
+    },
     waitingSessions: 0,
     logLines: [],
     post: poster(task, memory, driver),
@@ -68,9 +72,7 @@ export function makeContext(
       task.port.postMessage({ type: 'log', lines: context.logLines });
       context.logLines = [];
     },
-    tell(message) {
-      task.port.postMessage(message);
-    },
+    tell: (message) => task.port.postMessage(message),
     log(level, code, message, fields) {
       context.logLines.push({ level, code, message, fields });
     },
@@ -79,15 +81,14 @@ export function makeContext(
       memory.fds.clear(fd);
       close(fd);
     },
-    linger(connection) {
-      lingering.add(connection, context.nowMs);
-    },
+    linger: (connection) => lingering.add(connection, context.nowMs),
     countAuthAttempt: (session) => countAuthAttempt(context, session),
     poolFor: (snapshot) => poolFor(context, snapshot),
     clusterFor: (database, user) => clusterFor(context, database, user),
   };
   continueCounting(context);
   const arrivals = new Arrivals(context);
+  const pubSub = new PubSub(context);
   return context;
 }
 

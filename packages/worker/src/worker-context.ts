@@ -17,6 +17,7 @@ import type { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { Pool } from './pool/pool.js';
+import type { PubSub } from './pubsub/pub-sub.js';
 import type { Cluster } from './route/cluster.js';
 import type { Arrivals } from './session/arrivals.js';
 import type { Maintenance } from './session/maintenance.js';
@@ -53,6 +54,7 @@ export interface WorkerContext {
   isDraining: boolean;
   readonly arrivals: Arrivals;
   readonly loginBudget: LoginBudget;
+  readonly pubSub: PubSub;
   /** Pools whose clients wait because of a limit over several pools. */
   readonly hungryPools: Set<Pool>;
   /** Server connections that serve a session now. */

@@ -363,6 +363,29 @@ const ROWS = {
     'The server connection was closed; repeat the transaction.',
   ],
 
+  // LISTEN by the shared connection.
+  listener_too_slow: [
+    '53400',
+    'FATAL',
+    'client',
+    'too many notifications are waiting for this client',
+    'Read faster, keep transactions short, or raise pub_sub_channel_size; then connect again, LISTEN and read the state.',
+  ],
+  listen_lost: [
+    '08006',
+    'FATAL',
+    'server',
+    'the connection that listens for this client was lost: notifications may have been missed',
+    'Connect again, LISTEN, and read the state that the notifications are about.',
+  ],
+  listen_encoding: [
+    '22P05',
+    'FATAL',
+    'client',
+    'a notification cannot be told in the client_encoding of this session',
+    'Use client_encoding UTF8 in sessions that LISTEN.',
+  ],
+
   // Admin and configuration.
   admin_syntax: [
     '08P01',

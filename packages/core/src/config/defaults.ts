@@ -192,6 +192,12 @@ export const GENERAL_DEFAULTS = {
   ),
   query_size_limit: row(0, 'bytes', 'Largest text of a Query or Parse message. 0: no limit.', OFF),
   query_size_limit_action: row('warn', '', 'Beyond it: `warn` (one log line) or `block` (refuse).', AS_PGDOG),
+  pub_sub_channel_size: row(
+    0,
+    '',
+    'Above 0: clients that LISTEN keep no server connection in transaction mode; one connection per database listens for all. So many notifications may wait for one client; with more it is disconnected (53400). 0: LISTEN keeps the server connection.',
+    AS_PGDOG,
+  ),
   ...TLS_DEFAULTS,
   ...ROUTING_DEFAULTS,
   ...HEALTH_DEFAULTS,

@@ -70,7 +70,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   cutover_save_config: ignored(false),
   mirror_queue: ignored(128),
   mirror_exposure: ignored(1),
-  pub_sub_channel_size: ignored(0),
   broadcast_address: ignored(),
   broadcast_port: ignored(),
 };

@@ -58,7 +58,6 @@ const resharding = {
   cutover_save_config: field.flag(),
   mirror_queue: field.count(),
   mirror_exposure: field.fraction(),
-  pub_sub_channel_size: field.count(),
   broadcast_address: field.text(),
   broadcast_port: field.portNumber(),
 };

@@ -70,6 +70,7 @@ const clientShape = {
   prepared_statements_limit: field.count(1),
   query_size_limit: field.bytes(),
   query_size_limit_action: field.oneOf('warn', 'block'),
+  pub_sub_channel_size: field.count(),
 };
 
 const authShape = {

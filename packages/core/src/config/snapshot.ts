@@ -83,6 +83,8 @@ export interface GeneralSnapshot {
   /** Plans kept by each worker. */
   queryCacheLimit: number;
   querySizeLimitAction: 'warn' | 'block';
+  /** Notifications that may wait for one client; 0: LISTEN keeps its server connection. Absent: 0. */
+  pubSubChannelSize?: number;
   /** Sessions waiting in one pool, over all workers; 0 = no limit. */
   queueLengthMax: number;
   /** Clients in total over all workers; 0 = as many as open files allow. */

@@ -1,5 +1,5 @@
 /**
- * Every message that crosses threads, in one place.
+ * Every message that crosses threads, in one place (over 400 lines, because there is one union of them).
  *
  * Towards a worker messages travel in its shared-memory mailbox (packed by msgpackr, at most
  * MAILBOX_MESSAGE_BYTES_MAX each) and its eventfd is written. Towards the supervisor they travel over the
@@ -190,6 +190,40 @@ export interface AuthReplyMessage {
   groups: string[] | null;
 }
 
+/** Answer to a ListenQuestionMessage: everything asked for before it is listened to, or cannot be. */
+export interface ListenReadyMessage {
+  type: 'listenReady';
+  question: number;
+  database: string;
+  /** The channel for markers; '' = nobody listens now. */
+  marker: string;
+}
+
+/** A notification of a channel that the worker has listeners for. */
+export interface NotificationMessage {
+  type: 'notification';
+  database: string;
+  channel: string;
+  /** Of the server process that notified. */
+  processId: number;
+  payload: string;
+}
+
+/** A marker has come: what comes behind it was committed after it. */
+export interface ListenMarkerMessage {
+  type: 'listenMarker';
+  payload: string;
+}
+
+/** Notifications of the database may have been missed. */
+export interface ListenLostMessage {
+  type: 'listenLost';
+  database: string;
+  reason: string;
+}
+
+export type PubSubNews = ListenReadyMessage | NotificationMessage | ListenMarkerMessage | ListenLostMessage;
+
 /** Only with PGDOG_TEST_HOOKS=1: throw in the loop, to test containment. */
 export interface CrashMessage {
   type: 'crash';
@@ -214,6 +248,7 @@ export type WorkerMessage =
   | ReportRequestMessage
   | AdminReplyMessage
   | AuthReplyMessage
+  | PubSubNews
   | CrashMessage;
 
 /** The worker serves: its ring is up, its mailbox is read. */
@@ -295,6 +330,29 @@ export interface DrainedMessage {
   worker: number;
 }
 
+/** The number of a worker's sessions that listen to a channel by the shared connection has changed. */
+export interface ListenersMessage {
+  type: 'listeners';
+  worker: number;
+  database: string;
+  user: string;
+  channel: string;
+  /** Now; 0 = none any more. */
+  count: number;
+  /** Disconnected since the last message because they were too slow. */
+  dropped: number;
+}
+
+/** Is everything listened to that was asked for before? Answered by ListenReadyMessage. */
+export interface ListenQuestionMessage {
+  type: 'listenQuestion';
+  worker: number;
+  question: number;
+  database: string;
+}
+
+export type PubSubMessage = ListenersMessage | ListenQuestionMessage;
+
 export type SupervisorMessage =
   | ReadyMessage
   | LogMessage
@@ -302,6 +360,7 @@ export type SupervisorMessage =
   | AuthRequestMessage
   | ReportMessage
   | PeerNameRequestMessage
+  | PubSubMessage
   | DrainedMessage;
 
 /** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */

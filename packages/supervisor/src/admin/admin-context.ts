@@ -8,6 +8,7 @@ import type {
 } from '@pgdog-cluster/core';
 import type { SettingRow } from '@pgdog-cluster/core/config';
 import type { CertificateReport } from '../config/tls-files.js';
+import type { ListenerRow } from '../pubsub/hub.js';
 import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
 
@@ -36,6 +37,8 @@ export interface AdminContext {
   readonly settings: () => readonly SettingRow[];
   readonly reportClients: () => Promise<readonly ClientReport[]>;
   readonly reportServers: () => Promise<readonly ServerReport[]>;
+  /** Channels that are listened to for clients. */
+  readonly listeners: () => readonly ListenerRow[];
   readonly listening: () => readonly ListeningSocket[];
   /** Does the host take connections now? Asked only where no server connection answers that already. */
   readonly isReachable: (pool: PoolSnapshot) => Promise<boolean>;

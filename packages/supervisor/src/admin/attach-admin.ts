@@ -31,6 +31,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     settings: () => listSettings(supervisor.loaded),
     reportClients: () => supervisor.requestReport('clients'),
     reportServers: () => supervisor.requestReport('servers'),
+    listeners: () => supervisor.pubSub.rows(),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),
     certificates: () => supervisor.certificates,

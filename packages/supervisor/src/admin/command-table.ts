@@ -9,6 +9,7 @@ import { SHOW_BANS } from './show-bans.js';
 import { SHOW_CLIENTS } from './show-clients.js';
 import { SHOW_CONFIG } from './show-config.js';
 import { makeShowHelp } from './show-help.js';
+import { SHOW_LISTENERS } from './show-listeners.js';
 import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
 import { SHOW_POOLS } from './show-pools.js';
@@ -48,6 +49,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SERVERS,
   SHOW_STATS,
   SHOW_LISTS,
+  SHOW_LISTENERS,
   SHOW_MAINTENANCE,
   SHOW_WORKERS,
   SHOW_SHARED_MEMORY,
@@ -66,7 +68,7 @@ export const SHOWS: readonly Show[] = [
 const LATER_SHOWS: ReadonlySet<string> = new Set(
   (
     'prepared query_cache transactions replication_slots table_copies schema_sync tasks mirrors ' +
-    'listeners peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
+    'peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
     'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
   ).split(' '),
 );

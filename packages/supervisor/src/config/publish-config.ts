@@ -82,6 +82,7 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
     querySizeLimitBytes: limit(general.query_size_limit),
     queryCacheLimit: limit(general.query_cache_limit),
     querySizeLimitAction: general.query_size_limit_action,
+    pubSubChannelSize: limit(general.pub_sub_channel_size),
     queueLengthMax: limit(general.queue_length_max),
     maxClientConn: limit(general.max_client_conn),
     maxServerConn: limit(general.max_server_conn),

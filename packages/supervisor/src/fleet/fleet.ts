@@ -8,6 +8,7 @@ import {
   type IoDriverSetting,
   type LogMessage,
   PgDogError,
+  type PubSubMessage,
   type ServerReport,
   type ServeTask,
   type SharedMemory,
@@ -49,6 +50,8 @@ export interface FleetOptions {
   onAdminQuery: AdminQueryHandler;
   /** Who is this user? Never rejects. */
   onAuthRequest: (request: AuthRequestMessage) => Promise<AuthReplyMessage>;
+  /** About LISTEN by the shared connection. */
+  onPubSub: (message: PubSubMessage) => void;
   /** A worker serves (again): clients that wait for one can be accepted. */
   onServing: (worker: number) => void;
 }
@@ -154,9 +157,9 @@ export class Fleet {
     await this.waitEnded(END_DEADLINE_MS);
   }
 
-  /** To one worker, as soon as its mailbox has room. */
-  order(worker: number, message: WorkerMessage): void {
-    this.#handles[worker].outbox.post(message);
+  /** To one worker, as soon as its mailbox has room. False: it takes none. */
+  order(worker: number, message: WorkerMessage): boolean {
+    return this.#handles[worker].outbox.post(message);
   }
 
   /** To every serving worker. */
@@ -294,6 +297,10 @@ export class Fleet {
         return;
       case 'peerNameRequest':
         void this.#answerPeerName(handle, message.uid);
+        return;
+      case 'listeners':
+      case 'listenQuestion':
+        this.#options.onPubSub(message);
         return;
       case 'drained':
         handle.isDrained = true;

@@ -29,16 +29,17 @@ export class Outbox {
     return true;
   }
 
-  /** Now or as soon as there is room, in the order of the calls. Only for messages without a descriptor. */
-  post(message: WorkerMessage): void {
-    if (this.#waiting.length === 0 && this.tryPost(message)) return;
+  /** Now or as soon as there is room, in the order of the calls. Only for messages without a descriptor. False: dropped. */
+  post(message: WorkerMessage): boolean {
+    if (this.#waiting.length === 0 && this.tryPost(message)) return true;
     if (this.#waiting.length >= WAITING_MESSAGES_MAX) {
       const fields = { worker: this.#worker, type: message.type };
       this.#logger.log('error', 'message_dropped', 'message dropped: the worker takes none', fields);
-      return;
+      return false;
     }
     this.#waiting.push(message);
     this.#timer ??= setTimeout(() => this.#retry(), RETRY_MS);
+    return true;
   }
 
   /** What waits was meant for the thread that has just ended. */

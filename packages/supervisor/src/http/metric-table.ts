@@ -15,6 +15,7 @@ import {
   XACT_TIME_US,
 } from '@pgdog-cluster/core';
 import { averageOf, STATISTICS, type Statistic, totalOf } from '../admin/averages.js';
+import type { ListenerRow } from '../pubsub/hub.js';
 import { HOST_METRICS } from './host-metrics.js';
 import type { LatencyMetric } from './latency-histogram.js';
 import { type Metric, plainMetric, poolMetric, workerMetric } from './metric.js';
@@ -134,6 +135,43 @@ function cpuSeconds(): number {
   return (user + system) / 1e6;
 }
 
+function listenerMetric(
+  name: string,
+  type: Metric['type'],
+  help: string,
+  value: (row: ListenerRow) => number,
+): Metric {
+  return {
+    name,
+    type,
+    help,
+    labels: ['database', 'user', 'shard', 'channel'],
+    *samples({ listeners }) {
+      for (const row of listeners) {
+        const { database, user, channel } = row;
+        yield [{ database, user, shard: '0', channel }, value(row)];
+      }
+    },
+  };
+}
+
+/** Channels are the clients' choice: one sample for each that is listened to. */
+const LISTENER_METRICS: readonly Metric[] = [
+  listenerMetric(
+    'pub_sub_listeners',
+    'gauge',
+    'Clients that listen by the shared connection.',
+    (row) => row.listeners,
+  ),
+  listenerMetric('pub_sub_listener_received', 'counter', 'Notifications that came.', (row) => row.received),
+  listenerMetric(
+    'pub_sub_listener_dropped',
+    'counter',
+    'Clients disconnected as too slow.',
+    (row) => row.dropped,
+  ),
+];
+
 const PROCESS_METRICS: readonly Metric[] = [
   plainMetric('clients', 'gauge', 'Clients, over all workers.', ({ clients }) => clients),
   plainMetric('clients_limit', 'gauge', 'Most clients; 0: no limit.', ({ clientLimit }) => clientLimit),
@@ -157,6 +195,7 @@ const PROCESS_METRICS: readonly Metric[] = [
     ({ configEpoch }) => configEpoch,
   ),
   plainMetric('draining', 'gauge', '1 while it is shutting down.', ({ isDraining }) => (isDraining ? 1 : 0)),
+  ...LISTENER_METRICS,
   {
     name: 'maintenance',
     type: 'gauge',

@@ -4,6 +4,7 @@ import type { HostFigures } from '../admin/host-figures.js';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
 import type { CertificateReport } from '../config/tls-files.js';
+import type { ListenerRow } from '../pubsub/hub.js';
 
 /** What one scrape is made of: read once, so that all families show the same moment. */
 export interface Scrape {
@@ -21,6 +22,7 @@ export interface Scrape {
   isDraining: boolean;
   databases: readonly DatabaseSnapshot[];
   maintenance: readonly string[];
+  listeners: readonly ListenerRow[];
   certificates: readonly CertificateReport[];
   nowMs: number;
 }

@@ -52,6 +52,7 @@ function readScrape(context: AdminContext): Scrape {
     isDraining: context.isDraining(),
     databases,
     maintenance,
+    listeners: context.listeners(),
     certificates: context.certificates(),
     nowMs: now,
   };

@@ -70,6 +70,18 @@ export class PendingReplies {
     return this.refs[(this.first + index) & (this.codes.length - 1)];
   }
 
+  /** How many ReadyForQuery are owed to a client. */
+  get foreignReadyCount(): number {
+    let count = 0;
+    for (let index = 0; index < this.count; index++) {
+      const code = this.codeAt(index);
+      const kind = code & KIND_MASK;
+      const isReady = kind === KIND_QUERY || kind === KIND_SYNC || kind === KIND_FUNCTION_CALL;
+      if (isReady && (code & DISPOSITION_MASK) !== SWALLOW) count++;
+    }
+    return count;
+  }
+
   /** Whether something is owed to a client, beside what we asked ourselves. */
   get hasForeign(): boolean {
     for (let index = 0; index < this.count; index++) {

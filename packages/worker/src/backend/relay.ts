@@ -8,7 +8,6 @@ import {
   PARSE_COMPLETE,
   READY,
 } from '@pgdog-cluster/core';
-import { PIN_LISTEN } from '../session/pin-reasons.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
@@ -26,6 +25,7 @@ import {
   SWALLOW,
 } from './pending-replies.js';
 import { relayError } from './relay-error.js';
+import { relayNotification } from './relay-notification.js';
 import { relayParameterStatus } from './relay-parameter-status.js';
 import type { ServerConnection } from './server-connection.js';
 
@@ -137,7 +137,7 @@ export class Relay implements FrameSink {
           this.pass(bytes, start, end, buffer);
         break;
       default:
-        if (server.attachedTurn !== turn) this.notification(bytes, start, end, buffer);
+        if (server.attachedTurn !== turn) relayNotification(this, bytes, start, end, buffer);
     }
     if (frameBytes > end - start && server.state === 'closed') this.isRestPassed = false;
     return CONSUMED;
@@ -294,15 +294,6 @@ export class Relay implements FrameSink {
     this.popped();
   }
 
-  /** Only a session that listens is told: it keeps its server connection, and nobody else listened on it. */
-  private notification(bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    const { session } = this.server;
-    if (session === null || (!session.isSessionMode && (session.pins & PIN_LISTEN) === 0)) return;
-    const { hasPassed } = this;
-    this.pass(bytes, start, end, buffer);
-    this.hasPassed = hasPassed;
-  }
-
   /** PortalSuspended: the rows that came were computed, and what computing them did to the session is done. */
   private executeSuspended(): void {
     const { server } = this;
@@ -375,6 +366,8 @@ export class Relay implements FrameSink {
         session.transaction.ready(server, status, this.hasError);
       }
       this.hasError = false;
+      const { pubSub } = server.context;
+      if (session !== null && status === READY.Idle && pubSub.isUsed) pubSub.beforeReady(session);
       this.pass(bytes, start, end, buffer);
       this.popped();
     }

@@ -203,6 +203,7 @@ function keepMinimum(pool: Pool): void {
 export function checkSessions(context: WorkerContext): void {
   const { general } = context.config;
   const { clientLoginTimeoutMs } = general;
+  context.pubSub.check();
   context.sessions.forEach((session) => {
     if (session.phase !== 'ready') {
       const isLate = clientLoginTimeoutMs > 0 && context.nowMs - session.connectedMs > clientLoginTimeoutMs;

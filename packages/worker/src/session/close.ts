@@ -23,6 +23,7 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.requests?.extended.portals.forget();
   context.sessions.remove(session);
   context.maintenance.forget(session);
+  context.pubSub.forget(session);
   context.arrivals.settled(session);
   giveBackPlaces(session);
   if (isSpeaking) {

@@ -156,6 +156,7 @@ function isTrue(text: string | null): boolean {
 }
 
 function discardAll(session: Session, server: ServerConnection): void {
+  session.context.pubSub.discarded(session);
   server.parameters = NO_PARAMETERS;
   session.parameters = session.startupParameters;
   server.prepared.clear();

@@ -26,6 +26,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { ensureStatement } from '../backend/synchronise.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
+import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import { needsAttention, noteAheadOfBatch, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import { parseMessage } from './parse-message.js';
@@ -287,6 +288,9 @@ export class ExtendedQuery {
       });
     }
     server.forward(bytes, start, end, buffer);
+    if (portal !== null && unlistensAll(portal.plan)) {
+      this.requests.session.context.pubSub.returns.listenAgain(this.requests.session, server);
+    }
     return CONSUMED;
   }
 

@@ -13,6 +13,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { discardSequences } from '../backend/synchronise.js';
+import { touchesListening } from '../pubsub/ask-ahead.js';
 import { PIN_ADVISORY_LOCK, PIN_CONNECTION } from './pin-reasons.js';
 import type { Session } from './session.js';
 
@@ -55,6 +56,8 @@ export function noteForeseen(session: Session, server: ServerConnection, plan: S
   const isUncertain = isMisread(flags, server);
   server.hasEffectPending = true;
   if ((flags & SETS_PARAMETER) !== 0) server.isSettingPending = true;
+  const { pubSub } = session.context;
+  if (pubSub.isUsed && touchesListening(plan)) pubSub.returns.start(session, server, true);
   // A connection of its own: whatever is left ends with the session, or is reset after it.
   if (session.isSessionMode) return;
   if (changesAccess(flags, server)) server.definesCode = true;
@@ -97,14 +100,20 @@ export function noteAheadOfBatch(session: Session, server: ServerConnection, pla
   for (const { nameSpans } of plan.statements) {
     for (const { name } of nameSpans) flags |= session.statements.get(name)?.plan?.flags ?? 0;
   }
-  if ((flags & USES_SEQUENCE_STATE) === 0) return;
+  const { pubSub } = session.context;
+  const isAboutListening = (flags & UNKNOWN_EFFECT) !== 0 || touchesListening(plan);
+  const mustReturn = pubSub.isUsed && isAboutListening;
+  if ((flags & USES_SEQUENCE_STATE) === 0 && !mustReturn) return;
   server.isBatchOpen = false;
-  discardSequences(session, server);
+  if (mustReturn) pubSub.returns.start(session, server, touchesListening(plan));
+  if ((flags & USES_SEQUENCE_STATE) !== 0) discardSequences(session, server);
   server.isBatchOpen = true;
 }
 
 /** Anything may be left on the server connection: it is asked when the statement is through. */
 export function noteUnknown(session: Session, server: ServerConnection): void {
+  // Inside a batch it would make a transaction of what may not run in one; see noteAheadOfBatch.
+  if (!server.isBatchOpen) session.context.pubSub.returns.start(session, server, false);
   server.isSuspect = true;
   server.isTainted = true;
   session.isStateUnread = true;

@@ -25,11 +25,12 @@ export function probePins(session: Session, server: ServerConnection): boolean {
     return true;
   }
   if (session.pins !== 0) server.needsReset = true;
-  if (!session.needsProbe) return false;
+  if (!session.needsProbe) {
+    return (session.pins & PIN_LISTEN) !== 0 && session.context.pubSub.advance(session, server);
+  }
   session.needsProbe = false;
   const before = session.pins;
   if ((before & (PIN_TEMP | PIN_ADVISORY_LOCK | PIN_LISTEN | PIN_HOLD_CURSOR)) === 0) return false;
-  session.isProbing = true;
   server.ask({
     sql: PROBE_SQL,
     onRow(bytes, start, end) {
@@ -40,9 +41,7 @@ export function probePins(session: Session, server: ServerConnection): boolean {
     },
     // Not answered: the pins stay, which is safe.
     onError() {},
-    onDone() {
-      session.isProbing = false;
-    },
+    onDone() {},
   });
   return true;
 }

@@ -138,7 +138,6 @@ class FoundState {
 export function readState(session: Session, server: ServerConnection): void {
   session.isStateUnread = false;
   session.needsProbe = false;
-  session.isProbing = true;
   const found = new FoundState();
   server.ask({
     sql: stateSql(session, server),
@@ -149,7 +148,6 @@ export function readState(session: Session, server: ServerConnection): void {
     // Then nothing is known, and the client keeps what it has.
     onError() {},
     onDone() {
-      session.isProbing = false;
       if (session.server === server) settle(session, server, found);
     },
   });

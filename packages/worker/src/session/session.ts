@@ -64,7 +64,6 @@ export class Session implements ConnectionOwner {
   port: number;
   /** The system's user at the other end of a Unix socket; null: another kind of socket, or nobody we know. */
   peerUser: string | null = null;
-  /** When it was accepted. */
   connectedMs: number;
   stream: FrameStream;
   phase: SessionPhase = 'startup';
@@ -111,7 +110,6 @@ export class Session implements ConnectionOwner {
   isStateUnread = false;
   /** Custom settings such statements may have meant. */
   mentionedNames: string[] = [];
-  isProbing = false;
   lastActivityMs: number;
   requestSinceUs = 0;
   transactionSinceUs = 0;
@@ -191,6 +189,7 @@ export class Session implements ConnectionOwner {
 
   /** The client has read what was queued: whoever was held up goes on. */
   handleDrained(): void {
+    this.context.pubSub.drained(this);
     this.connection.resumeReceive(PAUSE_OUTPUT);
     this.server?.connection.resumeReceive(PAUSE_CLIENT_FULL);
   }
@@ -278,6 +277,7 @@ export class Session implements ConnectionOwner {
       this.fail(new PgDogError('statement_mode_transaction'));
       return;
     }
+    if (isIdle && this.context.pubSub.isUsed && this.context.pubSub.quiet(this, server)) return;
     if (isIdle && !this.isSessionMode && !probePins(this, server) && this.pins === 0) {
       server.pool.checkin(server);
     }

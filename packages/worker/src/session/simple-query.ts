@@ -14,6 +14,7 @@ import {
 } from '@pgdog-cluster/core';
 import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { settingProblem } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
@@ -175,5 +176,6 @@ function effectfulQuery(
     writer.reset().begin(FRONTEND.Query).bytes(text).byte(0).end();
     server.send(writer.view());
   }
+  if (unlistensAll(plan)) session.context.pubSub.returns.listenAgain(session, server);
   return CONSUMED;
 }

@@ -59,7 +59,7 @@ export class SessionTransaction {
 
   /** Completions must be looked at although their statements are plain: one may be COMMIT or ROLLBACK. */
   get isTracking(): boolean {
-    return this.base !== null || this.session.pins !== 0;
+    return this.base !== null || this.session.pins !== 0 || this.session.context.pubSub.isUsed;
   }
 
   /** Settings have been changed, or a savepoint made, since the transaction began. */
@@ -97,6 +97,12 @@ export class SessionTransaction {
   }
 
   ready(server: ServerConnection, status: number, hadError: boolean): void {
+    this.settle(server, status, hadError);
+    const { pubSub } = this.session.context;
+    if (pubSub.isUsed) pubSub.returns.exchangeEnded(this.session, !this.isOpen);
+  }
+
+  private settle(server: ServerConnection, status: number, hadError: boolean): void {
     this.isOpen = status !== READY.Idle;
     this.exchangeCount = this.isOpen ? this.exchangeCount + 1 : 0;
     if (this.isOpen) return;
@@ -104,6 +110,7 @@ export class SessionTransaction {
     this.dropsAtCommit = false;
     // An implicit transaction ends here: everything since the last COMMIT in it is kept or lost together.
     if (hadError || this.hasFailed) {
+      this.session.context.pubSub.returns.rolledBack(this.session, -1);
       if (this.base !== null) this.rollback(server);
       // What pinned may have been rolled back with it.
       else if (this.session.pins !== 0) this.session.needsProbe = true;
@@ -117,6 +124,10 @@ export class SessionTransaction {
     this.exchangeCount = 0;
     this.dropsAtCommit = false;
     this.end();
+  }
+
+  get savepointCount(): number {
+    return this.savepoints.length;
   }
 
   /** Remembers the settings before the first change. */
@@ -141,6 +152,7 @@ export class SessionTransaction {
   }
 
   private rollback(server: ServerConnection): void {
+    this.session.context.pubSub.returns.rolledBack(this.session, -1);
     if (this.base !== null) this.restore(server, this.base);
     if (this.session.pins !== 0) this.session.needsProbe = true;
     this.end();
@@ -187,6 +199,7 @@ export class SessionTransaction {
         return;
       case 'release':
         this.savepoints.length = Math.max(0, this.findSavepoint(effect.name));
+        this.session.context.pubSub.returns.released(this.session, this.savepoints.length);
         return;
       case 'rollbackTo':
         this.rollbackTo(server, effect.name);
@@ -203,6 +216,7 @@ export class SessionTransaction {
     const index = this.findSavepoint(name);
     if (index < 0) return;
     this.restore(server, this.savepoints[index]);
+    this.session.context.pubSub.returns.rolledBack(this.session, index);
     this.savepoints.length = index + 1;
     this.hasFailed = false;
     if (this.session.pins !== 0) this.session.needsProbe = true;
