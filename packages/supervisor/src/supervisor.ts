@@ -9,6 +9,7 @@ import {
   type HostSnapshot,
   PgDogError,
   POOLS_MAX_DEFAULT,
+  type PoolSnapshot,
   type ServerReport,
   type SharedMemory,
 } from '@pgdog-cluster/core';
@@ -99,21 +100,14 @@ export class Supervisor {
     this.#names = new NameWatch({
       resolve: options.resolve,
       onChange: (host, addresses) => this.#moveHost(host, addresses),
-      onLost: ({ host }) => {
-        logger.log('warn', 'name_lost', `${host} does not resolve any more; its last addresses stay in use`, {
-          host,
-        });
-      },
+      onLost: ({ host }) => this.#nameLost(host),
     });
     this.#auth = new AuthRequests({
       loaded,
       logger,
       poolsMax,
       snapshot: () => this.snapshot,
-      onPool: (pool) => {
-        this.#limits.applyPool(pool);
-        this.health.offerLogin(pool, this.#loaded, this.snapshot);
-      },
+      onPool: (pool) => this.#poolMade(pool),
       inOrder: (hosts) => this.health.inOrder(hosts),
     });
     this.fleet = new Fleet({
@@ -126,10 +120,7 @@ export class Supervisor {
       onAdminQuery: (message) => this.#answerAdminQuery(message),
       onAuthRequest: (request) => this.#auth.answer(request),
       onPubSub: (message) => this.pubSub.onMessage(message),
-      onServing: (worker) => {
-        this.pubSub.onWorkerStarts(worker);
-        this.#tellListeners(worker);
-      },
+      onServing: (worker) => this.#workerServes(worker),
     });
     this.pubSub = new PubSub({
       memory: this.memory,
@@ -150,14 +141,29 @@ export class Supervisor {
       stopAccepting: () => this.#stopAccepting(),
       drainTimeoutMs: () => this.#snapshot?.general.shutdownTimeoutMs ?? 0,
       terminationTimeoutMs: () => this.#snapshot?.general.shutdownTerminationTimeoutMs ?? 0,
-      closeRest: () => {
-        this.#auth.close();
-        this.#names.close();
-        this.health.close();
-        this.pubSub.close();
-        this.#closeListeners();
-      },
+      closeRest: () => this.#closeRest(),
     });
+  }
+
+  #closeRest(): void {
+    for (const part of [this.#auth, this.#names, this.health, this.pubSub]) part.close();
+    this.#closeListeners();
+  }
+
+  #nameLost(host: string): void {
+    const text = `${host} does not resolve any more; its last addresses stay in use`;
+    this.logger.log('warn', 'name_lost', text, { host });
+  }
+
+  /** Of a user who is not configured. */
+  #poolMade(pool: PoolSnapshot): void {
+    this.#limits.applyPool(pool);
+    this.health.offerLogin(pool, this.#loaded, this.snapshot);
+  }
+
+  #workerServes(worker: number): void {
+    this.pubSub.onWorkerStarts(worker);
+    this.#tellListeners(worker);
   }
 
   /** The configuration last taken up. */
