@@ -210,4 +210,34 @@ forOneDriver('reads of the past', (driver) => {
       }
     });
   }
+
+  it('with one standby behind and the other banned a session reads its write from the primary, at once', async () => {
+    const [paused, frozen] = cluster.standbys;
+    const proxy = await startRoutedProxy(cluster, driver, {
+      general: { read_your_writes: 'lsn', read_write_split: 'exclude_primary' },
+    });
+    try {
+      await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+      await paused.pauseReplay();
+      frozen.freeze();
+      await proxy.waitForOutput('is not used', 10_000);
+      const [client, replicaClient] = [await clientOf(proxy), await clientOf(proxy)];
+      for (const each of [client, replicaClient]) await run(each, 'UPDATE counter SET n = 8000 WHERE id = 1');
+      const { rows } = await client.query(
+        "SELECT n, current_setting('cluster_name') FROM counter WHERE id = 1",
+      );
+      assert.deepEqual(rows, [['8000', 'primary']]);
+      // Who insists on a replica waits until one has caught up, and not until something else happens.
+      replicaClient.send(Q('/* pgdog_role: replica */ SELECT n FROM counter WHERE id = 1'));
+      await replicaClient.expectSilence(300);
+      await paused.resumeReplay();
+      assert.deepEqual((await replicaClient.readUntilReady()).rows, [['8000']]);
+      await client.end();
+      await replicaClient.end();
+    } finally {
+      frozen.thaw();
+      await paused.resumeReplay();
+      await proxy.stop();
+    }
+  });
 });

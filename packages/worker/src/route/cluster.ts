@@ -179,8 +179,13 @@ export class Cluster {
     }
     if (count > 0) return count;
     const least = this.leastBad(terms);
-    if (least !== null || readWriteSplit === 'exclude_primary') return this.only(least);
-    return this.only(primary);
+    if (least !== null) return this.only(least);
+    return this.only(readWriteSplit === 'exclude_primary' && !this.isAnyBehind(terms) ? null : primary);
+  }
+
+  /** A replica could serve the session, had it replayed what the session has written. */
+  private isAnyBehind(terms: RouteTerms): boolean {
+    return this.hosts.some((host) => this.roleOf(host) === ROLE_REPLICA && !this.hasSeen(host, terms));
   }
 
   private replicas(terms: RouteTerms): number {
@@ -272,11 +277,17 @@ export class Cluster {
       host.wasFailing = isFailing;
     }
     for (const { pool } of this.hosts) this.moveWaiters(pool);
+    this.serveWaiters();
+  }
+
+  private serveWaiters(): void {
     for (let left = this.waiters.length; left > 0; left--) {
       const session = this.waiters.peek();
       if (session === undefined) return;
+      const { waitingSinceMs } = session;
       this.leave(session);
       this.again(session);
+      if (session.waitingSinceMs !== 0) session.waitingSinceMs = waitingSinceMs;
     }
   }
 
@@ -313,10 +324,12 @@ export class Cluster {
     const { context } = this;
     for (let session = this.waiters.peek(); session !== undefined; session = this.waiters.peek()) {
       const limitMs = session.pool?.snapshot.checkoutTimeoutMs ?? 0;
-      if (limitMs === 0 || context.nowMs - session.waitingSinceMs < limitMs) return;
+      if (limitMs === 0 || context.nowMs - session.waitingSinceMs < limitMs) break;
       this.leave(session);
       session.pool?.refuseWaiter(session, this.nobody(session, limitMs));
     }
+    // What replicas have replayed changes without a word.
+    this.serveWaiters();
   }
 
   private nobody(session: Session, waitedMs: number): PgDogError {
