@@ -350,6 +350,7 @@ export class SessionRouter implements RouteTerms {
 
   /** The client was told so by an error of ours. */
   refused(): void {
+    this.trace.refused();
     this.isDecided = false;
     this.isLookingAhead = false;
     if (this.held !== null) this.held.hasFailed = true;

@@ -32,6 +32,11 @@ export class WriteTrace {
     this.isWriting = true;
   }
 
+  /** It did not go out after all. */
+  refused(): void {
+    this.isWriting = false;
+  }
+
   /** By systemClock; 0: nothing that a replica must have seen. */
   get writtenMs(): number {
     return this.mode === 'session' ? this.wroteAtMs : 0;
@@ -53,9 +58,11 @@ export class WriteTrace {
   exchangeEnded(server: ServerConnection, isPrimary: boolean): boolean {
     if (!this.isWriting) return false;
     this.isWriting = false;
+    // A replica writes nothing, whatever was thought of the statement.
+    if (!isPrimary) return false;
     this.wroteMs = this.session.context.nowMs;
     this.wroteAtMs = systemClock.nowMs();
-    if (this.mode !== 'lsn' || !isPrimary) return false;
+    if (this.mode !== 'lsn') return false;
     this.wroteLsn = NOWHERE_YET;
     server.ask({
       sql: LSN_SQL,
