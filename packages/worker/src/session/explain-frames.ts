@@ -12,6 +12,7 @@ import {
   type RouteExplain,
   readBind,
   readExecute,
+  readLength,
   readParse,
   readRouteExplain,
   readTarget,
@@ -109,8 +110,7 @@ export class ExplainFrames {
     const isTaken = this.statements.has(name);
     if (!isAsked && !isTaken) return NOT_EXPLAINED;
     const { textStart, textEnd, typesStart, typeCount } = fields;
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    const types = Array.from({ length: typeCount }, (_, i) => view.getInt32(typesStart + 4 * i));
+    const types = Array.from({ length: typeCount }, (_, i) => readLength(bytes, typesStart + 4 * i));
     const { session, extended } = this.requests;
     return this.answer(true, () => {
       if (isTaken || session.statements.get(name) !== undefined) throw duplicate(name);

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { ScramVerifier, UserSecrets } from '@pgdog-cluster/core';
+import { readLength, type ScramVerifier, type UserSecrets } from '@pgdog-cluster/core';
 import type { Session } from '../session.js';
 
 /** What shows of a user before it has proven anything. */
@@ -38,7 +38,7 @@ export function strangerLikeness({ context, user, database, isAdmin }: Session):
   if (directory.database(database)?.hasAuthQuery === true) return asByDefault;
   const { likenesses } = directory;
   if (likenesses.length < 2) return likenesses[0] ?? asByDefault;
-  const share = createHmac('sha256', config.tagSecret).update(user).digest().readUInt32BE(0) / 2 ** 32;
+  const share = readLength(createHmac('sha256', config.tagSecret).update(user).digest(), 0) / 2 ** 32;
   return likenesses[Math.floor(share * likenesses.length)];
 }
 
