@@ -71,6 +71,10 @@ const TABLE: Record<RequestKind, Partial<Record<Phase, Record<string, Phase | 'd
   F: { start: { V: 'value', E: 'failed' }, value: { Z: 'done' }, failed: { Z: 'done' } },
 };
 
+function described(type: string, body: Buffer): string {
+  return type === 'E' ? `E ${JSON.stringify(errorFields(body))}` : type;
+}
+
 export class ReplyMachine {
   readonly reported: Record<string, string> = {};
   readonly notifications: { pid: number; channel: string; payload: string }[] = [];
@@ -116,13 +120,13 @@ export class ReplyMachine {
       return;
     }
     const request = this.#queue[0];
-    if (request === undefined)
-      throw new ChaosFailure(
-        `unsolicited frame ${type} ${type === 'E' ? JSON.stringify(errorFields(body)) : ''}`,
-      );
+    if (request === undefined) throw new ChaosFailure(`unsolicited frame ${described(type, body)}`);
     const next = TABLE[request.kind][request.phase]?.[type];
     if (next === undefined)
-      throw new ChaosFailure(`frame ${type} in phase ${request.phase} of ${request.kind} (${request.label})`);
+      throw new ChaosFailure(
+        `frame ${described(type, body)} in phase ${request.phase} of ${request.kind} (${request.label}), ` +
+          `after ${JSON.stringify(request.error ?? request.tags)}`,
+      );
     this.#note(request, type, body);
     request.hasAnswer = true;
     if (next !== 'done') request.phase = next;
