@@ -26,6 +26,8 @@ export * from './plan/shape-table.js';
 export * from './pool/credentials.js';
 export { DatabaseCode } from './pool/database-code.js';
 export * from './pool/pool.js';
+export { ListenReturn } from './pubsub/listen-return.js';
+export { Listener } from './pubsub/listener.js';
 export { PubSub } from './pubsub/pub-sub.js';
 export { Balance } from './route/balance.js';
 export { clusterFor, takeUpClusters } from './route/clusters.js';

@@ -130,7 +130,8 @@ export class Listener {
     this.returning = null;
     this.channels.clear();
     this.awaited.clear();
-    this.queue.push(...this.late.filter(({ channel }) => listening.has(channel)), ...this.held);
+    // What either said before an UNLISTEN whose answer has gone out may not come behind it.
+    this.queue.push(...[...this.late, ...this.held].filter(({ channel }) => listening.has(channel)));
     this.late = [];
     this.held = [];
     if (this.isIdle) this.flush();
