@@ -21,6 +21,8 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
   const isSimple = (server.pending.head() & KIND_MASK) === KIND_QUERY;
   if (!isSimple && !endsInOneSync(server)) return false;
   server.isHealing = true;
+  // What the client sends meanwhile comes behind what is repeated.
+  server.hasEffectPending = true;
   if (!isSimple) skipToSync(server);
   const kind = server.pending.head() & KIND_MASK;
   const again: OwnExchange = {

@@ -139,6 +139,8 @@ export function readState(session: Session, server: ServerConnection): void {
   session.isStateUnread = false;
   session.needsProbe = false;
   const found = new FoundState();
+  // What comes next waits: the answer may lead to a further statement of ours, which may not stand behind the client's.
+  server.hasEffectPending = true;
   server.ask({
     sql: stateSql(session, server),
     onRow(bytes, start, end) {
