@@ -19,6 +19,7 @@ import { type Roles, verdict } from './report/verdict.js';
 import { idle } from './workloads/idle.js';
 import { pipeline } from './workloads/pipeline.js';
 import { reconnect } from './workloads/reconnect.js';
+import { routing } from './workloads/routing.js';
 import { SMALL_POOL_SIZE, SMALL_POOL_WORKERS, smallPool } from './workloads/small-pool.js';
 import { storm } from './workloads/storm.js';
 import { texts } from './workloads/texts.js';
@@ -40,6 +41,7 @@ const WORKLOADS: Record<Group, (run: BenchRun) => Promise<void>> = {
   pipeline,
   tls,
   storm,
+  routing,
 };
 
 function ourVersion(): string {

@@ -12,6 +12,7 @@ export const GROUPS = [
   'pipeline',
   'tls',
   'storm',
+  'routing',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 

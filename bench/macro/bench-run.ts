@@ -2,11 +2,10 @@
 import type { Options } from '../options.js';
 import type { CaseInfo, Results, Values } from '../report/results.js';
 import { isCleaningUp } from './clean-up.js';
-import type { ClientAuth, Contender, Endpoint, Login } from './endpoint.js';
+import type { ClientAuth, Contender, Endpoint, Login, Setup } from './endpoint.js';
 import type { PostgresServer } from './postgres-server.js';
 import { cpuTime, rssKb } from './proc.js';
 import type { Program } from './programs.js';
-import type { KeyPairPem } from './self-signed.js';
 
 export interface BenchRun {
   options: Options;
@@ -58,12 +57,12 @@ export async function startAll(
   contenders: readonly Contender[],
   auth: ClientAuth,
   poolSize = POOL_SIZE,
-  tls?: KeyPairPem,
+  further: Partial<Setup> = {},
 ): Promise<Running[]> {
   const started: Running[] = [];
   for (const contender of contenders) {
     try {
-      started.push({ contender, endpoint: await contender.start({ auth, poolSize, tls }) });
+      started.push({ contender, endpoint: await contender.start({ auth, poolSize, ...further }) });
     } catch (error) {
       skip(run, `${contender.label} (${auth})`, errorText(error));
     }

@@ -25,6 +25,8 @@ export interface Setup {
   poolSize: number;
   /** TLS towards clients with this certificate; absent = none. */
   tls?: KeyPairPem;
+  /** A standby of the server: reads go to it, and to it alone. Absent = one server, and no statement is routed. */
+  standby?: { host: string; port: number };
 }
 
 /** A running contender. */

@@ -72,14 +72,23 @@ function configText(server: Login, driver: IoDriver, setup: Setup, port: number)
     'log_connections = false',
     'log_disconnections = false',
     ...(setup.tls === undefined ? [] : ['tls_certificate = "tls.pem"', 'tls_private_key = "tls.key"']),
+    ...(setup.standby === undefined ? [] : ['read_write_split = "exclude_primary"']),
     '[admin]',
     `password = ${text(ADMIN_PASSWORD)}`,
-    '[[databases]]',
-    `name = ${text(server.database)}`,
-    `host = ${text(server.host)}`,
-    `port = ${server.port}`,
+    ...hostLines(server.database, server, 'primary'),
+    ...(setup.standby === undefined ? [] : hostLines(server.database, setup.standby, 'replica')),
     '',
   ].join('\n');
+}
+
+function hostLines(database: string, { host, port }: { host: string; port: number }, role: string): string[] {
+  return [
+    '[[databases]]',
+    `name = ${text(database)}`,
+    `host = ${text(host)}`,
+    `port = ${port}`,
+    `role = ${text(role)}`,
+  ];
 }
 
 function usersText(server: Login): string {

@@ -17,6 +17,8 @@ export interface PostgresServer {
   /** For direct clients that log in without a password; null where the server is not ours to configure. */
   trusted: Login | null;
   version: string;
+  /** Where its data are; null where the server is not ours. */
+  dataDirectory: string | null;
 }
 
 const OWNER = 'postgres';
@@ -29,17 +31,17 @@ const DATABASE = 'bench';
  * Nothing waits for a disk here: the question is what the proxy costs, and a slow disk hides it. Autovacuum is off
  * because it would wake during one contender's turn and not during another's.
  */
-const SERVER_FLAGS = [
-  'fsync=off',
-  'synchronous_commit=off',
-  'full_page_writes=off',
-  'shared_buffers=256MB',
-  'max_connections=500',
-  'max_wal_size=4GB',
-  'autovacuum=off',
-  'listen_addresses=127.0.0.1',
-  'unix_socket_directories=',
-].flatMap((setting) => ['-c', setting]);
+export const SERVER_SETTINGS = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  shared_buffers: '256MB',
+  max_connections: '500',
+  max_wal_size: '4GB',
+  autovacuum: 'off',
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+};
 
 export async function startPostgres(): Promise<PostgresServer> {
   const url = process.env.BENCH_PG_URL;
@@ -63,7 +65,7 @@ async function startEmbedded(): Promise<PostgresServer> {
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
-    postgresFlags: SERVER_FLAGS,
+    postgresFlags: Object.entries(SERVER_SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     onLog: (message) => keepLast(messages, String(message)),
     onError: (message) => keepLast(messages, String(message)),
   });
@@ -84,6 +86,7 @@ async function startEmbedded(): Promise<PostgresServer> {
     pooled: { ...owner, user: POOLED, database, verifier },
     trusted: { ...owner, user: TRUSTED, password: '', database },
     version: await serverVersion(owner),
+    dataDirectory: databaseDir,
   };
 }
 
@@ -116,7 +119,13 @@ async function useExternal(url: string): Promise<PostgresServer> {
     password: decodeURIComponent(parsed.password),
     database: parsed.pathname.slice(1) || user,
   };
-  return { owner: login, pooled: login, trusted: null, version: await serverVersion(login) };
+  return {
+    owner: login,
+    pooled: login,
+    trusted: null,
+    version: await serverVersion(login),
+    dataDirectory: null,
+  };
 }
 
 async function serverVersion(login: Login): Promise<string> {

@@ -1,5 +1,5 @@
 /** What a run of the bench produces: plain data, written as JSON as it is and read by the report's writers. */
-import { pairedRatio, type Summary, summarise } from './statistics.js';
+import { pairedDifference, pairedRatio, type Summary, summarise } from './statistics.js';
 
 /** Every metric carries its unit in its name. `better` says in which direction; the title heads its table. */
 export const METRICS = {
@@ -108,4 +108,17 @@ export function ratioOf(
   base: string,
 ): Summary | null {
   return pairedRatio(series(results, caseKey, contender, metric), series(results, caseKey, base, metric));
+}
+
+export function differenceOf(
+  results: Results,
+  caseKey: string,
+  metric: Metric,
+  contender: string,
+  base: string,
+): Summary | null {
+  return pairedDifference(
+    series(results, caseKey, contender, metric),
+    series(results, caseKey, base, metric),
+  );
 }

@@ -34,20 +34,27 @@ export function summarise(values: readonly number[]): Summary {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values), count: values.length };
 }
 
-/**
- * Ratio of two contenders over the repeats both have (index = repeat, undefined = that run failed).
- * Returns null when no repeat has both, or when the base was zero throughout.
- */
-export function pairedRatio(
-  values: readonly (number | undefined)[],
-  bases: readonly (number | undefined)[],
-): Summary | null {
-  const ratios: number[] = [];
+type Series = readonly (number | undefined)[];
+
+/** Over the repeats both have (index = repeat, undefined = that run failed); null when no repeat has both. */
+function paired(values: Series, bases: Series, of: (value: number, base: number) => number): Summary | null {
+  const found: number[] = [];
   for (let repeat = 0; repeat < Math.min(values.length, bases.length); repeat++) {
     const value = values[repeat];
     const base = bases[repeat];
-    if (value === undefined || base === undefined || base === 0) continue;
-    ratios.push(value / base);
+    if (value === undefined || base === undefined) continue;
+    const one = of(value, base);
+    if (Number.isFinite(one)) found.push(one);
   }
-  return ratios.length === 0 ? null : summarise(ratios);
+  return found.length === 0 ? null : summarise(found);
+}
+
+/** Ratio of two contenders; a base of zero has none. */
+export function pairedRatio(values: Series, bases: Series): Summary | null {
+  return paired(values, bases, (value, base) => value / base);
+}
+
+/** By how much the one has more than the other. */
+export function pairedDifference(values: Series, bases: Series): Summary | null {
+  return paired(values, bases, (value, base) => value - base);
 }

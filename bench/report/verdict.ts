@@ -2,8 +2,8 @@
  * The figures to reach, each with what was measured. A target that could not be measured is said to be so;
  * a ratio is the median over repeats of ratios within a repeat, with its spread.
  */
-import { type Metric, type Results, ratioOf, summaryOf } from './results.js';
-import type { Summary } from './statistics.js';
+import { differenceOf, type Metric, type Results, ratioOf, summaryOf } from './results.js';
+import { pairedRatio, type Summary } from './statistics.js';
 
 export interface Figure {
   what: string;
@@ -70,6 +70,7 @@ export function verdict(results: Results, roles: Roles): Figure[] {
     ...memory(results, roles),
     ...smallPool(results, roles),
     ...storms(results, roles),
+    ...routing(results),
   ];
 }
 
@@ -174,6 +175,29 @@ function smallPool(results: Results, roles: Roles): Figure[] {
       judge(`${where}: server connections`, '', { atMost: roles.smallPoolSize }, highest, 0),
       judge(`${where}: throughput`, ' x that of one worker', { atLeast: 0.9 }, ratio),
       judge(`${where}: slowest transaction`, ' ms', { atMost: OLDEST_WAIT_MS_MAX }, slowest, 1),
+    ];
+  });
+}
+
+/** Statements of `prepared` keep their plan; those of `simple` are read each time, for their literals change. */
+const ROUTING_COSTS_US = { prepared: 2, simple: 3 };
+
+function routing(results: Results): Figure[] {
+  return ['io_uring', 'epoll'].flatMap((driver) => {
+    const [plain, routed] = [`plain-${driver}`, `routed-${driver}`];
+    const costs = Object.entries(ROUTING_COSTS_US).map(([protocol, atMost]) => {
+      const more = differenceOf(results, `routing-${protocol}`, 'cpuUsPerQuery', routed, plain);
+      return judge(`routing, ${driver}: CPU per query, ${protocol}`, ' us more', { atMost }, more);
+    });
+    const [one, many] = ['one-shape', 'many-shapes'].map((name) =>
+      summaryOf(results, `routing-${name}`, routed, 'tps'),
+    );
+    const ratio = one === null || many === null ? null : pairedRatio([many.median], [one.median]);
+    const growth = summaryOf(results, 'routing-many-shapes', routed, 'rssGrowthMb');
+    return [
+      ...costs,
+      judge(`routing, ${driver}: throughput, many shapes`, ' x that of one', { atLeast: 0.5 }, ratio),
+      judge(`routing, ${driver}: memory growth, many shapes`, ' MB', { atMost: GROWTH_MB_MAX }, growth),
     ];
   });
 }

@@ -52,7 +52,7 @@ async function storms(
     for (const contender of run.mainContenders) {
       // Postgres alone would have to fork a process for each: its limit of connections is what one would see.
       if (contender.kind === 'direct') continue;
-      for (const { endpoint } of await startAll(run, [contender], 'scram', undefined, own)) {
+      for (const { endpoint } of await startAll(run, [contender], 'scram', undefined, { tls: own })) {
         await measure(run, key, contender, repeat, () => blow(endpoint, count));
         await stopAll([{ contender, endpoint }]);
       }

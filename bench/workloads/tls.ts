@@ -48,7 +48,7 @@ async function withPgbench(run: BenchRun, pgbench: string, own: KeyPairPem): Pro
     [connect, 'scram', { clients: RECONNECT_CLIENTS, seconds, args: ['-S', '-C'], samplingRate: 1 }],
   ];
   for (const [key, auth, job] of cases) {
-    const running = await startAll(run, poolers, auth, undefined, own);
+    const running = await startAll(run, poolers, auth, undefined, { tls: own });
     for (const { endpoint } of running) await warmUpLogins(endpoint.login);
     for (const { endpoint } of running)
       await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: 1 }).catch(() => {});
@@ -78,7 +78,7 @@ async function idleTls(run: BenchRun, own: KeyPairPem): Promise<void> {
   const key = addCase(run, { key: 'tls-idle', group: 'tls', title: `${IDLE_CLIENTS} idle clients with TLS` });
   for (const contender of run.mainContenders) {
     if (contender.kind === 'direct') continue;
-    for (const { endpoint } of await startAll(run, [contender], 'trust', undefined, own)) {
+    for (const { endpoint } of await startAll(run, [contender], 'trust', undefined, { tls: own })) {
       await measure(run, key, contender, 0, () => holdIdle(endpoint, IDLE_CLIENTS));
       await stopAll([{ contender, endpoint }]);
     }
