@@ -19,7 +19,7 @@ import { type Roles, verdict } from './report/verdict.js';
 import { idle } from './workloads/idle.js';
 import { pipeline } from './workloads/pipeline.js';
 import { reconnect } from './workloads/reconnect.js';
-import { routing } from './workloads/routing.js';
+import { ROUTING_KEYS, routing } from './workloads/routing.js';
 import { SMALL_POOL_SIZE, SMALL_POOL_WORKERS, smallPool } from './workloads/small-pool.js';
 import { storm } from './workloads/storm.js';
 import { texts } from './workloads/texts.js';
@@ -142,6 +142,7 @@ function rolesOf(run: BenchRun): Roles {
     smallPoolOne: both(1),
     smallPoolMany: both(SMALL_POOL_WORKERS),
     smallPoolSize: SMALL_POOL_SIZE,
+    routing: ROUTING_KEYS,
   };
 }
 

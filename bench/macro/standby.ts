@@ -1,6 +1,6 @@
 /** A streaming standby of the embedded server, for what needs a host that only reads. */
 import { execFileSync } from 'node:child_process';
-import { chownSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PostgresServer as StandbyServer } from 'pgdog-cluster/demo/postgres-server';
 import { sleep } from './child.js';
@@ -19,7 +19,7 @@ export async function startStandby(server: PostgresServer): Promise<{ host: stri
     await client.query("SELECT pg_backup_start('bench', fast => true)");
     execFileSync('cp', ['-a', dataDirectory, standbyDirectory]);
     const { rows } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(false)');
-    execFileSync('rm', ['-f', join(standbyDirectory, 'postmaster.pid')]);
+    rmSync(join(standbyDirectory, 'postmaster.pid'), { force: true });
     const { uid, gid } = statSync(dataDirectory);
     for (const [name, text] of [
       ['backup_label', rows[0].labelfile],

@@ -23,6 +23,8 @@ export interface Roles {
   smallPoolOne: { io_uring: string; epoll: string };
   smallPoolMany: { io_uring: string; epoll: string };
   smallPoolSize: number;
+  /** One server, and a primary with a standby. */
+  routing: readonly { driver: string; plain: string; routed: string }[];
 }
 
 /** Nobody may wait longer than this in the small pool: clients there wait for 50 others, not for seconds. */
@@ -70,7 +72,7 @@ export function verdict(results: Results, roles: Roles): Figure[] {
     ...memory(results, roles),
     ...smallPool(results, roles),
     ...storms(results, roles),
-    ...routing(results),
+    ...routing(results, roles),
   ];
 }
 
@@ -182,9 +184,8 @@ function smallPool(results: Results, roles: Roles): Figure[] {
 /** Statements of `prepared` keep their plan; those of `simple` are read each time, for their literals change. */
 const ROUTING_COSTS_US = { prepared: 2, simple: 3 };
 
-function routing(results: Results): Figure[] {
-  return ['io_uring', 'epoll'].flatMap((driver) => {
-    const [plain, routed] = [`plain-${driver}`, `routed-${driver}`];
+function routing(results: Results, roles: Roles): Figure[] {
+  return roles.routing.flatMap(({ driver, plain, routed }) => {
     const costs = Object.entries(ROUTING_COSTS_US).map(([protocol, atMost]) => {
       const more = differenceOf(results, `routing-${protocol}`, 'cpuUsPerQuery', routed, plain);
       return judge(`routing, ${driver}: CPU per query, ${protocol}`, ' us more', { atMost }, more);

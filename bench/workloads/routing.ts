@@ -32,8 +32,14 @@ const SECONDS_MIN = 4;
 const PROTOCOLS = ['prepared', 'simple'] as const;
 const TEXT_CLIENTS = 16;
 
-export const PLAIN = 'plain';
-export const ROUTED = 'routed';
+const DRIVERS = ['io_uring', 'epoll'] as const satisfies readonly IoDriver[];
+
+/** Keys of the contenders of this workload, for the verdict. */
+export const ROUTING_KEYS = DRIVERS.map((driver) => ({
+  driver,
+  plain: `plain-${driver}`,
+  routed: `routed-${driver}`,
+}));
 
 export async function routing(run: BenchRun): Promise<void> {
   if (run.pgbench === null)
@@ -51,13 +57,13 @@ export async function routing(run: BenchRun): Promise<void> {
 
 function contendersOf(run: BenchRun, standby: { host: string; port: number }): Contender[] {
   const version = run.mainContenders.find((contender) => contender.kind === 'ours')?.version ?? '';
-  const contenders = (['io_uring', 'epoll'] as const).flatMap((driver: IoDriver) => {
+  const contenders = ROUTING_KEYS.flatMap(({ driver, plain, routed }) => {
     const base = pgdogCluster(run.server.pooled, version, driver, 1);
     return [
-      { ...base, key: `${PLAIN}-${driver}`, label: `one server, ${driver}` },
+      { ...base, key: plain, label: `one server, ${driver}` },
       {
         ...base,
-        key: `${ROUTED}-${driver}`,
+        key: routed,
         label: `primary and standby, ${driver}`,
         start: (setup: Parameters<Contender['start']>[0]) => base.start({ ...setup, standby }),
       },
@@ -101,7 +107,9 @@ const TEXTS = {
 
 async function manyTexts(run: BenchRun, standby: { host: string; port: number }): Promise<void> {
   const count = run.options.isQuick ? 100_000 : 1_000_000;
-  const contenders = contendersOf(run, standby).filter(({ key }) => key.startsWith(ROUTED));
+  const contenders = contendersOf(run, standby).filter(({ key }) =>
+    ROUTING_KEYS.some(({ routed }) => routed === key),
+  );
   for (const [name, textOf] of Object.entries(TEXTS)) {
     const title = `${count} texts, ${name.replace('-', ' ')}, ${TEXT_CLIENTS} clients`;
     const key = addCase(run, { key: `routing-${name}`, group: 'routing', title });

@@ -75,6 +75,7 @@ const ROLES = {
   smallPoolOne: { io_uring: 'ours-io_uring-1', epoll: 'ours-epoll-1' },
   smallPoolMany: { io_uring: 'ours-io_uring-4', epoll: 'ours-epoll-4' },
   smallPoolSize: 4,
+  routing: [{ driver: 'epoll', plain: 'plain', routed: 'routed' }],
 };
 
 function resultsWith(
@@ -179,6 +180,23 @@ describe('verdict', () => {
     assert.equal(figureOf(broken, 'io_uring: throughput').reached, 'yes');
     const kept = verdict(resultsWith([small(0, 4), small(1, 4), ...one]), ROLES);
     assert.equal(figureOf(kept, 'io_uring: server connections').reached, 'yes');
+  });
+
+  it('what routing costs is a difference within a repeat, not of medians', () => {
+    const cost = (repeat: number, plain: number, routed: number) =>
+      [
+        ['routing-prepared', 'plain', repeat, { cpuUsPerQuery: plain }],
+        ['routing-prepared', 'routed', repeat, { cpuUsPerQuery: routed }],
+      ] as const;
+    const judged = (...repeats: Parameters<typeof cost>[]) =>
+      figureOf(
+        verdict(resultsWith(repeats.flatMap((one) => cost(...one).map((row) => [...row]))), ROLES),
+        'routing, epoll: CPU per query, prepared',
+      );
+    assert.equal(judged([0, 10, 11], [1, 20, 21], [2, 30, 40]).measured, '1.00 us more (1.00 to 10.00)');
+    assert.equal(judged([0, 10, 11]).reached, 'yes');
+    assert.equal(judged([0, 10, 12.1]).reached, 'no');
+    assert.equal(judged().reached, 'not measured');
   });
 });
 
