@@ -8,7 +8,7 @@ import {
   type FakePostgresOptions,
   startFakePostgres,
 } from '../support/fake-postgres.js';
-import { backend, frame, Q } from '../support/frames.js';
+import { B, backend, E, frame, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import { clientOf, eventually, run, sleep, sqlstateOf, startWireProxy } from '../support/wire.js';
 
@@ -84,6 +84,42 @@ forEachDriver('interleavings', (driver) => {
       await wait(() => fake.cancels.length === 1);
       assert.equal(fake.cancels[0].pid, fake.connections[0].pid);
       await other.end();
+    });
+  });
+
+  it('what is sent while an exchange is repeated runs behind it', async () => {
+    let isHealed = false;
+    let isSkipping = false;
+    let isHeld = true;
+    const onFrame: FakePostgresOptions['onFrame'] = async (connection, got) => {
+      if (got.type === 'B' && !isHealed) {
+        isHealed = true;
+        isSkipping = true;
+        connection.send(backend.error('26000', 'prepared statement does not exist'));
+      } else if (isSkipping) {
+        if (got.type !== 'S') return;
+        await wait(() => !isHeld);
+        isSkipping = false;
+        answer(connection, got);
+      } else answer(connection, got);
+    };
+    await withFake({ onFrame }, async (proxy, fake) => {
+      const client = await clientOf(proxy);
+      client.send(Buffer.concat([P('kept', 'SELECT 1'), S()]));
+      await client.readUntilReady();
+      client.send(Buffer.concat([B('', 'kept'), E(''), S()]));
+      await wait(() => isSkipping && fake.connections[0].letters.endsWith('S'));
+      client.send(Q('INSERT'));
+      await sleep(50);
+      isHeld = false;
+      const letters = [...(await client.readUntil('Z')), ...(await client.readUntil('Z'))].map(
+        ({ type }) => type,
+      );
+      assert.deepEqual(letters, ['2', 'C', 'Z', 'C', 'Z']);
+      const { frames } = fake.connections[0];
+      const insert = frames.findIndex(({ type, body }) => type === 'Q' && body.toString() === 'INSERT\0');
+      assert.ok(insert > frames.findLastIndex(({ type }) => type === 'B'), 'the second overtook the repeat');
+      await client.end();
     });
   });
 
