@@ -10,9 +10,10 @@ import {
   SILENCE_TIMEOUT_MS,
   spreadOf,
   startRoutedProxy,
+  whereOf,
 } from '../support/routed-proxy.js';
 import { StatementLoad } from '../support/statement-load.js';
-import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
+import { clientOf, clientsOfAllWorkers, eventually, firstValue, run, sleep } from '../support/wire.js';
 
 const READERS = 8;
 
@@ -33,12 +34,18 @@ function assertShare(served: Record<string, number>, name: string, low: number, 
 }
 
 async function startFor(driver: TestDriver, options: RoutedOptions): Promise<TestProxy> {
-  const proxy = await startRoutedProxy(cluster, driver, options);
-  // Until each host has been asked once, nobody knows which may serve.
-  await eventually('every standby serves', async () => {
-    const served = await spreadOf(proxy, 40);
-    return cluster.standbys.every(({ name }) => (served[name] ?? 0) > 0);
-  });
+  const { workers = 2 } = options;
+  const proxy = await startRoutedProxy(cluster, driver, { ...options, workers });
+  // Until each host has been asked once, nobody knows which may serve; and until a worker has read the catalog, which its
+  // first statement has it do, a function may do anything and goes to the primary.
+  const clients = await clientsOfAllWorkers(proxy, workers, workers);
+  for (const client of clients)
+    await eventually('every standby serves every worker', async () => {
+      const hosts = new Set<string | null>();
+      for (let read = 0; read < 20; read++) hosts.add(await whereOf(client));
+      return cluster.standbys.every(({ name }) => hosts.has(name));
+    });
+  await Promise.all(clients.map((client) => client.end()));
   return proxy;
 }
 
