@@ -145,9 +145,9 @@ function comparePlans(cache: PlanCache, text: string): boolean {
 }
 
 const PIECES = (
-  "'|''|\"|$$|$t$|/*|*/|--|\n|\t| |;|(|)|[|]|,|.|..|:|::|:=|=|<|>|-|+|*|/|%|@|#|~|!|?|&|1|0x1F|1e5|1.|.5|1_0|$1|" +
+  "'|''|\"|$$|$t$|/*|*/|--|\n|\t| |;|(|)|[|]|,|.|..|:|::|:=|=|<|>|-|+|*|/|%|@|#|~|!|?|&|1|0x1F|0x_F|0xA_f|0b_1|1e5|1.|.5|1_0|$1|" +
   "E'\\''|e'a\\\\'|U&'\\0061'|n'x'|N'y'|b'1'|X'f'|U&\"a\"|\"b\"\"c\"|'a'\n'b'|'it''s'|ä|'ö'|\"ü\"|e|u|n|x|b|in (1, 2)|values (1), (2)|" +
-  'array[1, 2]|null|true|select|from|where|and|as|/* a /* b */ c */|-- d\n|pgdog|_|$|9|Ab'
+  'array[1, 2]|,+ 2|,- 2|,- $1|null|true|select|from|where|and|as|/* a /* b */ c */|-- d\n|pgdog|_|$|9|Ab'
 ).split('|');
 
 function mutate(random: SeededRandom, text: string): string {

@@ -101,6 +101,8 @@ const LAST_OPERATOR = 3;
 const LIST_NONE = 0;
 const LIST_ITEM = 1;
 const LIST_COMMA = 2;
+/** Behind the '-' of an item. Only a number may follow: that is a literal to the grammar too, where -'2' and + 2 are calls of operators. */
+const LIST_SIGNED = 3;
 
 // The word before this token, as far as it matters.
 const WORD_OTHER = 0;
@@ -217,7 +219,7 @@ function takeOperator(byte: number, at: number): number {
   isAdjacent = true;
   word = WORD_OTHER;
   keepsLiteral = false;
-  if (list === LIST_COMMA || (byte !== 0x2d && byte !== 0x2b)) list = LIST_NONE;
+  list = byte === 0x2d && (list === LIST_ITEM || list === LIST_SIGNED) ? LIST_SIGNED : LIST_NONE;
   if (depth === rowsDepth) rowsDepth = -1;
   return at + 1;
 }
@@ -413,6 +415,7 @@ function takeString(bytes: Uint8Array, from: number, next: number): number {
     out[length++] = 0x27;
     out[length++] = 0x27;
   }
+  if (list === LIST_SIGNED) list = LIST_NONE;
   takeLiteral(from, next);
   last = LAST_WORD;
   return next;
@@ -424,7 +427,7 @@ function takeLiteral(from: number, next: number): void {
     literalEnds[shape.literalCount] = next;
   }
   shape.literalCount++;
-  list = list === LIST_ITEM ? LIST_COMMA : LIST_NONE;
+  list = list === LIST_ITEM || list === LIST_SIGNED ? LIST_COMMA : LIST_NONE;
   isAdjacent = true;
   word = WORD_OTHER;
   keepsLiteral = false;
@@ -550,7 +553,10 @@ function readNumber(bytes: Uint8Array, from: number, end: number): number {
   let isInteger = true;
   const prefix = bytes[from] === 0x30 && from + 2 < end ? bytes[from + 1] | 0x20 : 0;
   if (prefix === 0x78 || prefix === 0x6f || prefix === 0x62) {
-    at = digitsEnd(bytes, from + 2, end, prefix === 0x78);
+    // A '_' may stand behind the prefix too: 0x_F.
+    const digits = from + 2 < end && bytes[from + 2] === 0x5f ? from + 3 : from + 2;
+    at = digitsEnd(bytes, digits, end, prefix === 0x78);
+    if (at === digits) at = from + 2;
     isInteger = at - from < (prefix === 0x78 ? 10 : prefix === 0x6f ? 13 : 33);
     if (at === from + 2) at = from + 1;
   } else {
@@ -585,15 +591,18 @@ function isSmall(bytes: Uint8Array, from: number): boolean {
   return value <= 0x7fffffff;
 }
 
+function isDigit(byte: number, isHex: boolean): boolean {
+  return CLASSES[byte] === DIGIT || (isHex && (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
+}
+
 function digitsEnd(bytes: Uint8Array, from: number, end: number, isHex: boolean): number {
   let at = from;
   while (at < end && CLASSES[bytes[at]] === DIGIT) at++;
   if (at >= end || CONTINUES[bytes[at]] === 0) return at;
   while (at < end) {
     const byte = bytes[at];
-    const isDigit = CLASSES[byte] === DIGIT || (isHex && (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
-    const isJoint = byte === 0x5f && at > from && at + 1 < end && CLASSES[bytes[at + 1]] === DIGIT;
-    if (!isDigit && !isJoint) break;
+    const isJoint = byte === 0x5f && at > from && at + 1 < end && isDigit(bytes[at + 1], isHex);
+    if (!isJoint && !isDigit(byte, isHex)) break;
     at++;
   }
   return at;
