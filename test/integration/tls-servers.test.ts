@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, it } from 'node:test';
 import { testAuthority } from '../support/certificates.js';
-import { forEachDriver, type TestDriver } from '../support/drivers.js';
+import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
@@ -92,22 +92,33 @@ async function check(proxy: TestProxy, wanted: string): Promise<void> {
   }
 }
 
+type Front = [what: string, tls: TlsFrontOptions, general: Settings, message: RegExp];
+
+function refuses(driver: TestDriver, [what, tls, general, message]: Front): void {
+  it(`${what} is refused, and said`, async () => {
+    const front = await startTlsFront(plain, tls);
+    const proxy = await start(driver, front, general);
+    try {
+      const error = await refusal(proxy);
+      assert.equal(error['C'], '08001');
+      assert.match(error['M'] ?? '', message);
+      await eventually('a log line', async () => message.test(proxy.output.replaceAll('\\"', '"')));
+      assert.ok(
+        front.connections.every(({ isEncrypted }) => isEncrypted),
+        'nothing in the clear',
+      );
+    } finally {
+      await proxy.stop();
+      await front.stop();
+    }
+  });
+}
+
 forEachDriver('TLS towards servers', (driver) => {
   it('prefer takes what the server has, disabled takes none', async () => {
     await check(await start(driver, secure, {}), 'TLSv1.3');
     await check(await start(driver, plain, {}), 'none');
     await check(await start(driver, secure, { tls_verify: 'disabled' }), 'none');
-  });
-
-  it('verify_ca and verify_full believe the right ones; names as PgBouncer writes them', async () => {
-    await check(await start(driver, secure, { tls_verify: 'require' }), 'TLSv1.3');
-    for (const mode of ['verify_ca', 'verify_full', 'verify-full']) {
-      const general = { tls_verify: mode, tls_server_ca_certificate: CA };
-      await check(await start(driver, secure, general), 'TLSv1.3');
-    }
-    const byName = { tls_verify: 'verify_full', tls_server_ca_certificate: CA };
-    await check(await start(driver, { host: 'localhost', port: secure.port }, byName), 'TLSv1.3');
-    await check(await start(driver, secure, { ...byName, server_tls_protocols: 'tlsv1.2' }), 'TLSv1.2');
   });
 
   it('a server without TLS is refused where it is required', async () => {
@@ -121,43 +132,7 @@ forEachDriver('TLS towards servers', (driver) => {
     }
   });
 
-  const fronts: [what: string, tls: TlsFrontOptions, general: Settings, message: RegExp][] = [
-    [
-      'a wrong name',
-      { cert: otherName.certificate, key: otherName.privateKey },
-      { tls_verify: 'verify_full', tls_server_ca_certificate: CA },
-      /certificate "CN=elsewhere" refused, wanted for "127\.0\.0\.1": IP address mismatch/,
-    ],
-    [
-      'an unknown authority',
-      { cert: good.certificate, key: good.privateKey },
-      {
-        tls_verify: 'verify_ca',
-        tls_server_ca_certificate: folder.write('strangers.pem', strangers.certificate),
-      },
-      /certificate "CN=db" refused: unable to get local issuer certificate/,
-    ],
-    ...(['fromDays', 'toDays'] as const).map((end): [string, TlsFrontOptions, Settings, RegExp] => {
-      const off = authority.issue({ ...subject('off'), [end]: end === 'fromDays' ? 3 : -0.5 });
-      return [
-        end === 'fromDays' ? 'a certificate of the future' : 'an expired certificate',
-        { cert: off.certificate, key: off.privateKey },
-        { tls_verify: 'verify_ca', tls_server_ca_certificate: CA },
-        end === 'fromDays'
-          ? /"CN=off" refused: certificate is not yet valid/
-          : /"CN=off" refused: certificate has expired/,
-      ];
-    }),
-    [
-      'a revoked certificate',
-      { cert: good.certificate, key: good.privateKey },
-      {
-        tls_verify: 'verify_ca',
-        tls_server_ca_certificate: CA,
-        tls_server_crl: folder.write('crl', authority.revoke(good)),
-      },
-      /certificate "CN=db" refused: certificate revoked/,
-    ],
+  const answers: Front[] = [
     [
       'CVE-2021-23222: bytes behind the answer',
       { answer: Buffer.from('SE\0\0\0\x08forged') },
@@ -183,26 +158,7 @@ forEachDriver('TLS towards servers', (driver) => {
       /answers the request for TLS with an unknown byte/,
     ],
   ];
-  for (const [what, tls, general, message] of fronts) {
-    it(`${what} is refused, and said`, async () => {
-      const front = await startTlsFront(plain, tls);
-      const proxy = await start(driver, front, general);
-      try {
-        const error = await refusal(proxy);
-        assert.equal(error['C'], '08001');
-        assert.match(error['M'] ?? '', message);
-        await eventually('a log line', async () => message.test(proxy.output.replaceAll('\\"', '"')));
-        assert.equal(
-          front.connections.every(({ isEncrypted }) => isEncrypted),
-          true,
-          'nothing in the clear',
-        );
-      } finally {
-        await proxy.stop();
-        await front.stop();
-      }
-    });
-  }
+  for (const front of answers) refuses(driver, front);
 
   it('a server that says S and then nonsense, or nothing, holds nobody up for ever', async () => {
     for (const nonsense of [Buffer.from('this is no TLS at all, not even nearly'), null]) {
@@ -285,47 +241,6 @@ forEachDriver('TLS towards servers', (driver) => {
     }
   });
 
-  it('names are sent for names only, ours for the protocol, and sessions are resumed', async () => {
-    const front = await startTlsFront(plain, { cert: good.certificate, key: good.privateKey });
-    for (const [host, name] of [
-      ['localhost', 'localhost'],
-      ['127.0.0.1', ''],
-    ] as const) {
-      const verified = { tls_verify: 'verify_full', tls_server_ca_certificate: CA };
-      for (const protocols of ['tlsv1.3', 'tlsv1.2']) {
-        front.connections.length = 0;
-        const proxy = await start(
-          driver,
-          { host, port: front.port },
-          { ...verified, server_tls_protocols: protocols },
-          { pool_size: 3 },
-        );
-        try {
-          const clients = [await clientOf(proxy)];
-          for (let count = 0; count < 2; count++) {
-            // The next one needs a server connection of its own.
-            await clients[count]?.query('BEGIN');
-            clients.push(await clientOf(proxy));
-          }
-          await clients[2]?.query('BEGIN');
-          for (const client of clients) client.destroy();
-          assert.equal(front.connections.length, 3);
-          // Node asks for the certificate by name only where no session is resumed.
-          assert.equal(front.connections[0]?.serverName, name);
-          assert.deepEqual(
-            front.connections.map(({ isReused }) => isReused),
-            [false, true, true],
-            protocols,
-          );
-          assert.equal(front.connections[0]?.protocol, 'postgresql');
-        } finally {
-          await proxy.stop();
-        }
-      }
-    }
-    await front.stop();
-  });
-
   it('a cancel request towards a server with TLS is encrypted too', async () => {
     const front = await startTlsFront(plain, { cert: good.certificate, key: good.privateKey });
     const proxy = await start(driver, front, { tls_verify: 'require' });
@@ -339,9 +254,9 @@ forEachDriver('TLS towards servers', (driver) => {
       await client.end();
       const cancels = front.connections.filter(({ isCancel }) => isCancel);
       assert.equal(cancels.length, 1);
-      assert.equal(
+      assert.ok(
         front.connections.every(({ isEncrypted }) => isEncrypted),
-        true,
+        'nothing in the clear',
       );
     } finally {
       await proxy.stop();
@@ -386,5 +301,100 @@ forEachDriver('TLS towards servers', (driver) => {
     } finally {
       await proxy.stop();
     }
+  });
+});
+
+/** What OpenSSL decides from bytes that have arrived: the drivers differ only in how they arrive. */
+forOneDriver('certificates of servers', (driver) => {
+  it('verify_ca and verify_full believe the right ones; names as PgBouncer writes them', async () => {
+    await check(await start(driver, secure, { tls_verify: 'require' }), 'TLSv1.3');
+    for (const mode of ['verify_ca', 'verify_full', 'verify-full']) {
+      const general = { tls_verify: mode, tls_server_ca_certificate: CA };
+      await check(await start(driver, secure, general), 'TLSv1.3');
+    }
+    const byName = { tls_verify: 'verify_full', tls_server_ca_certificate: CA };
+    await check(await start(driver, { host: 'localhost', port: secure.port }, byName), 'TLSv1.3');
+    await check(await start(driver, secure, { ...byName, server_tls_protocols: 'tlsv1.2' }), 'TLSv1.2');
+  });
+
+  const certificates: Front[] = [
+    [
+      'a wrong name',
+      { cert: otherName.certificate, key: otherName.privateKey },
+      { tls_verify: 'verify_full', tls_server_ca_certificate: CA },
+      /certificate "CN=elsewhere" refused, wanted for "127\.0\.0\.1": IP address mismatch/,
+    ],
+    [
+      'an unknown authority',
+      { cert: good.certificate, key: good.privateKey },
+      {
+        tls_verify: 'verify_ca',
+        tls_server_ca_certificate: folder.write('strangers.pem', strangers.certificate),
+      },
+      /certificate "CN=db" refused: unable to get local issuer certificate/,
+    ],
+    ...(['fromDays', 'toDays'] as const).map((end): Front => {
+      const off = authority.issue({ ...subject('off'), [end]: end === 'fromDays' ? 3 : -0.5 });
+      return [
+        end === 'fromDays' ? 'a certificate of the future' : 'an expired certificate',
+        { cert: off.certificate, key: off.privateKey },
+        { tls_verify: 'verify_ca', tls_server_ca_certificate: CA },
+        end === 'fromDays'
+          ? /"CN=off" refused: certificate is not yet valid/
+          : /"CN=off" refused: certificate has expired/,
+      ];
+    }),
+    [
+      'a revoked certificate',
+      { cert: good.certificate, key: good.privateKey },
+      {
+        tls_verify: 'verify_ca',
+        tls_server_ca_certificate: CA,
+        tls_server_crl: folder.write('crl', authority.revoke(good)),
+      },
+      /certificate "CN=db" refused: certificate revoked/,
+    ],
+  ];
+  for (const front of certificates) refuses(driver, front);
+
+  it('names are sent for names only, ours for the protocol, and sessions are resumed', async () => {
+    const front = await startTlsFront(plain, { cert: good.certificate, key: good.privateKey });
+    for (const [host, name] of [
+      ['localhost', 'localhost'],
+      ['127.0.0.1', ''],
+    ] as const) {
+      const verified = { tls_verify: 'verify_full', tls_server_ca_certificate: CA };
+      for (const protocols of ['tlsv1.3', 'tlsv1.2']) {
+        front.connections.length = 0;
+        const proxy = await start(
+          driver,
+          { host, port: front.port },
+          { ...verified, server_tls_protocols: protocols },
+          { pool_size: 3 },
+        );
+        try {
+          const clients = [await clientOf(proxy)];
+          for (let count = 0; count < 2; count++) {
+            // The next one needs a server connection of its own.
+            await clients[count]?.query('BEGIN');
+            clients.push(await clientOf(proxy));
+          }
+          await clients[2]?.query('BEGIN');
+          for (const client of clients) client.destroy();
+          assert.equal(front.connections.length, 3);
+          // Node asks for the certificate by name only where no session is resumed.
+          assert.equal(front.connections[0]?.serverName, name);
+          assert.deepEqual(
+            front.connections.map(({ isReused }) => isReused),
+            [false, true, true],
+            protocols,
+          );
+          assert.equal(front.connections[0]?.protocol, 'postgresql');
+        } finally {
+          await proxy.stop();
+        }
+      }
+    }
+    await front.stop();
   });
 });
