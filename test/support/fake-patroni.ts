@@ -1,5 +1,6 @@
 /** The REST API of Patroni, as far as its documentation says what GET /cluster answers. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface PatroniMemberSaid {
@@ -16,23 +17,28 @@ export class FakePatroni {
   asked = 0;
   readonly #server: Server;
 
-  private constructor() {
-    this.#server = createServer((request, response) => {
+  readonly #scheme: string;
+
+  private constructor(tls: { cert: string; key: string } | null) {
+    const answer: RequestListener = (request, response) => {
       this.asked++;
       const isRight = request.url === '/cluster';
       response.writeHead(isRight ? this.status : 404, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ scope: 'test', members: this.members.map(describe) }));
-    });
+    };
+    this.#scheme = tls === null ? 'http' : 'https';
+    this.#server = tls === null ? createServer(answer) : createTlsServer(tls, answer);
   }
 
-  static async open(): Promise<FakePatroni> {
-    const patroni = new FakePatroni();
+  /** @param tls of a server that speaks https */
+  static async open(tls: { cert: string; key: string } | null = null): Promise<FakePatroni> {
+    const patroni = new FakePatroni(tls);
     await new Promise<void>((resolve) => patroni.#server.listen(0, '127.0.0.1', resolve));
     return patroni;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   close(): void {
