@@ -39,6 +39,7 @@ export * from './http/latency-histogram.js';
 export * from './http/metric.js';
 export * from './http/metric-table.js';
 export * from './http/metrics.js';
+export * from './http/open-http.js';
 export * from './listen/descriptor-limit.js';
 export * from './listen/listener.js';
 export * from './listen/open-listeners.js';

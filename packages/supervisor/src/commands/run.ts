@@ -8,7 +8,8 @@ import {
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
-import { type HttpServer, openHttp } from '../http/http-server.js';
+import type { HttpServer } from '../http/http-server.js';
+import { openHttp } from '../http/open-http.js';
 import { createLogger, type Logger } from '../log/logger.js';
 import { Supervisor } from '../supervisor.js';
 import { VERSION } from '../version.js';

@@ -4,7 +4,7 @@
  */
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { attachAdmin } from '../admin/attach-admin.js';
-import { openHttp } from '../http/http-server.js';
+import { openHttp } from '../http/open-http.js';
 import { createLogger } from '../log/logger.js';
 import { Supervisor } from '../supervisor.js';
 import { demoConfiguration } from './demo-configuration.js';

@@ -118,19 +118,3 @@ export class HttpServer {
     }
   }
 }
-
-/** [general] openmetrics_* */
-export interface HttpSettings {
-  openmetrics_host: string;
-  openmetrics_port: number | null;
-  openmetrics_namespace: string | null;
-}
-
-/** Listens where the configuration says; null when it says nothing. */
-export async function openHttp(context: AdminContext, settings: HttpSettings): Promise<HttpServer | null> {
-  const { openmetrics_host: host, openmetrics_port: port, openmetrics_namespace: namespace } = settings;
-  if (port === null) return null;
-  const server = new HttpServer(context, namespace ?? '');
-  await server.listen(host, port);
-  return server;
-}

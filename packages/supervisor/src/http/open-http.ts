@@ -1,0 +1,22 @@
+import type { AdminContext } from '../admin/admin-context.js';
+import type { HttpServer } from './http-server.js';
+
+/** [general] openmetrics_* */
+export interface HttpSettings {
+  openmetrics_host: string;
+  openmetrics_port: number | null;
+  openmetrics_namespace: string | null;
+}
+
+/**
+ * Listens where the configuration says; null when it says nothing. Only then is the code of it loaded: prom-client
+ * takes some 50 ms of every start.
+ */
+export async function openHttp(context: AdminContext, settings: HttpSettings): Promise<HttpServer | null> {
+  const { openmetrics_host: host, openmetrics_port: port, openmetrics_namespace: namespace } = settings;
+  if (port === null) return null;
+  const { HttpServer } = await import('./http-server.js');
+  const server = new HttpServer(context, namespace ?? '');
+  await server.listen(host, port);
+  return server;
+}
