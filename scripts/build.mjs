@@ -1,7 +1,8 @@
-/** Compiles what changed; a stamp over sizes and times skips even the compiler's own look. */
+/** Compiles and bundles what changed; a stamp over sizes and times skips even the compiler's own look. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundle } from './bundle.mjs';
 import { runCommand } from './run-command.mjs';
 
 const TREES = ['packages/core', 'packages/worker', 'packages/supervisor', 'test', 'bench'];
@@ -25,7 +26,12 @@ function treeHash(root) {
       hash.update(`${path} ${size} ${mtimeMs}\n`);
     }
   }
-  for (const file of ['tsconfig.json', 'tsconfig.base.json', 'node_modules/.pgdog-install']) {
+  for (const file of [
+    'tsconfig.json',
+    'tsconfig.base.json',
+    'node_modules/.pgdog-install',
+    'scripts/bundle.mjs',
+  ]) {
     if (existsSync(join(root, file))) hash.update(readFileSync(join(root, file)));
   }
   return hash.digest('hex');
@@ -58,6 +64,7 @@ export async function build(root) {
   const code = await runCommand(process.execPath, [compiler, '-b'], { cwd: root });
   if (code !== 0) return 1;
   removeOrphans(root);
+  if ((await bundle(root)) !== 0) return 1;
   writeFileSync(stamp, treeHash(root));
   return 0;
 }

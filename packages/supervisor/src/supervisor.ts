@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import {
   type AdminQueryMessage,
   type ClientReport,
@@ -30,6 +29,7 @@ import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
 import { CapacityLimits } from './fleet/capacity-limits.js';
 import { Fleet } from './fleet/fleet.js';
+import { serveFile } from './fleet/serve-file.js';
 import { HostMonitor } from './health/host-monitor.js';
 import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
 import type { Listener } from './listen/listener.js';
@@ -113,7 +113,7 @@ export class Supervisor {
     this.fleet = new Fleet({
       memory: this.memory,
       workers,
-      serveFile: options.serveFile ?? fileURLToPath(import.meta.resolve('@pgdog-cluster/worker/serve')),
+      serveFile: options.serveFile ?? serveFile(),
       ioDriver: loaded.general.io_driver,
       testHooks: this.#testHooks,
       logger,

