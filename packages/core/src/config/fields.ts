@@ -2,7 +2,7 @@
  * The kinds of values a configuration key takes. Each says in one phrase what it expects, because the phrase
  * is what an operator reads when the value is wrong ("expected …").
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseIpNetwork } from '../base/ip-network.js';
 
 /** Longest name of a database or user that Postgres keeps (NAMEDATALEN - 1). */

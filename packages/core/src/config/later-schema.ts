@@ -2,7 +2,7 @@
  * PgDog's keys whose feature this version lacks. They are known, so that an existing configuration loads; what
  * happens when one is set stands in LATER_* of later-keys.ts.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import * as field from './fields.js';
 
 const health = {

@@ -1,5 +1,5 @@
 import { parse, TomlError } from 'smol-toml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearestKey } from './nearest-key.js';
 import { Origin, type ProblemList } from './problem-list.js';
 import { type KeyPath, TomlPositions } from './toml-positions.js';

@@ -3,7 +3,7 @@
  * Every key is optional here; defaults are filled in from defaults.ts. Keys whose feature this version lacks
  * stand in later-schema.ts, so that an existing PgDog configuration loads.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import * as field from './fields.js';
 import {
   laterDatabaseShape,
