@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { deriveVerifier, formatVerifier, md5Hash } from '@pgdog-cluster/core';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { p, text } from '../support/frames.js';
 import { tryLogin } from '../support/login.js';
@@ -28,6 +28,7 @@ before(async () => {
 after(() => server.stop());
 
 forEachDriver('methods', (driver) => {
+  const decides = decisionsOn(driver);
   async function withProxy(
     options: StartProxyOptions,
     body: (proxy: TestProxy) => Promise<void>,
@@ -60,7 +61,8 @@ forEachDriver('methods', (driver) => {
     ['trust', [[0], md5, [0], [0]], []],
   ];
   for (const [type, asked, stranger] of cases) {
-    it(`${type}: every form of password, a user's own method, and strangers`, async () => {
+    const test = type === 'scram' ? it : decides;
+    test(`${type}: every form of password, a user's own method, and strangers`, async () => {
       const general = { auth_type: type, plain_auth_without_tls: true };
       await withProxy({ general }, async (proxy) => {
         const passwords = [CLEAR, HASHED, VERIFIED, CLEAR];
@@ -89,31 +91,34 @@ forEachDriver('methods', (driver) => {
     });
   }
 
-  it('md5: each look is as frequent among strangers as among users; verifiers only: all are asked for SCRAM', async () => {
-    const general = { auth_type: 'md5', auth_failures_max: 0 };
-    const askedOf = async (proxy: TestProxy): Promise<number> => {
-      const names = Array.from({ length: 60 }, (_, index) => `stranger ${index}`);
-      const asked = await Promise.all(
-        names.map(async (name) => (await tryLogin(proxy, name, CLEAR)).asked[0]),
-      );
-      const again = await Promise.all(
-        names.map(async (name) => (await tryLogin(proxy, name, CLEAR)).asked[0]),
-      );
-      assert.deepEqual(again, asked);
-      return asked.filter((code) => code === 5).length;
-    };
-    // Of 60 with a chance of one half each, less than 10 or more than 50 are 5 deviations away.
-    const half = [USERS[0], USERS[2]].map((user) => ({ ...user }));
-    await withProxy({ general, users: half }, async (proxy) => {
-      const count = await askedOf(proxy);
-      assert.ok(count >= 10 && count <= 50, `${count} of 60 asked for md5`);
-    });
-    await withProxy({ general, users: [{ ...USERS[2] }] }, async (proxy) => {
-      assert.equal(await askedOf(proxy), 0);
-    });
-  });
+  decides(
+    'md5: each look is as frequent among strangers as among users; verifiers only: all are asked for SCRAM',
+    async () => {
+      const general = { auth_type: 'md5', auth_failures_max: 0 };
+      const askedOf = async (proxy: TestProxy): Promise<number> => {
+        const names = Array.from({ length: 60 }, (_, index) => `stranger ${index}`);
+        const asked = await Promise.all(
+          names.map(async (name) => (await tryLogin(proxy, name, CLEAR)).asked[0]),
+        );
+        const again = await Promise.all(
+          names.map(async (name) => (await tryLogin(proxy, name, CLEAR)).asked[0]),
+        );
+        assert.deepEqual(again, asked);
+        return asked.filter((code) => code === 5).length;
+      };
+      // Of 60 with a chance of one half each, less than 10 or more than 50 are 5 deviations away.
+      const half = [USERS[0], USERS[2]].map((user) => ({ ...user }));
+      await withProxy({ general, users: half }, async (proxy) => {
+        const count = await askedOf(proxy);
+        assert.ok(count >= 10 && count <= 50, `${count} of 60 asked for md5`);
+      });
+      await withProxy({ general, users: [{ ...USERS[2] }] }, async (proxy) => {
+        assert.equal(await askedOf(proxy), 0);
+      });
+    },
+  );
 
-  it('plain: not without TLS unless allowed, before anybody has said a password', async () => {
+  decides('plain: not without TLS unless allowed, before anybody has said a password', async () => {
     await withProxy({ general: { auth_type: 'plain' } }, async (proxy) => {
       for (const user of ['clear', 'stranger']) {
         const { asked, sqlstate, message } = await tryLogin(proxy, user, CLEAR);
@@ -139,7 +144,7 @@ forEachDriver('methods', (driver) => {
     });
   });
 
-  it('cert and peer without certificate or socket let nobody in', async () => {
+  decides('cert and peer without certificate or socket let nobody in', async () => {
     await withProxy({ general: { auth_type: 'cert' } }, async (proxy) => {
       for (const user of ['clear', 'stranger']) {
         const { asked, sqlstate, message } = await tryLogin(proxy, user, CLEAR);
@@ -163,7 +168,7 @@ forEachDriver('methods', (driver) => {
     'host    postgres   mapped   10.0.0.0/8    trust',
   ].join('\n');
 
-  it('hba: the first rule that fits says what is asked', async () => {
+  decides('hba: the first rule that fits says what is asked', async () => {
     const users = [...USERS, { name: 'trusted' }, { name: 'barred' }, { name: 'mapped' }];
     const general = { auth_type: 'hba', auth_hba_file: 'rules', plain_auth_without_tls: true };
     await withProxy({ users, general, files: { rules: RULES } }, async (proxy) => {
@@ -203,21 +208,24 @@ forEachDriver('methods', (driver) => {
     });
   });
 
-  it('hba: trust for all databases does not open the admin database, a rule that names it does', async () => {
-    const general = { auth_type: 'hba', auth_hba_file: 'rules' };
-    const admin = { database: 'admin' };
-    await withProxy({ general, files: { rules: 'host all all all trust' } }, async (proxy) => {
-      assert.deepEqual((await tryLogin(proxy, 'clear', '')).sqlstate, '');
-      assert.equal((await tryLogin(proxy, 'admin', 'wrong', admin)).sqlstate, '28P01');
-      assert.equal((await tryLogin(proxy, 'admin', 'admin', admin)).sqlstate, '');
-    });
-    await withProxy({ general, files: { rules: 'host admin admin all trust' } }, async (proxy) => {
-      assert.deepEqual((await tryLogin(proxy, 'admin', '', admin)).asked, [0]);
-      assert.equal((await tryLogin(proxy, 'clear', '', admin)).sqlstate, '28000');
-    });
-  });
+  decides(
+    'hba: trust for all databases does not open the admin database, a rule that names it does',
+    async () => {
+      const general = { auth_type: 'hba', auth_hba_file: 'rules' };
+      const admin = { database: 'admin' };
+      await withProxy({ general, files: { rules: 'host all all all trust' } }, async (proxy) => {
+        assert.deepEqual((await tryLogin(proxy, 'clear', '')).sqlstate, '');
+        assert.equal((await tryLogin(proxy, 'admin', 'wrong', admin)).sqlstate, '28P01');
+        assert.equal((await tryLogin(proxy, 'admin', 'admin', admin)).sqlstate, '');
+      });
+      await withProxy({ general, files: { rules: 'host admin admin all trust' } }, async (proxy) => {
+        assert.deepEqual((await tryLogin(proxy, 'admin', '', admin)).asked, [0]);
+        assert.equal((await tryLogin(proxy, 'clear', '', admin)).sqlstate, '28000');
+      });
+    },
+  );
 
-  it('a start with rules that cannot be obeyed fails, with file and line', async () => {
+  decides('a start with rules that cannot be obeyed fails, with file and line', async () => {
     const proxy = await startProxy({
       databases: [databaseOf(server)],
       users: USERS,
@@ -229,27 +237,30 @@ forEachDriver('methods', (driver) => {
     assert.match(proxy.output, /rules:2: method "ldap" is not supported/);
   });
 
-  it('failures of one user are refused unread after auth_failures_max, others go on, time makes room', async () => {
-    const general = { auth_failures_max: 5, auth_failures_window: 5_000 };
-    await withProxy({ general }, async (proxy) => {
-      for (let time = 0; time < 5; time++) {
-        assert.equal((await tryLogin(proxy, 'clear', 'wrong')).sqlstate, '28P01');
-      }
-      const { asked, sqlstate, message } = await tryLogin(proxy, 'clear', CLEAR);
-      assert.deepEqual([asked, sqlstate], [[], '28000']);
-      assert.match(message, /auth_failures_max = 5 in 5000 ms/);
-      const other = await tryLogin(proxy, 'verified', VERIFIED);
-      assert.equal(other.sqlstate, '');
-      other.client.destroy();
-      // Strangers are counted just the same: the refusal does not tell who exists.
-      for (let time = 0; time < 5; time++) await tryLogin(proxy, 'stranger', 'wrong');
-      assert.equal((await tryLogin(proxy, 'stranger', 'wrong')).sqlstate, '28000');
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      assert.equal((await tryLogin(proxy, 'clear', CLEAR)).sqlstate, '');
-    });
-  });
+  decides(
+    'failures of one user are refused unread after auth_failures_max, others go on, time makes room',
+    async () => {
+      const general = { auth_failures_max: 5, auth_failures_window: 5_000 };
+      await withProxy({ general }, async (proxy) => {
+        for (let time = 0; time < 5; time++) {
+          assert.equal((await tryLogin(proxy, 'clear', 'wrong')).sqlstate, '28P01');
+        }
+        const { asked, sqlstate, message } = await tryLogin(proxy, 'clear', CLEAR);
+        assert.deepEqual([asked, sqlstate], [[], '28000']);
+        assert.match(message, /auth_failures_max = 5 in 5000 ms/);
+        const other = await tryLogin(proxy, 'verified', VERIFIED);
+        assert.equal(other.sqlstate, '');
+        other.client.destroy();
+        // Strangers are counted just the same: the refusal does not tell who exists.
+        for (let time = 0; time < 5; time++) await tryLogin(proxy, 'stranger', 'wrong');
+        assert.equal((await tryLogin(proxy, 'stranger', 'wrong')).sqlstate, '28000');
+        await new Promise((resolve) => setTimeout(resolve, 1_100));
+        assert.equal((await tryLogin(proxy, 'clear', CLEAR)).sqlstate, '');
+      });
+    },
+  );
 
-  it('a storm of refusals is logged in part and counted in whole', async () => {
+  decides('a storm of refusals is logged in part and counted in whole', async () => {
     await withProxy({ general: { auth_failures_max: 0 } }, async (proxy) => {
       const attempt = async (): Promise<void> => {
         assert.equal((await tryLogin(proxy, 'stranger', 'wrong')).sqlstate, '28P01');
@@ -270,25 +281,28 @@ forEachDriver('methods', (driver) => {
     });
   });
 
-  it('failures are counted when the answer comes too: connections opened before do not get more guesses', async () => {
-    const general = { auth_type: 'md5', auth_failures_max: 3, auth_failures_window: 60_000 };
-    await withProxy({ general }, async (proxy) => {
-      const clients = await Promise.all(
-        Array.from({ length: 10 }, () => RawClient.open({ port: proxy.port, user: 'clear' })),
-      );
-      const { startupPacket } = await import('../support/frames.js');
-      for (const client of clients) {
-        client.send(startupPacket({ user: 'clear', database: 'postgres' }));
-        assert.equal((await client.readFrame()).type, 'R');
-      }
-      const codes: string[] = [];
-      for (const client of clients) {
-        client.send(p(text('md5wrong')));
-        const { error } = await client.expectClosed();
-        codes.push(error?.['C'] ?? '');
-        client.destroy();
-      }
-      assert.deepEqual(codes, [...Array(3).fill('28P01'), ...Array(7).fill('28000')]);
-    });
-  });
+  decides(
+    'failures are counted when the answer comes too: connections opened before do not get more guesses',
+    async () => {
+      const general = { auth_type: 'md5', auth_failures_max: 3, auth_failures_window: 60_000 };
+      await withProxy({ general }, async (proxy) => {
+        const clients = await Promise.all(
+          Array.from({ length: 10 }, () => RawClient.open({ port: proxy.port, user: 'clear' })),
+        );
+        const { startupPacket } = await import('../support/frames.js');
+        for (const client of clients) {
+          client.send(startupPacket({ user: 'clear', database: 'postgres' }));
+          assert.equal((await client.readFrame()).type, 'R');
+        }
+        const codes: string[] = [];
+        for (const client of clients) {
+          client.send(p(text('md5wrong')));
+          const { error } = await client.expectClosed();
+          codes.push(error?.['C'] ?? '');
+          client.destroy();
+        }
+        assert.deepEqual(codes, [...Array(3).fill('28P01'), ...Array(7).fill('28000')]);
+      });
+    },
+  );
 });

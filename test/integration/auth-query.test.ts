@@ -1,13 +1,13 @@
 /** Users who are not in users.toml, found by auth_query: who gets in, who does not, and what nobody can tell apart. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver, type TestDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { enter, tryLogin } from '../support/login.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { secret } from '../support/secrets.js';
 import type { TomlTable } from '../support/toml-text.js';
-import { sleep, spread } from '../support/wire.js';
+import { eventually, sleep, spread } from '../support/wire.js';
 
 const ALICE = secret('alices long password');
 const ASKER = secret('askers long password');
@@ -94,6 +94,7 @@ const askedFor = async (name: string): Promise<number> => {
 };
 
 forEachDriver('auth_query', (driver) => {
+  const decides = decisionsOn(driver);
   it('lets roles in that may log in, under each method, and serves them', async () => {
     await withProxy(driver, async (proxy) => {
       assert.equal(await enter(proxy, 'alice', ALICE), '');
@@ -126,25 +127,28 @@ forEachDriver('auth_query', (driver) => {
   });
 
   const nobodies = ['nobody', 'expired', 'barred', 'bare', 'asker', 'pg_monitor'];
-  it('CVE-2025-2291: roles that may not log in, and none at all, look like a wrong password', async () => {
-    await withProxy(driver, async (proxy) => {
-      const wrong = await tryLogin(proxy, 'alice', 'not the password');
-      assert.equal(wrong.sqlstate, '28P01');
-      const shape = Object.keys(wrong.error ?? {});
-      for (const name of nobodies) {
-        for (const password of name === 'asker' ? [ALICE] : [ALICE, '']) {
-          const { asked, sqlstate, message, error } = await tryLogin(proxy, name, password);
-          assert.deepEqual([asked, sqlstate], [wrong.asked, '28P01'], name);
-          assert.equal(message, `password authentication failed for user "${name}"`);
-          assert.deepEqual(Object.keys(error ?? {}), shape);
+  decides(
+    'CVE-2025-2291: roles that may not log in, and none at all, look like a wrong password',
+    async () => {
+      await withProxy(driver, async (proxy) => {
+        const wrong = await tryLogin(proxy, 'alice', 'not the password');
+        assert.equal(wrong.sqlstate, '28P01');
+        const shape = Object.keys(wrong.error ?? {});
+        for (const name of nobodies) {
+          for (const password of name === 'asker' ? [ALICE] : [ALICE, '']) {
+            const { asked, sqlstate, message, error } = await tryLogin(proxy, name, password);
+            assert.deepEqual([asked, sqlstate], [wrong.asked, '28P01'], name);
+            assert.equal(message, `password authentication failed for user "${name}"`);
+            assert.deepEqual(Object.keys(error ?? {}), shape);
+          }
         }
-      }
-      const { sqlstate, asked } = await tryLogin(proxy, 'alice', ALICE, { database: 'nowhere' });
-      assert.deepEqual([sqlstate, asked], ['28P01', wrong.asked]);
-    });
-  });
+        const { sqlstate, asked } = await tryLogin(proxy, 'alice', ALICE, { database: 'nowhere' });
+        assert.deepEqual([sqlstate, asked], ['28P01', wrong.asked]);
+      });
+    },
+  );
 
-  it('answers that are none let nobody in: two rows, other names, NULL, words, errors', async () => {
+  decides('answers that are none let nobody in: two rows, other names, NULL, words, errors', async () => {
     await withProxy(
       driver,
       async (proxy) => {
@@ -192,7 +196,7 @@ forEachDriver('auth_query', (driver) => {
     );
   });
 
-  it('nothing of the client reaches the connection that asks', async () => {
+  decides('nothing of the client reaches the connection that asks', async () => {
     await server.query('TRUNCATE public.asked');
     await withProxy(
       driver,
@@ -211,36 +215,39 @@ forEachDriver('auth_query', (driver) => {
     );
   });
 
-  it('an answer is used for its time, a failure for a short one, a wrong password asks again', async () => {
-    await server.query('TRUNCATE public.asked');
-    await withProxy(
-      driver,
-      async (proxy) => {
-        for (let round = 0; round < 5; round++) assert.equal(await enter(proxy, 'alice', ALICE), '');
-        assert.equal(await askedFor('alice'), 1);
-        await Promise.all(
-          Array.from({ length: 10 }, async () =>
-            assert.equal((await tryLogin(proxy, 'stranger', ALICE)).sqlstate, '28P01'),
-          ),
-        );
-        assert.equal(await askedFor('stranger'), 1, 'one question for ten logins');
-        // The password is changed on the server: the new one is let in once the answer is doubted.
-        const fresh = secret('alices new password');
-        await server.query(`ALTER ROLE alice PASSWORD '${fresh}'`);
-        try {
-          assert.equal((await tryLogin(proxy, 'alice', fresh)).sqlstate, '28P01');
-          await sleep(350);
-          assert.equal(await enter(proxy, 'alice', fresh), '');
-          assert.equal((await tryLogin(proxy, 'alice', ALICE)).sqlstate, '28P01');
-        } finally {
-          await server.query(`ALTER ROLE alice PASSWORD '${ALICE}'`);
-        }
-      },
-      { ...BY_FUNCTION, auth_query_cache_ttl: 60_000, auth_query_failure_ttl: 300 },
-    );
-  });
+  decides(
+    'an answer is used for its time, a failure for a short one, a wrong password asks again',
+    async () => {
+      await server.query('TRUNCATE public.asked');
+      await withProxy(
+        driver,
+        async (proxy) => {
+          for (let round = 0; round < 5; round++) assert.equal(await enter(proxy, 'alice', ALICE), '');
+          assert.equal(await askedFor('alice'), 1);
+          await Promise.all(
+            Array.from({ length: 10 }, async () =>
+              assert.equal((await tryLogin(proxy, 'stranger', ALICE)).sqlstate, '28P01'),
+            ),
+          );
+          assert.equal(await askedFor('stranger'), 1, 'one question for ten logins');
+          // The password is changed on the server: the new one is let in once the answer is doubted.
+          const fresh = secret('alices new password');
+          await server.query(`ALTER ROLE alice PASSWORD '${fresh}'`);
+          try {
+            assert.equal((await tryLogin(proxy, 'alice', fresh)).sqlstate, '28P01');
+            await sleep(350);
+            assert.equal(await enter(proxy, 'alice', fresh), '');
+            assert.equal((await tryLogin(proxy, 'alice', ALICE)).sqlstate, '28P01');
+          } finally {
+            await server.query(`ALTER ROLE alice PASSWORD '${ALICE}'`);
+          }
+        },
+        { ...BY_FUNCTION, auth_query_cache_ttl: 60_000, auth_query_failure_ttl: 300 },
+      );
+    },
+  );
 
-  it('a dropped role is out when its answer is too old', async () => {
+  decides('a dropped role is out when its answer is too old', async () => {
     await server.query(`CREATE ROLE leaving LOGIN PASSWORD '${ALICE}'`);
     await withProxy(
       driver,
@@ -255,33 +262,44 @@ forEachDriver('auth_query', (driver) => {
     await server.query('DROP ROLE leaving');
   });
 
-  it('an asker who cannot ask: refusals as for a wrong password, listed users are not concerned', async () => {
-    const broken: TomlTable[] = [
-      { auth_user: 'asker', auth_password: ASKER },
-      { auth_user: 'asker', auth_password: 'not its password' },
-      { auth_user: 'nobody' },
-      { auth_query: 'SELECT 1' },
-      { auth_query: 'this is no SQL $1' },
-      { auth_query: 'SELECT rolname FROM pg_catalog.pg_authid WHERE rolname = $1' },
-    ];
-    for (const general of broken) {
-      await withProxy(
-        driver,
-        async (proxy) => {
-          const { sqlstate, asked } = await tryLogin(proxy, 'alice', ALICE);
-          assert.deepEqual([sqlstate, asked], ['28P01', [10, 11]], JSON.stringify(general));
-          assert.deepEqual(
-            (await tryLogin(proxy, 'listed', 'password of listed')).asked.slice(0, 4),
-            [10, 11, 12, 0],
-          );
-          await proxy.waitForOutput('auth_query failed');
-        },
-        general,
-      );
-    }
-  });
+  decides(
+    'an asker who cannot ask: refusals as for a wrong password, listed users are not concerned',
+    async () => {
+      const broken: TomlTable[] = [
+        { auth_user: 'asker', auth_password: ASKER },
+        { auth_user: 'asker', auth_password: 'not its password' },
+        { auth_user: 'nobody' },
+        { auth_query: 'SELECT 1' },
+        { auth_query: 'this is no SQL $1' },
+        { auth_query: 'SELECT rolname FROM pg_catalog.pg_authid WHERE rolname = $1' },
+      ];
+      const names = broken.map((_, index) => `broken${index}`);
+      const proxy = await startProxy({
+        workers: 1,
+        ioDriver: driver,
+        databases: broken.map((settings, index) =>
+          databaseOf(server, { ...settings, name: `broken${index}`, database_name: 'postgres' }),
+        ),
+        users: [{ name: 'listed', password: secret('password of listed'), databases: names }],
+        general: { min_pool_size: 0, log_level: 'trace', auth_user: 'postgres', auth_password: 'postgres' },
+      });
+      try {
+        for (const [index, database] of names.entries()) {
+          const { sqlstate, asked } = await tryLogin(proxy, 'alice', ALICE, { database });
+          assert.deepEqual([sqlstate, asked], ['28P01', [10, 11]], JSON.stringify(broken[index]));
+          const listed = await tryLogin(proxy, 'listed', 'password of listed', { database });
+          assert.deepEqual(listed.asked.slice(0, 4), [10, 11, 12, 0]);
+          listed.client.destroy();
+          const failures = (): number => proxy.output.split('auth_query failed').length - 1;
+          await eventually(`told of ${database}`, async () => failures() === index + 1);
+        }
+      } finally {
+        await proxy.stop();
+      }
+    },
+  );
 
-  it('is asked in auth_dbname, with the password of its own entry in users.toml', async () => {
+  decides('is asked in auth_dbname, with the password of its own entry in users.toml', async () => {
     const proxy = await startProxy({
       workers: 2,
       ioDriver: driver,
@@ -306,7 +324,7 @@ forEachDriver('auth_query', (driver) => {
     }
   });
 
-  it('a listed user without a password is asked for, and keeps the settings of the list', async () => {
+  decides('a listed user without a password is asked for, and keeps the settings of the list', async () => {
     const proxy = await startProxy({
       workers: 1,
       ioDriver: driver,
@@ -326,7 +344,7 @@ forEachDriver('auth_query', (driver) => {
     }
   });
 
-  it('more users than dynamic_users_max: the next one is refused by name of the limit', async () => {
+  decides('more users than dynamic_users_max: the next one is refused by name of the limit', async () => {
     await withProxy(
       driver,
       async (proxy) => {

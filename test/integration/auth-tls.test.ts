@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { userName } from 'pgdog-cluster';
 import { testAuthority } from '../support/certificates.js';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { sslRequest } from '../support/frames.js';
 import { enter, tryLogin } from '../support/login.js';
@@ -93,6 +93,7 @@ async function startTlsTail(target: { host: string; port: number }) {
 }
 
 forEachDriver('authentication over TLS', (driver) => {
+  const decides = decisionsOn(driver);
   async function withProxy(
     options: StartProxyOptions,
     body: (proxy: TestProxy) => Promise<void>,
@@ -160,7 +161,7 @@ forEachDriver('authentication over TLS', (driver) => {
     });
   });
 
-  it("we bind to the server's certificate, and a man in between does not get through", async () => {
+  decides("we bind to the server's certificate, and a man in between does not get through", async () => {
     const general = { tls_verify: 'prefer' };
     await withProxy({ databases: [databaseOf(tls)], general }, async (proxy) => {
       assert.equal(await enter(proxy, 'alice', ALICE), '');
@@ -181,7 +182,7 @@ forEachDriver('authentication over TLS', (driver) => {
   });
 
   const CERTIFICATES = { tls_client_ca_certificate: CA };
-  it('cert: the common name of a verified certificate, by name or by map', async () => {
+  decides('cert: the common name of a verified certificate, by name or by map', async () => {
     await withProxy({ general: { ...CERTIFICATES, auth_type: 'cert' } }, async (proxy) => {
       assert.equal(await enter(proxy, 'alice', '', { tls: { ...TLS, ...certificateOf('alice') } }), '');
       for (const tlsOptions of [
@@ -214,7 +215,7 @@ forEachDriver('authentication over TLS', (driver) => {
     });
   });
 
-  it('hba: hostssl and hostnossl, certificates beside passwords, clientname=DN', async () => {
+  decides('hba: hostssl and hostnossl, certificates beside passwords, clientname=DN', async () => {
     const rules = [
       'hostnossl postgres alice all scram-sha-256',
       'hostssl   postgres alice all scram-sha-256 clientcert=verify-full',
@@ -255,7 +256,7 @@ forEachDriver('authentication over TLS', (driver) => {
     });
   });
 
-  it('passwords in clear are asked for over TLS without further ado: plain, passthrough', async () => {
+  decides('passwords in clear are asked for over TLS without further ado: plain, passthrough', async () => {
     await withProxy({ general: { auth_type: 'plain' } }, async (proxy) => {
       assert.deepEqual((await tryLogin(proxy, 'alice', ALICE, { tls: TLS })).asked, [3, 0]);
       assert.equal((await tryLogin(proxy, 'alice', ALICE)).sqlstate, '28000');
@@ -268,7 +269,7 @@ forEachDriver('authentication over TLS', (driver) => {
     });
   });
 
-  it('auth_query over TLS, with a key that the client proves by channel binding', async () => {
+  decides('auth_query over TLS, with a key that the client proves by channel binding', async () => {
     const general = { auth_user: 'postgres', auth_password: 'postgres', tls_verify: 'prefer' };
     await withProxy({ databases: [databaseOf(tls)], users: [], general }, async (proxy) => {
       const client = new pg.Client({
@@ -286,73 +287,79 @@ forEachDriver('authentication over TLS', (driver) => {
     });
   });
 
-  it('servers that take TLS only are asked over TLS, also where it is not demanded: auth_query, passthrough, check', async () => {
-    const strict = await startPostgres({
-      users: [{ name: 'alice', password: ALICE }],
-      settings: folder.forPostgres(serverOwn),
-    });
-    const rules = join(mkdtempSync(join(tmpdir(), 'pgdog-rules-')), 'hba');
-    try {
-      writeFileSync(rules, 'hostssl all all all scram-sha-256\n');
-      chmodSync(rules, 0o644);
-      chmodSync(dirname(rules), 0o755);
-      await strict.query(`ALTER SYSTEM SET hba_file = '${rules}'`);
-      await strict.kill('SIGTERM');
-      await strict.restart();
-      const databases = [databaseOf(strict)];
-      for (const general of [
-        { auth_user: 'postgres', auth_password: 'postgres' },
-        { passthrough_auth: 'enabled' },
-      ]) {
-        await withProxy(
-          { databases, users: [], general: { tls_verify: 'prefer', ...general } },
-          async (proxy) => {
-            assert.equal(await enter(proxy, 'alice', ALICE, { tls: TLS }), '', JSON.stringify(general));
-            assert.equal((await tryLogin(proxy, 'alice', 'wrong', { tls: TLS })).sqlstate, '28P01');
-          },
-        );
+  decides(
+    'servers that take TLS only are asked over TLS, also where it is not demanded: auth_query, passthrough, check',
+    async () => {
+      const strict = await startPostgres({
+        users: [{ name: 'alice', password: ALICE }],
+        settings: folder.forPostgres(serverOwn),
+      });
+      const rules = join(mkdtempSync(join(tmpdir(), 'pgdog-rules-')), 'hba');
+      try {
+        writeFileSync(rules, 'hostssl all all all scram-sha-256\n');
+        chmodSync(rules, 0o644);
+        chmodSync(dirname(rules), 0o755);
+        await strict.query(`ALTER SYSTEM SET hba_file = '${rules}'`);
+        await strict.kill('SIGTERM');
+        await strict.restart();
+        const databases = [databaseOf(strict)];
+        for (const general of [
+          { auth_user: 'postgres', auth_password: 'postgres' },
+          { passthrough_auth: 'enabled' },
+        ]) {
+          await withProxy(
+            { databases, users: [], general: { tls_verify: 'prefer', ...general } },
+            async (proxy) => {
+              assert.equal(await enter(proxy, 'alice', ALICE, { tls: TLS }), '', JSON.stringify(general));
+              assert.equal((await tryLogin(proxy, 'alice', 'wrong', { tls: TLS })).sqlstate, '28P01');
+            },
+          );
+        }
+        const check = await startProxy({
+          databases,
+          general: { tls_verify: 'prefer' },
+          args: ['check', '--connect'],
+          isUnready: true,
+        });
+        assert.equal(await check.exited, 0, check.output);
+        assert.match(check.output, /ok {5}postgres@.*PostgreSQL/);
+      } finally {
+        await strict.stop();
+        rmSync(dirname(rules), { recursive: true });
       }
-      const check = await startProxy({
-        databases,
-        general: { tls_verify: 'prefer' },
-        args: ['check', '--connect'],
-        isUnready: true,
-      });
-      assert.equal(await check.exited, 0, check.output);
-      assert.match(check.output, /ok {5}postgres@.*PostgreSQL/);
-    } finally {
-      await strict.stop();
-      rmSync(dirname(rules), { recursive: true });
-    }
-  });
+    },
+  );
 
-  it('peer: the system user at the other end of a Unix socket, by name or by map; nobody over TCP', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'pgdog-peer-'));
-    const me = (await userName(process.getuid?.() ?? 0)) ?? 'root';
-    const files = {
-      rules: 'local postgres alice peer map=m\nlocal all all peer\nhost all all all scram-sha-256\n',
-      maps: `m ${me} alice\n`,
-    };
-    const general = {
-      auth_type: 'hba',
-      auth_hba_file: 'rules',
-      auth_ident_file: 'maps',
-      unix_socket_dir: directory,
-    };
-    const users = [
-      { name: 'alice', password: ALICE },
-      { name: me === 'bob' ? 'carl' : 'bob', password: ALICE },
-    ];
-    try {
-      await withProxy({ users, general, files }, async (proxy) => {
-        assert.equal(await enter(proxy, 'alice', '', { host: directory }), '');
-        const other = await tryLogin(proxy, users[1]?.name ?? '', ALICE, { host: directory });
-        assert.deepEqual([other.asked, other.sqlstate], [[], '28000']);
-        assert.equal(other.message, `Peer authentication failed for user "${users[1]?.name}"`);
-        assert.deepEqual((await tryLogin(proxy, 'alice', ALICE)).asked, [10, 11, 12, 0]);
-      });
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  });
+  decides(
+    'peer: the system user at the other end of a Unix socket, by name or by map; nobody over TCP',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'pgdog-peer-'));
+      const me = (await userName(process.getuid?.() ?? 0)) ?? 'root';
+      const files = {
+        rules: 'local postgres alice peer map=m\nlocal all all peer\nhost all all all scram-sha-256\n',
+        maps: `m ${me} alice\n`,
+      };
+      const general = {
+        auth_type: 'hba',
+        auth_hba_file: 'rules',
+        auth_ident_file: 'maps',
+        unix_socket_dir: directory,
+      };
+      const users = [
+        { name: 'alice', password: ALICE },
+        { name: me === 'bob' ? 'carl' : 'bob', password: ALICE },
+      ];
+      try {
+        await withProxy({ users, general, files }, async (proxy) => {
+          assert.equal(await enter(proxy, 'alice', '', { host: directory }), '');
+          const other = await tryLogin(proxy, users[1]?.name ?? '', ALICE, { host: directory });
+          assert.deepEqual([other.asked, other.sqlstate], [[], '28000']);
+          assert.equal(other.message, `Peer authentication failed for user "${users[1]?.name}"`);
+          assert.deepEqual((await tryLogin(proxy, 'alice', ALICE)).asked, [10, 11, 12, 0]);
+        });
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  );
 });

@@ -5,6 +5,7 @@ import { md5Answer } from '../support/client-auth.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { d, frame, p, Q, startupPacket, text } from '../support/frames.js';
+import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import { firstValue, sleep, startWireProxy, withClients } from '../support/wire.js';
 
@@ -37,35 +38,31 @@ const HALF_SENT: Record<string, (client: RawClient) => Promise<void>> = {
 };
 
 forEachDriver('half a frame', (driver) => {
+  let proxy: TestProxy;
+  before(async () => {
+    proxy = await startWireProxy(server, driver, { database: { pool_size: 1 } });
+  });
+  after(() => proxy.stop());
+
   for (const [name, sendHalf] of Object.entries(HALF_SENT)) {
     it(`${name}: the next client waits for its end, and is served well`, async () => {
-      const proxy = await startWireProxy(server, driver, { database: { pool_size: 1 } });
-      try {
-        await withClients(proxy, 2, async (first, second) => {
-          await sendHalf(first);
-          second.send(Q("SELECT 'mine'"));
-          await second.expectSilence(150);
-          first.send(WHOLE.subarray(-KEPT_BACK));
-          assert.deepEqual((await second.readUntilReady()).rows, [['mine']]);
-          assert.equal(await firstValue(first, 'SELECT 2'), '2');
-        });
-      } finally {
-        await proxy.stop();
-      }
+      await withClients(proxy, 2, async (first, second) => {
+        await sendHalf(first);
+        second.send(Q("SELECT 'mine'"));
+        await second.expectSilence(150);
+        first.send(WHOLE.subarray(-KEPT_BACK));
+        assert.deepEqual((await second.readUntilReady()).rows, [['mine']]);
+        assert.equal(await firstValue(first, 'SELECT 2'), '2');
+      });
     });
 
     it(`${name}: the client vanishes, and the next one gets a connection that is whole`, async () => {
-      const proxy = await startWireProxy(server, driver, { database: { pool_size: 1 } });
-      try {
-        await withClients(proxy, 2, async (first, second) => {
-          await sendHalf(first);
-          await sleep(50);
-          first.destroy();
-          assert.equal(await firstValue(second, "SELECT 'mine'"), 'mine');
-        });
-      } finally {
-        await proxy.stop();
-      }
+      await withClients(proxy, 2, async (first, second) => {
+        await sendHalf(first);
+        await sleep(50);
+        first.destroy();
+        assert.equal(await firstValue(second, "SELECT 'mine'"), 'mine');
+      });
     });
   }
 

@@ -1,7 +1,7 @@
 /** HBA rules about members of a role (`+role`): who is one, what is asked when, and what happens when nobody says. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { enter, tryLogin } from '../support/login.js';
 import { databaseOf, type StartProxyOptions, startProxy, type TestProxy } from '../support/proxy.js';
@@ -41,6 +41,7 @@ const NO_RULE = /^no pg_hba.conf entry for host "127.0.0.1", user/;
 const UNKNOWN = "the rules depend on the user's groups, which could not be found out";
 
 forEachDriver('hba groups', (driver) => {
+  const decides = decisionsOn(driver);
   async function withProxy(
     options: StartProxyOptions,
     body: (proxy: TestProxy) => Promise<void>,
@@ -88,7 +89,7 @@ forEachDriver('hba groups', (driver) => {
     });
   });
 
-  it('an answer is good for auth_query_cache_ttl, also when that is nothing', async () => {
+  decides('an answer is good for auth_query_cache_ttl, also when that is nothing', async () => {
     await server.query(`CREATE ROLE moving LOGIN PASSWORD '${PASSWORD}'`);
     try {
       await withProxy({ general: { auth_query_cache_ttl: 0 } }, async (proxy) => {
@@ -110,7 +111,7 @@ forEachDriver('hba groups', (driver) => {
     }
   });
 
-  it('is asked in auth_dbname, without rights on the catalog of passwords', async () => {
+  decides('is asked in auth_dbname, without rights on the catalog of passwords', async () => {
     await server.query(`CREATE ROLE asker LOGIN PASSWORD '${PASSWORD}'`);
     const databases = [
       { ...databaseOf(server), name: 'other', auth_dbname: 'postgres', auth_user: 'asker' },
@@ -137,57 +138,64 @@ forEachDriver('hba groups', (driver) => {
     }
   });
 
-  it('no answer: whoever the rules are about is refused, not let in by a later rule; those named before get in', async () => {
-    const general = { auth_user: 'nobody', auth_failures_max: 1 };
-    const users = [
-      { name: 'alice', password: PASSWORD },
-      { name: 'super', password: PASSWORD },
-    ];
-    const files = {
-      rules: 'host all super all scram-sha-256\nhost all +crew all reject\nhost all all all trust\n',
-    };
-    await withProxy({ general, users, files }, async (proxy) => {
-      for (let round = 0; round < 3; round++) {
-        const { asked, sqlstate, message } = await tryLogin(proxy, 'alice', PASSWORD);
-        assert.deepEqual([asked, sqlstate, message], [[], '28000', UNKNOWN]);
-      }
-      await proxy.waitForOutput('groups_failed');
-      assert.equal(
-        await enter(proxy, 'super', PASSWORD),
-        '',
-        'and nothing was counted as a failure of the client',
-      );
-    });
-  });
+  decides(
+    'no answer: whoever the rules are about is refused, not let in by a later rule; those named before get in',
+    async () => {
+      const general = { auth_user: 'nobody', auth_failures_max: 1 };
+      const users = [
+        { name: 'alice', password: PASSWORD },
+        { name: 'super', password: PASSWORD },
+      ];
+      const files = {
+        rules: 'host all super all scram-sha-256\nhost all +crew all reject\nhost all all all trust\n',
+      };
+      await withProxy({ general, users, files }, async (proxy) => {
+        for (let round = 0; round < 3; round++) {
+          const { asked, sqlstate, message } = await tryLogin(proxy, 'alice', PASSWORD);
+          assert.deepEqual([asked, sqlstate, message], [[], '28000', UNKNOWN]);
+        }
+        await proxy.waitForOutput('groups_failed');
+        assert.equal(
+          await enter(proxy, 'super', PASSWORD),
+          '',
+          'and nothing was counted as a failure of the client',
+        );
+      });
+    },
+  );
 
-  it('nobody to ask in one database: it warns, lets in by no such rule, and keeps out by one that rejects', async () => {
-    const databases = [
-      { ...databaseOf(server), auth_user: 'postgres', auth_password: 'postgres' },
-      { ...databaseOf(server), name: 'silent', database_name: 'postgres' },
-      { ...databaseOf(server), name: 'third', database_name: 'postgres' },
-    ];
-    const rules = [
-      'host third +crew all reject',
-      'host all +crew all trust',
-      'host all all all scram-sha-256',
-    ];
-    const general = { auth_user: undefined, auth_password: undefined };
-    const users = [{ name: 'deep', password: PASSWORD }];
-    await assert.rejects(
-      withProxy({ databases, users, general, files: { rules: rules.join('\n') } }, async () => {}),
-      /rules:1: "\+crew": auth_user is not set/,
-    );
-    const files = { rules: rules.join('\n').replace('host third', 'host postgres,third') };
-    await withProxy({ databases, users, general, files }, async (proxy) => {
-      assert.match(
-        proxy.output,
-        /rules:1: "\+crew": auth_user is not set.* in "third": there it rejects everybody/,
+  decides(
+    'nobody to ask in one database: it warns, lets in by no such rule, and keeps out by one that rejects',
+    async () => {
+      const databases = [
+        { ...databaseOf(server), auth_user: 'postgres', auth_password: 'postgres' },
+        { ...databaseOf(server), name: 'silent', database_name: 'postgres' },
+        { ...databaseOf(server), name: 'third', database_name: 'postgres' },
+      ];
+      const rules = [
+        'host third +crew all reject',
+        'host all +crew all trust',
+        'host all all all scram-sha-256',
+      ];
+      const general = { auth_user: undefined, auth_password: undefined };
+      const users = [{ name: 'deep', password: PASSWORD }];
+      await assert.rejects(
+        withProxy({ databases, users, general, files: { rules: rules.join('\n') } }, async () => {}),
+        /rules:1: "\+crew": auth_user is not set/,
       );
-      assert.match(proxy.output, /rules:2: .* in "silent", "third": there it does not match/);
-      const asked = async (database: string) => (await tryLogin(proxy, 'deep', PASSWORD, { database })).asked;
-      assert.deepEqual(await asked('silent'), [10, 11, 12, 0]);
-      assert.deepEqual(await asked('third'), []);
-      assert.deepEqual(await asked('postgres'), []);
-    });
-  });
+      const files = { rules: rules.join('\n').replace('host third', 'host postgres,third') };
+      await withProxy({ databases, users, general, files }, async (proxy) => {
+        assert.match(
+          proxy.output,
+          /rules:1: "\+crew": auth_user is not set.* in "third": there it rejects everybody/,
+        );
+        assert.match(proxy.output, /rules:2: .* in "silent", "third": there it does not match/);
+        const asked = async (database: string) =>
+          (await tryLogin(proxy, 'deep', PASSWORD, { database })).asked;
+        assert.deepEqual(await asked('silent'), [10, 11, 12, 0]);
+        assert.deepEqual(await asked('third'), []);
+        assert.deepEqual(await asked('postgres'), []);
+      });
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /** Clients whose password only the server knows: checked there each time it counts, and never because a pool exists. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { enter, tryLogin } from '../support/login.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -29,6 +29,7 @@ const setPassword = (password: string): Promise<unknown> =>
   server.query(`ALTER ROLE alice PASSWORD '${password}'`);
 
 forEachDriver('passthrough', (driver) => {
+  const decides = decisionsOn(driver);
   async function withProxy(
     general: TomlTable,
     body: (proxy: TestProxy) => Promise<void>,
@@ -69,7 +70,7 @@ forEachDriver('passthrough', (driver) => {
     });
   });
 
-  it('a pool that is there does not let anybody in', async () => {
+  decides('a pool that is there does not let anybody in', async () => {
     await withProxy({ ...PLAIN, auth_query_cache_ttl: 60_000 }, async (proxy) => {
       const { client } = await tryLogin(proxy, 'alice', ALICE);
       assert.equal((await client.query('SELECT 1')).error, null);
@@ -81,7 +82,7 @@ forEachDriver('passthrough', (driver) => {
     });
   });
 
-  it('what was accepted is asked for again when its time is over', async () => {
+  decides('what was accepted is asked for again when its time is over', async () => {
     await withProxy(PLAIN, async (proxy) => {
       assert.equal(await enter(proxy, 'alice', ALICE), '');
       await setPassword(FRESH);
@@ -93,7 +94,7 @@ forEachDriver('passthrough', (driver) => {
     });
   });
 
-  it('allow_change: another password that the server takes is used from then on', async () => {
+  decides('allow_change: another password that the server takes is used from then on', async () => {
     await withProxy({ ...PLAIN, passthrough_auth: 'enabled_plain_allow_change' }, async (proxy) => {
       assert.equal(await enter(proxy, 'alice', ALICE), '');
       await setPassword(FRESH);
@@ -105,7 +106,7 @@ forEachDriver('passthrough', (driver) => {
     });
   });
 
-  it('enabled: nobody is asked for a password in clear without TLS', async () => {
+  decides('enabled: nobody is asked for a password in clear without TLS', async () => {
     await withProxy({ passthrough_auth: 'enabled' }, async (proxy) => {
       for (const [user, password] of [
         ['alice', ALICE],
@@ -119,7 +120,7 @@ forEachDriver('passthrough', (driver) => {
     });
   });
 
-  it('the admin database is never passed through', async () => {
+  decides('the admin database is never passed through', async () => {
     await withProxy(PLAIN, async (proxy) => {
       for (const [user, password] of [
         ['alice', ALICE],
@@ -141,35 +142,38 @@ forEachDriver('passthrough', (driver) => {
     });
   });
 
-  it('a server that lets us in without asking has not checked the password: nobody gets in', async () => {
-    const trusting = await startPostgres({ auth: 'trust', users: [{ name: 'alice', password: ALICE }] });
-    try {
-      const databases = [
-        databaseOf(server),
-        databaseOf(trusting, { name: 'trusting', database_name: 'postgres' }),
-      ];
-      await withProxy(
-        PLAIN,
-        async (proxy) => {
-          for (const [user, password] of [
-            ['alice', 'wrong'],
-            ['alice', ALICE],
-            ['postgres', 'x'],
-          ] as const) {
-            const { asked, sqlstate } = await tryLogin(proxy, user, password, { database: 'trusting' });
-            assert.deepEqual([asked, sqlstate], [[3], '28P01'], `${user} ${password}`);
-          }
-          await proxy.waitForOutput('did not ask for the password');
-          assert.equal(await enter(proxy, 'alice', ALICE), '');
-        },
-        databases,
-      );
-    } finally {
-      await trusting.stop();
-    }
-  });
+  decides(
+    'a server that lets us in without asking has not checked the password: nobody gets in',
+    async () => {
+      const trusting = await startPostgres({ auth: 'trust', users: [{ name: 'alice', password: ALICE }] });
+      try {
+        const databases = [
+          databaseOf(server),
+          databaseOf(trusting, { name: 'trusting', database_name: 'postgres' }),
+        ];
+        await withProxy(
+          PLAIN,
+          async (proxy) => {
+            for (const [user, password] of [
+              ['alice', 'wrong'],
+              ['alice', ALICE],
+              ['postgres', 'x'],
+            ] as const) {
+              const { asked, sqlstate } = await tryLogin(proxy, user, password, { database: 'trusting' });
+              assert.deepEqual([asked, sqlstate], [[3], '28P01'], `${user} ${password}`);
+            }
+            await proxy.waitForOutput('did not ask for the password');
+            assert.equal(await enter(proxy, 'alice', ALICE), '');
+          },
+          databases,
+        );
+      } finally {
+        await trusting.stop();
+      }
+    },
+  );
 
-  it('a server that is down lets nobody in, and everybody again when it is back', async () => {
+  decides('a server that is down lets nobody in, and everybody again when it is back', async () => {
     await withProxy({ ...PLAIN, auth_query_cache_ttl: 0 }, async (proxy) => {
       await server.kill();
       assert.equal((await tryLogin(proxy, 'alice', ALICE)).sqlstate, '28P01');

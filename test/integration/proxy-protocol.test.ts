@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { userName } from 'pgdog-cluster';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { everySplit, sendInPieces } from '../support/every-split.js';
 import { int32, Q, startupPacket } from '../support/frames.js';
@@ -71,6 +71,7 @@ async function assertSilentEnd(proxy: TestProxy, ...parts: Buffer[]): Promise<vo
 }
 
 forEachDriver('PROXY protocol', (driver) => {
+  const decides = decisionsOn(driver);
   it('the address in the header is the client’s, in SHOW and in the log; SSLRequest and cancel work behind it', async () => {
     const proxy = await startWireProxy(server, driver, {
       workers: 2,
@@ -171,7 +172,7 @@ forEachDriver('PROXY protocol', (driver) => {
     }
   });
 
-  it('from anywhere else the header is no start-up packet', async () => {
+  decides('from anywhere else the header is no start-up packet', async () => {
     const proxy = await startWireProxy(server, driver, {
       general: { proxy_protocol_networks: ['192.0.2.0/24', 'unix'] },
     });
@@ -188,30 +189,33 @@ forEachDriver('PROXY protocol', (driver) => {
     }
   });
 
-  it('no header from a trusted address: refused with a reason, unless it is optional; a silent one times out', async () => {
-    const general = { proxy_protocol_networks: ['127.0.0.0/8'], client_login_timeout: 700 };
-    const strict = await startWireProxy(server, driver, { general });
-    const lenient = await startWireProxy(server, driver, {
-      general: { ...general, proxy_protocol: 'optional' },
-    });
-    try {
-      const client = await open(strict);
-      const { error } = await client.login();
-      assert.deepEqual([error?.S, error?.C], ['FATAL', '08P01']);
-      assert.match(error?.M ?? '', /must begin with a PROXY header/);
-      await strict.waitForOutput('no PROXY header, which is required');
-      const ssl = await open(strict);
-      ssl.send(SSL_REQUEST);
-      assert.equal(sqlstateOf(await ssl.expectClosed()), '08P01');
-      assert.equal((await seenAs(lenient, null)).addr, '127.0.0.1');
-      assert.equal((await seenAs(lenient, V2)).addr, '2001:db8::7');
-      const silent = await open(strict);
-      silent.send(V1.subarray(0, 10));
-      assert.equal(sqlstateOf(await silent.expectClosed()), '57P05');
-    } finally {
-      await Promise.all([strict.stop(), lenient.stop()]);
-    }
-  });
+  decides(
+    'no header from a trusted address: refused with a reason, unless it is optional; a silent one times out',
+    async () => {
+      const general = { proxy_protocol_networks: ['127.0.0.0/8'], client_login_timeout: 700 };
+      const strict = await startWireProxy(server, driver, { general });
+      const lenient = await startWireProxy(server, driver, {
+        general: { ...general, proxy_protocol: 'optional' },
+      });
+      try {
+        const client = await open(strict);
+        const { error } = await client.login();
+        assert.deepEqual([error?.S, error?.C], ['FATAL', '08P01']);
+        assert.match(error?.M ?? '', /must begin with a PROXY header/);
+        await strict.waitForOutput('no PROXY header, which is required');
+        const ssl = await open(strict);
+        ssl.send(SSL_REQUEST);
+        assert.equal(sqlstateOf(await ssl.expectClosed()), '08P01');
+        assert.equal((await seenAs(lenient, null)).addr, '127.0.0.1');
+        assert.equal((await seenAs(lenient, V2)).addr, '2001:db8::7');
+        const silent = await open(strict);
+        silent.send(V1.subarray(0, 10));
+        assert.equal(sqlstateOf(await silent.expectClosed()), '57P05');
+      } finally {
+        await Promise.all([strict.stop(), lenient.stop()]);
+      }
+    },
+  );
 
   it('by a Unix socket: the balancer’s user is not taken for the client’s', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'pgdog-proxy-protocol-'));
@@ -236,53 +240,56 @@ forEachDriver('PROXY protocol', (driver) => {
     }
   });
 
-  it('rules see who is meant: peers by Unix sockets, addresses of headers, and nobody local behind a balancer', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'pgdog-proxy-rules-'));
-    const me = (await userName(process.getuid?.() ?? 0)) ?? 'root';
-    const rules = 'local all all peer\nhost all all 192.0.2.0/24 trust\nhost all all 2001:db8::/32 trust\n';
-    writeFileSync(join(directory, 'hba'), rules);
-    const proxy = await startProxy({
-      workers: 2,
-      ioDriver: driver,
-      databases: [databaseOf(server, { user: 'postgres', password: 'postgres' })],
-      users: [{ name: me }, { name: 'somebody', password: 'x' }],
-      general: {
-        auth_type: 'hba',
-        auth_hba_file: join(directory, 'hba'),
-        unix_socket_dir: directory,
-        proxy_protocol_networks: ['127.0.0.0/8', 'unix'],
-        proxy_protocol: 'optional',
-        min_pool_size: 0,
-      },
-    });
-    const login = async (user: string, host: string, header: Buffer | null): Promise<string> => {
-      const client = await open(proxy, { user, host });
-      if (header !== null) client.send(header);
-      const { error } = await client.login();
-      client.destroy();
-      return error === null ? 'in' : `${error.C} ${error.M.split(' ')[0]}`;
-    };
-    try {
-      assert.equal(await login(me, directory, null), 'in');
-      assert.equal(
-        await login(me, directory, proxyV2({ command: 0, family: 0 })),
-        'in',
-        'LOCAL is who connected',
-      );
-      assert.equal(await login('somebody', directory, null), '28000 Peer');
-      assert.equal(await login('somebody', directory, V1), 'in');
-      assert.equal(await login('somebody', '127.0.0.1', V2), 'in');
-      for (const header of [
-        proxyV1('UNKNOWN'),
-        proxyV2({ family: 0x31, body: Buffer.alloc(216) }),
-        proxyV1('TCP4 198.51.100.5 203.0.113.9 1 2'),
-      ]) {
-        assert.equal(await login(me, directory, header), '28000 no', 'no rule fits');
+  decides(
+    'rules see who is meant: peers by Unix sockets, addresses of headers, and nobody local behind a balancer',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'pgdog-proxy-rules-'));
+      const me = (await userName(process.getuid?.() ?? 0)) ?? 'root';
+      const rules = 'local all all peer\nhost all all 192.0.2.0/24 trust\nhost all all 2001:db8::/32 trust\n';
+      writeFileSync(join(directory, 'hba'), rules);
+      const proxy = await startProxy({
+        workers: 2,
+        ioDriver: driver,
+        databases: [databaseOf(server, { user: 'postgres', password: 'postgres' })],
+        users: [{ name: me }, { name: 'somebody', password: 'x' }],
+        general: {
+          auth_type: 'hba',
+          auth_hba_file: join(directory, 'hba'),
+          unix_socket_dir: directory,
+          proxy_protocol_networks: ['127.0.0.0/8', 'unix'],
+          proxy_protocol: 'optional',
+          min_pool_size: 0,
+        },
+      });
+      const login = async (user: string, host: string, header: Buffer | null): Promise<string> => {
+        const client = await open(proxy, { user, host });
+        if (header !== null) client.send(header);
+        const { error } = await client.login();
+        client.destroy();
+        return error === null ? 'in' : `${error.C} ${error.M.split(' ')[0]}`;
+      };
+      try {
+        assert.equal(await login(me, directory, null), 'in');
+        assert.equal(
+          await login(me, directory, proxyV2({ command: 0, family: 0 })),
+          'in',
+          'LOCAL is who connected',
+        );
+        assert.equal(await login('somebody', directory, null), '28000 Peer');
+        assert.equal(await login('somebody', directory, V1), 'in');
+        assert.equal(await login('somebody', '127.0.0.1', V2), 'in');
+        for (const header of [
+          proxyV1('UNKNOWN'),
+          proxyV2({ family: 0x31, body: Buffer.alloc(216) }),
+          proxyV1('TCP4 198.51.100.5 203.0.113.9 1 2'),
+        ]) {
+          assert.equal(await login(me, directory, header), '28000 no', 'no rule fits');
+        }
+        assert.equal(await login(me, '127.0.0.1', null), '28000 no');
+      } finally {
+        await proxy.stop();
+        rmSync(directory, { recursive: true, force: true });
       }
-      assert.equal(await login(me, '127.0.0.1', null), '28000 no');
-    } finally {
-      await proxy.stop();
-      rmSync(directory, { recursive: true, force: true });
-    }
-  });
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /** What a pool shows its server: several passwords, hashes in their place, keys that clients have proven. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { enter, tryLogin } from '../support/login.js';
 import { databaseOf, type ProxyUser, startProxy, type TestProxy } from '../support/proxy.js';
@@ -37,6 +37,7 @@ after(async () => {
 });
 
 forEachDriver('credentials towards servers', (driver) => {
+  const decides = decisionsOn(driver);
   interface Setting {
     server?: TestPostgres;
     users: ProxyUser[];
@@ -86,7 +87,7 @@ forEachDriver('credentials towards servers', (driver) => {
     });
   });
 
-  it('a verifier alone: the key that a client proves opens the server', async () => {
+  decides('a verifier alone: the key that a client proves opens the server', async () => {
     const verifier = await hashOf(scram, 'alice');
     for (const key of ['password', 'password_hash']) {
       await withProxy({ users: [alice({ [key]: verifier })] }, async (proxy) => {
@@ -97,7 +98,7 @@ forEachDriver('credentials towards servers', (driver) => {
     }
   });
 
-  it('a verifier alone, asked for in clear: the same', async () => {
+  decides('a verifier alone, asked for in clear: the same', async () => {
     const verifier = await hashOf(scram, 'alice');
     const general = { auth_type: 'plain', plain_auth_without_tls: true };
     await withProxy({ users: [alice({ password: verifier })], general }, async (proxy) => {
@@ -107,7 +108,7 @@ forEachDriver('credentials towards servers', (driver) => {
     });
   });
 
-  it('min_pool_size waits for the key, and is kept once there is one', async () => {
+  decides('min_pool_size waits for the key, and is kept once there is one', async () => {
     const verifier = await hashOf(scram, 'alice');
     const count = async (): Promise<number> =>
       (await scram.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'alice'")).length;
@@ -123,7 +124,7 @@ forEachDriver('credentials towards servers', (driver) => {
     );
   });
 
-  it('another verifier than the server has: said so, and nobody waits', async () => {
+  decides('another verifier than the server has: said so, and nobody waits', async () => {
     const verifier = await hashOf(scram, 'alice');
     await scram.query(`CREATE ROLE twin LOGIN PASSWORD '${OLD}'`);
     try {
@@ -140,7 +141,7 @@ forEachDriver('credentials towards servers', (driver) => {
     }
   });
 
-  it('a forced user has its own password; hashes of the client are not shown for it', async () => {
+  decides('a forced user has its own password; hashes of the client are not shown for it', async () => {
     const verifier = await hashOf(scram, 'alice');
     const database = { user: 'postgres', password: 'postgres' };
     await withProxy({ users: [alice({ password: verifier })], database }, async (proxy) => {
@@ -156,7 +157,7 @@ forEachDriver('credentials towards servers', (driver) => {
     );
   });
 
-  it('an md5 hash opens a server that asks for md5', async () => {
+  decides('an md5 hash opens a server that asks for md5', async () => {
     const hash = await hashOf(md5, 'alice');
     assert.ok(hash.startsWith('md5'));
     for (const key of ['password', 'password_hash']) {
@@ -171,7 +172,7 @@ forEachDriver('credentials towards servers', (driver) => {
     }
   });
 
-  it('an md5 hash and a server that asks for the password: what a client sent in clear', async () => {
+  decides('an md5 hash and a server that asks for the password: what a client sent in clear', async () => {
     const clear = await startPostgres({ auth: 'password', users: [{ name: 'alice', password: OLD }] });
     try {
       const hash = await hashOf(md5, 'alice');

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { forEachDriver, type TestDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { FrameCollector, Q, sslRequest, startupPacket } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -78,6 +78,18 @@ async function pidBehindSslRequest({ port }: { port: number }): Promise<number> 
 }
 
 forEachDriver('small pools', (driver) => {
+  const decides = decisionsOn(driver);
+  /** Without settings, for tests that look at answers only. */
+  let plain: TestProxy;
+  before(async () => {
+    plain = await startWireProxy(server, driver, {
+      workers: WORKERS,
+      database: { pool_size: 4 },
+      general: { auth_type: 'trust' },
+    });
+  });
+  after(async () => assert.equal(await plain.stop(), 0));
+
   it('a pool of 4 has one home, of 5 two, of 13 all', async () => {
     for (const [poolSize, homes] of [
       [4, 1],
@@ -97,7 +109,7 @@ forEachDriver('small pools', (driver) => {
     }
   });
 
-  it('many small pools spread evenly over the workers, each of them together', async () => {
+  decides('many small pools spread evenly over the workers, each of them together', async () => {
     const names = Array.from({ length: 2 * WORKERS }, (_, number) => `small${number}`);
     const proxy = await startProxy({
       workers: WORKERS,
@@ -130,7 +142,7 @@ forEachDriver('small pools', (driver) => {
     }
   });
 
-  it('its minimum is kept where its clients are', async () => {
+  decides('its minimum is kept where its clients are', async () => {
     await withProxy(driver, { poolSize: 3, general: { min_pool_size: 2 } }, async (proxy) => {
       const clients = await open(proxy, 8);
       const servers = await proxy.adminQuery('SHOW SERVERS');
@@ -140,7 +152,7 @@ forEachDriver('small pools', (driver) => {
     });
   });
 
-  it('users found by auth_query have homes before anybody knows them', async () => {
+  decides('users found by auth_query have homes before anybody knows them', async () => {
     const proxy = await startProxy({
       workers: WORKERS,
       ioDriver: driver,
@@ -163,45 +175,39 @@ forEachDriver('small pools', (driver) => {
   });
 
   it('the start-up packet cut at every offset, with a query behind it in the same write', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const bytes = Buffer.concat([STARTUP, Q("SELECT 'behind'")]);
-      for (let cut = 1; cut <= bytes.length; cut++) {
-        const client = await RawClient.open({ port: proxy.port });
-        client.send(bytes.subarray(0, cut));
-        if (cut < bytes.length) {
-          await sleep(1);
-          client.send(bytes.subarray(cut));
-        }
-        const { rows } = await client.readUntilReady(2);
-        assert.deepEqual(rows, [['behind']], `cut at ${cut}`);
-        await client.end();
+    const bytes = Buffer.concat([STARTUP, Q("SELECT 'behind'")]);
+    for (let cut = 1; cut <= bytes.length; cut++) {
+      const client = await RawClient.open({ port: plain.port });
+      client.send(bytes.subarray(0, cut));
+      if (cut < bytes.length) {
+        await sleep(1);
+        client.send(bytes.subarray(cut));
       }
-    });
+      const { rows } = await client.readUntilReady(2);
+      assert.deepEqual(rows, [['behind']], `cut at ${cut}`);
+      await client.end();
+    }
   });
 
   it('bytes that keep coming while the client moves arrive, in order, more than a mailbox message holds too', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      for (let number = 0; number < 12; number++) {
-        const client = await RawClient.open({ port: proxy.port, timeoutMs: 20_000 });
-        const queries = Array.from({ length: 40 }, (_, index) =>
-          Q(`SELECT ${index}, length('${'x'.repeat(5000)}')`),
-        );
-        client.send(STARTUP, ...queries);
-        const { rows } = await client.readUntilReady(41);
-        assert.deepEqual(
-          rows,
-          queries.map((_, index) => [String(index), '5000']),
-        );
-        await client.end();
-      }
-    });
+    for (let number = 0; number < 12; number++) {
+      const client = await RawClient.open({ port: plain.port, timeoutMs: 20_000 });
+      const queries = Array.from({ length: 40 }, (_, index) =>
+        Q(`SELECT ${index}, length('${'x'.repeat(5000)}')`),
+      );
+      client.send(STARTUP, ...queries);
+      const { rows } = await client.readUntilReady(41);
+      assert.deepEqual(
+        rows,
+        queries.map((_, index) => [String(index), '5000']),
+      );
+      await client.end();
+    }
   });
 
   it('SSLRequest that is declined, then the start-up packet', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const pids = await Promise.all(Array.from({ length: 12 }, () => pidBehindSslRequest(proxy)));
-      assert.equal(new Set(pids.map((pid) => pid >>> 20)).size, 1);
-    });
+    const pids = await Promise.all(Array.from({ length: 12 }, () => pidBehindSslRequest(plain)));
+    assert.equal(new Set(pids.map((pid) => pid >>> 20)).size, 1);
   });
 
   it('the address of a PROXY header and the user of a Unix socket go along', async () => {
@@ -317,24 +323,27 @@ forEachDriver('small pools', (driver) => {
     assert.equal(await proxy.exited, 0);
   });
 
-  it('limits hold: clients in total, logins that say nothing, the admin database from anywhere', async () => {
-    const general = { max_client_conn: 6, client_login_timeout: 400 };
-    await withProxy(driver, { general }, async (proxy) => {
-      const clients = await open(proxy, 6);
-      const one = await RawClient.open({ port: proxy.port });
-      assert.equal(sqlstateOf(await one.login()), '53300');
-      one.destroy();
-      const half = await RawClient.open({ port: proxy.port });
-      half.send(STARTUP.subarray(0, 9));
-      assert.equal(sqlstateOf(await half.expectClosed(4000)), '57P05');
-      half.destroy();
-      assert.equal((await proxy.adminQuery('SHOW WORKERS')).length, WORKERS);
-      await endAll(clients);
-      await eventually('places are free', async () => {
-        const next = await clientOf(proxy).catch(() => null);
-        await next?.end();
-        return next !== null;
+  decides(
+    'limits hold: clients in total, logins that say nothing, the admin database from anywhere',
+    async () => {
+      const general = { max_client_conn: 6, client_login_timeout: 400 };
+      await withProxy(driver, { general }, async (proxy) => {
+        const clients = await open(proxy, 6);
+        const one = await RawClient.open({ port: proxy.port });
+        assert.equal(sqlstateOf(await one.login()), '53300');
+        one.destroy();
+        const half = await RawClient.open({ port: proxy.port });
+        half.send(STARTUP.subarray(0, 9));
+        assert.equal(sqlstateOf(await half.expectClosed(4000)), '57P05');
+        half.destroy();
+        assert.equal((await proxy.adminQuery('SHOW WORKERS')).length, WORKERS);
+        await endAll(clients);
+        await eventually('places are free', async () => {
+          const next = await clientOf(proxy).catch(() => null);
+          await next?.end();
+          return next !== null;
+        });
       });
-    });
-  });
+    },
+  );
 });

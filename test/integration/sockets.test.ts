@@ -8,7 +8,7 @@ import { after, before, it } from 'node:test';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { userName } from 'pgdog-cluster';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q } from '../support/frames.js';
 import { enter, tryLogin } from '../support/login.js';
@@ -73,6 +73,7 @@ async function runPsql(
 }
 
 forEachDriver('sockets', (driver) => {
+  const decides = decisionsOn(driver);
   it('clients by a Unix socket beside TCP: queries, cancel, pg, SHOW CLIENTS; gone at the end', async () => {
     const directory = newDirectory();
     const proxy = await startWireProxy(server, driver, {
@@ -176,38 +177,41 @@ forEachDriver('sockets', (driver) => {
     }
   });
 
-  it('a second proxy on the same socket is refused by name; after SIGKILL the socket is taken over', async () => {
-    const directory = newDirectory();
-    const general = { unix_socket_dir: directory };
-    const first = await startWireProxy(server, driver, { general });
-    const path = join(directory, `.s.PGSQL.${first.port}`);
-    // Same port, other address: it is the socket that is in the way.
-    const second = await startProxy({
-      databases: [databaseOf(server)],
-      general: { ...general, host: '127.0.0.9', port: first.port },
-      isUnready: true,
-    });
-    assert.equal(await second.exited, 1);
-    assert.ok(
-      second.output.includes(`cannot listen on ${path}: another process has locked it`),
-      second.output,
-    );
-    const client = await clientOf(first, { host: directory });
-    assert.equal(await firstValue(client, 'SELECT 1'), '1');
-    first.kill('SIGKILL');
-    await first.exited;
-    client.destroy();
-    assert.ok(existsSync(path));
-    const third = await startProxy({
-      databases: [databaseOf(server)],
-      ioDriver: driver,
-      general: { ...general, host: '127.0.0.9', port: first.port },
-    });
-    const again = await RawClient.connect({ host: directory, port: first.port, password: 'postgres' });
-    assert.equal(await firstValue(again, 'SELECT 1'), '1');
-    await again.end();
-    await third.stop();
-  });
+  decides(
+    'a second proxy on the same socket is refused by name; after SIGKILL the socket is taken over',
+    async () => {
+      const directory = newDirectory();
+      const general = { unix_socket_dir: directory };
+      const first = await startWireProxy(server, driver, { general });
+      const path = join(directory, `.s.PGSQL.${first.port}`);
+      // Same port, other address: it is the socket that is in the way.
+      const second = await startProxy({
+        databases: [databaseOf(server)],
+        general: { ...general, host: '127.0.0.9', port: first.port },
+        isUnready: true,
+      });
+      assert.equal(await second.exited, 1);
+      assert.ok(
+        second.output.includes(`cannot listen on ${path}: another process has locked it`),
+        second.output,
+      );
+      const client = await clientOf(first, { host: directory });
+      assert.equal(await firstValue(client, 'SELECT 1'), '1');
+      first.kill('SIGKILL');
+      await first.exited;
+      client.destroy();
+      assert.ok(existsSync(path));
+      const third = await startProxy({
+        databases: [databaseOf(server)],
+        ioDriver: driver,
+        general: { ...general, host: '127.0.0.9', port: first.port },
+      });
+      const again = await RawClient.connect({ host: directory, port: first.port, password: 'postgres' });
+      assert.equal(await firstValue(again, 'SELECT 1'), '1');
+      await again.end();
+      await third.stop();
+    },
+  );
 
   it('servers by a Unix socket: directory, abstract name, URL; cancel goes the same way; require_peer', async () => {
     const uid = statSync(join(serverDirectory, `.s.PGSQL.${server.port}`)).uid;
@@ -269,7 +273,7 @@ forEachDriver('sockets', (driver) => {
     await byUrl.stop();
   });
 
-  it('auth_query and passthrough ask by the same socket, and nobody but require_peer', async () => {
+  decides('auth_query and passthrough ask by the same socket, and nobody but require_peer', async () => {
     const uid = statSync(join(serverDirectory, `.s.PGSQL.${server.port}`)).uid;
     const owner = (await userName(uid)) ?? '';
     const stranger = owner === 'root' ? 'nobody' : 'root';
@@ -311,39 +315,42 @@ forEachDriver('sockets', (driver) => {
     assert.match(check.output, /FAILED .*require_peer demands/);
   });
 
-  it('the program’s own looks at servers take the same way: check --connect, the probe at start, SHOW shards', async () => {
-    const urlOf = (host: string, more = ''): string =>
-      `postgres://postgres:postgres@/postgres?host=${host}&port=${server.port}${more}`;
-    for (const host of [serverDirectory, `${ABSTRACT}-server`]) {
-      const check = await startProxy({ url: urlOf(host), args: ['check', '--connect'], isUnready: true });
-      assert.equal(await check.exited, 0, check.output);
-      assert.ok(
-        check.output.includes(`ok     postgres@${host}/.s.PGSQL.${server.port}/postgres: PostgreSQL 1`),
-        check.output,
-      );
-    }
-    const none = await startProxy({
-      url: urlOf(newDirectory()),
-      args: ['check', '--connect'],
-      isUnready: true,
-    });
-    assert.equal(await none.exited, 1);
-    assert.match(none.output, /FAILED .*ENOENT/);
-    const proxy = await startProxy({
-      ioDriver: driver,
-      databases: [
-        databaseOf({ host: `${ABSTRACT}-server`, port: server.port }),
-        databaseOf({ host: newDirectory(), port: 1 }, { name: 'gone' }),
-      ],
-      general: { min_pool_size: 0 },
-    });
-    await proxy.waitForOutput('reason=ENOENT');
-    const shards = await proxy.adminQuery<{ name: string; state: string }>('SHOW pgdog.shards');
-    assert.deepEqual(Object.fromEntries(shards.map(({ name, state }) => [name, state])), {
-      postgres: 'up',
-      gone: 'down',
-    });
-    assert.equal(proxy.output.split('server_unreachable').length, 2, 'the other one can be reached');
-    await proxy.stop();
-  });
+  decides(
+    'the program’s own looks at servers take the same way: check --connect, the probe at start, SHOW shards',
+    async () => {
+      const urlOf = (host: string, more = ''): string =>
+        `postgres://postgres:postgres@/postgres?host=${host}&port=${server.port}${more}`;
+      for (const host of [serverDirectory, `${ABSTRACT}-server`]) {
+        const check = await startProxy({ url: urlOf(host), args: ['check', '--connect'], isUnready: true });
+        assert.equal(await check.exited, 0, check.output);
+        assert.ok(
+          check.output.includes(`ok     postgres@${host}/.s.PGSQL.${server.port}/postgres: PostgreSQL 1`),
+          check.output,
+        );
+      }
+      const none = await startProxy({
+        url: urlOf(newDirectory()),
+        args: ['check', '--connect'],
+        isUnready: true,
+      });
+      assert.equal(await none.exited, 1);
+      assert.match(none.output, /FAILED .*ENOENT/);
+      const proxy = await startProxy({
+        ioDriver: driver,
+        databases: [
+          databaseOf({ host: `${ABSTRACT}-server`, port: server.port }),
+          databaseOf({ host: newDirectory(), port: 1 }, { name: 'gone' }),
+        ],
+        general: { min_pool_size: 0 },
+      });
+      await proxy.waitForOutput('reason=ENOENT');
+      const shards = await proxy.adminQuery<{ name: string; state: string }>('SHOW pgdog.shards');
+      assert.deepEqual(Object.fromEntries(shards.map(({ name, state }) => [name, state])), {
+        postgres: 'up',
+        gone: 'down',
+      });
+      assert.equal(proxy.output.split('server_unreachable').length, 2, 'the other one can be reached');
+      await proxy.stop();
+    },
+  );
 });

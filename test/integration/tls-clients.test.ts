@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import postgres from 'postgres';
 import { testAuthority } from '../support/certificates.js';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q, sslRequest, startupPacket } from '../support/frames.js';
 import { findProgram } from '../support/programs.js';
@@ -94,23 +94,29 @@ function exchangeRaw(port: number, ...chunks: Buffer[]): Promise<Buffer> {
 }
 
 forEachDriver('TLS of clients', (driver) => {
+  const decides = decisionsOn(driver);
+  /** With nothing but a certificate: for all tests that set nothing else and look for no line that another one causes. */
+  let plain: TestProxy;
+  before(async () => {
+    plain = await start(driver);
+  });
+  after(() => plain.stop());
+
   it('psql connects in every sslmode', { skip: psql.skip }, async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']) {
-        const target = `host=localhost hostaddr=127.0.0.1 port=${proxy.port} user=postgres password=postgres dbname=postgres sslmode=${mode} sslrootcert=${CA}`;
-        const { stdout } = await promisify(execFile)(psql.path ?? '', [
-          target,
-          '-Atc',
-          "select repeat('x', 100000)",
-          '-c',
-          '\\conninfo',
-        ]);
-        assert.equal(stdout.split('\n')[0], 'x'.repeat(100_000), mode);
-        assert.equal(stdout.includes('TLSv1.3'), mode !== 'disable' && mode !== 'allow', mode);
-      }
-      const wrong = `host=127.0.0.1 port=${proxy.port} user=postgres password=postgres dbname=postgres sslmode=verify-ca sslrootcert=${folder.write('strangers.pem', strangers.certificate)}`;
-      await assert.rejects(promisify(execFile)(psql.path ?? '', [wrong, '-c', 'select 1']), /verify failed/);
-    });
+    for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']) {
+      const target = `host=localhost hostaddr=127.0.0.1 port=${plain.port} user=postgres password=postgres dbname=postgres sslmode=${mode} sslrootcert=${CA}`;
+      const { stdout } = await promisify(execFile)(psql.path ?? '', [
+        target,
+        '-Atc',
+        "select repeat('x', 100000)",
+        '-c',
+        '\\conninfo',
+      ]);
+      assert.equal(stdout.split('\n')[0], 'x'.repeat(100_000), mode);
+      assert.equal(stdout.includes('TLSv1.3'), mode !== 'disable' && mode !== 'allow', mode);
+    }
+    const wrong = `host=127.0.0.1 port=${plain.port} user=postgres password=postgres dbname=postgres sslmode=verify-ca sslrootcert=${folder.write('strangers.pem', strangers.certificate)}`;
+    await assert.rejects(promisify(execFile)(psql.path ?? '', [wrong, '-c', 'select 1']), /verify failed/);
   });
 
   it('node-postgres and postgres.js verify our certificate and run', async () => {
@@ -132,7 +138,7 @@ forEachDriver('TLS of clients', (driver) => {
   });
 
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    it(`${version}: what is shown, and the other version refused where it is not allowed`, async () => {
+    decides(`${version}: what is shown, and the other version refused where it is not allowed`, async () => {
       const other = version === 'TLSv1.2' ? 'TLSv1.3' : 'TLSv1.2';
       await withProxy(driver, { client_tls_protocols: version.toLowerCase() }, async (proxy) => {
         const client = await clientOf(proxy, { tls: { ca: authority.certificate } });
@@ -146,7 +152,7 @@ forEachDriver('TLS of clients', (driver) => {
     });
   }
 
-  it('ciphers and groups are those of the settings', async () => {
+  decides('ciphers and groups are those of the settings', async () => {
     const settings = {
       client_tls_ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305',
       client_tls13_ciphers: 'TLS_AES_128_GCM_SHA256',
@@ -166,21 +172,19 @@ forEachDriver('TLS of clients', (driver) => {
   });
 
   it('direct TLS: with our protocol named, and not otherwise', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const named = { ALPNProtocols: ['postgresql'] };
-      const client = await clientOf(proxy, { tls: named, isDirectTls: true });
-      assert.equal(await firstValue(client, 'SELECT 7'), '7');
-      await client.end();
-      assert.notEqual(await refusalOf(proxy, {}, true), '', 'no protocol named');
-      await proxy.waitForOutput('direct TLS without naming the protocol');
-      assert.notEqual(await refusalOf(proxy, { ALPNProtocols: ['http/1.1'] }, true), '', 'another protocol');
-      // After SSLRequest it may be named, and must then be ours.
-      assert.equal(await refusalOf(proxy, named), '');
-      assert.notEqual(await refusalOf(proxy, { ALPNProtocols: ['h2'] }), '');
-    });
+    const named = { ALPNProtocols: ['postgresql'] };
+    const client = await clientOf(plain, { tls: named, isDirectTls: true });
+    assert.equal(await firstValue(client, 'SELECT 7'), '7');
+    await client.end();
+    assert.notEqual(await refusalOf(plain, {}, true), '', 'no protocol named');
+    await plain.waitForOutput('direct TLS without naming the protocol');
+    assert.notEqual(await refusalOf(plain, { ALPNProtocols: ['http/1.1'] }, true), '', 'another protocol');
+    // After SSLRequest it may be named, and must then be ours.
+    assert.equal(await refusalOf(plain, named), '');
+    assert.notEqual(await refusalOf(plain, { ALPNProtocols: ['h2'] }), '');
   });
 
-  it('a client without TLS is refused where it is required, with 28000', async () => {
+  decides('a client without TLS is refused where it is required, with 28000', async () => {
     const settings: Settings[] = [{ tls_client_required: true }, { client_tls_sslmode: 'require' }];
     for (const general of settings) {
       await withProxy(driver, general, async (proxy) => {
@@ -200,7 +204,7 @@ forEachDriver('TLS of clients', (driver) => {
     }
   });
 
-  it('without a certificate clients are told that there is no TLS', async () => {
+  decides('without a certificate clients are told that there is no TLS', async () => {
     const proxy = await startWireProxy(server, driver);
     try {
       assert.equal((await firstAnswer(proxy.port, sslRequest())).toString(), 'N');
@@ -243,33 +247,23 @@ forEachDriver('TLS of clients', (driver) => {
   });
 
   it('an encryption request inside TLS is a protocol violation', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const client = await RawClient.open({ port: proxy.port, tls: {} });
-      client.send(sslRequest());
-      const { error } = await client.expectClosed();
-      assert.equal(error?.['C'], '08P01');
-      client.destroy();
-    });
+    const client = await RawClient.open({ port: plain.port, tls: {} });
+    client.send(sslRequest());
+    const { error } = await client.expectClosed();
+    assert.equal(error?.['C'], '08P01');
+    client.destroy();
   });
 
   it('garbage in the handshake ends that connection and nothing else', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const bystander = await clientOf(proxy, { tls: {} });
-      const heads = [
-        [0x16, 3, 1, 0x02, 0x00],
-        [0x16, 3, 3, 0xff, 0xff],
-        [0x17, 3, 3, 0, 5],
-        [0x80, 0x2e],
-        [],
-      ];
-      for (const head of heads) {
-        const bytes = Buffer.concat([Buffer.from(head), randomBytes(700)]);
-        const answer = await afterAccepted(proxy.port, bytes);
-        assert.ok(answer.length <= 7, `${answer.length} bytes of answer`);
-      }
-      assert.equal(await firstValue(bystander, 'SELECT 1'), '1');
-      await bystander.end();
-    });
+    const bystander = await clientOf(plain, { tls: {} });
+    const heads = [[0x16, 3, 1, 0x02, 0x00], [0x16, 3, 3, 0xff, 0xff], [0x17, 3, 3, 0, 5], [0x80, 0x2e], []];
+    for (const head of heads) {
+      const bytes = Buffer.concat([Buffer.from(head), randomBytes(700)]);
+      const answer = await afterAccepted(plain.port, bytes);
+      assert.ok(answer.length <= 7, `${answer.length} bytes of answer`);
+    }
+    assert.equal(await firstValue(bystander, 'SELECT 1'), '1');
+    await bystander.end();
   });
 
   it('half a handshake and silence: the login time-out closes it', async () => {
@@ -284,35 +278,31 @@ forEachDriver('TLS of clients', (driver) => {
   });
 
   it('a client that ends TLS in the middle of its login leaves nothing', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      for (let round = 0; round < 20; round++) {
-        const client = await RawClient.open({ port: proxy.port, tls: {} });
-        if (round % 2 === 0) client.send(startupPacket({ user: 'postgres', database: 'postgres' }));
-        client.destroy();
-      }
-      await eventually('no client left', async () => {
-        const [row] = await proxy.adminQuery<{ used_clients: string }>('SHOW LISTS');
-        // The one that asks.
-        return Number(row?.used_clients) <= 1;
-      });
+    for (let round = 0; round < 20; round++) {
+      const client = await RawClient.open({ port: plain.port, tls: {} });
+      if (round % 2 === 0) client.send(startupPacket({ user: 'postgres', database: 'postgres' }));
+      client.destroy();
+    }
+    await eventually('no client left', async () => {
+      const [row] = await plain.adminQuery<{ used_clients: string }>('SHOW LISTS');
+      // The one that asks.
+      return Number(row?.used_clients) <= 1;
     });
   });
 
   it('renegotiation is refused and harms nobody', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const client = await clientOf(proxy, { tls: { maxVersion: 'TLSv1.2' } });
-      const socket = client.socket as import('node:tls').TLSSocket;
-      const error = await new Promise<Error | null>((resolve) => {
-        socket.once('error', resolve);
-        socket.once('close', () => resolve(new Error('closed')));
-        socket.renegotiate({ rejectUnauthorized: false }, (failure) => resolve(failure));
-      });
-      assert.notEqual(error, null, 'there was a second handshake');
-      client.destroy();
-      const other = await clientOf(proxy, { tls: {} });
-      assert.equal(await firstValue(other, 'SELECT 1'), '1');
-      await other.end();
+    const client = await clientOf(plain, { tls: { maxVersion: 'TLSv1.2' } });
+    const socket = client.socket as import('node:tls').TLSSocket;
+    const error = await new Promise<Error | null>((resolve) => {
+      socket.once('error', resolve);
+      socket.once('close', () => resolve(new Error('closed')));
+      socket.renegotiate({ rejectUnauthorized: false }, (failure) => resolve(failure));
     });
+    assert.notEqual(error, null, 'there was a second handshake');
+    client.destroy();
+    const other = await clientOf(plain, { tls: {} });
+    assert.equal(await firstValue(other, 'SELECT 1'), '1');
+    await other.end();
   });
 
   it('cancel requests come through TLS, to this worker and to the other', async () => {
@@ -341,17 +331,15 @@ forEachDriver('TLS of clients', (driver) => {
   });
 
   it('pipelined batches come back in order', async () => {
-    await withProxy(driver, {}, async (proxy) => {
-      const client = await clientOf(proxy, { tls: {} });
-      const count = 3000;
-      client.send(...Array.from({ length: count }, (_, n) => Q(`SELECT ${n}`)));
-      const { rows } = await client.readUntilReady(count, 20_000);
-      assert.deepEqual(
-        rows.map(([value]) => Number(value)),
-        Array.from({ length: count }, (_, n) => n),
-      );
-      await client.end();
-    });
+    const client = await clientOf(plain, { tls: {} });
+    const count = 3000;
+    client.send(...Array.from({ length: count }, (_, n) => Q(`SELECT ${n}`)));
+    const { rows } = await client.readUntilReady(count, 20_000);
+    assert.deepEqual(
+      rows.map(([value]) => Number(value)),
+      Array.from({ length: count }, (_, n) => n),
+    );
+    await client.end();
   });
 });
 

@@ -1,5 +1,5 @@
 /** The I/O drivers this machine can run. A test that cannot run on one says so instead of passing quietly. */
-import { describe } from 'node:test';
+import { describe, it } from 'node:test';
 import koffi from 'koffi';
 
 export const DRIVERS = ['io_uring', 'epoll'] as const;
@@ -43,10 +43,23 @@ export function forEachDriver(title: string, body: (driver: TestDriver) => void)
   }
 }
 
-/** For what does not depend on the driver: the first that runs here. */
-export function forOneDriver(title: string, body: (driver: TestDriver) => void): void {
+/** The one that tests run on which do not depend on it: the first that runs here. */
+function oneDriver(): TestDriver | undefined {
   const wanted = process.env.PGDOG_TEST_DRIVER;
-  const driver = DRIVERS.find((one) => one === wanted) ?? DRIVERS.find((one) => driverProblem(one) === '');
+  return DRIVERS.find((one) => one === wanted) ?? DRIVERS.find((one) => driverProblem(one) === '');
+}
+
+/** For what does not depend on the driver. */
+export function forOneDriver(title: string, body: (driver: TestDriver) => void): void {
+  const driver = oneDriver();
   if (driver === undefined) describe(title, { skip: 'no driver runs here' }, () => undefined);
   else describe(`${title} [${driver}]`, () => body(driver));
+}
+
+/**
+ * `it` for a decision inside of `forEachDriver`: what follows from bytes that have come is the same however they came,
+ * and a start of the proxy takes a second of CPU. Beside such tests at least one of the same path runs on each driver.
+ */
+export function decisionsOn(driver: TestDriver): (name: string, body: () => void | Promise<void>) => void {
+  return driver === oneDriver() ? (name, body) => void it(name, body) : () => undefined;
 }
