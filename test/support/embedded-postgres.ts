@@ -1,8 +1,6 @@
 /** A real Postgres for a test, on a port and in a directory of its own: 0.2 s to start, gone with the process. */
-import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { PostgresServer, type ServerAuth } from 'pgdog-cluster/demo/postgres-server';
+import { newDataDirectory } from './data-place.js';
 
 export interface StartPostgresOptions {
   settings?: Record<string, string>;
@@ -35,7 +33,7 @@ const PASSWORD = 'postgres';
 
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<TestPostgres> {
   const server = await PostgresServer.start({
-    dataDirectory: join(tmpdir(), `pgdog-test-${process.pid}-${randomBytes(4).toString('hex')}`),
+    dataDirectory: newDataDirectory(),
     auth: options.auth ?? 'scram-sha-256',
     password: PASSWORD,
     settings: { max_connections: '120', ...options.settings },

@@ -1,7 +1,5 @@
 /** A primary with streaming standbys, of real servers: about two seconds to start, gone with the process. */
-import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { newDataDirectory } from './data-place.js';
 import { databaseOf, type ProxyDatabase } from './proxy.js';
 import { ReplicationHost } from './replication-host.js';
 import type { TomlTable } from './toml-text.js';
@@ -26,7 +24,7 @@ export class ReplicationCluster {
   static async start(options: StartReplicationOptions = {}): Promise<ReplicationCluster> {
     const cluster = new ReplicationCluster();
     const { settings = {}, standbyCount = 2 } = options;
-    const folder = join(tmpdir(), `pgdog-test-${process.pid}-${randomBytes(4).toString('hex')}`);
+    const folder = newDataDirectory();
     const primary = await ReplicationHost.startPrimary('primary', `${folder}-primary`, settings);
     cluster.hosts.push(primary);
     if (options.initSql !== undefined) await primary.query(options.initSql);
