@@ -17,6 +17,7 @@ import {
   PlanCache,
   Pool,
   PubSub,
+  QueryStats,
   SessionTable,
   StatementRegistry,
   TlsWorker,
@@ -154,12 +155,14 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
   };
   const config = memory.routing.read();
   const loginBudget = new LoginBudget();
+  const plans = new PlanCache(parser, PLANS_MAX, PLAN_TEXT_BYTES_MAX);
   const context: WorkerContext = {
     worker: WORKER,
     driver,
     outputs: new OutputQueueSet(driver.memory),
     memory,
-    plans: new PlanCache(parser, PLANS_MAX, PLAN_TEXT_BYTES_MAX),
+    plans,
+    queries: new QueryStats(plans),
     parser,
     statements: new StatementRegistry(),
     tls: new TlsWorker(driver.memory, loginBudget),

@@ -131,11 +131,28 @@ test('what other poolers have and this one does not is said so', async () => {
     'SHOW PEERS',
     'SHOW SERVER MEMORY',
     'SHOW DATABASES',
-    'SHOW QUERY_CACHE x',
     'SET checkout_timeout TO 5',
   ]) {
     assert.equal((await ask(world, text)).errors[0]?.C, '0A000', text);
   }
+});
+
+test('SHOW QUERIES and SHOW QUERY_CACHE take a part of the text and a limit, RESET QUERY_CACHE nothing', async () => {
+  const world = await makeWorld();
+  for (const text of [
+    "SHOW QUERIES 'Id = '",
+    'show query_cache Items LIMIT 3',
+    'SHOW QUERIES limit 2',
+    'SHOW QUERIES',
+  ])
+    assert.deepEqual((await ask(world, text)).tags, ['SHOW'], text);
+  assert.deepEqual(world.queryFilters, ['id = ', 'items', '', '']);
+  assert.equal((await ask(world, 'SHOW QUERIES LIMIT 1.5')).errors[0]?.C, '08P01');
+  assert.deepEqual((await ask(world, 'RESET QUERY_CACHE')).tags, ['RESET']);
+  assert.equal(world.cacheResets, 1);
+  assert.equal((await ask(world, 'RESET QUERY_CACHE shop')).errors[0]?.C, '08P01');
+  assert.deepEqual((await ask(world, 'RESET ALL')).tags, ['RESET']);
+  assert.equal(world.cacheResets, 1);
 });
 
 test('RELOAD reads certificates again, and takes nothing behind it', async () => {

@@ -5,9 +5,11 @@ import {
   createSharedMemory,
   IO_DRIVER_EPOLL,
   IO_DRIVER_IO_URING,
+  latencyCell,
   ManualClock,
   ORDER_BAN,
   type PoolSnapshot,
+  type QueryReport,
   type ServerReport,
   type SharedMemory,
   WORKER_SERVING,
@@ -54,12 +56,34 @@ database = "shop"
 password = "${SECRET}"
 `;
 
+export function queryReport(values: Partial<QueryReport> = {}): QueryReport {
+  return {
+    worker: 0,
+    database: 'shop',
+    query: 'select $1',
+    isShape: true,
+    access: null,
+    hits: 9,
+    calls: 10,
+    totalUs: 20_000,
+    maxUs: 3000,
+    rows: 10,
+    errors: 0,
+    cells: [latencyCell(2000), 10],
+    ...values,
+  };
+}
+
 export interface AdminWorld {
   context: AdminContext;
   memory: SharedMemory;
   snapshot: ConfigSnapshot;
   clock: ManualClock;
   servers: ServerReport[];
+  queries: QueryReport[];
+  /** What workers were asked for. */
+  queryFilters: string[];
+  cacheResets: number;
   clients: ClientReport[];
   drained: string[];
   failures: string[];
@@ -95,6 +119,9 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     snapshot,
     clock,
     servers: [],
+    queries: [],
+    queryFilters: [],
+    cacheResets: 0,
     clients: [],
     drained: [],
     failures: [],
@@ -111,6 +138,10 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     settings: () => listSettings(loaded),
     reportClients: async () => world.clients,
     reportServers: async () => world.servers,
+    reportQueries: async (filter) => {
+      world.queryFilters.push(filter);
+      return world.queries;
+    },
     listeners: () => [
       { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
     ],
@@ -132,6 +163,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       banHost: (host) => memory.hosts.setOrders(host, ORDER_BAN),
       unbanHost: (host) => memory.hosts.setOrders(host, 0),
       checkHost: async (host) => (world.reachable.has(`host ${host}`) ? null : 'no answer in time'),
+      resetQueryCache: () => void world.cacheResets++,
       crashWorker: (worker) => void world.crashed.push(worker),
     },
     logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),

@@ -124,6 +124,28 @@ function fill({ memory, snapshot }: AdminWorld, random: SeededRandom): number[][
   });
 }
 
+test('query_cache_* are sums over the workers, without labels', async () => {
+  const world = await makeWorld();
+  const { workers } = world.memory;
+  for (const worker of [0, 1]) {
+    workers.setQueryCache(worker, 1000 + worker, 20 + worker, 3);
+    workers.setQueryCacheSize(worker, 7, 9000);
+  }
+  const page = parsePage(await createMetrics(world.context).text());
+  const values = ['hits', 'misses', 'evictions', 'size', 'bytes'].map((name) => {
+    const family = page.get(`query_cache_${name}`);
+    assert.deepEqual(family?.samples[0].labels, {});
+    return [family.type, family.samples[0].value];
+  });
+  assert.deepEqual(values, [
+    ['counter', 2001],
+    ['counter', 41],
+    ['counter', 6],
+    ['gauge', 14],
+    ['gauge', 18_000],
+  ]);
+});
+
 test('the page is valid, and counters equal the sums over workers', async () => {
   const world = await makeWorld();
   const seed = Date.now() % 1_000_000;

@@ -19,6 +19,7 @@ import {
   clientReport,
   makeWorld,
   NOW_MS,
+  queryReport,
   rowsOf,
   SECRET,
   serverReport,
@@ -48,6 +49,9 @@ const EXPECTED: Record<string, string> = {
     'queries:n rollbacks:n prepared_statements:n healthchecks:n errors:n bytes_received:n bytes_sent:n last_sent ' +
     'last_received age:q application_name | worker:n tls',
   stats: `database user addr port:n shard:n role ${stats('total')} ${stats('avg')}`,
+  queries:
+    '| database query route calls:n errors:n rows:n total_time:n avg_time:n p99_time:n max_time:n workers:n',
+  query_cache: 'query hits:n direct:n multi:n | route workers:n',
   lists: 'databases:n users:n pools:n used_clients:n free_servers:n used_servers:n',
   listeners: 'database user shard:n channel listeners:n received:n dropped:n',
   maintenance: '| database maintenance:b cl_held:n',
@@ -74,6 +78,7 @@ test('every SHOW has the expected columns and types, and each row as many values
   const world = await makeWorld();
   world.clients.push(clientReport());
   world.servers.push(serverReport());
+  world.queries.push(queryReport());
   world.certificates.push(certificateReport());
   world.memory.hosts.ban(world.snapshot.hosts[0].index, BAN_REPLICA_LAG, 0);
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());

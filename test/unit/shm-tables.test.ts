@@ -291,8 +291,17 @@ test('worker rows: heartbeat age wraps, a crash clears what no longer holds', ()
   workers.setClients(1, 4);
   workers.setTurns(1, 2 ** 40);
   workers.setKernelMemory(1, 2 ** 46, 128);
+  workers.setQueryCache(1, 2 ** 40, 7, 3);
+  workers.setQueryCacheSize(1, 5, 6000);
+  assert.deepEqual([workers.queryCacheSize(1), workers.queryCacheBytes(1)], [5, 6000]);
   workers.countRestart(1);
   workers.clearWorker(1);
+  // Counters go on, and what a worker knew is gone with it.
+  assert.deepEqual(
+    [workers.queryCacheHits(1), workers.queryCacheMisses(1), workers.queryCacheEvictions(1)],
+    [2 ** 40, 7, 3],
+  );
+  assert.deepEqual([workers.queryCacheSize(1), workers.queryCacheBytes(1)], [0, 0]);
   assert.deepEqual([workers.clients(1), workers.turns(1), workers.restarts(1)], [0, 2 ** 40, 1]);
   assert.equal(workers.kernelMemoryAddress(1), 2 ** 46);
   assert.deepEqual([workers.turns(0), workers.restarts(2)], [0, 0]);

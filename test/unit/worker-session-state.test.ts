@@ -4,6 +4,7 @@ import { quoteLiteral } from '@pgdog-cluster/core';
 import {
   afterResetAll,
   differenceSql,
+  FigureSlots,
   FORWARD,
   KIND_COPY_END,
   KIND_EXECUTE,
@@ -16,6 +17,7 @@ import {
   PendingReplies,
   parameterFromValue,
   processIdOf,
+  QueryFigures,
   RequestLog,
   withoutParameter,
   withParameter,
@@ -71,6 +73,30 @@ test('pending replies keep their order over growth', () => {
     pending.pop();
   }
   assert.equal(pending.head(), 0);
+});
+
+test('pending replies keep what they count for, over growth and struck entries', () => {
+  const slots = new FigureSlots();
+  const figures = Array.from({ length: 40 }, (_, i) => new QueryFigures(slots, 'shop', `select ${i}`, i));
+  const pending = new PendingReplies();
+  for (let i = 0; i < 5; i++) pending.push(KIND_SYNC | FORWARD, null);
+  for (let i = 0; i < 5; i++) pending.pop();
+  for (let i = 0; i < 40; i++) pending.push(KIND_EXECUTE, null, figures[i], i);
+  for (let i = 0; i < 40; i++) {
+    assert.deepEqual([pending.headFigures(), pending.headSentUs()], [figures[i], i]);
+    pending.pop();
+  }
+  assert.equal(pending.headFigures(), null);
+  pending.push(KIND_EXECUTE, null, figures[0], 1);
+  for (const kind of [KIND_SYNC, KIND_COPY_END, KIND_SYNC]) pending.push(kind, null);
+  pending.push(KIND_EXECUTE, null, figures[1], 2);
+  pending.dropSyncsBeforeCopyEnd();
+  assert.ok(pending.strikeCopyEnd());
+  assert.deepEqual([pending.headFigures(), pending.headSentUs()], [figures[0], 1]);
+  pending.pop();
+  assert.equal(pending.headFigures(), null, 'a Sync counts for nothing');
+  pending.pop();
+  assert.deepEqual([pending.headFigures(), pending.headSentUs()], [figures[1], 2]);
 });
 
 test('COPY IN strikes out the Syncs before its end, and only those', () => {

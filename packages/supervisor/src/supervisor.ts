@@ -1,6 +1,5 @@
 import {
   type AdminQueryMessage,
-  type ClientReport,
   type ConfigSnapshot,
   createSharedMemory,
   HOSTS_MAX_DEFAULT,
@@ -9,7 +8,7 @@ import {
   PgDogError,
   POOLS_MAX_DEFAULT,
   type PoolSnapshot,
-  type ServerReport,
+  type ReportRows,
   type SharedMemory,
 } from '@pgdog-cluster/core';
 import {
@@ -255,10 +254,9 @@ export class Supervisor {
     this.#onAdminQuery = handler;
   }
 
-  requestReport(kind: 'clients'): Promise<ClientReport[]>;
-  requestReport(kind: 'servers'): Promise<ServerReport[]>;
-  requestReport(kind: 'clients' | 'servers'): Promise<ClientReport[] | ServerReport[]> {
-    return kind === 'clients' ? this.fleet.requestReport(kind) : this.fleet.requestReport(kind);
+  /** @param filter of `queries`: see ReportRequestMessage */
+  requestReport<Kind extends keyof ReportRows>(kind: Kind, filter = ''): Promise<ReportRows[Kind][]> {
+    return this.fleet.requestReport(kind, filter);
   }
 
   /** Finishes what runs, then ends. Resolves when everything has ended. Idempotent. */

@@ -1,14 +1,18 @@
 import {
   type AdminReplyMessage,
+  type AdoptMessage,
+  type AdoptPlaceMessage,
   type AuthReplyMessage,
   type CancelDoneMessage,
   type CancelForMessage,
   type CancelMessage,
+  type EvictMessage,
   type LendRequestMessage,
   type ListenSocket,
   PgDogError,
   READY,
   type ReportRequestMessage,
+  type ReportRows,
   type WorkerMessage,
 } from '@pgdog-cluster/core';
 import { cancelOnServer, deliverCancel } from './backend/cancel.js';
@@ -17,6 +21,7 @@ import { ServerConnection } from './backend/server-connection.js';
 import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
 import { reportClients, reportServers } from './report.js';
+import { reportQueries } from './report-queries.js';
 import { takeUpClusters } from './route/clusters.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
@@ -51,16 +56,10 @@ export function handleWorkerMessage(
       handleCancel(context, message);
       return;
     case 'lendRequest':
-      lend(context, message);
-      return;
     case 'adopt':
-      adopt(context, message.pool, message.fd, message.state);
-      return;
     case 'adoptPlace':
-      adoptPlace(context, message.pool);
-      return;
     case 'evict':
-      evictFor(context, message);
+      handleLending(context, message);
       return;
     case 'epoch':
       takeUpConfiguration(context);
@@ -84,6 +83,10 @@ export function handleWorkerMessage(
     case 'reportRequest':
       report(context, message);
       return;
+    case 'resetQueryCache':
+      context.plans.clear();
+      context.queries.clear();
+      return;
     case 'adminReply':
     case 'authReply':
       reply(context, message);
@@ -102,13 +105,28 @@ export function handleWorkerMessage(
   }
 }
 
+/** What workers of one pool ask of each other. */
+function handleLending(
+  context: WorkerContext,
+  message: LendRequestMessage | AdoptMessage | AdoptPlaceMessage | EvictMessage,
+): void {
+  if (message.type === 'lendRequest') lend(context, message);
+  else if (message.type === 'adopt') adopt(context, message.pool, message.fd, message.state);
+  else if (message.type === 'adoptPlace') adoptPlace(context, message.pool);
+  else evictFor(context, message);
+}
+
 function lend(context: WorkerContext, { pool: index, fromWorker }: LendRequestMessage): void {
   const pool = context.pools.get(index);
   if (pool !== undefined) lendTo(pool, fromWorker);
 }
 
-function report(context: WorkerContext, { requestId, kind }: ReportRequestMessage): void {
-  const rows = kind === 'clients' ? reportClients(context) : reportServers(context);
+const REPORTS: {
+  [Kind in keyof ReportRows]: (context: WorkerContext, filter: string) => ReportRows[Kind][];
+} = { clients: reportClients, servers: reportServers, queries: reportQueries };
+
+function report(context: WorkerContext, { requestId, kind, filter }: ReportRequestMessage): void {
+  const rows = REPORTS[kind](context, filter);
   context.tell({ type: 'report', worker: context.worker, requestId, rows });
 }
 
@@ -166,6 +184,7 @@ export function takeUpConfiguration(context: WorkerContext): void {
   context.config = config;
   context.directory.takeUp(config);
   context.plans.entriesMax = config.general.queryCacheLimit;
+  context.queries.entriesMax = config.general.queryCacheLimit;
   takeUpTls(context);
   context.maintenance.takeUp(config.maintenance ?? []);
   context.memory.workers.setEpoch(context.worker, config.epoch);

@@ -185,6 +185,7 @@ export class Loop {
     publishClients(context);
     const { doneCount, failedCount } = context.tls.handshakes;
     workers.setTlsHandshakes(context.worker, doneCount, failedCount);
+    publishQueryCache(context);
     workers.setBusyUs(context.worker, this.busyUs);
     workers.setTurns(context.worker, this.turns);
     workers.setLoopDelayMaxUs(context.worker, this.delayMaxUs);
@@ -199,6 +200,13 @@ export class Loop {
   }
 
   private isDrainTold = false;
+}
+
+function publishQueryCache({ memory, queries, plans, worker }: WorkerContext): void {
+  queries.refill();
+  const { hits, misses, evictions } = queries.counts;
+  memory.workers.setQueryCache(worker, hits, misses, evictions);
+  memory.workers.setQueryCacheSize(worker, queries.entryCount, queries.bytes + plans.bytes);
 }
 
 const epochStartMs = Math.round(performance.timeOrigin);

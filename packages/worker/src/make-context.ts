@@ -9,6 +9,7 @@ import { Lingering } from './lingering.js';
 import { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
+import { QueryStats } from './plan/query-stats.js';
 import { Pool } from './pool/pool.js';
 import { PoolShared } from './pool/pool-shared.js';
 import { PubSub } from './pubsub/pub-sub.js';
@@ -39,6 +40,7 @@ export function makeContext(
     outputs: new OutputQueueSet(driver.memory),
     memory,
     plans,
+    queries: new QueryStats(plans),
     parser,
     statements: new StatementRegistry(),
     sessions: new SessionTable(),
@@ -93,9 +95,12 @@ export function makeContext(
 }
 
 /** Where the thread before this one stopped. */
-function continueCounting({ tls, memory, worker }: WorkerContext): void {
+function continueCounting({ tls, queries, memory, worker }: WorkerContext): void {
   tls.handshakes.doneCount = memory.workers.tlsHandshakes(worker);
   tls.handshakes.failedCount = memory.workers.tlsFailures(worker);
+  queries.counts.hits = memory.workers.queryCacheHits(worker);
+  queries.counts.misses = memory.workers.queryCacheMisses(worker);
+  queries.counts.evictions = memory.workers.queryCacheEvictions(worker);
 }
 
 function countAuthAttempt(context: WorkerContext, { database, user }: Session): void {

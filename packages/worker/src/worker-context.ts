@@ -16,6 +16,7 @@ import type { KeyDerivation } from './key-derivation.js';
 import type { LoginBudget } from './login-budget.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
+import type { QueryStats } from './plan/query-stats.js';
 import type { Pool } from './pool/pool.js';
 import type { PubSub } from './pubsub/pub-sub.js';
 import type { Cluster } from './route/cluster.js';
@@ -35,6 +36,7 @@ export interface WorkerContext {
   readonly outputs: OutputQueueSet;
   readonly memory: SharedMemory;
   readonly plans: PlanCache;
+  readonly queries: QueryStats;
   readonly parser: SqlParser;
   readonly statements: StatementRegistry;
   readonly sessions: SessionTable;

@@ -157,11 +157,18 @@ export interface CutMessage {
   type: 'cut';
 }
 
-/** Ask for one row per client or server connection. Answered by ReportMessage. */
+/** Ask for one row per client, server connection or shape of statements. Answered by ReportMessage. */
 export interface ReportRequestMessage {
   type: 'reportRequest';
   requestId: number;
-  kind: 'clients' | 'servers';
+  kind: keyof ReportRows;
+  /** Of `queries`: only shapes whose text has this in it, in lower case; '' = all. */
+  filter: string;
+}
+
+/** RESET QUERY_CACHE: forget plans, shapes and what was counted for them. */
+export interface ResetQueryCacheMessage {
+  type: 'resetQueryCache';
 }
 
 /** A piece of the answer to an AdminQueryMessage: whole backend messages, ready to send. */
@@ -246,6 +253,7 @@ export type WorkerMessage =
   | TerminateMessage
   | CutMessage
   | ReportRequestMessage
+  | ResetQueryCacheMessage
   | AdminReplyMessage
   | AuthReplyMessage
   | PubSubNews
@@ -314,7 +322,7 @@ export interface ReportMessage {
   type: 'report';
   worker: number;
   requestId: number;
-  rows: ClientReport[] | ServerReport[];
+  rows: ReportRows[keyof ReportRows][];
 }
 
 /** Who is this user of the system? Asked for clients of Unix sockets; the answer may take a directory service. */
@@ -392,6 +400,34 @@ export interface ClientReport {
   preparedStatements: number;
   /** Version and cipher; empty in the clear. */
   tls: string;
+}
+
+/** What a report is made of, by kind. */
+export interface ReportRows {
+  clients: ClientReport;
+  servers: ServerReport;
+  queries: QueryReport;
+}
+
+/** What statements of one shape did on one database, in one worker. */
+export interface QueryReport {
+  worker: number;
+  database: string;
+  /** Without literals. */
+  query: string;
+  /** False: a sum over statements whose shape is not known, no longer, or not told of. */
+  isShape: boolean;
+  /** read, write or neutral; null: nobody asked. */
+  access: string | null;
+  /** Texts that came when the shape was known. */
+  hits: number;
+  calls: number;
+  totalUs: number;
+  maxUs: number;
+  rows: number;
+  errors: number;
+  /** Number and count of each latency cell that has counted (base/latency-cells). */
+  cells: number[];
 }
 
 /** One row of SHOW SERVERS. */

@@ -13,7 +13,7 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 3;
+export const MEMORY_MAP_VERSION = 4;
 
 export interface MemoryDimensions {
   workers: number;
@@ -138,7 +138,13 @@ export const WORKER_KERNEL_MEMORY_BYTES_F64 = 7;
 export const WORKER_RESTARTS = LINE_CELLS;
 /** The first line is full: a third, written by the worker. */
 export const WORKER_SPREAD_CLIENTS = 2 * LINE_CELLS;
-export const WORKER_ROW_BYTES = 3 * LINE_BYTES;
+/** A line of its own, written together. */
+export const WORKER_QUERY_CACHE_HITS_F64 = (3 * LINE_CELLS) / 2;
+export const WORKER_QUERY_CACHE_MISSES_F64 = WORKER_QUERY_CACHE_HITS_F64 + 1;
+export const WORKER_QUERY_CACHE_EVICTIONS_F64 = WORKER_QUERY_CACHE_HITS_F64 + 2;
+export const WORKER_QUERY_CACHE_SIZE_F64 = WORKER_QUERY_CACHE_HITS_F64 + 3;
+export const WORKER_QUERY_CACHE_BYTES_F64 = WORKER_QUERY_CACHE_HITS_F64 + 4;
+export const WORKER_ROW_BYTES = 4 * LINE_BYTES;
 
 // Mailboxes: header lines (kept apart by writer), then the ring of bytes.
 export const MAILBOX_LOCK = 0;
@@ -372,6 +378,18 @@ export const MEMORY_MAP = {
         'worker',
         'workers',
       ],
+      ['query cache hits', WORKER_QUERY_CACHE_HITS_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],
+      ['query cache misses', WORKER_QUERY_CACHE_MISSES_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],
+      [
+        'query cache evictions',
+        WORKER_QUERY_CACHE_EVICTIONS_F64 * 8,
+        'count',
+        'worker',
+        'supervisor',
+        'float64',
+      ],
+      ['query cache size', WORKER_QUERY_CACHE_SIZE_F64 * 8, 'shapes', 'worker', 'supervisor', 'float64'],
+      ['query cache bytes', WORKER_QUERY_CACHE_BYTES_F64 * 8, 'bytes', 'worker', 'supervisor', 'float64'],
     ),
   },
   failures: {

@@ -7,6 +7,11 @@ import {
   WORKER_KERNEL_MEMORY_ADDRESS_F64,
   WORKER_KERNEL_MEMORY_BYTES_F64,
   WORKER_LOOP_DELAY_MAX_US,
+  WORKER_QUERY_CACHE_BYTES_F64,
+  WORKER_QUERY_CACHE_EVICTIONS_F64,
+  WORKER_QUERY_CACHE_HITS_F64,
+  WORKER_QUERY_CACHE_MISSES_F64,
+  WORKER_QUERY_CACHE_SIZE_F64,
   WORKER_RESTARTS,
   WORKER_ROW_BYTES,
   WORKER_SPREAD_CLIENTS,
@@ -142,6 +147,40 @@ export class WorkerTable {
     this.#floats[worker * ROW_F64_CELLS + WORKER_TURNS_F64] = count;
   }
 
+  /** Since the worker's first start. */
+  queryCacheHits(worker: number): number {
+    return this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_HITS_F64];
+  }
+
+  queryCacheMisses(worker: number): number {
+    return this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_MISSES_F64];
+  }
+
+  queryCacheEvictions(worker: number): number {
+    return this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_EVICTIONS_F64];
+  }
+
+  /** Shapes it knows. */
+  queryCacheSize(worker: number): number {
+    return this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_SIZE_F64];
+  }
+
+  queryCacheBytes(worker: number): number {
+    return this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_BYTES_F64];
+  }
+
+  setQueryCache(worker: number, hits: number, misses: number, evictions: number): void {
+    const row = worker * ROW_F64_CELLS;
+    this.#floats[row + WORKER_QUERY_CACHE_HITS_F64] = hits;
+    this.#floats[row + WORKER_QUERY_CACHE_MISSES_F64] = misses;
+    this.#floats[row + WORKER_QUERY_CACHE_EVICTIONS_F64] = evictions;
+  }
+
+  setQueryCacheSize(worker: number, count: number, bytes: number): void {
+    this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_SIZE_F64] = count;
+    this.#floats[worker * ROW_F64_CELLS + WORKER_QUERY_CACHE_BYTES_F64] = bytes;
+  }
+
   /** Where the worker's mapping for the kernel starts; 0 = none. Below 2^47, hence exact in a float. */
   kernelMemoryAddress(worker: number): number {
     return this.#floats[worker * ROW_F64_CELLS + WORKER_KERNEL_MEMORY_ADDRESS_F64];
@@ -176,5 +215,6 @@ export class WorkerTable {
     this.#cells[row + WORKER_SPREAD_CLIENTS] = 0;
     this.#cells[row + WORKER_EPOCH] = 0;
     this.#cells[row + WORKER_LOOP_DELAY_MAX_US] = 0;
+    this.setQueryCacheSize(worker, 0, 0);
   }
 }

@@ -3,6 +3,7 @@ import type {
   ClientReport,
   ConfigSnapshot,
   PoolSnapshot,
+  QueryReport,
   ServerReport,
   SharedMemory,
 } from '@pgdog-cluster/core';
@@ -25,6 +26,8 @@ export interface AdminOrders {
   unbanHost(host: number): void;
   /** HEALTHCHECK: null when it passed, else why not. */
   checkHost(host: number): Promise<string | null>;
+  /** Every worker does so before it answers what is asked of it later. */
+  resetQueryCache(): void;
   /** The worker's loop throws. Only called with test hooks. Throws PgDogError for a worker that does not exist. */
   crashWorker(worker: number): void;
 }
@@ -37,6 +40,8 @@ export interface AdminContext {
   readonly settings: () => readonly SettingRow[];
   readonly reportClients: () => Promise<readonly ClientReport[]>;
   readonly reportServers: () => Promise<readonly ServerReport[]>;
+  /** @param filter part of the text, in lower case; '' = all */
+  readonly reportQueries: (filter: string) => Promise<readonly QueryReport[]>;
   /** Channels that are listened to for clients. */
   readonly listeners: () => readonly ListenerRow[];
   readonly listening: () => readonly ListeningSocket[];

@@ -31,6 +31,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     settings: () => listSettings(supervisor.loaded),
     reportClients: () => supervisor.requestReport('clients'),
     reportServers: () => supervisor.requestReport('servers'),
+    reportQueries: (filter) => supervisor.requestReport('queries', filter),
     listeners: () => supervisor.pubSub.rows(),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),
@@ -52,6 +53,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
         supervisor.health.forgive(host);
       },
       checkHost: (host) => supervisor.health.checkNow(host),
+      resetQueryCache: () => supervisor.fleet.broadcast({ type: 'resetQueryCache' }),
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },
     logFailure: (what, error) => {

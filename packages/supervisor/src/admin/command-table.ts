@@ -3,6 +3,7 @@ import type { AdminCaller, AdminContext } from './admin-context.js';
 import type { AdminToken } from './admin-lexer.js';
 import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
 import { runBan, runHealthcheck, runUnban } from './host-commands.js';
+import type { ShowQuestion } from './merged-queries.js';
 import type { Privilege, Show } from './show.js';
 import { SHOW_ADDRESSES } from './show-addresses.js';
 import { SHOW_BANS } from './show-bans.js';
@@ -13,6 +14,7 @@ import { SHOW_LISTENERS } from './show-listeners.js';
 import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
 import { SHOW_POOLS } from './show-pools.js';
+import { SHOW_QUERIES, SHOW_QUERY_CACHE } from './show-queries.js';
 import { SHOW_REPLICAS } from './show-replicas.js';
 import { SHOW_REPLICATION } from './show-replication.js';
 import { SHOW_SERVERS } from './show-servers.js';
@@ -48,6 +50,8 @@ export const SHOWS: readonly Show[] = [
   SHOW_CLIENTS,
   SHOW_SERVERS,
   SHOW_STATS,
+  SHOW_QUERIES,
+  SHOW_QUERY_CACHE,
   SHOW_LISTS,
   SHOW_LISTENERS,
   SHOW_MAINTENANCE,
@@ -67,7 +71,7 @@ export const SHOWS: readonly Show[] = [
 /** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
 const LATER_SHOWS: ReadonlySet<string> = new Set(
   (
-    'prepared query_cache transactions replication_slots table_copies schema_sync tasks mirrors ' +
+    'prepared transactions replication_slots table_copies schema_sync tasks mirrors ' +
     'peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
     'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
   ).split(' '),
@@ -93,6 +97,22 @@ function columnList(tokens: readonly AdminToken[]): string[] {
   return names.map(({ text }) => text.toLowerCase());
 }
 
+/** What is to be found in the text, as one string or as words, and LIMIT n at its end. */
+function questionOf(tokens: readonly AdminToken[]): ShowQuestion {
+  const [word, number] = tokens.slice(-2);
+  const isLimited = word?.kind === 'word' && word.text === 'limit' && number?.kind === 'number';
+  const limit = isLimited ? Number(number.text) : null;
+  if (limit !== null && !Number.isInteger(limit)) throw new PgDogError('admin_syntax');
+  const rest = isLimited ? tokens.slice(0, -2) : tokens;
+  return {
+    filter: rest
+      .map(({ text }) => text)
+      .join(' ')
+      .toLowerCase(),
+    limit,
+  };
+}
+
 async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8Array> {
   const rest = tokens.slice(1);
   if (rest.length === 0) throw new PgDogError('admin_syntax');
@@ -100,6 +120,7 @@ async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8A
   if (whole !== undefined) return whole.answer(context, caller, []);
   const first = SHOWS.find(({ name }) => name === rest[0].text);
   if (first?.takesColumns) return first.answer(context, caller, columnList(rest.slice(1)));
+  if (first?.takesFilter) return first.answer(context, caller, [], questionOf(rest.slice(1)));
   const name = rest.map(({ text }) => text).join('_');
   if (LATER_SHOWS.has(rest[0].text) || LATER_SHOWS.has(name)) unsupported(`SHOW ${name.toUpperCase()}`);
   // SHOW POOLS and something: a mistake, not a driver.
@@ -144,10 +165,14 @@ function runCrash({ context, tokens }: CommandCall): Uint8Array {
   return completion('CRASH');
 }
 
-function runReset({ tokens }: CommandCall): Uint8Array {
+function runReset({ context, tokens }: CommandCall): Uint8Array {
   const what = tokens[1]?.text;
   if (what === undefined) throw new PgDogError('admin_syntax');
-  if (what === 'prepared' || what === 'query_cache') unsupported(`RESET ${what.toUpperCase()}`);
+  if (what === 'prepared') unsupported('RESET PREPARED');
+  if (what === 'query_cache') {
+    if (tokens.length > 2) throw new PgDogError('admin_syntax');
+    context.orders.resetQueryCache();
+  }
   return completion('RESET');
 }
 
@@ -182,7 +207,12 @@ export const COMMANDS: readonly AdminCommand[] = [
     answerSet(context, tokens.slice(1)),
   ),
   { ...order('crash', 'CRASH WORKER <n>', 'Tests only.', runCrash), isHidden: true },
-  driver('reset', runReset),
+  order(
+    'reset',
+    'RESET QUERY_CACHE',
+    'Workers forget plans, shapes and what SHOW QUERIES has counted. Of another name: accepted for drivers.',
+    runReset,
+  ),
   driver('discard', () => completion('DISCARD ALL')),
   driver('select', ({ context, caller, tokens }) => answerSelect(context, caller, tokens.slice(1))),
   ...['begin', 'start', 'commit', 'end', 'rollback', 'abort'].map((word) =>

@@ -1,5 +1,6 @@
 import { buildResult, type Column, PgDogError, TYPE_OID } from '@pgdog-cluster/core';
 import type { AdminCaller, AdminContext } from './admin-context.js';
+import { type ShowQuestion, WHOLE_SHOW } from './merged-queries.js';
 
 /** What a column travels as: counts and times NUMERIC, ids, pids and ms BIGINT, flags BOOL, the rest TEXT (as PgDog). */
 export type CellType = 'text' | 'bigint' | 'numeric' | 'bool';
@@ -37,9 +38,15 @@ export interface ShowDefinition<Row> {
   privilege: Privilege;
   description: string;
   columns: readonly ShowColumn<Row>[];
-  rows: (context: AdminContext, caller: AdminCaller) => Iterable<Row> | Promise<Iterable<Row>>;
+  rows: (
+    context: AdminContext,
+    caller: AdminCaller,
+    question: ShowQuestion,
+  ) => Iterable<Row> | Promise<Iterable<Row>>;
   /** SHOW CLIENTS user, addr: only these columns, in this order. */
   takesColumns?: boolean;
+  /** SHOW QUERIES 'part of the text' LIMIT 10. */
+  takesFilter?: boolean;
 }
 
 /** A SHOW with its row type forgotten, so that all fit one table. */
@@ -48,23 +55,38 @@ export interface Show {
   readonly privilege: Privilege;
   readonly description: string;
   readonly takesColumns: boolean;
+  readonly takesFilter: boolean;
   readonly columns: readonly (Column & { typeOid: number; meaning: string })[];
   /** RowDescription, rows, CommandComplete. `wanted`: column names; empty = all. */
-  answer(context: AdminContext, caller: AdminCaller, wanted: readonly string[]): Promise<Uint8Array>;
+  answer(
+    context: AdminContext,
+    caller: AdminCaller,
+    wanted: readonly string[],
+    question?: ShowQuestion,
+  ): Promise<Uint8Array>;
 }
 
 export function defineShow<Row>(definition: ShowDefinition<Row>): Show {
-  const { name, privilege, description, columns, rows, takesColumns = false } = definition;
+  const {
+    name,
+    privilege,
+    description,
+    columns,
+    rows,
+    takesColumns = false,
+    takesFilter = false,
+  } = definition;
   return {
     name,
     privilege,
     description,
     takesColumns,
+    takesFilter,
     columns,
-    async answer(context, caller, wanted) {
+    async answer(context, caller, wanted, question = WHOLE_SHOW) {
       const chosen = chooseColumns(columns, wanted);
       const texts: (string | null)[][] = [];
-      for (const row of await rows(context, caller)) {
+      for (const row of await rows(context, caller, question)) {
         texts.push(chosen.map(({ value }) => toText(value(row))));
       }
       return buildResult(chosen, texts, 'SHOW');

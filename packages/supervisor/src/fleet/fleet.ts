@@ -4,12 +4,11 @@ import {
   type AdminQueryMessage,
   type AuthReplyMessage,
   type AuthRequestMessage,
-  type ClientReport,
   type IoDriverSetting,
   type LogMessage,
   PgDogError,
   type PubSubMessage,
-  type ServerReport,
+  type ReportRows,
   type ServeTask,
   type SharedMemory,
   type SupervisorMessage,
@@ -167,12 +166,9 @@ export class Fleet {
     for (const worker of this.servingWorkers()) this.order(worker, message);
   }
 
-  requestReport(kind: 'clients'): Promise<ClientReport[]>;
-  requestReport(kind: 'servers'): Promise<ServerReport[]>;
-  requestReport(kind: 'clients' | 'servers'): Promise<(ClientReport | ServerReport)[]> {
-    return this.#reports.request(kind, this.servingWorkers(), (worker, message) =>
-      this.order(worker, message),
-    );
+  requestReport<Kind extends keyof ReportRows>(kind: Kind, filter: string): Promise<ReportRows[Kind][]> {
+    const post = (worker: number, message: WorkerMessage) => this.order(worker, message);
+    return this.#reports.request(kind, this.servingWorkers(), post, filter);
   }
 
   /** From now on a task that ends is not started again. */

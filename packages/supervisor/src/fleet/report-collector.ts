@@ -1,14 +1,14 @@
-import type { ClientReport, ReportMessage, ReportRequestMessage, ServerReport } from '@pgdog-cluster/core';
+import type { ReportMessage, ReportRequestMessage, ReportRows } from '@pgdog-cluster/core';
 
 const REPORT_TIMEOUT_MS = 2000;
 
 interface Pending {
   waitingFor: Set<number>;
-  rows: (ClientReport | ServerReport)[];
+  rows: ReportRows[keyof ReportRows][];
   finish: () => void;
 }
 
-/** Asks workers for their clients or server connections and puts the answers together. */
+/** Asks workers for what ReportRows names and puts the answers together. */
 export class ReportCollector {
   readonly #pending = new Map<number, Pending>();
   readonly #timeoutMs: number;
@@ -19,15 +19,16 @@ export class ReportCollector {
   }
 
   /** Rows of all `workers` that answer in time; those that crash or hang are left out. Never rejects. */
-  request(
-    kind: ReportRequestMessage['kind'],
+  request<Kind extends keyof ReportRows>(
+    kind: Kind,
     workers: readonly number[],
     post: (worker: number, message: ReportRequestMessage) => void,
-  ): Promise<(ClientReport | ServerReport)[]> {
+    filter = '',
+  ): Promise<ReportRows[Kind][]> {
     const requestId = this.#nextRequestId;
     this.#nextRequestId += 1;
     return new Promise((resolve) => {
-      const rows: (ClientReport | ServerReport)[] = [];
+      const rows: ReportRows[Kind][] = [];
       const finish = (): void => {
         clearTimeout(timer);
         this.#pending.delete(requestId);
@@ -35,7 +36,7 @@ export class ReportCollector {
       };
       const timer = setTimeout(finish, this.#timeoutMs);
       this.#pending.set(requestId, { waitingFor: new Set(workers), rows, finish });
-      for (const worker of workers) post(worker, { type: 'reportRequest', requestId, kind });
+      for (const worker of workers) post(worker, { type: 'reportRequest', requestId, kind, filter });
       if (workers.length === 0) finish();
     });
   }
@@ -44,6 +45,7 @@ export class ReportCollector {
   onReport(message: ReportMessage): void {
     const pending = this.#pending.get(message.requestId);
     if (pending === undefined || !pending.waitingFor.has(message.worker)) return;
+    // A worker answers what it was asked: the rows are of the kind of the request.
     for (const row of message.rows) pending.rows.push(row);
     this.#settle(pending, message.worker);
   }

@@ -18,7 +18,7 @@ import { averageOf, STATISTICS, type Statistic, totalOf } from '../admin/average
 import type { ListenerRow } from '../pubsub/hub.js';
 import { HOST_METRICS } from './host-metrics.js';
 import type { LatencyMetric } from './latency-histogram.js';
-import { type Metric, plainMetric, poolMetric, workerMetric } from './metric.js';
+import { type Metric, plainMetric, poolMetric, type WorkerFigures, workerMetric } from './metric.js';
 
 /** Of SHOW STATS, what is counted; `errors` has names of its own. */
 const EXPORTED: readonly Statistic[] = STATISTICS.filter(
@@ -127,6 +127,31 @@ const WORKER_METRICS: readonly Metric[] = [
         yield [{ worker: String(worker), state, io_driver: ioDriver }, 1];
     },
   },
+];
+
+function queryCacheMetric(
+  name: string,
+  type: Metric['type'],
+  help: string,
+  cell: (worker: WorkerFigures) => number,
+): Metric {
+  return plainMetric(`query_cache_${name}`, type, help, ({ workers }) =>
+    workers.reduce((sum, worker) => sum + cell(worker), 0),
+  );
+}
+
+/** Over all workers. */
+const QUERY_CACHE_METRICS: readonly Metric[] = [
+  queryCacheMetric('hits', 'counter', 'Texts whose shape was known.', (row) => row.queryCacheHits),
+  queryCacheMetric('misses', 'counter', 'Texts whose shape was not known.', (row) => row.queryCacheMisses),
+  queryCacheMetric('evictions', 'counter', 'Shapes thrown out for others.', (row) => row.queryCacheEvictions),
+  queryCacheMetric('size', 'gauge', 'Shapes known.', (row) => row.queryCacheSize),
+  queryCacheMetric(
+    'bytes',
+    'gauge',
+    'What shapes, their texts and plans take, by estimate.',
+    (row) => row.queryCacheBytes,
+  ),
 ];
 
 /** CPU time of all threads. */
@@ -241,6 +266,7 @@ export const METRICS: readonly Metric[] = [
   ...POOL_COUNTERS,
   ...POOL_AVERAGES,
   ...WORKER_METRICS,
+  ...QUERY_CACHE_METRICS,
   ...HOST_METRICS,
 ];
 

@@ -41,6 +41,11 @@ export interface WorkerFigures {
   restarts: number;
   tlsHandshakes: number;
   tlsFailures: number;
+  queryCacheHits: number;
+  queryCacheMisses: number;
+  queryCacheEvictions: number;
+  queryCacheSize: number;
+  queryCacheBytes: number;
 }
 
 export type Labels = Record<string, string>;

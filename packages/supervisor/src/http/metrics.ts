@@ -23,6 +23,11 @@ function readWorker({ memory, config, nowMs }: AdminContext, worker: number): Wo
     heartbeatAgeMs: Math.max(0, workers.heartbeatAgeMs(worker, nowMs())),
     restarts: workers.restarts(worker),
     tlsHandshakes: workers.tlsHandshakes(worker),
+    queryCacheHits: workers.queryCacheHits(worker),
+    queryCacheMisses: workers.queryCacheMisses(worker),
+    queryCacheEvictions: workers.queryCacheEvictions(worker),
+    queryCacheSize: workers.queryCacheSize(worker),
+    queryCacheBytes: workers.queryCacheBytes(worker),
     tlsFailures: workers.tlsFailures(worker),
   };
 }

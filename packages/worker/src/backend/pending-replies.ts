@@ -1,4 +1,6 @@
 // ● per-frame path
+import type { QueryFigures } from '../plan/query-figures.js';
+
 /**
  * What a server connection still owes, in order: one entry per frontend message that will be answered.
  * An entry is a kind (which message) or'ed with a disposition (what becomes of the answer), and optionally
@@ -32,6 +34,9 @@ const CAPACITY_START = 16;
 export class PendingReplies {
   private codes = new Uint8Array(CAPACITY_START);
   private refs: (object | null)[] = new Array(CAPACITY_START).fill(null);
+  /** What the entry counts for in SHOW QUERIES, and when it was sent, us. */
+  private figures: (QueryFigures | null)[] = new Array(CAPACITY_START).fill(null);
+  private sent = new Float64Array(CAPACITY_START);
   private first = 0;
   private count = 0;
 
@@ -48,16 +53,27 @@ export class PendingReplies {
     return this.count === 0 ? null : this.refs[this.first];
   }
 
-  push(code: number, ref: object | null): void {
+  headFigures(): QueryFigures | null {
+    return this.count === 0 ? null : this.figures[this.first];
+  }
+
+  headSentUs(): number {
+    return this.sent[this.first];
+  }
+
+  push(code: number, ref: object | null, figures: QueryFigures | null = null, sentUs = 0): void {
     if (this.count === this.codes.length) this.grow();
     const at = (this.first + this.count) & (this.codes.length - 1);
     this.codes[at] = code;
     this.refs[at] = ref;
+    this.figures[at] = figures;
+    this.sent[at] = sentUs;
     this.count++;
   }
 
   pop(): void {
     this.refs[this.first] = null;
+    this.figures[this.first] = null;
     this.first = (this.first + 1) & (this.codes.length - 1);
     this.count--;
   }
@@ -101,6 +117,24 @@ export class PendingReplies {
     this.refs[at] = ref;
   }
 
+  /** The entry at `source` as it is to `target`. */
+  private move(target: number, source: number): void {
+    const mask = this.codes.length - 1;
+    const to = (this.first + target) & mask;
+    const from = (this.first + source) & mask;
+    this.codes[to] = this.codes[from];
+    this.refs[to] = this.refs[from];
+    this.figures[to] = this.figures[from];
+    this.sent[to] = this.sent[from];
+  }
+
+  private forget(index: number): void {
+    const at = (this.first + index) & (this.codes.length - 1);
+    this.codes[at] = 0;
+    this.refs[at] = null;
+    this.figures[at] = null;
+  }
+
   clear(): void {
     while (this.count > 0) this.pop();
   }
@@ -119,10 +153,10 @@ export class PendingReplies {
       const kind = code & KIND_MASK;
       if (index > 0 && kind !== KIND_SYNC) isDropping = false;
       if (index > 0 && isDropping) continue;
-      this.setCodeAt(kept, code, this.refAt(index));
+      this.move(kept, index);
       kept++;
     }
-    for (let index = kept; index < total; index++) this.setCodeAt(index, 0, null);
+    for (let index = kept; index < total; index++) this.forget(index);
     this.count = kept;
   }
 
@@ -130,7 +164,7 @@ export class PendingReplies {
   strikeCopyEnd(): boolean {
     if (this.count < 2 || (this.codeAt(1) & KIND_MASK) !== KIND_COPY_END) return false;
     // The head takes its place, which makes the old head's place free.
-    this.setCodeAt(1, this.codeAt(0), this.refAt(0));
+    this.move(1, 0);
     this.pop();
     return true;
   }
@@ -139,12 +173,19 @@ export class PendingReplies {
     const size = this.codes.length;
     const codes = new Uint8Array(size * 2);
     const refs: (object | null)[] = new Array(size * 2).fill(null);
+    const figures: (QueryFigures | null)[] = new Array(size * 2).fill(null);
+    const sent = new Float64Array(size * 2);
     for (let index = 0; index < size; index++) {
       codes[index] = this.codeAt(index);
-      refs[index] = this.refAt(index);
+      const at = (this.first + index) & (size - 1);
+      refs[index] = this.refs[at];
+      figures[index] = this.figures[at];
+      sent[index] = this.sent[at];
     }
     this.codes = codes;
     this.refs = refs;
+    this.figures = figures;
+    this.sent = sent;
     this.first = 0;
   }
 }

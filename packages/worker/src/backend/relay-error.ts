@@ -1,4 +1,5 @@
 import { parseErrorFields } from '@pgdog-cluster/core';
+import { countError } from './count-answer.js';
 import { tryHeal } from './heal.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
@@ -51,6 +52,7 @@ export function relayError(
     clientError(relay, ref as Uint8Array, 0, (ref as Uint8Array).length, -1);
   else {
     server.pool.row.error();
+    countError(server, code);
     const rewritten = server.session?.rewriteError(ref, fields) ?? null;
     if (rewritten === null) clientError(relay, bytes, start, end, buffer);
     else clientError(relay, rewritten, 0, rewritten.length, -1);

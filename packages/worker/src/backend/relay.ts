@@ -11,6 +11,7 @@ import {
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
+import { countDone, countRows } from './count-answer.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
   DISPOSITION_MASK,
@@ -298,6 +299,7 @@ export class Relay implements FrameSink {
   private executeSuspended(): void {
     const { server } = this;
     server.isCopyIn = false;
+    countDone(server);
     const use = server.pending.headRef();
     if (use !== null) server.session?.transaction.statementDone(server, use, '');
   }
@@ -317,6 +319,7 @@ export class Relay implements FrameSink {
       return;
     }
     if ((code & DISPOSITION_MASK) === FORWARD) {
+      countRows(server, bytes, start, end);
       let made: Uint8Array | null = null;
       const session = server.session;
       if (session !== null) {
@@ -329,7 +332,9 @@ export class Relay implements FrameSink {
       if (made === null) this.pass(bytes, start, end, buffer);
       else this.passMade(made);
     }
-    if (kind === KIND_EXECUTE) this.popped();
+    if (kind !== KIND_EXECUTE) return;
+    countDone(server);
+    this.popped();
   }
 
   private copyIn(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
@@ -360,6 +365,7 @@ export class Relay implements FrameSink {
       exchange?.onDone();
     } else {
       server.queries++;
+      countDone(server);
       const { session } = server;
       if (session !== null) {
         session.queryDone(server);

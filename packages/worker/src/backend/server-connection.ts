@@ -35,6 +35,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   readonly stream: FrameStream;
   readonly relay: Relay;
   readonly pending = new PendingReplies();
+  /** When the last statement that is counted (SHOW QUERIES) ended. */
+  answeredUs = 0;
   readonly requestLog = new RequestLog();
   state: ServerState = 'connecting';
   session: Session | null = null;

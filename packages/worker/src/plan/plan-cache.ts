@@ -27,12 +27,11 @@ import {
   withDirective,
   withMentions,
 } from '@pgdog-cluster/core';
+import { RecentShapes } from './recent-shapes.js';
 import { ENTRY_BYTES, ShapeTable } from './shape-table.js';
 
 /** An entry's slots here: a reference and a number. */
 const ENTRY_SIZE = ENTRY_BYTES + 16;
-/** Once there is no room, a shape is kept only when it comes a second time within about this many others. */
-const RECENT_SLOTS = 4096;
 /** Longer texts without a shape are not even looked through for statements that are harmless. */
 const LOOK_BYTES_MAX = 1024 * 1024;
 
@@ -65,8 +64,7 @@ export class PlanCache {
   /** By entry. */
   readonly #plans: (SqlPlan | null)[] = [];
   readonly #sizes: number[] = [];
-  /** First word of the hash last seen per slot. */
-  readonly #recent = new Int32Array(RECENT_SLOTS);
+  readonly #recent = new RecentShapes();
   #bytes = 0;
   /**
    * Some database of this worker has several hosts: every plan must say where its statement may run. The short cut
@@ -92,6 +90,11 @@ export class PlanCache {
   set tenantColumn(column: string | null) {
     if (column === this.#tenantColumn) return;
     this.#tenantColumn = column;
+    this.clear();
+  }
+
+  /** What is in use stays valid: plans are never changed. */
+  clear(): void {
     while (this.#table.count > 0) this.#remove(this.#table.oldest);
   }
 
@@ -180,7 +183,7 @@ export class PlanCache {
     // One plan may take an eighth of the room; larger ones are made each time.
     if (size * 8 > this.#bytesMax) return;
     const isFull = this.#table.count >= this.#entriesMax || this.#bytes + size > this.#bytesMax;
-    if (isFull && !this.#isRecent()) return;
+    if (isFull && !this.#recent.hasSeen(hashWords)) return;
     while (this.#table.count >= this.#entriesMax || this.#bytes + size > this.#bytesMax) {
       this.#remove(this.#table.oldest);
       this.counts.evictions++;
@@ -189,14 +192,6 @@ export class PlanCache {
     this.#plans[entry] = plan;
     this.#sizes[entry] = size;
     this.#bytes += size;
-  }
-
-  /** Whether the hash was seen not long ago; the next time it was. */
-  #isRecent(): boolean {
-    const slot = hashWords[1] & (RECENT_SLOTS - 1);
-    if (this.#recent[slot] === hashWords[0]) return true;
-    this.#recent[slot] = hashWords[0];
-    return false;
   }
 
   #remove(entry: number): void {

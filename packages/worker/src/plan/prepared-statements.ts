@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decodeText, FRONTEND, FrameWriter, type SqlPlan } from '@pgdog-cluster/core';
+import type { QueryFigures } from './query-figures.js';
 
 /** Names on servers begin with this; a client's own names never reach a server. */
 export const SERVER_NAME_PREFIX = '__pgdog_';
@@ -19,6 +20,8 @@ export interface PreparedStatement {
   readonly plan: SqlPlan | null;
   /** Under which settings its text was read: ParameterSet.readingKey. */
   readonly readingKey: string;
+  /** Of the database on which it ran last. */
+  figures: QueryFigures | null;
   /** Sessions' names that mean it. */
   references: number;
 }
@@ -119,6 +122,7 @@ export class StatementRegistry {
       isSqlLevel,
       plan,
       readingKey,
+      figures: null,
       references: 1,
     };
     this.byName.set(serverName, made);

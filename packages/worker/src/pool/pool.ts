@@ -195,7 +195,7 @@ export class Pool {
     this.context.memory.hosts.addInFlight(this.context.worker, this.snapshot.hostIndex, -1);
     session.server = null;
     session.transaction.reset();
-    session.requests?.extended.portals.forget();
+    session.requests?.extended.forgetPortals();
     session.onServerDrained();
   }
 

@@ -20,7 +20,7 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   if (session.waitingSinceMs !== 0) pool?.leaveQueue(session);
   if (server !== null) server.pool.sessionLeft(server, session, isInsideFrame);
   session.statements.clear();
-  session.requests?.extended.portals.forget();
+  session.requests?.extended.forgetPortals();
   context.sessions.remove(session);
   context.maintenance.forget(session);
   context.pubSub.forget(session);

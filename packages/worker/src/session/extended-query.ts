@@ -26,8 +26,10 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { ensureStatement } from '../backend/synchronise.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
+import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { CountedPortals } from './counted-portals.js';
 import { needsAttention, noteAheadOfBatch, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import { parseMessage } from './parse-message.js';
 import { Portals } from './portals.js';
@@ -49,10 +51,12 @@ export class ExtendedQuery {
   readonly requests: RequestSink;
   readonly unnamed = new UnnamedStatement();
   readonly portals = new Portals();
+  readonly counted: CountedPortals;
   readonly sessionModePlans: SessionModePlans;
 
   constructor(requests: RequestSink) {
     this.requests = requests;
+    this.counted = new CountedPortals(requests.session);
     this.sessionModePlans = new SessionModePlans(requests.session);
   }
 
@@ -90,6 +94,12 @@ export class ExtendedQuery {
         requests.session.fail(new PgDogError('protocol_violation', 'unexpected message'));
         return CONSUMED;
     }
+  }
+
+  /** They live no longer than a transaction. */
+  forgetPortals(): void {
+    this.portals.forget();
+    this.counted.forget();
   }
 
   private endsRefusal(type: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -150,7 +160,12 @@ export class ExtendedQuery {
         if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
         this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
       }
-      server.pending.push(KIND_BIND | FORWARD, null);
+      const isNamed = statementStart !== statementEnd;
+      const known = isNamed
+        ? this.counted.ofName(bytes, statementStart, statementEnd)
+        : this.unnamed.currentFigures(session.context.queries);
+      const figures = this.counted.bound(bytes, portalStart, portalEnd, known);
+      server.pending.push(KIND_BIND | FORWARD, null, figures);
       server.forward(bytes, start, end, buffer);
       return CONSUMED;
     }
@@ -166,10 +181,23 @@ export class ExtendedQuery {
       if (!this.ensureUnnamed(server)) return CONSUMED;
     } else ensureStatement(session, server, statement);
     this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
-    server.pending.push(KIND_BIND | FORWARD, statement);
+    server.pending.push(KIND_BIND | FORWARD, statement, this.countBound(bytes, fields, statement));
     if (statement === null) server.forward(bytes, start, end, buffer);
     else this.forwardRenamed(server, statement, bytes, fields, end, buffer, frameBytes);
     return CONSUMED;
+  }
+
+  private countBound(
+    bytes: Uint8Array,
+    { portalStart, portalEnd }: { portalStart: number; portalEnd: number },
+    statement: PreparedStatement | null,
+  ): QueryFigures {
+    const { context, database, router } = this.requests.session;
+    const known =
+      statement === null
+        ? this.unnamed.currentFigures(context.queries)
+        : context.queries.ofPrepared(database, statement, router !== null);
+    return this.counted.bound(bytes, portalStart, portalEnd, known);
   }
 
   /** The same Bind for the statement's name on the server; the rest may still be on its way. */
@@ -273,19 +301,17 @@ export class ExtendedQuery {
     if (fields === null) return this.invalid();
     server.isBatchOpen = true;
     const portal = this.portals.find(bytes, fields.portalStart, fields.portalEnd);
+    const figures = this.counted.find(bytes, fields.portalStart, fields.portalEnd);
+    const { nowUs } = this.requests.session.context;
     if (portal === null || !needsAttention(portal.plan, server)) {
-      server.pending.push(KIND_EXECUTE | FORWARD, null);
+      server.pending.push(KIND_EXECUTE | FORWARD, null, figures, nowUs);
     } else {
       noteForeseen(this.requests.session, server, portal.plan);
       if ((portal.plan.flags & PREPARE_LEVEL) !== 0) {
         noteExecuted(this.requests.session, server, portal.plan);
       }
-      server.pending.push(KIND_EXECUTE | FORWARD, {
-        plan: portal.plan,
-        next: 0,
-        values: portal.values,
-        restored: null,
-      });
+      const use = { plan: portal.plan, next: 0, values: portal.values, restored: null };
+      server.pending.push(KIND_EXECUTE | FORWARD, use, figures, nowUs);
     }
     server.forward(bytes, start, end, buffer);
     if (portal !== null && unlistensAll(portal.plan)) {

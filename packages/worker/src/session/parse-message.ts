@@ -14,9 +14,11 @@ import {
   type SqlPlan,
   TRANSACTION_CONTROL,
 } from '@pgdog-cluster/core';
+import type { StatementUse } from '../backend/own-exchange.js';
 import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
+import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem } from '../route/role-setting.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { ExtendedQuery } from './extended-query.js';
@@ -49,10 +51,13 @@ export function parseMessage(
   const refusal =
     checkSize(session, textEnd - textStart) ?? guardText(session, server, bytes, textStart, textEnd);
   if (refusal !== null) return extended.refuse(server, refusal);
+  const figures = extended.counted.parsed(bytes, textStart, textEnd);
   if (session.isSessionMode) {
     const use = extended.sessionModePlans.parsed(bytes, fields);
     if (use instanceof PgDogError) return extended.refuse(server, use);
-    server.pending.push(KIND_PARSE | FORWARD, use);
+    if (fields.nameStart === fields.nameEnd) extended.unnamed.figures = figures;
+    else extended.counted.named(bytes, fields.nameStart, fields.nameEnd, figures);
+    server.pending.push(KIND_PARSE | FORWARD, use, figures);
     server.forward(bytes, start, end, buffer);
     return CONSUMED;
   }
@@ -61,7 +66,7 @@ export function parseMessage(
   if (problem !== null) return extended.refuse(server, problem);
   if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
   if (plan !== null && (plan.flags & PREPARE_LEVEL) !== 0) {
-    return parseRenamed(extended, server, plan, bytes, fields, end);
+    return parseRenamed(extended, server, plan, bytes, fields, end, figures);
   }
   if (
     plan !== null &&
@@ -71,8 +76,8 @@ export function parseMessage(
     return extended.refuse(server, new PgDogError('statement_mode_transaction'));
   }
   if (fields.nameEnd === fields.nameStart)
-    return parseUnnamed(extended, server, plan, bytes, start, end, buffer);
-  return parseNamed(extended, server, plan, bytes, fields, end);
+    return parseUnnamed(extended, server, plan, bytes, start, end, buffer, figures);
+  return parseNamed(extended, server, plan, bytes, fields, end, figures);
 }
 
 function planOf(
@@ -98,6 +103,7 @@ function parseRenamed(
   bytes: Uint8Array,
   fields: ParseFields,
   end: number,
+  figures: QueryFigures,
 ): number {
   const { session } = extended.requests;
   const { nameStart, textStart, textEnd } = fields;
@@ -111,9 +117,11 @@ function parseRenamed(
     .bytes(bytes, textEnd, end)
     .end();
   const frame = writer.take();
-  if (readNameIsEmpty(frame)) return parseUnnamed(extended, server, plan, frame, 0, frame.length, -1);
+  if (readNameIsEmpty(frame))
+    return parseUnnamed(extended, server, plan, frame, 0, frame.length, -1, figures);
   const again = readParse(frame, HEADER_BYTES, frame.length);
-  return again === null ? extended.invalid() : parseNamed(extended, server, plan, frame, again, frame.length);
+  if (again === null) return extended.invalid();
+  return parseNamed(extended, server, plan, frame, again, frame.length, figures);
 }
 
 function parseUnnamed(
@@ -124,8 +132,11 @@ function parseUnnamed(
   start: number,
   end: number,
   buffer: number,
+  figures: QueryFigures,
 ): number {
-  server.pending.push(KIND_PARSE | FORWARD, extended.unnamed.keep(bytes, start, end, plan, server));
+  const use = extended.unnamed.keep(bytes, start, end, plan, server);
+  extended.unnamed.figures = figures;
+  server.pending.push(KIND_PARSE | FORWARD, use, figures);
   server.forward(bytes, start, end, buffer);
   return CONSUMED;
 }
@@ -137,6 +148,7 @@ function parseNamed(
   bytes: Uint8Array,
   fields: ParseFields,
   end: number,
+  figures: QueryFigures,
 ): number {
   const { session } = extended.requests;
   const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
@@ -155,6 +167,7 @@ function parseNamed(
     plan,
     readingKeyFor(session, server, null),
   );
+  statement.figures = figures;
   session.statements.set(name, statement);
   const { serverName } = statement;
   const undo = () => {
@@ -176,14 +189,15 @@ function parseNamed(
   }
   makeRoom(server);
   server.prepared.add(serverName);
-  server.pending.push(KIND_PARSE | FORWARD, {
+  const use: StatementUse = {
     kind: 'statementUse',
     serverName,
     undo() {
       if (!isOldKept) server.prepared.delete(serverName);
       undo();
     },
-  });
+  };
+  server.pending.push(KIND_PARSE | FORWARD, use, figures);
   server.send(statement.frame);
   server.pool.row.serverParse();
   return CONSUMED;

@@ -14,6 +14,7 @@ import {
 } from '@pgdog-cluster/core';
 import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { settingProblem } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
@@ -69,12 +70,16 @@ export function simpleQuery(
   if (server.isBatchOpen) server.needsReset = true;
   server.unnamedId = 0;
   requests.extended.unnamed.id = 0;
+  const { queries, nowUs } = session.context;
+  const figures = isWhole
+    ? queries.of(session.database, bytes, start + HEADER_BYTES, textEnd, session.router !== null)
+    : queries.unread(session.database);
   if (plan === null || !needsAttention(plan, server)) {
-    server.pending.push(KIND_QUERY | FORWARD, null);
+    server.pending.push(KIND_QUERY | FORWARD, null, figures, nowUs);
     server.forward(bytes, start, end, buffer);
     return CONSUMED;
   }
-  return effectfulQuery(requests, server, plan, bytes, start, end, buffer);
+  return effectfulQuery(requests, server, plan, bytes, start, end, buffer, figures);
 }
 
 /**
@@ -150,6 +155,7 @@ function effectfulQuery(
   start: number,
   end: number,
   buffer: number,
+  figures: QueryFigures,
 ): number {
   const { session } = requests;
   const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan);
@@ -169,7 +175,8 @@ function effectfulQuery(
     restored = outcome;
   }
   const statements = restored === null ? null : restored.statements;
-  server.pending.push(KIND_QUERY | FORWARD, { plan, next: 0, values: null, restored: statements });
+  const use = { plan, next: 0, values: null, restored: statements };
+  server.pending.push(KIND_QUERY | FORWARD, use, figures, session.context.nowUs);
   text = restored === null ? text : restored.text;
   if (text === null) server.forward(bytes, start, end, buffer);
   else {

@@ -6,6 +6,8 @@ import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { copyBytes } from '../io/copy-bytes.js';
 import type { PlanCache } from '../plan/plan-cache.js';
+import type { QueryFigures } from '../plan/query-figures.js';
+import type { QueryStats } from '../plan/query-stats.js';
 import { planOfParse } from '../route/prepared-route.js';
 
 /** Kept between two requests of an idle client. */
@@ -22,6 +24,8 @@ export class UnnamedStatement {
   private frame = NO_BYTES;
   private frameBytes = 0;
   plan: SqlPlan | null = null;
+  /** What its executions count for. */
+  figures: QueryFigures | null = null;
   /** Its number over all clients of this worker; 0 = there is none. */
   id = 0;
   private use: StatementUse | null = null;
@@ -52,7 +56,14 @@ export class UnnamedStatement {
     copyBytes(this.frame, 0, bytes, start, end);
     this.frameBytes = size;
     this.plan = plan;
+    this.figures = null;
     this.id = ++counter;
+  }
+
+  /** As `figures`, unless their shape has been thrown out since. */
+  currentFigures(queries: QueryStats): QueryFigures | null {
+    if (this.figures !== null && this.figures.entry < 0) this.figures = queries.current(this.figures);
+    return this.figures;
   }
 
   /** What a host is chosen by, be there anything to note for the session or not; null: there is no statement. */

@@ -1,0 +1,76 @@
+// ● per-frame path
+import { decodeText } from '@pgdog-cluster/core';
+import type { QueryFigures } from '../plan/query-figures.js';
+import type { QueryStats } from '../plan/query-stats.js';
+
+/** What of a session it counts with. */
+export interface CountedSession {
+  readonly context: { readonly queries: QueryStats };
+  readonly database: string;
+  /** Null: the database has one host. */
+  readonly router: object | null;
+}
+
+/** Names of a client in session mode that are followed; what it executes beyond them counts as not read. */
+const NAMES_MAX = 1000;
+
+/** What the portals of a client, and in session mode its named statements, count for in SHOW QUERIES. */
+export class CountedPortals {
+  readonly #session: CountedSession;
+  #unnamed: QueryFigures | null = null;
+  #byName: Map<string, QueryFigures> | null = null;
+  #statements: Map<string, QueryFigures> | null = null;
+
+  constructor(session: CountedSession) {
+    this.#session = session;
+  }
+
+  /** A text that is being prepared. */
+  parsed(bytes: Uint8Array, start: number, end: number): QueryFigures {
+    const { context, database, router } = this.#session;
+    return context.queries.of(database, bytes, start, end, router !== null);
+  }
+
+  /** In session mode: bytes[start, end) is the statement's name, not empty. */
+  named(bytes: Uint8Array, start: number, end: number, figures: QueryFigures): void {
+    // exempt: once per statement that is prepared
+    this.#statements ??= new Map();
+    const name = decodeText(bytes, start, end);
+    if (this.#statements.size < NAMES_MAX || this.#statements.has(name)) this.#statements.set(name, figures);
+  }
+
+  /** Of the statement that named() was told of. */
+  ofName(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
+    if (this.#statements === null) return null;
+    const name = decodeText(bytes, start, end);
+    const known = this.#statements.get(name);
+    if (known === undefined) return null;
+    const figures = this.#session.context.queries.current(known);
+    if (figures !== known) this.#statements.set(name, figures);
+    return figures;
+  }
+
+  /** bytes[start, end) is the portal's name. @returns what it counts for */
+  bound(bytes: Uint8Array, start: number, end: number, figures: QueryFigures | null): QueryFigures {
+    const { context, database } = this.#session;
+    const known = figures ?? context.queries.unread(database);
+    if (start === end) this.#unnamed = known;
+    else {
+      // exempt: portals with a name are cursors, which are few
+      this.#byName ??= new Map();
+      this.#byName.set(decodeText(bytes, start, end), known);
+    }
+    return known;
+  }
+
+  find(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
+    if (start === end) return this.#unnamed;
+    return this.#byName?.get(decodeText(bytes, start, end)) ?? null;
+  }
+
+  /** Portals live no longer than a transaction. */
+  forget(): void {
+    this.#unnamed = null;
+    this.#byName = null;
+  }
+}
