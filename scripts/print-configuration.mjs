@@ -88,6 +88,12 @@ ${table(MULTI_TENANT_DEFAULTS)}
 
 Rules: [multi-tenant](../internals/multi-tenant.md).
 
+## [[mirroring]]
+
+What clients of \`source_db\` do is done again in \`destination_db\`, and nobody waits for it. Both are required. \`queue_length\` and \`exposure\`
+are \`mirror_queue\` and \`mirror_exposure\` unless given; \`level\` is \`all\`, \`ddl\` (transactions that change definitions) or \`dml\` (all others). Several
+entries may share a source. A mirror onto itself, and mirrors in a circle, are refused. Entries are read at the start: a change needs a restart. Rules: [mirroring](../internals/mirroring.md).
+
 ## [[databases]]
 
 One entry per database; one host each. Required: \`name\`, \`host\`. \`port\` is 5432 and \`database_name\` (the name on the

@@ -11,6 +11,7 @@ import {
   Loop,
   libc,
   Maintenance,
+  Mirrors,
   OutputQueueSet,
   openStreamSocket,
   PeerNames,
@@ -188,6 +189,9 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     get pubSub() {
       return pubSub;
     },
+    get mirrors() {
+      return mirrors;
+    },
     waitingSessions: 0,
     logLines: [],
     flushLog() {},
@@ -209,5 +213,6 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
   takeUpClusters(context);
   const arrivals = new Arrivals(context);
   const pubSub = new PubSub(context);
+  const mirrors = new Mirrors(context);
   return context;
 }

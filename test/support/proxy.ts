@@ -36,6 +36,8 @@ export interface StartProxyOptions {
   admin?: TomlTable;
   /** Further tables of pgdog.toml, by name. */
   sections?: Record<string, TomlTable>;
+  /** Further lists of tables ([[mirroring]]), by name. */
+  lists?: Record<string, TomlTable[]>;
   metrics?: boolean;
   /** Further files beside pgdog.toml, by name. */
   files?: Record<string, string>;
@@ -110,7 +112,7 @@ function writeFiles(
     options.toml ??
     toToml(
       { general, tcp: options.tcp ?? {}, admin: { ...ADMIN, ...options.admin }, ...options.sections },
-      { databases: options.databases ?? [] },
+      { databases: options.databases ?? [], ...options.lists },
     );
   writeFileSync(join(directory, 'pgdog.toml'), config);
   writeFileSync(

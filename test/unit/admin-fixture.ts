@@ -7,6 +7,7 @@ import {
   IO_DRIVER_IO_URING,
   latencyCell,
   ManualClock,
+  type MirrorReport,
   ORDER_BAN,
   type PoolSnapshot,
   type QueryReport,
@@ -44,6 +45,9 @@ host = "127.0.0.1"
 name = "other"
 host = "127.0.0.2"
 port = 7777
+[[mirroring]]
+source_db = "shop"
+destination_db = "other"
 `;
 const USERS = `
 [[users]]
@@ -85,6 +89,7 @@ export interface AdminWorld {
   queryFilters: string[];
   cacheResets: number;
   clients: ClientReport[];
+  mirrors: MirrorReport[];
   drained: string[];
   failures: string[];
   crashed: number[];
@@ -123,6 +128,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     queryFilters: [],
     cacheResets: 0,
     clients: [],
+    mirrors: [],
     drained: [],
     failures: [],
     crashed: [],
@@ -142,6 +148,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       world.queryFilters.push(filter);
       return world.queries;
     },
+    reportMirrors: async () => world.mirrors,
     listeners: () => [
       { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
     ],
@@ -237,6 +244,12 @@ export async function rowsOf(world: AdminWorld, text: string): Promise<Record<st
   const { columns, rows, errors } = await ask(world, text);
   if (errors.length > 0) throw new Error(`${text}: ${JSON.stringify(errors)}`);
   return rows.map((row) => Object.fromEntries(row.map((value, index) => [columns[index], value])));
+}
+
+/** Of one worker; shop is mirrored to other. */
+export function mirrorReport(changes: Partial<MirrorReport> = {}): MirrorReport {
+  const figures = { total: 9, mirrored: 4, skipped: 1, failed: 1, dropped: 1, errors: 1, queued: 1 };
+  return { source: 'shop', destination: 'other', user: 'app', ...figures, ...changes };
 }
 
 export function clientReport(changes: Partial<ClientReport> = {}): ClientReport {

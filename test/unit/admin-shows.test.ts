@@ -18,6 +18,7 @@ import {
   certificateReport,
   clientReport,
   makeWorld,
+  mirrorReport,
   NOW_MS,
   queryReport,
   rowsOf,
@@ -54,6 +55,8 @@ const EXPECTED: Record<string, string> = {
   query_cache: 'query hits:n direct:n multi:n | route workers:n',
   lists: 'databases:n users:n pools:n used_clients:n free_servers:n used_servers:n',
   listeners: 'database user shard:n channel listeners:n received:n dropped:n',
+  mirrors:
+    'database user total_count:n mirrored_count:n dropped_count:n error_count:n queue_length:n | destination skipped_count:n failed_count:n',
   maintenance: '| database maintenance:b cl_held:n',
   workers:
     'worker:q state io_driver clients:n servers:n waiting:n busy_us:n busy_percent:n turns:n loop_delay_max_us:n ' +
@@ -79,6 +82,7 @@ test('every SHOW has the expected columns and types, and each row as many values
   world.clients.push(clientReport());
   world.servers.push(serverReport());
   world.queries.push(queryReport());
+  world.mirrors.push(mirrorReport());
   world.certificates.push(certificateReport());
   world.memory.hosts.ban(world.snapshot.hosts[0].index, BAN_REPLICA_LAG, 0);
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());
@@ -147,6 +151,16 @@ test('SHOW POOLS sums all workers and tells the oldest wait', async () => {
   // Somebody waits, and the only connection is not there yet.
   assert.equal(other.healthy, 'f');
   assert.equal(other.port, '7777');
+});
+
+test('SHOW MIRRORS adds up what the workers say, by mirror and user', async () => {
+  const world = await makeWorld();
+  world.mirrors.push(mirrorReport(), mirrorReport({ mirrored: 5, total: 10 }), mirrorReport({ user: 'odd' }));
+  const [app, odd] = await rowsOf(world, 'SHOW MIRRORS');
+  const { database, destination, user, total_count, mirrored_count, skipped_count, queue_length } = app;
+  assert.deepEqual([database, destination, user], ['shop', 'other', 'app']);
+  assert.deepEqual([total_count, mirrored_count, skipped_count, queue_length], ['19', '9', '2', '2']);
+  assert.deepEqual([odd.user, odd.total_count], ['odd', '9']);
 });
 
 test('SHOW CLIENTS and SHOW SERVERS name the same session, and take a list of columns', async () => {

@@ -11,6 +11,7 @@ export * from './config/later-keys.js';
 export * from './config/listen-address.js';
 export * from './config/listen-checks.js';
 export * from './config/loaded-config.js';
+export * from './config/mirroring.js';
 export * from './config/nearest-key.js';
 export * from './config/parse-document.js';
 export * from './config/problem-list.js';

@@ -123,7 +123,12 @@ function lend(context: WorkerContext, { pool: index, fromWorker }: LendRequestMe
 
 const REPORTS: {
   [Kind in keyof ReportRows]: (context: WorkerContext, filter: string) => ReportRows[Kind][];
-} = { clients: reportClients, servers: reportServers, queries: reportQueries };
+} = {
+  clients: reportClients,
+  servers: reportServers,
+  queries: reportQueries,
+  mirrors: ({ mirrors }) => mirrors.report(),
+};
 
 function report(context: WorkerContext, { requestId, kind, filter }: ReportRequestMessage): void {
   const rows = REPORTS[kind](context, filter);
@@ -232,7 +237,7 @@ export function checkDrain(context: WorkerContext): boolean {
   if (streaming.length === context.sessions.count) {
     for (const session of streaming) session.fail(new PgDogError('shutting_down'));
   }
-  if (context.sessions.count > 0) return false;
+  if (context.sessions.count > 0 || !context.mirrors.isDrained(context.nowMs)) return false;
   let isCleaning = false;
   for (const pool of context.pools.values()) {
     for (const server of [...pool.all]) {
@@ -251,4 +256,5 @@ function terminate(context: WorkerContext): void {
     if (server !== null && server.pending.length > 0) cancelOnServer(server);
     session.fail(new PgDogError('shutting_down'));
   });
+  context.mirrors.drop();
 }

@@ -77,6 +77,7 @@ export class Loop {
   private turn(): void {
     const { context } = this;
     if (context.derivation.hasResults) context.derivation.deliver();
+    if (context.mirrors.hasWork) context.mirrors.run();
     context.outputs.flushAll();
     // Output of this turn has left: what comes next belongs to another one (ServerConnection.hasLeft).
     context.turn++;

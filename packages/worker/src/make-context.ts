@@ -7,6 +7,7 @@ import { close, write } from './io/libc.js';
 import { KeyDerivation } from './key-derivation.js';
 import { Lingering } from './lingering.js';
 import { LoginBudget } from './login-budget.js';
+import { Mirrors } from './mirror/mirrors.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { QueryStats } from './plan/query-stats.js';
@@ -66,6 +67,9 @@ export function makeContext(
     get pubSub() {
       return pubSub;
     },
+    get mirrors() {
+      return mirrors;
+    },
     waitingSessions: 0,
     logLines: [],
     post: poster(task, memory, driver),
@@ -75,14 +79,9 @@ export function makeContext(
       context.logLines = [];
     },
     tell: (message) => task.port.postMessage(message),
-    log(level, code, message, fields) {
-      context.logLines.push({ level, code, message, fields });
-    },
+    log: (level, code, message, fields) => void context.logLines.push({ level, code, message, fields }),
     forgetFd: (fd) => memory.fds.clear(fd),
-    closeFd(fd) {
-      memory.fds.clear(fd);
-      close(fd);
-    },
+    closeFd: (fd) => closeFd(memory, fd),
     linger: (connection) => lingering.add(connection, context.nowMs),
     countAuthAttempt: (session) => countAuthAttempt(context, session),
     poolFor: (snapshot) => poolFor(context, snapshot),
@@ -91,7 +90,13 @@ export function makeContext(
   continueCounting(context);
   const arrivals = new Arrivals(context);
   const pubSub = new PubSub(context);
+  const mirrors = new Mirrors(context);
   return context;
+}
+
+function closeFd(memory: WorkerContext['memory'], fd: number): void {
+  memory.fds.clear(fd);
+  close(fd);
 }
 
 /** Where the thread before this one stopped. */

@@ -59,6 +59,7 @@ function closeEverything(context: WorkerContext): void {
   context.sessions.forEach((session) => {
     session.fail(new PgDogError('shutting_down'));
   });
+  context.mirrors.drop();
   for (const pool of context.pools.values()) for (const server of [...pool.all]) pool.close(server);
   for (let turn = 0; turn < LAST_TURNS; turn++) {
     context.outputs.flushAll();

@@ -14,6 +14,7 @@ import type { Connection, OutputQueueSet } from './io/connection.js';
 import type { IoDriver } from './io/io-driver.js';
 import type { KeyDerivation } from './key-derivation.js';
 import type { LoginBudget } from './login-budget.js';
+import type { Mirrors } from './mirror/mirrors.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import type { StatementRegistry } from './plan/prepared-statements.js';
 import type { QueryStats } from './plan/query-stats.js';
@@ -57,6 +58,7 @@ export interface WorkerContext {
   readonly arrivals: Arrivals;
   readonly loginBudget: LoginBudget;
   readonly pubSub: PubSub;
+  readonly mirrors: Mirrors;
   /** Pools whose clients wait because of a limit over several pools. */
   readonly hungryPools: Set<Pool>;
   /** Server connections that serve a session now. */

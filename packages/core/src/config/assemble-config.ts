@@ -17,6 +17,7 @@ import { splitList } from './fields.js';
 import { parseListenAddress } from './listen-address.js';
 import { checkListening } from './listen-checks.js';
 import type { ListenAddress, LoadedConfig } from './loaded-config.js';
+import { toMirror } from './mirroring.js';
 import { type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
 import { Origin, ProblemList } from './problem-list.js';
 import { type ConfigInput, configSchema, type GeneralInput, type UsersInput, usersSchema } from './schema.js';
@@ -139,7 +140,7 @@ function readAdmin(documents: Documents, environment: Environment, secrets: Secr
 function readEntries(
   documents: Documents,
   secrets: SecretResolver,
-): Pick<CheckedParts, 'databases' | 'users'> {
+): Pick<CheckedParts, 'databases' | 'users' | 'mirrors'> {
   const databases: CheckedParts['databases'] = [];
   const users: CheckedParts['users'] = [];
   const addDatabase = (input: UrlEntry['database'], origin: Origin) =>
@@ -156,7 +157,11 @@ function readEntries(
     addDatabase(database, origin);
     addUser(user, origin);
   }
-  return { databases, users };
+  const mirrors = (documents.config?.data.mirroring ?? []).map((input, index) => ({
+    input,
+    origin: documents.config!.origin.part('mirroring', index),
+  }));
+  return { databases, users, mirrors };
 }
 
 /** What databases have from [general]: whom to ask about unknown users, with the password for it, and about roles. */
@@ -215,6 +220,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     databases: entries.databases.map((placed) => placed.entry),
     users: entries.users.map((placed) => placed.entry),
     ...authFiles,
+    mirrors: entries.mirrors.map(({ input }) => toMirror(input, general)),
     tenantColumn: documents.config?.data.multi_tenant?.column ?? null,
     configFile: sources.config?.name ?? null,
     listen,

@@ -22,6 +22,7 @@ import {
   roleOverride,
   type UserEntry,
 } from './loaded-config.js';
+import { checkMirroring, type PlacedMirror, warnOfSessionMode } from './mirroring.js';
 import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
@@ -42,6 +43,7 @@ export interface CheckedParts extends AuthFiles {
   sections: { input: Readonly<Record<string, unknown>>; origin: Origin } | null;
   databases: Placed<DatabaseInput, DatabaseEntry>[];
   users: Placed<UserInput, UserEntry>[];
+  mirrors: PlacedMirror[];
 }
 
 function checkLater(
@@ -267,6 +269,11 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
   }
   checkDatabases(parts, admin, problems);
   checkHosts(parts.databases, problems);
+  const names = parts.databases.map(({ input }) => input.name);
+  checkMirroring(parts.mirrors, names, problems);
+  const modeOf = (name: string) =>
+    parts.databases.find(({ input }) => input.name === name)?.input.pooler_mode ?? parts.general.pooler_mode;
+  warnOfSessionMode(parts.mirrors, (name) => modeOf(name) === 'session', problems);
   checkUsers(parts, problems);
   checkUserLimits(parts, problems);
   checkPoolSizes(parts, problems);

@@ -68,8 +68,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   cutover_timeout: ignored(30_000),
   cutover_timeout_action: ignored('abort'),
   cutover_save_config: ignored(false),
-  mirror_queue: ignored(128),
-  mirror_exposure: ignored(1),
   broadcast_address: ignored(),
   broadcast_port: ignored(),
 };
@@ -109,7 +107,6 @@ export const LATER_SECTIONS: Record<LaterSection, LaterKey> = {
   memory: ignored(),
   replica_lag: ignored(),
   replication: ignored(),
-  mirroring: ignored(),
   plugins: refused('plugins are not supported by this version; their rules would not apply'),
   otel: ignored(),
   vault: refused('Vault is not supported by this version; use { env = "NAME" } or { file = "path" }'),

@@ -56,8 +56,6 @@ const resharding = {
   cutover_timeout: field.duration(),
   cutover_timeout_action: field.oneOf('abort', 'cutover'),
   cutover_save_config: field.flag(),
-  mirror_queue: field.count(),
-  mirror_exposure: field.fraction(),
   broadcast_address: field.text(),
   broadcast_port: field.portNumber(),
 };
@@ -100,7 +98,6 @@ export const laterSections = {
   memory: field.unusedSection('net_buffer message_buffer stack_size'),
   replica_lag: field.unusedSection('check_interval max_age'),
   replication: field.unusedSection('pg_dump_path'),
-  mirroring: list('source_db destination_db queue_length exposure level'),
   plugins: list('name config'),
   otel: field.unusedSection('endpoint namespace headers datadog_api_key push_interval'),
   vault: field.unusedSection(

@@ -3,7 +3,7 @@ import type { IdentMapping } from '../auth/ident-map.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
 import type { GeneralSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
-import type { AuthType, HostRole, PoolerMode } from './snapshot.js';
+import type { AuthType, HostRole, MirrorSnapshot, PoolerMode } from './snapshot.js';
 import type { TlsOverrides } from './tls-settings.js';
 
 export interface ListenAddress {
@@ -116,6 +116,7 @@ export interface LoadedConfig {
   identMappings: IdentMapping[];
   /** [multi_tenant]; null: no statement is checked. */
   tenantColumn: string | null;
+  mirrors: MirrorSnapshot[];
   /** pgdog.toml as named, to which paths in it are relative; null = no such file. */
   configFile: string | null;
   /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */

@@ -1,5 +1,6 @@
 /** Defaults of the keys that choose a host for a statement. Part of GENERAL_DEFAULTS. */
 import { row } from './default-row.js';
+import { MIRROR_DEFAULTS } from './mirroring.js';
 
 const AS_PGDOG = 'as PgDog';
 
@@ -42,4 +43,5 @@ export const ROUTING_DEFAULTS = {
     'Plans kept by each worker: one per shape of a statement, whatever its literals; 16 MB at most. The least used goes first. `SHOW QUERIES` counts for as many shapes, 5000 at most.',
     "as PgDog's documentation; a plan takes about 300 bytes",
   ),
+  ...MIRROR_DEFAULTS,
 };

@@ -153,6 +153,11 @@ const healthShape = {
   healthcheck_port: field.portNumber(),
 };
 
+const mirrorShape = {
+  mirror_queue: field.count(1),
+  mirror_exposure: field.fraction(),
+};
+
 const ownShape = {
   io_driver: field.oneOf('auto', 'io_uring', 'epoll'),
   listen_backlog: field.count(1),
@@ -185,6 +190,7 @@ export const activeGeneralSchema = z
     ...tlsShape,
     ...routingShape,
     ...healthShape,
+    ...mirrorShape,
     ...ownShape,
   })
   .partial();
@@ -294,6 +300,17 @@ export const userSchema = z
 
 export type UserInput = z.infer<typeof userSchema>;
 
+export const mirroringSchema = z
+  .strictObject({
+    queue_length: field.count(1),
+    exposure: field.fraction(),
+    level: field.oneOf('all', 'dml', 'ddl'),
+  })
+  .partial()
+  .extend({ source_db: field.identifier(), destination_db: field.identifier() });
+
+export type MirroringInput = z.infer<typeof mirroringSchema>;
+
 const listOf = <T extends z.ZodType>(item: T, name: string) =>
   z.array(item, { error: `expected one or more [[${name}]]` });
 
@@ -304,6 +321,7 @@ export const configSchema = z
     tcp: tcpSchema,
     admin: adminSchema,
     multi_tenant: multiTenantSchema,
+    mirroring: listOf(mirroringSchema, 'mirroring'),
     ...laterSections,
   })
   .partial();

@@ -173,6 +173,18 @@ export interface DatabaseSnapshot {
   tenantColumn?: string;
 }
 
+/** Statements of one database that are run again in another. */
+export interface MirrorSnapshot {
+  source: string;
+  destination: string;
+  /** Units waiting, per worker. */
+  queueLengthMax: number;
+  /** Share of the units, 0 to 1. */
+  exposure: number;
+  /** `ddl`: units in which definitions change; `dml`: all others. */
+  level: 'all' | 'dml' | 'ddl';
+}
+
 /** One pool: database x user x host. `index` names its rows in shared memory and never changes its meaning. */
 export interface PoolSnapshot {
   index: number;
@@ -312,6 +324,8 @@ export interface ConfigSnapshot {
   identMappings: IdentMapping[];
   /** Databases in maintenance: their clients' next transactions wait. Absent: none. */
   maintenance?: readonly string[];
+  /** Absent: none. */
+  mirrors?: readonly MirrorSnapshot[];
   /** Key of UserSecrets.passwordTags; of this process. */
   tagSecret: Uint8Array;
   pools: PoolSnapshot[];

@@ -407,6 +407,7 @@ export interface ReportRows {
   clients: ClientReport;
   servers: ServerReport;
   queries: QueryReport;
+  mirrors: MirrorReport;
 }
 
 /** What statements of one shape did on one database, in one worker. */
@@ -453,4 +454,24 @@ export interface ServerReport {
   applicationName: string;
   /** Version and cipher; empty in the clear. */
   tls: string;
+}
+
+/** One row of SHOW MIRRORS, of one worker. Units: transactions, or statements outside of one. */
+export interface MirrorReport {
+  source: string;
+  destination: string;
+  user: string;
+  /** All units that ended, those not mirrored included. */
+  total: number;
+  /** Run again, to the end and without an error. */
+  mirrored: number;
+  /** Left out by exposure or level. */
+  skipped: number;
+  /** Failed or rolled back at the source. */
+  failed: number;
+  /** No room in the queue, or too large. */
+  dropped: number;
+  /** Met an error at the destination. */
+  errors: number;
+  queued: number;
 }

@@ -22,7 +22,7 @@ import {
 } from './sql-flags.js';
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from './sql-node.js';
 import type { StatementReading } from './sql-plan.js';
-import { definesCode, definesRelation, statementKind } from './statement-kinds.js';
+import { definesAnything, definesCode, definesRelation, statementKind } from './statement-kinds.js';
 import type { StatementText } from './statement-text.js';
 import { createTempEffect, dropEffect } from './temp-objects.js';
 import { readTransaction } from './transaction-statement.js';
@@ -42,6 +42,12 @@ function plan(flags: number, effect: SqlEffect | null = null): StatementReading 
  * @param node its fields
  */
 export function readStatement(kind: string, node: SqlNode, text: StatementText): StatementReading {
+  const reading = readKind(kind, node, text);
+  if (definesAnything(kind) || node.intoClause !== undefined) reading.defines = true;
+  return reading;
+}
+
+function readKind(kind: string, node: SqlNode, text: StatementText): StatementReading {
   switch (kind) {
     case 'VariableSetStmt': {
       const { flags, effect } = readSet(node, text.whole);

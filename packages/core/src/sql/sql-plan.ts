@@ -17,6 +17,8 @@ export interface StatementReading {
   flags: number;
   effect: SqlEffect | null;
   nameSpans: NameSpan[];
+  /** Changes definitions; absent: it does not, or could not be read. */
+  defines?: true;
   /** Of a statement whose effect is unknown because of the functions it calls, and for no other reason: their names. */
   calls?: readonly string[];
   /** Of one of unknown effect: what in it looks like the name of a custom setting. */

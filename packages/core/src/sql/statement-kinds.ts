@@ -54,6 +54,22 @@ export function definesCode(kind: string): boolean {
   return CODE_KINDS.has(kind);
 }
 
+/** Of the statements that write, and of those nothing is known of, those that change no definitions. */
+const DATA_KINDS = new Set(
+  'InsertStmt UpdateStmt DeleteStmt MergeStmt TruncateStmt VacuumStmt ReindexStmt'.split(' '),
+);
+/** Unknown by what they do to the session, not by what they are. */
+const OTHER_DEFINITIONS = new Set(
+  'RenameStmt CreateExtensionStmt AlterExtensionStmt AlterExtensionContentsStmt'.split(' '),
+);
+
+/** What Postgres's log_statement = ddl logs. */
+export function definesAnything(kind: string): boolean {
+  const group = kinds.get(kind);
+  if (group === 'writing') return !DATA_KINDS.has(kind);
+  return group === 'defining' || OTHER_DEFINITIONS.has(kind);
+}
+
 /** After these a relation may be unlogged, foreign, a sequence, another one by its name, or have other columns. */
 const RELATION_KINDS = new Set(
   'CreateStmt CreateTableAsStmt CreateForeignTableStmt AlterTableStmt RenameStmt AlterObjectSchemaStmt CreateSeqStmt'.split(

@@ -2,6 +2,7 @@ import type {
   AdminQueryMessage,
   ClientReport,
   ConfigSnapshot,
+  MirrorReport,
   PoolSnapshot,
   QueryReport,
   ServerReport,
@@ -42,6 +43,7 @@ export interface AdminContext {
   readonly reportServers: () => Promise<readonly ServerReport[]>;
   /** @param filter part of the text, in lower case; '' = all */
   readonly reportQueries: (filter: string) => Promise<readonly QueryReport[]>;
+  readonly reportMirrors: () => Promise<readonly MirrorReport[]>;
   /** Channels that are listened to for clients. */
   readonly listeners: () => readonly ListenerRow[];
   readonly listening: () => readonly ListeningSocket[];

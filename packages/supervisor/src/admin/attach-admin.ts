@@ -32,6 +32,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     reportClients: () => supervisor.requestReport('clients'),
     reportServers: () => supervisor.requestReport('servers'),
     reportQueries: (filter) => supervisor.requestReport('queries', filter),
+    reportMirrors: () => supervisor.requestReport('mirrors'),
     listeners: () => supervisor.pubSub.rows(),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),

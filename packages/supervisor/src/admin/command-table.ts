@@ -13,6 +13,7 @@ import { makeShowHelp } from './show-help.js';
 import { SHOW_LISTENERS } from './show-listeners.js';
 import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
+import { SHOW_MIRRORS } from './show-mirrors.js';
 import { SHOW_POOLS } from './show-pools.js';
 import { SHOW_QUERIES, SHOW_QUERY_CACHE } from './show-queries.js';
 import { SHOW_REPLICAS } from './show-replicas.js';
@@ -55,6 +56,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_LISTS,
   SHOW_LISTENERS,
   SHOW_MAINTENANCE,
+  SHOW_MIRRORS,
   SHOW_WORKERS,
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
@@ -71,7 +73,7 @@ export const SHOWS: readonly Show[] = [
 /** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
 const LATER_SHOWS: ReadonlySet<string> = new Set(
   (
-    'prepared transactions replication_slots table_copies schema_sync tasks mirrors ' +
+    'prepared transactions replication_slots table_copies schema_sync tasks ' +
     'peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
     'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
   ).split(' '),

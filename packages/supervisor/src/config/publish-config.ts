@@ -319,6 +319,7 @@ export async function buildSnapshot(
     admin: await admin,
     users: await users,
     databases: databasesOf(loaded),
+    mirrors: loaded.mirrors,
     hba: loaded.hba === null ? null : expandOwnAddresses(loaded.hba),
     identMappings: loaded.identMappings,
     tagSecret: TAG_SECRET,

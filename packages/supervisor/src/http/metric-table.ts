@@ -19,6 +19,7 @@ import type { ListenerRow } from '../pubsub/hub.js';
 import { HOST_METRICS } from './host-metrics.js';
 import type { LatencyMetric } from './latency-histogram.js';
 import { type Metric, plainMetric, poolMetric, type WorkerFigures, workerMetric } from './metric.js';
+import { MIRROR_METRICS } from './mirror-metrics.js';
 
 /** Of SHOW STATS, what is counted; `errors` has names of its own. */
 const EXPORTED: readonly Statistic[] = STATISTICS.filter(
@@ -221,6 +222,7 @@ const PROCESS_METRICS: readonly Metric[] = [
   ),
   plainMetric('draining', 'gauge', '1 while it is shutting down.', ({ isDraining }) => (isDraining ? 1 : 0)),
   ...LISTENER_METRICS,
+  ...MIRROR_METRICS,
   {
     name: 'maintenance',
     type: 'gauge',

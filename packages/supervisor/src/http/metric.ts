@@ -1,4 +1,4 @@
-import type { DatabaseSnapshot } from '@pgdog-cluster/core';
+import type { DatabaseSnapshot, MirrorReport } from '@pgdog-cluster/core';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { HostFigures } from '../admin/host-figures.js';
 import type { PoolFigures } from '../admin/pool-figures.js';
@@ -23,6 +23,7 @@ export interface Scrape {
   databases: readonly DatabaseSnapshot[];
   maintenance: readonly string[];
   listeners: readonly ListenerRow[];
+  mirrors: readonly MirrorReport[];
   certificates: readonly CertificateReport[];
   nowMs: number;
 }

@@ -1,8 +1,9 @@
-import { IO_DRIVER_NAMES, PgDogError, WORKER_STATE_NAMES } from '@pgdog-cluster/core';
+import { IO_DRIVER_NAMES, type MirrorReport, PgDogError, WORKER_STATE_NAMES } from '@pgdog-cluster/core';
 import { Registry } from 'prom-client';
 import type { AdminContext } from '../admin/admin-context.js';
 import { allHostFigures } from '../admin/host-figures.js';
 import { readPoolFigures, serversOfWorker, waitingInWorker } from '../admin/pool-figures.js';
+import { mirrorFigures } from '../admin/show-mirrors.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import { registerMetric, type Scrape, type WorkerFigures } from './metric.js';
 import { LATENCY_METRICS, METRICS } from './metric-table.js';
@@ -32,8 +33,8 @@ function readWorker({ memory, config, nowMs }: AdminContext, worker: number): Wo
   };
 }
 
-/** Everything from shared memory: a scrape costs the workers nothing. */
-function readScrape(context: AdminContext): Scrape {
+/** Everything from shared memory: a scrape costs the workers nothing, but for the figures of mirrors where there are any. */
+function readScrape(context: AdminContext, mirrors: readonly MirrorReport[]): Scrape {
   const { memory, window, version, startedMs } = context;
   const { pools, general, epoch, databases, maintenance = [] } = context.config();
   const now = context.nowMs();
@@ -58,6 +59,7 @@ function readScrape(context: AdminContext): Scrape {
     databases,
     maintenance,
     listeners: context.listeners(),
+    mirrors,
     certificates: context.certificates(),
     nowMs: now,
   };
@@ -75,7 +77,7 @@ export interface Metrics {
  */
 export function createMetrics(context: AdminContext, namespace = ''): Metrics {
   const registry = new Registry();
-  let scrape = readScrape(context);
+  let scrape = readScrape(context, []);
   try {
     for (const metric of METRICS) registerMetric(metric, registry, namespace, () => scrape);
     for (const metric of LATENCY_METRICS) new LatencyHistogram(metric, registry, namespace, () => scrape);
@@ -88,9 +90,10 @@ export function createMetrics(context: AdminContext, namespace = ''): Metrics {
   }
   return {
     contentType: registry.contentType,
-    text: () => {
+    text: async () => {
+      const mirrors = await mirrorFigures(context);
       // The registry collects all families before it first awaits, so scrapes do not mix.
-      scrape = readScrape(context);
+      scrape = readScrape(context, mirrors);
       return registry.metrics();
     },
   };

@@ -370,6 +370,8 @@ export class Relay implements FrameSink {
       if (session !== null) {
         session.queryDone(server);
         session.transaction.ready(server, status, this.hasError);
+        const { tap } = session;
+        if (tap !== null) tap.answered(status, this.hasError, server.pending.foreignReadyCount - 1);
       }
       this.hasError = false;
       const { pubSub } = server.context;

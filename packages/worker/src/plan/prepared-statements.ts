@@ -96,6 +96,14 @@ export class StatementRegistry {
     return this.acquireParsed(frame, HEADER_BYTES + serverName.length + 1, frame.length, plan, readingKey);
   }
 
+  /** One that was known, and may have been let go of since. */
+  acquire(statement: PreparedStatement): PreparedStatement {
+    const known = this.byName.get(statement.serverName);
+    if (known !== undefined) return this.retain(known);
+    const { serverName, frame, isSqlLevel, plan, readingKey } = statement;
+    return this.add(serverName, frame, isSqlLevel, plan, readingKey);
+  }
+
   retain(statement: PreparedStatement): PreparedStatement {
     statement.references++;
     return statement;

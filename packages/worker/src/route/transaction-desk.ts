@@ -63,5 +63,6 @@ export class TransactionDesk {
     }
     session.queries++;
     session.send(MadeAnswer.completion(tag));
+    session.tap?.completed(tag);
   }
 }

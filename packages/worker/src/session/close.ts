@@ -30,7 +30,9 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
     session.connection.closeWhenSent();
     context.linger(session.connection);
   } else session.connection.close();
-  if (wasReady && context.config.general.logDisconnections) {
+  session.tap?.gone();
+  // A session without a client is a mirror's.
+  if (wasReady && session.slot >= 0 && context.config.general.logDisconnections) {
     context.log('info', 'client_disconnected', reason, {
       user: session.user,
       database: session.database,

@@ -120,6 +120,7 @@ function becomeReady(session: Session, reported: ReadonlyMap<string, string>): v
   if (!session.isSessionMode && makesTemp(session.parameters)) session.pins |= PIN_TEMP;
   session.requests = new RequestSink(session);
   session.stream.setSink(session.requests);
+  session.tap = session.context.mirrors.tapFor(session);
   finishLogin(session, reported);
 }
 

@@ -84,6 +84,22 @@ export class RequestSink implements FrameSink {
     buffer: number,
     frameBytes: number,
   ): number {
+    const { tap } = this.session;
+    if (tap === null) return this.show(type, bytes, start, end, buffer, frameBytes);
+    tap.showing();
+    const outcome = this.show(type, bytes, start, end, buffer, frameBytes);
+    tap.shown(outcome === CONSUMED, type, bytes, start, end, frameBytes);
+    return outcome;
+  }
+
+  private show(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
     let outcome = this.dispatch(type, bytes, start, end, buffer, frameBytes);
     // The pool refused at once: what would have waited is answered now.
     if (outcome === BLOCKED && this.localRefusal !== null) outcome = this.refuseLocally(type);
@@ -100,7 +116,8 @@ export class RequestSink implements FrameSink {
   }
 
   onRest(bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void {
-    const { server } = this.session;
+    const { server, tap } = this.session;
+    if (tap !== null) tap.rest(bytes, start, end);
     if (this.isRestDropped || server === null) return;
     server.forward(bytes, start, end, buffer);
     if (!isLast) return;
@@ -261,6 +278,7 @@ export class RequestSink implements FrameSink {
   retry(frames: Uint8Array): void {
     this.isAwaitingQuiet = false;
     this.session.router?.again();
+    this.session.tap?.again(frames.length);
     this.session.stream.prepend(frames);
     this.session.resumeRequests();
   }

@@ -48,6 +48,11 @@ export class SessionTable {
     return session;
   }
 
+  /** For a session that is in no slot. */
+  takeId(): number {
+    return this.nextId++;
+  }
+
   at(slot: number): Session | null {
     return this.slots[slot] ?? null;
   }

@@ -16,6 +16,8 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
 import { Connection, type ConnectionOwner, HIGH_MARK } from '../io/connection.js';
+import type { SessionTap } from '../mirror/session-tap.js';
+import { SilentDriver } from '../mirror/silent-driver.js';
 import type { CounterRow } from '../pool/counter-row.js';
 import type { Pool } from '../pool/pool.js';
 import type { SessionRouter } from '../route/session-router.js';
@@ -127,6 +129,8 @@ export class Session implements ConnectionOwner {
   /** When the last answer ended, in an open transaction. */
   readySinceUs = 0;
   requests: RequestSink | null = null;
+  /** Of a mirrored database. */
+  tap: SessionTap | null = null;
   /** Takes the descriptor once the kernel has let go of it (leave). */
   private onReleased: ((fd: number) => void) | null = null;
   /** Its pool is small, and at home in this worker. */
@@ -147,7 +151,9 @@ export class Session implements ConnectionOwner {
     this.transaction = new SessionTransaction(this);
     this.statements = new ClientStatements(context);
     this.stream = new FrameStream(BEFORE_STARTUP, context.config.general.maxPacketBytes);
-    this.connection = new Connection(context.driver, fd, this, {
+    // A session without a client: mirror-session.ts.
+    const driver = fd < 0 ? new SilentDriver(context.driver.memory) : context.driver;
+    this.connection = new Connection(driver, fd, this, {
       outputs: context.outputs,
       beforeClose: context.forgetFd,
     });
@@ -367,11 +373,14 @@ export class Session implements ConnectionOwner {
   /** ERROR and ReadyForQuery for a request that no server has seen. */
   answerError(error: PgDogError): void {
     this.errors++;
+    this.tap?.localError();
     this.send(buildErrorResponse(fieldsOf(error)));
   }
 
   sendReady(): void {
-    this.send(readyForQuery(this.server?.readyStatus ?? this.router?.heldStatus ?? READY.Idle));
+    const status = this.server?.readyStatus ?? this.router?.heldStatus ?? READY.Idle;
+    this.send(readyForQuery(status));
+    this.tap?.answered(status, false, 0);
   }
 
   /** Came over a Unix socket, where nobody listens in. */

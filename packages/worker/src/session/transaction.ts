@@ -59,7 +59,8 @@ export class SessionTransaction {
 
   /** Completions must be looked at although their statements are plain: one may be COMMIT or ROLLBACK. */
   get isTracking(): boolean {
-    return this.base !== null || this.session.pins !== 0 || this.session.context.pubSub.isUsed;
+    const { pins, tap, context } = this.session;
+    return this.base !== null || pins !== 0 || tap !== null || context.pubSub.isUsed;
   }
 
   /** Settings have been changed, or a savepoint made, since the transaction began. */
@@ -69,6 +70,7 @@ export class SessionTransaction {
 
   /** A statement has completed with this tag ('' for an empty query). Returns what the client is told instead. */
   statementDone(server: ServerConnection, ref: object | null, tag: string): Uint8Array | null {
+    this.session.tap?.completed(tag);
     if (ref === null || !isPlanUse(ref)) {
       this.plainDone(server, tag);
       return null;

@@ -5,6 +5,7 @@ import type { StatementUse } from '../backend/own-exchange.js';
 import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { copyBytes } from '../io/copy-bytes.js';
+import type { NeededUnnamed } from '../mirror/captured-unit.js';
 import type { PlanCache } from '../plan/plan-cache.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import type { QueryStats } from '../plan/query-stats.js';
@@ -47,6 +48,17 @@ export class UnnamedStatement {
   /** No server needs it yet. */
   keepUnsent(bytes: Uint8Array, start: number, end: number, plan: SqlPlan | null): void {
     this.copy(bytes, start, end, plan);
+  }
+
+  /** A copy for a session elsewhere; null: there is none. */
+  copied(): NeededUnnamed | null {
+    return this.id === 0 ? null : { frame: this.frame.slice(0, this.frameBytes), plan: this.plan };
+  }
+
+  /** The statement of another session instead of its own. */
+  takeOver(from: NeededUnnamed | null): void {
+    if (from === null) this.id = 0;
+    else this.copy(from.frame, 0, from.frame.length, from.plan);
   }
 
   private copy(bytes: Uint8Array, start: number, end: number, plan: SqlPlan | null): void {

@@ -1,0 +1,159 @@
+/** What mirrors leave out, and that the source never waits for them: neither its clients nor its end. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { freePort } from 'pgdog-cluster/demo/free-port';
+import { forEachDriver } from '../support/drivers.js';
+import type { TestPostgres } from '../support/embedded-postgres.js';
+import { B, E, P } from '../support/frames.js';
+import {
+  ask,
+  countsOf,
+  figuresOf,
+  MirrorCounts,
+  settled,
+  startMirrorServer,
+  startMirrors,
+  valuesIn,
+  withClient,
+} from '../support/mirrors.js';
+import { databaseOf, type TestProxy } from '../support/proxy.js';
+import { clientOf, eventually, run, sleep } from '../support/wire.js';
+
+const QUEUE_LENGTH = 3;
+
+let server: TestPostgres;
+before(async () => {
+  server = await startMirrorServer();
+});
+after(() => server.stop());
+
+forEachDriver('what mirrors leave out', (driver) => {
+  let proxy: TestProxy;
+  const counts = new MirrorCounts(() => proxy);
+  before(async () => {
+    proxy = await startMirrors(server, driver, [
+      { source_db: 'main', destination_db: 'copy' },
+      { source_db: 'levels', destination_db: 'dml', level: 'dml' },
+      { source_db: 'levels', destination_db: 'ddl', level: 'ddl' },
+      { source_db: 'half', destination_db: 'none', exposure: 0 },
+      { source_db: 'half', destination_db: 'second', exposure: 0.5 },
+      { source_db: 'busy', destination_db: 'slow', queue_length: QUEUE_LENGTH },
+    ]);
+  });
+  after(() => proxy.stop());
+
+  it('units over 1 MiB are dropped whole', () =>
+    withClient(server, proxy, 'main', async (client) => {
+      const large = 'x'.repeat(600_000);
+      await run(client, `INSERT INTO t (x) VALUES (length('${large}${large}'))`);
+      await run(client, 'BEGIN', `INSERT INTO t (x) VALUES (length('${large}'))`);
+      await run(client, `INSERT INTO t (x) VALUES (length('${large}'))`, 'COMMIT');
+      await run(client, `INSERT INTO t (x) VALUES (length('${large}'))`);
+      const found = await counts.since('main', 'copy', counts.add('main', 3));
+      assert.equal(found.dropped_count, 2);
+      assert.deepEqual(await valuesIn(server, 'copy'), ['600000']);
+      assert.deepEqual(await valuesIn(server, 'src'), ['1200000', '600000', '600000', '600000']);
+    }));
+
+  it('exposure 0 mirrors nothing, 0.5 about half; what is left out takes neither names nor settings along', () =>
+    withClient(server, proxy, 'half', async (client) => {
+      const sql = "INSERT INTO t (x) VALUES ($1 || current_setting('timezone'))";
+      await ask(client, P('named', sql));
+      for (let index = 0; index < 100; index++) {
+        await run(client, `SET timezone = 'Etc/GMT+${index % 10}'`);
+        await ask(client, B('', 'named', { values: [`${index} `] }), E(''));
+      }
+      assert.deepEqual(await counts.since('half', 'none', 201), { skipped_count: 201 });
+      assert.deepEqual(await valuesIn(server, 'none'), []);
+      const { mirrored_count = 0, skipped_count = 0, ...rest } = await counts.since('half', 'second', 201);
+      assert.deepEqual(rest, {});
+      assert.ok(mirrored_count > 50 && skipped_count > 50, `${mirrored_count} ${skipped_count}`);
+      const values = await valuesIn(server, 'second');
+      assert.ok(values.length > 20 && values.length < 80, `${values.length}`);
+      const all = await valuesIn(server, 'src');
+      assert.deepEqual(
+        values,
+        all.filter((value) => values.includes(value)),
+      );
+    }));
+
+  it('levels: definitions here, data there', () =>
+    withClient(server, proxy, 'levels', async (client) => {
+      await run(client, 'CREATE TABLE made (x int)', "INSERT INTO t (x) VALUES ('a')");
+      await run(client, 'BEGIN', 'ALTER TABLE made ADD y int', "INSERT INTO t (x) VALUES ('b')", 'COMMIT');
+      await run(client, 'DROP TABLE made');
+      assert.deepEqual(await counts.since('levels', 'dml', 4), { mirrored_count: 1, skipped_count: 3 });
+      assert.deepEqual(await counts.since('levels', 'ddl', 4), { mirrored_count: 3, skipped_count: 1 });
+      assert.deepEqual([await valuesIn(server, 'dml'), await valuesIn(server, 'ddl')], [['a'], ['b']]);
+    }));
+
+  it('a destination that hangs: the source goes on, what does not fit in the queue is dropped', () =>
+    withClient(server, proxy, 'busy', async (client) => {
+      const lock = await clientOf(server, { database: 'slow' });
+      await run(lock, 'BEGIN', 'LOCK TABLE t');
+      for (let index = 0; index < 10; index++) await run(client, `INSERT INTO t (x) VALUES (${index})`);
+      assert.equal((await valuesIn(server, 'src')).length, 10);
+      await eventually('the queue is full', async () => {
+        const row = await figuresOf(proxy, 'busy', 'slow');
+        return row?.queue_length === String(QUEUE_LENGTH) && row?.dropped_count === String(9 - QUEUE_LENGTH);
+      });
+      assert.match(await proxy.metrics(), /mirror_dropped_count\{[^}]*database="busy"[^}]*\} 6/);
+      await run(lock, 'ROLLBACK');
+      await lock.end();
+      assert.deepEqual(await counts.since('busy', 'slow', 10), { mirrored_count: 4, dropped_count: 6 });
+      assert.deepEqual(await valuesIn(server, 'slow'), ['0', '1', '2', '3']);
+    }));
+});
+
+forEachDriver('mirroring to nowhere', (driver) => {
+  it('nobody is there: the source answers as ever, errors are counted, and shutting down takes no longer', async () => {
+    const port = await freePort();
+    const proxy = await startMirrors(server, driver, [{ source_db: 'main', destination_db: 'dead' }], {
+      databases: [
+        databaseOf(server, { name: 'main', database_name: 'src' }),
+        databaseOf({ host: '127.0.0.1', port }, { name: 'dead' }),
+      ],
+      general: { connect_attempts: 1, checkout_timeout: 500 },
+    });
+    try {
+      await withClient(server, proxy, 'main', async (client) => {
+        const startedMs = performance.now();
+        for (let index = 0; index < 30; index++) {
+          await run(client, 'BEGIN', `INSERT INTO t (x) VALUES (${index})`, 'COMMIT');
+        }
+        assert.ok(performance.now() - startedMs < 3000);
+        assert.equal((await valuesIn(server, 'src')).length, 30);
+        const found = countsOf(await settled(proxy, 'main', 'dead', 30));
+        assert.deepEqual(found, { error_count: 30 });
+      });
+    } finally {
+      const stoppingMs = performance.now();
+      assert.equal(await proxy.stop(), 0);
+      assert.ok(performance.now() - stoppingMs < 5000);
+    }
+  });
+
+  it('shutting down with a full queue ends in time and commits nothing half', async () => {
+    const proxy = await startMirrors(server, driver, [{ source_db: 'main', destination_db: 'slow' }]);
+    const lock = await clientOf(server, { database: 'slow' });
+    try {
+      await withClient(server, proxy, 'main', async (client) => {
+        await run(lock, 'BEGIN', 'LOCK TABLE one');
+        for (let index = 0; index < 300; index++) {
+          await run(client, `INSERT INTO t (x) VALUES (${index}); INSERT INTO one VALUES (${index})`);
+        }
+        const row = await figuresOf(proxy, 'main', 'slow');
+        assert.equal(row?.queue_length, '128');
+      });
+      const stoppingMs = performance.now();
+      assert.equal(await proxy.stop(), 0);
+      assert.ok(performance.now() - stoppingMs < 6000, `${performance.now() - stoppingMs}`);
+      await run(lock, 'ROLLBACK');
+      await sleep(200);
+      assert.deepEqual(await valuesIn(server, 'slow'), [], 'the transaction under way was rolled back');
+    } finally {
+      await lock.end();
+      await proxy.stop();
+    }
+  });
+});
