@@ -1,7 +1,7 @@
 /** Limits over several pools: exact over all workers, told with their value, and none of them starves a pool. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver, type TestDriver } from '../support/drivers.js';
+import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { startupPacket } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -101,7 +101,8 @@ function load(clients: RawClient[], ms: number): Promise<number[]> {
   );
 }
 
-forEachDriver('clients of a database and of a user', (driver) => {
+// What is counted, and who waits behind whom, is decided in shared memory, however the bytes came.
+forOneDriver('clients of a database and of a user', (driver) => {
   it('general, per database and per user: 53300 with the limit and its value, exact, and a place comes free', async () => {
     const proxy = await start(driver, {
       general: { max_db_client_connections: 6 },
@@ -274,7 +275,7 @@ forEachDriver('server connections of a database and of a user', (driver) => {
   });
 });
 
-forEachDriver('reserve pool', (driver) => {
+forOneDriver('reserve pool', (driver) => {
   it('opens beyond the pool size once a client has waited, and closes again when calm', async () => {
     const proxy = await start(driver, {
       one: { pool_size: 1, reserve_pool_size: 2 },
@@ -309,7 +310,7 @@ forEachDriver('reserve pool', (driver) => {
   });
 });
 
-forEachDriver('queue length', (driver) => {
+forOneDriver('queue length', (driver) => {
   it('exactly so many wait, over all workers; the others are told and stay', async () => {
     const proxy = await start(driver, {
       one: { pool_size: 1 },

@@ -1,7 +1,7 @@
 /** The life of a server connection: its age, its checks, what a vanished client leaves, its end. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { answer, type FakeConnection, startFakePostgres } from '../support/fake-postgres.js';
 import { Q } from '../support/frames.js';
@@ -156,6 +156,7 @@ forEachDriver('checks of idle server connections', (driver) => {
 });
 
 forEachDriver('connection_recovery', (driver) => {
+  const decides = decisionsOn(driver);
   type Moment = 'in a query' | 'in a transaction' | 'between';
 
   /** Lets a client vanish; then, whether the next one finds the same connection, which must be clean. */
@@ -182,7 +183,8 @@ forEachDriver('connection_recovery', (driver) => {
     drop: { 'in a query': false, 'in a transaction': false, between: true },
   };
   for (const [mode, moments] of Object.entries(kept)) {
-    it(`${mode}: ${JSON.stringify(moments)}`, async () => {
+    const test = mode === 'recover' ? it : decides;
+    test(`${mode}: ${JSON.stringify(moments)}`, async () => {
       const proxy = await startWireProxy(server, driver, {
         database: { pool_size: 1 },
         general: { connection_recovery: mode, checkout_timeout: 10_000 },
@@ -197,27 +199,30 @@ forEachDriver('connection_recovery', (driver) => {
     });
   }
 
-  it('rollback_timeout: a server that does not answer the ROLLBACK is closed, the next client served by another', async () => {
-    const fake = await startFakePostgres({
-      onFrame: (connection, frame) => {
-        if (!frame.body.toString().startsWith('ROLLBACK')) answer(connection, frame);
-      },
-    });
-    const proxy = await startWireProxy(fake, driver, {
-      database: { pool_size: 1 },
-      general: { rollback_timeout: 300 },
-    });
-    try {
-      const client = await clientOf(proxy);
-      await run(client, 'BEGIN');
-      client.destroy(true);
-      await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
-      assert.equal(fake.connections.length, 2);
-    } finally {
-      await proxy.stop();
-      await fake.stop();
-    }
-  });
+  decides(
+    'rollback_timeout: a server that does not answer the ROLLBACK is closed, the next client served by another',
+    async () => {
+      const fake = await startFakePostgres({
+        onFrame: (connection, frame) => {
+          if (!frame.body.toString().startsWith('ROLLBACK')) answer(connection, frame);
+        },
+      });
+      const proxy = await startWireProxy(fake, driver, {
+        database: { pool_size: 1 },
+        general: { rollback_timeout: 300 },
+      });
+      try {
+        const client = await clientOf(proxy);
+        await run(client, 'BEGIN');
+        client.destroy(true);
+        await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
+        assert.equal(fake.connections.length, 2);
+      } finally {
+        await proxy.stop();
+        await fake.stop();
+      }
+    },
+  );
 
   it('cancel_wait_timeout: a cancel that the server does not take is given up, its client is served on', async () => {
     const fake = await startFakePostgres({

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forEachDriver, forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
@@ -228,7 +228,8 @@ forEachDriver('a worker crashes under load', (driver) => {
   });
 });
 
-forEachDriver('starting and stopping', (driver) => {
+// On both drivers: shutdown.test.ts.
+forOneDriver('starting and stopping', (driver) => {
   it('is ready within a second', async () => {
     const since = performance.now();
     const proxy = await startWireProxy(server, driver, { workers: 2 });
