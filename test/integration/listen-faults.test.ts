@@ -1,19 +1,14 @@
 /** What becomes of clients that listen when they are slow, a connection is lost, or a worker crashes. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
+import { crashWorkers } from '../support/crash-worker.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q } from '../support/frames.js';
-import {
-  Guests,
-  IS_HUB,
-  LISTEN_WORKERS,
-  nextNotification,
-  startListeningProxy,
-} from '../support/listening.js';
+import { Guests, IS_HUB, nextNotification, startListeningProxy } from '../support/listening.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
-import { clientOf, eventually, firstValue, run, sqlstateOf } from '../support/wire.js';
+import { clientOf, firstValue, run, sqlstateOf } from '../support/wire.js';
 
 let server: TestPostgres;
 before(async () => {
@@ -88,17 +83,13 @@ forEachDriver('listening and faults', (driver) => {
     const clients = await guests.joinAll(2);
     for (const client of clients) await run(client, 'LISTEN news');
     await isFree(clients.length);
-    await proxy.adminQuery('CRASH WORKER 0').catch(() => {});
+    await crashWorkers(proxy, 0);
     const survivors: RawClient[] = [];
     for (const client of clients) {
       // The upper bits of the process id name the worker, from 1.
       if (client.pid >>> 20 === 1) await client.expectClosed();
       else survivors.push(client);
     }
-    await eventually('served again', async () => {
-      const rows = await proxy.adminQuery('SHOW WORKERS').catch(() => []);
-      return rows.filter(({ state }) => state === 'serving').length === LISTEN_WORKERS;
-    });
     await isFree(survivors.length);
     await run(notifier, "NOTIFY news, 'still'");
     for (const client of survivors) assert.equal(await nextNotification(client), 'news=still');

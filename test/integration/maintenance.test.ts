@@ -1,6 +1,7 @@
 /** MAINTENANCE ON holds clients before their next transaction, in every mode and worker; OFF lets them go on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
+import { crashWorkers } from '../support/crash-worker.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, E, P, Q, S } from '../support/frames.js';
@@ -155,12 +156,7 @@ forEachDriver('maintenance', (driver) => {
   it('a worker that starts again obeys; a name that is not configured is refused', async () => {
     await assert.rejects(order('ON nowhere'), /there is no database "nowhere"/);
     await order('ON');
-    for (let worker = 0; worker < WORKERS; worker++)
-      await proxy.adminQuery(`CRASH WORKER ${worker}`).catch(() => {});
-    await eventually('the workers serve again', async () => {
-      const rows = await proxy.adminQuery('SHOW WORKERS').catch(() => []);
-      return rows.filter(({ state }) => state === 'serving').length === WORKERS;
-    });
+    await crashWorkers(proxy, ...Array.from({ length: WORKERS }, (_, worker) => worker));
     const clients = await clientsOfAllWorkers(proxy, WORKERS, 2);
     for (const client of clients) client.send(Q('SELECT 10'));
     await isHeld('postgres', clients.length);
