@@ -49,7 +49,7 @@ function knownText(text: string): (count: number) => number {
   const bytes = new TextEncoder().encode(text);
   const texts = new KnownTexts();
   texts.find(DATABASE, bytes, 0, bytes.length);
-  texts.keep(bytes, 0, bytes.length, figuresOf(text));
+  texts.keep(bytes, 0, bytes.length, figuresOf(text), false);
   return (count) => {
     let hash = 0;
     for (let i = 0; i < count; i++) hash += texts.find(DATABASE, bytes, 0, bytes.length) === null ? 1 : 2;

@@ -1,102 +1,10 @@
 /** What a tap makes of a client's frames, and what a queue takes: without any socket. */
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
-import { loadSqlParser, READY, type SqlParser } from '@pgdog-cluster/core';
-import {
-  AHEAD_BYTES_MAX,
-  CAPTURE_BYTES_MAX,
-  CaptureBudget,
-  type CapturedUnit,
-  Mirror,
-  MirrorTap,
-  makeParameterSet,
-  NO_PARAMETERS,
-  PlanCache,
-  type PreparedStatement,
-  StatementRegistry,
-  UNIT_BYTES_MAX,
-  type WorkerContext,
-} from '@pgdog-cluster/worker';
+import { test } from 'node:test';
+import { READY } from '@pgdog-cluster/core';
+import { Mirror, makeParameterSet, NO_PARAMETERS, type WorkerContext } from '@pgdog-cluster/worker';
 import { B, C, c, D, d, E, H, P, Q, S } from '../support/frames.js';
-
-let parser: SqlParser;
-before(async () => {
-  parser = await loadSqlParser();
-});
-
-/** A client with a tap, and what came of its units. */
-class Rig {
-  readonly registry = new StatementRegistry();
-  readonly names = new Map<string, PreparedStatement>();
-  readonly units: CapturedUnit[] = [];
-  parameters = NO_PARAMETERS;
-  unnamedText = '';
-  failedCount = 0;
-  isGone = false;
-  readonly tap: MirrorTap;
-
-  constructor(readsLevel = false, budget = new CaptureBudget()) {
-    const rig = this;
-    const session = {
-      get parameters() {
-        return rig.parameters;
-      },
-      statements: { get: (name: string) => rig.names.get(name), names: () => [...rig.names.keys()] },
-      context: { plans: new PlanCache(parser, 100, 1_000_000) },
-      requests: {
-        extended: {
-          unnamed: {
-            copied: () => (rig.unnamedText === '' ? null : { frame: P('', rig.unnamedText), plan: null }),
-          },
-        },
-      },
-    };
-    this.tap = new MirrorTap(
-      session,
-      [
-        {
-          readsLevel,
-          offer: (unit) => void this.units.push(unit),
-          noteFailed: () => void this.failedCount++,
-          sourceGone: () => {
-            this.isGone = true;
-          },
-        },
-      ],
-      budget,
-    );
-  }
-
-  /** Frames that are taken. */
-  send(...frames: Buffer[]): this {
-    for (const frame of frames) {
-      this.tap.showing();
-      this.tap.shown(true, frame[0], frame, 0, frame.length, frame.length);
-    }
-    return this;
-  }
-
-  ready(status: number = READY.Idle, owed = 0, hasError = false): this {
-    this.tap.answered(status, hasError, owed);
-    return this;
-  }
-
-  name(name: string, sql: string): PreparedStatement {
-    const frame = P('', sql);
-    const statement = this.registry.acquireParsed(frame, 6, frame.length, null, '');
-    this.names.set(name, statement);
-    return statement;
-  }
-
-  /** What would be sent, exchange by exchange. */
-  get sent(): string[][] {
-    return this.units.map(({ exchanges }) =>
-      exchanges.map(({ frames }) => Buffer.concat(frames).toString('latin1')),
-    );
-  }
-}
-
-const textOf = (...frames: Buffer[]): string => Buffer.concat(frames).toString('latin1');
+import { MirrorRig as Rig, textOf } from '../support/mirror-rig.js';
 
 test('a statement is a unit, a transaction is one, and both come as they were sent', () => {
   const rig = new Rig().send(Q('SELECT 1')).ready();
@@ -243,51 +151,6 @@ test('the unnamed statement of an earlier unit comes along, and settings as they
   assert.equal(rig.units[1].unnamed, null);
 });
 
-test('a unit over the limit is lost whole, in one frame, in many, and streamed', () => {
-  const half = 'x'.repeat(UNIT_BYTES_MAX / 2);
-  const rig = new Rig().send(Q(half + half)).ready();
-  rig.send(Q('BEGIN')).ready(READY.InTransaction);
-  rig.send(Q(half)).ready(READY.InTransaction).send(Q(half)).ready(READY.InTransaction);
-  rig.send(Q('COMMIT')).ready();
-  const streamed = Q(half + half);
-  rig.tap.showing();
-  rig.tap.shown(true, streamed[0], streamed, 0, 1000, streamed.length);
-  rig.tap.rest(streamed, 1000, streamed.length);
-  rig.ready();
-  rig.send(Q(half)).ready();
-  assert.deepEqual(
-    rig.units.map(({ isLost }) => isLost),
-    [true, true, true, false],
-  );
-  assert.deepEqual(rig.units[1].exchanges, [], 'nothing of it is kept');
-});
-
-test('of a client far ahead of its answers no more than a limit is kept', () => {
-  const rig = new Rig();
-  const frame = Q('x'.repeat(UNIT_BYTES_MAX / 2));
-  const count = (2 * AHEAD_BYTES_MAX) / (UNIT_BYTES_MAX / 2);
-  for (let index = 0; index < count; index++) rig.send(frame);
-  for (let index = count - 1; index >= 0; index--) rig.ready(READY.Idle, index);
-  const kept = rig.units.filter(({ isLost }) => !isLost);
-  assert.equal(rig.units.length, count);
-  assert.ok(kept.length >= 6 && kept.length <= 8, `${kept.length}`);
-});
-
-test('what all clients of a worker keep is bounded, and given back when units end or clients go', () => {
-  const budget = new CaptureBudget();
-  const frame = Q('x'.repeat(UNIT_BYTES_MAX - 100));
-  const rigs = Array.from({ length: CAPTURE_BYTES_MAX / UNIT_BYTES_MAX + 10 }, () => new Rig(false, budget));
-  for (const rig of rigs) rig.send(frame).ready(READY.InTransaction);
-  assert.ok(!budget.isSpent);
-  for (const rig of rigs.slice(0, -1)) rig.ready().send(S()).ready();
-  const lost = rigs.slice(0, -1).filter(({ units }) => units[0].isLost);
-  assert.ok(lost.length >= 8 && lost.length <= 10, `${lost.length}`);
-  rigs.at(-1)?.tap.gone();
-  const again = rigs.slice(0, CAPTURE_BYTES_MAX / UNIT_BYTES_MAX);
-  for (const rig of again) rig.send(frame).ready();
-  assert.ok(again.every(({ units }) => units[1].isLost === false));
-});
-
 test('a Sync or a Flush alone is no unit', () => {
   const rig = new Rig().send(H(), S()).ready();
   assert.deepEqual([rig.units.length, rig.failedCount], [0, 0]);
@@ -366,23 +229,4 @@ test('a mirror takes what its level, its exposure and its queue allow', () => {
     mirror.report().map(({ source, destination, user, total }) => [source, destination, user, total]),
     [['a', 'b', 'app', 3]],
   );
-});
-
-test('a queue is bounded in bytes too', () => {
-  const rig = new Rig().send(Q('x'.repeat(UNIT_BYTES_MAX - 100))).ready();
-  const snapshot = {
-    source: 'a',
-    destination: 'b',
-    queueLengthMax: 1000,
-    exposure: 1,
-    level: 'all',
-  } as const;
-  const mirror = new Mirror({} as WorkerContext, snapshot);
-  let count = 0;
-  while (mirror.tryQueue(rig.units[0])) count++;
-  assert.ok(count >= 15 && count <= 17, `${count}`);
-  for (let index = 0; index < count; index++) mirror.begun();
-  assert.ok(!mirror.tryQueue(rig.units[0]), 'what runs counts too');
-  mirror.ended(rig.units[0]);
-  assert.ok(mirror.tryQueue(rig.units[0]));
 });

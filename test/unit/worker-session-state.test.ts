@@ -9,6 +9,7 @@ import {
   KIND_COPY_END,
   KIND_EXECUTE,
   KIND_PARSE,
+  KIND_QUERY,
   KIND_SYNC,
   makeParameterSet,
   mayFailOnReplay,
@@ -19,6 +20,7 @@ import {
   processIdOf,
   QueryFigures,
   RequestLog,
+  SWALLOW,
   withoutParameter,
   withParameter,
 } from '@pgdog-cluster/worker';
@@ -133,4 +135,39 @@ test('process ids name worker and slot and stay positive', () => {
     }
   }
   assert.equal(ownerOfProcessId(0).worker, -1);
+});
+
+test('how many ReadyForQuery are owed is known at once, however much is', () => {
+  const pending = new PendingReplies();
+  const owed = 50_000;
+  for (let index = 0; index < owed; index++) {
+    pending.push(KIND_EXECUTE | FORWARD, null);
+    pending.push((index % 2 === 0 ? KIND_SYNC : KIND_QUERY) | FORWARD, null);
+    pending.push(KIND_SYNC | SWALLOW, null);
+  }
+  const startedMs = performance.now();
+  for (let left = owed; left > 0; left--) {
+    assert.equal(pending.foreignReadyCount, left);
+    for (let index = 0; index < 3; index++) pending.pop();
+  }
+  assert.equal(pending.foreignReadyCount, 0);
+  assert.ok(performance.now() - startedMs < 1000, `${performance.now() - startedMs} ms`);
+});
+
+test('what is struck out for a COPY, and what is changed, is no longer owed', () => {
+  const pending = new PendingReplies();
+  pending.push(KIND_EXECUTE | FORWARD, null);
+  for (const kind of [KIND_SYNC, KIND_SYNC, KIND_COPY_END, KIND_SYNC, KIND_QUERY])
+    pending.push(kind | FORWARD, null);
+  assert.equal(pending.foreignReadyCount, 4);
+  pending.dropSyncsBeforeCopyEnd();
+  assert.equal(pending.foreignReadyCount, 2);
+  assert.ok(pending.strikeCopyEnd());
+  assert.equal(pending.foreignReadyCount, 2);
+  pending.setCodeAt(1, KIND_SYNC | SWALLOW, null);
+  assert.equal(pending.foreignReadyCount, 1);
+  const query = new PendingReplies();
+  for (const kind of [KIND_QUERY, KIND_COPY_END, KIND_QUERY]) query.push(kind | FORWARD, null);
+  assert.ok(query.strikeCopyEnd());
+  assert.equal(query.foreignReadyCount, 2);
 });

@@ -25,6 +25,7 @@ const QUOTE = 0x27;
 const DOUBLE_QUOTE = 0x22;
 const DOLLAR = 0x24;
 const DOT = 0x2e;
+const DASH = 0x2d;
 const SPACE = 0x20;
 const STAR = 0x2a;
 const COMMA = 0x2c;
@@ -32,6 +33,7 @@ const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 /** What they set may be written as names are: SET app.token TO abc. */
 const UTILITIES: ReadonlySet<string> = new Set(['set', 'alter', 'create']);
+const ROLES: ReadonlySet<string> = new Set(['role', 'user', 'group']);
 const OPERATORS = new Set([...'~!@#^&|`?+-*/%<>=:'].map((char) => char.charCodeAt(0)));
 
 /** Writes `shape` anew. One use per text: this is the path of shapes not seen before. */
@@ -52,6 +54,8 @@ class ShapeWriter {
   #hasSet = false;
   #expectsValue = false;
   #isPassword = false;
+  /** Second word of the statement. */
+  #object = '';
 
   constructor(isCut: boolean) {
     this.#isCut = isCut;
@@ -68,7 +72,7 @@ class ShapeWriter {
 
   #token(): void {
     const byte = this.#bytes[this.#at];
-    if (byte === QUOTE) this.#literal(this.#at, quotedEnd(this.#bytes, this.#at, this.#length));
+    if (byte === QUOTE) this.#literal(this.#at, stringEnd(this.#bytes, this.#at, this.#length));
     else if (byte === DOUBLE_QUOTE) this.#quoted(quotedEnd(this.#bytes, this.#at, this.#length));
     else if (byte === DOLLAR) this.#at = this.#run(this.#at + 1, (kind) => kind === DIGIT);
     else if (kinds[byte] === DIGIT) this.#literal(this.#at, this.#numberEnd());
@@ -77,8 +81,8 @@ class ShapeWriter {
     else {
       this.#at++;
       if (byte === SEMICOLON) {
-        this.#verb = '';
-        this.#hasSet = this.#expectsValue = false;
+        this.#verb = this.#object = '';
+        this.#hasSet = this.#expectsValue = this.#isPassword = false;
       }
       if (byte === COMMA) this.#space();
       else if (byte === 0x29 && kinds[this.#bytes[this.#at]] !== 0) this.#space();
@@ -93,10 +97,14 @@ class ShapeWriter {
       return;
     }
     const word = Buffer.from(this.#bytes.subarray(this.#at, end)).toString();
+    // PASSWORD abc is a mistake as well, but only where there is no column of that name.
+    if (this.#isPassword && ROLES.has(this.#object) && word !== 'null') this.#expectsValue = true;
     const wasValue = this.#expectsValue;
     this.#name(end);
+    this.#isPassword &&= !wasValue;
     if (wasValue) return;
     if (this.#verb === '') this.#verb = word;
+    else if (this.#object === '') this.#object = word;
     if (!UTILITIES.has(this.#verb)) return;
     if (word === 'set') this.#hasSet = true;
     this.#isPassword = word === 'password';
@@ -135,6 +143,7 @@ class ShapeWriter {
   }
 
   #literal(start: number, end: number): void {
+    this.#isPassword = false;
     this.#copy(start);
     this.#out += `$${++this.#number}`;
     this.#at = this.#from = end;
@@ -181,6 +190,24 @@ function quotedEnd(bytes: Uint8Array, at: number, length: number): number {
     i++;
   }
   return length;
+}
+
+/** As quotedEnd(), with what continues the string: only one that is kept as it was written has white space and comments behind it. */
+function stringEnd(bytes: Uint8Array, from: number, length: number): number {
+  let end = quotedEnd(bytes, from, length);
+  let hasNewline = false;
+  for (let at = end; at < length; at++) {
+    const byte = bytes[at];
+    if (byte === 0x0a || byte === 0x0d) hasNewline = true;
+    else if (byte === DASH && bytes[at + 1] === DASH) {
+      while (at + 1 < length && bytes[at + 1] !== 0x0a && bytes[at + 1] !== 0x0d) at++;
+    } else if (byte === QUOTE && hasNewline) {
+      end = quotedEnd(bytes, at, length);
+      at = end - 1;
+      hasNewline = false;
+    } else if (byte !== SPACE && (byte < 0x09 || byte > 0x0d)) break;
+  }
+  return end;
 }
 
 /** The largest $n; literals are numbered from behind it. */

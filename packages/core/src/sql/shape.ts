@@ -24,6 +24,8 @@ export const SHAPE_HIGH = 2;
 export const SHAPE_DIRECTIVE = 4;
 /** A string holds a dot: it may name a custom setting. */
 export const SHAPE_DOTTED = 8;
+/** It has a literal in it as it was written. */
+export const SHAPE_KEPT = 16;
 
 export const SHAPE_BYTES_MAX = 64 * 1024;
 /** Literals whose places are remembered; further ones are only counted. */
@@ -411,6 +413,7 @@ function takeString(bytes: Uint8Array, from: number, next: number): number {
   separateQuotes();
   if (keepsLiteral && bytes[from] === 0x27 && next - from <= KEPT_LITERAL_MAX) {
     for (let i = from; i < next; i++) out[length++] = bytes[i];
+    flags |= SHAPE_KEPT;
   } else {
     out[length++] = 0x27;
     out[length++] = 0x27;

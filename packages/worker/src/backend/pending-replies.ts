@@ -31,6 +31,12 @@ export const DISPOSITION_MASK = 0x30;
 
 const CAPACITY_START = 16;
 
+/** By code: 1 where a ReadyForQuery is owed to a client. */
+const OWES_READY = new Uint8Array((DISPOSITION_MASK | KIND_MASK) + 1);
+for (const kind of [KIND_QUERY, KIND_SYNC, KIND_FUNCTION_CALL]) {
+  for (const disposition of [FORWARD, FAKE, REPLACE_ERROR]) OWES_READY[kind | disposition] = 1;
+}
+
 export class PendingReplies {
   private codes = new Uint8Array(CAPACITY_START);
   private refs: (object | null)[] = new Array(CAPACITY_START).fill(null);
@@ -39,6 +45,7 @@ export class PendingReplies {
   private sent = new Float64Array(CAPACITY_START);
   private first = 0;
   private count = 0;
+  private readyCount = 0;
 
   get length(): number {
     return this.count;
@@ -69,9 +76,11 @@ export class PendingReplies {
     this.figures[at] = figures;
     this.sent[at] = sentUs;
     this.count++;
+    this.readyCount += OWES_READY[code];
   }
 
   pop(): void {
+    this.readyCount -= OWES_READY[this.codes[this.first]];
     this.refs[this.first] = null;
     this.figures[this.first] = null;
     this.first = (this.first + 1) & (this.codes.length - 1);
@@ -88,14 +97,7 @@ export class PendingReplies {
 
   /** How many ReadyForQuery are owed to a client. */
   get foreignReadyCount(): number {
-    let count = 0;
-    for (let index = 0; index < this.count; index++) {
-      const code = this.codeAt(index);
-      const kind = code & KIND_MASK;
-      const isReady = kind === KIND_QUERY || kind === KIND_SYNC || kind === KIND_FUNCTION_CALL;
-      if (isReady && (code & DISPOSITION_MASK) !== SWALLOW) count++;
-    }
-    return count;
+    return this.readyCount;
   }
 
   /** Whether something is owed to a client, beside what we asked ourselves. */
@@ -113,6 +115,7 @@ export class PendingReplies {
 
   setCodeAt(index: number, code: number, ref: object | null): void {
     const at = (this.first + index) & (this.codes.length - 1);
+    this.readyCount += OWES_READY[code] - OWES_READY[this.codes[at]];
     this.codes[at] = code;
     this.refs[at] = ref;
   }
@@ -152,7 +155,10 @@ export class PendingReplies {
       const code = this.codeAt(index);
       const kind = code & KIND_MASK;
       if (index > 0 && kind !== KIND_SYNC) isDropping = false;
-      if (index > 0 && isDropping) continue;
+      if (index > 0 && isDropping) {
+        this.readyCount -= OWES_READY[code];
+        continue;
+      }
       this.move(kept, index);
       kept++;
     }
@@ -164,8 +170,10 @@ export class PendingReplies {
   strikeCopyEnd(): boolean {
     if (this.count < 2 || (this.codeAt(1) & KIND_MASK) !== KIND_COPY_END) return false;
     // The head takes its place, which makes the old head's place free.
+    const { readyCount } = this;
     this.move(1, 0);
     this.pop();
+    this.readyCount = readyCount;
     return true;
   }
 

@@ -9,12 +9,6 @@ export const UNIT_BYTES_MAX = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const FIRST_BYTES = 128;
 
-/** A prepared statement from before the unit, by the client's own name. */
-export interface NeededStatement {
-  readonly name: string;
-  readonly statement: PreparedStatement;
-}
-
 /** The unnamed statement from before the unit: its Parse frame. */
 export interface NeededUnnamed {
   readonly frame: Uint8Array;
@@ -41,7 +35,8 @@ export class Piece {
   defines = false;
   /** Names it gives by Parse. */
   made: Set<string> | null = null;
-  needs: NeededStatement[] | null = null;
+  /** Prepared statements from before it, by the client's own names. */
+  needs: Map<string, PreparedStatement> | null = null;
   /** Its text works with names, so that all of them are among `needs`. */
   hasAllNames = false;
   makesUnnamed = false;
@@ -53,8 +48,9 @@ export class Piece {
     this.parameters = parameters;
   }
 
+  /** With the copy of an unnamed statement. */
   get keptBytes(): number {
-    return this.length;
+    return this.length + (this.unnamed?.frame.length ?? 0);
   }
 
   get kept(): Uint8Array {
@@ -78,6 +74,7 @@ export class Piece {
     const taken = Math.min(count, this.size);
     this.size -= taken;
     this.length = Math.max(0, this.length - taken);
+    if (this.size === 0) this.unnamed = null;
     this.isClosed = false;
     return count - taken;
   }
@@ -86,6 +83,8 @@ export class Piece {
     this.isLost = true;
     this.bytes = NO_BYTES;
     this.length = 0;
+    this.unnamed = null;
+    this.needs = null;
   }
 
   private grow(size: number): void {
@@ -109,8 +108,10 @@ export class CapturedUnit {
   readonly needs = new Map<string, PreparedStatement>();
   unnamed: NeededUnnamed | null = null;
   size = 0;
-  /** Of `exchanges`. */
+  /** Of `exchanges` and `unnamed`. */
   keptBytes = 0;
+  /** Frames of `needs`. */
+  neededBytes = 0;
   hasRequest = false;
   isLost = false;
   isLeftOut = false;
@@ -126,28 +127,30 @@ export class CapturedUnit {
   /** The pieces that one ReadyForQuery has answered. True: the unit ends with them. */
   add(pieces: readonly Piece[], status: number, hasError: boolean): boolean {
     for (const piece of pieces) this.take(piece);
-    if (this.size > UNIT_BYTES_MAX) this.isLost = true;
+    if (this.keptBytes > UNIT_BYTES_MAX || this.size > UNIT_BYTES_MAX) this.isLost = true;
     // Of what is not to be mirrored nothing is kept until the end.
     if (this.isLost) {
       this.exchanges.length = 0;
       this.keptBytes = 0;
-    } else {
-      this.exchanges.push({ frames: pieces.map((piece) => piece.kept), status, hasError });
-      this.keptBytes = this.size;
-    }
+      this.unnamed = null;
+      this.needs.clear();
+    } else this.exchanges.push({ frames: pieces.map((piece) => piece.kept), status, hasError });
     return status === READY.Idle;
   }
 
   private take(piece: Piece): void {
     this.size += piece.size;
+    this.keptBytes += piece.keptBytes;
     this.hasRequest ||= piece.hasRequest;
     this.isLost ||= piece.isLost;
     this.isLeftOut ||= piece.isLeftOut;
     this.defines ||= piece.defines;
     // Names that appear behind a text that works with names may be its own: the destination makes them itself.
     if (piece.needs !== null && !this.hasAllNames) {
-      for (const { name, statement } of piece.needs) {
-        if (!this.made.has(name) && !this.needs.has(name)) this.needs.set(name, statement);
+      for (const [name, statement] of piece.needs) {
+        if (this.made.has(name) || this.needs.has(name)) continue;
+        this.needs.set(name, statement);
+        this.neededBytes += statement.frame.length;
       }
     }
     if (piece.made !== null) for (const name of piece.made) this.made.add(name);

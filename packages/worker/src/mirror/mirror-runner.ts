@@ -109,7 +109,13 @@ export class MirrorRunner implements UnitTaker, SessionTap {
   private advance(): boolean {
     const { unit, session } = this;
     if (unit === null) return this.begin();
-    if (session === null || !this.isAnswered || !session.isAtRest) return false;
+    if (session === null) return false;
+    if (session.isStarved) {
+      this.unitFailed(unit, 'COPY without data');
+      session.end(false);
+      return true;
+    }
+    if (!this.isAnswered || !session.isAtRest) return false;
     const exchange = unit.exchanges[this.step];
     if (this.answerHasError !== exchange.hasError || this.answerStatus !== exchange.status) {
       this.unitFailed(unit, session.firstError);

@@ -77,10 +77,18 @@ export class MirrorSession extends Session {
     for (const bytes of frames) this.read(bytes, 0, bytes.length, -1);
   }
 
-  /** Nothing is under way and nothing waits. */
+  /** Nothing is under way and nothing waits. A batch may be open: a Query came without the Sync of what was before it. */
   get isAtRest(): boolean {
     const { server } = this;
-    return this.waitingSinceMs === 0 && this.stream.isAtBoundary && (server === null || server.isQuiet);
+    if (this.waitingSinceMs !== 0 || !this.stream.isAtBoundary) return false;
+    return (
+      server === null || (server.pending.length === 0 && !server.isFrameOpen && server.cancelsInFlight === 0)
+    );
+  }
+
+  /** A COPY waits for data although all has been sent: at the source it failed before it began. */
+  get isStarved(): boolean {
+    return this.server?.isCopyIn === true && this.stream.isAtBoundary;
   }
 
   /** Whatever it was doing: a transaction that is open is rolled back. */
@@ -92,6 +100,11 @@ export class MirrorSession extends Session {
 
   override passSlice(): void {}
   override passBytes(): void {}
+
+  override onServerChunkEnd(): void {
+    super.onServerChunkEnd();
+    if (this.isStarved) this.onRest();
+  }
 
   override serverQuiet(server: ServerConnection): void {
     super.serverQuiet(server);

@@ -15,7 +15,8 @@ import type { PlanCache } from '../plan/plan-cache.js';
 import type { ClientStatements } from '../session/client-statements.js';
 import type { ParameterSet } from '../session/parameter-set.js';
 import type { CaptureBudget } from './capture-budget.js';
-import { CapturedUnit, type NeededUnnamed, Piece } from './captured-unit.js';
+import { CapturedUnit, type NeededUnnamed, Piece, UNIT_BYTES_MAX } from './captured-unit.js';
+import { PieceQueue } from './piece-queue.js';
 import type { SessionTap } from './session-tap.js';
 
 const HEADER_BYTES = 5;
@@ -27,7 +28,9 @@ export interface TappedSession {
   readonly parameters: ParameterSet;
   readonly statements: Pick<ClientStatements, 'get' | 'names'>;
   readonly context: { readonly plans: Pick<PlanCache, 'lookup'> };
-  readonly requests: { readonly extended: { readonly unnamed: { copied(): NeededUnnamed | null } } } | null;
+  readonly requests: {
+    readonly extended: { readonly unnamed: { readonly size: number; copied(): NeededUnnamed | null } };
+  } | null;
 }
 
 /** Where units go. */
@@ -55,11 +58,12 @@ export class MirrorTap implements SessionTap {
   /** Of pieces and unit. */
   private keptBytes = 0;
   /** Not answered yet; the last may be open. */
-  private pieces: Piece[] = [];
+  private readonly pieces = new PieceQueue();
   private unit: CapturedUnit | null = null;
   private lastTag = '';
   /** What streams belongs to this one. */
   private restPiece: Piece | null = null;
+  private restBytes = 0;
   private isShowing = false;
   /** ReadyForQuery that was sent while the frame it answers was being shown. */
   private early: { status: number; hasError: boolean } | null = null;
@@ -97,6 +101,7 @@ export class MirrorTap implements SessionTap {
     const piece = this.pieceFor(type);
     const isWhole = end - start === frameBytes;
     this.restPiece = isWhole ? null : piece;
+    this.restBytes = frameBytes - (end - start);
     if (piece === null) return;
     this.append(piece, bytes, start, end);
     this.read(piece, type, bytes, start, end, isWhole);
@@ -106,7 +111,7 @@ export class MirrorTap implements SessionTap {
 
   /** Null: nobody needs the frame. */
   private pieceFor(type: number): Piece | null {
-    const last = this.pieces.at(-1) ?? null;
+    const { last } = this.pieces;
     switch (type) {
       case FRONTEND.CopyData:
       case FRONTEND.CopyDone:
@@ -117,8 +122,7 @@ export class MirrorTap implements SessionTap {
         return last?.isClosed === false ? last : null;
       default:
         if (last?.isClosed === false) return last;
-        this.pieces.push(new Piece(this.session.parameters));
-        return this.pieces.at(-1) ?? null;
+        return this.pieces.push(new Piece(this.session.parameters));
     }
   }
 
@@ -126,7 +130,10 @@ export class MirrorTap implements SessionTap {
     const before = piece.keptBytes;
     piece.append(bytes, start, end);
     this.count(piece.keptBytes - before);
-    if (this.keptBytes <= AHEAD_BYTES_MAX && !this.budget.isSpent) return;
+    if (this.keptBytes > AHEAD_BYTES_MAX || this.budget.isSpent) this.lose(piece);
+  }
+
+  private lose(piece: Piece): void {
     this.count(-piece.keptBytes);
     piece.lose();
   }
@@ -137,18 +144,22 @@ export class MirrorTap implements SessionTap {
   }
 
   rest(bytes: Uint8Array, start: number, end: number): void {
-    if (this.restPiece !== null) this.append(this.restPiece, bytes, start, end);
+    const { restPiece } = this;
+    if (restPiece === null) return;
+    this.append(restPiece, bytes, start, end);
+    this.restBytes -= end - start;
+    if (this.restBytes <= 0) this.restPiece = null;
   }
 
   again(count: number): void {
     for (let left = count; left > 0; ) {
-      const last = this.pieces.at(-1);
-      if (last === undefined) return;
+      const { last } = this.pieces;
+      if (last === null) return;
       const before = last.keptBytes;
       left = last.cut(left);
       this.count(last.keptBytes - before);
       if (last.size > 0) return;
-      this.pieces.pop();
+      this.pieces.dropLast();
     }
   }
 
@@ -168,12 +179,17 @@ export class MirrorTap implements SessionTap {
   }
 
   private settle(status: number, hasError: boolean, owed: number): void {
-    const open = this.pieces.at(-1)?.isClosed === false ? 1 : 0;
+    const open = this.pieces.last?.isClosed === false ? 1 : 0;
     const count = this.pieces.length - open - owed;
     if (count <= 0) return;
-    const done = this.pieces.splice(0, count);
+    const done = this.pieces.take(count);
     this.unit ??= new CapturedUnit(done[0].parameters);
-    const { unit } = this;
+    const { unit, restPiece } = this;
+    // An error in the middle of its last frame: what is kept of it would swallow what comes behind.
+    if (restPiece !== null && done.includes(restPiece)) {
+      this.lose(restPiece);
+      this.restPiece = null;
+    }
     for (const { keptBytes } of done) this.count(-keptBytes);
     this.count(-unit.keptBytes);
     const isEnd = unit.add(done, status, hasError);
@@ -181,7 +197,8 @@ export class MirrorTap implements SessionTap {
       this.count(unit.keptBytes);
       return;
     }
-    if (this.pieces.length > 0) this.pieces[0].parameters = this.session.parameters;
+    const { head } = this.pieces;
+    if (head !== null) head.parameters = this.session.parameters;
     // COMMIT of a failed transaction answers ROLLBACK too; ROLLBACK TO is not the last of its transaction.
     const isFailed = hasError || this.lastTag === 'ROLLBACK';
     this.unit = null;
@@ -198,7 +215,7 @@ export class MirrorTap implements SessionTap {
     this.isOver = true;
     this.count(-this.keptBytes);
     const isCutShort = this.unit !== null || this.pieces.some(({ hasRequest }) => hasRequest);
-    this.pieces = [];
+    this.pieces.clear();
     this.unit = null;
     this.restPiece = null;
     for (const taker of this.takers) {
@@ -283,21 +300,28 @@ export class MirrorTap implements SessionTap {
       return;
     }
     if (piece.makesUnnamed || piece.unnamed !== null) return;
-    piece.unnamed = this.session.requests?.extended.unnamed.copied() ?? null;
+    const unnamed = this.session.requests?.extended.unnamed;
+    if (unnamed === undefined || piece.isLost) return;
+    if (unnamed.size > UNIT_BYTES_MAX) {
+      this.lose(piece);
+      return;
+    }
+    piece.unnamed = unnamed.copied();
+    this.count(piece.unnamed?.frame.length ?? 0);
     if (this.readsLevel && piece.unnamed !== null) this.noteFrame(piece, piece.unnamed.frame);
   }
 
   private needNamed(piece: Piece, name: string): void {
     if (piece.made?.has(name) === true) return;
-    if (piece.needs?.some((known) => known.name === name) === true) return;
+    if (piece.needs?.has(name) === true) return;
     const statement = this.session.statements.get(name);
     if (statement === undefined) {
       // One of ours (EXPLAIN (PGDOG)), or none at all.
       piece.isLeftOut = true;
       return;
     }
-    piece.needs ??= [];
-    piece.needs.push({ name, statement });
+    piece.needs ??= new Map();
+    piece.needs.set(name, statement);
     if (this.readsLevel && !statement.isSqlLevel) this.noteFrame(piece, statement.frame);
   }
 

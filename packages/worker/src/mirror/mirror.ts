@@ -45,9 +45,10 @@ export class Mirror {
   /** A place in the queue; false: there is none. */
   tryQueue(unit: CapturedUnit): boolean {
     if (this.queued >= this.snapshot.queueLengthMax) return false;
-    if (this.queuedBytes + unit.size > QUEUE_BYTES_MAX) return false;
+    const bytes = heldBy(unit);
+    if (this.queuedBytes + bytes > QUEUE_BYTES_MAX) return false;
     this.queued++;
-    this.queuedBytes += unit.size;
+    this.queuedBytes += bytes;
     return true;
   }
 
@@ -58,7 +59,7 @@ export class Mirror {
 
   /** Nobody needs its bytes any more. */
   ended(unit: CapturedUnit): void {
-    this.queuedBytes -= unit.size;
+    this.queuedBytes -= heldBy(unit);
   }
 
   /** `reason` is an SQLSTATE or a code of ours: what servers say may hold values of the client's. */
@@ -75,4 +76,9 @@ export class Mirror {
     const { source, destination } = this.snapshot;
     return [...this.byUser].map(([user, figures]) => ({ source, destination, user, ...figures }));
   }
+}
+
+/** A statement may be let go of by its client, and lives as long as the unit that needs it. */
+function heldBy({ keptBytes, neededBytes }: CapturedUnit): number {
+  return keptBytes + neededBytes;
 }

@@ -13,6 +13,8 @@ const SAMPLES = 8;
 /** What is hashed of both ends of a text, its digits left out. */
 const END_BYTES = 16;
 const PRIME = 0x01000193;
+/** Of 2147483647. */
+const INTEGER_DIGITS = 10;
 
 const DIGIT = 1;
 /** Continues a name, and is no digit. */
@@ -88,10 +90,13 @@ export class KnownTexts {
     return isAlike(this.#alike.texts[alike]!, this.#alike.sizes[alike], bytes, start, end) ? figures : null;
   }
 
-  /** A text that find() has not found, and whose shape is that of `figures`. */
-  keep(bytes: Uint8Array, start: number, end: number, figures: QueryFigures): void {
+  /**
+   * A text that find() has not found, and whose shape is that of `figures`.
+   * @param isExact the shape has a literal of it, digits and all
+   */
+  keep(bytes: Uint8Array, start: number, end: number, figures: QueryFigures, isExact: boolean): void {
     if (end - start > TEXT_BYTES_MAX) return;
-    if (end - start <= ALIKE_BYTES_MAX && hasNumber(bytes, start, end)) {
+    if (!isExact && end - start <= ALIKE_BYTES_MAX && hasNumber(bytes, start, end)) {
       this.#alike.put(alikeSlotOf(bytes, start, end), bytes, start, end, figures);
     } else this.#same.put(slotOf(bytes, start, end), bytes, start, end, figures);
   }
@@ -146,7 +151,7 @@ function isSame(text: Buffer, bytes: Uint8Array, start: number, end: number): bo
 /**
  * Digits that begin a number, and in a text without double quotes are no part of a name then, may differ from those of
  * the other text, in their count too: wherever they stand, in a number, a string or a comment, the shape says the same.
- * Numbers that go on with a letter (0x1f, 1e5) must be the same.
+ * Numbers that go on with a letter (0x1f, 1e5) must be the same, and integers of more than 31 bits are others.
  */
 function isAlike(text: Buffer, size: number, bytes: Uint8Array, start: number, end: number): boolean {
   let i = 0;
@@ -168,7 +173,17 @@ function isAlike(text: Buffer, size: number, bytes: Uint8Array, start: number, e
     if (i + at === before || at === first || i === textFirst) return false;
     if (at < end && kinds[bytes[at]] === LETTER) return false;
     if (i < size && kinds[text[i]] === LETTER) return false;
+    if (isInteger(bytes, first, at) !== isInteger(text, textFirst, i)) return false;
   }
+}
+
+/** Whether the digits fit 31 bits, as shape.ts has it. */
+function isInteger(bytes: Uint8Array, from: number, end: number): boolean {
+  const count = end - from;
+  if (count !== INTEGER_DIGITS) return count < INTEGER_DIGITS;
+  let value = 0;
+  for (let at = from; at < end; at++) value = value * 10 + bytes[at] - 0x30;
+  return value <= 0x7fffffff;
 }
 
 /** Whether it may be found by texts that are alike: a number is in it, and no name in quotes. */

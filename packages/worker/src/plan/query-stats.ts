@@ -5,6 +5,7 @@ import {
   readParse,
   readShape,
   SHAPE_HIGH,
+  SHAPE_KEPT,
   SHAPE_READ,
   shape,
   shapeText,
@@ -94,6 +95,7 @@ export class QueryStats {
     const queries = this.#of(database);
     if (!this.#mayRead(end - start) || readShape(bytes, start, end) !== SHAPE_READ) return queries.unread;
     const isAscii = (shape.flags & SHAPE_HIGH) === 0;
+    const isExact = (shape.flags & SHAPE_KEPT) !== 0;
     // The text of a shape says less where strings may end elsewhere.
     hashShape(shape.flags & 3);
     hashWords[3] ^= Math.imul(queries.number, SPREAD);
@@ -102,7 +104,7 @@ export class QueryStats {
       entry < 0
         ? this.#miss(queries, database, bytes, start, end, isAscii, isRouted)
         : this.#hit(this.#figures[entry]!);
-    if (figures.entry >= 0) this.#texts.keep(bytes, start, end, figures);
+    if (figures.entry >= 0) this.#texts.keep(bytes, start, end, figures, isExact);
     return figures;
   }
 

@@ -11,7 +11,7 @@ export interface CountedSession {
   readonly router: object | null;
 }
 
-/** Names of a client in session mode that are followed; what it executes beyond them counts as not read. */
+/** Names of portals, and in session mode of statements, that are followed for one client; what it executes beyond them counts as not read. */
 const NAMES_MAX = 1000;
 
 /** What the portals of a client, and in session mode its named statements, count for in SHOW QUERIES. */
@@ -58,14 +58,21 @@ export class CountedPortals {
     else {
       // exempt: portals with a name are cursors, which are few
       this.#byName ??= new Map();
-      this.#byName.set(decodeText(bytes, start, end), known);
+      const name = decodeText(bytes, start, end);
+      if (this.#byName.size < NAMES_MAX || this.#byName.has(name)) this.#byName.set(name, known);
     }
     return known;
   }
 
-  find(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
-    if (start === end) return this.#unnamed;
-    return this.#byName?.get(decodeText(bytes, start, end)) ?? null;
+  /** What an Execute counts for. */
+  find(bytes: Uint8Array, start: number, end: number): QueryFigures {
+    const known = start === end ? this.#unnamed : this.#byName?.get(decodeText(bytes, start, end));
+    return known ?? this.#session.context.queries.unread(this.#session.database);
+  }
+
+  /** Close of a portal: a transaction may open any number of them, one after another. */
+  closed(bytes: Uint8Array, start: number, end: number): void {
+    if (start !== end && this.#byName !== null) this.#byName.delete(decodeText(bytes, start, end));
   }
 
   /** Portals live no longer than a transaction. */

@@ -348,6 +348,7 @@ export class ExtendedQuery {
         this.unnamed.id = 0;
         server.unnamedId = 0;
       }
+      if (fields.target === TARGET.Portal) this.counted.closed(bytes, fields.nameStart, fields.nameEnd);
       server.pending.push(KIND_CLOSE | FORWARD, null);
       server.forward(bytes, start, end, buffer);
       return CONSUMED;

@@ -50,6 +50,11 @@ export class UnnamedStatement {
     this.copy(bytes, start, end, plan);
   }
 
+  /** Of its frame; 0: there is none. */
+  get size(): number {
+    return this.id === 0 ? 0 : this.frameBytes;
+  }
+
   /** A copy for a session elsewhere; null: there is none. */
   copied(): NeededUnnamed | null {
     return this.id === 0 ? null : { frame: this.frame.slice(0, this.frameBytes), plan: this.plan };
