@@ -122,6 +122,19 @@ test('statements from before a unit count for what it takes', () => {
   assert.deepEqual([unnamed.units[1].isLost, unnamed.units[1].unnamed], [true, null]);
 });
 
+test('an unnamed statement from before counts once in a transaction that uses it often', () => {
+  const budget = new CaptureBudget();
+  const rig = new Rig(false, budget);
+  rig.unnamedText = 'x'.repeat(UNIT_BYTES_MAX / 2);
+  for (let round = 0; round < CAPTURE_BYTES_MAX / UNIT_BYTES_MAX; round++) {
+    for (let index = 0; index < 5; index++) rig.send(B('', ''), E(''), S()).ready(READY.InTransaction);
+    rig.send(Q('COMMIT')).ready();
+    const unit = rig.units.pop();
+    assert.equal(unit?.isLost, false);
+    assert.equal(unit?.unnamed?.frame.length, unit.keptBytes - unit.size);
+  }
+});
+
 test('a text that works with names is noted as fast with thousands of them', () => {
   const rig = new Rig();
   for (let index = 0; index < 20_000; index++) rig.name(`statement ${index}`, `SELECT ${index}`);

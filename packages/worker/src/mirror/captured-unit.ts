@@ -140,7 +140,7 @@ export class CapturedUnit {
 
   private take(piece: Piece): void {
     this.size += piece.size;
-    this.keptBytes += piece.keptBytes;
+    this.keptBytes += piece.kept.length;
     this.hasRequest ||= piece.hasRequest;
     this.isLost ||= piece.isLost;
     this.isLeftOut ||= piece.isLeftOut;
@@ -155,7 +155,10 @@ export class CapturedUnit {
     }
     if (piece.made !== null) for (const name of piece.made) this.made.add(name);
     this.hasAllNames ||= piece.hasAllNames;
-    if (!this.isUnnamedSettled && piece.unnamed !== null) this.unnamed = piece.unnamed;
+    if (!this.isUnnamedSettled && piece.unnamed !== null) {
+      this.unnamed = piece.unnamed;
+      this.keptBytes += piece.unnamed.frame.length;
+    }
     this.isUnnamedSettled ||= piece.unnamed !== null || piece.makesUnnamed;
   }
 }
