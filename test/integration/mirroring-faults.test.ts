@@ -19,6 +19,7 @@ let server: TestPostgres;
 before(async () => {
   server = await startMirrorServer();
   await onServer(server, 'copy', 'CREATE TABLE only_there (x text)');
+  await onServer(server, 'src', 'CREATE TABLE only_here (x text)');
 });
 after(() => server.stop());
 
@@ -51,6 +52,18 @@ forEachDriver('mirrors of what goes wrong half-way', (driver) => {
       await run(client, "INSERT INTO t (x) VALUES ('b')");
       const found = await counts.since('main', 'copy', counts.add('main', 2));
       assert.deepEqual(found, { dropped_count: 1, mirrored_count: 1 });
+      assert.deepEqual(await valuesIn(server, 'copy'), ['b']);
+    }));
+
+  it('an error that is none at the source, in a batch that a Query ends there', () =>
+    withClient(server, proxy, 'main', async (client) => {
+      client.send(P('', 'SELECT x FROM only_here'), Q("INSERT INTO t (x) VALUES ('a')"));
+      assert.equal((await client.readUntilReady()).error, null);
+      client.send(S());
+      await client.readUntilReady();
+      await run(client, "INSERT INTO t (x) VALUES ('b')");
+      const found = await counts.since('main', 'copy', counts.add('main', 2));
+      assert.deepEqual(found, { error_count: 1, mirrored_count: 1 });
       assert.deepEqual(await valuesIn(server, 'copy'), ['b']);
     }));
 

@@ -76,6 +76,7 @@ export class MirrorRunner implements UnitTaker, SessionTap {
 
   localError(): void {
     this.hasLocalError = true;
+    this.wake();
   }
 
   answered(status: number, hasError: boolean): void {
@@ -111,7 +112,7 @@ export class MirrorRunner implements UnitTaker, SessionTap {
     if (unit === null) return this.begin();
     if (session === null) return false;
     if (session.isStarved) {
-      this.unitFailed(unit, 'COPY without data');
+      this.unitFailed(unit, session.firstError);
       session.end(false);
       return true;
     }

@@ -86,9 +86,16 @@ export class MirrorSession extends Session {
     );
   }
 
-  /** A COPY waits for data although all has been sent: at the source it failed before it began. */
+  /**
+   * All has been sent, and more is waited for: by a COPY that failed at the source before it began, or, after an error that
+   * was none there, for a Sync that does not come (a Query behind messages without one is skipped then).
+   */
   get isStarved(): boolean {
-    return this.server?.isCopyIn === true && this.stream.isAtBoundary;
+    const { server, requests } = this;
+    if (!this.stream.isAtBoundary) return false;
+    if (server?.isCopyIn === true) return true;
+    const isSkipping = requests?.isSkippingToSync === true || server?.isSkippingToSync === true;
+    return isSkipping && (server === null || server.pending.foreignReadyCount === 0);
   }
 
   /** Whatever it was doing: a transaction that is open is rolled back. */
