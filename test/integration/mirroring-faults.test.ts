@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forEachDriver } from '../support/drivers.js';
 import type { TestPostgres } from '../support/embedded-postgres.js';
-import { d, H, P, Q, S } from '../support/frames.js';
+import { c, d, H, P, Q, S } from '../support/frames.js';
 import {
   MirrorCounts,
   onServer,
@@ -53,6 +53,16 @@ forEachDriver('mirrors of what goes wrong half-way', (driver) => {
       const found = await counts.since('main', 'copy', counts.add('main', 2));
       assert.deepEqual(found, { dropped_count: 1, mirrored_count: 1 });
       assert.deepEqual(await valuesIn(server, 'copy'), ['b']);
+    }));
+
+  it('a Sync in a COPY by Query: nobody answers it', () =>
+    withClient(server, proxy, 'main', async (client) => {
+      client.send(Q('COPY t (x) FROM STDIN'), S(), S(), d('a\n'), S(), c());
+      assert.deepEqual((await client.readUntilReady()).tags, ['COPY 1']);
+      await run(client, "INSERT INTO t (x) VALUES ('b')");
+      const found = await counts.since('main', 'copy', counts.add('main', 2));
+      assert.deepEqual(found, { mirrored_count: 2 });
+      assert.deepEqual(await valuesIn(server, 'copy'), ['a', 'b']);
     }));
 
   it('an error that is none at the source, in a batch that a Query ends there', () =>

@@ -143,7 +143,7 @@ export class PendingReplies {
   }
 
   /**
-   * The server entered COPY IN for the Execute at the head: it reads on without answering the Sync messages
+   * The server entered COPY IN for the Query or Execute at the head: it reads on without answering the Sync messages
    * that were sent before the end of the copy (backend/commands/copyfromparse.c ignores them), so they
    * are struck out. Those behind a CopyDone or CopyFail stay.
    */

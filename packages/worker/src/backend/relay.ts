@@ -338,7 +338,7 @@ export class Relay implements FrameSink {
   }
 
   private copyIn(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    if ((code & KIND_MASK) === KIND_EXECUTE) this.server.pending.dropSyncsBeforeCopyEnd();
+    this.server.pending.dropSyncsBeforeCopyEnd();
     // The copy data may have been sent ahead, to its end.
     this.server.isCopyIn = !this.server.pending.strikeCopyEnd();
     this.server.requestLog.spoil();
