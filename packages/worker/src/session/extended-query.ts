@@ -75,7 +75,6 @@ export class ExtendedQuery {
     }
     const server = requests.serverForRequest();
     if (server === null) return BLOCKED;
-    if (server.isSkippingToSync) return requests.drop();
     const { refusal } = requests;
     requests.refusal = null;
     if (refusal !== null && !this.endsRefusal(type, bytes, start, end)) return this.refuse(server, refusal);

@@ -166,7 +166,10 @@ export class RequestSink implements FrameSink {
   ): number {
     this.isRestDropped = false;
     if (this.localRefusal !== null) return this.refuseLocally(type);
-    if (this.isSkippingToSync && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return this.drop();
+    if (type !== FRONTEND.Sync && type !== FRONTEND.Terminate) {
+      // After an error in a batch, ours or Postgres's, nothing is read: a Query, a call or a copy no more than the rest.
+      if (this.isSkippingToSync || this.session.server?.isSkippingToSync === true) return this.drop();
+    }
     const explained = this.explain(type, bytes, start, end, frameBytes);
     if (explained !== NOT_EXPLAINED) return explained;
     const { router, server } = this.session;
