@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { c, d, E, F, type Frame, H, P, Q, S } from '../support/frames.js';
+import { C, c, d, E, F, type Frame, f, H, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import {
   assertSameAsDirect,
@@ -50,6 +50,12 @@ forEachDriver('what comes behind an error in a batch', (driver) => {
   });
   after(() => proxy.stop());
 
+  const isFreeAtOnce = (): Promise<void> =>
+    eventually('the only server connection is free, long before rollback_timeout', async () => {
+      const rows = await proxy.adminQuery<{ state: string }>('SHOW SERVERS');
+      return rows.every(({ state }) => state === 'idle');
+    });
+
   for (const [what, frame] of Object.entries(FAILING)) {
     for (const [behind, skipped] of Object.entries(SKIPPED)) {
       it(`${what}, then ${behind}: as on a direct connection`, async () => {
@@ -72,14 +78,22 @@ forEachDriver('what comes behind an error in a batch', (driver) => {
         client.send(...skipped);
         await client.expectSilence(30);
         client.destroy();
-        await eventually('the only server connection is free, long before rollback_timeout', async () => {
-          const rows = await proxy.adminQuery<{ state: string }>('SHOW SERVERS');
-          return rows.every(({ state }) => state === 'idle');
-        });
+        await isFreeAtOnce();
         const next = await clientOf(proxy);
         assert.equal(await firstValue(next, 'SELECT 3'), '3');
         await next.end();
       });
     }
   }
+
+  it('a Close that the proxy answers itself, and a Sync, behind a COPY that has not begun: the Sync is owed no answer', async () => {
+    const client = await clientOf(proxy);
+    client.send(Q('COPY t FROM STDIN'), C('S', 'unknown'), S());
+    assert.equal((await client.readFrame()).type, 'G');
+    client.send(f('enough'));
+    const { frames } = await client.readUntilReady();
+    assert.equal(frames.map(({ type }) => type).join(''), 'EZ');
+    client.destroy();
+    await isFreeAtOnce();
+  });
 });

@@ -154,8 +154,10 @@ export class PendingReplies {
     for (let index = 0; index < total; index++) {
       const code = this.codeAt(index);
       const kind = code & KIND_MASK;
-      if (index > 0 && kind !== KIND_SYNC) isDropping = false;
-      if (index > 0 && isDropping) {
+      // The server has never seen what we answer ourselves.
+      const isSent = (code & DISPOSITION_MASK) !== FAKE;
+      if (index > 0 && kind !== KIND_SYNC && isSent) isDropping = false;
+      if (index > 0 && isDropping && isSent) {
         this.readyCount -= OWES_READY[code];
         continue;
       }
