@@ -86,6 +86,17 @@ forEachDriver('what comes behind an error in a batch', (driver) => {
     }
   }
 
+  it('what waits until the batch has been answered is read past too, when that ends in an error', async () => {
+    const client = await clientOf(proxy);
+    for (const waiting of ['SHOW pgdog.shards', 'EXPLAIN (PGDOG) SELECT 1']) {
+      client.send(E('none'), Q(waiting), S(), Q('SELECT 4'));
+      const { frames } = await client.readUntilReady(2);
+      assert.equal(frames.map(({ type }) => type).join(''), 'EZTDCZ', waiting);
+    }
+    client.destroy();
+    await isFreeAtOnce();
+  });
+
   it('a Close that the proxy answers itself, and a Sync, behind a COPY that has not begun: the Sync is owed no answer', async () => {
     const client = await clientOf(proxy);
     client.send(Q('COPY t FROM STDIN'), C('S', 'unknown'), S());

@@ -15,7 +15,13 @@ export function skipToSync(server: ServerConnection): void {
     pending.pop();
     if (isStatementUse(ref)) ref.undo();
   }
-  if (pending.length === 0) server.isSkippingToSync = true;
+  if (pending.length > 0) return;
+  server.isSkippingToSync = true;
+  // What waits for the connection to be quiet is read past as well, and the Sync stands behind it.
+  const requests = server.session?.requests;
+  if (requests?.isAwaitingQuiet !== true) return;
+  requests.isAwaitingQuiet = false;
+  server.session?.resumeRequests();
 }
 
 /** The connection is closed: no answer will come, and what was noted when sending did not happen. */
