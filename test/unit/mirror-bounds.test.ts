@@ -13,6 +13,14 @@ import {
 import { B, d, E, Q, S } from '../support/frames.js';
 import { MirrorRig as Rig, textOf } from '../support/mirror-rig.js';
 
+const MIRROR = {
+  source: 'a',
+  destination: 'b',
+  queueLengthMax: 1000,
+  exposure: 1,
+  level: 'all',
+} as const;
+
 test('a unit over the limit is lost whole, in one frame, in many, and streamed', () => {
   const half = 'x'.repeat(UNIT_BYTES_MAX / 2);
   const rig = new Rig().send(Q(half + half)).ready();
@@ -60,14 +68,7 @@ test('what all clients of a worker keep is bounded, and given back when units en
 
 test('a queue is bounded in bytes too', () => {
   const rig = new Rig().send(Q('x'.repeat(UNIT_BYTES_MAX - 100))).ready();
-  const snapshot = {
-    source: 'a',
-    destination: 'b',
-    queueLengthMax: 1000,
-    exposure: 1,
-    level: 'all',
-  } as const;
-  const mirror = new Mirror({} as WorkerContext, snapshot);
+  const mirror = new Mirror({} as WorkerContext, MIRROR);
   let count = 0;
   while (mirror.tryQueue(rig.units[0])) count++;
   assert.ok(count >= 15 && count <= 17, `${count}`);
@@ -96,15 +97,8 @@ test('an error in the middle of a frame: the unit is lost, and its rest belongs 
 });
 
 test('statements from before a unit count for what it takes', () => {
-  const snapshot = {
-    source: 'a',
-    destination: 'b',
-    queueLengthMax: 1000,
-    exposure: 1,
-    level: 'all',
-  } as const;
   const fitting = ({ units }: Rig) => {
-    const mirror = new Mirror({} as WorkerContext, snapshot);
+    const mirror = new Mirror({} as WorkerContext, MIRROR);
     let count = 0;
     while (count < 100 && mirror.tryQueue(units[0])) count++;
     return count;

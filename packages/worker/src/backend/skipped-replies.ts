@@ -18,10 +18,7 @@ export function skipToSync(server: ServerConnection): void {
   if (pending.length > 0) return;
   server.isSkippingToSync = true;
   // What waits for the connection to be quiet is read past as well, and the Sync stands behind it.
-  const requests = server.session?.requests;
-  if (requests?.isAwaitingQuiet !== true) return;
-  requests.isAwaitingQuiet = false;
-  server.session?.resumeRequests();
+  server.session?.requests?.wake();
 }
 
 /** The connection is closed: no answer will come, and what was noted when sending did not happen. */

@@ -286,6 +286,13 @@ export class RequestSink implements FrameSink {
     this.session.resumeRequests();
   }
 
+  /** What waited for the answers under way is shown again. */
+  wake(): void {
+    if (!this.isAwaitingQuiet) return;
+    this.isAwaitingQuiet = false;
+    this.session.resumeRequests();
+  }
+
   private awaitQuiet(): null {
     this.isAwaitingQuiet = true;
     return null;

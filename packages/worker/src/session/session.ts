@@ -287,10 +287,7 @@ export class Session implements ConnectionOwner {
     if (isIdle && !this.isSessionMode && !probePins(this, server) && this.pins === 0) {
       server.pool.checkin(server);
     }
-    if (this.requests?.isAwaitingQuiet === true) {
-      this.requests.isAwaitingQuiet = false;
-      this.resumeRequests();
-    }
+    this.requests?.wake();
   }
 
   /** An exchange has been answered: a Query, a function call, or everything up to a Sync. */
