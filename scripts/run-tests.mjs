@@ -51,8 +51,9 @@ export async function runTests(root, args) {
   process.chdir(root);
   const stream = run({
     files: files.map((file) => join(base, file)),
-    // Two at a time at most: several tests measure time, and each starts servers and threads of its own.
-    concurrency: Math.max(1, Math.min(2, availableParallelism())),
+    // One more than there are cores, for each waits for something a part of its time, and three at most: several tests measure
+    // time, and each starts servers and threads of its own.
+    concurrency: Math.min(3, availableParallelism() + 1),
     timeout: FILE_TIMEOUT_MS,
   });
   // Ctrl-C ends the test processes too (same foreground group); here it only must not skip the summary.

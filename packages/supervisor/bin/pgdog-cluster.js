@@ -8,7 +8,6 @@ const changedMs = (path) => statSync(new URL(path, import.meta.url), { throwIfNo
 // has no such stamps, and the bundle always.
 const stamps = ['core', 'worker', 'supervisor'].map((name) => changedMs(`../../${name}/dist/.tsbuildinfo`));
 if (changedMs('../bundle/serve.js') > Math.max(...stamps)) {
-  process.setSourceMapsEnabled(true);
   await import('../bundle/main.js');
 } else {
   await import('../dist/main.js');

@@ -1,6 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './commands/exit-code.js';
 import type { ConfigurationOptions } from './config/config-file.js';
+import { sourceTrace } from './log/source-trace.js';
 import { VERSION } from './version.js';
 
 /** As many as the table of workers in shared memory may have. */
@@ -224,7 +225,8 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<Ex
       return EXIT_USAGE;
     }
     io.err(`error: ${error instanceof Error ? error.message : String(error)}`);
-    if (process.env.PGDOG_TEST_HOOKS === '1' && error instanceof Error) io.err(String(error.stack));
+    if (process.env.PGDOG_TEST_HOOKS === '1' && error instanceof Error)
+      io.err(sourceTrace(String(error.stack)));
     return EXIT_FAILED;
   }
 }

@@ -1,5 +1,6 @@
 import { type ConfigSnapshot, ORDER_BAN } from '@pgdog-cluster/core';
 import { listSettings } from '@pgdog-cluster/core/config';
+import { sourceTrace } from '../log/source-trace.js';
 import type { Supervisor } from '../supervisor.js';
 import { VERSION } from '../version.js';
 import type { AdminContext } from './admin-context.js';
@@ -58,7 +59,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },
     logFailure: (what, error) => {
-      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const reason = error instanceof Error ? sourceTrace(error.stack ?? error.message) : String(error);
       supervisor.logger.log('error', 'internal', `${what} failed`, { reason });
     },
   };

@@ -21,6 +21,7 @@ import { Piscina } from 'piscina';
 import { close, createEventFd, writeEventFd } from '../listen/libc.js';
 import { userNameInTime } from '../listen/system-users.js';
 import type { LogFields, Logger } from '../log/logger.js';
+import { sourceTrace } from '../log/source-trace.js';
 import { type AdminQueryHandler, answerAdminQuery } from './admin-replies.js';
 import { cleanUpAfter } from './clean-up.js';
 import { HeartbeatWatch } from './heartbeat-watch.js';
@@ -248,7 +249,7 @@ export class Fleet {
     const reason = error?.message ?? 'its task ended unasked';
     this.#logger.log('error', 'worker_crashed', `worker ${worker} crashed: ${reason}`, {
       worker,
-      stack: error?.stack ?? null,
+      stack: error?.stack === undefined ? null : sourceTrace(error.stack),
     });
     if (this.#isStarting) this.#startFailure ??= error ?? new Error(reason);
     const report = await cleanUpAfter(this.#memory, worker);
