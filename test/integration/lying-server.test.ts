@@ -86,7 +86,7 @@ forEachDriver('a lying server', (driver) => {
           });
           client.destroy();
           check(sqlstate, `${name}: ${message}`);
-          assert.ok(performance.now() - startMs < 4_500, `${name} took ${performance.now() - startMs} ms`);
+          assert.ok(performance.now() - startMs < 8_000, `${name} took ${performance.now() - startMs} ms`);
         }),
       );
     });
