@@ -34,6 +34,8 @@ export * from './route/decide-route.js';
 export { type AskCatalog, factReport } from './route/fact-report.js';
 export * from './route/route-report.js';
 export * from './route/want.js';
+export { PARTITIONS_MAX } from './shard/partition-hash.js';
+export { type ShardKeyType, shardOfBinary, shardOfText, UNKNOWN_SHARD } from './shard/shard-of-value.js';
 export * from './shm/capacity-table.js';
 export * from './shm/counter-table.js';
 export * from './shm/failure-table.js';
