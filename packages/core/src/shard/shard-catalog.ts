@@ -1,0 +1,95 @@
+/**
+ * What is known of the tables of a sharded database. The supervisor reads it from the catalogs of all shards; what they
+ * do not have in common is in `differences` and is never used.
+ */
+
+/** A type's name as `schema.name` of pg_type; of a domain its base type's, with `isDomain`. */
+export interface CatalogColumn {
+  readonly name: string;
+  readonly type: string;
+  /** atttypmod; -1: none. */
+  readonly typmod: number;
+  readonly isDomain: boolean;
+  readonly isNotNull: boolean;
+  /** Sorts and compares byte by byte (C, POSIX, ucs_basic, C.UTF-8 builtin); true for types without collation. */
+  readonly isByteOrdered: boolean;
+  /** Equal means the same bytes: of a collation that is not deterministic it does not. */
+  readonly isDeterministic: boolean;
+  /** pg_get_expr() of the default; null: none. */
+  readonly defaultText: string | null;
+  /** '' = no; a = identity always, d = identity by default, s = generated stored, v = generated virtual. */
+  readonly generated: '' | 'a' | 'd' | 's' | 'v';
+}
+
+export type RelationKind =
+  | 'table'
+  | 'partitioned'
+  | 'view'
+  | 'materializedView'
+  | 'foreignTable'
+  | 'sequence';
+
+/** `omni`: whole on every shard. `sharded`: its rows are where their key says. `view`: what it is made of decides. */
+export type Placement = 'omni' | 'sharded' | 'view';
+
+export interface CatalogForeignKey {
+  readonly columns: readonly string[];
+  /** Of the table pointed to. */
+  readonly schema: string;
+  readonly table: string;
+  readonly targetColumns: readonly string[];
+  /** pg_constraint.confdeltype and confupdtype. */
+  readonly onDelete: string;
+  readonly onUpdate: string;
+}
+
+export interface CatalogRelation {
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: RelationKind;
+  readonly placement: Placement;
+  readonly columns: readonly CatalogColumn[];
+  /** Of a sharded table: position of its key in `columns`; -1 else. */
+  readonly keyColumn: number;
+  /** Of a sharded table: position of its rule in ShardingSnapshot.tables; -1 else. */
+  readonly rule: number;
+  /** pg_get_viewdef() of a view; null else. */
+  readonly viewText: string | null;
+  /** Tables it inherits from or is a partition of, as [schema, name]. */
+  readonly parents: readonly (readonly [schema: string, name: string])[];
+  /** Column names of the primary key and of unique constraints and indexes. */
+  readonly uniques: readonly (readonly string[])[];
+  readonly foreignKeys: readonly CatalogForeignKey[];
+  readonly hasTriggers: boolean;
+  readonly hasRules: boolean;
+  readonly hasRowSecurity: boolean;
+}
+
+export interface ShardCatalogData {
+  /** Of the database this is about. */
+  readonly database: string;
+  /** Counts up with every change. */
+  readonly version: number;
+  readonly relations: readonly CatalogRelation[];
+  /** search_path by role where a role or the database has a default of its own; '' = the database's. */
+  readonly searchPaths: Readonly<Record<string, string>>;
+  /** `schema.name` of every extension's or user's type, function or operator is not needed; of temp schemas neither. */
+  readonly schemas: readonly string[];
+  /** What the shards do not have in common, in words, with the relation's name: such relations are refused. */
+  readonly differences: readonly { readonly schema: string; readonly name: string; readonly text: string }[];
+}
+
+/** What a name in a statement stands for. */
+export type FoundRelation =
+  | { readonly kind: 'relation'; readonly relation: CatalogRelation }
+  /** pg_catalog and information_schema: every shard has its own. */
+  | { readonly kind: 'system' }
+  /** The shards do not agree about it. */
+  | { readonly kind: 'different'; readonly text: string }
+  | { readonly kind: 'unknown' };
+
+/** Looks a name up as a session with a certain search path would. */
+export interface RelationLookup {
+  /** @param schema null: not said */
+  find(schema: string | null, name: string): FoundRelation;
+}

@@ -1,0 +1,100 @@
+/**
+ * What a statement says of where its rows are: made once for a shape (core/sql/shape.ts), with places in it instead of
+ * values, or for one text, with its values; resolved for each execution (worker/shard). Whatever is not certain is not in
+ * it: then it is not direct.
+ */
+
+/** What a key is compared with, or what is inserted as one. */
+export type KeySource =
+  /** The literal of this number in the shape; a '-' may stand before it. */
+  | { readonly kind: 'literal'; readonly index: number; readonly isNegative: boolean; readonly form: LiteralForm }
+  /** All items of the list of literals that begins with this one: `IN (1, 2)`. */
+  | { readonly kind: 'literalList'; readonly index: number; readonly form: LiteralForm }
+  /** A literal of an array: `= ANY('{1,2}')`. */
+  | { readonly kind: 'literalArray'; readonly index: number }
+  /** What stands in the text itself, unquoted: of a reading of one text. */
+  | { readonly kind: 'value'; readonly text: string; readonly form: LiteralForm }
+  /** $number, from 1; `cast`: the type it is cast to, `schema.name`, or null. */
+  | { readonly kind: 'parameter'; readonly number: number; readonly cast: string | null }
+  /** Each item of an array in $number. */
+  | { readonly kind: 'parameterArray'; readonly number: number; readonly cast: string | null }
+  | { readonly kind: 'null' };
+
+/** How the literal is written: 42, 'text' (its type is what it is compared with), or 'text'::type of the key's family. */
+export type LiteralForm = 'integer' | 'string';
+
+/** One condition on a key: it is one of these. Conditions of a group hold all at once. */
+export interface KeyPin {
+  readonly sources: readonly KeySource[];
+}
+
+/** Table references whose keys are equal by the statement's own words: their rows that meet are on one shard. */
+export interface KeyGroup {
+  /** Position in ShardingSnapshot.tables: how a key becomes a shard. All tables of a group have equal rules. */
+  readonly rule: number;
+  /** Type of the key column, `schema.name`: how values are read. */
+  readonly keyType: string;
+  /** For messages: `orders.customer_id`. */
+  readonly column: string;
+  /** None: any row may be meant. */
+  readonly pins: readonly KeyPin[];
+}
+
+/** How the rows of several shards become one answer. */
+export interface MergePlan {
+  /** Sorted by these columns of the answer; none: in any order, one shard after the other. */
+  readonly sort: readonly SortKey[];
+  /** Rows equal in these columns of the answer are one, and the others are computed over them; null: no grouping. */
+  readonly group: readonly number[] | null;
+  /** By column of the answer; null: a column of `group`, or rows are not grouped. */
+  readonly aggregates: readonly (AggregateKind | null)[];
+  readonly isDistinct: boolean;
+  /** Cut by us; what shards are sent is `limit + offset`. */
+  readonly limit: CountSource | null;
+  readonly offset: CountSource | null;
+}
+
+export type AggregateKind = 'count' | 'sum' | 'min' | 'max' | 'bool_and' | 'bool_or';
+
+export interface SortKey {
+  /** Position in the answer. */
+  readonly column: number;
+  readonly isDescending: boolean;
+  readonly isNullsFirst: boolean;
+}
+
+/** LIMIT and OFFSET: a constant, a literal of the shape, or a parameter. */
+export type CountSource =
+  | { readonly kind: 'literal'; readonly index: number }
+  | { readonly kind: 'parameter'; readonly number: number };
+
+/** What a statement asks of the shards, when its groups do not lead to one. */
+export type Spread =
+  /** Run as it is on each of the shards, and merge. */
+  | { readonly kind: 'merge'; readonly plan: MergePlan }
+  /** UPDATE, DELETE and the like on each of the shards: the counts add up, RETURNING is concatenated. */
+  | { readonly kind: 'sum' }
+  /** On every shard alike, the first one's answer counts: writes to omnisharded tables, DDL. */
+  | { readonly kind: 'every' }
+  /** One statement per shard with the rows that belong there: INSERT of several rows. */
+  | { readonly kind: 'split' }
+  | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string };
+
+export interface ShardReading {
+  /**
+   * Sharded tables by the equality of their keys. Empty: no sharded table is touched. The statement is direct when all
+   * groups lead to one and the same shard, and `isDirectExact`.
+   */
+  readonly groups: readonly KeyGroup[];
+  /** null: on one shard it gives what one Postgres would; else why it does not, wherever it runs. */
+  readonly refusal: { readonly reason: string; readonly remedy: string } | null;
+  /** Several shards. Of a statement without groups: where it must run when one shard is not enough. */
+  readonly spread: Spread;
+  /**
+   * Without groups: `any` shard may answer (reads of omnisharded tables and catalogs), `first` only shard 0 (advisory locks,
+   * sequences, row locks: what must meet in one place), `every` all of them.
+   */
+  readonly home: 'any' | 'first' | 'every';
+  /** Names that the catalog does not know: it may be out of date. */
+  readonly unknown: readonly string[];
+}

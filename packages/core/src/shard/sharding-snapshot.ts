@@ -1,0 +1,50 @@
+/** Sharding of one database as workers and the supervisor see it: [[sharded_tables]], [[sharded_schemas]] and their kin. */
+import type { ShardKeyType } from './shard-of-value.js';
+
+/** `mapped`: by list, range and default of `mapping`, tried in this order. */
+export type ShardFunctionKind = 'hash' | 'sha1' | 'mapped' | 'lookup';
+
+/** `values`: these, in their text form. `range`: from `start` on, before `end`; null: open. */
+export type ShardMapping =
+  | { readonly kind: 'list'; readonly values: readonly string[]; readonly shard: number }
+  | { readonly kind: 'range'; readonly start: string | null; readonly end: string | null; readonly shard: number }
+  | { readonly kind: 'default'; readonly shard: number };
+
+/** One [[sharded_tables]]. */
+export interface ShardRule {
+  /** null: every schema. */
+  readonly schema: string | null;
+  /** null: every table that has the column. */
+  readonly table: string | null;
+  readonly column: string;
+  /** As configured; the catalog must agree (the three integers are one). */
+  readonly keyType: ShardKeyType;
+  readonly function: ShardFunctionKind;
+  readonly mapping: readonly ShardMapping[];
+  /** Of `lookup`. */
+  readonly lookupQuery: string | null;
+  readonly lookupResult: 'value' | 'shard';
+}
+
+/** One [[sharded_schemas]]; `name` null: all others. `isOnAll`: the schema is on every shard. */
+export interface SchemaRule {
+  readonly name: string | null;
+  readonly shard: number;
+  readonly isOnAll: boolean;
+}
+
+/** `direct_only`: one shard or an error. `merge`: no server combines what shards answer. `full`: anything. */
+export type CrossShard = 'direct_only' | 'merge' | 'full';
+
+export interface ShardingSnapshot {
+  readonly shardCount: number;
+  readonly tables: readonly ShardRule[];
+  readonly schemas: readonly SchemaRule[];
+  /** Tables named as omnisharded; any other without a rule is so too. [schema or null, table] */
+  readonly omnisharded: readonly (readonly [schema: string | null, table: string])[];
+  readonly crossShard: CrossShard;
+  /** Reads of omnisharded tables go to one shard per client, chosen at random. */
+  readonly isOmniSticky: boolean;
+  /** A commit on several shards: by two-phase commit, one after the other (not atomic), or refused. */
+  readonly commit: 'two_phase' | 'plain' | 'refused';
+}
