@@ -10,6 +10,11 @@ import {
   LATER_SECTIONS,
   LATER_USER,
   MULTI_TENANT_DEFAULTS,
+  omnishardedTableSchema,
+  REWRITE_DEFAULTS,
+  shardedSchemaSchema,
+  shardedTableSchema,
+  shardMappingSchema,
   TCP_DEFAULTS,
   userSchema,
 } from '@pgdog-cluster/core/config';
@@ -52,6 +57,8 @@ function laterTable(rows) {
 }
 
 const usable = (schema, later) => Object.keys(schema.shape).filter((key) => !Object.hasOwn(later, key));
+
+const keysOf = (schema) => names(Object.keys(schema.shape));
 
 const text = `# Configuration
 
@@ -96,13 +103,44 @@ entries may share a source. A mirror onto itself, and mirrors in a circle, are r
 
 ## [[databases]]
 
-One entry per database; one host each. Required: \`name\`, \`host\`. \`port\` is 5432 and \`database_name\` (the name on the
+One entry per host; entries of one name are the hosts of one database. \`shard\` (0 unless given) tells its shards apart, numbered from 0 without
+gaps, each with its own primary and replicas. Required: \`name\`, \`host\`. \`port\` is 5432 and \`database_name\` (the name on the
 server) is \`name\` unless given; \`user\` and \`password\` replace the client's towards the server. \`read_only\` sets
 default_transaction_read_only; \`multi_tenant = false\` exempts it from [multi_tenant]. A \`host\` that begins with \`/\` is a directory of Unix sockets, one with \`@\` an abstract name;
 \`require_peer\` then names the system's user who must run the server. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
 database too. \`auth_user\`, \`auth_password\`, \`auth_query\` and \`auth_dbname\` take the place of the general ones.
 
 Keys: ${names(usable(databaseSchema, LATER_DATABASE))}.
+
+## Sharding: [[sharded_tables]], [[sharded_schemas]], [[omnisharded_tables]]
+
+Of databases whose entries have several \`shard\` numbers. Names are written as in SQL: capitals count only within double quotes. How it works: [sharding](../internals/sharding.md).
+
+[[sharded_tables]]: rows are where the value of \`column\` says. Required: \`database\`, \`column\`. \`name\`: one table, without it every table that has
+the column (but those of [[omnisharded_tables]]); \`schema\`: only there. A table has one rule; partitions follow their parent. \`data_type\` is \`bigint\` (default), \`int\`, \`smallint\`,
+\`uuid\`, \`varchar\`, \`text\`, \`date\`, \`timestamp\`, \`timestamptz\`, \`numeric\` or \`bytea\`, and must be the column's (the three integers are one, and so are varchar and text). \`hasher\` is \`postgres\` (default: as
+PARTITION BY HASH) or \`sha1\` (integers, uuid, text). \`primary\` has no effect. Refused in this version: \`lookup_query\`, \`data_type = "vector"\` and \`centroids\`.
+
+Keys: ${keysOf(shardedTableSchema)}.
+
+[[sharded_tables.mapping]], below its table, in place of a hash: \`values = […]\` with \`shard\` (a list), \`start\` and \`end\` with \`shard\` (a range: start included, end not, either
+left out for open), \`shard\` alone (all other values). Tried in this order. Values are texts in quotes, as Postgres would read them, or whole numbers; text compares byte by
+byte. A value listed twice and ranges that overlap are errors. Entries of the deprecated [[sharded_mappings]] are taken for such.
+
+Keys: ${keysOf(shardMappingSchema)}.
+
+[[sharded_schemas]]: the schema \`name\` (without it: every schema that has no entry) is on \`shard\` (0 unless given) only, or with \`all = true\` on every shard.
+
+Keys: ${keysOf(shardedSchemaSchema)}.
+
+[[omnisharded_tables]]: \`tables\` are whole on every shard, \`name\` or \`schema.name\` each. So is any table without a rule; an entry is needed only for one that has the column of a rule without
+\`name\`. \`sticky = true\` is \`omnisharded_sticky\` of [general] for the whole database.
+
+Keys: ${keysOf(omnishardedTableSchema)}.
+
+### [rewrite]
+
+${table(REWRITE_DEFAULTS)}
 
 ## users.toml: [[users]]
 
@@ -111,7 +149,7 @@ accepted, and tried in turn towards servers), in clear or as \`pgdog-cluster has
 hash is known, servers are opened with what clients prove, or with \`server_password\`. None of them is needed where \`auth_query\`
 or \`passthrough_auth\` finds users, or where \`identity\` names a client certificate (common name, DNS name or URI) that stands for
 the password; \`tls_client_certificate_required\` lets nobody in without one. \`auth_type\` is the user's own method. Entries of one name may differ in password as long as no database
-falls under both.
+falls under both. \`schema_admin = true\`: the catalogs of a database with several shards are read as this user.
 
 Keys: ${names(usable(userSchema, LATER_USER))}.
 

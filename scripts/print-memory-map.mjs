@@ -2,6 +2,7 @@
 // the program itself uses. `--check` only compares (exit code 1 when out of date). Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
+  CATALOG_AREA_BYTES,
   FD_MAX_DEFAULT,
   HOSTS_MAX_DEFAULT,
   MEMORY_MAP,
@@ -20,6 +21,7 @@ const EXAMPLE = {
   hostsMax: HOSTS_MAX_DEFAULT,
   fdMax: FD_MAX_DEFAULT,
   routingAreaBytes: ROUTING_AREA_BYTES_DEFAULT,
+  catalogAreaBytes: CATALOG_AREA_BYTES,
 };
 
 function size(bytes) {

@@ -86,7 +86,7 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
     tagSecret: new Uint8Array(32),
     pools: hosts.map((index) => benchPool(poolSize, index)),
     hosts: hosts.map((index) => ({ index, host: 'fake', port: 5432 + index, addresses: [] })),
-    clusters: [{ database: 'bench', user: 'bench', pools: hosts, isRouted: hostCount > 1 }],
+    clusters: [{ database: 'bench', user: 'bench', shard: 0, pools: hosts, isRouted: hostCount > 1 }],
     routing: ROUTING,
     tls: { clients: null, servers: [] },
     mockVerifier: NO_VERIFIER,

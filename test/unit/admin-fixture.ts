@@ -19,6 +19,7 @@ import { listSettings } from '@pgdog-cluster/core/config';
 import {
   type AdminContext,
   buildSnapshot,
+  type CatalogState,
   type CertificateReport,
   createAdminHandler,
   type ListeningSocket,
@@ -78,6 +79,31 @@ export function queryReport(values: Partial<QueryReport> = {}): QueryReport {
   };
 }
 
+/** Of a database of two shards, as it is before anything has been read. */
+export function catalogState(values: Partial<CatalogState> = {}): CatalogState {
+  const sharding = {
+    shardCount: 2,
+    tables: [
+      {
+        schema: null,
+        table: 'orders',
+        column: 'customer_id',
+        keyType: 'int8' as const,
+        function: 'hash' as const,
+        mapping: [],
+        lookupQuery: null,
+        lookupResult: 'value' as const,
+      },
+    ],
+    schemas: [],
+    omnisharded: [],
+    crossShard: 'full' as const,
+    isOmniSticky: false,
+    commit: 'refused' as const,
+  };
+  return { database: 'shop', sharding, data: null, error: null, ...values };
+}
+
 export interface AdminWorld {
   context: AdminContext;
   memory: SharedMemory;
@@ -90,6 +116,7 @@ export interface AdminWorld {
   cacheResets: number;
   clients: ClientReport[];
   mirrors: MirrorReport[];
+  catalogs: CatalogState[];
   drained: string[];
   failures: string[];
   crashed: number[];
@@ -129,6 +156,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     cacheResets: 0,
     clients: [],
     mirrors: [],
+    catalogs: [],
     drained: [],
     failures: [],
     crashed: [],
@@ -149,6 +177,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       return world.queries;
     },
     reportMirrors: async () => world.mirrors,
+    catalogs: () => world.catalogs,
     listeners: () => [
       { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
     ],

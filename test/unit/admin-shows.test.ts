@@ -15,6 +15,7 @@ import { processIdOf } from '@pgdog-cluster/worker';
 import { HostProbe, humanDuration, SHOWS, sessionNumber } from 'pgdog-cluster';
 import {
   ask,
+  catalogState,
   certificateReport,
   clientReport,
   makeWorld,
@@ -64,6 +65,7 @@ const EXPECTED: Record<string, string> = {
   shared_memory: 'region row cell unit writer readers bytes:n | row_bytes:n row_count:n offset:n value',
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n',
+  sharded_tables: '| database schema name kind placement shard:n column data_type function difference',
   bans: 'id:q database user addr port:n shard:n role ban_reason ban_time_left:q',
   replication:
     'id:q database user addr port:n shard:n role replica_lag:q pg_lsn lsn_age:q pg_is_in_recovery:b | replica_lag_bytes:n timeline:n',
@@ -84,6 +86,7 @@ test('every SHOW has the expected columns and types, and each row as many values
   world.queries.push(queryReport());
   world.mirrors.push(mirrorReport());
   world.certificates.push(certificateReport());
+  world.catalogs.push(catalogState());
   world.memory.hosts.ban(world.snapshot.hosts[0].index, BAN_REPLICA_LAG, 0);
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());
   for (const [name, text] of Object.entries(EXPECTED)) {

@@ -114,11 +114,6 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'pgdog.toml:2: general.tls_server_crl: needs tls_server_ca_certificate',
   ],
   [
-    'two-phase',
-    general('two_phase_commit = true'),
-    'pgdog.toml:2: general.two_phase_commit: two-phase commit',
-  ],
-  [
     'tenants',
     { config: `${DATABASE}[multi_tenant]\ncolumns = "t"\n`, users: USER },
     'pgdog.toml:4: multi_tenant.column: missing',
@@ -138,11 +133,6 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
     'auto beside a fixed role',
     database(`${DATABASE.replace('[[databases]]', '[[databases]]\nport = 5433\nrole = "auto"')}`),
     'pgdog.toml:6: databases[1].role: role = "auto" is for all hosts of a database or for none ("shop")',
-  ],
-  [
-    'shard',
-    database('shard = 1'),
-    'pgdog.toml:4: databases[0].shard: sharding is not supported by this version: expected 0, got 1',
   ],
   [
     'the same host again',

@@ -98,7 +98,7 @@ const REFUSED: [string[], string][] = [
   [['postgres://a:b@h/d?pool_size=x'], '-d: pool_size: expected a whole number, 1 or more, got "x"'],
   [['postgres://a:b@h/d?pool_size='], '-d: pool_size: expected a whole number'],
   [['postgres://a:b@h/d?role=leader'], '-d: role: expected one of "primary", "replica", "auto"'],
-  [['postgres://a:b@h/d?shard=1'], '-d: shard: sharding is not supported'],
+  [['postgres://a:b@h/d?shard=1'], '-d: shard: "d" has no shard 0'],
   [['postgres://a:b@h/d?sslmode=verify_full'], '-d: sslmode: expected one of "disable", "allow", "prefer"'],
   [['postgres://a:b@h/d?sslcert=c'], '-d: tls_server_certificate: needs tls_server_private_key'],
   [['postgres://h/d'], '-d: user: missing'],

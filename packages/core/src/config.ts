@@ -18,6 +18,13 @@ export * from './config/problem-list.js';
 export * from './config/schema.js';
 export * from './config/secret.js';
 export * from './config/setting-list.js';
+export { crossShardOf } from './config/sharding.js';
+export {
+  omnishardedTableSchema,
+  shardedSchemaSchema,
+  shardedTableSchema,
+  shardMappingSchema,
+} from './config/sharding-schema.js';
 export * from './config/tls-checks.js';
 export * from './config/tls-settings.js';
 export * from './config/toml-positions.js';

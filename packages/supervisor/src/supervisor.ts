@@ -1,12 +1,9 @@
 import {
   type AdminQueryMessage,
   type ConfigSnapshot,
-  createSharedMemory,
-  HOSTS_MAX_DEFAULT,
   type HostAddress,
   type HostSnapshot,
   PgDogError,
-  POOLS_MAX_DEFAULT,
   type PoolSnapshot,
   type ReportRows,
   type SharedMemory,
@@ -18,11 +15,15 @@ import {
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
-import { dynamicPoolsMax } from './auth/dynamic-pools.js';
+import type { CatalogWatch } from './catalog/catalog-watch.js';
+import { watchCatalogs } from './catalog/watch-catalogs.js';
+import { withAddresses, withTls } from './config/changed-snapshot.js';
 import { clustersOf } from './config/clusters.js';
 import { setDatabaseTls } from './config/database-tls.js';
+import { logExpired } from './config/expired-certificates.js';
+import { memoryFor, poolsMaxOf } from './config/memory-size.js';
 import { NameWatch, type NameWatchOptions } from './config/name-watch.js';
-import { buildSnapshot, withAddresses, withTls } from './config/publish-config.js';
+import { buildSnapshot } from './config/publish-config.js';
 import { type CertificateReport, type LoadedTls, NO_TLS, readTls } from './config/tls-files.js';
 import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
@@ -63,6 +64,7 @@ export class Supervisor {
   readonly maintenance: MaintenanceOrder;
   readonly health: HostMonitor;
   readonly pubSub: PubSub;
+  readonly catalogs: CatalogWatch;
   readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
@@ -86,10 +88,8 @@ export class Supervisor {
     this.#makeSnapshot = options.makeSnapshot ?? buildSnapshot;
     this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
     this.descriptors = raiseDescriptorLimit(workers);
-    const configuredMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
-    const poolsMax = configuredMax + dynamicPoolsMax(loaded);
-    const hostsMax = Math.max(HOSTS_MAX_DEFAULT, 2 * loaded.databases.length);
-    this.memory = createSharedMemory({ workers, poolsMax, hostsMax, fdMax: this.descriptors.limit });
+    const poolsMax = poolsMaxOf(loaded);
+    this.memory = memoryFor(loaded, poolsMax, this.descriptors.limit);
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
     this.health = new HostMonitor({
       table: this.memory.hosts,
@@ -119,6 +119,7 @@ export class Supervisor {
       onAdminQuery: (message) => this.#answerAdminQuery(message),
       onAuthRequest: (request) => this.#auth.answer(request),
       onPubSub: (message) => this.pubSub.onMessage(message),
+      onCatalogWanted: (message) => this.catalogs.wanted(message),
       onServing: (worker) => this.#workerServes(worker),
     });
     this.pubSub = new PubSub({
@@ -127,6 +128,7 @@ export class Supervisor {
       post: (worker, message) => this.fleet.order(worker, message),
       logger,
     });
+    this.catalogs = this.#watchCatalogs();
     this.maintenance = new MaintenanceOrder({
       memory: this.memory,
       logger,
@@ -144,8 +146,16 @@ export class Supervisor {
     });
   }
 
+  #watchCatalogs(): CatalogWatch {
+    const { memory, logger, fleet, health } = this;
+    const loaded = (): LoadedConfig => this.#loaded;
+    const snapshot = (): ConfigSnapshot => this.snapshot;
+    const republish = (change: () => Partial<ConfigSnapshot>) => this.#republish(change);
+    return watchCatalogs({ memory, logger, fleet, health, loaded, snapshot, republish });
+  }
+
   #closeRest(): void {
-    for (const part of [this.#auth, this.#names, this.health, this.pubSub]) part.close();
+    for (const part of [this.#auth, this.#names, this.health, this.pubSub, this.catalogs]) part.close();
     this.#closeListeners();
   }
 
@@ -161,6 +171,9 @@ export class Supervisor {
   }
 
   #workerServes(worker: number): void {
+    // What was published while it started it may not have seen.
+    const epoch = this.memory.routing.epoch();
+    if (this.memory.workers.epoch(worker) !== epoch) this.fleet.order(worker, { type: 'epoch', epoch });
     this.pubSub.onWorkerStarts(worker);
     this.#tellListeners(worker);
   }
@@ -217,8 +230,7 @@ export class Supervisor {
       this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
       await this.fleet.start();
     } catch (error) {
-      this.#names.close();
-      this.health.close();
+      for (const part of [this.#names, this.health, this.catalogs]) part.close();
       await this.fleet.destroy();
       this.#closeListeners();
       throw error;
@@ -294,6 +306,7 @@ export class Supervisor {
     logExpired(tls, this.logger);
     this.health.takeUp(loaded, snapshot);
     this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
+    this.catalogs.takeUp(loaded);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
   }
@@ -372,17 +385,5 @@ export class Supervisor {
   #answerAdminQuery(message: AdminQueryMessage): Promise<Uint8Array[]> {
     if (this.#onAdminQuery === null) return Promise.reject(new PgDogError('admin_failed', 'not ready yet'));
     return this.#onAdminQuery(message);
-  }
-}
-
-function logExpired({ certificates }: LoadedTls, logger: Logger): void {
-  const nowMs = Date.now();
-  for (const { usage, file, subject, notBeforeMs, notAfterMs } of certificates) {
-    if (nowMs >= notBeforeMs && nowMs <= notAfterMs) continue;
-    const what = nowMs > notAfterMs ? 'has expired' : 'is not valid yet';
-    logger.log('warn', 'tls_certificate_invalid', `certificate "${subject}" in ${file} ${what}`, {
-      usage,
-      file,
-    });
   }
 }

@@ -64,6 +64,8 @@ export function handleWorkerMessage(
     case 'epoch':
       takeUpConfiguration(context);
       return;
+    case 'catalogRead':
+      return;
     case 'listen':
       if (!context.isDraining) orders.listen(message.sockets);
       return;

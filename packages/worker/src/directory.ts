@@ -31,6 +31,10 @@ function keyOf(database: string, user: string): string {
   return `${database}\0${user}`;
 }
 
+function clusterKey(database: string, user: string, shard: number): string {
+  return `${database}\0${user}\0${shard}`;
+}
+
 /**
  * Who there is, by name: users, databases and pools of the configuration, and what was looked up since. A login asks
  * it instead of walking through thousands of entries.
@@ -62,7 +66,7 @@ export class Directory {
     }
     this.databases = new Map(config.databases.map((database) => [database.name, database]));
     this.clusters = new Map(
-      config.clusters.map((cluster) => [keyOf(cluster.database, cluster.user), cluster]),
+      config.clusters.map((cluster) => [clusterKey(cluster.database, cluster.user, cluster.shard), cluster]),
     );
     this.likenesses = likenessesOf(config.users, config.mockVerifier);
     this.poolsByIndex = new Map(config.pools.map((pool) => [pool.index, pool]));
@@ -81,12 +85,23 @@ export class Directory {
     return this.databases.get(name) ?? null;
   }
 
-  /** The hosts that serve them; null when the user has no pools there (yet). */
-  cluster(database: string, user: string): ClusterSnapshot | null {
-    return this.clusters.get(keyOf(database, user)) ?? null;
+  /** The hosts that serve them on this shard; null when the user has no pools there (yet). */
+  cluster(database: string, user: string, shard = 0): ClusterSnapshot | null {
+    return this.clusters.get(clusterKey(database, user, shard)) ?? null;
   }
 
-  /** The pool that stands for all of them, as far as they have their settings in common: the first of the primary. */
+  /** Of every shard, in their order; none when the user has no pools there (yet). */
+  shards(database: string, user: string): ClusterSnapshot[] {
+    const count = this.database(database)?.sharding?.shardCount ?? 1;
+    const clusters: ClusterSnapshot[] = [];
+    for (let shard = 0; shard < count; shard++) {
+      const cluster = this.cluster(database, user, shard);
+      if (cluster !== null) clusters.push(cluster);
+    }
+    return clusters;
+  }
+
+  /** The pool that stands for all of them, as far as they have their settings in common: of the primary of shard 0. */
   pool(database: string, user: string): PoolSnapshot | null {
     const pools = this.cluster(database, user)?.pools.map((index) => this.poolsByIndex.get(index)) ?? [];
     return pools.find((pool) => pool?.role === 'primary') ?? pools.find((pool) => pool !== undefined) ?? null;
@@ -102,11 +117,12 @@ export class Directory {
     if (known === undefined) this.config.pools.push(pool);
     else this.config.pools.splice(this.config.pools.indexOf(known), 1, pool);
     this.poolsByIndex.set(pool.index, pool);
-    const key = keyOf(pool.database, pool.user);
+    const { database, user, shard, index, role } = pool;
+    const key = clusterKey(database, user, shard);
     const cluster = this.clusters.get(key);
     if (cluster === undefined) {
-      const { database, user, index, role } = pool;
-      this.clusters.set(key, { database, user, pools: [index], isRouted: role !== 'primary' });
+      const isRouted = role !== 'primary' || this.database(database)?.sharding !== undefined;
+      this.clusters.set(key, { database, user, shard, pools: [index], isRouted });
     } else if (!cluster.pools.includes(pool.index)) {
       this.clusters.set(key, { ...cluster, pools: [...cluster.pools, pool.index], isRouted: true });
     }

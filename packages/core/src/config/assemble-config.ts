@@ -3,7 +3,7 @@ import { readAuthFiles } from './auth-files.js';
 import { ConfigurationError } from './configuration-problem.js';
 import { type CheckedParts, crossCheck } from './cross-checks.js';
 import { parseDatabaseUrl, type UrlEntry } from './database-url.js';
-import { ADMIN_DEFAULTS, fillGeneral, fillTcp, type GeneralSettings } from './defaults.js';
+import { ADMIN_DEFAULTS, fillGeneral, fillRewrite, fillTcp, type GeneralSettings } from './defaults.js';
 import {
   type AdminInput,
   type ReadSecretFile,
@@ -22,6 +22,7 @@ import { type ParsedDocument, parseDocument, type SourceText } from './parse-doc
 import { Origin, ProblemList } from './problem-list.js';
 import { type ConfigInput, configSchema, type GeneralInput, type UsersInput, usersSchema } from './schema.js';
 import type { Secret } from './secret.js';
+import { checkRewrite, readSharding } from './sharding.js';
 
 /** What the command line says over the files. */
 export interface CommandLineSettings {
@@ -211,16 +212,22 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
   checkListening({ general, generalInput, generalOrigin }, listen, problems);
   crossCheck({ general, generalInput, generalOrigin, sections, ...entries, ...authFiles }, admin, problems);
+  const databases = entries.databases.map((placed) => placed.entry);
+  const rewrite = fillRewrite(sections?.input.rewrite ?? {});
+  if (sections !== null) checkRewrite(rewrite, sections.origin.part('rewrite'), problems);
+  const sharding = readSharding({ sections, databases, general, rewrite }, problems);
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
 
   return {
     general,
     tcp: fillTcp(documents.config?.data.tcp ?? {}),
     admin,
-    databases: entries.databases.map((placed) => placed.entry),
+    databases,
     users: entries.users.map((placed) => placed.entry),
     ...authFiles,
     mirrors: entries.mirrors.map(({ input }) => toMirror(input, general)),
+    sharding,
+    rewrite,
     tenantColumn: documents.config?.data.multi_tenant?.column ?? null,
     configFile: sources.config?.name ?? null,
     listen,

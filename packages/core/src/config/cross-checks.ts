@@ -22,7 +22,7 @@ import {
   roleOverride,
   type UserEntry,
 } from './loaded-config.js';
-import { checkMirroring, type PlacedMirror, warnOfSessionMode } from './mirroring.js';
+import { checkMirroring, type PlacedMirror, refuseShardedMirrors, warnOfSessionMode } from './mirroring.js';
 import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
@@ -85,6 +85,7 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
       `must not exceed server_lifetime (${general.server_lifetime} ms)`,
     );
   }
+  checkCrossShard(parts, problems);
   if (bareLogLevel(general.log_level) === null) {
     problems.error(
       at('log_level'),
@@ -102,6 +103,20 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   }
   // Known from PgDog, and already what it could ask for at best: said, so that nobody counts on the difference.
   if (general.prepared_statements !== 'full') problems.warning(at('prepared_statements'), WITHOUT_EFFECT);
+}
+
+function checkCrossShard(
+  { general, generalInput, generalOrigin }: CheckedParts,
+  problems: ProblemList,
+): void {
+  const place = (key: string) => generalOrigin(key).place(key);
+  if (general.system_catalogs === 'sharded') {
+    problems.error(place('system_catalogs'), 'catalogs of all shards in one answer are not supported yet');
+  }
+  const isSaid = generalInput.cross_shard !== undefined && general.cross_shard !== 'direct_only';
+  if (general.cross_shard_disabled && isSaid) {
+    problems.error(place('cross_shard'), `"${general.cross_shard}" contradicts cross_shard_disabled = true`);
+  }
 }
 
 /** What logging in and our own statements need, with room to spare. */
@@ -134,12 +149,6 @@ function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: P
   checkLater(LATER_DATABASE, input, () => origin, problems);
   if (input.name.includes('*')) {
     problems.error(origin.place('name'), 'wildcard databases are not supported by this version');
-  }
-  if (input.shard !== undefined && input.shard !== 0) {
-    problems.error(
-      origin.place('shard'),
-      `sharding is not supported by this version: expected 0, got ${input.shard}`,
-    );
   }
   const refusal = hostRefusal(input.host, placed.entry.port);
   if (refusal !== null) problems.error(origin.place('host'), refusal);
@@ -271,6 +280,11 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
   checkHosts(parts.databases, problems);
   const names = parts.databases.map(({ input }) => input.name);
   checkMirroring(parts.mirrors, names, problems);
+  refuseShardedMirrors(
+    parts.mirrors,
+    (name) => parts.databases.some(({ entry }) => entry.name === name && entry.shard > 0),
+    problems,
+  );
   const modeOf = (name: string) =>
     parts.databases.find(({ input }) => input.name === name)?.input.pooler_mode ?? parts.general.pooler_mode;
   warnOfSessionMode(parts.mirrors, (name) => modeOf(name) === 'session', problems);

@@ -12,6 +12,9 @@ export interface DefaultRow<V> {
   origin: KeyOrigin;
 }
 
+/** A row for every key. */
+export type DefaultTable<T> = { readonly [K in keyof T]-?: DefaultRow<NonNullable<T[K]>> };
+
 /** A row in the order of reading; the origin comes last since most keys are PgDog's. */
 export function row<V>(
   value: V,

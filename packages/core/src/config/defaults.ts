@@ -3,17 +3,19 @@
  * table: the loader, SHOW CONFIG, the JSON Schema and docs/reference/configuration.md all read it. A key of the
  * schema without a row here does not compile.
  */
-import type { z } from 'zod';
 import { AUTH_DEFAULTS } from './auth-defaults.js';
-import { type DefaultRow, row } from './default-row.js';
+import { type DefaultRow, type DefaultTable, row } from './default-row.js';
 import { HEALTH_DEFAULTS } from './health-defaults.js';
 import { ROUTING_DEFAULTS } from './routing-defaults.js';
-import type { adminSchema, GeneralInput, multiTenantSchema, tcpSchema } from './schema.js';
+import type { GeneralInput } from './schema.js';
+import { TCP_DEFAULTS, type TcpInput } from './section-defaults.js';
+import { REWRITE_DEFAULTS, SHARDING_DEFAULTS } from './sharding-defaults.js';
+import type { RewriteInput } from './sharding-schema.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
 
 export type { DefaultRow, KeyOrigin } from './default-row.js';
-
-type DefaultTable<T> = { readonly [K in keyof T]-?: DefaultRow<NonNullable<T[K]>> };
+export * from './section-defaults.js';
+export { REWRITE_DEFAULTS };
 
 /** PQ_LARGE_MESSAGE_LIMIT: Postgres takes and sends nothing longer. */
 export const FRAME_BYTES_MAX = 0x3fff_ffff;
@@ -201,6 +203,7 @@ export const GENERAL_DEFAULTS = {
   ...TLS_DEFAULTS,
   ...ROUTING_DEFAULTS,
   ...HEALTH_DEFAULTS,
+  ...SHARDING_DEFAULTS,
   io_driver: row(
     'auto',
     '',
@@ -323,53 +326,6 @@ export const GENERAL_DEFAULTS = {
   ),
 } as const satisfies DefaultTable<GeneralInput>;
 
-type TcpInput = z.infer<typeof tcpSchema>;
-
-export const TCP_DEFAULTS = {
-  keepalive: row(true, '', 'Probe idle connections of clients and servers.', AS_PGDOG),
-  time: row(
-    null as number | null,
-    'ms',
-    'Idle time before the first probe. Unset: the system decides.',
-    AS_PGDOG,
-  ),
-  interval: row(null as number | null, 'ms', 'Time between probes. Unset: the system decides.', AS_PGDOG),
-  retries: row(null as number | null, '', 'Probes before giving up. Unset: the system decides.', AS_PGDOG),
-  user_timeout: row(
-    null as number | null,
-    'ms',
-    'Give up unacknowledged data after this long. Unset: the system decides.',
-    AS_PGDOG,
-  ),
-  defer_accept: row(
-    true,
-    '',
-    'The kernel keeps new connections to itself until the client speaks, for 45 s at most.',
-    'saves a wake-up per connect, and silent strangers cost no descriptor; as PgBouncer',
-    'pgbouncer',
-  ),
-} as const satisfies DefaultTable<Omit<TcpInput, 'congestion_control'>>;
-
-export const ADMIN_DEFAULTS = {
-  name: row('admin', '', 'Name of the admin database.', AS_PGDOG),
-  user: row('admin', '', 'Who may enter it.', AS_PGDOG),
-  password: row(
-    null,
-    '',
-    'Password; also `PGDOG_ADMIN_PASSWORD`. Unset: a random one, so nobody may enter.',
-    'never written anywhere; set one to use the admin database',
-  ),
-} as const satisfies DefaultTable<z.infer<typeof adminSchema>>;
-
-export const MULTI_TENANT_DEFAULTS = {
-  column: row(
-    null,
-    '',
-    'Column that tells tenants apart. Set: every statement must restrict each table that has it to one tenant, or is refused (42501) unsent; `multi_tenant = false` of a database exempts it.',
-    'as PgDog',
-  ),
-} as const satisfies DefaultTable<z.infer<typeof multiTenantSchema>>;
-
 type Filled<T, D extends { readonly [K in keyof T]-?: { default: unknown } }> = {
   [K in keyof T]-?: null extends D[K]['default'] ? NonNullable<T[K]> | null : NonNullable<T[K]>;
 };
@@ -377,6 +333,8 @@ type Filled<T, D extends { readonly [K in keyof T]-?: { default: unknown } }> = 
 /** [general] with every default filled in. `null` only where the table says so. */
 export type GeneralSettings = Filled<GeneralInput, typeof GENERAL_DEFAULTS>;
 export type TcpSettings = Filled<Omit<TcpInput, 'congestion_control'>, typeof TCP_DEFAULTS>;
+
+export type RewriteSettings = Filled<RewriteInput, typeof REWRITE_DEFAULTS>;
 
 /** `input` over the defaults; undefined counts as not given. */
 function fill(table: Record<string, DefaultRow<unknown>>, input: Record<string, unknown>) {
@@ -396,4 +354,8 @@ export function fillGeneral(input: GeneralInput): GeneralSettings {
 
 export function fillTcp(input: TcpInput): TcpSettings {
   return fill(TCP_DEFAULTS, input) as TcpSettings;
+}
+
+export function fillRewrite(input: RewriteInput): RewriteSettings {
+  return fill(REWRITE_DEFAULTS, input) as RewriteSettings;
 }

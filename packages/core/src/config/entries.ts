@@ -99,6 +99,7 @@ export function toDatabaseEntry(
     host: input.host,
     port: input.port ?? PORT_DEFAULT,
     role: input.role ?? 'primary',
+    shard: input.shard ?? 0,
     lbWeight: input.lb_weight ?? LB_WEIGHT_DEFAULT,
     patroniUrls: splitList(input.patroni_url ?? []),
     serverDatabase: input.database_name ?? input.name,
@@ -115,6 +116,7 @@ export function toDatabaseEntry(
     },
     overrides: overridesOf(input),
     limits: { servers: input.max_db_connections ?? null, clients: input.max_db_client_connections ?? null },
+    isCrossShardDisabled: input.cross_shard_disabled ?? null,
   };
 }
 
@@ -146,6 +148,8 @@ export function toUserEntry(input: UserInput, origin: Origin, secrets: SecretRes
       servers: input.max_user_connections ?? null,
       clients: input.max_user_client_connections ?? null,
     },
+    isCrossShardDisabled: input.cross_shard_disabled ?? null,
+    isSchemaAdmin: input.schema_admin ?? false,
   };
 }
 

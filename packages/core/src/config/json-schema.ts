@@ -4,6 +4,7 @@ import {
   type DefaultRow,
   GENERAL_DEFAULTS,
   MULTI_TENANT_DEFAULTS,
+  REWRITE_DEFAULTS,
   TCP_DEFAULTS,
 } from './defaults.js';
 import { configSchema, usersSchema } from './schema.js';
@@ -34,6 +35,7 @@ export function configurationJsonSchema(file: 'pgdog' | 'users'): JsonNode {
   describe(sections.tcp, TCP_DEFAULTS);
   describe(sections.admin, ADMIN_DEFAULTS);
   describe(sections.multi_tenant, MULTI_TENANT_DEFAULTS);
+  describe(sections.rewrite, REWRITE_DEFAULTS);
   json.title = `${file}.toml`;
   return json;
 }

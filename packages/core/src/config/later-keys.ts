@@ -21,9 +21,7 @@ export interface LaterKey {
 const ignored = (...harmless: unknown[]): LaterKey => ({ harmless });
 const refused = (refusal: string, ...harmless: unknown[]): LaterKey => ({ harmless, refusal });
 
-const NO_TWO_PHASE =
-  'two-phase commit is not supported by this version; transactions would not have that guarantee';
-const NO_SHARDS = 'sharding is not supported by this version';
+const TWO_PHASE_FOR_ALL = 'holds for all users or for none: two_phase_commit of [general] says it';
 
 export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   client_connection_recovery: ignored('drop'),
@@ -39,21 +37,16 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   query_log: ignored(),
   query_log_stdout: ignored(false),
   dry_run: ignored(false),
-  // With one host per database no statement crosses shards, so `true` is fulfilled too.
-  cross_shard_disabled: ignored(false, true),
-  two_phase_commit: refused(NO_TWO_PHASE, false),
-  two_phase_commit_auto: refused(NO_TWO_PHASE, false),
+  // Single statements are always committed as transactions are.
+  two_phase_commit_auto: ignored(false, true),
   two_phase_commit_wal_dir: ignored(),
   two_phase_commit_wal_segment_size: ignored(16 * 1024 * 1024),
   two_phase_commit_wal_fsync_interval: ignored(0),
   two_phase_commit_wal_checkpoint_interval: ignored(15_000),
-  system_catalogs: ignored('omnisharded_sticky'),
-  omnisharded_sticky: ignored(false),
   unique_id_function: ignored('standard'),
   unique_id_min: ignored(0),
   sharding_lookup_cache_size: ignored(64 * 1024 * 1024),
   sharding_lookup_timeout: ignored(5_000),
-  load_schema: ignored('auto', 'off'),
   reload_schema_on_ddl: ignored(true),
   canonicalize_type_information: ignored(false),
   resharding_copy_format: ignored('binary'),
@@ -89,20 +82,13 @@ export const LATER_USER: Record<keyof typeof laterUserShape, LaterKey> = {
   server_vault_path: refused(NO_EXTERNAL),
   vault_refresh_percent: ignored(80),
   vault_path: refused('passwords kept in Vault are not supported by this version'),
-  schema_admin: ignored(false),
   replication_mode: ignored(false),
   replication_sharding: ignored(),
-  cross_shard_disabled: ignored(false, true),
-  two_phase_commit: refused(NO_TWO_PHASE, false),
-  two_phase_commit_auto: refused(NO_TWO_PHASE, false),
+  two_phase_commit: refused(TWO_PHASE_FOR_ALL, false),
+  two_phase_commit_auto: ignored(false, true),
 };
 
 export const LATER_SECTIONS: Record<LaterSection, LaterKey> = {
-  sharded_tables: ignored(),
-  sharded_mappings: ignored(),
-  omnisharded_tables: ignored(),
-  sharded_schemas: refused(`${NO_SHARDS}; schemas would not be kept apart`),
-  rewrite: ignored(),
   query_parsers: ignored(),
   memory: ignored(),
   replica_lag: ignored(),

@@ -25,20 +25,15 @@ const parser = {
 };
 
 const sharding = {
-  cross_shard_disabled: field.flag(),
-  two_phase_commit: field.flag(),
   two_phase_commit_auto: field.flag(),
   two_phase_commit_wal_dir: field.text(),
   two_phase_commit_wal_segment_size: field.bytes(),
   two_phase_commit_wal_fsync_interval: field.duration(),
   two_phase_commit_wal_checkpoint_interval: field.duration(),
-  system_catalogs: field.oneOf('omnisharded', 'omnisharded_sticky', 'sharded'),
-  omnisharded_sticky: field.flag(),
   unique_id_function: field.oneOf('standard', 'compact'),
   unique_id_min: field.count(),
   sharding_lookup_cache_size: field.bytes(),
   sharding_lookup_timeout: field.duration(),
-  load_schema: field.oneOf('on', 'off', 'auto'),
   reload_schema_on_ddl: field.flag(),
   canonicalize_type_information: field.flag(),
 };
@@ -75,10 +70,8 @@ export const laterUserShape = {
   server_vault_path: field.text(),
   vault_refresh_percent: field.smallCount(80),
   vault_path: field.text(),
-  schema_admin: field.flag(),
   replication_mode: field.flag(),
   replication_sharding: field.text(),
-  cross_shard_disabled: field.flag(),
   two_phase_commit: field.flag(),
   two_phase_commit_auto: field.flag(),
 };
@@ -87,13 +80,6 @@ const list = (keys: string) => z.array(field.unusedSection(keys), { error: 'expe
 
 /** Whole sections that come later, or that belong to features we shall not have. */
 export const laterSections = {
-  sharded_tables: list(
-    'database name schema column primary data_type hasher centroids centroids_path centroid_probes lookup_query lookup_result mapping',
-  ),
-  sharded_mappings: list('database column table schema kind start end values shard'),
-  omnisharded_tables: list('database tables sticky'),
-  sharded_schemas: list('database name shard all'),
-  rewrite: field.unusedSection('enabled shard_key split_inserts primary_key'),
   query_parsers: list('database level engine'),
   memory: field.unusedSection('net_buffer message_buffer stack_size'),
   replica_lag: field.unusedSection('check_interval max_age'),

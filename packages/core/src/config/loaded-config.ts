@@ -1,7 +1,8 @@
 import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
+import type { ShardingSnapshot } from '../shard/sharding-snapshot.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
-import type { GeneralSettings, TcpSettings } from './defaults.js';
+import type { GeneralSettings, RewriteSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
 import type { AuthType, HostRole, MirrorSnapshot, PoolerMode } from './snapshot.js';
 import type { TlsOverrides } from './tls-settings.js';
@@ -49,6 +50,7 @@ export interface DatabaseEntry {
   host: string;
   port: number;
   role: HostRole;
+  shard: number;
   lbWeight: number;
   /** Its own or the general ones; empty = none. */
   patroniUrls: string[];
@@ -66,6 +68,8 @@ export interface DatabaseEntry {
   isMultiTenant: boolean;
   overrides: PoolOverrides;
   limits: GroupLimits;
+  /** null = not said here. */
+  isCrossShardDisabled: boolean | null;
 }
 
 /** Question about unknown users, general settings filled in. */
@@ -95,6 +99,10 @@ export interface UserEntry {
   serverPassword: Secret | null;
   overrides: PoolOverrides;
   limits: GroupLimits;
+  /** null = not said here. */
+  isCrossShardDisabled: boolean | null;
+  /** Catalogs are read as this user where there is one. */
+  isSchemaAdmin: boolean;
 }
 
 export interface AdminEntry {
@@ -117,6 +125,9 @@ export interface LoadedConfig {
   /** [multi_tenant]; null: no statement is checked. */
   tenantColumn: string | null;
   mirrors: MirrorSnapshot[];
+  /** Of databases with several shards, by name. */
+  sharding: ReadonlyMap<string, ShardingSnapshot>;
+  rewrite: RewriteSettings;
   /** pgdog.toml as named, to which paths in it are relative; null = no such file. */
   configFile: string | null;
   /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */

@@ -52,6 +52,21 @@ export function warnOfSessionMode(
   }
 }
 
+/** A mirror runs units on one server, where they would meet the rows of one shard. */
+export function refuseShardedMirrors(
+  mirrors: readonly PlacedMirror[],
+  isSharded: (database: string) => boolean,
+  problems: ProblemList,
+): void {
+  for (const { input, origin } of mirrors) {
+    for (const key of ['source_db', 'destination_db'] as const) {
+      if (!isSharded(input[key])) continue;
+      const text = `"${input[key]}" has several shards: such databases cannot be mirrored yet`;
+      problems.error(origin.place(key), text);
+    }
+  }
+}
+
 /** The databases from `start` back to itself; null: no way leads back. */
 function cycleFrom(start: string, mirrors: readonly PlacedMirror[]): string[] | null {
   const ways: string[][] = [[start]];

@@ -12,6 +12,7 @@ import {
   laterTcpShape,
   laterUserShape,
 } from './later-schema.js';
+import { shardingGeneralShape, shardingSections } from './sharding-schema.js';
 import { TLS_VERIFY_VALUES } from './tls-settings.js';
 
 export const poolerMode = () => field.oneOf('transaction', 'session', 'statement');
@@ -191,6 +192,7 @@ export const activeGeneralSchema = z
     ...routingShape,
     ...healthShape,
     ...mirrorShape,
+    ...shardingGeneralShape,
     ...ownShape,
   })
   .partial();
@@ -264,6 +266,7 @@ export const databaseSchema = z
     auth_query: field.text(),
     max_db_connections: field.count(),
     max_db_client_connections: field.count(),
+    cross_shard_disabled: field.flag(),
     ...poolOverrides,
     tls_verify: tlsShape.tls_verify,
     tls_server_ca_certificate: field.text(),
@@ -292,6 +295,8 @@ export const userSchema = z
     max_pool_size: field.count(1),
     max_user_connections: field.count(),
     max_user_client_connections: field.count(),
+    cross_shard_disabled: field.flag(),
+    schema_admin: field.flag(),
     ...poolOverrides,
     ...laterUserShape,
   })
@@ -322,6 +327,7 @@ export const configSchema = z
     admin: adminSchema,
     multi_tenant: multiTenantSchema,
     mirroring: listOf(mirroringSchema, 'mirroring'),
+    ...shardingSections,
     ...laterSections,
   })
   .partial();

@@ -3,6 +3,7 @@ import {
   type DefaultRow,
   GENERAL_DEFAULTS,
   MULTI_TENANT_DEFAULTS,
+  REWRITE_DEFAULTS,
   TCP_DEFAULTS,
 } from './defaults.js';
 import type { LoadedConfig } from './loaded-config.js';
@@ -38,7 +39,8 @@ export function listSettings(loaded: LoadedConfig): SettingRow[] {
   const tcp = rows('tcp_', TCP_DEFAULTS, { ...loaded.tcp });
   const admin = rows('admin_', ADMIN_DEFAULTS, { name: loaded.admin.name, user: loaded.admin.user });
   const tenants = rows('multi_tenant_', MULTI_TENANT_DEFAULTS, { column: loaded.tenantColumn });
+  const rewrite = rows('rewrite_', REWRITE_DEFAULTS, { ...loaded.rewrite });
   const hidden = ['max_pool_size', 'admin_password', 'auth_password'];
   const isShown = ({ name }: SettingRow) => !hidden.includes(name);
-  return [...general, ...tcp, ...admin, ...tenants].filter(isShown);
+  return [...general, ...tcp, ...admin, ...tenants, ...rewrite].filter(isShown);
 }

@@ -8,6 +8,8 @@ import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
 import type { IpNetwork } from '../base/ip-network.js';
 import type { RequiredPeer } from '../base/required-peer.js';
+import type { ShardCatalogData } from '../shard/shard-catalog.js';
+import type { CrossShard, ShardingSnapshot } from '../shard/sharding-snapshot.js';
 
 export type PoolerMode = 'transaction' | 'session' | 'statement';
 /** How a client shows who it is; `hba` = as the rules of the HBA file say. */
@@ -171,6 +173,8 @@ export interface DatabaseSnapshot {
   strangerPoolSize: number;
   /** Every statement must restrict tables that have this column to one tenant. Absent: nothing is checked. */
   tenantColumn?: string;
+  /** Its rows are on several shards. Absent: it has one. */
+  sharding?: ShardingSnapshot;
 }
 
 /** Statements of one database that are run again in another. */
@@ -227,6 +231,8 @@ export interface PoolSnapshot {
   /** Who must run the server at the other end of a Unix socket; absent = anybody. */
   requirePeer?: RequiredPeer;
   shard: number;
+  /** Of this user, where it is not as ShardingSnapshot.crossShard says. */
+  crossShard?: CrossShard;
   /** Position in ConfigSnapshot.hosts. */
   hostIndex: number;
   role: HostRole;
@@ -245,13 +251,14 @@ export interface HostSnapshot {
   addresses: HostAddress[];
 }
 
-/** The hosts of one database, for one user. */
+/** The hosts of one shard of a database, for one user. */
 export interface ClusterSnapshot {
   database: string;
   user: string;
+  shard: number;
   /** Indexes of its pools, one per host, in the order of the file. */
   pools: number[];
-  /** Statements are read to choose a host: there are several, or one that need not be a primary. */
+  /** Statements are read to choose a host: there are several, or one that need not be a primary, or several shards. */
   isRouted: boolean;
 }
 
@@ -333,6 +340,11 @@ export interface ConfigSnapshot {
   clusters: ClusterSnapshot[];
   routing: RoutingSnapshot;
   tls: TlsSnapshot;
+  /**
+   * What is known of the tables of databases with several shards; of one that is missing nothing yet. Has a place of its
+   * own in shared memory (shm/catalog-table): the same object until one of them changes. Absent: none has several.
+   */
+  catalogs?: readonly ShardCatalogData[];
   /** Verifier for users that do not exist, so that they cost and look the same. */
   mockVerifier: ScramVerifier;
 }

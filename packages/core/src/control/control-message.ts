@@ -119,6 +119,19 @@ export interface EpochMessage {
 }
 
 /**
+ * Catalogs of a database with several shards have been read, whether or not something has changed, or could not be. To a
+ * worker it says: what you asked for before is answered; what changed has been published before this.
+ */
+export interface CatalogReadMessage {
+  type: 'catalogRead';
+  database: string;
+  /** ShardCatalogData.version in force now; 0 = there is none yet. */
+  version: number;
+  /** Why it could not be read: what is in force stays. */
+  error?: string;
+}
+
+/**
  * Accept clients on these listening sockets and on no others. They stay the supervisor's, who shuts them down before
  * it closes them: a number must not be watched any more when it is used again.
  */
@@ -247,6 +260,7 @@ export type WorkerMessage =
   | AdoptPlaceMessage
   | EvictMessage
   | EpochMessage
+  | CatalogReadMessage
   | ListenMessage
   | PeerNameMessage
   | DrainMessage
@@ -332,6 +346,19 @@ export interface PeerNameRequestMessage {
   uid: number;
 }
 
+/**
+ * The catalogs of a database with several shards may have changed: a name is not known, or a session has run DDL. Answered
+ * by CatalogReadMessage.
+ */
+export interface CatalogWantedMessage {
+  type: 'catalogWanted';
+  worker: number;
+  database: string;
+  reason: 'unknown' | 'ddl';
+  /** ShardCatalogData.version the worker has; 0 = none. */
+  version: number;
+}
+
 /** The worker has nothing left to serve; its task ends next. */
 export interface DrainedMessage {
   type: 'drained';
@@ -369,6 +396,7 @@ export type SupervisorMessage =
   | ReportMessage
   | PeerNameRequestMessage
   | PubSubMessage
+  | CatalogWantedMessage
   | DrainedMessage;
 
 /** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */

@@ -29,8 +29,12 @@ export type RelationKind =
   | 'foreignTable'
   | 'sequence';
 
-/** `omni`: whole on every shard. `sharded`: its rows are where their key says. `view`: what it is made of decides. */
-export type Placement = 'omni' | 'sharded' | 'view';
+/**
+ * `omni`: whole on every shard. `sharded`: its rows are where their key says. `view`: what it is made of decides (of a
+ * materialized view too: each shard has made its own of what was there). `oneShard`: in a schema of [[sharded_schemas]],
+ * it is on `shard` and nowhere else.
+ */
+export type Placement = 'omni' | 'sharded' | 'view' | 'oneShard';
 
 export interface CatalogForeignKey {
   readonly columns: readonly string[];
@@ -51,6 +55,8 @@ export interface CatalogRelation {
   readonly columns: readonly CatalogColumn[];
   /** Of a sharded table: position of its key in `columns`; -1 else. */
   readonly keyColumn: number;
+  /** Of whatever is in a schema that one shard has alone, views included: which. Absent: it is on all. */
+  readonly shard?: number;
   /** Of a sharded table: position of its rule in ShardingSnapshot.tables; -1 else. */
   readonly rule: number;
   /** pg_get_viewdef() of a view; null else. */
@@ -71,9 +77,12 @@ export interface ShardCatalogData {
   /** Counts up with every change. */
   readonly version: number;
   readonly relations: readonly CatalogRelation[];
-  /** search_path by role where a role or the database has a default of its own; '' = the database's. */
+  /**
+   * search_path by role where a role or the database has a default of its own; '' = the database's. An empty one: the
+   * shards do not agree, so that nothing is found but by its schema.
+   */
   readonly searchPaths: Readonly<Record<string, string>>;
-  /** `schema.name` of every extension's or user's type, function or operator is not needed; of temp schemas neither. */
+  /** Users' schemas that are on all shards, or on the one that has it alone. */
   readonly schemas: readonly string[];
   /** What the shards do not have in common, in words, with the relation's name: such relations are refused. */
   readonly differences: readonly { readonly schema: string; readonly name: string; readonly text: string }[];

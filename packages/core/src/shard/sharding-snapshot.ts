@@ -7,7 +7,12 @@ export type ShardFunctionKind = 'hash' | 'sha1' | 'mapped' | 'lookup';
 /** `values`: these, in their text form. `range`: from `start` on, before `end`; null: open. */
 export type ShardMapping =
   | { readonly kind: 'list'; readonly values: readonly string[]; readonly shard: number }
-  | { readonly kind: 'range'; readonly start: string | null; readonly end: string | null; readonly shard: number }
+  | {
+      readonly kind: 'range';
+      readonly start: string | null;
+      readonly end: string | null;
+      readonly shard: number;
+    }
   | { readonly kind: 'default'; readonly shard: number };
 
 /** One [[sharded_tables]]. */
@@ -45,6 +50,12 @@ export interface ShardingSnapshot {
   readonly crossShard: CrossShard;
   /** Reads of omnisharded tables go to one shard per client, chosen at random. */
   readonly isOmniSticky: boolean;
+  /** The same of pg_catalog and information_schema. Absent: no. */
+  readonly isCatalogSticky?: boolean;
   /** A commit on several shards: by two-phase commit, one after the other (not atomic), or refused. */
   readonly commit: 'two_phase' | 'plain' | 'refused';
+  /** UPDATE of a sharding key may move rows ([rewrite] shard_key). Absent: it is refused. */
+  readonly areKeysMovable?: boolean;
+  /** INSERT of rows for several shards is split ([rewrite] split_inserts). Absent: yes. */
+  readonly areInsertsSplit?: boolean;
 }

@@ -13,7 +13,7 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 4;
+export const MEMORY_MAP_VERSION = 5;
 
 export interface MemoryDimensions {
   workers: number;
@@ -22,6 +22,8 @@ export interface MemoryDimensions {
   fdMax: number;
   /** Size of each of the two snapshot areas. */
   routingAreaBytes: number;
+  /** The same for catalogs of sharded databases. */
+  catalogAreaBytes: number;
 }
 
 export type Party = 'supervisor' | 'worker' | 'all, atomically' | 'owner';
@@ -57,6 +59,8 @@ export const ROUTING_LENGTH = 2;
 export const ROUTING_EPOCH = 3;
 export const ROUTING_HEADER_BYTES = LINE_BYTES;
 export const ROUTING_AREA_BYTES_DEFAULT = 8 * 1024 * 1024;
+/** The same header and areas. A column takes about 60 bytes: room for half a million of them. */
+export const CATALOG_AREA_BYTES = 32 * 1024 * 1024;
 
 // Capacity: one line per bounded thing. Offsets are cells.
 export const CAPACITY_LIMIT = 0;
@@ -216,6 +220,19 @@ export const MEMORY_MAP = {
       ['length', ROUTING_LENGTH * 4, 'bytes', 'supervisor', 'workers'],
       ['epoch', ROUTING_EPOCH * 4, 'snapshot number', 'supervisor', 'workers'],
       ['areas', ROUTING_HEADER_BYTES, 'ConfigSnapshot, msgpackr', 'supervisor', 'workers', 'bytes'],
+    ),
+  },
+  catalogs: {
+    name: 'catalogs of sharded databases',
+    row: 'header, area 0, area 1',
+    rowBytes: (d) => ROUTING_HEADER_BYTES + 2 * d.catalogAreaBytes,
+    rowCount: () => 1,
+    cells: cells(
+      ['sequence', ROUTING_SEQUENCE * 4, 'odd while the header changes', 'supervisor', 'workers'],
+      ['area', ROUTING_AREA * 4, '0 or 1', 'supervisor', 'workers'],
+      ['length', ROUTING_LENGTH * 4, 'bytes', 'supervisor', 'workers'],
+      ['edition', ROUTING_EPOCH * 4, 'counts publications; 0 = none yet', 'supervisor', 'workers'],
+      ['areas', ROUTING_HEADER_BYTES, 'ShardCatalogData[], msgpackr', 'supervisor', 'workers', 'bytes'],
     ),
   },
   capacity: {

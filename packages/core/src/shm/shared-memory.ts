@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { CapacityTable } from './capacity-table.js';
+import { CatalogTable } from './catalog-table.js';
 import { CounterTable } from './counter-table.js';
 import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
@@ -7,6 +8,7 @@ import { HomeTable } from './home-table.js';
 import { HostTable } from './host-table.js';
 import {
   assertMemoryMap,
+  LINE_BYTES,
   type MemoryDimensions,
   REGION_KEYS,
   type RegionKey,
@@ -38,6 +40,8 @@ export interface SharedMemoryOptions {
   /** Descriptor numbers are below this: at least RLIMIT_NOFILE. */
   fdMax?: number;
   routingAreaBytes?: number;
+  /** Default: no room, for nothing is sharded. */
+  catalogAreaBytes?: number;
 }
 
 /** All tables over one set of regions. See layout.ts for the map. */
@@ -53,6 +57,7 @@ export interface SharedMemory {
   readonly fds: FdTable;
   readonly mailboxes: Mailboxes;
   readonly routing: RoutingTable;
+  readonly catalogs: CatalogTable;
 }
 
 /**
@@ -67,6 +72,7 @@ export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
     hostsMax: options.hostsMax ?? HOSTS_MAX_DEFAULT,
     fdMax: options.fdMax ?? FD_MAX_DEFAULT,
     routingAreaBytes: options.routingAreaBytes ?? ROUTING_AREA_BYTES_DEFAULT,
+    catalogAreaBytes: options.catalogAreaBytes ?? LINE_BYTES,
   };
   const { workers, poolsMax } = dimensions;
   if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
@@ -87,7 +93,8 @@ export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
 /** The same memory, seen from another thread. */
 export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
   const { dimensions, regions } = handles;
-  const { workers, poolsMax, hostsMax, fdMax, routingAreaBytes } = dimensions;
+  const { workers, poolsMax, hostsMax, fdMax, routingAreaBytes, catalogAreaBytes } = dimensions;
+  const catalogs = new CatalogTable(regions.catalogs, catalogAreaBytes);
   const fds = new FdTable(regions.fds, fdMax);
   return {
     handles,
@@ -100,6 +107,7 @@ export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
     homes: new HomeTable(regions.homes, workers),
     fds,
     mailboxes: new Mailboxes(regions.mailboxes, workers, fds),
-    routing: new RoutingTable(regions.routing, routingAreaBytes),
+    routing: new RoutingTable(regions.routing, routingAreaBytes, catalogs),
+    catalogs,
   };
 }

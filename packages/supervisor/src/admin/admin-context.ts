@@ -9,6 +9,7 @@ import type {
   SharedMemory,
 } from '@pgdog-cluster/core';
 import type { SettingRow } from '@pgdog-cluster/core/config';
+import type { CatalogState } from '../catalog/catalog-watch.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { ListenerRow } from '../pubsub/hub.js';
 import type { ListeningSocket } from './show-addresses.js';
@@ -44,6 +45,8 @@ export interface AdminContext {
   /** @param filter part of the text, in lower case; '' = all */
   readonly reportQueries: (filter: string) => Promise<readonly QueryReport[]>;
   readonly reportMirrors: () => Promise<readonly MirrorReport[]>;
+  /** Of databases with several shards. */
+  readonly catalogs: () => readonly CatalogState[];
   /** Channels that are listened to for clients. */
   readonly listeners: () => readonly ListenerRow[];
   readonly listening: () => readonly ListeningSocket[];

@@ -34,6 +34,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     reportServers: () => supervisor.requestReport('servers'),
     reportQueries: (filter) => supervisor.requestReport('queries', filter),
     reportMirrors: () => supervisor.requestReport('mirrors'),
+    catalogs: () => supervisor.catalogs.states,
     listeners: () => supervisor.pubSub.rows(),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),

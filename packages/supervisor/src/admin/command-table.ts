@@ -19,6 +19,7 @@ import { SHOW_QUERIES, SHOW_QUERY_CACHE } from './show-queries.js';
 import { SHOW_REPLICAS } from './show-replicas.js';
 import { SHOW_REPLICATION } from './show-replication.js';
 import { SHOW_SERVERS } from './show-servers.js';
+import { SHOW_SHARDED_TABLES } from './show-sharded-tables.js';
 import { SHOW_SHARDS } from './show-shards.js';
 import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
 import { SHOW_STATS } from './show-stats.js';
@@ -61,6 +62,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
   SHOW_SHARDS,
+  SHOW_SHARDED_TABLES,
   SHOW_BANS,
   SHOW_REPLICATION,
   SHOW_REPLICAS,

@@ -17,7 +17,7 @@ interface ShardRow {
 function visibleHosts({ config }: AdminContext, { isAdmin, user }: AdminCaller): PoolSnapshot[][] {
   const hosts = new Map<string, PoolSnapshot[]>();
   for (const pool of config().pools) {
-    const key = JSON.stringify([pool.database, pool.host, pool.port]);
+    const key = JSON.stringify([pool.database, pool.shard, pool.host, pool.port]);
     const sharing = hosts.get(key);
     if (sharing === undefined) hosts.set(key, [pool]);
     else sharing.push(pool);

@@ -34,6 +34,7 @@ function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSna
   const hostRows = [...new Set(pools.map(({ hostIndex }) => hostIndex))];
   switch (key) {
     case 'routing':
+    case 'catalogs':
     case 'fds':
     case 'failures':
     case 'hostChanges':
@@ -71,6 +72,7 @@ function arrayText(key: RegionKey, cell: string, memory: SharedMemory, pools: re
     return sum;
   };
   if (key === 'routing' && cell === 'areas') return `${memory.routing.usedBytes()} bytes used`;
+  if (key === 'catalogs' && cell === 'areas') return `${memory.catalogs.usedBytes()} bytes used`;
   if (key === 'claims' && cell === 'per pool') {
     const claims = pools.map(({ index }) =>
       overWorkers((worker) => memory.capacity.claimedBy(worker, index)),

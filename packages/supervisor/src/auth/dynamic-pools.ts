@@ -47,20 +47,22 @@ export function strangerEntry(name: string, database: string): UserEntry {
     serverPassword: null,
     overrides: NO_OVERRIDES,
     limits: { servers: null, clients: null },
+    isCrossShardDisabled: null,
+    isSchemaAdmin: false,
   };
 }
 
 interface Entry {
   database: string;
   user: UserEntry;
-  /** One per host of the database. */
+  /** One per entry of the database: per host of each shard. */
   pools: PoolSnapshot[];
 }
 
-/** Which row a pool has: by its host. */
-type Rows = readonly Pick<PoolSnapshot, 'host' | 'port' | 'index'>[];
+/** Which row a pool has: by its shard and host. */
+type Rows = readonly Pick<PoolSnapshot, 'shard' | 'host' | 'port' | 'index'>[];
 
-/** Rows at the top of shared memory that belong to such pools: each user has one pool per host. */
+/** Rows at the top of shared memory that belong to such pools: each user has one pool per host of each shard. */
 export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
   const canExist =
     general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
@@ -176,7 +178,7 @@ export class DynamicPools {
     const pools: PoolSnapshot[] = [];
     for (const [place, database] of databases.entries()) {
       const { addresses, peer } = ways[place];
-      const known = rows.find(({ host, port }) => host === database.host && port === database.port);
+      const known = rows.find((row) => isPlaceOf(row, database));
       const index = known?.index ?? this.#freeIndex(taken);
       if (index === null) return null;
       taken.push(index);
@@ -197,9 +199,14 @@ export class DynamicPools {
 }
 
 function withTlsOf(pool: PoolSnapshot, databases: readonly DatabaseEntry[]): PoolSnapshot {
-  const database = databases.find(({ host, port }) => host === pool.host && port === pool.port);
+  const database = databases.find((entry) => isPlaceOf(pool, entry));
   const tls = database === undefined ? pool.tls : databaseTlsIndex(database);
   return tls === pool.tls ? pool : { ...pool, tls };
+}
+
+/** One host may have several shards, each in a database of its own. */
+function isPlaceOf({ shard, host, port }: Rows[number], database: DatabaseEntry): boolean {
+  return shard === database.shard && host === database.host && port === database.port;
 }
 
 function keyOf(database: string, user: string): string {

@@ -1,7 +1,10 @@
 import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import { differenceText } from '../catalog/catalog-watch.js';
+import { compareCatalogs, shardList } from '../catalog/compare-catalogs.js';
+import { type CatalogSources, readShardCatalog } from '../catalog/read-catalog.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
-import { pgTlsOf } from '../config/database-tls.js';
+import { pgTlsOf, setDatabaseTls } from '../config/database-tls.js';
 import { connectByPg } from '../config/pg-connect.js';
 import { buildSnapshot } from '../config/publish-config.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
@@ -90,6 +93,35 @@ async function checkServers(snapshot: ConfigSnapshot, io: CommandIo): Promise<bo
   return areAllReached;
 }
 
+/** What the shards do not have in common, as warnings: the tables are refused, the rest works. */
+async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: CommandIo): Promise<void> {
+  const inOrder: CatalogSources['inOrder'] = (hosts) =>
+    [...hosts].sort((a, b) => Number(a.role !== 'primary') - Number(b.role !== 'primary'));
+  for (const [name, sharding] of loaded.sharding) {
+    const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
+    try {
+      const shards = await Promise.all(
+        numbers.map((shard) => readShardCatalog(name, shard, { loaded, snapshot, inOrder })),
+      );
+      const { differences, relations, unmatchedRules } = compareCatalogs(name, shards, sharding);
+      for (const difference of differences) io.err(`warning: "${name}": ${differenceText(difference)}`);
+      for (const table of unmatchedRules) {
+        io.err(`warning: "${name}": there is no table ${table}, which [[sharded_tables]] has a rule for`);
+      }
+      const without = numbers.filter((shard) => shards[shard].preparedMax === 0);
+      if (without.length > 0 && sharding.commit !== 'plain') {
+        io.err(
+          `warning: "${name}": max_prepared_transactions is 0 on ${shardList(without)}: writes on several shards are refused`,
+        );
+      }
+      const sharded = relations.filter(({ placement }) => placement === 'sharded').length;
+      io.out(`ok     "${name}": ${shards.length} shards, ${relations.length} relations, ${sharded} sharded`);
+    } catch (error) {
+      io.err(`warning: "${name}": ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+
 /** `pgdog-cluster check`: is the configuration valid and, with --connect, does every server let us in? */
 export async function check(options: CheckOptions, io: CommandIo): Promise<ExitCode> {
   const loaded = loadOrReport(options, io);
@@ -97,8 +129,11 @@ export async function check(options: CheckOptions, io: CommandIo): Promise<ExitC
   for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
   const tls = readTlsOrReport(loaded, io);
   if (tls === null) return EXIT_USAGE;
+  setDatabaseTls(tls);
   const snapshot = await buildSnapshot(loaded, 0, tls);
   io.out(summary(loaded, snapshot));
   if (!options.connect) return EXIT_OK;
-  return (await checkServers(snapshot, io)) ? EXIT_OK : EXIT_FAILED;
+  const areAllReached = await checkServers(snapshot, io);
+  await checkShards(loaded, snapshot, io);
+  return areAllReached ? EXIT_OK : EXIT_FAILED;
 }

@@ -37,6 +37,9 @@ export async function route(options: RouteOptions, io: CommandIo): Promise<ExitC
   const name = options.database ?? loaded.databases[0]?.name;
   const hosts = loaded.databases.filter((database) => database.name === name);
   if (hosts.length === 0) return usage(`there is no database "${name ?? ''}"`);
+  if (loaded.sharding.has(hosts[0].name)) {
+    return usage(`"${name}" has several shards: ask the running program with EXPLAIN (PGDOG) instead`);
+  }
   let text = options.statement ?? '';
   try {
     if (options.file !== undefined) text = readFileSync(options.file === '-' ? 0 : options.file, 'utf8');

@@ -15,6 +15,7 @@ import type {
 import { parseIpNetwork } from '@pgdog-cluster/core';
 import {
   authTypeOf,
+  crossShardOf,
   type DatabaseEntry,
   type GroupLimits,
   type LoadedConfig,
@@ -246,12 +247,21 @@ export function toPool(
     ...clientTimeouts(mine, theirs, general),
     serverParameters: serverParameters(pair),
     requirePeer,
-    shard: 0,
+    shard: database.shard,
+    ...crossShard(pair, loaded),
     hostIndex: hostIndexOf(database),
     role: database.role,
     lbWeight: database.lbWeight,
     tls,
   };
+}
+
+/** Said only where the user has it otherwise than the database. */
+function crossShard({ database, user }: PoolPair, loaded: LoadedConfig): Pick<PoolSnapshot, 'crossShard'> {
+  const ofDatabase = loaded.sharding.get(database.name)?.crossShard;
+  if (ofDatabase === undefined || user.isCrossShardDisabled === null) return {};
+  const ofUser = crossShardOf([user.isCrossShardDisabled], loaded.general);
+  return ofUser === ofDatabase ? {} : { crossShard: ofUser };
 }
 
 /** One question per distinct host, however many databases live there. */
@@ -332,10 +342,11 @@ export async function buildSnapshot(
   };
 }
 
-function databasesOf({ databases, general, tenantColumn }: LoadedConfig): DatabaseSnapshot[] {
+function databasesOf({ databases, general, tenantColumn, sharding }: LoadedConfig): DatabaseSnapshot[] {
   const names = [...new Set(databases.map(({ name }) => name))];
   return names.map((name) => {
     const entries = databases.filter((entry) => entry.name === name);
+    const ofShards = sharding.get(name);
     const sizes = entries.map(({ overrides }) => limit(overrides.poolSize ?? general.default_pool_size));
     return {
       name,
@@ -345,6 +356,7 @@ function databasesOf({ databases, general, tenantColumn }: LoadedConfig): Databa
       ...(tenantColumn !== null && entries.some(({ isMultiTenant }) => isMultiTenant)
         ? { tenantColumn }
         : {}),
+      ...(ofShards === undefined ? {} : { sharding: ofShards }),
     };
   });
 }
@@ -357,32 +369,4 @@ function toRouting({ general }: LoadedConfig): RoutingSnapshot {
     readYourWrites: general.read_your_writes,
     readYourWritesMs: durationMs(general.read_your_writes_ms),
   };
-}
-
-/** The same with a host at other addresses. */
-export function withAddresses(
-  { pools, hosts }: ConfigSnapshot,
-  hostIndex: number,
-  addresses: HostAddress[],
-): Pick<ConfigSnapshot, 'pools' | 'hosts'> {
-  return {
-    pools: pools.map((pool) => (pool.hostIndex === hostIndex ? { ...pool, addresses } : pool)),
-    hosts: hosts.map((host) => (host.index === hostIndex ? { ...host, addresses } : host)),
-  };
-}
-
-/** The same with the files of TLS as they are now. */
-export function withTls(snapshot: ConfigSnapshot, loaded: LoadedConfig, tls: LoadedTls): ConfigSnapshot {
-  const keyOf = (name: string, host: string, port: number) => `${name}\0${host}\0${port}`;
-  const byEntry = new Map(
-    loaded.databases.map((entry) => [
-      keyOf(entry.name, entry.host, entry.port),
-      tls.indexOf.get(entry) ?? -1,
-    ]),
-  );
-  const pools = snapshot.pools.map((pool) => ({
-    ...pool,
-    tls: byEntry.get(keyOf(pool.database, pool.host, pool.port)) ?? -1,
-  }));
-  return { ...snapshot, pools, tls: tls.snapshot };
 }

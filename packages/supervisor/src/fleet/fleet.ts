@@ -4,6 +4,7 @@ import {
   type AdminQueryMessage,
   type AuthReplyMessage,
   type AuthRequestMessage,
+  type CatalogWantedMessage,
   type IoDriverSetting,
   type LogMessage,
   PgDogError,
@@ -52,6 +53,8 @@ export interface FleetOptions {
   onAuthRequest: (request: AuthRequestMessage) => Promise<AuthReplyMessage>;
   /** About LISTEN by the shared connection. */
   onPubSub: (message: PubSubMessage) => void;
+  /** Absent: nobody reads catalogs. */
+  onCatalogWanted?: (message: CatalogWantedMessage) => void;
   /** A worker serves (again): clients that wait for one can be accepted. */
   onServing: (worker: number) => void;
 }
@@ -298,6 +301,9 @@ export class Fleet {
       case 'listeners':
       case 'listenQuestion':
         this.#options.onPubSub(message);
+        return;
+      case 'catalogWanted':
+        this.#options.onCatalogWanted?.(message);
         return;
       case 'drained':
         handle.isDrained = true;

@@ -13,7 +13,7 @@ export interface HostPlan {
   isRouted: boolean;
 }
 
-/** Hosts that have a database in common: one of them at a time is the primary. In the order of the configuration. */
+/** Hosts that have a shard of a database in common: one of them at a time is the primary. In the order of the configuration. */
 export interface GroupPlan {
   hosts: HostPlan[];
   isAuto: boolean;
@@ -23,20 +23,21 @@ export interface GroupPlan {
 
 const RANK: Record<HostRole, number> = { replica: 0, primary: 1, auto: 2 };
 
-/** One group per set of hosts that databases connect with each other. */
+/** One group per set of hosts that shards connect with each other. */
 export function planGroups(databases: readonly DatabaseEntry[]): GroupPlan[] {
   const hosts = new Map<number, HostPlan>();
   const groupOf = new Map<number, Set<number>>();
   const firstOf = new Map<string, number>();
-  for (const { name, host, port, role } of databases) {
+  for (const { name, shard, host, port, role } of databases) {
     const index = hostIndexOf({ host, port });
     const known = hosts.get(index);
     if (known === undefined) {
       hosts.set(index, { index, host, port, role, isRouted: role !== 'primary' });
       groupOf.set(index, new Set([index]));
     } else if (RANK[role] > RANK[known.role]) known.role = role;
-    const first = firstOf.get(name) ?? index;
-    firstOf.set(name, first);
+    const key = `${name}\0${shard}`;
+    const first = firstOf.get(key) ?? index;
+    firstOf.set(key, first);
     if (first !== index) join(groupOf, first, index);
   }
   return [...new Set(groupOf.values())].map((members) => {

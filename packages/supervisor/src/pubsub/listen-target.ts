@@ -10,7 +10,7 @@ export interface ListenTarget extends PgWay {
   password: string;
 }
 
-/** Only where notifications are committed: the host that is the primary, as measured where that is not said. */
+/** Only where notifications are committed: shard 0, and there the host that is the primary, as measured where that is not said. */
 function isPrimary({ role, hostIndex }: PoolSnapshot, hosts: HostTable): boolean {
   return role === 'primary' || (role === 'auto' && hosts.role(hostIndex) === ROLE_PRIMARY);
 }
@@ -24,7 +24,9 @@ export function listenTargets(
   hosts: HostTable,
   database: string,
 ): ListenTarget[] {
-  const usable = pools.filter((pool) => pool.database === database && isPrimary(pool, hosts));
+  const usable = pools.filter(
+    (pool) => pool.database === database && pool.shard === 0 && isPrimary(pool, hosts),
+  );
   const targets = usable.flatMap((pool) => {
     const passwords = pool.serverPasswords.length > 0 ? pool.serverPasswords : [''];
     return passwords.map((password) => ({

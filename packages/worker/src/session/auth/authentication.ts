@@ -282,10 +282,10 @@ export class Authentication implements FrameSink {
     login(session);
   }
 
-  /** What it has proven serves towards every host of the database: the user is the same on all of them. */
+  /** What it has proven serves towards every host of every shard: the user is the same on all of them. */
   private teachPools(proof: Proof): void {
     const { context, database, user } = this.session;
-    for (const index of context.directory.cluster(database, user)?.pools ?? []) {
+    for (const index of context.directory.shards(database, user).flatMap(({ pools }) => pools)) {
       const pool = context.directory.poolAt(index);
       if (pool !== null) context.poolFor(pool).credentials.learn(proof.keys, proof.password);
     }

@@ -1,0 +1,73 @@
+/** Defaults of the keys about sharding: part of GENERAL_DEFAULTS, and those of [rewrite]. */
+import { row } from './default-row.js';
+
+const AS_PGDOG = 'as PgDog';
+
+export const SHARDING_DEFAULTS = {
+  cross_shard: row(
+    'full' as const,
+    '',
+    'Statements that need several shards: `full` (all that can be answered exactly), `merge` (only where rows of the shards need no more than merging here), `direct_only` (none: 0A000).',
+    'what cannot be exact is refused anyway',
+    'ours',
+  ),
+  cross_shard_disabled: row(
+    false,
+    '',
+    '`true` is `cross_shard = "direct_only"`; also per database and user (user over database over general).',
+    AS_PGDOG,
+  ),
+  two_phase_commit: row(
+    null as boolean | null,
+    '',
+    'COMMIT of writes on several shards: `true`, in two phases; `false`, one shard after the other, so that a failure between leaves half of it. Unset: in two phases where `max_prepared_transactions` of all shards allows it, else such writes are refused.',
+    'PgDog takes false, which is not atomic',
+  ),
+  system_catalogs: row(
+    'omnisharded_sticky' as const,
+    '',
+    'Who answers about pg_catalog and information_schema: one shard per client (`omnisharded_sticky`), or any (`omnisharded`).',
+    AS_PGDOG,
+  ),
+  omnisharded_sticky: row(
+    false,
+    '',
+    'Reads of tables that are whole on every shard go to one shard per client, drawn by lot; else to any.',
+    AS_PGDOG,
+  ),
+  load_schema: row(
+    'auto' as const,
+    '',
+    'A database of several shards has its schema read from their catalogs at the start, after DDL and when a name is unknown; `auto` and `on`: also every load_schema_interval, for DDL that went past us; `off`: not. One of one shard is not read.',
+    AS_PGDOG,
+  ),
+  load_schema_interval: row(
+    30_000,
+    'ms',
+    'How often. 0: only at the start and when needed.',
+    'DDL that went past us is noticed within half a minute, for one query per shard',
+    'ours',
+  ),
+};
+
+export const REWRITE_DEFAULTS = {
+  enabled: row(false, '', 'Known from PgDog, where it only silences a warning. No effect.', AS_PGDOG),
+  shard_key: row(
+    'error' as const,
+    '',
+    'UPDATE of a sharding key: `error`, or `rewrite` (rows move). `ignore` would leave rows where nobody looks for them, and is refused.',
+    AS_PGDOG,
+  ),
+  split_inserts: row(
+    'rewrite' as const,
+    '',
+    'INSERT of rows for several shards: `rewrite` (each shard gets its own), or `error`. `ignore` is refused.',
+    'PgDog takes error; the split is exact',
+  ),
+  primary_key: row(
+    'ignore' as const,
+    '',
+    'Ids for rows that come without one: `ignore` (none are made up). Other values are refused by this version.',
+    AS_PGDOG,
+  ),
+};

@@ -1,0 +1,119 @@
+/**
+ * What is asked of the catalogs of one shard: one text, one round trip, one snapshot. Everything is looked up in pg_catalog
+ * and nowhere else, so that no table or function of a user stands in for one of the system's; and whatever is printed by the
+ * server (views, defaults) names its schemas. From Postgres 12 on.
+ */
+
+/** User objects; those of the system have lower numbers. */
+const FIRST_OID = 16_384;
+
+const USER_SCHEMAS = `n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')`;
+
+/** Byte order: C and POSIX of the system's library, and all of Postgres's own provider, which has no other. */
+const BYTE_ORDERED = (provider: string, locale: string): string =>
+  `CASE ${provider} WHEN 'b' THEN true WHEN 'c' THEN ${locale} IN ('C', 'POSIX') ELSE false END`;
+
+/** Before the search path is set: what a session has that says nothing. */
+const SEARCH_PATH = `SELECT s.reset_val, s.source FROM pg_catalog.pg_settings s
+  WHERE s.name OPERATOR(pg_catalog.=) 'search_path'`;
+
+const FACTS = `SELECT current_setting('max_prepared_transactions'), current_setting('server_encoding'), pg_is_in_recovery()`;
+
+const SCHEMAS = `SELECT n.nspname FROM pg_namespace n WHERE ${USER_SCHEMAS} ORDER BY n.nspname::text COLLATE "C"`;
+
+const RELATIONS = `SELECT c.oid::text, n.nspname, c.relname, c.relkind, c.relrowsecurity,
+    c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+    EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+    CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND ${USER_SCHEMAS}
+  ORDER BY n.nspname::text COLLATE "C", c.relname::text COLLATE "C"`;
+
+/** Of a domain its base type, that of a domain over a domain included. */
+const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
+    SELECT t.oid, t.typbasetype, t.typtypmod, t.typnotnull FROM pg_type t WHERE t.typtype = 'd'
+    UNION ALL
+    SELECT b.domain, t.typbasetype, CASE WHEN b.typmod = -1 THEN t.typtypmod ELSE b.typmod END, b.is_not_null OR t.typnotnull
+    FROM bases b JOIN pg_type t ON t.oid = b.base WHERE t.typtype = 'd'
+  ), domains AS (
+    SELECT b.* FROM bases b JOIN pg_type t ON t.oid = b.base WHERE t.typtype <> 'd'
+  ), own AS (
+    SELECT ${BYTE_ORDERED(`coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')`, 'd.datcollate')} AS is_byte_ordered
+    FROM pg_database d WHERE d.datname = current_database()
+  )
+  SELECT a.attrelid::text, a.attname, tn.nspname, t.typname, coalesce(d.typmod, a.atttypmod), d.domain IS NOT NULL,
+    a.attnotnull OR coalesce(d.is_not_null, false),
+    CASE WHEN a.attcollation = 0 THEN true WHEN l.collprovider = 'd' THEN own.is_byte_ordered
+      ELSE ${BYTE_ORDERED('l.collprovider', 'l.collcollate')} END,
+    coalesce(l.collisdeterministic, true), pg_get_expr(e.adbin, e.adrelid), a.attidentity::text || a.attgenerated::text
+  FROM pg_attribute a CROSS JOIN own
+    LEFT JOIN domains d ON d.domain = a.atttypid
+    JOIN pg_type t ON t.oid = coalesce(d.base, a.atttypid)
+    JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    LEFT JOIN pg_collation l ON l.oid = a.attcollation
+    LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+  WHERE a.attrelid >= ${FIRST_OID} AND a.attnum > 0 AND NOT a.attisdropped
+  ORDER BY a.attrelid, a.attnum`;
+
+const PARENTS = `SELECT i.inhrelid::text, n.nspname, c.relname
+  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'f') ORDER BY i.inhrelid, i.inhseqno`;
+
+const namesOf = (relation: string, numbers: string, rest = ''): string =>
+  `(SELECT json_agg(a.attname ORDER BY k.place)::text FROM unnest(${numbers}) WITH ORDINALITY k(number, place)
+    JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.number${rest})`;
+
+/** Neither of a part of the rows nor of an expression: these do not say which columns are unique. */
+const UNIQUES = `SELECT i.indrelid::text, ${namesOf('i.indrelid', 'i.indkey', ' WHERE k.place <= i.indnkeyatts')}
+  FROM pg_index i
+  WHERE i.indrelid >= ${FIRST_OID} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`;
+
+/** Not those that Postgres keeps for each partition of the table pointed to. */
+const FOREIGN_KEYS = `SELECT c.conrelid::text, ${namesOf('c.conrelid', 'c.conkey')}, n.nspname, r.relname,
+    ${namesOf('c.confrelid', 'c.confkey')}, c.confdeltype::text, c.confupdtype::text
+  FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+    LEFT JOIN pg_constraint p ON p.oid = c.conparentid
+  WHERE c.contype = 'f' AND (p.oid IS NULL OR p.conrelid <> c.conrelid)`;
+
+const ROLE_SETTINGS = `SELECT coalesce(r.rolname::text, ''), s.setdatabase <> 0, substr(c.setting, ${'search_path='.length + 1})
+  FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c(setting) LEFT JOIN pg_roles r ON r.oid = s.setrole
+  WHERE starts_with(c.setting, 'search_path=') AND (s.setrole = 0 OR r.oid IS NOT NULL)
+    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))`;
+
+/** Questions in the order of their answers in `CATALOG_SQL`; statements without rows stand between. */
+export const CATALOG_ANSWERS = [
+  'begin',
+  'searchPath',
+  'set',
+  'setTimeout',
+  'facts',
+  'schemas',
+  'relations',
+  'columns',
+  'parents',
+  'uniques',
+  'foreignKeys',
+  'roleSettings',
+  'commit',
+] as const;
+
+export type CatalogAnswer = (typeof CATALOG_ANSWERS)[number];
+
+const TEXTS: Record<CatalogAnswer, string> = {
+  begin: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  searchPath: SEARCH_PATH,
+  set: 'SET LOCAL search_path = pg_catalog, pg_temp',
+  // Whatever the role has: ours is the client's.
+  setTimeout: 'SET LOCAL statement_timeout = 0',
+  facts: FACTS,
+  schemas: SCHEMAS,
+  relations: RELATIONS,
+  columns: COLUMNS,
+  parents: PARENTS,
+  uniques: UNIQUES,
+  foreignKeys: FOREIGN_KEYS,
+  roleSettings: ROLE_SETTINGS,
+  commit: 'COMMIT',
+};
+
+export const CATALOG_SQL: string = CATALOG_ANSWERS.map((answer) => TEXTS[answer]).join(';\n');

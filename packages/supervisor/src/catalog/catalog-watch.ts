@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import type {
+  CatalogReadMessage,
+  CatalogWantedMessage,
+  DatabaseSnapshot,
+  ShardCatalogData,
+  ShardingSnapshot,
+} from '@pgdog-cluster/core';
+import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { Logger } from '../log/logger.js';
+import { compareCatalogs } from './compare-catalogs.js';
+import type { RawCatalog } from './raw-catalog.js';
+
+export interface CatalogWatchOptions {
+  logger: Logger;
+  /** Rejects with the reason. */
+  read: (database: string, shard: number) => Promise<RawCatalog>;
+  /** Gives them to the workers; resolves when those have been told. */
+  publish: (catalogs: readonly ShardCatalogData[]) => Promise<unknown>;
+  /** To every worker but these. */
+  tell: (message: CatalogReadMessage, except: ReadonlySet<number>) => void;
+}
+
+/** What is known of one database, for SHOW. */
+export interface CatalogState {
+  database: string;
+  sharding: ShardingSnapshot;
+  /** null: it has never been read. */
+  data: ShardCatalogData | null;
+  /** Why the last attempt failed; null: it did not. */
+  error: string | null;
+}
+
+/** Until it has been read once, clients wait. */
+const RETRY_MS = 1_000;
+/** Then nothing hurries, unless somebody asks. */
+const RETRY_LATER_MS = 30_000;
+/** A client that asks for names that do not exist must not keep the servers busy. */
+const UNKNOWN_PAUSE_MS = 200;
+const DIFFERENCES_LOGGED_MAX = 10;
+const INTERVAL_MS_MAX = 0x7fff_ffff;
+
+class Watched implements CatalogState {
+  readonly database: string;
+  readonly sharding: ShardingSnapshot;
+  data: ShardCatalogData | null = null;
+  error: string | null = null;
+  /** Of what was read and published last. */
+  digest = '';
+  /** Every shard has room for prepared transactions. */
+  canPrepare = false;
+  isReading = false;
+  /** Asked for while it was being read: it is read once more. */
+  wanted: CatalogWantedMessage['reason'] | null = null;
+  readonly lateAskers = new Set<number>();
+  timer: NodeJS.Timeout | undefined;
+  dueMs = Number.POSITIVE_INFINITY;
+  endedMs = 0;
+
+  constructor(database: string, sharding: ShardingSnapshot) {
+    this.database = database;
+    this.sharding = sharding;
+  }
+}
+
+/** Keeps what workers know of the tables of databases with several shards up to date. See docs/internals/sharding.md. */
+export class CatalogWatch {
+  readonly #options: CatalogWatchOptions;
+  readonly #watched = new Map<string, Watched>();
+  #intervalMs = 0;
+  #isClosed = false;
+
+  constructor(options: CatalogWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Reads all of them at once, and from then on as the configuration says. */
+  takeUp({ sharding, general }: Pick<LoadedConfig, 'sharding' | 'general'>): void {
+    const isPeriodic = general.load_schema !== 'off' && general.load_schema_interval <= INTERVAL_MS_MAX;
+    this.#intervalMs = isPeriodic ? general.load_schema_interval : 0;
+    for (const { timer } of this.#watched.values()) clearTimeout(timer);
+    this.#watched.clear();
+    for (const [name, ofShards] of sharding) {
+      const watched = new Watched(name, ofShards);
+      this.#watched.set(name, watched);
+      this.#schedule(watched, 0);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { timer } of this.#watched.values()) clearTimeout(timer);
+  }
+
+  /** A worker asks. Answered by `tell`, once a reading that begins now or later is over. */
+  wanted({ database, reason, worker }: CatalogWantedMessage): void {
+    const watched = this.#watched.get(database);
+    if (watched === undefined) {
+      this.#options.tell({ type: 'catalogRead', database, version: 0, error: 'it has one shard' }, new Set());
+      return;
+    }
+    if (!watched.isReading) {
+      this.#schedule(watched, pauseMs(watched, reason));
+      return;
+    }
+    watched.lateAskers.add(worker);
+    if (watched.wanted !== 'ddl') watched.wanted = reason;
+  }
+
+  get states(): readonly CatalogState[] {
+    return [...this.#watched.values()];
+  }
+
+  /** How they commit on several shards, now that it is known what the servers allow. */
+  annotate(databases: readonly DatabaseSnapshot[]): DatabaseSnapshot[] {
+    return databases.map((database) => {
+      const watched = this.#watched.get(database.name);
+      if (watched === undefined) return database;
+      const { sharding, canPrepare } = watched;
+      const isUnsaid = sharding.commit === 'refused';
+      return {
+        ...database,
+        sharding: isUnsaid && canPrepare ? { ...sharding, commit: 'two_phase' } : sharding,
+      };
+    });
+  }
+
+  /** Whichever is due first. */
+  #schedule(watched: Watched, delayMs: number): void {
+    const dueMs = Date.now() + delayMs;
+    if (this.#isClosed || dueMs >= watched.dueMs) return;
+    clearTimeout(watched.timer);
+    watched.dueMs = dueMs;
+    watched.timer = setTimeout(() => void this.#read(watched), delayMs).unref();
+  }
+
+  async #read(watched: Watched): Promise<void> {
+    watched.dueMs = Number.POSITIVE_INFINITY;
+    watched.isReading = true;
+    const before = watched.error;
+    watched.error = await this.#tryRead(watched).then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    watched.isReading = false;
+    watched.endedMs = Date.now();
+    if (this.#isClosed || this.#watched.get(watched.database) !== watched) return;
+    this.#logChange(watched, before);
+    const { database, data, error, wanted } = watched;
+    const version = data?.version ?? 0;
+    const message: CatalogReadMessage = { type: 'catalogRead', database, version };
+    this.#options.tell(error === null ? message : { ...message, error }, new Set(watched.lateAskers));
+    watched.lateAskers.clear();
+    watched.wanted = null;
+    if (wanted !== null) this.#schedule(watched, pauseMs(watched, wanted));
+    else if (error !== null)
+      this.#schedule(watched, data === null ? RETRY_MS : this.#intervalMs || RETRY_LATER_MS);
+    else if (this.#intervalMs > 0) this.#schedule(watched, this.#intervalMs);
+  }
+
+  /** Publishes only what has changed. */
+  async #tryRead(watched: Watched): Promise<void> {
+    const { database, sharding } = watched;
+    const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
+    const shards = await Promise.all(numbers.map((shard) => this.#options.read(database, shard)));
+    const digest = digestOf(shards);
+    if (digest === watched.digest) return;
+    const { unmatchedRules, ...content } = compareCatalogs(database, shards, sharding);
+    const before = { data: watched.data, canPrepare: watched.canPrepare };
+    watched.data = { ...content, version: (before.data?.version ?? 0) + 1 };
+    watched.canPrepare = shards.every(({ preparedMax }) => preparedMax > 0);
+    try {
+      await this.#options.publish([...this.#watched.values()].flatMap(({ data }) => data ?? []));
+    } catch (error) {
+      Object.assign(watched, before);
+      throw error;
+    }
+    watched.digest = digest;
+    this.#logDifferences(watched.data, before.data, unmatchedRules);
+  }
+
+  #logChange({ database, error, data }: Watched, before: string | null): void {
+    if (error === before) return;
+    const { logger } = this.#options;
+    if (error === null) {
+      logger.log('info', 'catalog_read', `the schema of "${database}" can be read again`, { database });
+      return;
+    }
+    const effect = data === null ? 'its clients wait for it' : 'the one read before stays in force';
+    const text = `the schema of "${database}" cannot be read, ${effect}: ${error}`;
+    logger.log('warn', 'catalog_failed', text, { database, reason: error });
+  }
+
+  #logDifferences(
+    { database, differences }: ShardCatalogData,
+    before: ShardCatalogData | null,
+    unmatchedRules: readonly string[],
+  ): void {
+    const { logger } = this.#options;
+    const known = new Set(before?.differences.map(differenceText));
+    const texts = differences.map(differenceText).filter((text) => !known.has(text));
+    for (const text of texts.slice(0, DIFFERENCES_LOGGED_MAX)) {
+      logger.log('warn', 'shards_differ', `"${database}": ${text}`, { database });
+    }
+    const more = texts.length - DIFFERENCES_LOGGED_MAX;
+    if (more > 0) {
+      const text = `"${database}": ${more} more differences between shards, see SHOW SHARDED_TABLES`;
+      logger.log('warn', 'shards_differ', text, { database });
+    }
+    if (before !== null) return;
+    for (const table of unmatchedRules) {
+      const text = `"${database}": there is no table ${table}, which [[sharded_tables]] has a rule for`;
+      logger.log('warn', 'rule_unmatched', text, { database, table });
+    }
+  }
+}
+
+/** From now. */
+function pauseMs({ endedMs }: Watched, reason: CatalogWantedMessage['reason']): number {
+  return reason === 'ddl' ? 0 : Math.max(0, endedMs + UNKNOWN_PAUSE_MS - Date.now());
+}
+
+function digestOf(shards: readonly RawCatalog[]): string {
+  const hash = createHash('sha256');
+  for (const shard of shards) hash.update(JSON.stringify(shard)).update('\0');
+  return hash.digest('base64');
+}
+
+/** `public.orders: missing on shard 2`. */
+export function differenceText({ schema, name, text }: ShardCatalogData['differences'][number]): string {
+  const what = [schema, name].filter((part) => part !== '').join('.');
+  return `${what}: ${text}`;
+}

@@ -1,0 +1,219 @@
+/** What the shards have in common, and in words what they do not. */
+import type {
+  CatalogColumn,
+  RelationKind,
+  SchemaRule,
+  ShardCatalogData,
+  ShardingSnapshot,
+} from '@pgdog-cluster/core';
+import { PlaceRelations } from './place-relations.js';
+import type { RawCatalog, RawRelation } from './raw-catalog.js';
+
+export type CatalogDifference = ShardCatalogData['differences'][number];
+export type CatalogContent = Omit<ShardCatalogData, 'version'>;
+
+/** Of our own tables, which every shard has whatever the rules say of other schemas. */
+const OWN_SCHEMA = 'pgdog';
+
+const KIND_WORDS: Record<RelationKind, string> = {
+  table: 'a table',
+  partitioned: 'a partitioned table',
+  view: 'a view',
+  materializedView: 'a materialized view',
+  foreignTable: 'a foreign table',
+  sequence: 'a sequence',
+};
+
+/** The shard that has the schema alone; null: all have it. */
+export function shardOfSchema(name: string, schemas: readonly SchemaRule[]): number | null {
+  if (name === OWN_SCHEMA) return null;
+  const rule = schemas.find((one) => one.name === name) ?? schemas.find((one) => one.name === null);
+  return rule === undefined || rule.isOnAll ? null : rule.shard;
+}
+
+/** @param shards one per shard, in their order */
+export function compareCatalogs(
+  database: string,
+  shards: readonly RawCatalog[],
+  sharding: ShardingSnapshot,
+): CatalogContent & { unmatchedRules: string[] } {
+  const comparison = new Comparison(shards, sharding.schemas);
+  const schemas = comparison.schemas();
+  const agreed = comparison.relations();
+  const searchPaths = comparison.searchPaths();
+  const encodings = shards.map(({ encoding }) => encoding);
+  const places = new PlaceRelations(agreed, sharding, encodings, (schema) =>
+    shardOfSchema(schema, sharding.schemas),
+  );
+  const { relations, differences, unmatchedRules } = places.placed(comparison.differences);
+  return { database, relations, searchPaths, schemas, differences, unmatchedRules };
+}
+
+class Comparison {
+  readonly differences: CatalogDifference[] = [];
+  readonly #shards: readonly RawCatalog[];
+  readonly #rules: readonly SchemaRule[];
+
+  constructor(shards: readonly RawCatalog[], rules: readonly SchemaRule[]) {
+    this.#shards = shards;
+    this.#rules = rules;
+  }
+
+  schemas(): string[] {
+    const names = new Set(this.#shards.flatMap(({ schemas }) => schemas));
+    return [...names].filter((name) => {
+      const only = shardOfSchema(name, this.#rules);
+      if (only !== null) return this.#shards[only].schemas.includes(name);
+      const missing = this.#missing(({ schemas }) => schemas.includes(name));
+      if (missing.length === 0) return true;
+      this.#differ(name, '', `the schema is missing on ${shardList(missing)}`);
+      return false;
+    });
+  }
+
+  relations(): RawRelation[] {
+    const byShard = this.#shards.map(
+      ({ relations }) => new Map(relations.map((relation) => [keyOf(relation), relation])),
+    );
+    const agreed: RawRelation[] = [];
+    for (const key of new Set(byShard.flatMap((relations) => [...relations.keys()]))) {
+      const found = byShard.map((relations) => relations.get(key));
+      const sample = found.find((relation) => relation !== undefined)!;
+      const only = shardOfSchema(sample.schema, this.#rules);
+      if (only !== null) {
+        const relation = found[only];
+        if (relation !== undefined) agreed.push(relation);
+        continue;
+      }
+      const text = this.#relationText(found);
+      if (text === null) agreed.push(sample);
+      else this.#differ(sample.schema, sample.name, text);
+    }
+    return agreed;
+  }
+
+  #relationText(found: readonly (RawRelation | undefined)[]): string | null {
+    const missing = found.flatMap((relation, shard) => (relation === undefined ? [shard] : []));
+    if (missing.length > 0) return `missing on ${shardList(missing)}`;
+    const [first, ...others] = found as readonly RawRelation[];
+    for (const [index, other] of others.entries()) {
+      const text = relationDifference(first, other, index + 1);
+      if (text !== null) return text;
+    }
+    return null;
+  }
+
+  /** Of roles for which the shards differ: empty. */
+  searchPaths(): Record<string, string> {
+    const roles = new Set(this.#shards.flatMap(({ searchPaths }) => Object.keys(searchPaths)));
+    const paths: Record<string, string> = {};
+    for (const role of roles) {
+      const said = this.#shards.map(({ searchPaths }) => searchPaths[role]);
+      if (said.every((path) => path === said[0])) {
+        paths[role] = said[0];
+        continue;
+      }
+      paths[role] = '';
+      const whose = role === '' ? 'of the database' : `of role "${role}"`;
+      const texts = said.map((path, shard) => `${path ?? 'not set'} on shard ${shard}`);
+      this.#differ('', 'search_path', `the default ${whose} is ${texts.join(', ')}`);
+    }
+    return paths;
+  }
+
+  #missing(has: (catalog: RawCatalog) => boolean): number[] {
+    return this.#shards.flatMap((catalog, shard) => (has(catalog) ? [] : [shard]));
+  }
+
+  #differ(schema: string, name: string, text: string): void {
+    this.differences.push({ schema, name, text });
+  }
+}
+
+function keyOf({ schema, name }: RawRelation): string {
+  return `${schema}\0${name}`;
+}
+
+export function shardList(shards: readonly number[]): string {
+  const last = shards[shards.length - 1];
+  if (shards.length === 1) return `shard ${last}`;
+  return `shards ${shards.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/** `one` is of shard 0. */
+function relationDifference(one: RawRelation, other: RawRelation, shard: number): string | null {
+  const on = ` on shard 0 and `;
+  if (one.kind !== other.kind)
+    return `${KIND_WORDS[one.kind]}${on}${KIND_WORDS[other.kind]} on shard ${shard}`;
+  const columns = columnsDifference(one.columns, other.columns, shard);
+  if (columns !== null) return columns;
+  if (one.viewText !== other.viewText) return `the view's query is another on shard ${shard}`;
+  const parts: [keyof RawRelation, string][] = [
+    ['parents', 'the tables it inherits from are'],
+    ['uniques', 'primary key or unique constraints are'],
+    ['foreignKeys', 'foreign keys are'],
+  ];
+  for (const [key, words] of parts) {
+    if (JSON.stringify(one[key]) !== JSON.stringify(other[key])) return `${words} others on shard ${shard}`;
+  }
+  const flags: [keyof RawRelation, string][] = [
+    ['hasTriggers', 'triggers'],
+    ['hasRules', 'rules'],
+    ['hasRowSecurity', 'row security'],
+  ];
+  for (const [key, words] of flags) {
+    if (one[key] !== other[key])
+      return `has ${words} on ${one[key] === true ? 'shard 0' : `shard ${shard}`} only`;
+  }
+  return null;
+}
+
+function columnsDifference(
+  ones: readonly CatalogColumn[],
+  others: readonly CatalogColumn[],
+  shard: number,
+): string | null {
+  for (const one of ones) {
+    const other = others.find(({ name }) => name === one.name);
+    if (other === undefined) return `column "${one.name}" is missing on shard ${shard}`;
+    const text = columnDifference(one, other, shard);
+    if (text !== null) return `column "${one.name}" ${text}`;
+  }
+  const extra = others.find(({ name }) => !ones.some((one) => one.name === name));
+  if (extra !== undefined) return `column "${extra.name}" is missing on shard 0`;
+  const isMoved = ones.some(({ name }, index) => others[index].name !== name);
+  return isMoved ? `the columns are in another order on shard ${shard}` : null;
+}
+
+function columnDifference(one: CatalogColumn, other: CatalogColumn, shard: number): string | null {
+  const [mine, theirs] = [typeWords(one), typeWords(other)];
+  if (mine !== theirs) return `is ${mine} on shard 0 and ${theirs} on shard ${shard}`;
+  if (one.isNotNull !== other.isNotNull) {
+    return `is NOT NULL on ${one.isNotNull ? 'shard 0' : `shard ${shard}`} only`;
+  }
+  if (one.generated !== other.generated) return `is generated otherwise on shard ${shard}`;
+  if (one.defaultText !== other.defaultText) {
+    return `has the default ${one.defaultText ?? 'NULL'} on shard 0 and ${other.defaultText ?? 'NULL'} on shard ${shard}`;
+  }
+  const isSorted = one.isByteOrdered === other.isByteOrdered;
+  if (!isSorted || one.isDeterministic !== other.isDeterministic)
+    return `has another collation on shard ${shard}`;
+  return null;
+}
+
+const CHARACTERS = ['pg_catalog.varchar', 'pg_catalog.bpchar'];
+
+/** `varchar(20)`, `numeric(10,2)`, `int8 (by a domain)`. */
+export function typeWords({ type, typmod, isDomain }: CatalogColumn): string {
+  const name = type.startsWith('pg_catalog.') ? type.slice('pg_catalog.'.length) : type;
+  let length = '';
+  if (typmod >= 0) {
+    if (CHARACTERS.includes(type)) length = `(${typmod - 4})`;
+    else if (type === 'pg_catalog.numeric') {
+      // Postgres's numeric.c: the scale is signed, of eleven bits.
+      const scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
+      length = `(${((typmod - 4) >> 16) & 0xffff},${scale})`;
+    } else length = `(${typmod})`;
+  }
+  return `${name}${length}${isDomain ? ' (by a domain)' : ''}`;
+}

@@ -1,0 +1,147 @@
+import type { CatalogColumn, CatalogForeignKey, CatalogRelation, RelationKind } from '@pgdog-cluster/core';
+import type { CatalogAnswer } from './catalog-sql.js';
+
+/** A relation as one shard has it. */
+export type RawRelation = Omit<CatalogRelation, 'placement' | 'keyColumn' | 'rule' | 'shard'>;
+
+/** What one shard says. */
+export interface RawCatalog {
+  /** By schema, then name. */
+  relations: RawRelation[];
+  schemas: string[];
+  /** See ShardCatalogData. */
+  searchPaths: Record<string, string>;
+  /** Postgres's name of it: UTF8. */
+  encoding: string;
+  isReplica: boolean;
+  /** max_prepared_transactions. */
+  preparedMax: number;
+}
+
+type Cell = string | number | boolean | null;
+export type AnswerRows = Record<CatalogAnswer, readonly (readonly Cell[])[]>;
+
+const KINDS: Record<string, RelationKind> = {
+  r: 'table',
+  p: 'partitioned',
+  v: 'view',
+  m: 'materializedView',
+  f: 'foreignTable',
+  S: 'sequence',
+};
+
+type Building = { -readonly [K in keyof RawRelation]: RawRelation[K] } & {
+  columns: CatalogColumn[];
+  parents: (readonly [string, string])[];
+  uniques: (readonly string[])[];
+  foreignKeys: CatalogForeignKey[];
+};
+
+/** Answers to CATALOG_SQL. */
+export function toRawCatalog(rows: AnswerRows): RawCatalog {
+  const byOid = new Map<Cell, Building>();
+  for (const row of rows.relations) byOid.set(row[0], toRelation(row));
+  for (const row of rows.columns) byOid.get(row[0])?.columns.push(toColumn(row));
+  for (const [oid, schema, name] of rows.parents)
+    byOid.get(oid)?.parents.push([String(schema), String(name)]);
+  for (const [oid, names] of rows.uniques) byOid.get(oid)?.uniques.push(toNames(names));
+  for (const row of rows.foreignKeys) byOid.get(row[0])?.foreignKeys.push(toForeignKey(row));
+  const relations = [...byOid.values()];
+  // Their order is that of their making, which may differ from shard to shard.
+  for (const { uniques, foreignKeys } of relations)
+    for (const list of [uniques, foreignKeys]) sortByText(list);
+  const [[preparedMax, encoding, isReplica]] = rows.facts;
+  return {
+    relations,
+    schemas: rows.schemas.map(([name]) => String(name)),
+    searchPaths: toSearchPaths(rows),
+    encoding: String(encoding),
+    isReplica: isReplica === true,
+    preparedMax: Number(preparedMax),
+  };
+}
+
+function toRelation([
+  ,
+  schema,
+  name,
+  kind,
+  hasRowSecurity,
+  hasTriggers,
+  hasRules,
+  viewText,
+]: readonly Cell[]): Building {
+  return {
+    schema: String(schema),
+    name: String(name),
+    kind: KINDS[String(kind)],
+    columns: [],
+    viewText: viewText === null ? null : String(viewText),
+    parents: [],
+    uniques: [],
+    foreignKeys: [],
+    hasTriggers: hasTriggers === true,
+    hasRules: hasRules === true,
+    hasRowSecurity: hasRowSecurity === true,
+  };
+}
+
+function toColumn(row: readonly Cell[]): CatalogColumn {
+  const [, name, schema, type, typmod, isDomain, isNotNull, isByteOrdered, isDeterministic, text, generated] =
+    row;
+  return {
+    name: String(name),
+    type: `${schema}.${type}`,
+    typmod: Number(typmod),
+    isDomain: isDomain === true,
+    isNotNull: isNotNull === true,
+    isByteOrdered: isByteOrdered === true,
+    isDeterministic: isDeterministic === true,
+    defaultText: text === null ? null : String(text),
+    generated: String(generated) as CatalogColumn['generated'],
+  };
+}
+
+function toForeignKey([
+  ,
+  columns,
+  schema,
+  table,
+  targets,
+  onDelete,
+  onUpdate,
+]: readonly Cell[]): CatalogForeignKey {
+  return {
+    columns: toNames(columns),
+    schema: String(schema),
+    table: String(table),
+    targetColumns: toNames(targets),
+    onDelete: String(onDelete),
+    onUpdate: String(onUpdate),
+  };
+}
+
+const toNames = (json: Cell): string[] => JSON.parse(String(json)) as string[];
+
+function sortByText(list: unknown[]): void {
+  const texts = new Map(list.map((item) => [item, JSON.stringify(item)]));
+  const textOf = (item: unknown): string => texts.get(item) ?? '';
+  list.sort((a, b) => (textOf(a) < textOf(b) ? -1 : textOf(a) > textOf(b) ? 1 : 0));
+}
+
+const DEFAULT_PATH = '"$user", public';
+/** Where the server's own value comes from, if neither role nor database has one. */
+const SERVER_SOURCES: readonly Cell[] = ['configuration file', 'environment variable', 'command line'];
+
+/** As Postgres ranks them: of the role in this database, of the role, of the database, of all, of the server. */
+function toSearchPaths({ roleSettings, searchPath }: AnswerRows): Record<string, string> {
+  const paths: Record<string, string> = {};
+  for (const isHere of [false, true]) {
+    for (const [role, isOfDatabase, path] of roleSettings) {
+      if (isOfDatabase === isHere) paths[String(role)] = String(path);
+    }
+  }
+  const [value, source] = searchPath[0] ?? [];
+  if (SERVER_SOURCES.includes(source) && value !== DEFAULT_PATH) paths[''] ??= String(value);
+  return paths;
+}

@@ -1,0 +1,161 @@
+import { type ConfigSnapshot, type PoolSnapshot, SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
+import type { DatabaseEntry, LoadedConfig } from '@pgdog-cluster/core/config';
+import type { Client, ClientConfig } from 'pg';
+import { databasePgTls, pgTlsOf } from '../config/database-tls.js';
+import { connectByPg, type PgWay } from '../config/pg-connect.js';
+import { CATALOG_ANSWERS, CATALOG_SQL } from './catalog-sql.js';
+import { type AnswerRows, type RawCatalog, toRawCatalog } from './raw-catalog.js';
+
+/** Without connect_timeout a dead host must still not keep clients waiting for ever. */
+const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
+const QUERY_TIMEOUT_MS = 30_000;
+/** More ways into one host are not tried: each that fails is a line in the server's log. */
+const LOGINS_MAX = 6;
+
+export interface CatalogSources {
+  loaded: LoadedConfig;
+  snapshot: Pick<ConfigSnapshot, 'pools' | 'tls' | 'general'>;
+  /** Entries of one shard, the one to be asked first at the head. */
+  inOrder: (hosts: readonly DatabaseEntry[]) => readonly DatabaseEntry[];
+}
+
+interface Login {
+  way: PgWay;
+  port: number;
+  database: string;
+  user: string;
+  password: string;
+}
+
+/** From the primary of the shard, where there is one. Rejects with what went wrong at the host that was asked last. */
+export async function readShardCatalog(
+  name: string,
+  shard: number,
+  sources: CatalogSources,
+): Promise<RawCatalog> {
+  const { loaded, inOrder } = sources;
+  const hosts = loaded.databases.filter((entry) => entry.name === name && entry.shard === shard);
+  const writers = hosts.filter(({ role }) => role !== 'replica');
+  let trouble = 'no host of it is in use';
+  for (const entry of inOrder(writers.length > 0 ? writers : hosts)) {
+    const logins = loginsOf(entry, sources);
+    const place = `${entry.host}:${entry.port}`;
+    trouble = `${place}: no user with a password is configured who could ask it`;
+    for (const login of logins) {
+      try {
+        const catalog = await readBy(login, sources);
+        if (!catalog.isReplica || writers.length === 0) return catalog;
+        trouble = `${place} is not a primary`;
+        break;
+      } catch (error) {
+        trouble = `${place}: ${reasonOf(error)}`;
+      }
+    }
+  }
+  throw new Error(`shard ${shard}: ${trouble}`);
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  return 'code' in error ? String(error.code) : 'no connection';
+}
+
+/**
+ * Users with `schema_admin` first, then whoever has a password in clear, then the user of auth_query, then those of whom
+ * the server asks none. The catalog shows the same to all of them.
+ */
+function loginsOf(entry: DatabaseEntry, { loaded, snapshot }: CatalogSources): Login[] {
+  const own = snapshot.pools.filter(
+    ({ database, shard, host, port }) =>
+      database === entry.name && shard === entry.shard && host === entry.host && port === entry.port,
+  );
+  const admins = new Set(
+    loaded.users
+      .filter(({ isSchemaAdmin, databases }) => isSchemaAdmin && (databases?.includes(entry.name) ?? true))
+      .map(({ name }) => name),
+  );
+  const ranked = [
+    ...own.filter(({ user }) => admins.has(user)),
+    ...own.filter(({ user }) => !admins.has(user)),
+  ];
+  const withPassword = ranked.flatMap((pool) =>
+    pool.serverPasswords.map((password) => loginOf(pool, password, snapshot)),
+  );
+  const needsNone = ranked.filter(
+    ({ serverPasswords, serverVerifiers, serverMd5Hashes }) =>
+      serverPasswords.length + serverVerifiers.length + serverMd5Hashes.length === 0,
+  );
+  const logins = [
+    ...withPassword,
+    ...askingLogin(entry, own),
+    ...needsNone.map((pool) => loginOf(pool, '', snapshot)),
+  ];
+  const seen = new Set<string>();
+  const distinct = logins.filter(({ user, password }) => {
+    const key = `${user}\0${password}`;
+    return !seen.has(key) && seen.add(key) !== undefined;
+  });
+  return distinct.slice(0, LOGINS_MAX);
+}
+
+function loginOf(pool: PoolSnapshot, password: string, { tls }: CatalogSources['snapshot']): Login {
+  const { host, port, serverDatabase: database, serverUser: user, requirePeer } = pool;
+  return {
+    way: {
+      host: pool.addresses[0]?.text ?? host,
+      tls: pgTlsOf(host, tls.servers[pool.tls]),
+      requirePeer,
+    },
+    port,
+    database,
+    user,
+    password,
+  };
+}
+
+/** Whom its peer must be only a pool knows. */
+function askingLogin(entry: DatabaseEntry, own: readonly PoolSnapshot[]): Login[] {
+  const { authQuery, host, port, serverDatabase: database } = entry;
+  const known = own[0];
+  const isPeerUnknown = entry.requirePeer !== null && known?.requirePeer === undefined;
+  if (authQuery === null || authQuery.password === null || isPeerUnknown) return [];
+  const way = {
+    host: known?.addresses[0]?.text ?? host,
+    tls: databasePgTls(entry),
+    requirePeer: known?.requirePeer,
+  };
+  return [{ way, port, database, user: authQuery.user, password: authQuery.password.reveal() }];
+}
+
+async function readBy(
+  { way, port, database, user, password }: Login,
+  { snapshot }: CatalogSources,
+): Promise<RawCatalog> {
+  const settings: ClientConfig & { scramMaxIterations: number } = {
+    port,
+    database,
+    user,
+    // As a function: an empty text would be replaced by PGPASSWORD.
+    password: () => password,
+    application_name: 'pgdog-cluster catalog',
+    client_encoding: 'UTF8',
+    connectionTimeoutMillis: snapshot.general.connectTimeoutMs || CONNECT_TIMEOUT_MS_DEFAULT,
+    query_timeout: QUERY_TIMEOUT_MS,
+    scramMaxIterations: SCRAM_ITERATIONS_MAX,
+  };
+  const client = await connectByPg(way, settings);
+  try {
+    return await ask(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function ask(client: Client): Promise<RawCatalog> {
+  const results = (await client.query({ text: CATALOG_SQL, rowMode: 'array' })) as unknown as {
+    rows: AnswerRows[keyof AnswerRows];
+  }[];
+  const entries = CATALOG_ANSWERS.map((answer, index) => [answer, results[index].rows] as const);
+  return toRawCatalog(Object.fromEntries(entries) as AnswerRows);
+}

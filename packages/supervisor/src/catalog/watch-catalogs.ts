@@ -1,0 +1,42 @@
+import type { ConfigSnapshot, SharedMemory } from '@pgdog-cluster/core';
+import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { Fleet } from '../fleet/fleet.js';
+import type { HostMonitor } from '../health/host-monitor.js';
+import type { Logger } from '../log/logger.js';
+import { CatalogWatch } from './catalog-watch.js';
+import { readShardCatalog } from './read-catalog.js';
+
+/** What of the supervisor it takes. */
+export interface WatchedProgram {
+  memory: SharedMemory;
+  logger: Logger;
+  fleet: Fleet;
+  health: HostMonitor;
+  loaded: () => LoadedConfig;
+  snapshot: () => ConfigSnapshot;
+  republish: (change: () => Partial<ConfigSnapshot>) => Promise<number>;
+}
+
+/** Reads from the servers, publishes in shared memory, tells the workers. */
+export function watchCatalogs(program: WatchedProgram): CatalogWatch {
+  const { memory, logger, fleet, health, loaded, snapshot, republish } = program;
+  const watch: CatalogWatch = new CatalogWatch({
+    logger,
+    read: (database, shard) =>
+      readShardCatalog(database, shard, {
+        loaded: loaded(),
+        snapshot: snapshot(),
+        inOrder: (hosts) => health.inOrder(hosts),
+      }),
+    // Before the snapshot whose epoch tells of them.
+    publish: (catalogs) =>
+      republish(() => {
+        memory.catalogs.publish(catalogs);
+        return { databases: watch.annotate(snapshot().databases) };
+      }),
+    tell: (message, except) => {
+      for (const worker of fleet.servingWorkers()) if (!except.has(worker)) fleet.order(worker, message);
+    },
+  });
+  return watch;
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { catalogState, makeWorld, rowsOf } from './admin-fixture.js';
+
+test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', async () => {
+  const world = await makeWorld();
+  const relation = {
+    schema: 'public',
+    name: 'orders',
+    kind: 'table' as const,
+    placement: 'sharded' as const,
+    columns: [],
+    keyColumn: 0,
+    rule: 0,
+    viewText: null,
+    parents: [],
+    uniques: [],
+    foreignKeys: [],
+    hasTriggers: false,
+    hasRules: false,
+    hasRowSecurity: false,
+  };
+  const data = {
+    database: 'shop',
+    version: 3,
+    relations: [
+      relation,
+      { ...relation, name: 'plans', placement: 'omni' as const, rule: -1 },
+      { ...relation, schema: 'eu', name: 'people', placement: 'oneShard' as const, rule: -1, shard: 1 },
+    ],
+    searchPaths: {},
+    schemas: ['public', 'eu'],
+    differences: [{ schema: 'public', name: 'bills', text: 'missing on shard 1' }],
+  };
+  const shown = async () =>
+    (await rowsOf(world, 'SHOW SHARDED_TABLES')).map((row) => Object.values(row).join(' '));
+  world.catalogs.push(catalogState({ error: 'shard 1: no connection' }));
+  assert.deepEqual(await shown(), ['shop         not read yet: shard 1: no connection']);
+  world.catalogs[0] = catalogState({ data });
+  assert.deepEqual(await shown(), [
+    'shop public bills       missing on shard 1',
+    'shop public orders table sharded  customer_id int8 hash ',
+    'shop public plans table omni     ',
+    'shop eu people table oneShard 1    ',
+  ]);
+  world.catalogs[0] = catalogState({ data, error: 'shard 0: gone' });
+  assert.match((await shown())[0], /^shop +as read before: shard 0: gone$/);
+});
