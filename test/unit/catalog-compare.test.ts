@@ -293,6 +293,16 @@ test('a rule that does not fit makes the table unusable', () => {
   ]);
 });
 
+test('foreign tables are not guessed at', () => {
+  const foreign = (name: string) => table(name, KEYED, { kind: 'foreignTable' });
+  const rules = sharding([rule('orders', 'id')], { omnisharded: [[null, 'rates']] });
+  assert.deepEqual(placed([foreign('orders'), foreign('rates'), foreign('things')], rules), [
+    'orders sharded key 0 rule 0',
+    'rates omni',
+    'public.things: is a foreign table: give it a rule, or name it in [[omnisharded_tables]] if all shards see the same',
+  ]);
+});
+
 test('tables in two places at once are not used', () => {
   const parent = table('all_orders', [column('id')]);
   const child = table('orders', KEYED, { parents: [['public', 'all_orders']] });

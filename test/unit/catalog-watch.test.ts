@@ -205,6 +205,41 @@ test('two-phase commit where every server has room for it, unless it is said', a
   watch.close();
 });
 
+test('a new difference is looked at again soon: it may be DDL on its way; RELOAD reads at once', async () => {
+  let isBehind = true;
+  const relation = {
+    schema: 'public',
+    name: 't',
+    kind: 'table' as const,
+    columns: [],
+    viewText: null,
+    parents: [],
+    uniques: [],
+    foreignKeys: [],
+    hasTriggers: false,
+    hasRules: false,
+    hasRowSecurity: false,
+  };
+  const own: CatalogReadMessage[] = [];
+  const other = new CatalogWatch({
+    logger,
+    read: async (_, shard) => ({ ...raw, relations: shard === 1 && isBehind ? [] : [relation] }),
+    publish: async () => {},
+    tell: (message) => void own.push(message),
+  });
+  other.takeUp(load({ config: `${CONFIG}[general]\nload_schema = "off"\n`, users: USER }));
+  await until(() => own.length === 1);
+  assert.equal(other.states[0].data?.differences.length, 1);
+  isBehind = false;
+  await until(() => own.length === 2);
+  assert.deepEqual(other.states[0].data?.differences, []);
+  await sleep(1_100);
+  assert.equal(own.length, 2, 'then all is well');
+  other.hurry();
+  await until(() => own.length === 3);
+  other.close();
+});
+
 test('a database of one shard has nothing to be read', () => {
   start();
   watch.wanted({ type: 'catalogWanted', worker: 0, database: 'other', reason: 'ddl', version: 0 });

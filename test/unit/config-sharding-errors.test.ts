@@ -83,6 +83,11 @@ const REFUSED: [string, ConfigurationTexts, string][] = [
     'pgdog.toml:16: sharded_tables[0].column: missing',
   ],
   [
+    'a name with its schema',
+    sharded(table().replace('"orders"', '"sales.orders"')),
+    'pgdog.toml:18: sharded_tables[0].name: the schema has a key of its own, "schema"',
+  ],
+  [
     'unknown key',
     withTable('colum = "x"\n'),
     'pgdog.toml:20: sharded_tables[0].colum: unknown key; did you mean "column"?',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatProblem } from '@pgdog-cluster/core/config';
 import { Directory } from '@pgdog-cluster/worker';
-import { buildSnapshot } from 'pgdog-cluster';
+import { buildSnapshot, planGroups } from 'pgdog-cluster';
 import { type ConfigurationTexts, errorsOf, load, USER } from '../support/load-configuration.js';
 
 /** Five lines each. */
@@ -247,4 +247,27 @@ test('rules of a database with one shard are told to have no effect', () => {
   assert.deepEqual(warningsOf(texts), [
     'pgdog.toml:6: sharded_tables[0]: has no effect: "shop" has one shard',
   ]);
+});
+
+test('hosts are grouped by shard: each has a primary of its own', () => {
+  const config = `${shard(0)}${shard(0, 'role = "replica"\nport = 5433')}${shard(1)}${shard(1, 'role = "replica"\nport = 5433')}`;
+  const groups = planGroups(load({ config, users: USER }).databases);
+  assert.deepEqual(
+    groups.map(({ hosts }) => hosts.map(({ host, port }) => `${host}:${port}`)),
+    [
+      ['127.0.0.1:5432', '127.0.0.1:5433'],
+      ['127.0.0.2:5432', '127.0.0.2:5433'],
+    ],
+  );
+});
+
+test('the user whose login reads the schema is marked', async () => {
+  const users = `${USER}[[users]]\nname = "boss"\ndatabase = "shop"\npassword = "x"\nschema_admin = true\n`;
+  const { pools } = await buildSnapshot(load({ config: THREE, users }), 1);
+  assert.deepEqual(
+    pools
+      .filter(({ isSchemaAdmin }) => isSchemaAdmin === true)
+      .map(({ user, shard: number }) => `${user} ${number}`),
+    ['boss 0', 'boss 1', 'boss 2'],
+  );
 });

@@ -34,6 +34,7 @@ export * from './route/decide-route.js';
 export { type AskCatalog, factReport } from './route/fact-report.js';
 export * from './route/route-report.js';
 export * from './route/want.js';
+export { compareMappingValues, type MappingValue, readMappingValue } from './shard/mapping-value.js';
 export { PARTITIONS_MAX } from './shard/partition-hash.js';
 export * from './shard/shard-catalog.js';
 export { type ShardKeyType, shardOfBinary, shardOfText, UNKNOWN_SHARD } from './shard/shard-of-value.js';

@@ -361,6 +361,7 @@ export class Supervisor {
     const text = `reload: ${length} certificates read again; other settings are taken up by a restart only`;
     this.logger.log('info', 'tls_reloaded', text, { epoch, certificates: length });
     logExpired(this.#tls, this.logger);
+    this.catalogs.hurry();
   }
 
   /** Clients that come while no worker serves wait in the backlog. */

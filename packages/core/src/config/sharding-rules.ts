@@ -76,6 +76,9 @@ export class RuleReader {
     for (const key of ['centroids', 'centroids_path', 'centroid_probes'] as const) {
       if (input[key] !== undefined) this.#problems.error(origin.place(key), NO_VECTORS);
     }
+    if (input.name?.includes('.') === true && !input.name.startsWith('"')) {
+      this.#problems.error(origin.place('name'), 'the schema has a key of its own, "schema"');
+    }
     const dataType = input.data_type ?? 'bigint';
     if (dataType === 'vector') this.#problems.error(origin.place('data_type'), NO_VECTORS);
     const keyType = dataType === 'vector' ? 'int8' : KEY_TYPES[dataType];

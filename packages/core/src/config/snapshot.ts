@@ -233,6 +233,8 @@ export interface PoolSnapshot {
   shard: number;
   /** Of this user, where it is not as ShardingSnapshot.crossShard says. */
   crossShard?: CrossShard;
+  /** Catalogs are read as this user. Absent: no. */
+  isSchemaAdmin?: boolean;
   /** Position in ConfigSnapshot.hosts. */
   hostIndex: number;
   role: HostRole;

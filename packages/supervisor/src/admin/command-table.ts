@@ -148,7 +148,7 @@ async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> 
 }
 
 const RELOAD_HELP =
-  'Read certificates, keys and revocation lists again; other settings are taken up by a restart only.';
+  'Read certificates, keys, revocation lists and the schema of sharded databases again; other settings: by a restart only.';
 
 /** MAINTENANCE ON | OFF [database]. */
 async function runMaintenance({ context, tokens }: CommandCall): Promise<Uint8Array> {

@@ -86,7 +86,12 @@ export const SHOW_POOLS = defineShow<PoolRow>({
       (row) => row.counters[FORCE_CLOSED],
     ),
     column('online', 'bool', 'Always t in this version.', () => true),
-    column('schema_admin', 'bool', 'Always f in this version.', () => false),
+    column(
+      'schema_admin',
+      'bool',
+      'The schema of a sharded database is read as this user.',
+      (row) => row.pool.isSchemaAdmin === true,
+    ),
     column('sv_limit', 'numeric', 'Most server connections, over all workers.', (row) => row.limit),
     column('workers_waiting', 'numeric', 'Workers that have waiters.', (row) => row.workersWaiting),
     column(

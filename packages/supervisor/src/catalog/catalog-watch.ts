@@ -31,7 +31,7 @@ export interface CatalogState {
   error: string | null;
 }
 
-/** Until it has been read once, clients wait. */
+/** Until it has been read once, clients wait; and what differs now may be DDL on its way from shard to shard. */
 const RETRY_MS = 1_000;
 /** Then nothing hurries, unless somebody asks. */
 const RETRY_LATER_MS = 30_000;
@@ -50,6 +50,8 @@ class Watched implements CatalogState {
   /** Every shard has room for prepared transactions. */
   canPrepare = false;
   isReading = false;
+  /** Since the reading before. */
+  hasNewDifferences = false;
   /** Asked for while it was being read: it is read once more. */
   wanted: CatalogWantedMessage['reason'] | null = null;
   readonly lateAskers = new Set<number>();
@@ -107,6 +109,14 @@ export class CatalogWatch {
     if (watched.wanted !== 'ddl') watched.wanted = reason;
   }
 
+  /** RELOAD: all of them, now. */
+  hurry(): void {
+    for (const watched of this.#watched.values()) {
+      if (watched.isReading) watched.wanted = 'ddl';
+      else this.#schedule(watched, 0);
+    }
+  }
+
   get states(): readonly CatalogState[] {
     return [...this.#watched.values()];
   }
@@ -152,10 +162,15 @@ export class CatalogWatch {
     this.#options.tell(error === null ? message : { ...message, error }, new Set(watched.lateAskers));
     watched.lateAskers.clear();
     watched.wanted = null;
-    if (wanted !== null) this.#schedule(watched, pauseMs(watched, wanted));
-    else if (error !== null)
-      this.#schedule(watched, data === null ? RETRY_MS : this.#intervalMs || RETRY_LATER_MS);
-    else if (this.#intervalMs > 0) this.#schedule(watched, this.#intervalMs);
+    const delayMs = wanted === null ? this.#nextMs(watched) : pauseMs(watched, wanted);
+    if (delayMs > 0 || wanted !== null) this.#schedule(watched, delayMs);
+  }
+
+  /** 0: not until somebody asks. */
+  #nextMs({ error, data, hasNewDifferences }: Watched): number {
+    if (error !== null && data !== null) return this.#intervalMs || RETRY_LATER_MS;
+    const isSoon = error !== null || hasNewDifferences;
+    return isSoon ? Math.min(RETRY_MS, this.#intervalMs || RETRY_MS) : this.#intervalMs;
   }
 
   /** Publishes only what has changed. */
@@ -164,6 +179,7 @@ export class CatalogWatch {
     const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
     const shards = await Promise.all(numbers.map((shard) => this.#options.read(database, shard)));
     const digest = digestOf(shards);
+    watched.hasNewDifferences = false;
     if (digest === watched.digest) return;
     const { unmatchedRules, ...content } = compareCatalogs(database, shards, sharding);
     const before = { data: watched.data, canPrepare: watched.canPrepare };
@@ -176,7 +192,10 @@ export class CatalogWatch {
       throw error;
     }
     watched.digest = digest;
-    this.#logDifferences(watched.data, before.data, unmatchedRules);
+    const texts = newDifferences(watched.data, before.data);
+    watched.hasNewDifferences = texts.length > 0;
+    this.#logDifferences(database, texts);
+    if (before.data === null) this.#logUnmatched(database, unmatchedRules);
   }
 
   #logChange({ database, error, data }: Watched, before: string | null): void {
@@ -191,28 +210,25 @@ export class CatalogWatch {
     logger.log('warn', 'catalog_failed', text, { database, reason: error });
   }
 
-  #logDifferences(
-    { database, differences }: ShardCatalogData,
-    before: ShardCatalogData | null,
-    unmatchedRules: readonly string[],
-  ): void {
-    const { logger } = this.#options;
-    const known = new Set(before?.differences.map(differenceText));
-    const texts = differences.map(differenceText).filter((text) => !known.has(text));
-    for (const text of texts.slice(0, DIFFERENCES_LOGGED_MAX)) {
-      logger.log('warn', 'shards_differ', `"${database}": ${text}`, { database });
-    }
+  #logDifferences(database: string, texts: readonly string[]): void {
+    const log = (text: string): void =>
+      this.#options.logger.log('warn', 'shards_differ', `"${database}": ${text}`, { database });
+    for (const text of texts.slice(0, DIFFERENCES_LOGGED_MAX)) log(text);
     const more = texts.length - DIFFERENCES_LOGGED_MAX;
-    if (more > 0) {
-      const text = `"${database}": ${more} more differences between shards, see SHOW SHARDED_TABLES`;
-      logger.log('warn', 'shards_differ', text, { database });
-    }
-    if (before !== null) return;
-    for (const table of unmatchedRules) {
+    if (more > 0) log(`${more} more differences between shards, see SHOW SHARDED_TABLES`);
+  }
+
+  #logUnmatched(database: string, tables: readonly string[]): void {
+    for (const table of tables) {
       const text = `"${database}": there is no table ${table}, which [[sharded_tables]] has a rule for`;
-      logger.log('warn', 'rule_unmatched', text, { database, table });
+      this.#options.logger.log('warn', 'rule_unmatched', text, { database, table });
     }
   }
+}
+
+function newDifferences({ differences }: ShardCatalogData, before: ShardCatalogData | null): string[] {
+  const known = new Set(before?.differences.map(differenceText));
+  return differences.map(differenceText).filter((text) => !known.has(text));
 }
 
 /** From now. */

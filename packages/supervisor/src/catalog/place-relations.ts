@@ -114,7 +114,11 @@ export class PlaceRelations {
         text: `has the columns ${names} of several rules: give the table one of its own`,
       };
     }
-    return byColumn.length === 0 ? NONE : this.#check(relation, byColumn[0]);
+    if (byColumn.length === 1) return this.#check(relation, byColumn[0]);
+    // What it stands for may be the same for all shards, or a part for each.
+    const text =
+      'is a foreign table: give it a rule, or name it in [[omnisharded_tables]] if all shards see the same';
+    return kind === 'foreignTable' ? { kind: 'different', text } : NONE;
   }
 
   #inherited(relation: RawRelation): Verdict {

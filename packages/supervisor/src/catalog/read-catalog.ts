@@ -11,6 +11,7 @@ const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
 const QUERY_TIMEOUT_MS = 30_000;
 /** More ways into one host are not tried: each that fails is a line in the server's log. */
 const LOGINS_MAX = 6;
+const ADDRESSES_MAX = 4;
 
 export interface CatalogSources {
   loaded: LoadedConfig;
@@ -20,7 +21,9 @@ export interface CatalogSources {
 }
 
 interface Login {
-  way: PgWay;
+  way: Omit<PgWay, 'host'>;
+  /** Tried in turn; the name itself while it does not resolve. */
+  addresses: readonly string[];
   port: number;
   database: string;
   user: string;
@@ -38,12 +41,14 @@ export async function readShardCatalog(
   const writers = hosts.filter(({ role }) => role !== 'replica');
   let trouble = 'no host of it is in use';
   for (const entry of inOrder(writers.length > 0 ? writers : hosts)) {
-    const logins = loginsOf(entry, sources);
+    const logins = loginsOf(entry, sources).flatMap((login) =>
+      login.addresses.map((address) => ({ login, address })),
+    );
     const place = `${entry.host}:${entry.port}`;
     trouble = `${place}: no user with a password is configured who could ask it`;
-    for (const login of logins) {
+    for (const { login, address } of logins) {
       try {
-        const catalog = await readBy(login, sources);
+        const catalog = await readBy(login, address, sources);
         if (!catalog.isReplica || writers.length === 0) return catalog;
         trouble = `${place} is not a primary`;
         break;
@@ -65,19 +70,14 @@ function reasonOf(error: unknown): string {
  * Users with `schema_admin` first, then whoever has a password in clear, then the user of auth_query, then those of whom
  * the server asks none. The catalog shows the same to all of them.
  */
-function loginsOf(entry: DatabaseEntry, { loaded, snapshot }: CatalogSources): Login[] {
+function loginsOf(entry: DatabaseEntry, { snapshot }: CatalogSources): Login[] {
   const own = snapshot.pools.filter(
     ({ database, shard, host, port }) =>
       database === entry.name && shard === entry.shard && host === entry.host && port === entry.port,
   );
-  const admins = new Set(
-    loaded.users
-      .filter(({ isSchemaAdmin, databases }) => isSchemaAdmin && (databases?.includes(entry.name) ?? true))
-      .map(({ name }) => name),
-  );
   const ranked = [
-    ...own.filter(({ user }) => admins.has(user)),
-    ...own.filter(({ user }) => !admins.has(user)),
+    ...own.filter(({ isSchemaAdmin }) => isSchemaAdmin === true),
+    ...own.filter(({ isSchemaAdmin }) => isSchemaAdmin !== true),
   ];
   const withPassword = ranked.flatMap((pool) =>
     pool.serverPasswords.map((password) => loginOf(pool, password, snapshot)),
@@ -102,11 +102,8 @@ function loginsOf(entry: DatabaseEntry, { loaded, snapshot }: CatalogSources): L
 function loginOf(pool: PoolSnapshot, password: string, { tls }: CatalogSources['snapshot']): Login {
   const { host, port, serverDatabase: database, serverUser: user, requirePeer } = pool;
   return {
-    way: {
-      host: pool.addresses[0]?.text ?? host,
-      tls: pgTlsOf(host, tls.servers[pool.tls]),
-      requirePeer,
-    },
+    way: { tls: pgTlsOf(host, tls.servers[pool.tls]), requirePeer },
+    addresses: addressesOf(host, pool),
     port,
     database,
     user,
@@ -120,16 +117,19 @@ function askingLogin(entry: DatabaseEntry, own: readonly PoolSnapshot[]): Login[
   const known = own[0];
   const isPeerUnknown = entry.requirePeer !== null && known?.requirePeer === undefined;
   if (authQuery === null || authQuery.password === null || isPeerUnknown) return [];
-  const way = {
-    host: known?.addresses[0]?.text ?? host,
-    tls: databasePgTls(entry),
-    requirePeer: known?.requirePeer,
-  };
-  return [{ way, port, database, user: authQuery.user, password: authQuery.password.reveal() }];
+  const { user, password } = authQuery;
+  const way = { tls: databasePgTls(entry), requirePeer: known?.requirePeer };
+  return [{ way, addresses: addressesOf(host, known), port, database, user, password: password.reveal() }];
+}
+
+function addressesOf(host: string, pool: PoolSnapshot | undefined): string[] {
+  const known = pool?.addresses.map(({ text }) => text) ?? [];
+  return known.length > 0 ? known.slice(0, ADDRESSES_MAX) : [host];
 }
 
 async function readBy(
   { way, port, database, user, password }: Login,
+  host: string,
   { snapshot }: CatalogSources,
 ): Promise<RawCatalog> {
   const settings: ClientConfig & { scramMaxIterations: number } = {
@@ -144,7 +144,7 @@ async function readBy(
     query_timeout: QUERY_TIMEOUT_MS,
     scramMaxIterations: SCRAM_ITERATIONS_MAX,
   };
-  const client = await connectByPg(way, settings);
+  const client = await connectByPg({ ...way, host }, settings);
   try {
     return await ask(client);
   } finally {

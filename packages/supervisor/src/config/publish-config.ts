@@ -249,6 +249,7 @@ export function toPool(
     requirePeer,
     shard: database.shard,
     ...crossShard(pair, loaded),
+    ...(user.isSchemaAdmin ? { isSchemaAdmin: true } : {}),
     hostIndex: hostIndexOf(database),
     role: database.role,
     lbWeight: database.lbWeight,
