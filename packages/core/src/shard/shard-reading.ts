@@ -7,7 +7,12 @@
 /** What a key is compared with, or what is inserted as one. */
 export type KeySource =
   /** The literal of this number in the shape; a '-' may stand before it. */
-  | { readonly kind: 'literal'; readonly index: number; readonly isNegative: boolean; readonly form: LiteralForm }
+  | {
+      readonly kind: 'literal';
+      readonly index: number;
+      readonly isNegative: boolean;
+      readonly form: LiteralForm;
+    }
   /** All items of the list of literals that begins with this one: `IN (1, 2)`. */
   | { readonly kind: 'literalList'; readonly index: number; readonly form: LiteralForm }
   /** A literal of an array: `= ANY('{1,2}')`. */
@@ -65,6 +70,8 @@ export interface SortKey {
 
 /** LIMIT and OFFSET: a constant, a literal of the shape, or a parameter. */
 export type CountSource =
+  /** What stands in the text itself: of a reading of one text. */
+  | { readonly kind: 'value'; readonly value: string }
   | { readonly kind: 'literal'; readonly index: number }
   | { readonly kind: 'parameter'; readonly number: number };
 

@@ -1,0 +1,93 @@
+import type { CatalogRelation, FoundRelation, RelationLookup, ShardCatalogData } from './shard-catalog.js';
+
+const SYSTEM: FoundRelation = { kind: 'system' };
+const UNKNOWN: FoundRelation = { kind: 'unknown' };
+const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast']);
+
+const keyOf = (schema: string, name: string): string => `${schema}\0${name}`;
+
+/** Relations by what a session with this search_path means by their names. */
+export function catalogLookup(data: ShardCatalogData, searchPath: readonly string[]): RelationLookup {
+  return new CatalogLookup(data, searchPath);
+}
+
+class CatalogLookup implements RelationLookup {
+  readonly #relations = new Map<string, FoundRelation>();
+  readonly #path: readonly string[];
+
+  constructor(data: ShardCatalogData, searchPath: readonly string[]) {
+    this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
+    const byName = new Map(data.relations.map((each) => [keyOf(each.schema, each.name), each]));
+    for (const [key, relation] of byName) {
+      const inherited = withParents(relation, byName);
+      this.#relations.set(key, inherited);
+    }
+    this.#addMixedParents(data, byName);
+    for (const { schema, name, text } of data.differences) {
+      this.#relations.set(keyOf(schema, name), { kind: 'different', text });
+    }
+  }
+
+  find(schema: string | null, name: string): FoundRelation {
+    if (schema !== null) return this.#in(schema, name);
+    for (const each of this.#path) {
+      const found = this.#relations.get(keyOf(each, name));
+      if (found !== undefined) return found;
+    }
+    // Of pg_catalog not all names are known here.
+    return name.startsWith('pg_') ? SYSTEM : UNKNOWN;
+  }
+
+  #in(schema: string, name: string): FoundRelation {
+    const found = this.#relations.get(keyOf(schema, name));
+    if (found !== undefined) return found;
+    return SYSTEM_SCHEMAS.has(schema) ? SYSTEM : UNKNOWN;
+  }
+
+  /** A table that is whole on each shard cannot have children whose rows are spread: who reads it reads them. */
+  #addMixedParents(data: ShardCatalogData, byName: ReadonlyMap<string, CatalogRelation>): void {
+    for (const child of data.relations) {
+      const own = this.#relations.get(keyOf(child.schema, child.name));
+      const isSharded = own?.kind === 'relation' && own.relation.placement === 'sharded';
+      if (!isSharded && own?.kind !== 'different') continue;
+      for (const parent of ancestors(child, byName)) {
+        if (parent.placement === 'sharded') continue;
+        const text = `its child "${child.name}" is sharded, and it is not`;
+        this.#relations.set(keyOf(parent.schema, parent.name), { kind: 'different', text });
+      }
+    }
+  }
+}
+
+function ancestors(
+  relation: CatalogRelation,
+  byName: ReadonlyMap<string, CatalogRelation>,
+): CatalogRelation[] {
+  const found = new Set<CatalogRelation>();
+  const stack = [relation];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    for (const [schema, name] of at.parents) {
+      const parent = byName.get(keyOf(schema, name));
+      if (parent === undefined || found.has(parent)) continue;
+      found.add(parent);
+      stack.push(parent);
+    }
+  }
+  return [...found];
+}
+
+/** A partition or child of a sharded table is sharded as that is; anything else the two could be is no agreement. */
+function withParents(relation: CatalogRelation, byName: ReadonlyMap<string, CatalogRelation>): FoundRelation {
+  let own = relation;
+  for (const parent of ancestors(relation, byName)) {
+    if (parent.placement !== 'sharded') continue;
+    const column = parent.columns[parent.keyColumn]?.name;
+    const keyColumn = own.columns.findIndex(({ name }) => name === column);
+    const isAgreed = own.placement !== 'sharded' || (own.rule === parent.rule && own.keyColumn === keyColumn);
+    if (column === undefined || keyColumn < 0 || !isAgreed) {
+      return { kind: 'different', text: `it is not sharded as its parent "${parent.name}" is` };
+    }
+    own = { ...own, placement: 'sharded', keyColumn, rule: parent.rule };
+  }
+  return { kind: 'relation', relation: own };
+}

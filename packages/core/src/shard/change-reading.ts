@@ -1,0 +1,187 @@
+import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { type Cte, openWith, readUnusedCtes } from './cte-reading.js';
+import { findColumn, isTimeWord, readExpression } from './expression-reading.js';
+import { type ReadTable, readFrom, readTable } from './from-reading.js';
+import { readInsert } from './insert-reading.js';
+import { readCondition } from './key-conditions.js';
+import { columnFamily } from './key-family.js';
+import { readMerge } from './merge-reading.js';
+import { expandTargets, type Level, NO_SHOWN, type Shown, showColumn } from './query-reading.js';
+import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
+import type { ShardContext } from './shard-context.js';
+import { type Entry, type FromPart, Scope } from './shard-scope.js';
+
+/** A statement that changes rows, at the top or in WITH. */
+export function readWrite(
+  ctx: ShardContext,
+  kind: string,
+  node: SqlNode,
+  outer: Scope | null,
+  before: Cte | null,
+): Shown {
+  if (!ctx.enter()) return NO_SHOWN;
+  const ctes = openWith(ctx, nodeOf(node, 'withClause'), outer, before);
+  ctx.depth++;
+  const shown = readByKind(ctx, kind, node, outer, ctes);
+  ctx.depth--;
+  readUnusedCtes(ctx, ctes, before);
+  return shown;
+}
+
+function readByKind(
+  ctx: ShardContext,
+  kind: string,
+  node: SqlNode,
+  outer: Scope | null,
+  ctes: Cte | null,
+): Shown {
+  switch (kind) {
+    case 'InsertStmt':
+      return readInsert(ctx, node, outer, ctes);
+    case 'UpdateStmt':
+      return readChange(ctx, node, nodesOf(node, 'fromClause'), outer, ctes);
+    case 'DeleteStmt':
+      return readChange(ctx, node, nodesOf(node, 'usingClause'), outer, ctes);
+    case 'MergeStmt':
+      return readMerge(ctx, node, outer, ctes);
+    default:
+      ctx.refuse(`a statement in WITH is not understood (${kind})`);
+      return NO_SHOWN;
+  }
+}
+
+/** The table that is written, and why it cannot be. */
+export function readWritten(ctx: ShardContext, node: SqlNode): ReadTable {
+  const table = readTable(ctx, node, null);
+  const { relation } = table;
+  const name = textOf(node, 'relname');
+  if (relation === null) {
+    if (ctx.refusal === null) ctx.refuse(`"${name}" is a table of the system`);
+    return table;
+  }
+  if (relation.kind !== 'table' && relation.kind !== 'partitioned') ctx.refuse(`"${name}" is no plain table`);
+  if (relation.hasRules) ctx.refuse(`rules of "${name}" may write to other shards`);
+  if (relation.hasTriggers) ctx.refuse(`triggers of "${name}" may read or write rows of other shards`);
+  (relation.placement === 'sharded' ? ctx.shardedWrites : ctx.omniWrites).push(name);
+  return table;
+}
+
+/** UPDATE and DELETE. */
+function readChange(
+  ctx: ShardContext,
+  node: SqlNode,
+  others: readonly SqlNode[],
+  outer: Scope | null,
+  ctes: Cte | null,
+): Shown {
+  const { part, relation } = readWritten(ctx, nodeOf(node, 'relation') ?? {});
+  const parts = [part, ...readFrom(ctx, others, outer, ctes)];
+  const isUpdate = 'targetList' in node;
+  if (isUpdate && others.length > 0) ctx.unordered ??= 'UPDATE … FROM';
+  const level: Level = { scope: new Scope(parts, outer), ctes, sublinks: new Map() };
+  readCondition(ctx, nodeOf(node, 'whereClause'), level, level.scope.nodes);
+  readExpression(ctx, node.whereClause, level, true);
+  const own: Level = { ...level, scope: new Scope([part], null) };
+  readSets(ctx, nodesOf(node, 'targetList'), relation, level, own);
+  return { ...readReturning(ctx, node, level), splits: part.nodes };
+}
+
+/** SET of UPDATE, of ON CONFLICT and of MERGE. @param own where names can only mean the table itself */
+export function readSets(
+  ctx: ShardContext,
+  targets: readonly SqlNode[],
+  relation: CatalogRelation | null,
+  level: Level,
+  own: Level,
+): void {
+  const keyName = relation?.columns[relation.keyColumn]?.name;
+  for (const each of targets) {
+    const target = nodeOf(each, 'ResTarget') ?? {};
+    const name = textOf(target, 'name');
+    const value = nodeOf(target, 'val') ?? {};
+    const column = relation?.columns.find((column) => column.name === name) ?? null;
+    readExpression(ctx, [target.val, target.indirection], level);
+    ctx.useParameter(value, columnFamily(column));
+    if (relation !== null && column !== null && 'SetToDefault' in value) readDefault(ctx, relation, column);
+    if (relation?.placement === 'omni') readStored(ctx, value, column);
+    if (keyName === undefined || name !== keyName) continue;
+    const itself = findColumn(value, own);
+    const isItself = itself?.key?.isOwn === true && findColumn(value, level) === itself;
+    if (!isItself)
+      ctx.refuse(
+        `the sharding key ${relation?.name}.${keyName} is set: the row may belong elsewhere`,
+        'delete the row and insert it anew',
+      );
+  }
+}
+
+const TIME_TYPES: readonly string[] = ['date', 'timestamp', 'timestamptz', 'time', 'timetz'].map(
+  (name) => `pg_catalog.${name}`,
+);
+
+/** 'now' in a column of a time is the time, written as a constant. */
+export function readStored(ctx: ShardContext, value: SqlNode, column: CatalogColumn | null): void {
+  const constant = nodeOf(nodeOf(value, 'A_Const'), 'sval');
+  if (ctx.literals !== null || constant === undefined || !TIME_TYPES.includes(column?.type ?? '')) return;
+  if (isTimeWord(textOf(constant, 'sval'))) ctx.volatile ??= `'${textOf(constant, 'sval')}'`;
+}
+
+/** What a column gets that is not given. */
+export function readDefault(ctx: ShardContext, relation: CatalogRelation, column: CatalogColumn): void {
+  const { defaultText, generated, name } = column;
+  if (generated === 's' || generated === 'v') return;
+  const isSharded = relation.placement === 'sharded';
+  const label = `${relation.name}.${name}`;
+  const isSequence = generated !== '' || (defaultText ?? '').includes('nextval(');
+  if (isSequence) {
+    ctx.volatile ??= `the default of ${label}`;
+    if (isSharded && ctx.terms.hasShardSequences !== true) {
+      ctx.refuse(
+        `the default of ${label} is a sequence, which each shard has for itself`,
+        `give ${label} a value`,
+      );
+    }
+    return;
+  }
+  if (defaultText === null) return;
+  const statements = ctx.terms.parser.parse(`SELECT ${defaultText}`);
+  const [only] = statements === null || statements === 'unread' ? [] : statements;
+  if (only?.kind !== 'SelectStmt') {
+    ctx.refuse(`the default of ${label} is not understood`, `give ${label} a value`);
+    return;
+  }
+  const { literals } = ctx;
+  ctx.literals = null;
+  const level: Level = { scope: new Scope([], null), ctes: null, sublinks: new Map() };
+  for (const target of nodesOf(only.node, 'targetList')) {
+    readExpression(ctx, nodeOf(target, 'ResTarget')?.val, level);
+    readStored(ctx, nodeOf(nodeOf(target, 'ResTarget'), 'val') ?? {}, column);
+  }
+  ctx.literals = literals;
+}
+
+/** RETURNING shows what was written: conditions on it come too late to restrict that. */
+export function readReturning(ctx: ShardContext, node: SqlNode, { scope, ctes }: Level): Shown {
+  const clause = nodeOf(node, 'returningClause');
+  const aliases = nodesOf(clause, 'options').map((each) => textOf(nodeOf(each, 'ReturningOption'), 'value'));
+  const part: FromPart = {
+    entries: ['old', 'new', ...aliases].map((name) => ({ ...OTHER_ROW, name })),
+    columns: [],
+    isOpaque: false,
+    nodes: [],
+    splits: [],
+  };
+  const level: Level = { scope: new Scope([...scope.parts, part], scope.outer), ctes, sublinks: new Map() };
+  const list = nodesOf(clause, 'exprs');
+  readExpression(ctx, [...list], level);
+  const targets = expandTargets(list, level);
+  return {
+    columns: (targets ?? []).map((target) => showColumn(ctx, target, () => false)),
+    isOpaque: targets === null,
+    splits: [],
+    top: null,
+  };
+}
+
+/** The row as it was, or as it became: nothing is said of its key. */
+const OTHER_ROW: Omit<Entry, 'name'> = { schema: null, columns: [], isOpaque: true, isSharded: true };

@@ -1,0 +1,223 @@
+import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { readDefault, readReturning, readSets, readStored, readWritten } from './change-reading.js';
+import type { Cte } from './cte-reading.js';
+import { readExpression } from './expression-reading.js';
+import { columnFamily, type KeyInfo } from './key-family.js';
+import { itemsOf, readSource } from './key-source.js';
+import { type Level, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
+import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
+import type { ShardContext } from './shard-context.js';
+import type { KeySource } from './shard-reading.js';
+import { type Entry, type FromPart, Scope, type ShownColumn } from './shard-scope.js';
+
+/** INSERT, and where what it inserts belongs. */
+export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: Cte | null): Shown {
+  const { part, relation } = readWritten(ctx, nodeOf(node, 'relation') ?? {});
+  const source = nodeOf(nodeOf(node, 'selectStmt'), 'SelectStmt');
+  if (relation === null) return NO_SHOWN;
+  const columns = insertedColumns(ctx, node, relation);
+  const isPlain = source === undefined || isPlainValues(source);
+  const given = source === undefined ? [] : columns.slice(0, widthOf(source) ?? columns.length);
+  for (const column of relation.columns) if (!given.includes(column)) readDefault(ctx, relation, column);
+  let splits: readonly number[] = [];
+  if (source !== undefined && isPlain) readRows(ctx, source, relation, columns, part, { outer, ctes });
+  else if (source !== undefined) splits = readQuery(ctx, source, relation, columns, part, { outer, ctes });
+  else if (part.nodes.length > 0) refuseMissing(ctx, relation);
+  readConflict(ctx, node, relation, part, outer, ctes);
+  const conflict = nodeOf(node, 'onConflictClause');
+  if (conflict !== undefined && !isPlain) ctx.unordered ??= 'ON CONFLICT of a query';
+  const level: Level = { scope: new Scope([part], outer), ctes, sublinks: new Map() };
+  return { ...readReturning(ctx, node, level), splits };
+}
+
+interface Surroundings {
+  readonly outer: Scope | null;
+  readonly ctes: Cte | null;
+}
+
+/** What is inserted, in the order given; of a table without a list, all its columns. */
+function insertedColumns(ctx: ShardContext, node: SqlNode, relation: CatalogRelation): CatalogColumn[] {
+  const list = nodesOf(node, 'cols').map((each) => nodeOf(each, 'ResTarget') ?? {});
+  if (list.length === 0) return [...relation.columns];
+  return list.flatMap((target) => {
+    const name = textOf(target, 'name');
+    const column = relation.columns.find((each) => each.name === name);
+    if (column === undefined)
+      ctx.refuse(
+        `"${relation.name}" is not known to have a column "${name}"`,
+        'wait until the catalog has been read again',
+      );
+    // Part of an array or a composite: not the column as a whole.
+    if (nodesOf(target, 'indirection').length > 0)
+      readExpression(ctx, target.indirection, {
+        scope: new Scope([], null),
+        ctes: null,
+        sublinks: new Map(),
+      });
+    return column ?? [];
+  });
+}
+
+/** VALUES alone: nothing that sorts, cuts or names it. */
+function isPlainValues(source: SqlNode): boolean {
+  if (nodesOf(source, 'valuesLists').length === 0) return false;
+  return !['withClause', 'sortClause', 'limitCount', 'limitOffset', 'lockingClause'].some(
+    (key) => key in source,
+  );
+}
+
+/** How many columns a query gives; null: that takes more to know. */
+function widthOf(source: SqlNode): number | null {
+  const lists = nodesOf(source, 'valuesLists');
+  return lists.length > 0 ? itemsOf(lists[0]).length : null;
+}
+
+function refuseMissing(ctx: ShardContext, relation: CatalogRelation): void {
+  const name = relation.columns[relation.keyColumn]?.name ?? '';
+  ctx.refuse(
+    `INSERT into "${relation.name}" does not give its sharding key "${name}"`,
+    `give "${name}" a value`,
+  );
+}
+
+/** Rows of VALUES. */
+function readRows(
+  ctx: ShardContext,
+  source: SqlNode,
+  relation: CatalogRelation,
+  columns: readonly CatalogColumn[],
+  part: FromPart,
+  { outer, ctes }: Surroundings,
+): void {
+  const level: Level = { scope: new Scope([], outer), ctes, sublinks: new Map() };
+  const rows = nodesOf(source, 'valuesLists').map((list) => itemsOf(list));
+  for (const row of rows) {
+    readExpression(ctx, [...row], level);
+    for (const [i, value] of row.entries()) {
+      const column = columns[i] ?? null;
+      ctx.useParameter(value, columnFamily(column));
+      if (relation.placement === 'omni') readStored(ctx, value, column);
+      if (column !== null && 'SetToDefault' in value) readDefault(ctx, relation, column);
+    }
+  }
+  if (part.nodes.length === 0) return;
+  const place = columns.indexOf(relation.columns[relation.keyColumn]);
+  const [node] = part.nodes;
+  const key = ctx.graph.info(node);
+  const isMissing = place < 0 || rows.some((row) => row.length <= place || 'SetToDefault' in row[place]);
+  if (isMissing) {
+    refuseMissing(ctx, relation);
+    return;
+  }
+  const sources = rows.map((row) => storedSource(ctx, row[place], key));
+  const known = sources.filter((each) => each !== null);
+  // One row belongs to one shard; how the rest is told apart is not for several rows of WITH.
+  ctx.isSplitInsert = rows.length > 1;
+  if (known.length === sources.length) ctx.graph.pin(node, known);
+  else ctx.refuse(...notKnown(key));
+}
+
+function notKnown(key: KeyInfo): [reason: string, remedy: string] {
+  if (key.typmod >= 0)
+    return [`the sharding key ${key.label} has a length, to which values may be cut`, 'make it text'];
+  return [
+    `the value for the sharding key ${key.label} is no constant and no parameter of its type`,
+    'compute it before',
+  ];
+}
+
+/** What is stored may be cut where a length is set: only a text seen to fit is taken. */
+function storedSource(ctx: ShardContext, node: SqlNode, key: KeyInfo): KeySource | null {
+  const source = readSource(node, key.family, ctx.literals);
+  if (source === null || key.typmod < 0 || source.kind === 'null') return source;
+  const isFitting = source.kind === 'value' && [...source.text].length <= key.typmod - 4;
+  return isFitting ? source : null;
+}
+
+/** INSERT … SELECT. @returns what its rows are split by */
+function readQuery(
+  ctx: ShardContext,
+  source: SqlNode,
+  relation: CatalogRelation,
+  columns: readonly CatalogColumn[],
+  part: FromPart,
+  { outer, ctes }: Surroundings,
+): readonly number[] {
+  const shown = readSelect(ctx, source, outer, ctes);
+  // A query may give fewer columns than there are; what is not given has its default.
+  if (shown.isOpaque) ctx.refuse('INSERT of a query whose columns are not known', 'name its columns');
+  else for (const column of columns.slice(shown.columns.length)) readDefault(ctx, relation, column);
+  for (const [i, target] of (shown.top?.targets ?? []).entries()) {
+    if (target.value === null) continue;
+    ctx.useParameter(target.value, columnFamily(columns[i] ?? null));
+    if (relation.placement === 'omni') readStored(ctx, target.value, columns[i] ?? null);
+  }
+  if (part.nodes.length === 0) return [];
+  const place = columns.indexOf(relation.columns[relation.keyColumn]);
+  const [node] = part.nodes;
+  if (place < 0 || (!shown.isOpaque && place >= shown.columns.length)) {
+    refuseMissing(ctx, relation);
+    return [];
+  }
+  const key = ctx.graph.info(node);
+  const given: ShownColumn | undefined = shown.isOpaque ? undefined : shown.columns[place];
+  if (given?.key?.isExact && isStorable(given, key)) {
+    ctx.graph.link(given.key.node, node);
+    if (ctx.graph.reaches(given.key.node, node)) return shown.splits;
+  }
+  const value = shown.top?.targets?.[place]?.value;
+  const constant = value ? storedSource(ctx, value, key) : null;
+  if (constant !== null) ctx.graph.pin(node, [constant]);
+  else if (key.typmod >= 0) ctx.refuse(...notKnown(key));
+  return [];
+}
+
+/** Not cut when it is stored. */
+function isStorable({ type }: ShownColumn, key: KeyInfo): boolean {
+  if (key.typmod < 0) return true;
+  return type !== null && type.typmod >= 0 && type.typmod <= key.typmod;
+}
+
+/** A row that is in the way must be on the same shard to be seen. */
+function readConflict(
+  ctx: ShardContext,
+  node: SqlNode,
+  relation: CatalogRelation,
+  part: FromPart,
+  outer: Scope | null,
+  ctes: Cte | null,
+): void {
+  const conflict = nodeOf(node, 'onConflictClause');
+  if (conflict === undefined) return;
+  const infer = nodeOf(conflict, 'infer');
+  const keyName = relation.columns[relation.keyColumn]?.name;
+  if (part.nodes.length > 0 && keyName !== undefined) {
+    const elements = nodesOf(infer, 'indexElems').map((each) => nodeOf(each, 'IndexElem') ?? {});
+    const isByKey =
+      elements.length > 0
+        ? elements.some((each) => textOf(each, 'name') === keyName)
+        : relation.uniques.every((columns) => columns.includes(keyName));
+    if (!isByKey)
+      ctx.refuse(
+        `ON CONFLICT of "${relation.name}" is not about its sharding key "${keyName}"`,
+        `name unique columns with "${keyName}" among them`,
+      );
+  }
+  // Rows that are equal in the arbiter have the same key: "excluded" has that of the table.
+  const excluded = excludedPart(relation, part);
+  const level: Level = { scope: new Scope([part, excluded], outer), ctes, sublinks: new Map() };
+  for (const root of [infer?.indexElems, infer?.whereClause, conflict.whereClause]) {
+    readExpression(ctx, root, level, true);
+  }
+  const own: Level = { ...level, scope: new Scope([part, excluded], null) };
+  readSets(ctx, nodesOf(conflict, 'targetList'), relation, level, own);
+}
+
+/** The row that was to be inserted, by its name only. */
+function excludedPart(relation: CatalogRelation, part: FromPart): FromPart {
+  const columns = relation.columns.map((type): ShownColumn => {
+    return { name: type.name, key: part.columns.find(({ name }) => name === type.name)?.key ?? null, type };
+  });
+  const entry: Entry = { name: 'excluded', schema: null, columns, isOpaque: false, isSharded: true };
+  return { entries: [entry], columns: [], isOpaque: false, nodes: [], splits: [] };
+}

@@ -1,0 +1,31 @@
+import { refusedSpread } from './merge-plan-reader.js';
+import { placed } from './read-shards.js';
+import type { ShardReading } from './shard-reading.js';
+
+const SEVERAL = {
+  reason: 'several statements in one text are not on one shard',
+  remedy: 'send them one by one',
+} as const;
+
+/** Of a text of several statements: they run where all of them can. */
+export function joinShards(readings: readonly ShardReading[]): ShardReading {
+  if (readings.length === 1) return readings[0];
+  const groups = readings.flatMap((reading) => reading.groups);
+  const unknown = [...new Set(readings.flatMap((reading) => reading.unknown))];
+  const refusal = readings.find((reading) => reading.refusal !== null)?.refusal ?? null;
+  const plain = readings.filter((reading) => reading.groups.length === 0);
+  const isBound = plain.some(({ home }) => home === 'every' || (home === 'first' && groups.length > 0));
+  if (refusal !== null || isBound) {
+    const { reason, remedy } = refusal ?? SEVERAL;
+    return {
+      groups,
+      refusal: { reason, remedy },
+      spread: refusedSpread({ reason, remedy }),
+      home: 'first',
+      unknown,
+    };
+  }
+  if (groups.length > 0)
+    return { groups, refusal: null, spread: refusedSpread(SEVERAL), home: 'any', unknown };
+  return { ...placed(plain.some(({ home }) => home === 'first') ? 'first' : 'any'), unknown };
+}

@@ -1,0 +1,129 @@
+import { isSqlNode, nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { castType, familyOf, type KeyFamily } from './key-family.js';
+import type { KeySource } from './shard-reading.js';
+
+/** Where a literal of a shape stands among its literals; null: it is none of them. */
+export type LiteralPlaces = (location: number) => { index: number; isNegative: boolean } | null;
+
+/**
+ * Reads what a key is compared with, or set to. Whatever Postgres would convert in a way of its own is null.
+ * @param literals null: constants are read as they stand
+ */
+export function readSource(
+  node: SqlNode,
+  family: KeyFamily,
+  literals: LiteralPlaces | null,
+): KeySource | null {
+  const cast = nodeOf(node, 'TypeCast');
+  if (cast === undefined) return readBare(node, family, null, literals);
+  const type = castType(nodeOf(cast, 'typeName'));
+  if (type === null || type.isArray || familyOf(type.type) !== family) return null;
+  return readBare(nodeOf(cast, 'arg') ?? {}, family, type.type, literals);
+}
+
+function readBare(
+  node: SqlNode,
+  family: KeyFamily,
+  cast: string | null,
+  literals: LiteralPlaces | null,
+): KeySource | null {
+  const number = nodeOf(node, 'ParamRef')?.number;
+  if (typeof number === 'number' && number > 0) return { kind: 'parameter', number, cast };
+  const constant = nodeOf(node, 'A_Const');
+  return constant === undefined ? null : readConstant(constant, family, literals);
+}
+
+/** Numbers of more than 31 bits are of the same form as fractions: whoever reads the text must see an integer in it. */
+function readConstant(
+  constant: SqlNode,
+  family: KeyFamily,
+  literals: LiteralPlaces | null,
+): KeySource | null {
+  if (constant.isnull === true) return { kind: 'null' };
+  const isNumber = 'ival' in constant || 'fval' in constant;
+  const form = 'sval' in constant ? 'string' : 'integer';
+  if (form === 'integer' && !(isNumber && (family === 'integer' || family === 'numeric'))) return null;
+  if (literals !== null) {
+    const place = literals(typeof constant.location === 'number' ? constant.location : 0);
+    if (place === null) return null;
+    return { kind: 'literal', index: place.index, isNegative: place.isNegative && form === 'integer', form };
+  }
+  if (form === 'string') return { kind: 'value', text: textOf(nodeOf(constant, 'sval'), 'sval'), form };
+  const text =
+    'ival' in constant
+      ? String(nodeOf(constant, 'ival')?.ival ?? 0)
+      : textOf(nodeOf(constant, 'fval'), 'fval');
+  return family === 'numeric' || isWhole(text) ? { kind: 'value', text, form } : null;
+}
+
+/** Digits, and a '-' before them. */
+function isWhole(text: string): boolean {
+  const from = text.startsWith('-') ? 1 : 0;
+  for (let at = from; at < text.length; at++) {
+    if (text.charCodeAt(at) < 0x30 || text.charCodeAt(at) > 0x39) return false;
+  }
+  return text.length > from;
+}
+
+/** A list of which the shape keeps the first literal only: `IN (…)` and `ARRAY[…]`. null: some item is not understood. */
+export function readList(
+  items: readonly SqlNode[],
+  family: KeyFamily,
+  literals: LiteralPlaces | null,
+): KeySource[] | null {
+  const sources: KeySource[] = [];
+  for (const [i, item] of items.entries()) {
+    const source = readSource(item, family, literals);
+    if (source === null) return null;
+    const isHead = i === 0 && source.kind === 'literal' && 'A_Const' in item;
+    sources.push(isHead ? { kind: 'literalList', index: source.index, form: source.form } : source);
+  }
+  return withoutNulls(sources);
+}
+
+/** Nothing equals NULL, but a list of nothing else is one of nulls. */
+export function withoutNulls(sources: readonly KeySource[]): KeySource[] | null {
+  const others = sources.filter(({ kind }) => kind !== 'null');
+  if (sources.length === 0) return null;
+  return others.length === 0 ? [{ kind: 'null' }] : others;
+}
+
+/** What stands in `= ANY (…)`. */
+export function readArray(
+  node: SqlNode,
+  family: KeyFamily,
+  literals: LiteralPlaces | null,
+): KeySource[] | null {
+  const cast = nodeOf(node, 'TypeCast');
+  const type = cast === undefined ? null : castType(nodeOf(cast, 'typeName'));
+  if (cast !== undefined && (type === null || !type.isArray || familyOf(type.type) !== family)) return null;
+  const inner = cast === undefined ? node : (nodeOf(cast, 'arg') ?? {});
+  const array = nodeOf(inner, 'A_ArrayExpr');
+  if (array !== undefined) return readList(nodesOf(array, 'elements'), family, literals);
+  const number = nodeOf(inner, 'ParamRef')?.number;
+  if (typeof number === 'number' && number > 0) {
+    return [{ kind: 'parameterArray', number, cast: type?.type ?? null }];
+  }
+  const constant = nodeOf(inner, 'A_Const');
+  if (constant === undefined || !('sval' in constant)) return null;
+  if (literals === null) return readArrayText(textOf(nodeOf(constant, 'sval'), 'sval'));
+  const place = literals(typeof constant.location === 'number' ? constant.location : 0);
+  return place === null ? null : [{ kind: 'literalArray', index: place.index }];
+}
+
+/** One dimension, nothing quoted, no NULL. */
+function readArrayText(text: string): KeySource[] | null {
+  const trimmed = text.trim();
+  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return null;
+  const inner = trimmed.slice(1, -1);
+  for (const char of '{}"\\') if (inner.includes(char)) return null;
+  const items = inner.split(',').map((item) => item.trim());
+  if (items.some((item) => item === '' || item.toLowerCase() === 'null')) return null;
+  return items.map((item) => ({ kind: 'value', text: item, form: 'string' }));
+}
+
+/** A List node, or a bare list. */
+export function itemsOf(value: SqlNode[string]): readonly SqlNode[] {
+  if (Array.isArray(value)) return value.filter(isSqlNode);
+  return isSqlNode(value) ? nodesOf(nodeOf(value, 'List'), 'items') : [];
+}

@@ -1,0 +1,199 @@
+import { isAnalyze } from '../sql/explain-options.js';
+import { nodeOf, nodesOf, type SqlNode } from '../sql/sql-node.js';
+import { createTempEffect } from '../sql/temp-objects.js';
+import { readWrite } from './change-reading.js';
+import { readCopy } from './copy-reading.js';
+import { readDefinition } from './definition-reading.js';
+import type { ResolvedGroup } from './key-graph.js';
+import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
+import { readSelect, type Shown } from './query-reading.js';
+import { CHOOSE_SHARD, type ReadTerms, type Refusal, ShardContext } from './shard-context.js';
+import type { KeyGroup, ShardReading, Spread } from './shard-reading.js';
+
+const WRITES: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+/** Of the session, or of a transaction: whoever runs them sees to it that they hold wherever they must. */
+const SESSION_KINDS: ReadonlySet<string> = new Set(
+  (
+    'TransactionStmt VariableSetStmt VariableShowStmt DeallocateStmt DiscardStmt FetchStmt ClosePortalStmt ' +
+    'ConstraintsSetStmt'
+  ).split(' '),
+);
+/** What they do is seen on one server only. */
+const FIRST_KINDS: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 'NotifyStmt']);
+
+/**
+ * What one statement says of shards. Never throws: a tree that is too much for it is refused.
+ * @param kind type of its top node
+ * @param node its fields
+ */
+export function readShards(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
+  try {
+    return readStatement(kind, node, terms);
+  } catch (error) {
+    if (!(error instanceof RangeError)) {
+      return refused('the statement is not understood', CHOOSE_SHARD);
+    }
+    return refused('the statement is nested too deeply', CHOOSE_SHARD);
+  }
+}
+
+function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
+  if (SESSION_KINDS.has(kind)) return placed('any');
+  if (FIRST_KINDS.has(kind)) return placed('first');
+  const temp = createTempEffect(kind, node);
+  if (temp !== null) return refused('temporary objects are of one shard only', CHOOSE_SHARD);
+  const ctx = new ShardContext(terms);
+  ctx.countParameters({ [kind]: node });
+  if (kind === 'SelectStmt') return finish(ctx, readSelect(ctx, node, null, null), false);
+  if (WRITES.has(kind)) return finish(ctx, readWrite(ctx, kind, node, null, null), true);
+  switch (kind) {
+    case 'PrepareStmt':
+      return readInner(
+        node,
+        nodesOf(node, 'argtypes').length > 0 ? { ...terms, hasDeclaredTypes: true } : terms,
+      );
+    case 'ExplainStmt':
+      return readExplain(node, terms);
+    case 'DeclareCursorStmt':
+      return withoutSpread(readInner(node, terms), 'a cursor over several shards');
+    case 'CopyStmt':
+      return readCopy(ctx, node, finish);
+    case 'CreateTableAsStmt':
+      return refused('CREATE TABLE AS takes its rows from one shard', CHOOSE_SHARD);
+    case 'ExecuteStmt':
+      return refused('EXECUTE of what PREPARE has made', 'prepare it by the protocol');
+    case 'DoStmt':
+      return refused('DO runs code that cannot be seen', CHOOSE_SHARD);
+    case 'CallStmt':
+      return refused('CALL runs code that cannot be seen', CHOOSE_SHARD);
+    default:
+      readDefinition(ctx, kind, node);
+      return ctx.refusal === null ? placed('every') : refused(ctx.refusal.reason, ctx.refusal.remedy);
+  }
+}
+
+/** The statement in PREPARE, EXPLAIN, DECLARE. */
+function readInner(node: SqlNode, terms: ReadTerms): ShardReading {
+  const query = nodeOf(node, 'query') ?? {};
+  const kind = Object.keys(query)[0] ?? '';
+  return readStatement(kind, nodeOf(query, kind) ?? {}, terms);
+}
+
+/** Without ANALYZE nothing is written, and one shard's plan is as good as another's. */
+function readExplain(node: SqlNode, terms: ReadTerms): ShardReading {
+  const reading = withoutSpread(readInner(node, terms), 'EXPLAIN over several shards');
+  return reading.home === 'every' && reading.groups.length === 0 && !isAnalyze(node)
+    ? { ...reading, home: 'any' }
+    : reading;
+}
+
+function withoutSpread(reading: ShardReading, reason: string): ShardReading {
+  return { ...reading, spread: refusedSpread({ reason, remedy: CHOOSE_SHARD }) };
+}
+
+export function placed(home: ShardReading['home']): ShardReading {
+  const spread: Spread =
+    home === 'first'
+      ? refusedSpread({ reason: 'it must run on the first shard', remedy: CHOOSE_SHARD })
+      : { kind: 'every' };
+  return { groups: [], refusal: null, spread, home, unknown: [] };
+}
+
+export function refused(reason: string, remedy: string): ShardReading {
+  return {
+    groups: [],
+    refusal: { reason, remedy },
+    spread: refusedSpread({ reason, remedy }),
+    home: 'first',
+    unknown: [],
+  };
+}
+
+/** With all read: what the statement as a whole may be. */
+export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardReading {
+  const groups = ctx.graph.groups((pin, info) => ctx.isCertain(pin, info));
+  const refusal = ctx.refusal ?? refusalOfWhole(ctx, groups.length > 0);
+  const unknown = [...ctx.unknown];
+  if (groups.length === 0) {
+    const isFirst = ctx.first !== null || ctx.omniLock !== null;
+    const home = ctx.omniWrites.length > 0 ? 'every' : isFirst ? 'first' : 'any';
+    const reading = refusal === null ? placed(home) : refused(refusal.reason, refusal.remedy);
+    return { ...reading, unknown };
+  }
+  const spread = refusal === null ? spreadOf(ctx, shown, groups, isWrite) : refusedSpread(refusal);
+  return { groups: groups.map(toKeyGroup), refusal, spread, home: 'any', unknown };
+}
+
+function toKeyGroup({ info, pins }: ResolvedGroup): KeyGroup {
+  return { rule: info.rule, keyType: info.keyType, column: info.label, pins };
+}
+
+/** What does not go together in one statement. */
+function refusalOfWhole(ctx: ShardContext, isSharded: boolean): Refusal | null {
+  const { omniWrites, first, omniLock, volatile, unordered } = ctx;
+  const refuse = (reason: string, remedy = CHOOSE_SHARD): Refusal => ({ reason, remedy });
+  if (isSharded) {
+    if (omniWrites.length > 0) {
+      return refuse(
+        `"${omniWrites[0]}" is on every shard, and is written with rows of a sharded table`,
+        'write it by a statement of its own',
+      );
+    }
+    if (first !== null)
+      return refuse(
+        `${first} is of one shard, and stands beside a sharded table`,
+        'call it by a statement of its own',
+      );
+    if (omniLock !== null)
+      return refuse(
+        `"${omniLock}" is on every shard, and its rows are locked`,
+        'lock rows of sharded tables only (FOR UPDATE OF …)',
+      );
+    return null;
+  }
+  if (omniWrites.length === 0) return null;
+  if (first !== null)
+    return refuse(
+      `${first} is of one shard, and "${omniWrites[0]}" is on every shard`,
+      'give it as a parameter',
+    );
+  const different = volatile ?? unordered;
+  if (different === null) return null;
+  return refuse(
+    `${different} may differ from shard to shard, and "${omniWrites[0]}" must not`,
+    'give the values as parameters',
+  );
+}
+
+function spreadOf(
+  ctx: ShardContext,
+  shown: Shown,
+  groups: readonly ResolvedGroup[],
+  isWrite: boolean,
+): Spread {
+  const [first, second] = groups;
+  if (second !== undefined) {
+    return refusedSpread({
+      reason: `${first.info.label} and ${second.info.label} are not joined by their sharding keys`,
+      remedy: `compare the two keys, or give ${(first.pins.length === 0 ? first : second).info.label} a value`,
+    });
+  }
+  if (ctx.spreadRefusal !== null) return refusedSpread(ctx.spreadRefusal);
+  if (!isWrite) return readMergePlan(ctx, shown.top, first);
+  if (ctx.shardedWrites.length !== 1)
+    return refusedSpread({ reason: 'several tables are written', remedy: CHOOSE_SHARD });
+  if (ctx.isSplitInsert) return { kind: 'split' };
+  if (!shown.splits.some((node) => first.roots.has(node))) {
+    return refusedSpread({
+      reason: `rows of ${first.info.label} of other shards may be needed`,
+      remedy: `give ${first.info.label} a value`,
+    });
+  }
+  if (ctx.clock !== null) {
+    return refusedSpread({
+      reason: `${ctx.clock} would differ from shard to shard`,
+      remedy: 'give the time as a parameter',
+    });
+  }
+  return { kind: 'sum' };
+}

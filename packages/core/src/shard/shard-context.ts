@@ -1,0 +1,163 @@
+import { isSqlNode, nodeOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
+import type { SqlParser } from '../sql/sql-parser.js';
+import { type KeyFamily, type KeyInfo, keyOfRelation } from './key-family.js';
+import { KEY_NODES_MAX, KeyGraph } from './key-graph.js';
+import type { LiteralPlaces } from './key-source.js';
+import type { CatalogRelation, FoundRelation, RelationLookup } from './shard-catalog.js';
+import type { KeyPin } from './shard-reading.js';
+import type { ShardingSnapshot } from './sharding-snapshot.js';
+
+export interface ReadTerms {
+  readonly lookup: RelationLookup;
+  /** Views' texts are parsed with it. */
+  readonly parser: SqlParser;
+  readonly sharding: ShardingSnapshot;
+  /** null: a reading of one text, with its values; else of a shape, with places. */
+  readonly literals: LiteralPlaces | null;
+  /** Of a function or operator that is none of Postgres's own: `name` or `schema.name`. */
+  readonly isImmutable: (name: string) => boolean;
+  /** Sequences give each shard numbers of its own, by the operator's word: then nextval() may run on any. */
+  readonly hasShardSequences?: boolean;
+  /** PREPARE says of which types its parameters are, which is not looked at. */
+  readonly hasDeclaredTypes?: boolean;
+}
+
+export interface Refusal {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** Queries, views and common table expressions read for one statement, each as often as it is referred to. */
+const LEVELS_MAX = 400;
+
+export const CHOOSE_SHARD = 'choose a shard with SET pgdog.shard';
+
+/** By [[sharded_schemas]]. */
+export function isOnOneShard({ schemas }: ShardingSnapshot, schema: string): boolean {
+  const rule = schemas.find(({ name }) => name === schema) ?? schemas.find(({ name }) => name === null);
+  return rule !== undefined && !rule.isOnAll;
+}
+
+/** What is found while one statement is read. */
+export class ShardContext {
+  readonly terms: ReadTerms;
+  readonly graph: KeyGraph;
+  /** Of the text that is being read: a view's has its values. */
+  literals: LiteralPlaces | null;
+  /** Of queries in queries. */
+  depth = 0;
+  /** Depth of views; names without a schema mean something else in them. */
+  viewDepth = 0;
+  refusal: Refusal | null = null;
+  /** Why several shards together would not give the answer. */
+  spreadRefusal: Refusal | null = null;
+  /** What must meet in one place; null: nothing. */
+  first: string | null = null;
+  /** What differs from one copy of an omnisharded table to the other. */
+  volatile: string | null = null;
+  /** Of the time, which each shard would see differently; in conditions it says how far to look, and is left alone. */
+  clock: string | null = null;
+  /** What depends on the order of rows, which copies of a table need not have in common. */
+  unordered: string | null = null;
+  /** Immutable, and perhaps an aggregate. */
+  userFunction: string | null = null;
+  /** Tables written. */
+  readonly omniWrites: string[] = [];
+  readonly shardedWrites: string[] = [];
+  /** An omnisharded or unknown thing whose rows are locked. */
+  omniLock: string | null = null;
+  readonly unknown = new Set<string>();
+  /** COPY FROM and INSERT of several rows, which may go to a shard each. */
+  isSplitInsert = false;
+  #levels = 0;
+  readonly #uses = new Map<number, { total: number; readonly families: Map<string, number> }>();
+  readonly #used = new Set<SqlNode>();
+
+  constructor(terms: ReadTerms) {
+    this.terms = terms;
+    this.literals = terms.literals;
+    this.graph = new KeyGraph(terms.sharding);
+  }
+
+  refuse(reason: string, remedy: string = CHOOSE_SHARD): void {
+    this.refusal ??= { reason, remedy };
+  }
+
+  refuseSpread(reason: string, remedy = 'give the sharding key a value, or leave that out'): void {
+    this.spreadRefusal ??= { reason, remedy };
+  }
+
+  /** At each query: false when there are too many. */
+  enter(): boolean {
+    if (++this.#levels <= LEVELS_MAX && this.graph.size <= KEY_NODES_MAX) return true;
+    this.refuse('the statement has too many subqueries');
+    return false;
+  }
+
+  find(relation: SqlNode): FoundRelation {
+    const schema = typeof relation.schemaname === 'string' ? relation.schemaname : null;
+    const name = typeof relation.relname === 'string' ? relation.relname : '';
+    const found = this.terms.lookup.find(schema, name);
+    if (this.viewDepth > 0 && schema === null && found.kind !== 'system') {
+      this.refuse(`a view names "${name}" without its schema`);
+    }
+    if (found.kind === 'unknown') {
+      this.unknown.add(schema === null ? name : `${schema}.${name}`);
+      this.refuse(`the relation "${name}" is not known`, 'wait until the catalog has been read again');
+    } else if (found.kind === 'relation' && isOnOneShard(this.terms.sharding, found.relation.schema)) {
+      this.refuse(`the schema of "${name}" is on one shard`);
+    } else if (found.kind === 'different') {
+      this.refuse(`the shards do not agree about "${name}": ${found.text}`, 'make them alike');
+    }
+    return found;
+  }
+
+  /** null, with a refusal, when the table has none that can be used. */
+  key(relation: CatalogRelation): KeyInfo | null {
+    const key = keyOfRelation(relation, this.terms.sharding);
+    if (typeof key !== 'string') return key;
+    this.refuse(key, 'shard the table by a column of another type');
+    return null;
+  }
+
+  /** Every parameter of a statement: what is not found again by useParameter() is of a type that we do not know. */
+  countParameters(root: SqlValue): void {
+    const stack: SqlValue[] = [root];
+    while (stack.length > 0) {
+      const value = stack.pop();
+      if (Array.isArray(value)) for (const item of value) stack.push(item);
+      else if (isSqlNode(value)) {
+        const number = nodeOf(value, 'ParamRef')?.number;
+        if (typeof number === 'number') this.#use(number).total++;
+        for (const key in value) stack.push(value[key]);
+      }
+    }
+  }
+
+  /** @param family of the type that Postgres gives it where it stands; 'array:…' for an array */
+  useParameter(node: SqlNode | undefined, family: KeyFamily | `array:${KeyFamily}` | null): void {
+    const reference = nodeOf(node, 'ParamRef');
+    if (reference === undefined || family === null || this.#used.has(reference)) return;
+    this.#used.add(reference);
+    const { families } = this.#use(typeof reference.number === 'number' ? reference.number : 0);
+    families.set(family, (families.get(family) ?? 0) + 1);
+  }
+
+  /** Whether its parameters can only be of the key's family, unless a client declares another. */
+  isCertain({ sources }: KeyPin, { family }: KeyInfo): boolean {
+    return sources.every((source) => {
+      if (source.kind !== 'parameter' && source.kind !== 'parameterArray') return true;
+      const use = this.#use(source.number);
+      const name = source.kind === 'parameter' ? family : `array:${family}`;
+      return use.families.get(name) === use.total && this.terms.hasDeclaredTypes !== true;
+    });
+  }
+
+  #use(number: number): { total: number; readonly families: Map<string, number> } {
+    const known = this.#uses.get(number);
+    if (known !== undefined) return known;
+    const use = { total: 0, families: new Map<string, number>() };
+    this.#uses.set(number, use);
+    return use;
+  }
+}

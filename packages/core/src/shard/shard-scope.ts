@@ -1,0 +1,133 @@
+import type { CatalogColumn } from './shard-catalog.js';
+
+/** The key of a sharded table as a column of something in FROM. */
+export interface KeyColumn {
+  /** In the graph of keys. */
+  readonly node: number;
+  /** No outer join puts NULL in its place. */
+  readonly isExact: boolean;
+  /** Of a table itself, not of a query. */
+  readonly isOwn: boolean;
+}
+
+export interface ShownColumn {
+  /** '' where Postgres gives it one that is not known here. */
+  readonly name: string;
+  readonly key: KeyColumn | null;
+  /** null: not a column of a table as it is. */
+  readonly type: CatalogColumn | null;
+}
+
+/** What columns may be qualified by. */
+export interface Entry {
+  readonly name: string;
+  /** Of a table named without an alias; null else. */
+  readonly schema: string | null;
+  readonly columns: readonly ShownColumn[];
+  /** It may have columns that are not known here. */
+  readonly isOpaque: boolean;
+  /** A sharded table itself. */
+  readonly isSharded: boolean;
+}
+
+/** One thing in FROM, or several that are joined. */
+export interface FromPart {
+  readonly entries: readonly Entry[];
+  /** As `*` shows them. */
+  readonly columns: readonly ShownColumn[];
+  readonly isOpaque: boolean;
+  /** Keys that a condition on it restricts. */
+  readonly nodes: readonly number[];
+  /** Table references of which each row of it has exactly one row in it. */
+  readonly splits: readonly number[];
+}
+
+/** The column, or how it was not found: `opaque` may be anything, `none` is no column of what is named. */
+export type Found = ShownColumn | 'opaque' | 'none';
+
+/** What names mean at one level of a query. */
+export class Scope {
+  readonly parts: readonly FromPart[];
+  readonly outer: Scope | null;
+
+  constructor(parts: readonly FromPart[], outer: Scope | null) {
+    this.parts = parts;
+    this.outer = outer;
+  }
+
+  get entries(): Entry[] {
+    return this.parts.flatMap(({ entries }) => entries);
+  }
+
+  get columns(): ShownColumn[] {
+    return this.parts.flatMap(({ columns }) => columns);
+  }
+
+  get isOpaque(): boolean {
+    return this.parts.some(({ isOpaque }) => isOpaque);
+  }
+
+  get nodes(): Set<number> {
+    return new Set(this.parts.flatMap(({ nodes }) => nodes));
+  }
+
+  find(path: readonly string[]): Found {
+    if (path.length === 1) return this.#findBare(path[0]);
+    if (path.length > 3) return 'opaque';
+    const entry = this.entry(path.slice(0, -1));
+    if (entry === null) return 'opaque';
+    const found = entry.columns.filter(({ name }) => name === path[path.length - 1]);
+    if (found.length === 1) return found[0];
+    return entry.isOpaque || found.length > 1 || hasUnnamed(entry.columns) ? 'opaque' : 'none';
+  }
+
+  /** @param path of what qualifies a column. null: not found, or more than one */
+  entry(path: readonly string[]): Entry | null {
+    const schema = path.length === 2 ? path[0] : null;
+    const name = path[path.length - 1];
+    for (let scope: Scope | null = this; scope !== null; scope = scope.outer) {
+      const found = scope.entries.filter(
+        (entry) => entry.name === name && (schema === null || entry.schema === schema),
+      );
+      if (found.length > 0) return found.length === 1 ? found[0] : null;
+    }
+    return null;
+  }
+
+  #findBare(name: string): Found {
+    for (let scope: Scope | null = this; scope !== null; scope = scope.outer) {
+      const found = scope.columns.filter((column) => column.name === name);
+      if (found.length > 0) return found.length === 1 ? found[0] : 'opaque';
+      if (scope.isOpaque || hasUnnamed(scope.columns)) return 'opaque';
+    }
+    return 'opaque';
+  }
+}
+
+export function hasUnnamed(columns: readonly ShownColumn[]): boolean {
+  return columns.some(({ name }) => name === '');
+}
+
+/** As the side of an outer join that may be missing. */
+export function nullable(part: FromPart): FromPart {
+  const changed = new Map<ShownColumn, ShownColumn>();
+  const change = (column: ShownColumn): ShownColumn => {
+    const known = changed.get(column);
+    if (known !== undefined) return known;
+    const key = column.key === null ? null : { ...column.key, isExact: false };
+    const shown = { ...column, key };
+    changed.set(column, shown);
+    return shown;
+  };
+  return {
+    ...part,
+    columns: part.columns.map(change),
+    entries: part.entries.map((entry) => ({ ...entry, columns: entry.columns.map(change) })),
+    splits: [],
+  };
+}
+
+/** With the names of an alias's list of columns. */
+export function renamed(columns: readonly ShownColumn[], names: readonly string[]): ShownColumn[] {
+  return columns.map((column, i) => (i < names.length ? { ...column, name: names[i] } : column));
+}

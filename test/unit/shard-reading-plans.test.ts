@@ -1,0 +1,369 @@
+// What is done with the rows of several shards, what the shape of a text keeps, and that nothing is too odd to be read.
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import {
+  catalogLookup,
+  loadSqlParser,
+  type MergePlan,
+  type ReadTerms,
+  readShards,
+  type SqlParser,
+} from '@pgdog-cluster/core';
+import { readWholeCorpus } from '../support/corpus.js';
+import { CATALOG, checkVerdicts, readShaped, readText, termsOf, verdict } from './shard-fixture.js';
+
+type SqlNode = Parameters<typeof readShards>[1];
+
+let parser: SqlParser;
+let terms: ReadTerms;
+before(async () => {
+  parser = await loadSqlParser();
+  terms = termsOf(parser);
+});
+
+/** `sort 0 asc last; group 0; count -; distinct; limit 3; offset $1`, of what there is. */
+function planText({ sort, group, aggregates, isDistinct, limit, offset }: MergePlan): string {
+  const count = (source: typeof limit): string =>
+    source === null
+      ? ''
+      : source.kind === 'parameter'
+        ? `$${source.number}`
+        : source.kind === 'value'
+          ? source.value
+          : `#${source.index}`;
+  return [
+    ...sort.map(
+      (key) =>
+        `sort ${key.column} ${key.isDescending ? 'desc' : 'asc'} ${key.isNullsFirst ? 'first' : 'last'}`,
+    ),
+    group === null ? '' : `group ${group.join(',')}`.trim(),
+    aggregates.some((kind) => kind !== null) ? aggregates.map((kind) => kind ?? '-').join(' ') : '',
+    isDistinct ? 'distinct' : '',
+    limit === null ? '' : `limit ${count(limit)}`,
+    offset === null ? '' : `offset ${count(offset)}`,
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
+}
+
+function checkPlans(title: string, lines: string, read: (sql: string) => ReturnType<typeof readText>): void {
+  for (const line of lines.trim().split('\n')) {
+    const bar = line.indexOf('|');
+    const [expected, sql] = [line.slice(0, bar).trim(), line.slice(bar + 1).trim()];
+    it(`${title}: ${sql}`, () => {
+      const { spread, refusal } = read(sql);
+      assert.equal(refusal, null);
+      const got = spread.kind === 'merge' ? planText(spread.plan) : spread.kind;
+      assert.equal(
+        got,
+        expected,
+        `${got}, not ${expected}: ${spread.kind === 'refused' ? spread.reason : ''}`,
+      );
+    });
+  }
+}
+
+describe('merge plans', () => {
+  checkPlans(
+    'plan',
+    `
+ | SELECT * FROM orders
+sort 0 asc last | SELECT id, n FROM orders ORDER BY id
+sort 0 desc first | SELECT id, n FROM orders ORDER BY id DESC
+sort 0 desc last; sort 1 asc first | SELECT id, n FROM orders ORDER BY id DESC NULLS LAST, n NULLS FIRST
+sort 1 asc last | SELECT id, n FROM orders ORDER BY 2
+sort 1 asc last | SELECT id, n AS x FROM orders ORDER BY x
+sort 0 asc last | SELECT n AS id, id AS n FROM orders ORDER BY id
+sort 1 asc last | SELECT n AS x, id FROM orders ORDER BY orders.id
+sort 5 asc last | SELECT * FROM orders ORDER BY n
+sort 4 asc last | SELECT * FROM orders ORDER BY status
+sort 8 asc last | SELECT o.*, u.age FROM orders o JOIN users u ON u.id = o.user_id ORDER BY u.age
+sort 0 asc last; limit 10; offset 5 | SELECT id FROM orders ORDER BY id LIMIT 10 OFFSET 5
+limit $1; offset $2 | SELECT id FROM orders LIMIT $1 OFFSET $2
+ | SELECT id FROM orders LIMIT ALL
+distinct | SELECT DISTINCT n, id FROM orders
+ | SELECT DISTINCT n, user_id FROM orders
+sort 0 asc last; distinct; limit 3 | SELECT DISTINCT n FROM orders ORDER BY n LIMIT 3
+group; count | SELECT count(*) FROM orders
+group; count sum min max bool_and bool_or | SELECT count(n), sum(n), min(at), max(status), every(n > 1), bool_or(true) FROM orders
+group; count | SELECT count(*) FILTER (WHERE n > 3) FROM orders
+group 0; - count sum | SELECT n, count(*), sum(total) FROM orders GROUP BY n
+group 1; count - | SELECT count(*), n AS x FROM orders GROUP BY x
+group 0; - count | SELECT n, count(*) FROM orders GROUP BY 1
+group 0,1; - - count | SELECT n, n, count(*) FROM orders GROUP BY n
+sort 1 desc first; group 0; - count | SELECT n, count(*) FROM orders GROUP BY n ORDER BY count(*) DESC
+sort 1 asc last; group 0; - max | SELECT n, max(at) AS m FROM orders GROUP BY n ORDER BY m
+sort 0 asc last; group 0; - count; limit 3 | SELECT n, count(*) FROM orders GROUP BY n ORDER BY n LIMIT 3
+ | SELECT user_id, avg(total), string_agg(note, ',') FROM orders GROUP BY user_id HAVING count(*) > 1
+sort 1 desc first; limit 3 | SELECT user_id, count(*) AS c FROM orders GROUP BY user_id ORDER BY c DESC LIMIT 3
+ | SELECT u.id, u.name, max(o.total) FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id, u.name
+ | SELECT *, rank() OVER (PARTITION BY user_id ORDER BY total) FROM orders
+ | SELECT * FROM orders, jsonb_array_elements($1)
+group; count | SELECT count(*) FROM (SELECT user_id FROM orders GROUP BY user_id) x
+group; count | SELECT count(*) FROM (SELECT DISTINCT user_id, n FROM orders) x
+refused | SELECT id FROM orders ORDER BY n
+refused | SELECT note FROM orders ORDER BY note
+refused | SELECT status FROM orders ORDER BY status COLLATE "de_DE"
+refused | SELECT f FROM orders ORDER BY f
+refused | SELECT id FROM orders ORDER BY id + 1
+refused | SELECT id + 1 FROM orders ORDER BY id + 1
+refused | SELECT id FROM orders ORDER BY id USING <
+refused | SELECT n::text, n AS x FROM orders ORDER BY n
+refused | SELECT coalesce(n, 1), id FROM orders ORDER BY n
+refused | SELECT DISTINCT total FROM orders
+refused | SELECT DISTINCT note || 'x' FROM orders
+refused | SELECT DISTINCT f FROM orders
+refused | SELECT DISTINCT ON (n) * FROM orders
+refused | SELECT avg(n) FROM orders
+refused | SELECT sum(f) FROM orders
+refused | SELECT sum(n + 1) FROM orders
+refused | SELECT max(note) FROM orders
+refused | SELECT max(f) FROM orders
+refused | SELECT count(DISTINCT n) FROM orders
+refused | SELECT string_agg(note, ',') FROM orders
+refused | SELECT count(*) + 1 FROM orders
+refused | SELECT count(*), 1 FROM orders
+refused | SELECT count(*) FROM orders HAVING count(*) > 1
+refused | SELECT n FROM orders GROUP BY n HAVING max(user_id) > 1
+refused | SELECT count(*) FROM orders GROUP BY n
+refused | SELECT n, count(*) FROM orders GROUP BY n, id
+refused | SELECT total, count(*) FROM orders GROUP BY total
+refused | SELECT n + 1, count(*) FROM orders GROUP BY n + 1
+refused | SELECT n, count(*) FROM orders GROUP BY ROLLUP (n)
+refused | SELECT n, count(*) FROM orders GROUP BY n ORDER BY count(*) LIMIT 3
+refused | SELECT n, count(*) FROM orders GROUP BY n LIMIT 3
+refused | SELECT count(*) FROM orders LIMIT 0
+refused | SELECT DISTINCT count(*) FROM orders GROUP BY n
+refused | SELECT o.user_id, count(*) FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY o.user_id HAVING count(*) > 1
+refused | SELECT DISTINCT o.user_id, o.total FROM users u LEFT JOIN orders o ON o.user_id = u.id
+refused | SELECT *, rank() OVER (ORDER BY n) FROM orders
+refused | SELECT *, rank() OVER (PARTITION BY n) FROM orders
+refused | SELECT *, rank() OVER (PARTITION BY o.user_id) FROM users u LEFT JOIN orders o ON o.user_id = u.id
+refused | SELECT rank() OVER (PARTITION BY n), count(*) FROM orders GROUP BY n
+refused | SELECT id FROM orders LIMIT 1 + 1
+refused | SELECT id FROM orders ORDER BY id FETCH FIRST 3 ROWS WITH TIES
+refused | SELECT * FROM orders FOR UPDATE
+refused | SELECT now(), id FROM orders
+refused | SELECT * FROM orders UNION ALL SELECT * FROM orders
+refused | SELECT id FROM orders UNION SELECT id FROM users
+refused | SELECT fine(n) FROM orders
+refused | SELECT * FROM (SELECT avg(n) FROM orders) x
+refused | SELECT count(*) FROM (SELECT n FROM orders GROUP BY n) x
+refused | SELECT count(*) FROM (SELECT DISTINCT n FROM orders) x
+refused | SELECT * FROM orders o JOIN (SELECT code FROM countries LIMIT 3) c ON c.code = o.note
+refused | SELECT * FROM orders o WHERE EXISTS (SELECT 1 FROM orders p WHERE p.n = o.n)
+refused | SELECT * FROM orders, jsonb_array_elements($1) ORDER BY id`,
+    (sql) => readText(sql, terms),
+  );
+});
+
+describe('shapes', () => {
+  const shaped = (sql: string): string => verdict(readShaped(sql, terms));
+  const CASES: [sql: string, expected: string][] = [
+    ['SELECT * FROM orders WHERE user_id = 42', 'direct #0'],
+    ['SELECT * FROM orders WHERE n = 5 AND user_id = -42', 'direct -#1'],
+    ["SELECT * FROM orders WHERE user_id = '42'", 'direct #0'],
+    ['SELECT * FROM orders WHERE user_id = 12345678901', 'direct #0'],
+    ['SELECT * FROM orders WHERE user_id IN (1, 2, 3)', 'direct #0…'],
+    ['SELECT * FROM orders WHERE user_id IN (-1, 2, 3)', 'direct #0…'],
+    ['SELECT * FROM orders WHERE user_id IN (1, 2, $1)', 'direct #0…,$1'],
+    ['SELECT * FROM orders WHERE user_id IN ($1, 1, 2)', 'direct $1,#0,#1'],
+    ['SELECT * FROM orders WHERE user_id = ANY (ARRAY[1, 2])', 'direct #0…'],
+    ["SELECT * FROM orders WHERE user_id = ANY ('{1,2}')", 'direct {#0}'],
+    ['SELECT * FROM orders WHERE (user_id, n) IN ((1, 2), (3, 4))', 'direct #0,#2'],
+    ['SELECT * FROM orders WHERE user_id = $1 AND n = 5', 'direct $1'],
+    ['SELECT * FROM orders WHERE user_id = NULL', 'direct null'],
+    ['SELECT * FROM orders WHERE user_id = 1 OR user_id = 2', 'direct #0,#1'],
+    ["SELECT * FROM names WHERE name = 'abc'", 'direct #0'],
+    ['SELECT * FROM names WHERE name = 5', 'merge'],
+    ["SELECT * FROM names WHERE name = x'5'::text", 'merge'],
+    ["SELECT * FROM tags WHERE name = 'abc'", 'direct #0'],
+    ["INSERT INTO tags (name) VALUES ('abc')", 'refused'],
+    ['INSERT INTO orders (id, user_id) VALUES (5, 6)', 'direct #1'],
+    ['INSERT INTO orders (id, user_id) VALUES (5, 6), ($1, 7)', 'direct #1,#2'],
+    ["INSERT INTO names (name) VALUES ('abc')", 'direct #0'],
+    // A constant in a view has no place in the statement.
+    ['SELECT * FROM one_view WHERE total = 1', 'direct 7'],
+    ['SELECT 5, * FROM one_view', 'direct 7'],
+    // What stands in the place of a position is not known.
+    ['SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY 1) x WHERE user_id = 1', 'no'],
+  ];
+  for (const [sql, expected] of CASES) it(sql, () => assert.equal(shaped(sql), expected));
+
+  checkPlans(
+    'plan of a shape',
+    `
+sort 0 asc last; limit #0; offset #1 | SELECT id FROM orders ORDER BY id LIMIT 10 OFFSET 5
+refused | SELECT id FROM orders ORDER BY 1
+refused | SELECT n, count(*) FROM orders GROUP BY 1
+refused | SELECT id FROM orders LIMIT '5'
+refused | SELECT sum(n) FILTER (WHERE id = 1) AS a FROM orders GROUP BY id ORDER BY sum(n) FILTER (WHERE id = 2)`,
+    (sql) => readShaped(sql, terms),
+  );
+
+  it('never looks at a literal of a shape', () => {
+    const statement = parser.parse('SELECT * FROM orders WHERE user_id = 0')?.at(0);
+    assert.ok(statement !== undefined && typeof statement !== 'string');
+    const literals = (): { index: number; isNegative: boolean } => ({ index: 9, isNegative: false });
+    const reading = readShards(statement.kind, statement.node, { ...terms, literals });
+    assert.deepEqual(reading.groups[0].pins, [
+      { sources: [{ kind: 'literal', index: 9, isNegative: false, form: 'integer' }] },
+    ]);
+  });
+});
+
+describe('what a reading says', () => {
+  it('names the group by table and key, with the widest of its types', () => {
+    const { groups } = readText(
+      'SELECT * FROM items JOIN orders USING (user_id) WHERE items.user_id = 1',
+      terms,
+    );
+    assert.deepEqual(groups, [
+      {
+        rule: 1,
+        keyType: 'pg_catalog.int8',
+        column: 'items.user_id',
+        pins: [{ sources: [{ kind: 'value', text: '1', form: 'integer' }] }],
+      },
+    ]);
+  });
+
+  it('says which table lacks a key', () => {
+    const { spread } = readText('SELECT * FROM users u, orders o WHERE u.id = 1', terms);
+    assert.ok(spread.kind === 'refused');
+    assert.equal(spread.reason, 'users.id and orders.user_id are not joined by their sharding keys');
+    assert.equal(spread.remedy, 'compare the two keys, or give orders.user_id a value');
+  });
+
+  it('names the column that INSERT lacks', () => {
+    const { refusal } = readText('INSERT INTO orders (id) VALUES (1)', terms);
+    assert.equal(refusal?.reason, 'INSERT into "orders" does not give its sharding key "user_id"');
+  });
+
+  it('says what the catalog does not know', () => {
+    const reading = readText('SELECT * FROM nowhere, app.elsewhere', terms);
+    assert.deepEqual(reading.unknown, ['nowhere', 'app.elsewhere']);
+  });
+
+  it('takes sequences that the operator vouches for', () => {
+    const sql = "INSERT INTO logs (user_id, text) VALUES (1, 'a')";
+    assert.equal(verdict(readText(sql, terms)), 'refused');
+    assert.equal(verdict(readText(sql, { ...terms, hasShardSequences: true })), 'direct 1');
+  });
+
+  it('refuses tables of a schema that is on one shard', () => {
+    const sharding = { ...terms.sharding, schemas: [{ name: 'public', shard: 1, isOnAll: false }] };
+    for (const sql of ['SELECT * FROM countries', 'CREATE TABLE x ()', 'DELETE FROM plain']) {
+      assert.equal(verdict(readText(sql, { ...terms, sharding })), 'refused');
+    }
+  });
+});
+
+describe('names', () => {
+  const found = (path: string[], schema: string | null, name: string): string => {
+    const result = catalogLookup(CATALOG, path).find(schema, name);
+    return result.kind === 'relation' ? `${result.relation.schema}.${result.relation.name}` : result.kind;
+  };
+  it('are found along the search path', () => {
+    assert.equal(found(['public'], null, 'orders'), 'public.orders');
+    assert.equal(found(['app', 'public'], null, 'orders'), 'public.orders');
+    assert.equal(found(['app'], null, 'orders'), 'unknown');
+    assert.equal(found([], 'public', 'orders'), 'public.orders');
+    assert.equal(found(['public'], 'app', 'orders'), 'unknown');
+    assert.equal(found(['public'], null, 'skewed'), 'different');
+  });
+  it('of the system are known by their form', () => {
+    assert.equal(found(['public'], null, 'pg_anything'), 'system');
+    assert.equal(found(['public'], 'pg_catalog', 'pg_class'), 'system');
+    assert.equal(found(['public'], 'information_schema', 'tables'), 'system');
+    assert.equal(found(['public'], null, 'tables'), 'unknown');
+  });
+  it('of children carry the key of their parents', () => {
+    const result = catalogLookup(CATALOG, ['public']).find(null, 'parted_1');
+    assert.ok(result.kind === 'relation');
+    assert.deepEqual(
+      [result.relation.placement, result.relation.keyColumn, result.relation.rule],
+      ['sharded', 0, 1],
+    );
+  });
+});
+
+describe('anything', () => {
+  it('is read without an error, all statements of the corpus among it', () => {
+    let count = 0;
+    for (const sql of readWholeCorpus()) {
+      const statements = parser.parse(sql);
+      if (statements === null || statements === 'unread') continue;
+      for (const { kind, node } of statements) {
+        const reading = readShards(kind, node, terms);
+        assert.notEqual(reading.refusal?.reason, 'the statement is not understood', sql);
+        count++;
+      }
+    }
+    assert.ok(count > 1000, `${count} statements`);
+  });
+
+  it('is refused where the tree is broken', () => {
+    const breakable: [string, string][] = [
+      [
+        'SelectStmt',
+        'SELECT DISTINCT a.user_id, sum(n) OVER (PARTITION BY 1) FROM orders a LEFT JOIN items i USING (user_id) WHERE a.user_id IN (1, 2) GROUP BY 1 ORDER BY 1 LIMIT 1',
+      ],
+      [
+        'InsertStmt',
+        'WITH x AS (SELECT 1) INSERT INTO users (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING id',
+      ],
+      [
+        'MergeStmt',
+        'MERGE INTO orders o USING items i ON o.user_id = i.user_id WHEN NOT MATCHED THEN INSERT (user_id) VALUES (i.user_id)',
+      ],
+      ['CopyStmt', 'COPY orders (user_id) FROM STDIN (FORMAT csv)'],
+    ];
+    for (const [kind, sql] of breakable) {
+      const statements = parser.parse(sql);
+      assert.ok(Array.isArray(statements));
+      for (const broken of breakages(statements[0].node)) {
+        // Without an error; and never to one shard by a key that is not there.
+        assert.doesNotThrow(() => readShards(kind, broken, terms));
+      }
+    }
+  });
+
+  it('is refused where it is too deep', () => {
+    const leaf = { A_Const: { boolval: { boolval: true } } };
+    let node: SqlNode = leaf;
+    for (let i = 0; i < 50_000; i++) node = { BoolExpr: { boolop: 'OR_EXPR', args: [leaf, node] } };
+    const reading = readShards(
+      'SelectStmt',
+      { fromClause: [{ RangeVar: { relname: 'orders' } }], whereClause: node },
+      {
+        ...terms,
+      },
+    );
+    assert.ok(reading.refusal !== null || reading.spread.kind !== 'every');
+  });
+});
+
+/** The tree with one field taken away, for each of its fields. */
+function* breakages(node: SqlNode): Generator<SqlNode> {
+  for (const key in node) {
+    const { [key]: value, ...rest } = node;
+    yield rest;
+    yield { ...rest, [key]: 5 };
+    if (Array.isArray(value)) {
+      for (const [i, item] of value.entries()) {
+        if (typeof item !== 'object' || item === null || Array.isArray(item)) continue;
+        for (const broken of breakages(item as SqlNode))
+          yield { ...rest, [key]: value.toSpliced(i, 1, broken) };
+      }
+    } else if (typeof value === 'object' && value !== null) {
+      for (const broken of breakages(value as SqlNode)) yield { ...rest, [key]: broken };
+    }
+  }
+}
+
+checkVerdicts(
+  'bounds',
+  `refused | ${`WITH a0 AS (SELECT * FROM orders)${Array.from({ length: 12 }, (_, i) => `, a${i + 1} AS (SELECT x.user_id FROM a${i} x JOIN a${i} y ON x.user_id = y.user_id)`).join('')} SELECT * FROM a12 WHERE user_id = 1`}`,
+  () => terms,
+);
