@@ -118,7 +118,11 @@ export const SHARDING: ShardingSnapshot = {
     }),
     rule('oddly', 'kind', 'int8'),
   ],
-  schemas: [],
+  schemas: [
+    { name: 'eu', shard: 1, isOnAll: false },
+    { name: 'us', shard: 2, isOnAll: false },
+    { name: 'pgdog', shard: 0, isOnAll: true },
+  ],
   omnisharded: [],
   crossShard: 'full',
   isOmniSticky: false,
@@ -187,6 +191,13 @@ export const RELATIONS: readonly CatalogRelation[] = [
   sharded('mixed_child', 'user_id', 1, ['id:int8', 'user_id:int8'], {
     parents: [['public', 'mixed_parent']],
   }),
+  table('bills', ["id:int8 =nextval('eu.bills_id_seq'::regclass)", 'at:timestamptz =now()'], {
+    schema: 'eu',
+    placement: 'oneShard',
+    shard: 1,
+  }),
+  table('ports', ['id:int8'], { schema: 'us', placement: 'oneShard', shard: 2 }),
+  view('bill_view', ['id:int8'], 'SELECT id FROM eu.bills', { schema: 'eu', shard: 1 }),
   view('order_view', ORDERS.slice(0, 3), 'SELECT o.id, o.user_id, o.total FROM public.orders o'),
   view(
     'joined_view',
@@ -293,6 +304,8 @@ function sourceText(source: KeySource): string {
       return `{$${source.number}}`;
     case 'null':
       return 'null';
+    case 'shard':
+      return `shard ${source.shard}`;
   }
 }
 

@@ -251,10 +251,21 @@ describe('what a reading says', () => {
     assert.equal(verdict(readText(sql, { ...terms, hasShardSequences: true })), 'direct 1');
   });
 
-  it('refuses tables of a schema that is on one shard', () => {
+  it('refuses tables of a schema that has become one of one shard', () => {
     const sharding = { ...terms.sharding, schemas: [{ name: 'public', shard: 1, isOnAll: false }] };
-    for (const sql of ['SELECT * FROM countries', 'CREATE TABLE x ()', 'DELETE FROM plain']) {
+    for (const sql of ['SELECT * FROM countries', 'DELETE FROM plain']) {
       assert.equal(verdict(readText(sql, { ...terms, sharding })), 'refused');
+    }
+  });
+
+  it('takes definitions without a schema where all schemas are on all shards', () => {
+    const sharding = { ...terms.sharding, schemas: [] };
+    for (const sql of [
+      'CREATE TABLE x ()',
+      'ANALYZE',
+      "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ]) {
+      assert.equal(verdict(readText(sql, { ...terms, sharding })), 'every');
     }
   });
 });

@@ -239,14 +239,14 @@ first | LISTEN a
 first | NOTIFY a
 every | TRUNCATE orders, countries
 every | LOCK TABLE orders
-every | CREATE TABLE x (a int DEFAULT random())
+every | CREATE TABLE public.x (a int DEFAULT random())
 every | CREATE INDEX ON orders (n)
 every | ALTER TABLE orders ADD COLUMN z int DEFAULT 5
 every | VACUUM orders
-every | ANALYZE
+refused | ANALYZE
 every | DROP TABLE orders
 every | GRANT SELECT ON orders TO me
-every | CREATE VIEW v AS SELECT now()
+every | CREATE VIEW public.v AS SELECT now()
 refused | ALTER TABLE orders ADD COLUMN z float DEFAULT random()
 refused | ALTER TABLE orders ADD COLUMN z timestamptz DEFAULT now()
 refused | ALTER TABLE countries ADD COLUMN z bigserial
@@ -283,6 +283,37 @@ every | COPY countries FROM STDIN
 refused | COPY rates (code) FROM STDIN
 refused | COPY orders TO '/tmp/x'
 refused | COPY orders FROM PROGRAM 'x'`,
+  );
+
+  check(
+    'schemas of one shard',
+    `
+direct shard 1 | SELECT * FROM eu.bills
+direct shard 1 | SELECT * FROM eu.bill_view v JOIN countries c ON true
+direct shard 1 | INSERT INTO eu.bills (at) VALUES (now()) RETURNING id
+direct shard 1 | UPDATE eu.bills SET id = 5 FROM countries c
+direct shard 1 | DELETE FROM eu.bills WHERE id IN (SELECT id FROM eu.bills LIMIT 1)
+direct shard 1 | SELECT * FROM eu.bills FOR UPDATE
+direct 1 & shard 1 | SELECT * FROM eu.bills b JOIN orders o ON o.id = b.id WHERE o.user_id = 1
+direct shard 1 & shard 2 | SELECT * FROM eu.bills, us.ports
+no | SELECT * FROM eu.bills b JOIN orders o ON o.id = b.id
+refused | INSERT INTO plain (a) SELECT id FROM eu.bills
+refused | SELECT pg_advisory_lock(1) FROM eu.bills
+direct shard 1 | TRUNCATE eu.bills
+direct shard 1 | CREATE TABLE eu.other (a int DEFAULT random())
+direct shard 1 | ALTER TABLE eu.bills ADD COLUMN z int
+direct shard 1 | DROP TABLE eu.bills
+direct shard 1 | CREATE SCHEMA eu
+every | CREATE SCHEMA other
+every | CREATE TABLE public.other (a int)
+every | DROP TABLE orders
+refused | CREATE TABLE other (a int)
+refused | DROP TABLE eu.bills, us.ports
+refused | DROP TABLE eu.bills, orders
+refused | DROP SCHEMA eu
+refused | CREATE FUNCTION eu.f() RETURNS int LANGUAGE sql AS 'SELECT 1'
+direct shard 1 | COPY eu.bills FROM STDIN
+direct shard 1 | COPY eu.bills TO STDOUT (FORMAT binary)`,
   );
 
   check(

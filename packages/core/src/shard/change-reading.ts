@@ -62,7 +62,8 @@ export function readWritten(ctx: ShardContext, node: SqlNode): ReadTable {
   if (relation.kind !== 'table' && relation.kind !== 'partitioned') ctx.refuse(`"${name}" is no plain table`);
   if (relation.hasRules) ctx.refuse(`rules of "${name}" may write to other shards`);
   if (relation.hasTriggers) ctx.refuse(`triggers of "${name}" may read or write rows of other shards`);
-  (relation.placement === 'sharded' ? ctx.shardedWrites : ctx.omniWrites).push(name);
+  const isOmni = relation.placement !== 'sharded' && relation.shard === undefined;
+  (isOmni ? ctx.omniWrites : ctx.shardedWrites).push(name);
   return table;
 }
 

@@ -133,12 +133,15 @@ export function readTable(ctx: ShardContext, node: SqlNode, ctes: Cte | null): R
   if (relation.hasRowSecurity) ctx.refuse(`row security of "${name}" may look at rows of other shards`);
   if (relation.placement === 'view') return { part: readView(ctx, node, relation), relation };
   if (relation.kind === 'sequence') {
-    ctx.first ??= `sequence ${name}`;
+    if (relation.shard === undefined) ctx.first ??= `sequence ${name}`;
     return { part: opaquePart(node, name), relation };
   }
   const plain = relation.columns.map((type): ShownColumn => ({ name: type.name, key: null, type }));
   const key = relation.placement === 'sharded' ? ctx.key(relation) : null;
-  if (key === null) return { part: partOf(entryOf(node, name, plain, false), []), relation };
+  if (key === null) {
+    const isAlone = relation.shard !== undefined;
+    return { part: partOf(entryOf(node, name, plain, false, isAlone), []), relation };
+  }
   const own = ctx.graph.add(key, true);
   const columns = plain.map((column, i) =>
     i === relation.keyColumn ? { ...column, key: { node: own, isExact: true, isOwn: true } } : column,

@@ -6,7 +6,7 @@ import { readCopy } from './copy-reading.js';
 import { readDefinition } from './definition-reading.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
-import { readSelect, type Shown } from './query-reading.js';
+import { NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import { CHOOSE_SHARD, type ReadTerms, type Refusal, ShardContext } from './shard-context.js';
 import type { KeyGroup, ShardReading, Spread } from './shard-reading.js';
 
@@ -68,7 +68,8 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
       return refused('CALL runs code that cannot be seen', CHOOSE_SHARD);
     default:
       readDefinition(ctx, kind, node);
-      return ctx.refusal === null ? placed('every') : refused(ctx.refusal.reason, ctx.refusal.remedy);
+      if (ctx.refusal === null && ctx.ownShards.size === 0) return placed('every');
+      return finish(ctx, NO_SHOWN, true);
   }
 }
 
@@ -111,7 +112,8 @@ export function refused(reason: string, remedy: string): ShardReading {
 
 /** With all read: what the statement as a whole may be. */
 export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardReading {
-  const groups = ctx.graph.groups((pin, info) => ctx.isCertain(pin, info));
+  const resolved = ctx.graph.groups((pin, info) => ctx.isCertain(pin, info));
+  const groups = [...resolved.map(toKeyGroup), ...ownGroups(ctx)];
   const refusal = ctx.refusal ?? refusalOfWhole(ctx, groups.length > 0);
   const unknown = [...ctx.unknown];
   if (groups.length === 0) {
@@ -120,8 +122,15 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
     const reading = refusal === null ? placed(home) : refused(refusal.reason, refusal.remedy);
     return { ...reading, unknown };
   }
-  const spread = refusal === null ? spreadOf(ctx, shown, groups, isWrite) : refusedSpread(refusal);
-  return { groups: groups.map(toKeyGroup), refusal, spread, home: 'any', unknown };
+  const spread = refusal === null ? spreadOf(ctx, shown, resolved, isWrite) : refusedSpread(refusal);
+  return { groups, refusal, spread, home: 'any', unknown };
+}
+
+/** What one shard has alone is pinned by what it is. */
+function ownGroups({ ownShards }: ShardContext): KeyGroup[] {
+  return [...ownShards].map(([column, shard]) => {
+    return { rule: -1, keyType: '', column, pins: [{ sources: [{ kind: 'shard', shard }] }] };
+  });
 }
 
 function toKeyGroup({ info, pins }: ResolvedGroup): KeyGroup {
@@ -172,6 +181,10 @@ function spreadOf(
   isWrite: boolean,
 ): Spread {
   const [first, second] = groups;
+  const [own] = ctx.ownShards;
+  if (own !== undefined) {
+    return refusedSpread({ reason: `${own[0]} is on shard ${own[1]} only`, remedy: CHOOSE_SHARD });
+  }
   if (second !== undefined) {
     return refusedSpread({
       reason: `${first.info.label} and ${second.info.label} are not joined by their sharding keys`,

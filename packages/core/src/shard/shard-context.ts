@@ -61,6 +61,8 @@ export class ShardContext {
   unordered: string | null = null;
   /** Immutable, and perhaps an aggregate. */
   userFunction: string | null = null;
+  /** What one shard has alone, and which. */
+  readonly ownShards = new Map<string, number>();
   /** Tables written. */
   readonly omniWrites: string[] = [];
   readonly shardedWrites: string[] = [];
@@ -104,8 +106,10 @@ export class ShardContext {
     if (found.kind === 'unknown') {
       this.unknown.add(schema === null ? name : `${schema}.${name}`);
       this.refuse(`the relation "${name}" is not known`, 'wait until the catalog has been read again');
-    } else if (found.kind === 'relation' && isOnOneShard(this.terms.sharding, found.relation.schema)) {
-      this.refuse(`the schema of "${name}" is on one shard`);
+    } else if (found.kind === 'relation') {
+      const { shard, schema: own } = found.relation;
+      if (shard !== undefined) this.ownShards.set(`${own}.${name}`, shard);
+      else if (isOnOneShard(this.terms.sharding, own)) this.refuse(`the schema of "${name}" is on one shard`);
     } else if (found.kind === 'different') {
       this.refuse(`the shards do not agree about "${name}": ${found.text}`, 'make them alike');
     }

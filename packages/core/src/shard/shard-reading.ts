@@ -23,7 +23,9 @@ export type KeySource =
   | { readonly kind: 'parameter'; readonly number: number; readonly cast: string | null }
   /** Each item of an array in $number. */
   | { readonly kind: 'parameterArray'; readonly number: number; readonly cast: string | null }
-  | { readonly kind: 'null' };
+  | { readonly kind: 'null' }
+  /** Not a key but a shard: of what one shard has alone (a schema of [[sharded_schemas]]). The group's `rule` is -1. */
+  | { readonly kind: 'shard'; readonly shard: number };
 
 /** How the literal is written: 42, 'text' (its type is what it is compared with), or 'text'::type of the key's family. */
 export type LiteralForm = 'integer' | 'string';
