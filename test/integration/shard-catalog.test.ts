@@ -166,6 +166,86 @@ it('a difference is found by itself, and is gone when it is mended', async () =>
   assert.equal(relation('public', 'plans').placement, 'omni');
 });
 
+/** What is done to one shard, what is said of it, and how it is undone. */
+const CHANGES: [change: string, difference: RegExp, back: string][] = [
+  [
+    'ALTER TABLE customers RENAME email TO mail',
+    /column "email" is missing on shard 2/,
+    'ALTER TABLE customers RENAME mail TO email',
+  ],
+  [
+    'ALTER TABLE sales.orders ALTER note SET NOT NULL',
+    /"note" is NOT NULL on shard 2 only/,
+    'ALTER TABLE sales.orders ALTER note DROP NOT NULL',
+  ],
+  [
+    "ALTER TABLE sales.orders ALTER note SET DEFAULT 'x'",
+    /has the default 'none'.* on shard 0 and 'x'/,
+    "ALTER TABLE sales.orders ALTER note SET DEFAULT 'none'",
+  ],
+  [
+    'ALTER TABLE plans DISABLE ROW LEVEL SECURITY',
+    /has row security on shard 0 only/,
+    'ALTER TABLE plans ENABLE ROW LEVEL SECURITY',
+  ],
+  [
+    'CREATE UNIQUE INDEX extra ON customers (name)',
+    /unique constraints are others on shard 2/,
+    'DROP INDEX extra',
+  ],
+  [
+    'ALTER TABLE plans ADD COLUMN c bigint REFERENCES customers',
+    /column "c" is missing on shard 0/,
+    'ALTER TABLE plans DROP COLUMN c',
+  ],
+  [
+    'ALTER TABLE sales.orders DROP CONSTRAINT orders_customer_id_fkey',
+    /foreign keys are others on shard 2/,
+    'ALTER TABLE sales.orders ADD FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE',
+  ],
+  [
+    'CREATE RULE more AS ON DELETE TO customers DO NOTHING',
+    /has rules on shard 2 only/,
+    'DROP RULE more ON customers',
+  ],
+  [
+    'DROP TRIGGER watched ON customers',
+    /has triggers on shard 0 only/,
+    'CREATE TRIGGER watched BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION quiet()',
+  ],
+  [
+    'CREATE OR REPLACE VIEW recent AS SELECT id, email FROM customers',
+    /query is another on shard 2/,
+    'CREATE OR REPLACE VIEW recent AS SELECT o.id, c.email FROM sales.orders o JOIN customers c ON c.id = o.customer_id',
+  ],
+  [
+    'ALTER DOMAIN amount DROP NOT NULL',
+    /"price" is NOT NULL on shard 0 only/,
+    'ALTER DOMAIN amount SET NOT NULL',
+  ],
+  ['CREATE TABLE kid () INHERITS (customers)', /missing on shards 0 and 1/, 'DROP TABLE kid'],
+  ['CREATE SCHEMA extra', /the schema is missing on shards 0 and 1/, 'DROP SCHEMA extra'],
+  [
+    'ALTER DATABASE shop_2 SET search_path = public',
+    /of the database is .*public on shard 2/,
+    'ALTER DATABASE shop_2 SET search_path = sales, public',
+  ],
+];
+
+it('whatever is changed on one shard is noticed, and so is its end', async () => {
+  const { catalogs } = supervisor;
+  const ask = () =>
+    catalogs.wanted({ type: 'catalogWanted', worker: 0, database: 'shop', reason: 'ddl', version: 0 });
+  for (const [change, expected, back] of CHANGES) {
+    await shards[2].query(change);
+    ask();
+    await eventually(change, async () => differences().some((text) => expected.test(text)));
+    await shards[2].query(back);
+    ask();
+    await eventually(back, async () => differences().length === 0);
+  }
+});
+
 it('on demand it is read at once, and without a change the version stays', async () => {
   const version = catalog()?.version ?? 0;
   for (const client of shards) await client.query('CREATE TABLE bills (customer_id bigint)');

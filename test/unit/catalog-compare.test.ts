@@ -36,7 +36,6 @@ const catalog = (relations: RawRelation[], rest: Partial<RawCatalog> = {}): RawC
   schemas: ['public'],
   searchPaths: {},
   encoding: 'UTF8',
-  isReplica: false,
   preparedMax: 0,
   ...rest,
 });

@@ -7,7 +7,7 @@ import {
   createSharedMemory,
   type ShardCatalogData,
 } from '@pgdog-cluster/core';
-import { CatalogWatch, type RawCatalog } from 'pgdog-cluster';
+import { CatalogWatch, type RawCatalog, type ShardConnection } from 'pgdog-cluster';
 import { FakeLogger } from '../support/fake-logger.js';
 import { load, USER } from '../support/load-configuration.js';
 
@@ -37,22 +37,27 @@ beforeEach(() => {
     schemas: ['public'],
     searchPaths: {},
     encoding: 'UTF8',
-    isReplica: false,
     preparedMax: 0,
   };
   watch = new CatalogWatch({
     logger,
-    read: async () => {
+    open: async () => {
       reads++;
       const answer = structuredClone(raw);
       await gate;
       if (failure !== null) throw failure;
-      return answer;
+      return connectionOf(answer);
     },
     publish: async (catalogs) => void published.push(catalogs),
     tell: (message, except) => void told.push([message, [...except]]),
   });
 });
+
+let closed = 0;
+
+function connectionOf(catalog: RawCatalog, mark = JSON.stringify(catalog)): ShardConnection {
+  return { mark, read: async () => catalog, close: async () => void closed++ };
+}
 
 function start(general = ''): void {
   watch.takeUp(load({ config: `${CONFIG}[general]\nload_schema_interval = 0\n${general}`, users: USER }));
@@ -173,7 +178,7 @@ test('it is read again every load_schema_interval, and not with load_schema = "o
     const own: CatalogReadMessage[] = [];
     const other = new CatalogWatch({
       logger,
-      read: async () => raw,
+      open: async () => connectionOf(raw),
       publish: async () => {},
       tell: (message) => void own.push(message),
     });
@@ -223,7 +228,7 @@ test('a new difference is looked at again soon: it may be DDL on its way; RELOAD
   const own: CatalogReadMessage[] = [];
   const other = new CatalogWatch({
     logger,
-    read: async (_, shard) => ({ ...raw, relations: shard === 1 && isBehind ? [] : [relation] }),
+    open: async (_, shard) => connectionOf({ ...raw, relations: shard === 1 && isBehind ? [] : [relation] }),
     publish: async () => {},
     tell: (message) => void own.push(message),
   });
@@ -237,6 +242,43 @@ test('a new difference is looked at again soon: it may be DDL on its way; RELOAD
   assert.equal(own.length, 2, 'then all is well');
   other.hurry();
   await until(() => own.length === 3);
+  other.close();
+});
+
+test('rows are read only when a mark has changed, and no connection stays open', async () => {
+  const marks = ['a', 'b'];
+  const readFrom: number[] = [];
+  let opened = 0;
+  closed = 0;
+  const own: CatalogReadMessage[] = [];
+  const other = new CatalogWatch({
+    logger,
+    open: async (_, shard) => {
+      if (failure !== null && shard === 1) throw failure;
+      opened++;
+      const read = async () => {
+        readFrom.push(shard);
+        return raw;
+      };
+      return { ...connectionOf(raw, marks[shard]), read };
+    },
+    publish: async () => {},
+    tell: (message) => void own.push(message),
+  });
+  other.takeUp(load({ config: `${CONFIG}[general]\nload_schema = "off"\n`, users: USER }));
+  await until(() => own.length === 1);
+  other.hurry();
+  await until(() => own.length === 2);
+  assert.deepEqual(readFrom, [0, 1]);
+  marks[1] = 'c';
+  other.hurry();
+  await until(() => own.length === 3);
+  assert.deepEqual(readFrom, [0, 1, 0, 1]);
+  failure = new Error('shard 1: gone');
+  other.hurry();
+  await until(() => own.length === 4);
+  assert.equal(own[3].error, 'shard 1: gone');
+  assert.deepEqual([opened, closed], [7, 7]);
   other.close();
 });
 

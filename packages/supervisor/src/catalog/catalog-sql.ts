@@ -9,6 +9,8 @@ const FIRST_OID = 16_384;
 
 const USER_SCHEMAS = `n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')`;
 
+const KINDS = `'r', 'p', 'v', 'm', 'f', 'S'`;
+
 /** Byte order: C and POSIX of the system's library, and all of Postgres's own provider, which has no other. */
 const BYTE_ORDERED = (provider: string, locale: string): string =>
   `CASE ${provider} WHEN 'b' THEN true WHEN 'c' THEN ${locale} IN ('C', 'POSIX') ELSE false END`;
@@ -26,7 +28,7 @@ const RELATIONS = `SELECT c.oid::text, n.nspname, c.relname, c.relkind, c.relrow
     EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
     CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND ${USER_SCHEMAS}
+  WHERE c.relkind IN (${KINDS}) AND c.relpersistence <> 't' AND ${USER_SCHEMAS}
   ORDER BY n.nspname::text COLLATE "C", c.relname::text COLLATE "C"`;
 
 /** Of a domain its base type, that of a domain over a domain included. */
@@ -37,7 +39,7 @@ const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
     FROM bases b JOIN pg_type t ON t.oid = b.base WHERE t.typtype = 'd'
   ), domains AS (
     SELECT b.* FROM bases b JOIN pg_type t ON t.oid = b.base WHERE t.typtype <> 'd'
-  ), own AS (
+  ), own AS MATERIALIZED (
     SELECT ${BYTE_ORDERED(`coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')`, 'd.datcollate')} AS is_byte_ordered
     FROM pg_database d WHERE d.datname = current_database()
   )
@@ -47,6 +49,7 @@ const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
       ELSE ${BYTE_ORDERED('l.collprovider', 'l.collcollate')} END,
     coalesce(l.collisdeterministic, true), pg_get_expr(e.adbin, e.adrelid), a.attidentity::text || a.attgenerated::text
   FROM pg_attribute a CROSS JOIN own
+    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN (${KINDS}) AND c.relpersistence <> 't'
     LEFT JOIN domains d ON d.domain = a.atttypid
     JOIN pg_type t ON t.oid = coalesce(d.base, a.atttypid)
     JOIN pg_namespace tn ON tn.oid = t.typnamespace
@@ -117,3 +120,40 @@ const TEXTS: Record<CatalogAnswer, string> = {
 };
 
 export const CATALOG_SQL: string = CATALOG_ANSWERS.map((answer) => TEXTS[answer]).join(';\n');
+
+const OWN = (alias: string): string =>
+  `${alias}.oid >= ${FIRST_OID} AND ${alias}.relkind IN (${KINDS}) AND ${alias}.relpersistence <> 't'`;
+
+/** Rows of user relations, those of temporary tables left out: these come and go all the time. */
+const rowsOf = (catalog: string, relation: string): string =>
+  `${catalog} x JOIN pg_class c ON c.oid = x.${relation} WHERE ${OWN('c')}`;
+
+const MARKED: readonly string[] = [
+  `pg_class x WHERE ${OWN('x')}`,
+  rowsOf('pg_attribute', 'attrelid'),
+  rowsOf('pg_attrdef', 'adrelid'),
+  rowsOf('pg_index', 'indrelid'),
+  rowsOf('pg_constraint', 'conrelid'),
+  rowsOf('pg_inherits', 'inhrelid'),
+  rowsOf('pg_trigger', 'tgrelid'),
+  rowsOf('pg_rewrite', 'ev_class'),
+  `pg_type x WHERE x.oid >= ${FIRST_OID} AND x.typtype IN ('d', 'e', 'r')`,
+  `pg_proc x WHERE x.oid >= ${FIRST_OID}`,
+  'pg_collation x',
+  'pg_namespace x',
+];
+
+/** A change gives a row the number of a later transaction, or adds or removes one: then the sum or the count is another. */
+const MARKS = MARKED.map((rows) => `(SELECT concat(count(*), ':', sum(x.xmin::text::bigint)) FROM ${rows})`);
+
+/** As long as the answer is the same, so are the answers to CATALOG_SQL. Costs a hundredth of those. */
+export const MARK_SQL: string = [
+  TEXTS.begin,
+  SEARCH_PATH,
+  TEXTS.set,
+  TEXTS.setTimeout,
+  FACTS,
+  ROLE_SETTINGS,
+  `SELECT ${MARKS.join(',\n    ')}`,
+  TEXTS.commit,
+].join(';\n');

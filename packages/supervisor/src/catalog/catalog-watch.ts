@@ -10,11 +10,12 @@ import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
 import { compareCatalogs } from './compare-catalogs.js';
 import type { RawCatalog } from './raw-catalog.js';
+import { openShards, type ShardConnection } from './read-catalog.js';
 
 export interface CatalogWatchOptions {
   logger: Logger;
   /** Rejects with the reason. */
-  read: (database: string, shard: number) => Promise<RawCatalog>;
+  open: (database: string, shard: number) => Promise<ShardConnection>;
   /** Gives them to the workers; resolves when those have been told. */
   publish: (catalogs: readonly ShardCatalogData[]) => Promise<unknown>;
   /** To every worker but these. */
@@ -45,7 +46,8 @@ class Watched implements CatalogState {
   readonly sharding: ShardingSnapshot;
   data: ShardCatalogData | null = null;
   error: string | null = null;
-  /** Of what was read and published last. */
+  /** Of what was read and published last: of the servers' rows, and of what they say. */
+  marks = '';
   digest = '';
   /** Every shard has room for prepared transactions. */
   canPrepare = false;
@@ -176,10 +178,22 @@ export class CatalogWatch {
   /** Publishes only what has changed. */
   async #tryRead(watched: Watched): Promise<void> {
     const { database, sharding } = watched;
-    const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
-    const shards = await Promise.all(numbers.map((shard) => this.#options.read(database, shard)));
-    const digest = digestOf(shards);
     watched.hasNewDifferences = false;
+    const opened = await openShards(sharding.shardCount, (shard) => this.#options.open(database, shard));
+    try {
+      // Taken before the rows: what changes in between is seen the next time.
+      const marks = opened.map(({ mark }) => mark).join('\n');
+      if (marks === watched.marks) return;
+      await this.#take(watched, await Promise.all(opened.map((connection) => connection.read())));
+      watched.marks = marks;
+    } finally {
+      await Promise.all(opened.map((connection) => connection.close()));
+    }
+  }
+
+  async #take(watched: Watched, shards: readonly RawCatalog[]): Promise<void> {
+    const { database, sharding } = watched;
+    const digest = digestOf(shards);
     if (digest === watched.digest) return;
     const { unmatchedRules, ...content } = compareCatalogs(database, shards, sharding);
     const before = { data: watched.data, canPrepare: watched.canPrepare };

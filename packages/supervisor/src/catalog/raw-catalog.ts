@@ -13,7 +13,6 @@ export interface RawCatalog {
   searchPaths: Record<string, string>;
   /** Postgres's name of it: UTF8. */
   encoding: string;
-  isReplica: boolean;
   /** max_prepared_transactions. */
   preparedMax: number;
 }
@@ -50,13 +49,12 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
   // Their order is that of their making, which may differ from shard to shard.
   for (const { uniques, foreignKeys } of relations)
     for (const list of [uniques, foreignKeys]) sortByText(list);
-  const [[preparedMax, encoding, isReplica]] = rows.facts;
+  const [[preparedMax, encoding]] = rows.facts;
   return {
     relations,
     schemas: rows.schemas.map(([name]) => String(name)),
     searchPaths: toSearchPaths(rows),
     encoding: String(encoding),
-    isReplica: isReplica === true,
     preparedMax: Number(preparedMax),
   };
 }

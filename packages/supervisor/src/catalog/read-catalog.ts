@@ -3,7 +3,7 @@ import type { DatabaseEntry, LoadedConfig } from '@pgdog-cluster/core/config';
 import type { Client, ClientConfig } from 'pg';
 import { databasePgTls, pgTlsOf } from '../config/database-tls.js';
 import { connectByPg, type PgWay } from '../config/pg-connect.js';
-import { CATALOG_ANSWERS, CATALOG_SQL } from './catalog-sql.js';
+import { CATALOG_ANSWERS, CATALOG_SQL, MARK_SQL } from './catalog-sql.js';
 import { type AnswerRows, type RawCatalog, toRawCatalog } from './raw-catalog.js';
 
 /** Without connect_timeout a dead host must still not keep clients waiting for ever. */
@@ -30,12 +30,20 @@ interface Login {
   password: string;
 }
 
-/** From the primary of the shard, where there is one. Rejects with what went wrong at the host that was asked last. */
-export async function readShardCatalog(
+/** A connection to one shard, for a few questions. */
+export interface ShardConnection {
+  /** As long as it is the same, so is what `read` gives. */
+  readonly mark: string;
+  read(): Promise<RawCatalog>;
+  close(): Promise<void>;
+}
+
+/** To the primary of the shard, where there is one. Rejects with what went wrong at the host that was asked last. */
+export async function openShard(
   name: string,
   shard: number,
   sources: CatalogSources,
-): Promise<RawCatalog> {
+): Promise<ShardConnection> {
   const { loaded, inOrder } = sources;
   const hosts = loaded.databases.filter((entry) => entry.name === name && entry.shard === shard);
   const writers = hosts.filter(({ role }) => role !== 'replica');
@@ -48,8 +56,9 @@ export async function readShardCatalog(
     trouble = `${place}: no user with a password is configured who could ask it`;
     for (const { login, address } of logins) {
       try {
-        const catalog = await readBy(login, address, sources);
-        if (!catalog.isReplica || writers.length === 0) return catalog;
+        const { isReplica, ...connection } = await openBy(login, address, sources);
+        if (!isReplica || writers.length === 0) return connection;
+        await connection.close();
         trouble = `${place} is not a primary`;
         break;
       } catch (error) {
@@ -127,11 +136,11 @@ function addressesOf(host: string, pool: PoolSnapshot | undefined): string[] {
   return known.length > 0 ? known.slice(0, ADDRESSES_MAX) : [host];
 }
 
-async function readBy(
+async function openBy(
   { way, port, database, user, password }: Login,
   host: string,
   { snapshot }: CatalogSources,
-): Promise<RawCatalog> {
+): Promise<ShardConnection & { isReplica: boolean }> {
   const settings: ClientConfig & { scramMaxIterations: number } = {
     port,
     database,
@@ -145,17 +154,43 @@ async function readBy(
     scramMaxIterations: SCRAM_ITERATIONS_MAX,
   };
   const client = await connectByPg({ ...way, host }, settings);
+  const close = (): Promise<void> => client.end().catch(() => {});
   try {
-    return await ask(client);
-  } finally {
-    await client.end().catch(() => {});
+    const answers = await ask(client, MARK_SQL);
+    const [, , isReplica] = answers[FACTS_PLACE][0];
+    return { mark: JSON.stringify(answers), isReplica: isReplica === true, read: () => read(client), close };
+  } catch (error) {
+    await close();
+    throw error;
   }
 }
 
-async function ask(client: Client): Promise<RawCatalog> {
-  const results = (await client.query({ text: CATALOG_SQL, rowMode: 'array' })) as unknown as {
+/** Of the answer in MARK_SQL's. */
+const FACTS_PLACE = 4;
+
+async function ask(client: Client, text: string): Promise<AnswerRows[keyof AnswerRows][]> {
+  const results = (await client.query({ text, rowMode: 'array' })) as unknown as {
     rows: AnswerRows[keyof AnswerRows];
   }[];
-  const entries = CATALOG_ANSWERS.map((answer, index) => [answer, results[index].rows] as const);
+  return results.map(({ rows }) => rows);
+}
+
+async function read(client: Client): Promise<RawCatalog> {
+  const answers = await ask(client, CATALOG_SQL);
+  const entries = CATALOG_ANSWERS.map((answer, index) => [answer, answers[index]] as const);
   return toRawCatalog(Object.fromEntries(entries) as AnswerRows);
+}
+
+/** Of every shard, in their order: rejects when one of them does, and leaves none of them open. */
+export async function openShards(
+  shardCount: number,
+  open: (shard: number) => Promise<ShardConnection>,
+): Promise<ShardConnection[]> {
+  const numbers = Array.from({ length: shardCount }, (_, shard) => shard);
+  const settled = await Promise.allSettled(numbers.map((shard) => open(shard)));
+  const opened = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failed = settled.find((one) => one.status === 'rejected');
+  if (failed === undefined) return opened;
+  await Promise.all(opened.map((connection) => connection.close()));
+  throw failed.reason;
 }

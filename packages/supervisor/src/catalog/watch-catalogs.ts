@@ -4,7 +4,7 @@ import type { Fleet } from '../fleet/fleet.js';
 import type { HostMonitor } from '../health/host-monitor.js';
 import type { Logger } from '../log/logger.js';
 import { CatalogWatch } from './catalog-watch.js';
-import { readShardCatalog } from './read-catalog.js';
+import { openShard } from './read-catalog.js';
 
 /** What of the supervisor it takes. */
 export interface WatchedProgram {
@@ -22,8 +22,8 @@ export function watchCatalogs(program: WatchedProgram): CatalogWatch {
   const { memory, logger, fleet, health, loaded, snapshot, republish } = program;
   const watch: CatalogWatch = new CatalogWatch({
     logger,
-    read: (database, shard) =>
-      readShardCatalog(database, shard, {
+    open: (database, shard) =>
+      openShard(database, shard, {
         loaded: loaded(),
         snapshot: snapshot(),
         inOrder: (hosts) => health.inOrder(hosts),

@@ -2,7 +2,7 @@ import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } 
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { differenceText } from '../catalog/catalog-watch.js';
 import { compareCatalogs, shardList } from '../catalog/compare-catalogs.js';
-import { type CatalogSources, readShardCatalog } from '../catalog/read-catalog.js';
+import { type CatalogSources, openShard, openShards } from '../catalog/read-catalog.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { pgTlsOf, setDatabaseTls } from '../config/database-tls.js';
 import { connectByPg } from '../config/pg-connect.js';
@@ -100,8 +100,10 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
   for (const [name, sharding] of loaded.sharding) {
     const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
     try {
-      const shards = await Promise.all(
-        numbers.map((shard) => readShardCatalog(name, shard, { loaded, snapshot, inOrder })),
+      const sources = { loaded, snapshot, inOrder };
+      const opened = await openShards(sharding.shardCount, (shard) => openShard(name, shard, sources));
+      const shards = await Promise.all(opened.map((connection) => connection.read())).finally(() =>
+        Promise.all(opened.map((connection) => connection.close())),
       );
       const { differences, relations, unmatchedRules } = compareCatalogs(name, shards, sharding);
       for (const difference of differences) io.err(`warning: "${name}": ${differenceText(difference)}`);
