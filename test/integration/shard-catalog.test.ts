@@ -10,6 +10,7 @@ import { differenceText, Supervisor } from 'pgdog-cluster';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { FakeLogger } from '../support/fake-logger.js';
 import { load } from '../support/load-configuration.js';
+import { databaseOf, startProxy } from '../support/proxy.js';
 import { runProgram } from '../support/run-program.js';
 import { eventually } from '../support/wire.js';
 
@@ -290,5 +291,51 @@ it('check --connect warns of differences', async () => {
   } finally {
     rmSync(directory, { recursive: true });
     await shards[0].query('DROP TABLE lonely');
+  }
+});
+
+it('SHOW SHARDED_TABLES, SHOW POOLS and RELOAD of the running program', async () => {
+  const proxy = await startProxy({
+    databases: [0, 1, 2].map((shard) =>
+      databaseOf(postgres, { name: 'shop', shard, database_name: `shop_${shard}` }),
+    ),
+    general: { load_schema_interval: 0, min_pool_size: 0 },
+    lists: { sharded_tables: [{ database: 'shop', name: 'customers', column: 'id' }] },
+  });
+  const tables = () => proxy.adminQuery('SHOW SHARDED_TABLES');
+  const isShown = async (name: string) => (await tables()).some((row) => row.name === name);
+  try {
+    await eventually('it has been read', () => isShown('customers'));
+    assert.deepEqual(
+      (await tables()).find(({ name }) => name === 'customers'),
+      {
+        database: 'shop',
+        schema: 'public',
+        name: 'customers',
+        kind: 'table',
+        placement: 'sharded',
+        shard: null,
+        column: 'id',
+        data_type: 'int8',
+        function: 'hash',
+        difference: null,
+      },
+    );
+    const pools = await proxy.adminQuery('SHOW POOLS');
+    assert.deepEqual(
+      pools.map(({ shard }) => shard),
+      ['0', '1', '2'],
+    );
+    await shards[1].query('CREATE TABLE after_the_start (id int)');
+    await proxy.adminQuery('RELOAD');
+    await eventually('RELOAD reads it again', () => isShown('after_the_start'));
+    const [first] = await tables();
+    assert.deepEqual(
+      [first.schema, first.name, first.difference],
+      ['public', 'after_the_start', 'missing on shards 0 and 2'],
+    );
+  } finally {
+    await shards[1].query('DROP TABLE IF EXISTS after_the_start');
+    await proxy.stop();
   }
 });
