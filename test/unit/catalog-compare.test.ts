@@ -382,6 +382,22 @@ test('schemas of one shard: only what is there counts, and our own schema is on 
   );
 });
 
+test('what is left in a schema on a shard that does not have it is told, unless its own shard has it too', () => {
+  const rules = sharding([], { schemas: [{ name: 'eu', shard: 1, isOnAll: false }] });
+  const eu = (name: string) => table(name, [column('id')], { schema: 'eu' });
+  const { relations, differences } = compare(
+    [catalog([eu('old'), eu('people')]), catalog([eu('people')])],
+    rules,
+  );
+  assert.deepEqual(
+    relations.map(({ name, shard }) => [name, shard]),
+    [['people', 1]],
+  );
+  assert.deepEqual(differences.map(differenceText), [
+    "eu.old: it is on shard 0, and its schema is shard 1's alone",
+  ]);
+});
+
 test('rules for tables that there are not are told, those of tables that differ are not', () => {
   const rules = sharding([
     rule('orders', 'id'),

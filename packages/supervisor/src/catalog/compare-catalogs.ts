@@ -83,6 +83,8 @@ class Comparison {
       if (only !== null) {
         const relation = found[only];
         if (relation !== undefined) agreed.push(relation);
+        // There it would be taken for what another schema of the search path has under the name.
+        else this.#differ(sample.schema, sample.name, leftoverText(found, only));
         continue;
       }
       const text = this.#relationText(found);
@@ -128,6 +130,11 @@ class Comparison {
   #differ(schema: string, name: string, text: string): void {
     this.differences.push({ schema, name, text });
   }
+}
+
+function leftoverText(found: readonly (RawRelation | undefined)[], owner: number): string {
+  const where = found.flatMap((relation, shard) => (relation === undefined ? [] : [shard]));
+  return `it is on ${shardList(where)}, and its schema is shard ${owner}'s alone`;
 }
 
 function keyOf({ schema, name }: RawRelation): string {
