@@ -1,7 +1,7 @@
 /**
  * One answer of the rows of three shards; an operation is one row. row-merge with row-order and row-places over keys of
  * value-order: integer-order, byte-order, decimal-order, moment. row-fold with fold-column and numeric-sum; row-distinct with
- * row-key, value-key, key-buffer, key-table; limit-cut.
+ * row-key, value-key, key-buffer, key-table; row-sort; limit-cut.
  */
 import {
   FrameWriter,
@@ -116,6 +116,23 @@ function distinctBench(write: WriteValue): (count: number) => number {
   };
 }
 
+/** Each row is a group of its own; folded and sorted downwards. */
+function sortBench(write: WriteValue): (count: number) => number {
+  const shape = shapeOf(TYPE.int8, 0);
+  const order = made(RowOrder.of(shape, [{ column: 0, isDescending: true, isNullsFirst: true }]));
+  const [{ bytes, starts }] = shards(write);
+  return (count) => {
+    let hash = 0;
+    for (let left = count; left > 0; left -= ROWS) {
+      const fold = made(RowFold.of(shape, [0], [null, 'max'], LIMIT_BYTES));
+      for (let row = 0; row < Math.min(left, ROWS); row++) fold.add(bytes, starts[row] + 5, starts[row + 1]);
+      fold.finish(order);
+      hash = (Math.imul(hash, 31) + fold.rowStart(0)) | 0;
+    }
+    return hash;
+  };
+}
+
 function limitBench(count: number): number {
   const cut = new LimitCut(count >> 1, count >> 2);
   let passed = 0;
@@ -142,6 +159,7 @@ export function run({ quick }: { quick: boolean }): MicroResult[] {
     timeOperations('RowMerge: timestamptz in text', quick, mergeBench(TYPE.timestamptz, 0, moment)),
     timeOperations('RowMerge: text', quick, mergeBench(TYPE.text, 0, words)),
     timeOperations('RowFold: sum of numeric in text', quick, foldBench(0, decimal)),
+    timeOperations('RowFold: groups of int8, sorted', quick, sortBench(whole)),
     timeOperations('RowDistinct: int8 in text', quick, distinctBench(whole)),
     timeOperations('LimitCut', quick, limitBench),
   ];

@@ -1,7 +1,7 @@
 // Descriptions, tags and limits of one answer of several shards.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { CompletionTag, LimitCut, RowShape } from '@pgdog-cluster/core';
+import { CompletionTag, LimitCut, RowShape, settingNeeds, VALUE_TYPE } from '@pgdog-cluster/core';
 import { int16, int32, text } from '../support/frames.js';
 import { fenced } from '../support/merge-rows.js';
 
@@ -164,5 +164,23 @@ describe('LIMIT and OFFSET over several shards', () => {
     cut.take();
     assert.ok(cut.isDone);
     assert.ok(new LimitCut(0, 3).isDone);
+  });
+});
+
+describe('settings on which a merge depends', () => {
+  it('are named by type and format', () => {
+    const oids = [VALUE_TYPE.int8, VALUE_TYPE.date, VALUE_TYPE.float4, VALUE_TYPE.bytea, VALUE_TYPE.text];
+    const text = shapeOf(...oids.map((typeOid) => ({ typeOid })));
+    const all = [0, 1, 2, 3, 4];
+    assert.deepEqual([...settingNeeds(text, all)].sort(), [
+      'DateStyle',
+      'bytea_output',
+      'client_encoding',
+      'extra_float_digits',
+    ]);
+    assert.deepEqual([...settingNeeds(text, [0, 2, 99])], ['extra_float_digits']);
+    const binary = text.withFormats([1]);
+    assert.ok(binary !== null);
+    assert.deepEqual([...settingNeeds(binary, all)], ['client_encoding']);
   });
 });

@@ -153,6 +153,41 @@ describe('aggregates of several shards', () => {
     );
   });
 
+  it('can be finished in parts', () => {
+    const shape = shapeOf('text', 'int8', 'int4');
+    const numbers = Array.from({ length: 1000 }, (_, index) => (index * 379) % 1000);
+    for (const budget of [1, 7, 1000, 1_000_000]) {
+      const fold = made(RowFold.of(shape, [1], ['count', null], LIMIT));
+      foldRows(fold, ...numbers.map((number) => [String(number % 10), String(number)]));
+      const order = orderOf(shape, '1 desc', '2');
+      let calls = 1;
+      while (fold.finishSome(order, budget) === 'more') calls++;
+      // About one step of a row for each of ten rounds.
+      assert.ok(calls <= 12_100 / budget + 1 && calls >= 11_000 / budget, `${calls} calls`);
+      assert.deepEqual(
+        foldedRows(fold).map(([, number]) => Number(number)),
+        [...numbers].sort((a, b) => (b % 10) - (a % 10) || a - b),
+      );
+    }
+  });
+
+  it('equal rows stay in the order in which the groups came', () => {
+    const shape = shapeOf('text', 'int8', 'text');
+    const fold = made(RowFold.of(shape, [1], ['sum', null], LIMIT));
+    foldRows(fold, ...[...'qwertyuiop'].map((letter, index) => [String(index % 2), letter]));
+    assert.ok(fold.finish(orderOf(shape, '1')));
+    assert.equal(
+      foldedRows(fold)
+        .map(([, letter]) => letter)
+        .join(''),
+      'qetuowryip',
+    );
+  });
+
+  it('a count that is NULL is no count', () => {
+    assert.equal(folded('count', 'int8', '1', null), 'failed: malformed');
+  });
+
   it('more groups than the limit allows are an error, long before the memory is gone', () => {
     const fold = made(RowFold.of(shapeOf('text', 'int8', 'int4'), [1], ['count', null], 100_000));
     let count = 0;

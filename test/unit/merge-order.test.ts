@@ -334,6 +334,7 @@ describe('the merge of sorted answers', () => {
     // As a collation of a language has it.
     assert.ok(!offer(0, rowOf('A')));
     assert.equal(merge.next(), MERGE_FAILED);
+    assert.equal(merge.failure, 'unsorted');
   });
 
   it('fails on a malformed row, and on a value that is none', () => {
@@ -343,6 +344,8 @@ describe('the merge of sorted answers', () => {
       assert.ok(merge.offer(0, good.bytes, good.start, good.end));
       assert.ok(!merge.offer(1, bad.bytes, bad.start, bad.end));
       assert.equal(merge.next(), MERGE_FAILED);
+      assert.equal(merge.failure, 'malformed');
+      assert.ok(!merge.offer(1, good.bytes, good.start, good.end));
     }
   });
 });

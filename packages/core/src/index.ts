@@ -36,6 +36,8 @@ export * from './merge/row-fold.js';
 export * from './merge/row-merge.js';
 export * from './merge/row-order.js';
 export * from './merge/row-shape.js';
+export type { Progress } from './merge/row-sort.js';
+export * from './merge/setting-needs.js';
 export { VALUE_FORMAT, VALUE_TYPE } from './merge/value-types.js';
 export { AccessKnowledge } from './route/access-knowledge.js';
 export { ACCESS_SQL } from './route/access-question.js';

@@ -14,6 +14,8 @@ export interface FoldColumn {
   readonly usedBytes: number;
   /** What is wrong when write() gives false. */
   readonly overflow: 'int8' | 'numeric';
+  /** May a partial result be NULL? */
+  readonly isNullable: boolean;
   /** Makes the state of the next group. */
   open(): void;
   /** Adds a value that is not NULL; false when it is none of the type. */
@@ -28,9 +30,9 @@ const INT32_MAX = 0x7fff_ffff;
 /** count, and sum of int2 and int4: int8. Added up in 85 bits, so that only the end must fit. */
 export class WholeColumn implements FoldColumn {
   readonly overflow = 'int8';
+  /** Of no rows a sum is NULL and a count 0. */
+  readonly isNullable: boolean;
   readonly #format: number;
-  /** A count of nothing is 0, a sum NULL. */
-  readonly #isCount: boolean;
   #high = new Float64Array(16);
   #low = new Float64Array(16);
   #isKnown = new Uint8Array(16);
@@ -38,7 +40,7 @@ export class WholeColumn implements FoldColumn {
 
   constructor(format: number, isCount: boolean) {
     this.#format = format;
-    this.#isCount = isCount;
+    this.isNullable = !isCount;
   }
 
   get usedBytes(): number {
@@ -73,7 +75,7 @@ export class WholeColumn implements FoldColumn {
   }
 
   write(group: number, writer: FrameWriter): boolean {
-    if (this.#isKnown[group] === 0 && !this.#isCount) {
+    if (this.#isKnown[group] === 0) {
       writer.int32(-1);
       return true;
     }
@@ -88,6 +90,7 @@ export class WholeColumn implements FoldColumn {
 /** sum of int8 and numeric: numeric. */
 export class NumericColumn implements FoldColumn {
   readonly overflow = 'numeric';
+  readonly isNullable = true;
   readonly #format: number;
   readonly #sums: NumericSum[] = [];
   usedBytes = 0;
@@ -125,6 +128,7 @@ const NOTHING = new Uint8Array(0);
 /** min and max; the first of equal ones. */
 export class ExtremeColumn implements FoldColumn {
   readonly overflow = 'int8';
+  readonly isNullable = true;
   readonly #order: ValueOrder;
   readonly #isMax: boolean;
   readonly #values: Uint8Array[] = [];
@@ -179,6 +183,7 @@ const LETTER_F = 0x66;
 /** bool_and and bool_or. */
 export class BoolColumn implements FoldColumn {
   readonly overflow = 'int8';
+  readonly isNullable = true;
   readonly #format: number;
   /** bool_and ends with the first false, bool_or with the first true. */
   readonly #decisive: boolean;

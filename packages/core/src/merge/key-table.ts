@@ -2,11 +2,16 @@
 import { assert } from '../base/assert.js';
 import type { KeyBuffer } from './key-buffer.js';
 
-/** put(): the key is new, and the limit does not allow it. */
+/** put(): the key is new, and the limit does not allow it; or too many keys have one hash. */
 export const TABLE_FULL = -1;
 
 /** Start, hash, and slots of which at most half are taken, after a doubling a quarter. */
 const ENTRY_BYTES = 24;
+/**
+ * Longest chain of taken slots. With a table half full even ten million keys that have nothing to do with each other make
+ * chains of about a hundred; keys that were made to meet must not hold up the worker.
+ */
+const CHAIN_MAX = 2048;
 const LIMIT_MAX = 0x7fff_ffff;
 
 /**
@@ -53,7 +58,9 @@ export class KeyTable {
     const hash = hashOf(key.bytes, key.length);
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
+    let chain = 0;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
+      if (++chain > CHAIN_MAX) return TABLE_FULL;
       const entry = this.#slots[slot] - 1;
       if (this.#hashes[entry] === hash && this.#isKey(entry, key)) {
         this.isNew = false;

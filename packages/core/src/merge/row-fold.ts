@@ -2,9 +2,8 @@
 import { assert } from '../base/assert.js';
 import type { AggregateKind } from '../shard/shard-reading.js';
 import { FrameWriter } from '../wire/frame-writer.js';
-import { BACKEND, FRAME_HEADER_BYTES, readLength } from '../wire/message-type.js';
+import { BACKEND, readLength } from '../wire/message-type.js';
 import { aggregateColumn } from './aggregate-column.js';
-import { INCOMPARABLE } from './byte-order.js';
 import type { FoldColumn } from './fold-column.js';
 import { KeyBuffer } from './key-buffer.js';
 import { KeyTable, TABLE_FULL } from './key-table.js';
@@ -12,6 +11,7 @@ import { allCells, RowKey } from './row-key.js';
 import type { RowOrder } from './row-order.js';
 import { NULL_SIZE, placeValues } from './row-places.js';
 import type { RowShape } from './row-shape.js';
+import { type Progress, RowSort } from './row-sort.js';
 
 /**
  * Why a fold gives no rows: more groups than the limit allows; a row that is none of its shape; a sum beyond int8
@@ -44,9 +44,11 @@ export class RowFold {
   readonly #writer = new FrameWriter(4096);
   /** Of finished rows, by group, and the order they are given in. */
   #starts = new Float64Array(1);
-  #sequence = new Uint32Array(0);
+  #sequence: Uint32Array = new Uint32Array(0);
   #bytes: Uint8Array = new Uint8Array(0);
-  #isFinished = false;
+  #writtenCount = 0;
+  #sort: RowSort | null = null;
+  #isFinishing = false;
   failure: FoldFailure | null = null;
 
   private constructor(
@@ -98,7 +100,7 @@ export class RowFold {
 
   /** @param bytes bytes[start, end) is a DataRow body. @returns false: `failure` says why, and the answer is an error */
   add(bytes: Uint8Array, start: number, end: number): boolean {
-    assert(!this.#isFinished, 'rows are added before the end');
+    assert(!this.#isFinishing, 'rows are added before the end');
     if (this.failure !== null) return false;
     if (!placeValues(bytes, start, end, this.#cells, this.#places, 0)) return this.#fail('malformed');
     const group = this.#groupOf(bytes);
@@ -107,8 +109,11 @@ export class RowFold {
       const at = this.#places[2 * column];
       const size = this.#places[2 * column + 1];
       const state = this.#columns[column];
-      if (state === null || size === NULL_SIZE) continue;
-      if (!state.add(group, bytes, at, at + size)) return this.#fail('malformed');
+      if (state === null) continue;
+      if (size === NULL_SIZE) {
+        // A count is never NULL: then this is not the count of anything.
+        if (!state.isNullable) return this.#fail('malformed');
+      } else if (!state.add(group, bytes, at, at + size)) return this.#fail('malformed');
     }
     return this.#usedBytes() <= this.#limitBytes ? true : this.#fail('full');
   }
@@ -160,18 +165,31 @@ export class RowFold {
    * @returns false: `failure` says why, and the answer is an error
    */
   finish(order: RowOrder | null): boolean {
-    assert(!this.#isFinished, 'a fold is finished once');
-    this.#isFinished = true;
-    if (this.failure !== null) return false;
-    const starts = new Float64Array(this.#table.count + 1);
-    for (let group = 0; group < this.#table.count; group++) {
-      if (!this.#writeRow(group)) return false;
-      starts[group + 1] = this.#writer.length;
+    return this.finishSome(order, Number.POSITIVE_INFINITY) === 'done';
+  }
+
+  /** finish() in parts, as many groups may take longer than other sessions should wait. @param budget steps of a row each */
+  finishSome(order: RowOrder | null, budget: number): Progress {
+    this.#isFinishing = true;
+    if (this.failure !== null) return 'failed';
+    const { count } = this.#table;
+    let left = budget;
+    for (; this.#writtenCount < count; left--) {
+      if (left <= 0) return 'more';
+      if (this.#starts.length <= count) this.#starts = new Float64Array(count + 1);
+      if (!this.#writeRow(this.#writtenCount)) return 'failed';
+      this.#starts[++this.#writtenCount] = this.#writer.length;
     }
     this.#bytes = this.#writer.view();
-    this.#starts = starts;
-    this.#sequence = Uint32Array.from({ length: this.#table.count }, (_, group) => group);
-    return order === null || this.#sort(order);
+    if (order === null) {
+      this.#sequence = Uint32Array.from({ length: count }, (_, group) => group);
+      return 'done';
+    }
+    this.#sort ??= new RowSort(order, this.#bytes, this.#starts);
+    const progress = this.#sort.step(left);
+    if (progress === 'done') this.#sequence = this.#sort.sequence;
+    if (progress === 'failed') this.#fail('malformed');
+    return progress;
   }
 
   get rowCount(): number {
@@ -206,31 +224,6 @@ export class RowFold {
     }
     writer.end();
     return true;
-  }
-
-  #sort(order: RowOrder): boolean {
-    const { placeCount } = order;
-    const places = new Int32Array(this.rowCount * placeCount);
-    for (let row = 0; row < this.rowCount; row++) {
-      const start = this.#starts[row] + FRAME_HEADER_BYTES;
-      const isPlaced = order.placeKeys(this.#bytes, start, this.#starts[row + 1], places, row * placeCount);
-      if (!isPlaced) return this.#fail('malformed');
-    }
-    let isOrdered = true;
-    this.#sequence.sort((one, other) => {
-      const compared = order.compareKeys(
-        this.#bytes,
-        places,
-        one * placeCount,
-        this.#bytes,
-        places,
-        other * placeCount,
-      );
-      if (compared !== INCOMPARABLE) return compared;
-      isOrdered = false;
-      return 0;
-    });
-    return isOrdered ? true : this.#fail('malformed');
   }
 
   #fail(failure: FoldFailure): false {

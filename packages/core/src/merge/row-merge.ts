@@ -10,6 +10,9 @@ export const MERGE_ENDED = -2;
 /** next(): a row was malformed, or a shard's rows are not in the order asked for; nothing can be merged any more. */
 export const MERGE_FAILED = -3;
 
+/** `unsorted`: a shard's rows are not in the order asked for, as those of another collation are. */
+export type MergeFailure = 'malformed' | 'unsorted';
+
 const STATE = { waiting: 0, head: 1, ended: 2 } as const;
 
 /**
@@ -32,10 +35,11 @@ export class RowMerge {
   readonly #sorted: Int32Array;
   #headCount = 0;
   #endedCount = 0;
-  #hasFailed = false;
   #lastKeys = new Uint8Array(256);
   readonly #lastPlaces: Int32Array;
   #hasLast = false;
+  /** Why next() gives MERGE_FAILED. */
+  failure: MergeFailure | null = null;
 
   constructor(order: RowOrder, shardCount: number) {
     assert(shardCount > 0, 'there is a shard to merge');
@@ -51,10 +55,22 @@ export class RowMerge {
   offer(shard: number, bytes: Uint8Array, start: number, end: number): boolean {
     assert(this.#states[shard] === STATE.waiting, 'a shard has one head, and none behind its end');
     const from = shard * this.#order.placeCount;
-    if (this.#hasFailed || !this.#order.placeKeys(bytes, start, end, this.#places, from)) return this.#fail();
-    if (this.#hasLast && !this.#isBehindLast(bytes, from)) return this.#fail();
+    if (this.failure !== null) return false;
+    if (!this.#order.placeKeys(bytes, start, end, this.#places, from)) return this.#fail('malformed');
+    if (this.#hasLast) {
+      const compared = this.#order.compareKeys(
+        bytes,
+        this.#places,
+        from,
+        this.#lastKeys,
+        this.#lastPlaces,
+        0,
+      );
+      if (compared === INCOMPARABLE) return this.#fail('malformed');
+      if (compared < 0) return this.#fail('unsorted');
+    }
     const place = this.#placeOf(shard, bytes, from);
-    if (place < 0) return this.#fail();
+    if (place < 0) return this.#fail('malformed');
     for (let index = this.#headCount; index > place; index--) this.#sorted[index] = this.#sorted[index - 1];
     this.#sorted[place] = shard;
     this.#headCount++;
@@ -72,7 +88,7 @@ export class RowMerge {
 
   /** The shard whose head is the next row of the answer, and no longer its head; or MERGE_WAITING, _ENDED, _FAILED. */
   next(): number {
-    if (this.#hasFailed) return MERGE_FAILED;
+    if (this.failure !== null) return MERGE_FAILED;
     if (this.#headCount + this.#endedCount < this.#states.length) return MERGE_WAITING;
     if (this.#headCount === 0) return MERGE_ENDED;
     const shard = this.#sorted[0];
@@ -105,11 +121,6 @@ export class RowMerge {
     return low;
   }
 
-  #isBehindLast(bytes: Uint8Array, from: number): boolean {
-    const compared = this.#order.compareKeys(bytes, this.#places, from, this.#lastKeys, this.#lastPlaces, 0);
-    return compared === 0 || compared === 1;
-  }
-
   #keep(shard: number): void {
     const from = shard * this.#order.placeCount;
     const size = this.#order.keyBytes(this.#places, from);
@@ -120,8 +131,8 @@ export class RowMerge {
     this.#rows[shard] = this.#lastKeys;
   }
 
-  #fail(): false {
-    this.#hasFailed = true;
+  #fail(failure: MergeFailure): false {
+    this.failure = failure;
     return false;
   }
 }

@@ -1,8 +1,7 @@
 // ● per-frame path
 /**
- * Values as bytes that are equal exactly when Postgres calls the values equal: for DISTINCT and GROUP BY. Of text types the
- * caller has checked that the collation is deterministic, as all are that CREATE COLLATION did not make otherwise; of floats
- * in text that extra_float_digits is above 0.
+ * Values as bytes that are equal exactly when Postgres calls the values equal: for DISTINCT and GROUP BY. The caller has
+ * checked what setting-needs.ts says, and that collations are deterministic, as all are that were not made otherwise.
  */
 import { withoutSpaces } from './byte-order.js';
 import { isDecimalText, NUMERIC_HEADER_BYTES, NUMERIC_SIGN, numericDigitCount } from './decimal-order.js';
@@ -20,6 +19,7 @@ export const sameBytes: WriteValueKey = (key, bytes, start, end) => key.append(b
 const DASH = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
+const EXPONENT = 0x65;
 
 /** char(n): spaces behind it do not count. */
 const paddedKey: WriteValueKey = (key, bytes, start, end) =>
@@ -46,6 +46,8 @@ const numericTextKey: WriteValueKey = (key, bytes, start, end) => {
   if (!isDecimalText(bytes, start, end)) return false;
   let point = start;
   while (point < end && bytes[point] !== DOT) point++;
+  // Only floats are written with an exponent, whose zeros would be cut off here.
+  for (let at = start; at < end; at++) if (bytes[at] === EXPONENT) return false;
   let last = end;
   if (point < end) {
     while (last > point + 1 && bytes[last - 1] === ZERO) last--;

@@ -1,9 +1,7 @@
 // ● per-frame path
 /**
- * The order that Postgres gives the values of a type, by type and format. What the bytes do not tell the caller has checked:
- *
- *   text, varchar, char(n), name   the collation orders bytes (C, POSIX), and client_encoding is the server's own
- *   float4, float8 in text         extra_float_digits is above 0: else two numbers may have one text
+ * The order that Postgres gives the values of a type, by type and format. The caller has checked what setting-needs.ts says,
+ * and that collations order bytes as C and POSIX do.
  */
 import { compareBytes, comparePadded, INCOMPARABLE, type ValueOrder } from './byte-order.js';
 import { compareDecimalText, compareNumericBinary } from './decimal-order.js';
