@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import {
   type CatalogColumn,
+  type CatalogForeignKey,
   type CatalogRelation,
   catalogLookup,
   joinShards,
@@ -71,6 +72,16 @@ function sharded(
 ): CatalogRelation {
   const keyColumn = columns.findIndex((each) => each.startsWith(`${key}:`));
   return table(name, columns, { placement: 'sharded', keyColumn, rule, ...more });
+}
+
+function foreign(
+  target: string,
+  columns: readonly string[],
+  targetColumns: readonly string[],
+  onDelete: string,
+  onUpdate: string,
+): CatalogForeignKey {
+  return { columns, schema: 'public', table: target, targetColumns, onDelete, onUpdate };
 }
 
 function view(
@@ -177,6 +188,21 @@ export const RELATIONS: readonly CatalogRelation[] = [
   sharded('wrong_type', 'kind', 9, ['kind:text']),
   sharded('parted', 'user_id', 1, ['id:int8', 'user_id:int8'], { kind: 'partitioned' }),
   table('parted_1', ['user_id:int8', 'id:int8'], { parents: [['public', 'parted']] }),
+  sharded('computed', 'user_id', 1, ['base:int8', 'user_id:int8 @s']),
+  sharded('owners', 'user_id', 1, ['id:int8', 'user_id:int8'], { uniques: [['id', 'user_id']] }),
+  sharded('pets', 'user_id', 1, ['id:int8', 'user_id:int8', 'owner:int8'], {
+    foreignKeys: [foreign('owners', ['owner', 'user_id'], ['id', 'user_id'], 'n', 'c')],
+  }),
+  sharded('rents', 'user_id', 1, ['id:int8', 'user_id:int8'], {
+    foreignKeys: [foreign('payers', ['user_id'], ['user_id'], 'c', 'a')],
+  }),
+  sharded('payers', 'user_id', 1, ['user_id:int8', 'x:int4']),
+  table('kinds', ['code:int8', 'x:int4']),
+  sharded('kinded', 'user_id', 1, ['user_id:int8', 'kind:int8'], {
+    foreignKeys: [foreign('kinds', ['user_id'], ['code'], 'c', 'c')],
+  }),
+  table('copies', ['user_id:int8'], { foreignKeys: [foreign('payers', ['user_id'], ['user_id'], 'a', 'n')] }),
+  table('domains', ['a:int8', 'b:text ^']),
   table('countries', ['code:text', 'name:text ~', 'size:int4', 'at:timestamptz'], { uniques: [['code']] }),
   table('rates', [
     "id:int8 =nextval('rates_id_seq'::regclass)",

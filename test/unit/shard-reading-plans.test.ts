@@ -251,6 +251,16 @@ describe('what a reading says', () => {
     assert.equal(verdict(readText(sql, { ...terms, hasShardSequences: true })), 'direct 1');
   });
 
+  it('splits an INSERT of several rows, if it may and the time is not asked', () => {
+    const spread = (sql: string, more: Partial<ReadTerms> = {}): string =>
+      readText(sql, { ...terms, ...more }).spread.kind;
+    assert.equal(spread('INSERT INTO orders (user_id) VALUES (1), (2)'), 'split');
+    assert.equal(spread('INSERT INTO orders (user_id, at) VALUES (1, now()), (2, now())'), 'refused');
+    assert.equal(spread('WITH c AS (SELECT 1) INSERT INTO orders (user_id) VALUES (1), (2)'), 'refused');
+    const sharding = { ...terms.sharding, areInsertsSplit: false };
+    assert.equal(spread('INSERT INTO orders (user_id) VALUES (1), (2)', { sharding }), 'refused');
+  });
+
   it('refuses tables of a schema that has become one of one shard', () => {
     const sharding = { ...terms.sharding, schemas: [{ name: 'public', shard: 1, isOnAll: false }] };
     for (const sql of ['SELECT * FROM countries', 'DELETE FROM plain']) {

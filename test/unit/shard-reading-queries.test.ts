@@ -61,6 +61,10 @@ no | SELECT * FROM users u, (SELECT * FROM orders o) x WHERE u.id = 1
 no | SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.n = u.age) x WHERE u.id = 1
 no | SELECT * FROM users u JOIN (SELECT user_id FROM orders LIMIT 3) o ON o.user_id = u.id WHERE u.id = 1
 no | SELECT * FROM (SELECT count(*) FROM orders) o
+merge | SELECT * FROM orders o LEFT JOIN LATERAL (SELECT o.user_id AS k) x ON x.k = 1
+merge | SELECT * FROM orders o WHERE EXISTS (SELECT 1 FROM (SELECT o.user_id AS k) x WHERE x.k = 1) OR n = 1
+merge | SELECT *, (SELECT 1 FROM (SELECT o.user_id AS k) x WHERE x.k = 1) FROM orders o
+no | SELECT * FROM orders o, LATERAL (SELECT o.user_id, count(*) FROM items i GROUP BY o.user_id) x
 direct 1 | SELECT * FROM users u JOIN (SELECT user_id FROM orders WHERE user_id = 1 LIMIT 3) o ON o.user_id = u.id
 no | SELECT * FROM users u LEFT JOIN (SELECT user_id FROM orders WHERE user_id = 1 LIMIT 3) o ON o.user_id = u.id`,
   );

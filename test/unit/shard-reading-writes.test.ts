@@ -73,6 +73,8 @@ refused | INSERT INTO logs (id, user_id) VALUES (DEFAULT, 1)
 refused | INSERT INTO logs (id, user_id) VALUES (nextval('x'), 1)
 refused | INSERT INTO counted (user_id) VALUES (1)
 direct 1 | INSERT INTO counted (id, user_id) VALUES (1, 1)
+refused | INSERT INTO computed (base) VALUES (1)
+refused | SELECT * FROM computed WHERE user_id = 1
 refused | INSERT INTO orders (user_id, n) VALUES (1, mine(3))
 direct 1 | INSERT INTO orders (user_id, n) VALUES (1, fine(3))`,
   );
@@ -223,7 +225,14 @@ refused | INSERT INTO plain (a) SELECT nextval('numbers')
 refused | INSERT INTO plain (a) SELECT n FROM orders
 refused | INSERT INTO plain (a) SELECT n FROM orders WHERE user_id = 1
 refused | INSERT INTO plain (b) VALUES (current_database())
-refused | UPDATE plain SET a = 'countries'::regclass::oid`,
+refused | UPDATE plain SET a = 'countries'::regclass::oid
+refused | INSERT INTO plain (b) SELECT relname FROM pg_class
+refused | INSERT INTO plain (b) VALUES ((SELECT table_name FROM information_schema.tables WHERE false))
+refused | UPDATE plain SET b = (ARRAY(SELECT code FROM countries))[1]
+refused | DELETE FROM plain WHERE ctid = '(0,1)'
+refused | UPDATE plain SET a = 1 WHERE plain.xmin::text = '5'
+refused | INSERT INTO domains (a) VALUES (1)
+every | INSERT INTO domains (a, b) VALUES (1, 'x')`,
   );
 
   check(
@@ -283,6 +292,22 @@ every | COPY countries FROM STDIN
 refused | COPY rates (code) FROM STDIN
 refused | COPY orders TO '/tmp/x'
 refused | COPY orders FROM PROGRAM 'x'`,
+  );
+
+  check(
+    'foreign keys that change other rows',
+    `
+refused | DELETE FROM owners WHERE user_id = 1
+direct 1 | DELETE FROM payers WHERE user_id = 1
+sum | DELETE FROM payers
+direct 1 | UPDATE payers SET x = 1 WHERE user_id = 1
+refused | UPDATE owners SET id = 5 WHERE user_id = 1
+every | DELETE FROM kinds WHERE code = 1
+every | UPDATE kinds SET x = 1
+refused | UPDATE kinds SET code = 2 WHERE code = 1
+refused | INSERT INTO kinds (code) VALUES (1) ON CONFLICT (code) DO UPDATE SET code = 2
+refused | MERGE INTO owners o USING items i ON o.user_id = i.user_id AND i.user_id = 1 WHEN MATCHED THEN DELETE
+direct 1 | DELETE FROM pets WHERE user_id = 1`,
   );
 
   check(

@@ -1,4 +1,10 @@
-import type { CatalogRelation, FoundRelation, RelationLookup, ShardCatalogData } from './shard-catalog.js';
+import type {
+  CatalogReference,
+  CatalogRelation,
+  FoundRelation,
+  RelationLookup,
+  ShardCatalogData,
+} from './shard-catalog.js';
 
 const SYSTEM: FoundRelation = { kind: 'system' };
 const UNKNOWN: FoundRelation = { kind: 'unknown' };
@@ -13,6 +19,7 @@ export function catalogLookup(data: ShardCatalogData, searchPath: readonly strin
 
 class CatalogLookup implements RelationLookup {
   readonly #relations = new Map<string, FoundRelation>();
+  readonly #referencing = new Map<string, CatalogReference[]>();
   readonly #path: readonly string[];
 
   constructor(data: ShardCatalogData, searchPath: readonly string[]) {
@@ -23,6 +30,7 @@ class CatalogLookup implements RelationLookup {
       this.#relations.set(key, inherited);
     }
     this.#addMixedParents(data, byName);
+    this.#addReferences(byName);
     for (const { schema, name, text } of data.differences) {
       this.#relations.set(keyOf(schema, name), { kind: 'different', text });
     }
@@ -38,10 +46,37 @@ class CatalogLookup implements RelationLookup {
     return name.startsWith('pg_') ? SYSTEM : UNKNOWN;
   }
 
+  referencing(schema: string, name: string): readonly CatalogReference[] {
+    return this.#referencing.get(keyOf(schema, name)) ?? [];
+  }
+
   #in(schema: string, name: string): FoundRelation {
     const found = this.#relations.get(keyOf(schema, name));
     if (found !== undefined) return found;
     return SYSTEM_SCHEMAS.has(schema) ? SYSTEM : UNKNOWN;
+  }
+
+  /** A foreign key to a table is one to its partitions as well. */
+  #addReferences(byName: ReadonlyMap<string, CatalogRelation>): void {
+    const related = new Map([...byName.keys()].map((key) => [key, new Set([key])]));
+    for (const [key, relation] of byName) {
+      for (const parent of ancestors(relation, byName)) {
+        const parentKey = keyOf(parent.schema, parent.name);
+        related.get(key)?.add(parentKey);
+        related.get(parentKey)?.add(key);
+      }
+    }
+    for (const found of this.#relations.values()) {
+      if (found.kind !== 'relation') continue;
+      const { relation } = found;
+      for (const foreignKey of relation.foreignKeys) {
+        for (const key of related.get(keyOf(foreignKey.schema, foreignKey.table)) ?? []) {
+          const references = this.#referencing.get(key) ?? [];
+          references.push({ relation, foreignKey });
+          this.#referencing.set(key, references);
+        }
+      }
+    }
   }
 
   /** A table that is whole on each shard cannot have children whose rows are spread: who reads it reads them. */

@@ -1,6 +1,7 @@
 import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { type Cte, openWith, readUnusedCtes } from './cte-reading.js';
 import { findColumn, isTimeWord, readExpression } from './expression-reading.js';
+import { readForeignKeys } from './foreign-key-effects.js';
 import { type ReadTable, readFrom, readTable } from './from-reading.js';
 import { readInsert } from './insert-reading.js';
 import { readCondition } from './key-conditions.js';
@@ -84,6 +85,7 @@ function readChange(
   readExpression(ctx, node.whereClause, level, true);
   const own: Level = { ...level, scope: new Scope([part], null) };
   readSets(ctx, nodesOf(node, 'targetList'), relation, level, own);
+  if (relation !== null && !isUpdate) readForeignKeys(ctx, relation, null);
   return { ...readReturning(ctx, node, level), splits: part.nodes };
 }
 
@@ -96,6 +98,10 @@ export function readSets(
   own: Level,
 ): void {
   const keyName = relation?.columns[relation.keyColumn]?.name;
+  const names = targets
+    .map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'))
+    .filter((name) => name !== keyName);
+  if (relation !== null) readForeignKeys(ctx, relation, names);
   for (const each of targets) {
     const target = nodeOf(each, 'ResTarget') ?? {};
     const name = textOf(target, 'name');
@@ -144,6 +150,8 @@ export function readDefault(ctx: ShardContext, relation: CatalogRelation, column
     }
     return;
   }
+  // The domain may have one.
+  if (defaultText === null && column.isDomain) ctx.volatile ??= `the default of ${label}`;
   if (defaultText === null) return;
   const statements = ctx.terms.parser.parse(`SELECT ${defaultText}`);
   const [only] = statements === null || statements === 'unread' ? [] : statements;

@@ -116,8 +116,9 @@ function readOperator(ctx: ShardContext, path: readonly string[]): void {
 function readReference(ctx: ShardContext, node: SqlNode, level: Level): void {
   const path = pathOf(node, 'fields');
   const isWhole = path.length === nodesOf(node, 'fields').length;
-  if (!isWhole || path.length < 2) return;
   const name = path[path.length - 1];
+  if (isWhole && SYSTEM_COLUMNS.has(name)) ctx.volatile ??= name;
+  if (!isWhole || path.length < 2) return;
   if (level.scope.find(path) === 'none' && !SYSTEM_COLUMNS.has(name)) readField(ctx, name);
 }
 
@@ -154,6 +155,7 @@ export function readSubLink(ctx: ShardContext, link: SqlNode, level: Level): Sho
   const known = level.sublinks.get(link);
   if (known !== undefined) return known;
   const query = nodeOf(nodeOf(link, 'subselect'), 'SelectStmt');
+  if (textOf(link, 'subLinkType') === 'ARRAY_SUBLINK') ctx.unordered ??= 'ARRAY(SELECT …)';
   if (query === undefined) ctx.refuse('a subquery is not understood');
   const shown = query === undefined ? NO_SHOWN : readSelect(ctx, query, level.scope, level.ctes);
   level.sublinks.set(link, shown);

@@ -127,7 +127,10 @@ export function readTable(ctx: ShardContext, node: SqlNode, ctes: Cte | null): R
   const cte = schema === '' ? findCte(name, ctes) : null;
   if (cte !== null) return { part: shownPart(readCte(ctx, cte), node, name), relation: null };
   const found = ctx.find(node);
-  if (found.kind === 'system' && isHostRelation(schema === '' ? null : schema, name)) ctx.first ??= name;
+  if (found.kind === 'system') {
+    ctx.volatile ??= name;
+    if (isHostRelation(schema === '' ? null : schema, name)) ctx.first ??= name;
+  }
   if (found.kind !== 'relation') return { part: opaquePart(node, name), relation: null };
   const { relation } = found;
   if (relation.hasRowSecurity) ctx.refuse(`row security of "${name}" may look at rows of other shards`);

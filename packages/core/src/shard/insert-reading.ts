@@ -112,7 +112,7 @@ function readRows(
   const sources = rows.map((row) => storedSource(ctx, row[place], key));
   const known = sources.filter((each) => each !== null);
   // One row belongs to one shard; how the rest is told apart is not for several rows of WITH.
-  ctx.isSplitInsert = rows.length > 1;
+  ctx.isSplitInsert = rows.length > 1 && ctes === null;
   if (known.length === sources.length) ctx.graph.pin(node, known);
   else ctx.refuse(...notKnown(key));
 }

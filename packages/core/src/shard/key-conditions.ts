@@ -139,7 +139,9 @@ function pinsOfPairs(ctx: ShardContext, all: readonly (readonly [SqlNode, SqlNod
       const key = findColumn(one, level)?.key;
       if (!key || pins.has(key.node)) continue;
       const source = readSource(other, ctx.graph.info(key.node).family, ctx.literals);
-      if (source !== null) pins.set(key.node, [source]);
+      // transform_null_equals makes IS NULL of it.
+      const isNullToo = source?.kind === 'null' && !(key.isExact && key.isOwn);
+      if (source !== null && !isNullToo) pins.set(key.node, [source]);
     }
   }
   return pins;

@@ -78,6 +78,8 @@ export function keyOfRelation(relation: CatalogRelation, sharding: ShardingSnaps
   if (column === undefined || rule === undefined) return `the key of "${relation.name}" is not known`;
   const label = `${relation.name}.${column.name}`;
   const family = familyOf(column.type);
+  if (column.generated === 's' || column.generated === 'v')
+    return `the sharding key ${label} is computed from other columns`;
   if (column.isDomain) return `the sharding key ${label} is of a domain`;
   if (family === null) return `the sharding key ${label} is of type ${column.type}`;
   if (column.typmod >= 0 && column.type !== 'pg_catalog.varchar')

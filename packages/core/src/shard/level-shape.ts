@@ -12,6 +12,8 @@ export class LevelShape {
   readonly hasHaving: boolean;
   readonly hasAggregate: boolean;
   readonly hasWindow: boolean;
+  /** Of FROM here, not of a query further out. */
+  readonly #nodes: ReadonlySet<number>;
   /** GROUP BY: each of its columns, null for what is no plain one. null: there is none. */
   readonly group: readonly (ShownColumn | null)[] | null;
   readonly #windows: readonly (readonly KeyColumn[])[];
@@ -20,6 +22,7 @@ export class LevelShape {
   /** @param isText its constants may be looked at */
   constructor(node: SqlNode, level: Level, targets: readonly Target[], isText: boolean) {
     const distinct = node.distinctClause;
+    this.#nodes = level.scope.nodes;
     this.hasLimit = nodeOf(node, 'limitCount') !== undefined || nodeOf(node, 'limitOffset') !== undefined;
     this.hasLock = nodesOf(node, 'lockingClause').length > 0;
     const isOn =
@@ -42,6 +45,8 @@ export class LevelShape {
 
   /** Rows of different keys do not meet in it: conditions on the key can be taken before or after. */
   separates(node: number): boolean {
+    // A query further out shows its rows whether or not this one does.
+    if (!this.#nodes.has(node)) return false;
     if (this.hasLimit || this.hasLock || this.distinct === 'on') return false;
     const isGrouped = this.group !== null || this.hasAggregate || this.hasHaving;
     const isKey = (key: KeyColumn): boolean => key.node === node;
@@ -51,15 +56,19 @@ export class LevelShape {
 
   /** Groups are whole on one shard. */
   get isGroupedByKey(): boolean {
-    return (this.group ?? []).some((column) => column?.key?.isExact);
+    return (this.group ?? []).some((column) => column?.key && this.#isExact(column.key));
   }
 
   get areWindowsByKey(): boolean {
-    return this.#windows.every((keys) => keys.some(({ isExact }) => isExact));
+    return this.#windows.every((keys) => keys.some((key) => this.#isExact(key)));
   }
 
   get showsKey(): boolean {
-    return this.#shownKeys.some(({ isExact }) => isExact);
+    return this.#shownKeys.some((key) => this.#isExact(key));
+  }
+
+  #isExact({ node, isExact }: KeyColumn): boolean {
+    return isExact && this.#nodes.has(node);
   }
 
   /** What it shows is what the shards show, one after the other. */

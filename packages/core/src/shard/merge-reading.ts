@@ -2,6 +2,7 @@ import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { readDefault, readReturning, readSets, readStored, readWritten } from './change-reading.js';
 import type { Cte } from './cte-reading.js';
 import { findColumn, readExpression } from './expression-reading.js';
+import { readForeignKeys } from './foreign-key-effects.js';
 import { readFrom } from './from-reading.js';
 import { readCondition } from './key-conditions.js';
 import { columnFamily } from './key-family.js';
@@ -49,6 +50,9 @@ function readClause(
         ...level,
         scope: new Scope([part], null),
       });
+      return;
+    case 'CMD_DELETE':
+      if (relation !== null) readForeignKeys(ctx, relation, null);
       return;
     case 'CMD_INSERT':
       if (relation !== null) readInserted(ctx, clause, relation, part, { ...level, scope: sourceScope });

@@ -195,8 +195,15 @@ function spreadOf(
   if (!isWrite) return readMergePlan(ctx, shown.top, first);
   if (ctx.shardedWrites.length !== 1)
     return refusedSpread({ reason: 'several tables are written', remedy: CHOOSE_SHARD });
-  if (ctx.isSplitInsert) return { kind: 'split' };
-  if (!shown.splits.some((node) => first.roots.has(node))) {
+  if (ctx.isSplitInsert && ctx.clock === null) {
+    const { areInsertsSplit } = ctx.terms.sharding;
+    if (areInsertsSplit !== false) return { kind: 'split' };
+    return refusedSpread({
+      reason: 'rows for several shards in one INSERT',
+      remedy: 'insert the rows one by one',
+    });
+  }
+  if (!ctx.isSplitInsert && !shown.splits.some((node) => first.roots.has(node))) {
     return refusedSpread({
       reason: `rows of ${first.info.label} of other shards may be needed`,
       remedy: `give ${first.info.label} a value`,

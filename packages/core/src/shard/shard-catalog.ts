@@ -88,6 +88,12 @@ export interface ShardCatalogData {
   readonly differences: readonly { readonly schema: string; readonly name: string; readonly text: string }[];
 }
 
+/** A foreign key and the table that has it. */
+export interface CatalogReference {
+  readonly relation: CatalogRelation;
+  readonly foreignKey: CatalogForeignKey;
+}
+
 /** What a name in a statement stands for. */
 export type FoundRelation =
   | { readonly kind: 'relation'; readonly relation: CatalogRelation }
@@ -101,4 +107,6 @@ export type FoundRelation =
 export interface RelationLookup {
   /** @param schema null: not said */
   find(schema: string | null, name: string): FoundRelation;
+  /** Foreign keys that point to this table, to what it is a part of, or to its parts. */
+  referencing(schema: string, name: string): readonly CatalogReference[];
 }
