@@ -20,6 +20,7 @@ import {
   PubSub,
   QueryStats,
   SessionTable,
+  ShardedDatabases,
   StatementRegistry,
   TlsWorker,
   takeUpClusters,
@@ -192,6 +193,9 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     get mirrors() {
       return mirrors;
     },
+    get sharded() {
+      return sharded;
+    },
     waitingSessions: 0,
     logLines: [],
     flushLog() {},
@@ -214,5 +218,6 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
   const arrivals = new Arrivals(context);
   const pubSub = new PubSub(context);
   const mirrors = new Mirrors(context);
+  const sharded = new ShardedDatabases(context);
   return context;
 }

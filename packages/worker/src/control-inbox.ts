@@ -65,6 +65,7 @@ export function handleWorkerMessage(
       takeUpConfiguration(context);
       return;
     case 'catalogRead':
+      context.sharded.get(message.database)?.wasRead(message.error ?? '');
       return;
     case 'listen':
       if (!context.isDraining) orders.listen(message.sockets);
@@ -200,6 +201,7 @@ export function takeUpConfiguration(context: WorkerContext): void {
     if (snapshot !== null) pool.takeUp(snapshot);
   }
   takeUpClusters(context);
+  context.sharded.takeUp();
   // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
   for (const snapshot of config.pools) {
     if (snapshot.minPoolSize > 0 && context.arrivals.homes.isKeeper(snapshot)) context.poolFor(snapshot);
@@ -231,6 +233,7 @@ export function checkDrain(context: WorkerContext): boolean {
     const { server } = session;
     const isBusy =
       session.waitingSinceMs !== 0 ||
+      session.router?.shards?.cross.isBusy === true ||
       (server !== null && (!server.isQuiet || server.readyStatus !== READY.Idle));
     if (!isBusy) session.fail(new PgDogError('shutting_down'));
     else if (session.isStreaming) streaming.push(session);

@@ -51,6 +51,7 @@ export * from './session/parameter-set.js';
 export { PeerNames } from './session/peer-names.js';
 export { ownerOfProcessId, processIdOf, SessionTable } from './session/session-table.js';
 export { StartupCache } from './session/startup-cache.js';
+export { ShardedDatabases } from './shard/sharded-databases.js';
 export { alternativeNames } from './tls/alternative-names.js';
 export * from './tls/handshake-queue.js';
 export * from './tls/tls-context.js';

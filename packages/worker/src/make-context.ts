@@ -20,6 +20,7 @@ import { Maintenance } from './session/maintenance.js';
 import { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import { SessionTable } from './session/session-table.js';
+import { ShardedDatabases } from './shard/sharded-databases.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -85,12 +86,16 @@ export function makeContext(
     linger: (connection) => lingering.add(connection, context.nowMs),
     countAuthAttempt: (session) => countAuthAttempt(context, session),
     poolFor: (snapshot) => poolFor(context, snapshot),
-    clusterFor: (database, user) => clusterFor(context, database, user),
+    clusterFor: (database, user, shard) => clusterFor(context, database, user, shard),
+    get sharded() {
+      return sharded;
+    },
   };
   continueCounting(context);
   const arrivals = new Arrivals(context);
   const pubSub = new PubSub(context);
   const mirrors = new Mirrors(context);
+  const sharded = new ShardedDatabases(context);
   return context;
 }
 
@@ -129,7 +134,7 @@ function poolFor(context: WorkerContext, snapshot: PoolSnapshot): Pool {
   const known = context.pools.get(snapshot.index);
   if (known !== undefined) return known;
   // Pools of a cluster share what they know; they are made together.
-  clusterFor(context, snapshot.database, snapshot.user);
+  clusterFor(context, snapshot.database, snapshot.user, snapshot.shard);
   return context.pools.get(snapshot.index) ?? addPool(context, snapshot, new PoolShared());
 }
 

@@ -26,6 +26,7 @@ import type { Maintenance } from './session/maintenance.js';
 import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
+import type { ShardedDatabases } from './shard/sharded-databases.js';
 import type { TlsWorker } from './tls/tls-worker.js';
 
 export type LogFields = Record<string, string | number | boolean | null>;
@@ -59,6 +60,7 @@ export interface WorkerContext {
   readonly loginBudget: LoginBudget;
   readonly pubSub: PubSub;
   readonly mirrors: Mirrors;
+  readonly sharded: ShardedDatabases;
   /** Pools whose clients wait because of a limit over several pools. */
   readonly hungryPools: Set<Pool>;
   /** Server connections that serve a session now. */
@@ -85,6 +87,6 @@ export interface WorkerContext {
   tell(message: SupervisorMessage): void;
   log(level: LogLevel, code: string, message: string, fields: LogFields): void;
   poolFor(snapshot: PoolSnapshot): Pool;
-  /** Null: one host serves them. */
-  clusterFor(database: string, user: string): Cluster | null;
+  /** Null: one host serves them. `shard`: default 0. */
+  clusterFor(database: string, user: string, shard?: number): Cluster | null;
 }

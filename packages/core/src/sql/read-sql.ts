@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
+import { type LiteralPlaces, NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
 import { joinTenants, readTenant } from '../tenant/tenant-facts.js';
 import { readDirective } from './directive.js';
 import { dottedNames } from './dotted-names.js';
 import { readRoute } from './read-route.js';
 import { readStatement } from './read-statement.js';
 import { joinRoutes } from './route-facts.js';
+import { shape } from './shape.js';
 import { HAS_BACKSLASH, SETS_PARAMETER, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
 import {
   type ParsedStatement,
@@ -99,13 +101,14 @@ export function readShapePlan(
   parser: SqlParser,
   wantsRoute: boolean,
   tenantColumn: string | null,
+  scope: ShardScope = NO_SCOPE,
 ): SqlPlan | null {
   scan.read(text, 0, text.length);
   if (scan.isHarmless && !wantsRoute) return hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = hasBackslash ? HAS_BACKSLASH : 0;
   const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
-  return parse(text, parser, flags, true, tenantColumn);
+  return parse(text, parser, flags, true, tenantColumn, scope);
 }
 
 /** The plan of one text, literals and all; directives are left to withDirective(). */
@@ -115,13 +118,14 @@ export function readTextPlan(
   hasBackslash: boolean,
   parser: SqlParser,
   tenantColumn: string | null,
+  scope: ShardScope = NO_SCOPE,
 ): SqlPlan {
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = hasBackslash ? HAS_BACKSLASH : 0;
   const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
-  return parse(text, parser, flags, false, tenantColumn)!;
+  return parse(text, parser, flags, false, tenantColumn, scope)!;
 }
 
 /** The same plan for one of its texts, with all in that text that could be the name of a custom setting. */
@@ -157,6 +161,7 @@ function parseUtf8(
   textFlags: number,
   isShape: boolean,
   tenantColumn: string | null,
+  scope: ShardScope = NO_SCOPE,
 ): SqlPlan | null {
   const parsed = parser.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'));
   if (parsed === null) return isShape ? null : REFUSED_UNKNOWN_PLAN;
@@ -168,11 +173,28 @@ function parseUtf8(
   if (isShape && statements.some((statement) => (statement.flags & SETS_PARAMETER) !== 0)) return null;
   for (const statement of statements) flags |= statement.flags;
   const route = joinRoutes(statements.map((statement) => statement.route));
-  if (tenantColumn === null) return { statements, flags, encoding: 'utf8', route };
+  const plan: SqlPlan = { statements, flags, encoding: 'utf8', route };
+  const shards = scope.read(parsed, isShape ? literalPlaces(text) : null);
+  const read = shards === null ? plan : { ...plan, shards };
+  if (tenantColumn === null) return read;
   const tenant = joinTenants(
     parsed.map(({ kind, node }, i) => readTenant(kind, node, statements[i].route, tenantColumn)),
   );
-  return { statements, flags, encoding: 'utf8', route, tenant };
+  return { ...read, tenant };
+}
+
+/** Which literal of the shape read last stands where the tree says. A negative number's place is that of its '-'. */
+function literalPlaces(text: Uint8Array): LiteralPlaces {
+  const places = shape.literalPlaces.slice(0, Math.min(shape.literalCount, shape.literalPlaces.length));
+  const indexes = new Map(Array.from(places, (place, index) => [place, index]));
+  return (location) => {
+    let at = location;
+    const isNegative = text[at] === 0x2d;
+    if (isNegative) at++;
+    while (text[at] === 0x20) at++;
+    const index = indexes.get(at);
+    return index === undefined ? null : { index, isNegative };
+  };
 }
 
 function readParsed(statement: ParsedStatement, text: Uint8Array): StatementPlan {
@@ -200,6 +222,7 @@ function parseLatin1(
   isShape: boolean,
   tenantColumn: string | null,
 ): SqlPlan | null {
+  // Not read for shards: how the server stores its texts, by which keys are hashed, is not known.
   const utf8 = encoder.encode(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'));
   const plan = parseUtf8(utf8, parser, textFlags, isShape, tenantColumn);
   if (plan === null || plan.statements.length === 0) return plan;

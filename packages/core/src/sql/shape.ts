@@ -26,6 +26,8 @@ export const SHAPE_DIRECTIVE = 4;
 export const SHAPE_DOTTED = 8;
 /** It has a literal in it as it was written. */
 export const SHAPE_KEPT = 16;
+/** Rows of VALUES are left out, each like the one before it. */
+export const SHAPE_ROWS = 32;
 
 export const SHAPE_BYTES_MAX = 64 * 1024;
 /** Literals whose places are remembered; further ones are only counted. */
@@ -38,6 +40,7 @@ const words = new Int32Array((SHAPE_BYTES_MAX + 2 * SLACK) / 4);
 const out = new Uint8Array(words.buffer);
 const literalStarts = new Int32Array(SHAPE_LITERALS_MAX);
 const literalEnds = new Int32Array(SHAPE_LITERALS_MAX);
+const literalPlaces = new Int32Array(SHAPE_LITERALS_MAX);
 
 /** The shape read last; valid until the next call of readShape(). */
 export const shape = {
@@ -48,6 +51,8 @@ export const shape = {
   /** Where in the source the literals stand that the shape has kept. */
   literalStarts,
   literalEnds,
+  /** Where in the shape they stand. */
+  literalPlaces,
   literalCount: 0,
 };
 
@@ -162,17 +167,19 @@ export function readShape(bytes: Uint8Array, start: number, end: number): number
   return SHAPE_READ;
 }
 
-/** Hashes the shape read last into `hashWords`. @param kind what else must keep two shapes apart */
-export function hashShape(kind: number): void {
+/** Hashes the shape read last into `hashWords`. @param kind what else must keep two shapes apart @param scope likewise */
+export function hashShape(kind: number, scope = 0): void {
   out[length] = out[length + 1] = out[length + 2] = 0;
-  hashOfWords(words, (length + 3) >> 2, (length << 8) | (kind & 0xff));
+  let count = (length + 3) >> 2;
+  if (scope !== 0) words[count++] = scope;
+  hashOfWords(words, count, (length << 8) | (kind & 0xff));
 }
 
 /** Hashes a text as it is, at most SHAPE_BYTES_MAX bytes of it. Overwrites the shape. */
-export function hashText(bytes: Uint8Array, start: number, end: number, kind: number): void {
+export function hashText(bytes: Uint8Array, start: number, end: number, kind: number, scope = 0): void {
   length = end - start;
   for (let i = 0; i < length; i++) out[i] = bytes[start + i];
-  hashShape(kind);
+  hashShape(kind, scope);
 }
 
 /** @returns where the next token or space starts, or -1 */
@@ -305,6 +312,7 @@ function endRow(): void {
   if (same) {
     length = rowAt;
     shape.literalCount = rowLiterals;
+    flags |= SHAPE_ROWS;
     return;
   }
   keptRowAt = from;
@@ -411,6 +419,7 @@ function readPrefixed(bytes: Uint8Array, from: number, end: number): number {
 function takeString(bytes: Uint8Array, from: number, next: number): number {
   if (next < 0) return -1;
   separateQuotes();
+  const place = length;
   if (keepsLiteral && bytes[from] === 0x27 && next - from <= KEPT_LITERAL_MAX) {
     for (let i = from; i < next; i++) out[length++] = bytes[i];
     flags |= SHAPE_KEPT;
@@ -419,13 +428,14 @@ function takeString(bytes: Uint8Array, from: number, next: number): number {
     out[length++] = 0x27;
   }
   if (list === LIST_SIGNED) list = LIST_NONE;
-  takeLiteral(from, next);
+  takeLiteral(from, next, place);
   last = LAST_WORD;
   return next;
 }
 
-function takeLiteral(from: number, next: number): void {
+function takeLiteral(from: number, next: number, place: number): void {
   if (shape.literalCount < SHAPE_LITERALS_MAX) {
+    literalPlaces[shape.literalCount] = place;
     literalStarts[shape.literalCount] = from;
     literalEnds[shape.literalCount] = next;
   }
@@ -577,12 +587,13 @@ function readNumber(bytes: Uint8Array, from: number, end: number): number {
   }
   if (last === LAST_OPERATOR && out[length - 1] === 0x2e) out[length++] = 0x20;
   else separate();
+  const place = length;
   out[length++] = 0x30;
   if (!isInteger) {
     out[length++] = 0x2e;
     out[length++] = 0x30;
   }
-  takeLiteral(from, at);
+  takeLiteral(from, at, place);
   last = LAST_NUMBER;
   return at;
 }

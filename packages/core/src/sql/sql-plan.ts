@@ -1,3 +1,4 @@
+import type { ShardReading } from '../shard/shard-reading.js';
 import type { TenantFacts } from '../tenant/tenant-facts.js';
 import { type RouteFacts, UNASKED_ROUTE, UNREAD_ROUTE } from './route-facts.js';
 import type { SqlEffect } from './sql-effect.js';
@@ -44,6 +45,8 @@ export interface SqlPlan {
   readonly route: RouteFacts;
   /** Of all statements together, where a tenant's column is configured. Absent: the text was not read for it. */
   readonly tenant?: TenantFacts;
+  /** Of all statements together, for the scope in which it was asked for. Absent: the text was not read for shards. */
+  readonly shards?: ShardReading;
 }
 
 /** Makes a plan that says nothing but its flags; frozen, since the cache hands one object to everybody. */

@@ -37,6 +37,18 @@ export function deliverCancel(
     onDelivered();
     return;
   }
+  const shards = session.router?.shards ?? null;
+  if (shards?.isWaiting === true) {
+    shards.forget();
+    session.requests?.refusedWhileWaiting(new PgDogError('query_cancelled'));
+    onDelivered();
+    return;
+  }
+  if (shards?.cross.isBusy === true) {
+    shards.cross.cancel();
+    onDelivered();
+    return;
+  }
   const { server } = session;
   if (server === null || server.pending.length === 0) {
     onDelivered();

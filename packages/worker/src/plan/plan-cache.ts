@@ -2,6 +2,7 @@ import {
   hashShape,
   hashText,
   hashWords,
+  NO_SCOPE,
   PLAIN_BACKSLASH_PLAN,
   PLAIN_PLAN,
   planSize,
@@ -15,6 +16,8 @@ import {
   SHAPE_DOTTED,
   SHAPE_HIGH,
   SHAPE_READ,
+  SHAPE_ROWS,
+  type ShardScope,
   type SqlParser,
   type SqlPlan,
   shape,
@@ -110,7 +113,7 @@ export class PlanCache {
    * The plan of bytes[start, end), a text without its closing NUL. Never throws; the plan is shared and must
    * not be changed. For a database with one host, a caller asks isPlainSql first.
    */
-  lookup(bytes: Uint8Array, start: number, end: number): SqlPlan {
+  lookup(bytes: Uint8Array, start: number, end: number, scope: ShardScope = NO_SCOPE): SqlPlan {
     const status = readShape(bytes, start, end);
     if (status !== SHAPE_READ) return this.#readOdd(bytes, start, end);
     const { flags } = shape;
@@ -118,8 +121,10 @@ export class PlanCache {
     let plan = UNREAD_PLAN;
     if (encoding !== TEXT_UNCERTAIN) {
       const kind = encoding | ((flags & SHAPE_BACKSLASH) === 0 ? 0 : KIND_BACKSLASH);
-      plan = this.#ofShape(kind);
-      if (plan === BY_TEXT) plan = this.#ofText(bytes, start, end, kind);
+      // Each row of a sharded table may be on another shard.
+      const isByText = scope !== NO_SCOPE && (flags & SHAPE_ROWS) !== 0;
+      plan = isByText ? BY_TEXT : this.#ofShape(kind, scope);
+      if (plan === BY_TEXT) plan = this.#ofText(bytes, start, end, kind, scope);
       else if ((flags & SHAPE_DOTTED) !== 0 && (plan.flags & UNKNOWN_EFFECT) !== 0) {
         plan = withMentions(plan, bytes, start, end);
       }
@@ -128,23 +133,30 @@ export class PlanCache {
     return withDirective(plan, bytes, start, end);
   }
 
-  #ofShape(kind: number): SqlPlan {
-    hashShape(kind);
+  #ofShape(kind: number, scope: ShardScope): SqlPlan {
+    hashShape(kind, scope.id);
     const found = this.#find();
     if (found !== null) return found;
     const text = shape.bytes.subarray(0, shape.length);
     const hasBackslash = (kind & KIND_BACKSLASH) !== 0;
     const plan =
-      readShapePlan(text, kind & 3, hasBackslash, this.#parser, this.givesRoutes, this.#tenantColumn) ??
-      BY_TEXT;
+      readShapePlan(
+        text,
+        kind & 3,
+        hasBackslash,
+        this.#parser,
+        this.givesRoutes,
+        this.#tenantColumn,
+        scope,
+      ) ?? BY_TEXT;
     this.#keep(plan);
     return plan;
   }
 
-  #ofText(bytes: Uint8Array, start: number, end: number, kind: number): SqlPlan {
+  #ofText(bytes: Uint8Array, start: number, end: number, kind: number, scope: ShardScope): SqlPlan {
     const isShort = end - start <= SHAPE_BYTES_MAX;
     if (isShort) {
-      hashText(bytes, start, end, kind | KIND_TEXT);
+      hashText(bytes, start, end, kind | KIND_TEXT, scope.id);
       const found = this.#find();
       if (found !== null) return found;
     }
@@ -155,6 +167,7 @@ export class PlanCache {
       (kind & KIND_BACKSLASH) !== 0,
       this.#parser,
       this.#tenantColumn,
+      scope,
     );
     if (isShort) this.#keep(plan);
     return plan;

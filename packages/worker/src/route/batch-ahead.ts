@@ -1,16 +1,22 @@
 // ● per-frame path
 import {
+  type BindFields,
   decodeText,
   FRONTEND,
   frameBytesOf,
   joinRoutes,
+  NO_SCOPE,
+  type ParseFields,
   type RouteFacts,
   readBind,
+  readExecute,
   readParse,
   type SqlPlan,
 } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
+import { newPreparedText, type PreparedText, planOfText, preparedText } from '../shard/prepared-text.js';
 import { planOfPrepared } from './prepared-route.js';
+import type { SessionRouter } from './session-router.js';
 
 const HEADER_BYTES = 5;
 
@@ -29,8 +35,11 @@ export const END_OTHER = 3;
  */
 export class BatchAhead {
   private session: Session | null = null;
-  /** Of the statements that the batch itself prepares. */
-  private named: Set<string> | null = null;
+  /** Of the statements that the batch itself prepares; null: of a database that is not sharded. */
+  private named: Map<string, PreparedText | null> | null = null;
+  private readonly unnamed: PreparedText = newPreparedText();
+  /** A Bind of which only the head is there counts, too. */
+  private takesPart = false;
   /** A Parse without a name is among it. */
   hasUnnamedParse = false;
   /** Of what it prepares and what it binds, in order. */
@@ -38,18 +47,22 @@ export class BatchAhead {
   end = END_OPEN;
   hasBind = false;
   executeCount = 0;
+  /** Some Execute asks for a portion of its rows. */
+  hasRowLimit = false;
   describeCount = 0;
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
   hasOther = false;
 
-  begin(session: Session): void {
+  begin(session: Session, takesPart = false): void {
     this.session = session;
+    this.takesPart = takesPart;
     this.named = null;
     this.hasUnnamedParse = false;
     this.plans.length = 0;
     this.end = END_OPEN;
     this.hasBind = false;
     this.executeCount = 0;
+    this.hasRowLimit = false;
     this.describeCount = 0;
     this.hasOther = false;
   }
@@ -76,6 +89,10 @@ export class BatchAhead {
       const size = frameBytesOf(bytes, at);
       // What is wrong with it is said when its turn comes.
       if (size < 0) this.end = END_OTHER;
+      if (size > end - at && this.takesPart && bytes[at] === FRONTEND.Bind) {
+        this.takesPart = false;
+        this.bind(bytes, at + HEADER_BYTES, end);
+      }
       if (size < 0 || size > end - at) return at;
       this.frame(bytes[at], bytes, at, at + size);
       at += size;
@@ -85,7 +102,12 @@ export class BatchAhead {
 
   /** bytes[start, end) is the text of a Query. */
   query(bytes: Uint8Array, start: number, end: number): void {
-    if (this.session !== null) this.plans.push(this.session.context.plans.lookup(bytes, start, end));
+    const router = this.session?.router ?? null;
+    if (this.session !== null && router !== null) {
+      const plan = this.session.context.plans.lookup(bytes, start, end, router.scope);
+      this.plans.push(plan);
+      router.shards?.text(plan, bytes, start, end);
+    }
     this.end = END_SYNC;
   }
 
@@ -106,6 +128,7 @@ export class BatchAhead {
         return;
       case FRONTEND.Execute:
         this.executeCount++;
+        if ((readExecute(bytes, start + HEADER_BYTES, end)?.rowsMax ?? 0) > 0) this.hasRowLimit = true;
         return;
       case FRONTEND.Close:
         this.hasOther = true;
@@ -128,13 +151,22 @@ export class BatchAhead {
       this.end = END_OTHER;
       return;
     }
-    const plan = session.context.plans.lookup(bytes, fields.textStart, fields.textEnd);
+    const { router } = session;
+    const scope = router === null ? NO_SCOPE : router.scope;
+    const { nameStart, nameEnd } = fields;
+    const isUnnamed = nameStart === nameEnd;
+    // exempt: a client prepares a name once
+    const text = scope === NO_SCOPE ? null : isUnnamed ? this.unnamed : newPreparedText();
+    if (text !== null) noteText(text, bytes, fields);
+    const plan =
+      text === null
+        ? session.context.plans.lookup(bytes, fields.textStart, fields.textEnd)
+        : planOfText(text, session.context.plans, scope);
     this.plans.push(plan);
-    if (fields.nameStart === fields.nameEnd) this.hasUnnamedParse = true;
+    if (isUnnamed) this.hasUnnamedParse = true;
     else {
-      // exempt: a client prepares a name once
-      this.named ??= new Set();
-      this.named.add(decodeText(bytes, fields.nameStart, fields.nameEnd));
+      this.named ??= new Map();
+      this.named.set(decodeText(bytes, nameStart, nameEnd), text);
     }
   }
 
@@ -144,6 +176,10 @@ export class BatchAhead {
     const { session } = this;
     if (fields === null || session === null) {
       this.end = END_OTHER;
+      return;
+    }
+    if (session.router?.shards != null) {
+      this.bindOnShard(session, session.router, bytes, fields, end);
       return;
     }
     const { statementStart, statementEnd } = fields;
@@ -160,7 +196,34 @@ export class BatchAhead {
     if (statement !== undefined) this.plans.push(planOfPrepared(statement, plans));
   }
 
+  private bindOnShard(
+    session: Session,
+    { shards, scope }: SessionRouter,
+    bytes: Uint8Array,
+    fields: BindFields,
+    end: number,
+  ): void {
+    const { statementStart, statementEnd } = fields;
+    const name = statementStart === statementEnd ? '' : decodeText(bytes, statementStart, statementEnd);
+    const own = name === '' ? (this.hasUnnamedParse ? this.unnamed : null) : (this.named?.get(name) ?? null);
+    const text = own ?? preparedText(session, bytes, fields);
+    // Unknown: a server is asked, and says so.
+    if (text === null) return;
+    const plan = planOfText(text, session.context.plans, scope);
+    if (own === null) this.plans.push(plan);
+    shards?.bound(plan, text, bytes, statementEnd + 1, end);
+  }
+
   get hasNamedParse(): boolean {
     return this.named !== null;
   }
+}
+
+function noteText(text: PreparedText, bytes: Uint8Array, fields: ParseFields): void {
+  text.bytes = bytes;
+  text.textStart = fields.textStart;
+  text.textEnd = fields.textEnd;
+  text.typesStart = fields.typesStart;
+  text.typeCount = fields.typeCount;
+  text.plan = null;
 }

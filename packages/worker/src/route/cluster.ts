@@ -50,7 +50,7 @@ export class ClusterHost implements Candidate {
 }
 
 /**
- * The hosts of one database for one user: chooses who serves a request, and keeps those who wait because nobody can
+ * The hosts of one shard of a database for one user: chooses who serves a request, and keeps those who wait because nobody can
  * (no primary is known). What it decides on stands in shared memory, measured by the supervisor; what this worker has
  * just found out itself (connecting fails) counts as well.
  */
@@ -58,6 +58,7 @@ export class Cluster {
   readonly context: WorkerContext;
   readonly database: string;
   readonly user: string;
+  readonly shard: number;
   hosts: ClusterHost[] = [];
   /** By the configuration: nobody can write, and waiting for a primary would be of no use. */
   hasReplicasOnly = false;
@@ -72,6 +73,7 @@ export class Cluster {
     this.context = context;
     this.database = snapshot.database;
     this.user = snapshot.user;
+    this.shard = snapshot.shard;
     this.table = context.memory.hosts;
     this.balance = new Balance(this.table, context.worker);
     this.takeUp(pools);

@@ -3,12 +3,17 @@ import { PoolShared } from '../pool/pool-shared.js';
 import type { WorkerContext } from '../worker-context.js';
 import { Cluster } from './cluster.js';
 
-/** The hosts of one database and user; null: there is one, and nothing to choose. */
-export function clusterFor(context: WorkerContext, database: string, user: string): Cluster | null {
-  const key = `${database}\0${user}`;
+/** The hosts of one shard of a database, for one user; null: there is one, and nothing to choose. */
+export function clusterFor(
+  context: WorkerContext,
+  database: string,
+  user: string,
+  shard = 0,
+): Cluster | null {
+  const key = `${database}\0${user}\0${shard}`;
   const known = context.clusters.get(key);
   if (known !== undefined) return known;
-  const snapshot = context.directory.cluster(database, user);
+  const snapshot = context.directory.cluster(database, user, shard);
   if (snapshot === null || !snapshot.isRouted) return null;
   const snapshots = snapshot.pools.flatMap((index) => context.directory.poolAt(index) ?? []);
   const pools = snapshots.map((pool) => context.pools.get(pool.index));
@@ -42,8 +47,8 @@ export function takeUpClusters(context: WorkerContext): void {
   plans.givesRoutes = column !== null || clusters.some(({ isRouted }) => isRouted);
   plans.tenantColumn = column;
   for (const [key, cluster] of context.clusters) {
-    const { database, user } = cluster;
-    const snapshot = context.directory.cluster(database, user);
+    const { database, user, shard } = cluster;
+    const snapshot = context.directory.cluster(database, user, shard);
     const pools = snapshot?.pools.flatMap((index) => context.directory.poolAt(index) ?? []) ?? [];
     if (snapshot === null || pools.length === 0) {
       context.clusters.delete(key);

@@ -27,7 +27,7 @@ export function explainRoute(session: Session, { kind, plan }: RouteExplain): Ro
     const problem = code.tenantRefusal(plan.tenant, session.context.parser);
     report.push(reportEntry('tenant', 'Tenant guard', problem === null ? 'passes' : `refuses: ${problem}`));
   }
-  const refusal = settingProblem(plan) ?? router?.refusal(plan) ?? null;
+  const refusal = settingProblem(plan, session.shardCount) ?? router?.refusal(plan) ?? null;
   if (refusal !== null) return [...report, reportEntry('refused', 'Refused', refusal.message)];
   if (session.server !== null) {
     const place = placeOf(session.server.pool);

@@ -65,11 +65,16 @@ export function localRole({ statements }: SqlPlan): RoleWish | undefined {
   return undefined;
 }
 
-/** Why a text must not run: it asks for a route that there is not. To Postgres such settings are mere words. */
-export function settingProblem(plan: SqlPlan): PgDogError | null {
-  if (plan.route.directive?.error != null) return invalid(plan.route.directive.error);
-  if (plan.route.directive !== null && (plan.route.directive.shard ?? 0) !== 0) {
-    return invalid(`there is no shard ${plan.route.directive.shard}: this database has one`);
+/**
+ * Why a text must not run: it asks for a route that there is not. To Postgres such settings are mere words.
+ * @param shardCount of the database
+ */
+export function settingProblem(plan: SqlPlan, shardCount: number): PgDogError | null {
+  const { directive } = plan.route;
+  if (directive?.error != null) return invalid(directive.error);
+  if (directive !== null && (directive.shard ?? 0) >= shardCount) {
+    const those = shardCount === 1 ? 'one' : `${shardCount}, from 0 on`;
+    return invalid(`there is no shard ${directive.shard}: this database has ${those}`);
   }
   for (const { effect } of plan.statements) {
     if (effect?.type !== 'set' || !effect.name.startsWith('pgdog.')) continue;
@@ -77,18 +82,26 @@ export function settingProblem(plan: SqlPlan): PgDogError | null {
     if (name === ROLE && roleWish(value) === undefined) {
       return invalid(`invalid value for parameter "${ROLE}": "${value}" (primary, replica or auto)`);
     }
-    if (name === SHARD && value !== '' && value !== '0') {
-      return invalid(`invalid value for parameter "${SHARD}": "${value}" (this database has one shard, 0)`);
-    }
+    const problem = name === SHARD ? shardProblem(value, shardCount) : null;
+    if (problem !== null) return problem;
   }
   return null;
 }
 
+function shardProblem(value: string, shardCount: number): PgDogError | null {
+  const number = Number(value);
+  if (value === '' || (Number.isInteger(number) && number >= 0 && number < shardCount)) return null;
+  const those = shardCount === 1 ? 'one shard, 0' : `shards 0 to ${shardCount - 1}`;
+  return invalid(`invalid value for parameter "${SHARD}": "${value}" (this database has ${those})`);
+}
+
 /** The same for what a client asks for at start-up. */
-export function startupProblem(parameters: ParameterSet): PgDogError | null {
+export function startupProblem(parameters: ParameterSet, shardCount: number): PgDogError | null {
   const value = parameters.entries.get(ROLE)?.value;
-  if (value === undefined || roleWish(value) !== undefined) return null;
-  return invalid(`invalid value for parameter "${ROLE}": "${value}" (primary, replica or auto)`);
+  if (value !== undefined && roleWish(value) === undefined) {
+    return invalid(`invalid value for parameter "${ROLE}": "${value}" (primary, replica or auto)`);
+  }
+  return shardProblem(parameters.entries.get(SHARD)?.value ?? '', shardCount);
 }
 
 function invalid(text: string): PgDogError {

@@ -5,11 +5,14 @@ import {
   decodeText,
   FRONTEND,
   FUNCTION_CALL,
+  NO_SCOPE,
   PgDogError,
+  READY,
   ROLE_REPLICA,
   type RoleWish,
   type RouteFacts,
   type RouteTerms,
+  type ShardScope,
   type SqlPlan,
   UNREAD_ON_PRIMARY,
   UNREAD_ON_REPLICA,
@@ -22,6 +25,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { beginRefused } from '../pool/leave-host.js';
 import type { Session } from '../session/session.js';
+import { HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../shard/shard-desk.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
@@ -34,9 +38,18 @@ import { WriteTrace } from './write-trace.js';
 const HEADER_BYTES = 5;
 /** The frame goes on as if there were one host. */
 export const GO = -1;
+/** It goes to several shards. */
+const SCATTERED = -2;
 
 /** Held of a batch whose end is not in sight, at most; less than what stops reading from the client. */
 const AHEAD_BYTES_MAX = 48 * 1024;
+const BATCH_TYPES: ReadonlySet<number> = new Set([
+  FRONTEND.Parse,
+  FRONTEND.Bind,
+  FRONTEND.Describe,
+  FRONTEND.Execute,
+  FRONTEND.Close,
+]);
 /** A batch that comes in more pieces is not looked at any more: each look begins at its start. */
 const LOOKS_MAX = 16;
 
@@ -51,13 +64,17 @@ const ahead = new BatchAhead();
  */
 export class SessionRouter implements RouteTerms {
   readonly session: Session;
-  readonly cluster: Cluster;
+  private readonly onlyCluster: Cluster;
+  /** Of a sharded database: chooses the cluster. */
+  readonly shards: ShardDesk | null;
   want: Want = WANT_ANY;
   /** Why, for EXPLAIN (PGDOG) and logs. */
   reason = '';
-  readonly trace: WriteTrace;
+  private readonly onlyTrace: WriteTrace;
   private readonly desk: TransactionDesk;
   private isDecided = false;
+  /** What has been read of the batch only prepares, and its end is a Flush: shards are chosen when it is bound. */
+  endsAtFlush = false;
   /** A batch whose end is not in sight: decided on when more of it is there. */
   isLookingAhead = false;
   private looks = 0;
@@ -67,11 +84,26 @@ export class SessionRouter implements RouteTerms {
   /** On a replica because what came first was a read: what writes must not follow there. */
   private isReadOnlyByChoice = false;
 
-  constructor(session: Session, cluster: Cluster) {
+  constructor(session: Session, cluster: Cluster, shards: ShardDesk | null = null) {
     this.session = session;
-    this.cluster = cluster;
-    this.trace = new WriteTrace(session);
+    this.onlyCluster = cluster;
+    this.shards = shards;
+    this.onlyTrace = new WriteTrace(session);
     this.desk = new TransactionDesk(session);
+  }
+
+  /** Its hosts serve what comes next. */
+  get cluster(): Cluster {
+    return this.shards === null ? this.onlyCluster : this.shards.cluster;
+  }
+
+  get trace(): WriteTrace {
+    return this.shards === null ? this.onlyTrace : this.shards.trace;
+  }
+
+  /** How texts are read. */
+  get scope(): ShardScope {
+    return this.shards === null ? NO_SCOPE : this.shards.scope;
   }
 
   get writtenLsn(): number {
@@ -96,7 +128,12 @@ export class SessionRouter implements RouteTerms {
 
   /** Of ReadyForQuery while the session has no server. */
   get heldStatus(): number | null {
-    return this.held?.readyStatus ?? null;
+    return this.shards?.cross.readyStatus ?? this.held?.readyStatus ?? null;
+  }
+
+  /** BEGIN of the transaction that is open on a server; null: there is none, or it did not go by us. */
+  get begunWith(): string | null {
+    return this.sent?.text ?? null;
   }
 
   /** At login. */
@@ -119,6 +156,8 @@ export class SessionRouter implements RouteTerms {
    * first; CONSUMED: it has been answered.
    */
   before(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    const cross = this.shards === null ? null : this.shards.cross;
+    if (cross?.isCollecting === true) return cross.collect(type, bytes, start, end, frameBytes);
     if (this.desk.isAnswering) return this.desk.frame(type, bytes, start, end);
     if (this.isDecided) return GO;
     switch (type) {
@@ -129,8 +168,14 @@ export class SessionRouter implements RouteTerms {
       case FRONTEND.Describe:
       case FRONTEND.Execute:
       case FRONTEND.Close:
-        return this.batch(type, bytes, start, end);
+        return this.batch(type, bytes, start, end, frameBytes);
       case FRONTEND.FunctionCall:
+        if (this.shards !== null) {
+          this.shards.begin();
+          this.shards.unread('a function called by its number cannot be read');
+          const outcome = this.settleShard(false);
+          if (outcome !== GO) return outcome;
+        }
         this.take(FUNCTION_CALL);
         this.trace.willWrite();
         return GO;
@@ -140,13 +185,22 @@ export class SessionRouter implements RouteTerms {
   }
 
   private query(bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
-    const { session } = this;
+    const { session, shards } = this;
+    shards?.begin();
     if (end - start < frameBytes) {
-      this.decideUnread();
-      return GO;
+      shards?.unread('the statement is too long to be read');
+      const outcome = this.settleShard(false);
+      if (outcome === GO) this.decideUnread();
+      return outcome;
     }
-    const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1);
-    if (this.desk.takesQuery(plan, () => decodeText(bytes, start + HEADER_BYTES, end - 1))) {
+    const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
+    const isInside = shards?.cross.isInTransaction === true;
+    const step = isInside ? shards.cross.controlOf(plan) : null;
+    if (step !== null) {
+      shards?.cross.control(step);
+      return session.requests?.drop() ?? CONSUMED;
+    }
+    if (!isInside && this.desk.takesQuery(plan, () => decodeText(bytes, start + HEADER_BYTES, end - 1))) {
       return session.requests?.drop() ?? CONSUMED;
     }
     const problem = this.problemOf(plan, plan.route);
@@ -154,22 +208,51 @@ export class SessionRouter implements RouteTerms {
       session.requests?.refuse(problem, false);
       return session.requests?.drop() ?? CONSUMED;
     }
-    this.decideFor(plan.route, plan.flags, [plan]);
-    return GO;
+    shards?.text(plan, bytes, start + HEADER_BYTES, end - 1);
+    const outcome = this.settleShard(false);
+    if (outcome === GO) this.decideFor(plan.route, plan.flags, [plan]);
+    if (outcome !== SCATTERED || shards === null || shards.request === null) return outcome;
+    this.desk.held = null;
+    shards.cross.query(shards.request, bytes.slice(start, end));
+    return session.requests?.drop() ?? CONSUMED;
   }
 
-  private batch(type: number, bytes: Uint8Array, start: number, end: number): number {
+  /** GO, BLOCKED, or CONSUMED: it was refused. */
+  private settleShard(isExtended: boolean): number {
+    const outcome = this.shards === null ? null : this.shards.settle();
+    if (outcome === null) return GO;
+    if (outcome === HOLD) return BLOCKED;
+    if (outcome === SCATTER || outcome === SPREAD) return SCATTERED;
+    const { requests } = this.session;
+    requests?.refuse(outcome, isExtended);
+    return requests?.drop() ?? CONSUMED;
+  }
+
+  private batch(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { session } = this;
-    ahead.begin(session);
+    this.beginAhead(false);
     const seenBytes = session.stream.readAhead(ahead, bytes, start, end);
     if (ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX) {
       this.isLookingAhead = true;
       this.looks++;
       return BLOCKED;
     }
+    if (ahead.end === END_OPEN && this.shards !== null) {
+      // A Bind that is too long to wait for has its key within what is there, or is refused.
+      this.beginAhead(true);
+      session.stream.readAhead(ahead, bytes, start, end);
+    }
     this.isLookingAhead = false;
     this.looks = 0;
-    if (this.desk.takesBatch(ahead)) return this.desk.frame(type, bytes, start, end);
+    const cross = this.shards?.cross ?? null;
+    if (cross?.isInTransaction === true) {
+      const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
+      const step = isOne ? cross.controlOf(ahead.plans[0]) : null;
+      if (step !== null) {
+        cross.beginControlBatch(step);
+        return cross.collect(type, bytes, start, end, frameBytes);
+      }
+    } else if (this.desk.takesBatch(ahead)) return this.desk.frame(type, bytes, start, end);
     const facts = ahead.facts();
     for (const plan of ahead.plans) {
       const problem = this.problemOf(plan, facts);
@@ -177,6 +260,10 @@ export class SessionRouter implements RouteTerms {
       session.requests?.refuse(problem, true);
       return session.requests?.drop() ?? CONSUMED;
     }
+    this.endsAtFlush = this.shards !== null && ahead.end === END_FLUSH && !ahead.hasBind;
+    const outcome = this.settleShard(true);
+    if (outcome === SCATTERED) return this.scatterBatch(type, bytes, start, end, frameBytes);
+    if (outcome !== GO) return outcome;
     if (ahead.end !== END_SYNC && !(ahead.end === END_FLUSH && !ahead.hasBind)) this.decideUnread();
     else {
       this.decideFor(facts, ahead.flags(), ahead.plans);
@@ -189,13 +276,46 @@ export class SessionRouter implements RouteTerms {
     return GO;
   }
 
+  /** All of the batch is there, and goes to several shards. */
+  private scatterBatch(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    frameBytes: number,
+  ): number {
+    const { shards, session } = this;
+    if (shards === null || shards.request === null) return GO;
+    const problem =
+      ahead.end !== END_SYNC && !this.endsAtFlush
+        ? 'a batch without its Sync cannot go to several shards'
+        : ahead.hasRowLimit
+          ? 'rows of several shards cannot be fetched in portions'
+          : '';
+    if (problem !== '') {
+      session.requests?.refuse(new PgDogError('cross_shard', problem), true);
+      return session.requests?.drop() ?? CONSUMED;
+    }
+    this.desk.held = null;
+    shards.cross.beginBatch(shards.request);
+    return shards.cross.collect(type, bytes, start, end, frameBytes);
+  }
+
+  private beginAhead(takesPart: boolean): void {
+    this.shards?.begin();
+    ahead.begin(this.session, takesPart);
+  }
+
   // Decisions.
 
   /** What must not be asked at all: a wrong directive, anything in a transaction that has failed. */
   private problemOf(plan: SqlPlan, facts: RouteFacts): PgDogError | null {
-    if (this.held?.hasFailed === true) return new PgDogError('transaction_failed');
+    if (this.held?.hasFailed === true || this.shards?.cross.hasFailed === true) {
+      return new PgDogError('transaction_failed');
+    }
     const problem = settingProblem(
       facts.directive === plan.route.directive ? plan : { ...plan, route: facts },
+      this.shards?.count ?? 1,
     );
     if (problem !== null && this.held !== null) this.held.hasFailed = true;
     return problem;
@@ -292,7 +412,11 @@ export class SessionRouter implements RouteTerms {
    * for where it belongs depends on how that one ends (its transaction may stay open), or it belongs elsewhere.
    */
   follows(server: ServerConnection, type: number, bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.isPlainRead(type, bytes, start, end)) return true;
+    const isPlainRead = this.isPlainRead(type, bytes, start, end);
+    // Of a batch that is not all there the shard is not known, nor that of anything while an answer may open a transaction.
+    this.endsAtFlush = false;
+    if (this.shards !== null && (ahead.end !== END_SYNC || !this.shards.mayFollow(server))) return false;
+    if (isPlainRead) return true;
     this.isRepeatable = false;
     if (server.pool.role === ROLE_REPLICA) return false;
     this.trace.willWrite();
@@ -301,7 +425,7 @@ export class SessionRouter implements RouteTerms {
 
   /** A read as this session may have it from any host, as far as it is there. */
   private isPlainRead(type: number, bytes: Uint8Array, start: number, end: number): boolean {
-    ahead.begin(this.session);
+    this.beginAhead(false);
     if (type === FRONTEND.Query) ahead.query(bytes, start + HEADER_BYTES, end - 1);
     else this.session.stream.readAhead(ahead, bytes, start, end);
     if (ahead.end !== END_SYNC) return false;
@@ -324,6 +448,30 @@ export class SessionRouter implements RouteTerms {
     this.desk.held = this.sent;
     this.sent = null;
     this.repeatCount++;
+  }
+
+  /** Whether a frame may go to the server connection that the session has. */
+  atServer(
+    server: ServerConnection,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    frameBytes: number,
+  ): ShardOutcome {
+    const { shards } = this;
+    if (shards === null) return null;
+    // The first frame of a batch: where the others belong is seen before anything of it is sent.
+    if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
+      this.beginAhead(false);
+      const seenBytes = this.session.stream.readAhead(ahead, bytes, start, end);
+      this.isLookingAhead = ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX;
+      this.looks = this.isLookingAhead ? this.looks + 1 : 0;
+      if (this.isLookingAhead) return HOLD;
+      this.endsAtFlush = ahead.end === END_FLUSH && !ahead.hasBind;
+      if (ahead.end === END_SYNC || this.endsAtFlush) return shards.settleBatchAt(server);
+    }
+    return shards.atServer(server, type, bytes, start, end, frameBytes);
   }
 
   /** Whether a read under way may run again on another host. */
@@ -354,6 +502,7 @@ export class SessionRouter implements RouteTerms {
     this.isDecided = false;
     this.isLookingAhead = false;
     if (this.held !== null) this.held.hasFailed = true;
+    this.shards?.cross.markFailed();
   }
 
   /** An exchange that went without a server has ended. */
@@ -366,6 +515,7 @@ export class SessionRouter implements RouteTerms {
     this.repeatCount = 0;
     this.isReadOnlyByChoice = false;
     this.sent = null;
+    this.shards?.ended();
     return this.trace.exchangeEnded(server, server.pool.role !== ROLE_REPLICA);
   }
 }

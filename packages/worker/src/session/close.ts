@@ -23,6 +23,7 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.requests?.extended.forgetPortals();
   context.sessions.remove(session);
   context.maintenance.forget(session);
+  session.router?.shards?.end();
   context.pubSub.forget(session);
   context.arrivals.settled(session);
   giveBackPlaces(session);

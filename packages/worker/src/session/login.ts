@@ -10,6 +10,7 @@ import { settingsSql } from '../backend/reset.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { startupProblem } from '../route/role-setting.js';
 import { SessionRouter } from '../route/session-router.js';
+import { wishOf } from '../shard/shard-wish.js';
 import { AdminSink } from './admin-session.js';
 import { claimAdmin, claimAtLogin } from './client-places.js';
 import { sessionGone } from './close.js';
@@ -52,6 +53,10 @@ export function login(session: Session): void {
     return;
   }
   if (session.replication !== 'none') {
+    if (context.sharded.get(session.database) !== null) {
+      session.fail(new PgDogError('shard_session', 'a sharded database has no one stream of replication'));
+      return;
+    }
     session.stream.block();
     session.onServer = (server) => {
       startReplication(session, server);
@@ -61,8 +66,9 @@ export function login(session: Session): void {
     return;
   }
   session.isSessionMode = snapshot.poolerMode === 'session';
-  if (cluster !== null) session.router = new SessionRouter(session, cluster);
-  const wrong = startupProblem(session.startupParameters);
+  if (cluster !== null)
+    session.router = new SessionRouter(session, cluster, context.sharded.deskFor(session));
+  const wrong = startupProblem(session.startupParameters, session.shardCount) ?? shardedModeProblem(session);
   if (wrong !== null) {
     session.fail(wrong);
     return;
@@ -80,6 +86,12 @@ export function login(session: Session): void {
   else cluster.checkout(session);
   const { server } = session;
   if (server !== null) session.serverAssigned(server);
+}
+
+/** A session that keeps its server connection is on one shard: which one must be said. */
+function shardedModeProblem({ isSessionMode, shardCount, startupParameters }: Session): PgDogError | null {
+  if (!isSessionMode || shardCount === 1 || wishOf(startupParameters).shard !== null) return null;
+  return new PgDogError('shard_session');
 }
 
 function validateSettings(session: Session, server: ServerConnection): void {

@@ -62,7 +62,8 @@ export function parseMessage(
     return CONSUMED;
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
-  const problem = plan === null || (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan);
+  const problem =
+    plan === null || (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, session.shardCount);
   if (problem !== null) return extended.refuse(server, problem);
   if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
   if (plan !== null && (plan.flags & PREPARE_LEVEL) !== 0) {

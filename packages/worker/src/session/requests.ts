@@ -8,12 +8,20 @@ import {
   frameBytesOf,
   PgDogError,
   READY,
+  SYNC,
 } from '@pgdog-cluster/core';
-import { FORWARD, KIND_COPY_END, KIND_FUNCTION_CALL, KIND_SYNC } from '../backend/pending-replies.js';
+import {
+  FORWARD,
+  KIND_COPY_END,
+  KIND_FUNCTION_CALL,
+  KIND_SYNC,
+  SWALLOW,
+} from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { synchronise } from '../backend/synchronise.js';
 import { refuseWrite } from '../route/refuse-write.js';
-import { GO } from '../route/session-router.js';
+import { GO, type SessionRouter } from '../route/session-router.js';
+import { HOLD, SCATTER, SPREAD } from '../shard/shard-desk.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
 import { ExplainFrames, NOT_EXPLAINED } from './explain-frames.js';
@@ -24,6 +32,8 @@ import { refuseQuery, simpleQuery } from './simple-query.js';
 import { guardFunctionCall } from './tenant-guard.js';
 
 const HEADER_BYTES = 5;
+/** The session's transaction is over several shards now: the frame is theirs. */
+const SPREAD_OUT = -3;
 const ALLOWED = FRONTEND_ALLOWED.ready;
 /** Query and Parse up to this size are read whole. Larger Queries stream, larger Parses are collected. */
 const WHOLE_BYTES = 64 * 1024;
@@ -166,6 +176,8 @@ export class RequestSink implements FrameSink {
   ): number {
     this.isRestDropped = false;
     if (this.localRefusal !== null) return this.refuseLocally(type);
+    // Several shards are being asked: what comes behind waits for their answer.
+    if (this.session.router?.shards?.cross.isBusy === true && type !== FRONTEND.Terminate) return BLOCKED;
     if (type !== FRONTEND.Sync && type !== FRONTEND.Terminate) {
       // After an error in a batch, ours or Postgres's, nothing is read: a Query, a call or a copy no more than the rest.
       if (this.isSkippingToSync || this.session.server?.isSkippingToSync === true) return this.drop();
@@ -184,6 +196,11 @@ export class RequestSink implements FrameSink {
         const refused = refuseWrite(this, server, router, type, bytes, start, end);
         if (refused) return this.drop();
       }
+      if (server !== null && router.shards !== null && !isBehind(server, type)) {
+        const refused = this.refuseOffShard(server, router, type, bytes, start, end, frameBytes);
+        if (refused === SPREAD_OUT) return this.dispatch(type, bytes, start, end, buffer, frameBytes);
+        if (refused !== GO) return refused;
+      }
     }
     switch (type) {
       case FRONTEND.Query:
@@ -194,7 +211,7 @@ export class RequestSink implements FrameSink {
         sessionGone(this.session, 'client said goodbye');
         return CONSUMED;
       case FRONTEND.Flush:
-        if (this.session.server !== null) this.session.server.forward(bytes, start, end, buffer);
+        if (this.session.server !== null) this.flush(this.session.server, bytes, start, end, buffer);
         return CONSUMED;
       case FRONTEND.CopyData:
       case FRONTEND.CopyDone:
@@ -205,6 +222,27 @@ export class RequestSink implements FrameSink {
       default:
         return this.extended.message(type, bytes, start, end, buffer, frameBytes);
     }
+  }
+
+  /** GO: it belongs to the shard of the session's server connection. */
+  private refuseOffShard(
+    server: ServerConnection,
+    router: SessionRouter,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    frameBytes: number,
+  ): number {
+    const outcome = router.atServer(server, type, bytes, start, end, frameBytes);
+    if (outcome === null) return GO;
+    if (outcome === SPREAD) return SPREAD_OUT;
+    if (outcome === HOLD || outcome === SCATTER) return BLOCKED;
+    if (type !== FRONTEND.Query && type !== FRONTEND.FunctionCall) {
+      this.extended.refuse(server, outcome);
+      return this.drop();
+    }
+    return refuseQuery(this, server, outcome);
   }
 
   private explain(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
@@ -342,6 +380,35 @@ export class RequestSink implements FrameSink {
     server.forward(bytes, start, end, buffer);
     server.relay.emitFakes();
     return CONSUMED;
+  }
+
+  /**
+   * Of a sharded database: behind messages that only prepare and describe, the batch ends for the server, since what binds them
+   * may belong to another shard.
+   */
+  private flush(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+  ): void {
+    if (this.session.router?.endsAtFlush !== true || !server.isBatchOpen || server.isSkippingToSync) {
+      server.forward(bytes, start, end, buffer);
+      return;
+    }
+    server.pending.push(KIND_SYNC | SWALLOW, {
+      sql: '',
+      onError: () => undefined,
+      onDone: () => {
+        // Postgres would read past what comes, up to the client's own Sync.
+        if (server.relay.hasError) this.isSkippingToSync = true;
+        server.relay.hasError = false;
+      },
+    });
+    server.isBatchOpen = false;
+    server.send(SYNC);
+    server.relay.emitFakes();
   }
 
   private copy(type: number, bytes: Uint8Array, start: number, end: number, buffer: number): number {

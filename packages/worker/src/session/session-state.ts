@@ -16,6 +16,8 @@ export function stateOfSession(session: Session): SessionState {
   if (phase !== 'ready') return phase === 'closed' ? 'closed' : 'login';
   if (waitingSinceMs !== 0) return 'waiting';
   if (context.maintenance.holds(session)) return 'held';
+  if (router?.shards?.isWaiting === true) return 'waiting';
+  if (router?.shards?.cross.isBusy === true) return 'active';
   if (server === null) return router?.held == null ? 'idle' : 'idle in transaction';
   if (server.pending.length > 0 || server.isBatchOpen || server.isFrameOpen) return 'active';
   return server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';

@@ -198,6 +198,7 @@ export class Session implements ConnectionOwner {
     this.context.pubSub.drained(this);
     this.connection.resumeReceive(PAUSE_OUTPUT);
     this.server?.connection.resumeReceive(PAUSE_CLIENT_FULL);
+    this.router?.shards?.cross.drained();
   }
 
   handleConnected(): void {}
@@ -378,6 +379,11 @@ export class Session implements ConnectionOwner {
     const status = this.server?.readyStatus ?? this.router?.heldStatus ?? READY.Idle;
     this.send(readyForQuery(status));
     this.tap?.answered(status, false, 0);
+  }
+
+  /** Of its database. */
+  get shardCount(): number {
+    return this.router?.shards?.count ?? 1;
   }
 
   /** Came over a Unix socket, where nobody listens in. */

@@ -158,7 +158,7 @@ function effectfulQuery(
   figures: QueryFigures,
 ): number {
   const { session } = requests;
-  const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan);
+  const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, session.shardCount);
   if (problem !== null) return refuseQuery(requests, server, problem);
   noteForeseen(session, server, plan);
   let text: Uint8Array | null = null;

@@ -63,6 +63,16 @@ export class SessionTransaction {
     return this.base !== null || pins !== 0 || tap !== null || context.pubSub.isUsed;
   }
 
+  /** Of an open transaction: settings are not what they were at its beginning. */
+  get hasSettingChanges(): boolean {
+    return this.base !== null && this.base.session !== this.session.parameters;
+  }
+
+  /** As SQL, in order. */
+  get savepointNames(): string[] {
+    return this.savepoints.map(({ name }) => `"${name.replaceAll('"', '""')}"`);
+  }
+
   /** Settings have been changed, or a savepoint made, since the transaction began. */
   get hasChanges(): boolean {
     return this.base !== null;
@@ -118,6 +128,16 @@ export class SessionTransaction {
       else if (this.session.pins !== 0) this.session.needsProbe = true;
     }
     this.end();
+  }
+
+  /** The open transaction of another session, whose server connection is this one's from now on. */
+  takeOver(from: SessionTransaction): void {
+    this.base = from.base;
+    this.savepoints = from.savepoints;
+    this.isOpen = from.isOpen;
+    this.exchangeCount = from.exchangeCount;
+    from.savepoints = [];
+    from.reset();
   }
 
   /** The server connection is gone or given back. */

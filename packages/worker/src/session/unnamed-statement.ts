@@ -89,6 +89,11 @@ export class UnnamedStatement {
     return planOfParse(this.frame, this.frameBytes, cache);
   }
 
+  /** Null: there is none. Replaced when another one comes. */
+  get parseFrame(): Uint8Array | null {
+    return this.id === 0 ? null : this.frame.subarray(0, this.frameBytes);
+  }
+
   get text(): string {
     const fields = readParse(this.frame, HEADER_BYTES, this.frameBytes);
     return fields === null ? '' : decodeText(this.frame, fields.textStart, fields.textEnd);

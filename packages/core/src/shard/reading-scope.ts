@@ -1,0 +1,16 @@
+import type { ParsedStatement } from '../sql/sql-parser.js';
+import type { ShardReading } from './shard-reading.js';
+
+/** The literal of a shape that stands at this byte of it; null: none that the shape has left out of account. */
+export type LiteralPlaces = (location: number) => { index: number; isNegative: boolean } | null;
+
+/** What texts mean that are read for shards: by one state of one database's catalog, under one search path. */
+export interface ShardScope {
+  /** Of this thread; 0: texts are not read for shards. */
+  readonly id: number;
+  /** @param literals of a shape; null: of one text. @returns null: texts are not read for shards */
+  read(statements: readonly ParsedStatement[], literals: LiteralPlaces | null): ShardReading | null;
+}
+
+/** Of databases that are not sharded. */
+export const NO_SCOPE: ShardScope = { id: 0, read: () => null };

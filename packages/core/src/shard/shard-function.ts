@@ -1,0 +1,163 @@
+// ● per-frame path
+import { createHash } from 'node:crypto';
+import {
+  keyValue,
+  readByteaText,
+  readDateText,
+  readIntegerBinary,
+  readIntegerText,
+  readTimestampText,
+  readUuidBinary,
+  readUuidText,
+} from './key-value.js';
+import { NULL_PARTITION } from './partition-hash.js';
+import { type ShardKeyType, shardOfBinary, shardOfText, UNKNOWN_SHARD } from './shard-of-value.js';
+import type { ShardMapping, ShardRule } from './sharding-snapshot.js';
+
+const encoder = new TextEncoder();
+
+/** A value by which lists and ranges are searched: numbers by size, others byte by byte. */
+type MapKey = bigint | string;
+
+interface Range {
+  readonly start: MapKey | null;
+  readonly end: MapKey | null;
+  readonly shard: number;
+}
+
+/** Turns keys of one [[sharded_tables]] into shards. */
+export class ShardFunction {
+  readonly keyType: ShardKeyType;
+  private readonly kind: ShardRule['function'];
+  private readonly count: number;
+  private readonly list = new Map<MapKey, number>();
+  private readonly ranges: Range[] = [];
+  private readonly otherwise: number = UNKNOWN_SHARD;
+
+  constructor(rule: ShardRule, shardCount: number) {
+    this.keyType = rule.keyType;
+    this.kind = rule.function;
+    this.count = shardCount;
+    for (const mapping of rule.mapping) {
+      if (mapping.kind === 'default') this.otherwise = mapping.shard;
+      else this.addMapping(mapping);
+    }
+  }
+
+  private addMapping(mapping: Exclude<ShardMapping, { kind: 'default' }>): void {
+    if (mapping.kind === 'list') {
+      for (const text of mapping.values) this.list.set(this.configured(text), mapping.shard);
+      return;
+    }
+    const { start, end, shard } = mapping;
+    this.ranges.push({
+      start: start === null ? null : this.configured(start),
+      end: end === null ? null : this.configured(end),
+      shard,
+    });
+  }
+
+  private configured(text: string): MapKey {
+    const bytes = encoder.encode(text);
+    const key = mapKeyOfText(this.keyType, bytes, 0, bytes.length);
+    if (key === null) throw new RangeError(`"${text}" is no value of type ${this.keyType}`);
+    return key;
+  }
+
+  /** @returns the shard of a value in text, or UNKNOWN_SHARD */
+  ofText(bytes: Uint8Array, start: number, end: number): number {
+    if (this.kind === 'hash') return shardOfText(this.keyType, bytes, start, end, this.count);
+    const key = mapKeyOfText(this.keyType, bytes, start, end);
+    return key === null ? UNKNOWN_SHARD : this.ofMapKey(key);
+  }
+
+  /** @returns the shard of a value in binary, or UNKNOWN_SHARD */
+  ofBinary(bytes: Uint8Array, start: number, end: number): number {
+    if (this.kind === 'hash') return shardOfBinary(this.keyType, bytes, start, end, this.count);
+    const key = mapKeyOfBinary(this.keyType, bytes, start, end);
+    return key === null ? UNKNOWN_SHARD : this.ofMapKey(key);
+  }
+
+  /** Where rows without a key are. */
+  get ofNull(): number {
+    return this.kind === 'hash' ? NULL_PARTITION : this.otherwise;
+  }
+
+  private ofMapKey(key: MapKey): number {
+    if (this.kind === 'sha1') return this.ofSha1(key);
+    const listed = this.list.get(key);
+    if (listed !== undefined) return listed;
+    for (const { start, end, shard } of this.ranges) {
+      if ((start === null || key >= start) && (end === null || key < end)) return shard;
+    }
+    return this.otherwise;
+  }
+
+  /** The last four bytes of SHA-1 over the value's text. */
+  private ofSha1(key: MapKey): number {
+    const text = typeof key === 'bigint' ? Buffer.from(String(key)) : Buffer.from(key, 'latin1');
+    // exempt: this function costs a hash per key
+    const digest = createHash('sha1')
+      .update(this.keyType === 'uuid' ? uuidText(text) : text)
+      .digest();
+    const last = ((digest[16] * 256 + digest[17]) * 256 + digest[18]) * 256 + digest[19];
+    return last % this.count;
+  }
+}
+
+function uuidText(bytes: Buffer): Buffer {
+  const hex = bytes.toString('hex');
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)];
+  return Buffer.from(parts.join('-'));
+}
+
+function mapKeyOfText(type: ShardKeyType, bytes: Uint8Array, start: number, end: number): MapKey | null {
+  switch (type) {
+    case 'int2':
+    case 'int4':
+    case 'int8':
+      return readIntegerText(bytes, start, end, 64) ? integer() : null;
+    case 'date':
+      return readDateText(bytes, start, end) ? integer() : null;
+    case 'timestamp':
+      return readTimestampText(bytes, start, end, false) ? integer() : null;
+    case 'timestamptz':
+      return readTimestampText(bytes, start, end, true) ? integer() : null;
+    case 'uuid':
+      return readUuidText(bytes, start, end) ? latin1(keyValue.bytes, 0, 16) : null;
+    case 'text':
+      return latin1(bytes, start, end);
+    case 'bytea':
+      return readByteaText(bytes, start, end) ? latin1(keyValue.bytes, 0, keyValue.size) : null;
+    default:
+      return null;
+  }
+}
+
+function mapKeyOfBinary(type: ShardKeyType, bytes: Uint8Array, start: number, end: number): MapKey | null {
+  switch (type) {
+    case 'uuid':
+      return readUuidBinary(bytes, start, end) ? latin1(keyValue.bytes, 0, 16) : null;
+    case 'text':
+    case 'bytea':
+      return latin1(bytes, start, end);
+    case 'date':
+      return end - start === 4 && readIntegerBinary(bytes, start, end) ? integer() : null;
+    case 'timestamp':
+    case 'timestamptz':
+      return end - start === 8 && readIntegerBinary(bytes, start, end) ? integer() : null;
+    case 'numeric':
+      return null;
+    default:
+      return readIntegerBinary(bytes, start, end) ? integer() : null;
+  }
+}
+
+function integer(): bigint {
+  return (BigInt(keyValue.high | 0) << 32n) | BigInt(keyValue.low >>> 0);
+}
+
+/** One character a byte, so that strings compare as the bytes do. */
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+}

@@ -1,0 +1,163 @@
+// ● per-frame path
+import { readShape, SHAPE_READ, shape } from '../sql/shape.js';
+import { decodeText } from '../wire/cstring.js';
+import { NO_VALUE, NULL_VALUE, valueBytesOf } from '../wire/frame-header.js';
+import { keyValue, readIntegerBinary } from './key-value.js';
+
+const NO_BYTES = new Uint8Array(0);
+/** Parameters of one Bind, as the protocol has it. */
+const PARAMETERS_MAX = 65_535;
+const START_CAPACITY = 32;
+
+/** In place of a size: NULL; not sent, or not there yet. */
+export const IS_NULL = -1;
+export const IS_ABSENT = -2;
+
+/**
+ * Where the values of one execution stand: literals in its text, parameters in its Bind (protocol page "Bind"). One
+ * object serves all sessions of a thread, one statement at a time.
+ */
+export class StatementValues {
+  text: Uint8Array = NO_BYTES;
+  private textStart = 0;
+  private textEnd = 0;
+  private isShapeRead = false;
+  bytes: Uint8Array = NO_BYTES;
+  starts = new Int32Array(START_CAPACITY);
+  sizes = new Int32Array(START_CAPACITY);
+  isBinary = new Uint8Array(START_CAPACITY);
+  /** Type oids as the Parse declares them; 0: the server infers it. */
+  types = new Uint32Array(START_CAPACITY);
+  count = 0;
+  /** A Bind's: the text was prepared before. */
+  isBound = false;
+  /** Texts that are not ASCII are not stored as they are sent: the encodings differ. */
+  isForeign = false;
+
+  /** A Query or Parse with this text, of which nothing else is known. */
+  begin(text: Uint8Array, start: number, end: number): void {
+    this.text = text;
+    this.textStart = start;
+    this.textEnd = end;
+    this.isShapeRead = false;
+    this.isBound = false;
+    this.count = 0;
+    this.bytes = NO_BYTES;
+  }
+
+  /** Reads where the literals stand. False: nowhere that is known. */
+  readLiterals(): boolean {
+    if (!this.isShapeRead) {
+      if (readShape(this.text, this.textStart, this.textEnd) !== SHAPE_READ) return false;
+      this.isShapeRead = true;
+    }
+    return true;
+  }
+
+  /** False: the shape has no literal of this number, or not all were noted. */
+  hasLiteral(index: number): boolean {
+    return this.readLiterals() && index < shape.literalCount && index < shape.literalStarts.length;
+  }
+
+  literalStart(index: number): number {
+    return shape.literalStarts[index];
+  }
+
+  literalEnd(index: number): number {
+    return shape.literalEnds[index];
+  }
+
+  /** Bytes from the beginning of the text. */
+  literalOffset(index: number): number {
+    return shape.literalStarts[index] - this.textStart;
+  }
+
+  literalOffsetEnd(index: number): number {
+    return shape.literalEnds[index] - this.textStart;
+  }
+
+  /** Of a number; '' when there is no such literal. */
+  literalText(index: number): string {
+    return this.hasLiteral(index)
+      ? decodeText(this.text, this.literalStart(index), this.literalEnd(index))
+      : '';
+  }
+
+  /** An integer parameter in decimal; null: NULL; '': not there, or no integer. */
+  parameterText(index: number): string | null {
+    if (index >= this.count || this.sizes[index] === IS_ABSENT) return '';
+    if (this.sizes[index] === IS_NULL) return null;
+    const start = this.starts[index];
+    const end = start + this.sizes[index];
+    if (this.isBinary[index] === 0) return decodeText(this.bytes, start, end);
+    if (!readIntegerBinary(this.bytes, start, end)) return '';
+    return String((BigInt(keyValue.high | 0) << 32n) | BigInt(keyValue.low >>> 0));
+  }
+
+  get listEnd(): number {
+    return this.textEnd;
+  }
+
+  /** Types of a Parse: bytes[start, …) are `count` oids. */
+  readTypes(bytes: Uint8Array, start: number, count: number): void {
+    const size = Math.min(count, PARAMETERS_MAX);
+    this.reserve(size);
+    this.types.fill(0);
+    for (let index = 0; index < size; index++) this.types[index] = oidAt(bytes, start + 4 * index);
+  }
+
+  noTypes(): void {
+    this.types.fill(0);
+  }
+
+  /**
+   * bytes[start, end) is a Bind behind the statement's name, or as much of it as has come.
+   * @returns false: it is malformed
+   */
+  readParameters(bytes: Uint8Array, start: number, end: number): boolean {
+    this.bytes = bytes;
+    this.isBound = true;
+    this.count = 0;
+    if (end - start < 2) return true;
+    const formatCount = int16(bytes, start);
+    const formatsStart = start + 2;
+    let at = formatsStart + 2 * formatCount;
+    if (at + 2 > end) return true;
+    const count = int16(bytes, at);
+    at += 2;
+    this.reserve(count);
+    for (let index = 0; index < count; index++) {
+      const size = at + 4 > end ? NO_VALUE : valueBytesOf(bytes, at, end);
+      this.sizes[index] = IS_ABSENT;
+      if (size !== NO_VALUE) {
+        const which = formatCount === 1 ? 0 : index;
+        this.isBinary[index] = which < formatCount ? int16(bytes, formatsStart + 2 * which) & 1 : 0;
+        this.starts[index] = at + 4;
+        this.sizes[index] = size === NULL_VALUE ? IS_NULL : size;
+        at += 4 + Math.max(0, size);
+      } else at = end;
+    }
+    this.count = count;
+    return true;
+  }
+
+  private reserve(count: number): void {
+    if (count <= this.starts.length) return;
+    // exempt: grows to the statement with the most parameters
+    const capacity = Math.min(PARAMETERS_MAX, 2 * count);
+    const { types } = this;
+    this.starts = new Int32Array(capacity);
+    this.sizes = new Int32Array(capacity);
+    this.isBinary = new Uint8Array(capacity);
+    this.types = new Uint32Array(capacity);
+    this.types.set(types);
+  }
+}
+
+function int16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 8) | bytes[at + 1];
+}
+
+function oidAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] * 0x1000000 + ((bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]);
+}

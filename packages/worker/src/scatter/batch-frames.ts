@@ -1,0 +1,197 @@
+// ● per-frame path
+import {
+  BACKEND,
+  decodeText,
+  FRONTEND,
+  FrameWriter,
+  readBind,
+  readExecute,
+  readParse,
+  readTarget,
+  SYNC,
+  TARGET,
+} from '@pgdog-cluster/core';
+import type { PreparedStatement } from '../plan/prepared-statements.js';
+import type { Session } from '../session/session.js';
+import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import type { TextEdit } from './cross-shard.js';
+import type { Leg } from './leg.js';
+
+const HEADER_BYTES = 5;
+const writer = new FrameWriter(256);
+const NO_BYTES = new Uint8Array(0);
+
+/** What a client asks of several shards, as frames: a Query, or a batch while it comes, with the statements that it names. */
+export class BatchFrames {
+  private readonly session: Session;
+  private parts: Uint8Array[] = [];
+  private types: number[] = [];
+  /** Called at the Sync; null: no batch is open. */
+  private onSync: (() => void) | null = null;
+  /** Statements it names, and those it makes (their Parse frames) or closes (null). */
+  private readonly uses = new Set<string>();
+  private readonly makes = new Map<string, Uint8Array | null>();
+  private unnamedParse: Uint8Array | null = null;
+  /** Rows must be described, by the client or by us. */
+  private needsShape = false;
+  private isDescribed = false;
+  /** The description was asked for by us alone. */
+  isOwnDescribe = false;
+  frames: Uint8Array = NO_BYTES;
+  /** Its end was a Flush. */
+  endsAtFlush = false;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  get isOpen(): boolean {
+    return this.onSync !== null;
+  }
+
+  forget(): void {
+    this.parts = [];
+    this.types = [];
+    this.onSync = null;
+    this.uses.clear();
+    this.makes.clear();
+    this.unnamedParse = null;
+    this.needsShape = false;
+    this.isDescribed = false;
+    this.isOwnDescribe = false;
+    this.endsAtFlush = false;
+    this.frames = NO_BYTES;
+  }
+
+  /** A Query's whole frame; null: it is not sent as it is. */
+  beginQuery(frame: Uint8Array | null, edits: readonly TextEdit[]): void {
+    this.forget();
+    if (frame !== null) this.frames = edits.length === 0 ? frame : edited(frame, edits);
+  }
+
+  begin(needsShape: boolean, onSync: () => void): void {
+    this.forget();
+    this.needsShape = needsShape;
+    this.onSync = onSync;
+  }
+
+  take(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    if (end - start < frameBytes) return NEED_WHOLE;
+    this.note(type, bytes, start + HEADER_BYTES, end);
+    if (type === FRONTEND.Execute && this.needsShape && !this.isDescribed) {
+      this.isDescribed = true;
+      this.isOwnDescribe = true;
+      this.parts.push(describePortal(bytes, start + HEADER_BYTES, end));
+    }
+    // A batch that only prepares may end with Flush: it ends for the shard, and the client gets no ReadyForQuery.
+    this.endsAtFlush = type === FRONTEND.Flush;
+    this.parts.push(this.endsAtFlush ? SYNC : bytes.slice(start, end));
+    this.types.push(type);
+    if (type === FRONTEND.Sync || this.endsAtFlush) {
+      const { onSync } = this;
+      this.frames = Buffer.concat(this.parts);
+      this.onSync = null;
+      onSync?.();
+    }
+    return CONSUMED;
+  }
+
+  private note(type: number, bytes: Uint8Array, start: number, end: number): void {
+    if (type === FRONTEND.Parse) {
+      const fields = readParse(bytes, start, end);
+      if (fields === null) return;
+      const frame = bytes.slice(start - HEADER_BYTES, end);
+      if (fields.nameStart === fields.nameEnd) this.unnamedParse = frame;
+      else this.makes.set(decodeText(bytes, fields.nameStart, fields.nameEnd), frame);
+    } else if (type === FRONTEND.Bind) {
+      const fields = readBind(bytes, start, end);
+      if (fields !== null) this.uses.add(decodeText(bytes, fields.statementStart, fields.statementEnd));
+    } else if (type === FRONTEND.Describe || type === FRONTEND.Close) {
+      this.noteTarget(type, bytes, start, end);
+    }
+  }
+
+  private noteTarget(type: number, bytes: Uint8Array, start: number, end: number): void {
+    const fields = readTarget(bytes, start, end);
+    if (fields === null) return;
+    if (fields.target !== TARGET.Statement) {
+      if (type === FRONTEND.Describe) this.isDescribed = true;
+      return;
+    }
+    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    this.uses.add(name);
+    if (type === FRONTEND.Close) this.makes.set(name, null);
+  }
+
+  /** The leg has what the client has prepared, as far as the frames name it. */
+  giveStatements({ session }: Leg): void {
+    const { statements, requests, context } = this.session;
+    session.statements.clear();
+    for (const name of new Set([...this.uses, ...this.makes.keys()])) {
+      const known = statements.get(name);
+      if (known !== undefined) session.statements.set(name, context.statements.acquire(known));
+    }
+    session.requests?.extended.unnamed.takeOver(requests?.extended.unnamed.copied() ?? null);
+  }
+
+  /** The client has what the batch has prepared, and has no more what it has closed. */
+  keepStatements(): void {
+    const { statements, requests } = this.session;
+    for (const [name, frame] of this.makes) {
+      const made = frame === null ? null : this.statementOf(frame);
+      if (made === null) statements.remove(name);
+      else statements.set(name, made);
+    }
+    const parse = this.unnamedParse;
+    if (parse !== null) requests?.extended.unnamed.keepUnsent(parse, 0, parse.length, null);
+  }
+
+  private statementOf(frame: Uint8Array): PreparedStatement | null {
+    const { context, parameters } = this.session;
+    const fields = readParse(frame, HEADER_BYTES, frame.length);
+    if (fields === null) return null;
+    const { textStart, textEnd } = fields;
+    const plan = context.plans.lookup(frame, textStart, textEnd);
+    return context.statements.acquireParsed(frame, textStart, frame.length, plan, parameters.readingKey);
+  }
+
+  /** What a server would answer to the frames up to their end, made by us: of a statement that returns no rows. */
+  answers(tag: Uint8Array): Uint8Array {
+    if (this.types.length === 0) return tag;
+    const parts: Uint8Array[] = [];
+    for (const type of this.types) {
+      if (type === FRONTEND.Execute) parts.push(tag);
+      else if (MADE[type] !== undefined) parts.push(MADE[type]);
+    }
+    return Buffer.concat(parts);
+  }
+}
+
+const bare = (type: number): Uint8Array => Uint8Array.of(type, 0, 0, 0, 4);
+const MADE: Record<number, Uint8Array | undefined> = {
+  [FRONTEND.Parse]: bare(BACKEND.ParseComplete),
+  [FRONTEND.Bind]: bare(BACKEND.BindComplete),
+  [FRONTEND.Close]: bare(BACKEND.CloseComplete),
+  [FRONTEND.Describe]: bare(BACKEND.NoData),
+};
+
+/** A Query frame with another text. */
+function edited(frame: Uint8Array, edits: readonly TextEdit[]): Uint8Array {
+  writer.reset().begin(FRONTEND.Query);
+  let at = HEADER_BYTES;
+  for (const { start, end, text } of [...edits].sort((a, b) => a.start - b.start)) {
+    writer.bytes(frame, at, HEADER_BYTES + start).bytes(Buffer.from(text));
+    at = HEADER_BYTES + end;
+  }
+  writer.bytes(frame, at, frame.length).end();
+  return writer.take();
+}
+
+/** Of the portal that an Execute names; bytes[start, end) is its body. */
+function describePortal(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const fields = readExecute(bytes, start, end);
+  writer.reset().begin(FRONTEND.Describe).byte(TARGET.Portal);
+  if (fields !== null) writer.bytes(bytes, fields.portalStart, fields.portalEnd);
+  writer.byte(0).end();
+  return writer.take();
+}

@@ -1,0 +1,284 @@
+// ● per-frame path
+import { type MergePlan, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import type { Cluster } from '../route/cluster.js';
+import type { HeldTransaction } from '../route/held-transaction.js';
+import type { Session } from '../session/session.js';
+import type { ShardedDatabase } from '../shard/sharded-database.js';
+import { BLOCKED } from '../wire/frame-stream.js';
+import { BatchFrames } from './batch-frames.js';
+import { type ControlStep, controlStepOf, controlTag, type SavepointStep } from './control-step.js';
+import { DistributedTransaction } from './distributed-transaction.js';
+import { errorFrame } from './error-frame.js';
+import { FirstMerger } from './first-merger.js';
+import type { Leg } from './leg.js';
+import { PlanMerger } from './plan-merger.js';
+import type { RowMerger } from './row-merger.js';
+import { Scatter } from './scatter.js';
+
+/** bytes[start, end) of a text, counted from its beginning, become `text`. */
+export interface TextEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** A statement that several shards are asked, found fit for that; in a transaction over several, one for one of them too. */
+export interface CrossShardRequest {
+  readonly shards: readonly number[];
+  /** null: all do the same, and one tells of it. */
+  readonly plan: MergePlan | null;
+  /** Rows the client gets at most; Infinity: all. */
+  readonly limit: number;
+  /** Rows before those that it does not get. */
+  readonly offset: number;
+  /** What shards are asked instead of what stands in the text, in the order of the text. */
+  readonly edits: readonly TextEdit[];
+  readonly isWrite: boolean;
+  /** Tables and their keys, for errors. */
+  readonly what: string;
+}
+
+/** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
+export class CrossShard {
+  private readonly session: Session;
+  private readonly database: ShardedDatabase;
+  private readonly scatter: Scatter;
+  private readonly batch: BatchFrames;
+  /** Over several shards: the client's, or of one statement (`isImplicit`). */
+  private transaction: DistributedTransaction | null = null;
+  private isImplicit = false;
+
+  constructor(session: Session, database: ShardedDatabase, clusters: readonly Cluster[]) {
+    this.session = session;
+    this.database = database;
+    this.scatter = new Scatter(session, clusters);
+    this.batch = new BatchFrames(session);
+  }
+
+  /** What the client sends waits. */
+  get isBusy(): boolean {
+    return this.scatter.isBusy;
+  }
+
+  /** The frames of a batch are taken up to its Sync. */
+  get isCollecting(): boolean {
+    return this.batch.isOpen;
+  }
+
+  /** The client's transaction is over several shards: all it asks comes here. */
+  get isInTransaction(): boolean {
+    return this.transaction !== null && !this.isImplicit;
+  }
+
+  /** For ReadyForQuery; null: there is no such transaction. */
+  get readyStatus(): number | null {
+    return this.isInTransaction ? (this.transaction?.readyStatus ?? null) : null;
+  }
+
+  get hasFailed(): boolean {
+    return this.isInTransaction && this.transaction?.hasFailed === true;
+  }
+
+  /** Where a statement of the transaction is asked that any shard can answer. */
+  get memberShard(): number | null {
+    return this.transaction?.shards[0] ?? null;
+  }
+
+  // Requests.
+
+  /** A whole Query frame. */
+  query(request: CrossShardRequest, frame: Uint8Array): void {
+    this.batch.beginQuery(frame, request.edits);
+    // Every Query drops the unnamed statement.
+    if (this.session.requests !== null) this.session.requests.extended.unnamed.id = 0;
+    this.start(request);
+  }
+
+  /** What follows, up to Sync, is for it. */
+  beginBatch(request: CrossShardRequest): void {
+    const needsShape = request.plan !== null && PlanMerger.needsShape(request.plan);
+    this.batch.begin(needsShape, () => this.start(request));
+  }
+
+  /** A frame of the batch. */
+  collect(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    return this.batch.take(type, bytes, start, end, frameBytes);
+  }
+
+  private start(request: CrossShardRequest): void {
+    const { batch, scatter, database } = this;
+    if (this.transaction === null && request.isWrite && request.shards.length > 1) {
+      this.transaction = new DistributedTransaction(scatter, database.sharding.commit, 'BEGIN');
+      this.isImplicit = true;
+    }
+    const { transaction } = this;
+    const merger: RowMerger & { heldTag: Uint8Array | null } =
+      request.plan === null
+        ? new FirstMerger(scatter, this.isImplicit)
+        : new PlanMerger(scatter, request, request.plan, batch.isOwnDescribe, this.isImplicit);
+    scatter.start({
+      shards: request.shards,
+      merger,
+      framesFor: () => batch.frames,
+      prepare: (leg) => {
+        batch.giveStatements(leg);
+        const ahead = transaction?.join(leg) ?? [];
+        if (request.isWrite) transaction?.noteWrite(leg);
+        return ahead;
+      },
+      done: (legs, failure) => this.answered(legs, failure, merger.heldTag),
+    });
+  }
+
+  private answered(legs: readonly Leg[], failure: Uint8Array | null, tag: Uint8Array | null): void {
+    const { transaction } = this;
+    if (transaction === null) {
+      this.scatter.rest(legs);
+      this.finish(failure, null, true);
+    } else if (!this.isImplicit) {
+      if (failure !== null) transaction.hasFailed = true;
+      this.finish(failure, null, false);
+    } else if (failure !== null) transaction.rollback(() => this.end(failure, null));
+    else transaction.commit((refusal) => this.end(refusal, tag));
+  }
+
+  /** The transaction is over. */
+  private end(failure: Uint8Array | null, tag: Uint8Array | null): void {
+    this.transaction = null;
+    this.isImplicit = false;
+    this.scatter.restAll();
+    this.finish(failure, tag, true);
+  }
+
+  private finish(failure: Uint8Array | null, tag: Uint8Array | null, isTransactionOver: boolean): void {
+    const { session } = this;
+    session.queries++;
+    if (isTransactionOver) session.transactions++;
+    session.queryTimeUs += session.context.nowUs - session.requestSinceUs;
+    if (failure !== null) {
+      session.errors++;
+      session.send(failure);
+    } else if (tag !== null) session.send(tag);
+    if (failure === null) this.batch.keepStatements();
+    const isReadyDue = !this.batch.endsAtFlush;
+    this.batch.forget();
+    if (isTransactionOver) session.router?.shards?.ended();
+    session.router?.settled();
+    if (isReadyDue) session.sendReady();
+    // Postgres would read past what comes, up to the client's Sync.
+    else if (failure !== null && session.requests !== null) session.requests.isSkippingToSync = true;
+    session.resumeRequests();
+  }
+
+  // Transactions.
+
+  /** The client has begun one, of which no server knows: it is over several shards from its beginning. */
+  begin(held: HeldTransaction): void {
+    this.transaction = new DistributedTransaction(this.scatter, this.database.sharding.commit, held.text);
+  }
+
+  /**
+   * The client's transaction is on one shard, and now needs more: its server connection becomes a leg's.
+   * @returns why it cannot
+   */
+  spreadOut(beginText: string, hasWritten: boolean): PgDogError | null {
+    const { session } = this;
+    const { server, transaction } = session;
+    if (server === null) return null;
+    if (!server.isQuiet || transaction.hasSettingChanges) {
+      return new PgDogError('cross_shard', 'a transaction that has changed settings stays on its shard', {
+        hint: 'SET before BEGIN.',
+      });
+    }
+    const spread = new DistributedTransaction(
+      this.scatter,
+      this.database.sharding.commit,
+      beginText,
+      transaction.savepointNames,
+    );
+    const leg = this.scatter.legOf(server.pool.snapshot.shard);
+    leg.session.takeOver(session, server);
+    spread.adopt(leg, hasWritten);
+    this.transaction = spread;
+    return null;
+  }
+
+  /** An error of ours in it: Postgres would refuse what follows. */
+  markFailed(): void {
+    if (this.isInTransaction && this.transaction !== null) this.transaction.hasFailed = true;
+  }
+
+  /** What a text does to the transaction; null: it is a statement like others. */
+  controlOf(plan: SqlPlan): ControlStep | null {
+    return controlStepOf(plan);
+  }
+
+  /** Frame of a Query that is such a step. */
+  control(step: ControlStep): void {
+    this.batch.beginQuery(null, []);
+    this.runControl(step);
+  }
+
+  /** The same in a batch of its own. */
+  beginControlBatch(step: ControlStep): void {
+    this.batch.begin(false, () => this.runControl(step));
+  }
+
+  private runControl(step: ControlStep): void {
+    const { transaction, session } = this;
+    if (transaction === null) return;
+    session.requestSinceUs = session.context.nowUs;
+    const tagged = (tag: string) => this.batch.answers(controlTag(tag));
+    if (step.kind === 'commit' || step.kind === 'rollback') {
+      if (step.kind === 'rollback' || transaction.hasFailed) {
+        transaction.rollback(() => this.end(null, tagged('ROLLBACK')));
+        return;
+      }
+      transaction.commit((failure) => this.end(failure, failure === null ? tagged('COMMIT') : null));
+      return;
+    }
+    if (transaction.hasFailed && step.kind !== 'rollbackTo') {
+      this.finish(errorFrame(new PgDogError('transaction_failed')), null, false);
+      return;
+    }
+    this.mark(transaction, step);
+  }
+
+  /** A savepoint on every member. */
+  private mark(transaction: DistributedTransaction, step: SavepointStep): void {
+    const { scatter } = this;
+    const tagged = (tag: string) => this.batch.answers(controlTag(tag));
+    const legs = transaction.shards.map((shard) => scatter.legOf(shard));
+    scatter.order(
+      legs.map((leg) => ({ leg, sql: step.sql })),
+      (failures) => {
+        if (failures.length > 0) transaction.hasFailed = true;
+        else if (step.kind === 'savepoint') transaction.noteSavepoint(step.name);
+        else transaction.noteReleased(step.name, step.kind === 'rollbackTo');
+        const [failure] = failures;
+        if (failure === undefined) this.finish(null, tagged(step.tag), false);
+        else this.finish(failure.frame, null, false);
+      },
+    );
+  }
+
+  // What the client does meanwhile.
+
+  hold(): number {
+    return BLOCKED;
+  }
+
+  drained(): void {
+    this.scatter.drained();
+  }
+
+  cancel(): void {
+    this.scatter.cancel();
+  }
+
+  /** The client has gone. */
+  close(): void {
+    this.transaction = null;
+    this.scatter.end();
+  }
+}

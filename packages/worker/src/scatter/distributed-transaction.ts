@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto';
+import { PgDogError, READY } from '@pgdog-cluster/core';
+import { errorFrame } from './error-frame.js';
+import type { Leg } from './leg.js';
+import type { Scatter } from './scatter.js';
+
+/** Names of prepared transactions: docs/internals/sharding.md. */
+const PREFIX = 'pgdog';
+
+/** How a commit that has written on several shards is done: ShardingSnapshot.commit. */
+export type CommitMode = 'two_phase' | 'plain' | 'refused';
+
+/** Null: all is well; else the ErrorResponse for the client. */
+type Outcome = (failure: Uint8Array | null) => void;
+
+/**
+ * One transaction over several shards. Shards join when they are first touched; savepoints are made up for.
+ *
+ * A commit that has written on several: the shard with the lowest number decides. It takes an advisory lock of the
+ * transaction's number and notes the number in pgdog.transactions; the others prepare; the decider commits, and with it the note:
+ * that is the decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock
+ * knows that nobody is at work on it, and goes by the note (supervisor/two-phase).
+ */
+export class DistributedTransaction {
+  private readonly scatter: Scatter;
+  private readonly mode: CommitMode;
+  /** BEGIN with what the client said of it. */
+  private readonly beginText: string;
+  /** As SQL, in order. */
+  private savepoints: string[];
+  private readonly members = new Map<number, Leg>();
+  private readonly written = new Set<Leg>();
+  hasFailed = false;
+
+  constructor(scatter: Scatter, mode: CommitMode, beginText: string, savepoints: readonly string[] = []) {
+    this.scatter = scatter;
+    this.mode = mode;
+    this.beginText = beginText;
+    this.savepoints = [...savepoints];
+  }
+
+  get readyStatus(): number {
+    return this.hasFailed ? READY.Failed : READY.InTransaction;
+  }
+
+  /** Members, in the order of their shards. */
+  get shards(): number[] {
+    return [...this.members.keys()].sort((a, b) => a - b);
+  }
+
+  /** A leg that has begun it already. */
+  adopt(leg: Leg, hasWritten: boolean): void {
+    this.members.set(leg.shard, leg);
+    if (hasWritten) this.written.add(leg);
+  }
+
+  /** What a leg is asked before its first statement; [] when it is a member. */
+  join(leg: Leg): string[] {
+    if (this.members.get(leg.shard) === leg) return [];
+    this.members.set(leg.shard, leg);
+    return [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
+  }
+
+  noteWrite(leg: Leg): void {
+    this.written.add(leg);
+  }
+
+  noteSavepoint(name: string): void {
+    this.savepoints.push(name);
+  }
+
+  /** RELEASE, or with `isKept` ROLLBACK TO: those behind it are gone. */
+  noteReleased(name: string, isKept: boolean): void {
+    const index = this.savepoints.lastIndexOf(name);
+    if (index >= 0) this.savepoints.length = isKept ? index + 1 : index;
+    if (isKept) this.hasFailed = false;
+  }
+
+  private get legs(): Leg[] {
+    return this.shards.map((shard) => this.members.get(shard)!).filter((leg) => !leg.isGone);
+  }
+
+  rollback(then: () => void): void {
+    this.scatter.order(
+      this.legs.map((leg) => ({ leg, sql: 'ROLLBACK' })),
+      () => then(),
+    );
+  }
+
+  /** Commits everywhere or nowhere. */
+  commit(then: Outcome): void {
+    if ([...this.members.values()].some(({ isGone }) => isGone)) {
+      this.abandon(
+        errorFrame(new PgDogError('server_lost', 'the connection to one of its shards was lost')),
+        then,
+      );
+      return;
+    }
+    const { legs, written } = this;
+    const writers = legs.filter((leg) => written.has(leg));
+    const readers = legs.filter((leg) => !written.has(leg));
+    // What they have read holds only if they say so (serializable).
+    this.scatter.order(
+      readers.map((leg) => ({ leg, sql: 'COMMIT' })),
+      (failures) => {
+        if (failures.length > 0) this.abandon(failures[0].frame, then, readers);
+        else if (writers.length < 2) this.commitPlainly(writers, then);
+        else if (this.mode === 'two_phase') this.commitInPhases(writers, then);
+        else if (this.mode === 'plain') this.commitPlainly(writers, then);
+        else {
+          const shards = writers.map(({ shard }) => shard).join(', ');
+          const text = `the transaction has written on shards ${shards}, which cannot be committed as one`;
+          const hint =
+            'Set max_prepared_transactions on every shard, or two_phase_commit = false (not atomic).';
+          this.abandon(errorFrame(new PgDogError('cross_shard', text, { hint })), then, readers);
+        }
+      },
+    );
+  }
+
+  /** Nothing stays of it on those that have not ended yet. */
+  private abandon(frame: Uint8Array, then: Outcome, ended: readonly Leg[] = []): void {
+    this.scatter.order(
+      this.legs.filter((leg) => !ended.includes(leg)).map((leg) => ({ leg, sql: 'ROLLBACK' })),
+      () => then(frame),
+    );
+  }
+
+  private commitPlainly(writers: readonly Leg[], then: Outcome): void {
+    this.scatter.order(
+      writers.map((leg) => ({ leg, sql: 'COMMIT' })),
+      (failures) => {
+        if (failures.length === 0) then(null);
+        else if (failures.some(({ leg }) => leg.isGone)) then(errorFrame(unknownOutcome()));
+        else then(failures[0].frame);
+      },
+    );
+  }
+
+  private commitInPhases(writers: readonly Leg[], then: Outcome): void {
+    const [decider, ...others] = writers;
+    const id = randomBytes(8).readBigInt64BE() & 0x7fff_ffff_ffff_ffffn;
+    const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
+    const lock =
+      `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ` +
+      `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
+    this.scatter.order([{ leg: decider, sql: lock }], (failures) => {
+      if (failures.length > 0) {
+        this.abandon(failures[0].frame, then);
+        return;
+      }
+      this.scatter.order(
+        others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}` })),
+        (refusals) => {
+          if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
+          else this.decide(decider, others, nameOf, then);
+        },
+      );
+    });
+  }
+
+  /** Some could not prepare: nobody commits. What a lost one has prepared is for recovery to roll back. */
+  private undo(
+    decider: Leg,
+    others: readonly Leg[],
+    refusals: readonly { leg: Leg; frame: Uint8Array }[],
+    nameOf: (leg: Leg) => string,
+    then: Outcome,
+  ): void {
+    const refused = new Set(refusals.map(({ leg }) => leg));
+    const prepared = others.filter((leg) => !refused.has(leg) && !leg.isGone);
+    this.scatter.order(
+      [
+        { leg: decider, sql: 'ROLLBACK' },
+        ...prepared.map((leg) => ({ leg, sql: `ROLLBACK PREPARED ${nameOf(leg)}` })),
+      ],
+      () => then(refusals[0].frame),
+    );
+  }
+
+  private decide(decider: Leg, others: readonly Leg[], nameOf: (leg: Leg) => string, then: Outcome): void {
+    this.scatter.order([{ leg: decider, sql: 'COMMIT' }], (failures) => {
+      // Lost in between: it may have committed, and only recovery can tell.
+      if (failures.length > 0 && decider.isGone) {
+        then(errorFrame(unknownOutcome()));
+        return;
+      }
+      const verb = failures.length > 0 ? 'ROLLBACK' : 'COMMIT';
+      this.scatter.order(
+        others
+          .filter(({ isGone }) => !isGone)
+          .map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}` })),
+        // It is decided: what is left is for recovery.
+        () => then(failures.length > 0 ? failures[0].frame : null),
+      );
+    });
+  }
+}
+
+function unknownOutcome(): PgDogError {
+  return new PgDogError('commit_unknown');
+}

@@ -1,0 +1,137 @@
+// ● per-frame path
+import { cancelOnServer } from '../backend/cancel.js';
+import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
+import type { SessionTap } from '../mirror/session-tap.js';
+import type { Cluster } from '../route/cluster.js';
+import { SessionRouter } from '../route/session-router.js';
+import { sessionGone } from '../session/close.js';
+import { makesTemp } from '../session/parameter-set.js';
+import { RequestSink } from '../session/requests.js';
+import { Session } from '../session/session.js';
+import { type FrameSink, FrameStream } from '../wire/frame-stream.js';
+
+/** Neither a descriptor nor a slot: it is in no table. */
+const NONE = -1;
+/** Kept of what a shard says ahead of the others; above it its server connection is not read. */
+const HELD_BYTES_MAX = 256 * 1024;
+
+/** Only its end is of interest. */
+class EndTap implements SessionTap {
+  private readonly onGone: () => void;
+
+  constructor(onGone: () => void) {
+    this.onGone = onGone;
+  }
+
+  showing(): void {}
+  shown(): void {}
+  rest(): void {}
+  again(): void {}
+  completed(): void {}
+  localError(): void {}
+  answered(): void {}
+  gone(): void {
+    this.onGone();
+  }
+}
+
+/**
+ * A client's double on one shard: a session like any other, with its pools, limits, hosts and prepared statements, at whose
+ * other end a scatter reads the answers.
+ */
+export class LegSession extends Session {
+  readonly shard: number;
+  readonly answers: FrameStream;
+  private readonly client: Session;
+
+  constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, onGone: () => void) {
+    super(client.context, NONE, NONE, client.context.sessions.takeId(), client.addr, client.port);
+    const { context } = client;
+    this.client = client;
+    this.shard = shard;
+    this.answers = new FrameStream(sink, context.config.general.maxPacketBytes);
+    this.database = client.database;
+    this.user = client.user;
+    this.pool = cluster.standing();
+    this.homePool = this.pool;
+    this.startupParameters = client.startupParameters;
+    this.router = new SessionRouter(this, cluster);
+    this.requests = new RequestSink(this);
+    this.stream.setSink(this.requests);
+    this.tap = new EndTap(onGone);
+    this.reported = client.reported;
+    this.reportedAtLogin = client.reportedAtLogin;
+    this.phase = 'ready';
+    if (makesTemp(client.parameters)) throw new Error('temporary tables are on one shard');
+  }
+
+  /** Takes over what the client has set since. */
+  prepare(): void {
+    const { parameters, reported } = this.client;
+    this.parameters = parameters;
+    this.reported = reported;
+  }
+
+  /** The client's server connection, quiet, with the transaction that is open on it. */
+  takeOver(client: Session, server: ServerConnection): void {
+    server.session = this;
+    this.server = server;
+    this.pool = server.pool;
+    client.server = null;
+    this.parameters = client.parameters;
+    this.transactionSinceUs = client.transactionSinceUs;
+    client.transactionSinceUs = 0;
+    this.transaction.takeOver(client.transaction);
+    client.requests?.extended.forgetPortals();
+    if (server.sequenceSessionId === client.id) server.sequenceSessionId = this.id;
+    if (server.lastSessionId === client.id) server.lastSessionId = this.id;
+  }
+
+  ask(frames: Uint8Array): void {
+    this.lastActivityMs = this.context.nowMs;
+    this.read(frames, 0, frames.length, NONE);
+  }
+
+  /** Shows what it has said and was held. */
+  resumeAnswers(): void {
+    this.answers.resume();
+    this.balance();
+  }
+
+  /** Reads on from its server connection, or stops to. */
+  private balance(): void {
+    const { server } = this;
+    if (server === null) return;
+    const isFull = this.answers.heldBytes > HELD_BYTES_MAX || this.client.connection.isFull;
+    if (isFull) server.connection.pauseReceive(PAUSE_CLIENT_FULL);
+    else server.connection.resumeReceive(PAUSE_CLIENT_FULL);
+  }
+
+  /** The client has read what was queued for it. */
+  clientDrained(): void {
+    this.balance();
+  }
+
+  cancel(): void {
+    const { server } = this;
+    if (this.waitingSinceMs !== 0) this.end();
+    else if (server !== null && server.pending.length > 0) cancelOnServer(server);
+  }
+
+  /** Whatever it was doing: a transaction that is open is rolled back. */
+  end(): void {
+    sessionGone(this, 'its client needs it no more');
+  }
+
+  override passSlice(buffer: number, start: number, end: number): void {
+    this.answers.push(this.context.driver.memory.bytes, start, end, buffer);
+  }
+
+  override passBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.answers.push(bytes, start, end, NONE);
+  }
+
+  override onServerChunkEnd(): void {
+    this.balance();
+  }
+}

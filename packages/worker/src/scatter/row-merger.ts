@@ -1,0 +1,25 @@
+// ● per-frame path
+import type { PgDogError } from '@pgdog-cluster/core';
+import type { Leg } from './leg.js';
+
+/** What goes to the client. */
+export interface MergeOutput {
+  pass(bytes: Uint8Array, start: number, end: number, buffer: number): void;
+  /** Rows that were kept have been given: legs that wait at a frame may meet. */
+  tryMeet(): void;
+}
+
+/** Makes one answer of what the shards say. One per scatter. */
+export interface RowMerger {
+  /** Rows that are longer than a buffer may pass in pieces. */
+  readonly passesLongRows: boolean;
+  /** What has gone wrong; null: nothing. */
+  readonly problem: PgDogError | null;
+  begin(legs: readonly Leg[]): void;
+  /** bytes[start, end) is a DataRow's or CopyData's frame, or the head of a long one. CONSUMED, or BLOCKED until it is its turn. */
+  row(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number): number;
+  /** A leg has come to a frame that is no row, `leg.pending`. */
+  legMeets(leg: Leg): void;
+  /** All have: the frames, by leg, for the client to have one of. */
+  meet(type: number, frames: readonly Uint8Array[]): void;
+}

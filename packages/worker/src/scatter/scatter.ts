@@ -1,0 +1,329 @@
+// ● per-frame path
+import {
+  BACKEND,
+  buildErrorResponse,
+  FRONTEND,
+  FrameWriter,
+  PgDogError,
+  parseErrorFields,
+  READY,
+} from '@pgdog-cluster/core';
+import type { Cluster } from '../route/cluster.js';
+import type { Session } from '../session/session.js';
+import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { errorFrame } from './error-frame.js';
+import { Leg, type LegReader } from './leg.js';
+import type { RowMerger } from './row-merger.js';
+
+const HEADER_BYTES = 5;
+const writer = new FrameWriter(256);
+
+/** What is asked of several shards at once. */
+export interface ScatterTask {
+  readonly shards: readonly number[];
+  /** For every shard: a Query, or a batch up to its Sync. */
+  framesFor(leg: Leg): Uint8Array;
+  /** Makes one answer of theirs. */
+  readonly merger: RowMerger;
+  /** Statements of ours that go ahead; gives the leg the prepared statements that the frames name. */
+  prepare(leg: Leg): string[];
+  /** All has been answered. `failure`: with an error, which the client has not got yet. */
+  done(legs: readonly Leg[], failure: Uint8Array | null): void;
+}
+
+/** A statement of ours. */
+export interface Order {
+  readonly leg: Leg;
+  readonly sql: string;
+}
+
+export interface OrderFailure {
+  readonly leg: Leg;
+  /** ErrorResponse for the client. */
+  readonly frame: Uint8Array;
+}
+
+/**
+ * Asks several shards the same and gives the client one answer. The shards work at the same time; frames that are no rows
+ * (RowDescription, CommandComplete) wait until every shard has said its own, and go to the client once; rows are
+ * the merger's. An error of one shard ends it: what the others do is cancelled, what they say is dropped.
+ *
+ * Statements of ours (order) go the same way, and nobody is told but who has ordered them.
+ *
+ * States: idle → asking or ordering (until every leg is ready or gone) → idle. What the client sends meanwhile waits.
+ */
+export class Scatter implements LegReader {
+  private readonly client: Session;
+  private readonly clusters: readonly Cluster[];
+  /** By shard, kept from one task to the next. */
+  private readonly kept: (Leg | null)[];
+  private legs: Leg[] = [];
+  private task: ScatterTask | null = null;
+  /** ErrorResponse for the client. */
+  private failure: Uint8Array | null = null;
+  /** The leg of which a long row is passing. */
+  private streaming: Leg | null = null;
+  /** Orders under way: who is told, and what has gone wrong so far. */
+  private orderDone: ((failures: readonly OrderFailure[]) => void) | null = null;
+  private orderFailures: OrderFailure[] = [];
+
+  constructor(client: Session, clusters: readonly Cluster[]) {
+    this.client = client;
+    this.clusters = clusters;
+    this.kept = clusters.map(() => null);
+  }
+
+  get isBusy(): boolean {
+    return this.task !== null || this.orderDone !== null;
+  }
+
+  /** Asks each leg its statement, all at the same time; `then` comes when all are answered, at once when there are none. */
+  order(orders: readonly Order[], then: (failures: readonly OrderFailure[]) => void): void {
+    if (orders.length === 0) {
+      then([]);
+      return;
+    }
+    this.orderDone = then;
+    this.orderFailures = [];
+    this.legs = orders.map(({ leg }) => leg);
+    for (const leg of this.legs) leg.isReady = false;
+    for (const { leg, sql } of orders) leg.begin(queryFrame(sql));
+    this.checkDone();
+  }
+
+  start(task: ScatterTask): void {
+    this.task = task;
+    this.failure = null;
+    this.streaming = null;
+    this.legs = task.shards.map((shard) => this.legOf(shard));
+    task.merger.begin(this.legs);
+    const { client } = this;
+    client.requestSinceUs = client.context.nowUs;
+    for (const leg of this.legs) leg.isReady = false;
+    for (const leg of this.legs) {
+      const ahead = task.prepare(leg).map(queryFrame);
+      leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length);
+    }
+    this.checkDone();
+  }
+
+  legOf(shard: number): Leg {
+    const known = this.kept[shard];
+    if (known !== null && !known.isGone) return known;
+    const made = new Leg(this.client, shard, this.clusters[shard], this);
+    this.kept[shard] = made;
+    return made;
+  }
+
+  // What legs say.
+
+  frame(
+    leg: Leg,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    if (!this.isBusy) return CONSUMED;
+    switch (type) {
+      case BACKEND.ReadyForQuery:
+        leg.readyStatus = bytes[start + HEADER_BYTES];
+        if (leg.aheadCount > 0) leg.aheadCount--;
+        else this.ready(leg);
+        return CONSUMED;
+      case BACKEND.ErrorResponse:
+        this.legFailed(leg, asError(bytes, start, end));
+        return CONSUMED;
+      case BACKEND.NoticeResponse:
+        if (this.failure === null) this.client.passBytes(bytes, start, end);
+        return CONSUMED;
+      case BACKEND.ParameterStatus:
+      case BACKEND.NotificationResponse:
+        return CONSUMED;
+      case BACKEND.DataRow:
+      case BACKEND.CopyData:
+        return this.row(leg, bytes, start, end, buffer, frameBytes);
+      default:
+        return leg.aheadCount > 0 ? CONSUMED : this.meet(leg, bytes, start, end);
+    }
+  }
+
+  private legFailed(leg: Leg, frame: Uint8Array): void {
+    if (this.orderDone === null) this.fail(frame);
+    else if (!this.orderFailures.some((failure) => failure.leg === leg))
+      this.orderFailures.push({ leg, frame });
+  }
+
+  private row(
+    leg: Leg,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    const { task } = this;
+    if (this.failure !== null || task === null || leg.aheadCount > 0) return CONSUMED;
+    if (leg.pending !== null || (this.streaming !== null && this.streaming !== leg)) return BLOCKED;
+    const isWhole = end - start === frameBytes;
+    if (!isWhole && !task.merger.passesLongRows) {
+      this.fail(
+        errorFrame(new PgDogError('cross_shard', `a row of ${frameBytes} bytes is too long to be merged`)),
+      );
+      return CONSUMED;
+    }
+    const outcome = task.merger.row(leg, bytes, start, end, buffer);
+    if (outcome === CONSUMED && !isWhole) this.streaming = leg;
+    const { problem } = task.merger;
+    if (problem !== null) this.fail(errorFrame(problem));
+    return outcome;
+  }
+
+  restOf(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void {
+    if (this.streaming !== leg) return;
+    // To the end, whatever happens meanwhile: the client has its head.
+    this.pass(bytes, start, end, buffer);
+    if (!isLast) return;
+    this.streaming = null;
+    this.resumeAll();
+    this.checkDone();
+  }
+
+  /** A frame that every shard says once: the client gets it when the last of them has. */
+  private meet(leg: Leg, bytes: Uint8Array, start: number, end: number): number {
+    const { task } = this;
+    if (this.failure !== null || task === null) return CONSUMED;
+    if (leg.pending !== null) return BLOCKED;
+    leg.pending = bytes.slice(start, end);
+    task.merger.legMeets(leg);
+    if (task.merger.problem !== null) {
+      this.fail(errorFrame(task.merger.problem));
+      return CONSUMED;
+    }
+    this.tryMeet();
+    return CONSUMED;
+  }
+
+  /** Once every leg has come there, and all rows before it have been given. */
+  tryMeet(): void {
+    const { task } = this;
+    if (task === null || this.failure !== null) return;
+    if (this.legs.some(({ pending, hasHead }) => pending === null || hasHead)) return;
+    const frames = this.legs.map(({ pending }) => pending!);
+    const type = frames[0][0];
+    if (frames.some((frame) => frame[0] !== type)) {
+      this.fail(errorFrame(new PgDogError('internal', 'shards have answered in different ways')));
+      return;
+    }
+    task.merger.meet(type, frames);
+    for (const each of this.legs) each.pending = null;
+    if (task.merger.problem !== null) this.fail(errorFrame(task.merger.problem));
+    else this.resumeAll();
+  }
+
+  /** Whoever was blocked may go on; a leg that is being shown goes on by itself. */
+  resumeAll(): void {
+    for (const leg of this.legs) if (!leg.isReady) leg.session.resumeAnswers();
+  }
+
+  private ready(leg: Leg): void {
+    leg.isReady = true;
+    this.checkDone();
+  }
+
+  /** The first error is the client's; what else is under way is of no use any more. */
+  private fail(frame: Uint8Array): void {
+    if (this.failure !== null || this.task === null) return;
+    this.failure = frame;
+    for (const leg of this.legs) {
+      leg.pending = null;
+      if (!leg.isReady && !leg.isGone) leg.session.cancel();
+    }
+    this.resumeAll();
+    this.checkDone();
+  }
+
+  gone(leg: Leg): void {
+    if (this.kept[leg.shard] === leg) this.kept[leg.shard] = null;
+    if (!this.isBusy || !this.legs.includes(leg) || leg.isReady) return;
+    leg.isReady = true;
+    if (this.streaming === leg) {
+      // A row has gone to the client in part: nothing can follow it.
+      this.client.fail(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`), true);
+      return;
+    }
+    this.legFailed(
+      leg,
+      errorFrame(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`)),
+    );
+    this.checkDone();
+  }
+
+  violated(leg: Leg, reason: string): void {
+    this.fail(
+      errorFrame(new PgDogError('server_lost', `shard ${leg.shard} does not speak the protocol: ${reason}`)),
+    );
+    leg.session.end();
+  }
+
+  private checkDone(): void {
+    const { task, legs, orderDone } = this;
+    if (!this.isBusy || this.streaming !== null || legs.some(({ isReady }) => !isReady)) return;
+    this.task = null;
+    this.orderDone = null;
+    this.legs = [];
+    if (orderDone !== null) orderDone(this.orderFailures);
+    else if (task !== null) task.done(legs, this.failure);
+  }
+
+  restAll(): void {
+    this.rest(this.kept.filter((leg) => leg !== null));
+  }
+
+  /** Legs that belong to no transaction of the client's any more. */
+  rest(legs: readonly Leg[]): void {
+    for (const leg of legs) {
+      // A transaction that is open there would be met by the next task.
+      if (!leg.isGone && leg.readyStatus !== READY.Idle) leg.session.end();
+    }
+  }
+
+  /** To the client. */
+  pass(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    if (buffer >= 0) this.client.passSlice(buffer, start, end);
+    else this.client.passBytes(bytes, start, end);
+  }
+
+  // What the client does meanwhile.
+
+  /** It has read what was queued. */
+  drained(): void {
+    for (const leg of this.legs) leg.session.clientDrained();
+  }
+
+  cancel(): void {
+    for (const leg of this.legs) if (!leg.isReady && !leg.isGone) leg.session.cancel();
+  }
+
+  /** The client has gone. */
+  end(): void {
+    this.task = null;
+    this.orderDone = null;
+    for (const leg of this.kept) leg?.session.end();
+  }
+}
+
+/** A server's FATAL ends its own connection, not the client's. */
+function asError(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const fields = parseErrorFields(bytes, start + HEADER_BYTES, end);
+  return fields.severity === 'ERROR'
+    ? bytes.slice(start, end)
+    : buildErrorResponse({ ...fields, severity: 'ERROR' });
+}
+
+function queryFrame(sql: string): Uint8Array {
+  writer.reset().begin(FRONTEND.Query).cstring(sql).end();
+  return writer.take();
+}

@@ -1,0 +1,148 @@
+import {
+  catalogLookup,
+  joinShards,
+  NO_SCOPE,
+  readShards,
+  type ShardCatalogData,
+  ShardFunction,
+  type ShardingSnapshot,
+  type ShardScope,
+} from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
+import type { WorkerContext } from '../worker-context.js';
+
+/** Scopes of one state of the catalog: sessions choose their search paths, so there is a limit. */
+const SCOPES_MAX = 256;
+const READINGS_AFTER_DDL = 2;
+let scopeIds = 0;
+
+/** What this worker knows of one sharded database, and who waits until it knows more. */
+export class ShardedDatabase {
+  readonly name: string;
+  private readonly context: WorkerContext;
+  sharding: ShardingSnapshot;
+  /** By rule. */
+  functions: readonly ShardFunction[] = [];
+  /** Null: not read yet. */
+  catalog: ShardCatalogData | null = null;
+  /** Why it could not be read lately; '' = it could. */
+  private trouble = '';
+  private readonly scopes = new Map<string, ShardScope>();
+  private readonly waiters = new Set<Session>();
+  /** Completed readings, with or without change. */
+  readings = 0;
+  private isWanted = false;
+  /** Readings to come before it is known what DDL of this worker's clients has changed: one may be under way already. */
+  private staleReadings = 0;
+
+  constructor(context: WorkerContext, name: string, sharding: ShardingSnapshot) {
+    this.context = context;
+    this.name = name;
+    this.sharding = sharding;
+    this.takeUp(sharding, null);
+  }
+
+  get shardCount(): number {
+    return this.sharding.shardCount;
+  }
+
+  get readFailure(): string {
+    return this.trouble;
+  }
+
+  /** Another configuration, or another state of the catalog. */
+  takeUp(sharding: ShardingSnapshot, catalog: ShardCatalogData | null): void {
+    this.sharding = sharding;
+    this.functions = sharding.tables.map((rule) => new ShardFunction(rule, sharding.shardCount));
+    if (catalog !== null) this.catalog = catalog;
+    this.scopes.clear();
+    if (catalog !== null) this.release();
+  }
+
+  /** What texts mean under a search path; NO_SCOPE: nothing is known of the catalog. */
+  scopeFor(path: readonly string[]): ShardScope {
+    const { catalog } = this;
+    if (catalog === null) return NO_SCOPE;
+    const key = path.join('\0');
+    let scope = this.scopes.get(key);
+    if (scope === undefined) {
+      if (this.scopes.size >= SCOPES_MAX) this.scopes.clear();
+      scope = this.makeScope(catalog, path);
+      this.scopes.set(key, scope);
+    }
+    return scope;
+  }
+
+  private makeScope(catalog: ShardCatalogData, path: readonly string[]): ShardScope {
+    const { sharding } = this;
+    const { parser } = this.context;
+    const lookup = catalogLookup(catalog, path);
+    const isImmutable = (): boolean => false;
+    return {
+      id: ++scopeIds,
+      read: (statements, literals) =>
+        joinShards(
+          statements.map(({ kind, node }) =>
+            readShards(kind, node, { lookup, parser, sharding, literals, isImmutable }),
+          ),
+        ),
+    };
+  }
+
+  // Those who wait for a reading of the catalog.
+
+  /** `session` waits until the catalog has been read once more. */
+  hold(session: Session, reason: 'unknown' | 'ddl'): void {
+    this.waiters.add(session);
+    this.want(reason);
+  }
+
+  get isStale(): boolean {
+    return this.staleReadings > 0;
+  }
+
+  /** A client of this worker has changed definitions: nothing is believed until they have been read. */
+  wasDefined(): void {
+    this.staleReadings = READINGS_AFTER_DDL;
+    this.want('ddl');
+  }
+
+  /** Somebody has changed definitions, or names what is not known. */
+  want(reason: 'unknown' | 'ddl'): void {
+    if (this.isWanted) return;
+    this.isWanted = true;
+    const version = this.catalog?.version ?? 0;
+    this.context.tell({
+      type: 'catalogWanted',
+      worker: this.context.worker,
+      database: this.name,
+      reason,
+      version,
+    });
+  }
+
+  /** The supervisor has read it; a change has been taken up before. */
+  wasRead(trouble: string): void {
+    this.isWanted = false;
+    this.readings++;
+    this.trouble = trouble;
+    if (this.staleReadings > 0 && trouble === '') this.staleReadings--;
+    if (this.staleReadings > 0) this.want('ddl');
+    else this.release();
+  }
+
+  private release(): void {
+    const sessions = [...this.waiters];
+    this.waiters.clear();
+    for (const session of sessions) session.resumeRequests();
+  }
+
+  /** It waits no more: gone, or cancelled. */
+  forget(session: Session): void {
+    this.waiters.delete(session);
+  }
+
+  holds(session: Session): boolean {
+    return this.waiters.has(session);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Session } from '../session/session.js';
+import type { WorkerContext } from '../worker-context.js';
+import { ShardDesk } from './shard-desk.js';
+import { ShardedDatabase } from './sharded-database.js';
+
+/** The sharded databases of a worker, by name. */
+export class ShardedDatabases {
+  private readonly context: WorkerContext;
+  private readonly byName = new Map<string, ShardedDatabase>();
+
+  constructor(context: WorkerContext) {
+    this.context = context;
+    this.takeUp();
+  }
+
+  get(name: string): ShardedDatabase | null {
+    return this.byName.get(name) ?? null;
+  }
+
+  /** Another configuration, or another state of a catalog: both come with an epoch. */
+  takeUp(): void {
+    const { databases, catalogs = [] } = this.context.config;
+    for (const { name, sharding } of databases) {
+      if (sharding === undefined) continue;
+      const catalog = catalogs.find((each) => each.database === name) ?? null;
+      const known = this.byName.get(name);
+      if (known === undefined) {
+        const made = new ShardedDatabase(this.context, name, sharding);
+        if (catalog !== null) made.takeUp(sharding, catalog);
+        this.byName.set(name, made);
+      } else if (known.catalog?.version !== catalog?.version || !isSame(known.sharding, sharding)) {
+        known.takeUp(sharding, catalog);
+      }
+    }
+    for (const name of this.byName.keys()) {
+      if (!databases.some((database) => database.name === name && database.sharding !== undefined)) {
+        this.byName.delete(name);
+      }
+    }
+  }
+
+  /** What finds the shard of a session's statements; null: its database has one shard only. */
+  deskFor(session: Session): ShardDesk | null {
+    const { database, user } = session;
+    const sharded = this.byName.get(database);
+    if (sharded === undefined) return null;
+    const clusters = [];
+    for (let shard = 0; shard < sharded.shardCount; shard++) {
+      const cluster = this.context.clusterFor(database, user, shard);
+      if (cluster === null) return null;
+      clusters.push(cluster);
+    }
+    return new ShardDesk(session, sharded, clusters);
+  }
+}
+
+function isSame(a: object, b: object): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

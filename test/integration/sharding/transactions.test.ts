@@ -1,0 +1,174 @@
+/** Statements and transactions of several shards: written everywhere or nowhere. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import type pg from 'pg';
+import postgres from 'postgres';
+import { forEachDriver } from '../../support/drivers.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+
+const SCHEMA = `
+  CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
+  CREATE TABLE country (code text PRIMARY KEY, name text);
+  CREATE SCHEMA pgdog;
+  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+const TABLES = [{ name: 'account', column: 'id', data_type: 'bigint' }];
+const ACCOUNTS = 30;
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('transactions over several shards', (driver) => {
+  let proxy: TestProxy;
+  let client: pg.Client;
+  /** One account of each shard. */
+  let ids: number[];
+  before(async () => {
+    proxy = await startShardedProxy(cluster, driver, { tables: TABLES });
+    client = await shopClient(proxy);
+  });
+  after(async () => {
+    await client.end();
+    await proxy.stop();
+  });
+  beforeEach(async () => {
+    await cluster.everywhere('TRUNCATE account, country, pgdog.transactions');
+    for (let id = 1; id <= ACCOUNTS; id++) await client.query('INSERT INTO account VALUES ($1, 100)', [id]);
+    ids = [];
+    for (let shard = 0; shard < cluster.shardCount; shard++) {
+      const [row] = await cluster.shard(shard, 'SELECT min(id)::int AS id FROM account');
+      ids.push(row?.id as number);
+    }
+  });
+
+  const balances = async (): Promise<number[]> => {
+    const rows = await cluster.all('SELECT id::int, balance::int FROM account');
+    return ids.map((id) => rows.find((row) => row.id === id)?.balance as number);
+  };
+  const total = async (): Promise<number> => {
+    const rows = await cluster.all('SELECT balance::int AS balance FROM account');
+    return rows.reduce((sum, { balance }) => sum + (balance as number), 0);
+  };
+  const assertNothingPrepared = async (): Promise<void> => {
+    assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
+  };
+
+  it('a transfer between shards: committed on both', async () => {
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = balance - 10 WHERE id = $1', [ids[0]]);
+    await client.query('UPDATE account SET balance = balance + 10 WHERE id = $1', [ids[1]]);
+    const inside = await client.query('SELECT balance::int FROM account WHERE id = $1', [ids[1]]);
+    assert.equal(inside.rows[0].balance, 110);
+    assert.deepEqual(await balances(), [100, 100, 100]);
+    const { command } = await client.query('COMMIT');
+    assert.equal(command, 'COMMIT');
+    assert.deepEqual(await balances(), [90, 110, 100]);
+    await assertNothingPrepared();
+  });
+
+  it('rolled back on both, by the client and by an error on one of them', async () => {
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = balance - 10 WHERE id = $1', [ids[0]]);
+    await client.query('UPDATE account SET balance = balance + 10 WHERE id = $1', [ids[2]]);
+    await client.query('ROLLBACK');
+    assert.deepEqual(await balances(), [100, 100, 100]);
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = balance + 500 WHERE id = $1', [ids[0]]);
+    await assert.rejects(
+      client.query('UPDATE account SET balance = balance - 500 WHERE id = $1', [ids[2]]),
+      /balance/,
+    );
+    await assert.rejects(client.query('SELECT 1'), { code: '25P02' });
+    const { command } = await client.query('COMMIT');
+    assert.equal(command, 'ROLLBACK');
+    assert.deepEqual(await balances(), [100, 100, 100]);
+    await assertNothingPrepared();
+  });
+
+  it('savepoints hold on shards that join after them', async () => {
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = 1 WHERE id = $1', [ids[0]]);
+    await client.query('SAVEPOINT "a b"');
+    await client.query('UPDATE account SET balance = 2 WHERE id = $1', [ids[1]]);
+    await client.query('UPDATE account SET balance = 3 WHERE id = $1', [ids[0]]);
+    await client.query('ROLLBACK TO SAVEPOINT "a b"');
+    await client.query('UPDATE account SET balance = 4 WHERE id = $1', [ids[2]]);
+    await client.query('COMMIT');
+    assert.deepEqual(await balances(), [1, 100, 4]);
+  });
+
+  it('UPDATE without a key: on all shards or none, with the sum of the rows', async () => {
+    const { rowCount } = await client.query('UPDATE account SET balance = balance + 1');
+    assert.equal(rowCount, ACCOUNTS);
+    assert.equal(await total(), ACCOUNTS * 101);
+    await cluster.shard(2, `UPDATE account SET balance = 0 WHERE id = ${ids[2]}`);
+    await assert.rejects(client.query('UPDATE account SET balance = balance - 1'), { code: '23514' });
+    assert.equal(await total(), ACCOUNTS * 101 - 101);
+    const gone = await client.query('DELETE FROM account WHERE balance > 0 RETURNING id');
+    assert.equal(gone.rows.length, ACCOUNTS - 1);
+    assert.equal(gone.rowCount, ACCOUNTS - 1);
+    await assertNothingPrepared();
+  });
+
+  it('tables that every shard has are written on every one', async () => {
+    const { rowCount } = await client.query("INSERT INTO country VALUES ('nl', 'Netherlands'), ('pt', $1)", [
+      'Portugal',
+    ]);
+    assert.equal(rowCount, 2);
+    for (let shard = 0; shard < cluster.shardCount; shard++) {
+      assert.equal((await cluster.shard(shard, 'SELECT code FROM country')).length, 2);
+    }
+    await assert.rejects(client.query("INSERT INTO country VALUES ('nl', 'again')"), { code: '23505' });
+    await cluster.shard(1, "DELETE FROM country WHERE code = 'pt'");
+    await assert.rejects(client.query("UPDATE country SET name = 'x' WHERE code = 'pt'"), /differ/);
+    assert.deepEqual(
+      (await cluster.shard(0, 'SELECT name FROM country ORDER BY code')).map(({ name }) => name),
+      ['Netherlands', 'Portugal'],
+    );
+  });
+
+  it('DDL runs on all shards, and what it makes is known to the next statement', async () => {
+    await client.query(`CREATE TABLE note_${driver} (id bigint, text text)`);
+    await client.query(`INSERT INTO note_${driver} VALUES (1, 'x')`);
+    assert.equal((await cluster.all(`SELECT * FROM note_${driver}`)).length, cluster.shardCount);
+    await client.query(`DROP TABLE note_${driver}`);
+    await assert.rejects(client.query(`SELECT * FROM note_${driver}`), { code: '42P01' });
+  });
+
+  it('postgres.js: begin() over shards, its callback thrown out and its callback done', async () => {
+    const sql = postgres(proxy.url(SHOP), { max: 1, onnotice: () => undefined });
+    try {
+      await assert.rejects(
+        sql.begin(async (inside) => {
+          await inside`UPDATE account SET balance = 7 WHERE id = ${ids[0] as number}`;
+          await inside`UPDATE account SET balance = 7 WHERE id = ${ids[1] as number}`;
+          throw new Error('no');
+        }),
+        /no/,
+      );
+      assert.deepEqual(await balances(), [100, 100, 100]);
+      await sql.begin(async (inside) => {
+        await inside`UPDATE account SET balance = 7 WHERE id = ${ids[0] as number}`;
+        await inside`UPDATE account SET balance = 8 WHERE id = ${ids[1] as number}`;
+      });
+      assert.deepEqual(await balances(), [7, 8, 100]);
+    } finally {
+      await sql.end();
+    }
+  });
+
+  it('a client that vanishes in such a transaction leaves nothing behind', async () => {
+    const other = await shopClient(proxy);
+    other.on('error', () => undefined);
+    await other.query('BEGIN');
+    await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[0]]);
+    await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[1]]);
+    (other as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    // The rows are locked until both have been rolled back.
+    await client.query('UPDATE account SET balance = balance + 5');
+    assert.deepEqual(await balances(), [105, 105, 105]);
+  });
+});
