@@ -252,7 +252,7 @@ every | CREATE TABLE public.x (a int DEFAULT random())
 every | CREATE INDEX ON orders (n)
 every | ALTER TABLE orders ADD COLUMN z int DEFAULT 5
 every | VACUUM orders
-refused | ANALYZE
+every | ANALYZE
 every | DROP TABLE orders
 every | GRANT SELECT ON orders TO me
 every | CREATE VIEW public.v AS SELECT now()
@@ -335,8 +335,20 @@ every | DROP TABLE orders
 refused | CREATE TABLE other (a int)
 refused | DROP TABLE eu.bills, us.ports
 refused | DROP TABLE eu.bills, orders
-refused | DROP SCHEMA eu
-refused | CREATE FUNCTION eu.f() RETURNS int LANGUAGE sql AS 'SELECT 1'
+direct shard 1 | DROP SCHEMA eu
+direct shard 1 | GRANT USAGE ON SCHEMA eu TO me
+direct shard 1 | CREATE FUNCTION eu.f() RETURNS int LANGUAGE sql AS 'SELECT 1'
+direct shard 1 | CREATE TYPE eu.mood AS ENUM ('a')
+direct shard 1 | VACUUM eu.bills
+every | CREATE ROLE someone
+every | CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'
+refused | CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'
+refused | ALTER TABLE eu.bills SET SCHEMA us
+refused | ALTER TABLE orders SET SCHEMA eu
+refused | ALTER SCHEMA eu RENAME TO us
+refused | DROP FUNCTION eu.f()
+refused | DROP SCHEMA eu, us
+refused | VACUUM eu.bills, orders
 direct shard 1 | COPY eu.bills FROM STDIN
 direct shard 1 | COPY eu.bills TO STDOUT (FORMAT binary)`,
   );

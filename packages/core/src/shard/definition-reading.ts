@@ -1,5 +1,6 @@
-import { isSqlNode, nodeOf, nodesOf, pathOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
+import { isSqlNode, nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import { statementKind } from '../sql/statement-kinds.js';
+import { readSchemas } from './definition-schemas.js';
 import { readExpression } from './expression-reading.js';
 import type { Level } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
@@ -34,57 +35,6 @@ export function readDefinition(ctx: ShardContext, kind: string, node: SqlNode): 
   }
   if (kind !== 'AlterTableStmt') return;
   for (const each of nodesOf(node, 'cmds')) readAlteration(ctx, nodeOf(each, 'AlterTableCmd') ?? {});
-}
-
-/** Some schemas are on one shard each: what a definition is about is all in one of them, or in none. */
-function readSchemas(ctx: ShardContext, kind: string, node: SqlNode): void {
-  const { schemas } = ctx.terms.sharding;
-  const places = new Map<string, number | null>();
-  for (const [schema, name] of namesOf(ctx, kind, node)) {
-    const found = name === '' ? null : ctx.terms.lookup.find(schema, name);
-    const rule = schemas.find((each) => each.name === schema) ?? schemas.find((each) => each.name === null);
-    const label = `${schema ?? ''}.${name}`;
-    if (found?.kind === 'relation') places.set(label, found.relation.shard ?? null);
-    else if (schema === null)
-      ctx.refuse(`"${name}" is named without its schema, and some schemas are on one shard`);
-    else places.set(label, rule === undefined || rule.isOnAll ? null : rule.shard);
-  }
-  if (places.size === 0)
-    ctx.refuse('some schemas are on one shard, and this statement may be about one of them');
-  const shards = new Set(places.values());
-  if (shards.size > 1) ctx.refuse('the statement is about schemas of several shards');
-  else for (const [label, shard] of places) if (shard !== null) ctx.ownShards.set(label, shard);
-}
-
-/** Schema (null: not said) and relation ('': the schema itself) of all that is named. */
-function namesOf(ctx: ShardContext, kind: string, node: SqlNode): [schema: string | null, name: string][] {
-  if (kind === 'CreateSchemaStmt') return [[textOf(node, 'schemaname') || null, '']];
-  const names: [string | null, string][] = [];
-  if (kind === 'DropStmt') {
-    const type = textOf(node, 'removeType');
-    const isRelation = [
-      'OBJECT_TABLE',
-      'OBJECT_VIEW',
-      'OBJECT_MATVIEW',
-      'OBJECT_INDEX',
-      'OBJECT_SEQUENCE',
-    ].includes(type);
-    if (!isRelation) ctx.refuse('some schemas are on one shard, and what is dropped may be in one of them');
-    for (const object of nodesOf(node, 'objects')) {
-      const path = pathOf(nodeOf(object, 'List'), 'items');
-      names.push([path.at(-2) ?? null, path.at(-1) ?? '']);
-    }
-  }
-  const stack: SqlValue[] = [node];
-  while (stack.length > 0) {
-    const value = stack.pop();
-    if (Array.isArray(value)) for (const item of value) stack.push(item);
-    else if (isSqlNode(value)) {
-      if (typeof value.relname === 'string') names.push([textOf(value, 'schemaname') || null, value.relname]);
-      for (const key in value) stack.push(value[key]);
-    }
-  }
-  return names;
 }
 
 function namedRelations(node: SqlNode): SqlNode[] {
