@@ -87,6 +87,7 @@ forEachDriver('reads of several shards', (driver) => {
     await same('SELECT city, name, id FROM customer ORDER BY city NULLS FIRST, name DESC, id');
     await same('SELECT born, id FROM customer ORDER BY born DESC NULLS LAST, id DESC');
     await same('SELECT score, id FROM customer ORDER BY 1 DESC, 2');
+    await same('SELECT score, id FROM customer ORDER BY 1 DESC, 2');
     await same('SELECT active, id FROM customer WHERE id > $1 ORDER BY active, id', [100]);
   });
 

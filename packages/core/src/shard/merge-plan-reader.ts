@@ -209,6 +209,7 @@ class MergePlanReader {
     const constant = nodeOf(node, 'A_Const');
     if (constant !== undefined) {
       const position = this.#ctx.literals === null ? nodeOf(constant, 'ival')?.ival : undefined;
+      if (this.#ctx.literals !== null) this.#ctx.needsText = true;
       if (typeof position !== 'number' || targets[position - 1] === undefined) {
         throw new NoMerge('ORDER BY a position', 'sort by a name');
       }

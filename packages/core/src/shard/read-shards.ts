@@ -123,7 +123,8 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
     return { ...reading, unknown };
   }
   const spread = refusal === null ? spreadOf(ctx, shown, resolved, isWrite) : refusedSpread(refusal);
-  return { groups, refusal, spread, home: 'any', unknown };
+  const reading: ShardReading = { groups, refusal, spread, home: 'any', unknown };
+  return ctx.needsText ? { ...reading, needsText: true } : reading;
 }
 
 /** What one shard has alone is pinned by what it is. */

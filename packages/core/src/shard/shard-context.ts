@@ -40,6 +40,8 @@ export function isOnOneShard({ schemas }: ShardingSnapshot, schema: string): boo
 
 /** What is found while one statement is read. */
 export class ShardContext {
+  /** Something depends on a literal that a shape does not have. */
+  needsText = false;
   readonly terms: ReadTerms;
   readonly graph: KeyGraph;
   /** Of the text that is being read: a view's has its values. */

@@ -104,6 +104,8 @@ export interface ShardReading {
    * sequences, row locks: what must meet in one place), `every` all of them.
    */
   readonly home: 'any' | 'first' | 'every';
+  /** Of a shape: it depends on literals (ORDER BY 2), so each text is to be read for itself. */
+  readonly needsText?: true;
   /** Names that the catalog does not know: it may be out of date. */
   readonly unknown: readonly string[];
 }

@@ -175,6 +175,7 @@ function parseUtf8(
   const route = joinRoutes(statements.map((statement) => statement.route));
   const plan: SqlPlan = { statements, flags, encoding: 'utf8', route };
   const shards = scope.read(parsed, isShape ? literalPlaces(text) : null);
+  if (isShape && shards?.needsText === true) return null;
   const read = shards === null ? plan : { ...plan, shards };
   if (tenantColumn === null) return read;
   const tenant = joinTenants(

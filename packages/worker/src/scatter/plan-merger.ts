@@ -12,6 +12,8 @@ import {
   RowMerge,
   RowOrder,
   RowShape,
+  type SettingNeed,
+  settingNeeds,
 } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import type { CrossShardRequest } from './cross-shard.js';
@@ -194,6 +196,13 @@ export class PlanMerger implements RowMerger {
     const refuse = (why: string): void => {
       this.problem = new PgDogError('cross_shard', why);
     };
+    const seen = isDistinct || isFolding(this.plan) ? shape.columns.map((_, column) => column) : [];
+    for (const need of settingNeeds(shape, [...seen, ...sort.map(({ column }) => column)])) {
+      if (this.output.isMet(need)) continue;
+      const text = `rows of several shards cannot be merged with this ${need}`;
+      this.problem = new PgDogError('cross_shard', text, { hint: NEED_HINTS[need] });
+      return;
+    }
     if (isFolding(this.plan)) {
       const fold = RowFold.of(shape, group, aggregates, STATE_BYTES_MAX);
       if (typeof fold === 'string') refuse(fold);
@@ -237,6 +246,13 @@ export class PlanMerger implements RowMerger {
     else this.output.pass(frame, 0, frame.length, -1);
   }
 }
+
+const NEED_HINTS: Record<SettingNeed, string> = {
+  DateStyle: "SET datestyle TO 'ISO'.",
+  extra_float_digits: 'SET extra_float_digits TO 1, or ask for the binary format.',
+  bytea_output: "SET bytea_output TO 'hex', or ask for the binary format.",
+  client_encoding: "Set client_encoding to the server's.",
+};
 
 function isFolding({ group, aggregates }: MergePlan): boolean {
   return group !== null || aggregates.some((each) => each !== null);

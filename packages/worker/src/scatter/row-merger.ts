@@ -1,10 +1,12 @@
 // ● per-frame path
-import type { PgDogError } from '@pgdog-cluster/core';
+import type { PgDogError, SettingNeed } from '@pgdog-cluster/core';
 import type { Leg } from './leg.js';
 
 /** What goes to the client. */
 export interface MergeOutput {
   pass(bytes: Uint8Array, start: number, end: number, buffer: number): void;
+  /** Whether the session has a setting as a merge needs it. */
+  isMet(need: SettingNeed): boolean;
   /** Rows that were kept have been given: legs that wait at a frame may meet. */
   tryMeet(): void;
 }

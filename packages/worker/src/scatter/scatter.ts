@@ -7,6 +7,7 @@ import {
   PgDogError,
   parseErrorFields,
   READY,
+  type SettingNeed,
 } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
@@ -287,6 +288,19 @@ export class Scatter implements LegReader {
     for (const leg of legs) {
       // A transaction that is open there would be met by the next task.
       if (!leg.isGone && leg.readyStatus !== READY.Idle) leg.session.end();
+    }
+  }
+
+  isMet(need: SettingNeed): boolean {
+    const { reported, parameters } = this.client;
+    switch (need) {
+      case 'DateStyle':
+        return reported.get('DateStyle')?.startsWith('ISO') === true;
+      case 'client_encoding':
+        return reported.get('client_encoding') === reported.get('server_encoding');
+      default:
+        // Not reported: as it is by default, unless the session says otherwise.
+        return !parameters.entries.has(need);
     }
   }
 
