@@ -64,7 +64,7 @@ const EXPECTED: Record<string, string> = {
     'heartbeat_age_ms:q epoch:n restarts:n',
   shared_memory: 'region row cell unit writer readers bytes:n | row_bytes:n row_count:n offset:n value',
   config: 'name value | default_value',
-  'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n',
+  'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n last:b',
   sharded_tables: '| database schema name kind placement shard:n column data_type function difference',
   bans: 'id:q database user addr port:n shard:n role ban_reason ban_time_left:q',
   replication:
@@ -325,8 +325,8 @@ test('SHOW pgdog.shards: a server connection proves a host up, else it is tried'
   );
   const read = async () => (await ask(world, 'SHOW pgdog.shards')).rows.map((row) => row.join(' '));
   assert.deepEqual(await read(), [
-    'shop 0 127.0.0.1 5432 primary up 2 0 0 0',
-    'other 0 127.0.0.2 7777 primary down 0 0 0 0',
+    'shop 0 127.0.0.1 5432 primary up 2 0 0 0 f',
+    'other 0 127.0.0.2 7777 primary down 0 0 0 0 f',
   ]);
   world.reachable.add('127.0.0.2');
   assert.ok((await read())[1].includes('primary up'));

@@ -193,6 +193,25 @@ forEachDriver('statements of one shard', (driver) => {
     await refused('SET pgdog.shard = 3', '22023', /shards 0 to 2/);
   });
 
+  it('EXPLAIN (PGDOG) and SHOW pgdog.shards tell where statements go', async () => {
+    const explain = async (sql: string): Promise<string> =>
+      (await client.query(`EXPLAIN (PGDOG) ${sql}`)).rows.map((row) => Object.values(row)[0]).join('\n');
+    const shard = await partitionOf('bigint', '12');
+    assert.match(await explain('SELECT * FROM customer WHERE id = 12'), new RegExp(`direct: shard ${shard}`));
+    assert.match(await explain('SELECT * FROM customer'), /all 3 shards: rows are passed on as they come/);
+    assert.match(await explain('SELECT id FROM customer ORDER BY id LIMIT 3'), /merged by column 1, LIMIT/);
+    assert.match(await explain('SELECT * FROM country'), /any shard/);
+    assert.match(await explain('SELECT rank() OVER (ORDER BY id) FROM customer'), /refused: .*window/);
+    await client.query('SELECT * FROM customer WHERE id = 12');
+    const lastOf = async (): Promise<number[]> =>
+      (await client.query('SHOW pgdog.shards')).rows
+        .filter(({ name, last }) => name === SHOP && last === true)
+        .map((row) => Number(row.shard));
+    assert.deepEqual(await lastOf(), [shard]);
+    await client.query('SELECT id FROM customer');
+    assert.deepEqual(await lastOf(), [0, 1, 2]);
+  });
+
   it('a table that is made while clients are connected is known at once', async () => {
     await cluster.everywhere(`CREATE TABLE IF NOT EXISTS late_${driver} (id int, note text)`);
     await eventually('the new table is read', async () => {

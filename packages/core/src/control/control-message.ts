@@ -309,6 +309,8 @@ export interface AdminQueryMessage {
   /** True in the admin database; false for SHOW pgdog.… in an ordinary one. */
   isAdmin: boolean;
   text: string;
+  /** Of a sharded database: shards that the session's last statement was asked of. */
+  lastShards?: number[];
 }
 
 /**

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { PgDogError } from '../base/errors.js';
+import { NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
 import { readTenant } from '../tenant/tenant-facts.js';
 import { isSwitchedOn } from './explain-options.js';
 import { readRoute } from './read-route.js';
@@ -47,6 +48,7 @@ export function readRouteExplain(
   end: number,
   parser: SqlParser,
   tenantColumn: string | null = null,
+  scope: ShardScope = NO_SCOPE,
 ): RouteExplain | null {
   const given = bytes.subarray(start, end);
   const string = Buffer.from(given).toString(isUtf8(given) ? 'utf8' : 'latin1');
@@ -76,6 +78,7 @@ export function readRouteExplain(
     flags: reading.flags,
     encoding: 'utf8',
     route,
+    ...shardsOf(scope, { kind, node: inner, start: 0, end: text.length }),
     ...(tenantColumn === null ? {} : { tenant: readTenant(kind, inner, route, tenantColumn) }),
   };
   return {
@@ -84,6 +87,11 @@ export function readRouteExplain(
     isJson,
     parameterCount: highestParameter(inner),
   };
+}
+
+function shardsOf(scope: ShardScope, statement: ParsedStatement): Pick<SqlPlan, 'shards'> {
+  const shards = scope.read([statement], null);
+  return shards === null ? {} : { shards };
 }
 
 function isRouteExplain({ kind, node }: ParsedStatement): boolean {

@@ -68,4 +68,4 @@ export interface AdminContext {
 }
 
 /** Who asks, beside the words of the command. */
-export type AdminCaller = Pick<AdminQueryMessage, 'database' | 'user' | 'isAdmin'>;
+export type AdminCaller = Pick<AdminQueryMessage, 'database' | 'user' | 'isAdmin' | 'lastShards'>;

@@ -11,6 +11,7 @@ interface ShardRow {
   idle: number;
   active: number;
   waiting: number;
+  isLast?: boolean;
 }
 
 /** A client sees the databases it may enter itself; the admin sees all. */
@@ -70,9 +71,22 @@ export const SHOW_SHARDS = defineShow<ShardRow>({
     column('idle', 'numeric', 'Of these, unused.', (row) => row.idle),
     column('active', 'numeric', 'Of these, in use.', (row) => row.active),
     column('waiting', 'numeric', 'Clients waiting for one.', (row) => row.waiting),
+    column(
+      'last',
+      'bool',
+      "The session's last statement was asked of this shard.",
+      (row) => row.isLast === true,
+    ),
   ],
   async rows(context, caller) {
     const servers = await context.reportServers();
-    return Promise.all(visibleHosts(context, caller).map((pools) => readHost(context, pools, servers)));
+    const rows = await Promise.all(
+      visibleHosts(context, caller).map((pools) => readHost(context, pools, servers)),
+    );
+    const { database, lastShards } = caller;
+    return rows.map((row) => ({
+      ...row,
+      isLast: row.pool.database === database && lastShards?.includes(row.pool.shard) === true,
+    }));
   },
 });

@@ -11,6 +11,7 @@ import {
 } from '@pgdog-cluster/core';
 import { pinNames } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
+import { explainShards } from '../shard/explain-shards.js';
 import { hostReport, placeOf } from './host-report.js';
 import { roleSettingsOf, settingProblem } from './role-setting.js';
 import type { SessionRouter } from './session-router.js';
@@ -26,6 +27,9 @@ export function explainRoute(session: Session, { kind, plan }: RouteExplain): Ro
   if (code !== undefined && plan.tenant !== undefined) {
     const problem = code.tenantRefusal(plan.tenant, session.context.parser);
     report.push(reportEntry('tenant', 'Tenant guard', problem === null ? 'passes' : `refuses: ${problem}`));
+  }
+  if (router?.shards != null) {
+    report.push(reportEntry('shards', 'Shards', explainShards(router.shards, plan)));
   }
   const refusal = settingProblem(plan, session.shardCount) ?? router?.refusal(plan) ?? null;
   if (refusal !== null) return [...report, reportEntry('refused', 'Refused', refusal.message)];

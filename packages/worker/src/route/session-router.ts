@@ -213,6 +213,7 @@ export class SessionRouter implements RouteTerms {
     if (outcome === GO) this.decideFor(plan.route, plan.flags, [plan]);
     if (outcome !== SCATTERED || shards === null || shards.request === null) return outcome;
     this.desk.held = null;
+    shards.lastShards = shards.request.shards;
     shards.cross.query(shards.request, bytes.slice(start, end));
     return session.requests?.drop() ?? CONSUMED;
   }
@@ -297,6 +298,7 @@ export class SessionRouter implements RouteTerms {
       return session.requests?.drop() ?? CONSUMED;
     }
     this.desk.held = null;
+    shards.lastShards = shards.request.shards;
     shards.cross.beginBatch(shards.request);
     return shards.cross.collect(type, bytes, start, end, frameBytes);
   }
@@ -392,6 +394,7 @@ export class SessionRouter implements RouteTerms {
     }
     this.isDecided = false;
     this.isLookingAhead = false;
+    this.shards?.ran(server.pool.snapshot.shard);
     if (server.pool.role !== ROLE_REPLICA) this.isReadOnlyByChoice = false;
     if (held === null) return;
     this.desk.held = null;

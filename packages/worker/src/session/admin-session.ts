@@ -84,6 +84,7 @@ function sendToSupervisor(session: Session, isAdmin: boolean, text: string): voi
     user: session.user,
     isAdmin,
     text,
+    lastShards: [...(session.router?.shards?.lastShards ?? [])],
   });
 }
 

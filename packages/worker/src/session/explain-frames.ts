@@ -92,7 +92,9 @@ export class ExplainFrames {
     if (!isAsked) return NOT_EXPLAINED;
     const { session } = this.requests;
     return this.answer(false, () => {
-      const explain = readRouteExplain(bytes, start, end, session.context.parser, tenantColumnOf(session));
+      const { parser } = session.context;
+      const scope = session.router?.scope;
+      const explain = readRouteExplain(bytes, start, end, parser, tenantColumnOf(session), scope);
       if (explain === null) return false;
       this.requests.extended.unnamed.id = 0;
       session.send(buildResult(COLUMNS, rowsOf(this.requests, explain), TAG));
@@ -120,6 +122,7 @@ export class ExplainFrames {
         textEnd,
         session.context.parser,
         tenantColumnOf(session),
+        session.router?.scope,
       );
       if (explain === null) return false;
       if (this.statements.size >= NAMES_MAX) throw new PgDogError('prepared_statements_limit');

@@ -61,6 +61,8 @@ export class ShardDesk {
   shard: number;
   /** Where it asks what any shard can answer. */
   private readonly home: number;
+  /** Whom the last statement was asked of. */
+  lastShards: readonly number[] = [];
   /** SET LOCAL pgdog.shard, or SET TRANSACTION of it, in the transaction under way. */
   private localShard = -1;
   // Of the request that is being read.
@@ -115,6 +117,12 @@ export class ShardDesk {
     const { parameters, user, context } = this.session;
     const path = searchPathOf(parameters, user, catalog, context.parser);
     return path === null ? NO_SCOPE : this.database.scopeFor(path);
+  }
+
+  /** A statement begins on this shard alone. */
+  ran(shard: number): void {
+    // exempt: when it is another one than before
+    if (this.lastShards.length !== 1 || this.lastShards[0] !== shard) this.lastShards = [shard];
   }
 
   // Reading a request.
