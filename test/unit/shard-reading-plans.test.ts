@@ -94,6 +94,9 @@ group 0,1; - - count | SELECT n, n, count(*) FROM orders GROUP BY n
 sort 1 desc first; group 0; - count | SELECT n, count(*) FROM orders GROUP BY n ORDER BY count(*) DESC
 sort 1 asc last; group 0; - max | SELECT n, max(at) AS m FROM orders GROUP BY n ORDER BY m
 sort 0 asc last; group 0; - count; limit 3 | SELECT n, count(*) FROM orders GROUP BY n ORDER BY n LIMIT 3
+sort 1 desc first; group 0; - count; limit 3 | SELECT n, count(*) FROM orders GROUP BY n ORDER BY count(*) DESC LIMIT 3
+group 0; - count; limit 3 | SELECT n, count(*) FROM orders GROUP BY n LIMIT 3
+group; count; limit 0 | SELECT count(*) FROM orders LIMIT 0
  | SELECT user_id, avg(total), string_agg(note, ',') FROM orders GROUP BY user_id HAVING count(*) > 1
 sort 1 desc first; limit 3 | SELECT user_id, count(*) AS c FROM orders GROUP BY user_id ORDER BY c DESC LIMIT 3
  | SELECT u.id, u.name, max(o.total) FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id, u.name
@@ -130,9 +133,6 @@ refused | SELECT n, count(*) FROM orders GROUP BY n, id
 refused | SELECT total, count(*) FROM orders GROUP BY total
 refused | SELECT n + 1, count(*) FROM orders GROUP BY n + 1
 refused | SELECT n, count(*) FROM orders GROUP BY ROLLUP (n)
-refused | SELECT n, count(*) FROM orders GROUP BY n ORDER BY count(*) LIMIT 3
-refused | SELECT n, count(*) FROM orders GROUP BY n LIMIT 3
-refused | SELECT count(*) FROM orders LIMIT 0
 refused | SELECT DISTINCT count(*) FROM orders GROUP BY n
 refused | SELECT o.user_id, count(*) FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY o.user_id HAVING count(*) > 1
 refused | SELECT DISTINCT o.user_id, o.total FROM users u LEFT JOIN orders o ON o.user_id = u.id

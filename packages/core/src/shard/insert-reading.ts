@@ -192,11 +192,7 @@ function readConflict(
   const infer = nodeOf(conflict, 'infer');
   const keyName = relation.columns[relation.keyColumn]?.name;
   if (part.nodes.length > 0 && keyName !== undefined) {
-    const elements = nodesOf(infer, 'indexElems').map((each) => nodeOf(each, 'IndexElem') ?? {});
-    const isByKey =
-      elements.length > 0
-        ? elements.some((each) => textOf(each, 'name') === keyName)
-        : relation.uniques.every((columns) => columns.includes(keyName));
+    const isByKey = isArbiterByKey(infer, relation, keyName);
     if (!isByKey)
       ctx.refuse(
         `ON CONFLICT of "${relation.name}" is not about its sharding key "${keyName}"`,
@@ -211,6 +207,22 @@ function readConflict(
   }
   const own: Level = { ...level, scope: new Scope([part, excluded], null) };
   readSets(ctx, nodesOf(conflict, 'targetList'), relation, level, own);
+}
+
+/**
+ * Whether rows that are in each other's way have the same key. Without columns or a constraint any unique index counts, and
+ * of those on expressions or parts of a table nothing is known here.
+ */
+function isArbiterByKey(infer: SqlNode | undefined, { uniques }: CatalogRelation, keyName: string): boolean {
+  const elements = nodesOf(infer, 'indexElems').map((each) => nodeOf(each, 'IndexElem') ?? {});
+  if (elements.length > 0) {
+    return elements.some((each) => {
+      const isPlain = !['collation', 'opclass'].some((field) => nodesOf(each, field).length > 0);
+      return isPlain && textOf(each, 'name') === keyName;
+    });
+  }
+  const isNamed = textOf(infer, 'conname') !== '';
+  return isNamed && uniques.length > 0 && uniques.every((columns) => columns.includes(keyName));
 }
 
 /** The row that was to be inserted, by its name only. */

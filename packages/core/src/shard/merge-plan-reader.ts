@@ -86,7 +86,6 @@ class MergePlanReader {
     );
     const limit = this.#count('limitCount');
     const offset = this.#count('limitOffset');
-    if (group !== null && (limit !== null || offset !== null)) this.#checkGroupLimit(group, sort);
     return {
       sort,
       group,
@@ -95,14 +94,6 @@ class MergePlanReader {
       limit,
       offset,
     };
-  }
-
-  /** Shards are asked for the first groups only: they are the first of all where groups have one order. */
-  #checkGroupLimit(group: readonly number[], sort: readonly SortKey[]): void {
-    const isWhole = group.length > 0 && group.every((column) => sort.some((key) => key.column === column));
-    const isByGroup = sort.every(({ column }) => group.includes(column));
-    if (!isWhole || !isByGroup)
-      throw new NoMerge('LIMIT over groups that are not sorted by their own columns');
   }
 
   #isDistinct(group: readonly number[] | null): boolean {

@@ -56,7 +56,7 @@ export interface MergePlan {
   /** By column of the answer; null: a column of `group`, or rows are not grouped. */
   readonly aggregates: readonly (AggregateKind | null)[];
   readonly isDistinct: boolean;
-  /** Cut by us; what shards are sent is `limit + offset`. */
+  /** Cut by us; what shards are sent is `limit + offset`, or none where their rows become groups. */
   readonly limit: CountSource | null;
   readonly offset: CountSource | null;
 }
