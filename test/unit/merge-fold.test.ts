@@ -79,13 +79,31 @@ describe('aggregates of several shards', () => {
 
   it('many values are carried', () => {
     const fold = made(RowFold.of(shapeOf('text', 'numeric'), null, ['sum'], LIMIT));
-    const [large, small] = [rowOf('9999.9999'), rowOf('0.0001')];
-    for (let count = 0; count < 125_000; count++) {
-      fold.add(large.bytes, large.start, large.end);
-      fold.add(small.bytes, small.start, small.end);
-    }
+    const [large, small] = [rowOf('9999.9999'), rowOf('-0.0001')];
+    for (let count = 0; count < 250_000; count++) fold.add(large.bytes, large.start, large.end);
+    fold.add(small.bytes, small.start, small.end);
     assert.ok(fold.finish(null));
-    assert.deepEqual(foldedRows(fold), [['1250000000.0000']]);
+    assert.deepEqual(foldedRows(fold), [['2499999974.9999']]);
+  });
+
+  it('sums of numeric in binary', () => {
+    const sum = (...partials: string[]): string => {
+      const fold = made(RowFold.of(shapeOf('binary', 'numeric'), null, ['sum'], LIMIT));
+      foldRows(fold, ...partials.map((hex) => [Buffer.from(hex.replaceAll(' ', ''), 'hex')]));
+      assert.ok(fold.finish(null));
+      // Behind the frame's header, the count and the size.
+      return Buffer.from(fold.bytes.subarray(11))
+        .toString('hex')
+        .replaceAll(/(.{4})(?=.)/g, '$1 ');
+    };
+    const [one, minusOne] = ['0001 0000 0000 0000 0001', '0001 0000 4000 0000 0001'];
+    assert.equal(sum(one, one), '0001 0000 0000 0000 0002');
+    assert.equal(sum(one, minusOne), '0000 0000 0000 0000');
+    assert.equal(sum(minusOne, minusOne), '0001 0000 4000 0000 0002');
+    // 1 and 9999.50
+    assert.equal(sum(one, '0002 0000 0000 0002 270f 1388'), '0003 0001 0000 0002 0001 0000 1388');
+    // 0.01 less than 1
+    assert.equal(sum(one, '0001 ffff 4000 0002 0064'), '0001 ffff 0000 0002 26ac');
   });
 
   it('least, greatest, all and any', () => {
@@ -294,6 +312,26 @@ describe('rows that are not distinct', () => {
       const wanted = values.map(() => 'new');
       assert.deepEqual(taken([type], ...values.map((value) => [value])), wanted, `${type} ${values}`);
     }
+  });
+
+  it('in binary too', () => {
+    const distinct = made(RowDistinct.of(shapeOf('binary', 'numeric'), LIMIT));
+    const outcomes = [
+      '0001 0000 0000 0000 0001',
+      '0001 0000 0000 0002 0001',
+      '0003 0001 0000 0002 0000 0001 0000',
+      '0001 0001 0000 0000 0001',
+      '0001 0000 4000 0000 0001',
+      '0000 0000 0000 0000',
+      '0000 0000 0000 0002',
+      '0000 0000 c000 0000',
+      '0000 0000 d000 0020',
+      '0000 0000 c000 0000',
+    ].map((hex) => {
+      const { bytes, start, end } = rowOf(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+      return distinct.take(bytes, start, end);
+    });
+    assert.deepEqual(outcomes, ['new', 'seen', 'seen', 'new', 'new', 'new', 'seen', 'new', 'new', 'seen']);
   });
 
   it('malformed, too many, or of a type that is not known', () => {

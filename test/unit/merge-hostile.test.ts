@@ -15,7 +15,7 @@ import { text } from '../support/frames.js';
 import { made, orderOf, type RowValue, rowOf, shapeOf, type TypeName } from '../support/merge-rows.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-const ROUNDS = 4000;
+const ROUNDS = 1500;
 
 /** Bytes that mean something to one of the readers. */
 const WORDS = [

@@ -170,6 +170,86 @@ describe('the order of rows', () => {
     assert.equal(compareRows(order, rowOf('b', '2'), rowOf('a', '1')), -1);
     assert.equal(compareRows(order, rowOf('b', '2'), rowOf('a', '2')), 1);
     assert.equal(compareRows(order, rowOf('b', null), rowOf('b', null)), 0);
+    const twice = orderOf(shapeOf('text', 'int4', 'int4'), '2', '2 desc', '1');
+    assert.equal(compareRows(twice, rowOf('1', '5'), rowOf('2', '4')), 1);
+    assert.equal(compareRows(twice, rowOf('1', '5'), rowOf('2', '5')), -1);
+  });
+
+  it('numbers in binary are compared by what they are worth', () => {
+    const order = orderOf(shapeOf('binary', 'numeric'), '1');
+    // Count, weight, sign, scale, then digits of base 10,000.
+    const numeric = (hex: string): Row => rowOf(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    const one = numeric('0001 0000 0000 0000 0001');
+    const ladder = [
+      [numeric('0001 0001 4000 0000 0001')],
+      [numeric('0001 0000 4000 0000 0001')],
+      [numeric('0000 0000 0000 0002'), numeric('0001 0003 0000 0000 0000')],
+      [numeric('0001 ffff 0000 0004 0001')],
+      // Zeros before and behind it, which Postgres would not send.
+      [one, numeric('0003 0001 0000 0002 0000 0001 0000')],
+      [numeric('0002 0000 0000 0002 0001 09c4')],
+      [numeric('0001 0001 0000 0000 0001')],
+    ];
+    ladder.flatMap((step, index) =>
+      step.flatMap((row) =>
+        ladder.flatMap((others, otherIndex) =>
+          others.map((other) =>
+            assert.equal(
+              compareRows(order, row, other),
+              Math.sign(index - otherIndex),
+              `${index}, ${otherIndex}`,
+            ),
+          ),
+        ),
+      ),
+    );
+    assert.equal(compareRows(order, one, numeric('0001 0000 0000 0000 2710')), INCOMPARABLE);
+    const whole = orderOf(shapeOf('binary', 'int8'), '1');
+    const int8 = (value: bigint): Row => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigInt64BE(value);
+      return rowOf(bytes);
+    };
+    const values = [-(2n ** 63n), -(2n ** 32n), -1n, 0n, 1n, 255n, 2n ** 32n, 2n ** 63n - 1n].map(int8);
+    for (const [index, row] of values.entries()) {
+      for (const [otherIndex, other] of values.entries()) {
+        assert.equal(compareRows(whole, row, other), Math.sign(index - otherIndex));
+      }
+    }
+  });
+
+  it('floats in binary: minus zero is zero, NaN the greatest and like itself', () => {
+    const values = [
+      [-Infinity],
+      [-1.5],
+      [-0, 0],
+      [5e-324],
+      [1],
+      [1.0000000000000002],
+      [Infinity],
+      [Number.NaN],
+    ];
+    const float8 = (value: number): Row => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeDoubleBE(value);
+      return rowOf(bytes);
+    };
+    const minusNan = rowOf(Buffer.from('fff8000000000001', 'hex'));
+    const rows = values.flatMap((step, index) => step.map((value) => ({ row: float8(value), index })));
+    rows.push({ row: minusNan, index: values.length - 1 });
+    const order = orderOf(shapeOf('binary', 'float8'), '1');
+    for (const one of rows) {
+      for (const other of rows) {
+        assert.equal(compareRows(order, one.row, other.row), Math.sign(one.index - other.index));
+      }
+    }
+  });
+
+  it('rows of fewer or more columns are not compared', () => {
+    const order = orderOf(shapeOf('text', 'int4', 'int4'), '1');
+    for (const row of [rowOf('1'), rowOf(), rowOf('1', '2', '3')]) {
+      assert.equal(compareRows(order, row, row), INCOMPARABLE);
+    }
   });
 
   it('values that are none of their type are not compared', () => {
@@ -307,6 +387,16 @@ describe('the merge of sorted answers', () => {
   it('equal rows come in the order of the shards', () => {
     const order = orderOf(shapeOf('text', 'numeric'), '1');
     assert.deepEqual(merged(order, [['1.00'], ['1', '2'], ['1.0']]), ['1.00', '1', '1.0', '2']);
+  });
+
+  it('and in no other, whichever shard answers first', () => {
+    const merge = new RowMerge(orderOf(shapeOf('text', 'int4'), '1'), 4);
+    const row = rowOf('1');
+    for (const shard of [2, 0, 3, 1]) merge.offer(shard, row.bytes, row.start, row.end);
+    for (const shard of [0, 1, 2, 3]) {
+      assert.equal(merge.next(), shard);
+      merge.ended(shard);
+    }
   });
 
   it('waits for each shard that has neither a row nor an end', () => {
