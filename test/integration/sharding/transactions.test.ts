@@ -113,6 +113,47 @@ forEachDriver('transactions over several shards', (driver) => {
     await assertNothingPrepared();
   });
 
+  it('INSERT of several rows: each row goes to its shard, RETURNING keeps their order', async () => {
+    await client.query('DELETE FROM account');
+    const ids = Array.from({ length: 12 }, (_, index) => 100 + index * 7);
+    const simple = await client.query(
+      `INSERT INTO account (id, balance) VALUES ${ids.map((id) => `(${id}, ${id} + 1)`).join(', ')} RETURNING id::int, balance::int`,
+    );
+    assert.deepEqual(
+      simple.rows,
+      ids.map((id) => ({ id, balance: id + 1 })),
+    );
+    assert.equal(simple.rowCount, 12);
+    const more = ids.map((id) => id + 1000);
+    const text = `INSERT INTO account AS a (balance, id) VALUES ${more.map((_, i) => `($${2 * i + 1}, $${2 * i + 2})`).join(',')}
+      ON CONFLICT (id) DO UPDATE SET balance = a.balance + $25 RETURNING a.id::int, 'it''s ($1)' AS note`;
+    for (const [round, name] of [undefined, undefined, 'named', 'named'].entries()) {
+      const values = [...more.flatMap((id) => [id * 10, id]), 5];
+      const bound = await client.query({ text, values, ...(name === undefined ? {} : { name }) });
+      assert.deepEqual(
+        bound.rows,
+        more.map((id) => ({ id, note: "it's ($1)" })),
+      );
+      const [row] = await cluster.all(`SELECT balance::int FROM account WHERE id = ${more[3]}`);
+      assert.equal(row?.balance, (more[3] as number) * 10 + 5 * round);
+    }
+    await assert.rejects(
+      client.query('INSERT INTO account VALUES (5000, 1), (5001, 1), (5002, -1), (5003, 1)'),
+      {
+        code: '23514',
+      },
+    );
+    assert.deepEqual(await cluster.all('SELECT id FROM account WHERE id >= 5000'), []);
+    for (let shard = 0; shard < cluster.shardCount; shard++) {
+      const rows = await cluster.shard(shard, 'SELECT id FROM account');
+      for (const { id } of rows) {
+        const { rows: found } = await client.query('SELECT id FROM account WHERE id = $1', [id]);
+        assert.equal(found.length, 1, `${id} is on its shard`);
+      }
+    }
+    await assertNothingPrepared();
+  });
+
   it('tables that every shard has are written on every one', async () => {
     const { rowCount } = await client.query("INSERT INTO country VALUES ('nl', 'Netherlands'), ('pt', $1)", [
       'Portugal',

@@ -94,6 +94,26 @@ export function chooseShard(
   return shard;
 }
 
+/** The shard of each row of an INSERT; null: of some it is not known, and `choice` has the group. */
+export function shardsOfRows(
+  group: KeyGroup,
+  functions: readonly ShardFunction[],
+  values: StatementValues,
+): number[] | null {
+  choice.group = group;
+  choice.problem = '';
+  const rule = functions[group.rule];
+  const shards: number[] = [];
+  for (const source of group.pins[0]?.sources ?? []) {
+    collected = NOTHING_YET;
+    collectedSet = null;
+    collectSource(source, rule, values);
+    if (collected < 0) return null;
+    shards.push(collected);
+  }
+  return shards;
+}
+
 /** Of what one shard has alone. */
 function shardOfFixed(group: KeyGroup): number {
   choice.group = group;

@@ -106,7 +106,7 @@ export class BatchAhead {
     if (this.session !== null && router !== null) {
       const plan = this.session.context.plans.lookup(bytes, start, end, router.scope);
       this.plans.push(plan);
-      router.shards?.text(plan, bytes, start, end);
+      router.shards?.query(plan, bytes, start, end);
     }
     this.end = END_SYNC;
   }

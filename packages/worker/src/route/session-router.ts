@@ -208,7 +208,7 @@ export class SessionRouter implements RouteTerms {
       session.requests?.refuse(problem, false);
       return session.requests?.drop() ?? CONSUMED;
     }
-    shards?.text(plan, bytes, start + HEADER_BYTES, end - 1);
+    shards?.query(plan, bytes, start + HEADER_BYTES, end - 1);
     const outcome = this.settleShard(false);
     if (outcome === GO) this.decideFor(plan.route, plan.flags, [plan]);
     if (outcome !== SCATTERED || shards === null || shards.request === null) return outcome;

@@ -16,6 +16,7 @@ import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import type { TextEdit } from './cross-shard.js';
 import type { Leg } from './leg.js';
+import type { SplitInsert } from './split-insert.js';
 
 const HEADER_BYTES = 5;
 const writer = new FrameWriter(256);
@@ -37,7 +38,7 @@ export class BatchFrames {
   private isDescribed = false;
   /** The description was asked for by us alone. */
   isOwnDescribe = false;
-  frames: Uint8Array = NO_BYTES;
+  private frames: Uint8Array = NO_BYTES;
   /** Its end was a Flush. */
   endsAtFlush = false;
 
@@ -94,6 +95,15 @@ export class BatchFrames {
       onSync?.();
     }
     return CONSUMED;
+  }
+
+  get hasParse(): boolean {
+    return this.types.includes(FRONTEND.Parse);
+  }
+
+  framesFor(shard: number, split: SplitInsert | null): Uint8Array {
+    if (split === null) return this.frames;
+    return this.parts.length === 0 ? split.queryFrame(shard) : split.batchFrames(shard, this.parts);
   }
 
   private note(type: number, bytes: Uint8Array, start: number, end: number): void {

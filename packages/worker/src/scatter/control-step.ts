@@ -1,4 +1,4 @@
-import { BACKEND, FrameWriter, type SqlPlan } from '@pgdog-cluster/core';
+import type { SqlPlan } from '@pgdog-cluster/core';
 
 /** What ends a transaction, or marks a place in it; `name`: of the savepoint, as SQL. */
 export type ControlStep = { readonly kind: 'commit' } | { readonly kind: 'rollback' } | SavepointStep;
@@ -36,12 +36,4 @@ export function controlStepOf({ statements }: SqlPlan): ControlStep | null {
 
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-const writer = new FrameWriter(64);
-
-/** CommandComplete. */
-export function controlTag(tag: string): Uint8Array {
-  writer.reset().begin(BACKEND.CommandComplete).cstring(tag).end();
-  return writer.take();
 }

@@ -5,8 +5,9 @@ import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
 import type { ShardedDatabase } from '../shard/sharded-database.js';
 import { BLOCKED } from '../wire/frame-stream.js';
+import { tagFrame } from './agree.js';
 import { BatchFrames } from './batch-frames.js';
-import { type ControlStep, controlStepOf, controlTag, type SavepointStep } from './control-step.js';
+import { type ControlStep, controlStepOf, type SavepointStep } from './control-step.js';
 import { DistributedTransaction } from './distributed-transaction.js';
 import { errorFrame } from './error-frame.js';
 import { FirstMerger } from './first-merger.js';
@@ -14,6 +15,8 @@ import type { Leg } from './leg.js';
 import { PlanMerger } from './plan-merger.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
+import type { SplitInsert } from './split-insert.js';
+import { SplitMerger } from './split-merger.js';
 
 /** bytes[start, end) of a text, counted from its beginning, become `text`. */
 export interface TextEdit {
@@ -27,6 +30,8 @@ export interface CrossShardRequest {
   readonly shards: readonly number[];
   /** null: all do the same, and one tells of it. */
   readonly plan: MergePlan | null;
+  /** Each shard gets rows of its own; null: all are asked the same. */
+  readonly split: SplitInsert | null;
   /** Rows the client gets at most; Infinity: all. */
   readonly limit: number;
   /** Rows before those that it does not get. */
@@ -112,14 +117,11 @@ export class CrossShard {
       this.isImplicit = true;
     }
     const { transaction } = this;
-    const merger: RowMerger & { heldTag: Uint8Array | null } =
-      request.plan === null
-        ? new FirstMerger(scatter, this.isImplicit)
-        : new PlanMerger(scatter, request, request.plan, batch.isOwnDescribe, this.isImplicit);
+    const merger = this.mergerFor(request);
     scatter.start({
       shards: request.shards,
       merger,
-      framesFor: () => batch.frames,
+      framesFor: ({ shard }) => batch.framesFor(shard, request.split),
       prepare: (leg) => {
         batch.giveStatements(leg);
         const ahead = transaction?.join(leg) ?? [];
@@ -128,6 +130,14 @@ export class CrossShard {
       },
       done: (legs, failure) => this.answered(legs, failure, merger.heldTag),
     });
+  }
+
+  private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
+    const { scatter, batch, isImplicit } = this;
+    const { plan, split } = request;
+    if (split !== null) return new SplitMerger(scatter, split.sequence, !batch.hasParse, isImplicit);
+    if (plan === null) return new FirstMerger(scatter, isImplicit);
+    return new PlanMerger(scatter, request, plan, batch.isOwnDescribe, isImplicit);
   }
 
   private answered(legs: readonly Leg[], failure: Uint8Array | null, tag: Uint8Array | null): void {
@@ -228,7 +238,7 @@ export class CrossShard {
     const { transaction, session } = this;
     if (transaction === null) return;
     session.requestSinceUs = session.context.nowUs;
-    const tagged = (tag: string) => this.batch.answers(controlTag(tag));
+    const tagged = (tag: string) => this.batch.answers(tagFrame(tag));
     if (step.kind === 'commit' || step.kind === 'rollback') {
       if (step.kind === 'rollback' || transaction.hasFailed) {
         transaction.rollback(() => this.end(null, tagged('ROLLBACK')));
@@ -247,7 +257,7 @@ export class CrossShard {
   /** A savepoint on every member. */
   private mark(transaction: DistributedTransaction, step: SavepointStep): void {
     const { scatter } = this;
-    const tagged = (tag: string) => this.batch.answers(controlTag(tag));
+    const tagged = (tag: string) => this.batch.answers(tagFrame(tag));
     const legs = transaction.shards.map((shard) => scatter.legOf(shard));
     scatter.order(
       legs.map((leg) => ({ leg, sql: step.sql })),

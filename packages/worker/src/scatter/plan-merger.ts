@@ -1,8 +1,6 @@
 // ● per-frame path
 import {
   BACKEND,
-  CompletionTag,
-  FrameWriter,
   LimitCut,
   MERGE_FAILED,
   type MergePlan,
@@ -16,6 +14,7 @@ import {
   settingNeeds,
 } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { completionOf, shapesProblem, tagFrame } from './agree.js';
 import type { CrossShardRequest } from './cross-shard.js';
 import type { Leg } from './leg.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
@@ -23,8 +22,6 @@ import type { MergeOutput, RowMerger } from './row-merger.js';
 const HEADER_BYTES = 5;
 /** Of groups, and of rows that were seen, for one statement. */
 const STATE_BYTES_MAX = 64 * 1024 * 1024;
-
-const writer = new FrameWriter(256);
 
 /** Merges by a MergePlan: one shard's rows among the others', in the order of its sort keys, or as groups. */
 export class PlanMerger implements RowMerger {
@@ -176,15 +173,9 @@ export class PlanMerger implements RowMerger {
   private describe(frames: readonly Uint8Array[]): boolean {
     const isOfPortal = !this.isStatementDescribed;
     this.isStatementDescribed = false;
-    const shapes = frames.map((frame) => RowShape.read(frame, HEADER_BYTES, frame.length));
-    const [shape] = shapes;
-    for (const [index, other] of shapes.entries()) {
-      const why = shape === null || other === null ? 'a description that cannot be read' : shape.agree(other);
-      if (why === null) continue;
-      const text = `shards ${this.legs[0].shard} and ${this.legs[index].shard} answer differently: ${why}`;
-      this.problem = new PgDogError('cross_shard', text, { hint: 'SHOW SHARDED_TABLES tells what differs.' });
-      return false;
-    }
+    this.problem = shapesProblem(frames, this.legs);
+    if (this.problem !== null) return false;
+    const shape = RowShape.read(frames[0], HEADER_BYTES, frames[0].length);
     if (!isOfPortal || shape === null) return true;
     if (!this.hasShape && PlanMerger.needsShape(this.plan)) this.takeShape(shape);
     this.hasShape = true;
@@ -235,14 +226,9 @@ export class PlanMerger implements RowMerger {
       }
     }
     const isCounted = this.isCut || PlanMerger.needsShape(this.plan);
-    const tag = isCounted ? `SELECT ${this.sentCount}` : joinTags(frames);
-    if (tag === null) {
-      this.problem = new PgDogError('internal', 'shards have completed different commands');
-      return;
-    }
-    writer.reset().begin(BACKEND.CommandComplete).cstring(tag).end();
-    const frame = writer.take();
-    if (this.holdsTag) this.heldTag = frame;
+    const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(frames);
+    if (frame instanceof PgDogError) this.problem = frame;
+    else if (this.holdsTag) this.heldTag = frame;
     else this.output.pass(frame, 0, frame.length, -1);
   }
 }
@@ -256,12 +242,6 @@ const NEED_HINTS: Record<SettingNeed, string> = {
 
 function isFolding({ group, aggregates }: MergePlan): boolean {
   return group !== null || aggregates.some((each) => each !== null);
-}
-
-function joinTags(frames: readonly Uint8Array[]): string | null {
-  const tag = new CompletionTag();
-  for (const frame of frames) if (!tag.add(frame, HEADER_BYTES, frame.length)) return null;
-  return tag.text();
 }
 
 function foldProblem({ failure }: RowFold): PgDogError {

@@ -5,6 +5,7 @@ import {
   choice,
   chooseShard,
   FRONTEND,
+  type KeyGroup,
   type MergePlan,
   NO_SCOPE,
   PgDogError,
@@ -19,13 +20,15 @@ import {
   type StatementPlan,
   StatementValues,
   SYNTAX_ERROR,
+  shardsOfRows,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Cluster } from '../route/cluster.js';
 import { WriteTrace } from '../route/write-trace.js';
 import { CrossShard, type CrossShardRequest, type TextEdit } from '../scatter/cross-shard.js';
+import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import type { Session } from '../session/session.js';
-import { type PreparedText, planOfText, preparedText } from './prepared-text.js';
+import { newPreparedText, type PreparedText, planOfText, preparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
 import { directiveWish, SHARD, type ShardWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
@@ -45,6 +48,8 @@ export const SPREAD = 'spread';
 export type ShardOutcome = PgDogError | typeof HOLD | typeof SCATTER | typeof SPREAD | typeof GO_ON;
 
 const values = new StatementValues();
+/** Of a Query. */
+const queryText = newPreparedText();
 
 /**
  * Finds the shard of what a session of a sharded database asks next, before a host of it is chosen, and sees to it that what
@@ -71,6 +76,8 @@ export class ShardDesk {
   private isHeld = false;
   private bindCount = 0;
   private statementCount = 0;
+  /** Of the statement that is being read. */
+  private text: PreparedText | null = null;
   /** Some statement of the request may write. */
   private isWriting = false;
   /** What has been asked in the transaction under way may have written. */
@@ -138,7 +145,11 @@ export class ShardDesk {
   }
 
   /** A Query's text. */
-  text(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): void {
+  query(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): void {
+    queryText.bytes = bytes;
+    queryText.textStart = start;
+    queryText.textEnd = end;
+    this.text = queryText;
     values.begin(bytes, start, end);
     values.noTypes();
     this.add(plan);
@@ -147,6 +158,7 @@ export class ShardDesk {
   /** A Bind, or what has come of it; bytes[start, end) stands behind the statement's name. */
   bound(plan: SqlPlan, text: PreparedText, bytes: Uint8Array, start: number, end: number): void {
     this.bindCount++;
+    this.text = text;
     values.begin(text.bytes, text.textStart, text.textEnd);
     values.readTypes(text.bytes, text.typesStart, text.typeCount);
     values.readParameters(bytes, start, end);
@@ -285,14 +297,32 @@ export class ShardDesk {
         const hint = 'Write the numbers into the text of a simple query.';
         this.refuse(new PgDogError('cross_shard', text, { hint }));
       }
+    } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
+      this.split(reading.groups[0], refusal);
     } else this.refuse(refusal);
   }
 
+  /** Rows of one INSERT for several shards. */
+  private split(group: KeyGroup, refusal: PgDogError): void {
+    const { text } = this;
+    const sequence = shardsOfRows(group, this.database.functions, values);
+    const split =
+      sequence === null || text === null ? null : SplitInsert.of(text, declaredTypes(text), sequence);
+    if (split === null) this.refuse(refusal);
+    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, split);
+  }
+
   /** @param shards null: all */
-  private ask(shards: ReadonlySet<number> | null, plan: MergePlan | null, cut: Cut, what: string): void {
+  private ask(
+    shards: ReadonlySet<number> | null,
+    plan: MergePlan | null,
+    cut: Cut,
+    what: string,
+    split: SplitInsert | null = null,
+  ): void {
     const all = Array.from({ length: this.count }, (_, index) => index);
     const chosen = shards === null ? all : [...shards].sort((a, b) => a - b);
-    this.request = { shards: chosen, plan, ...cut, isWrite: this.isWriting, what };
+    this.request = { shards: chosen, plan, split, ...cut, isWrite: this.isWriting, what };
   }
 
   /** A name that the catalog does not have: it may have been made just now. */
@@ -375,7 +405,7 @@ export class ShardDesk {
         else {
           const { plans } = this.session.context;
           const plan = plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
-          this.text(plan, bytes, start + HEADER_BYTES, end - 1);
+          this.query(plan, bytes, start + HEADER_BYTES, end - 1);
         }
         break;
       }

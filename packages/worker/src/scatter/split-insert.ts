@@ -1,0 +1,116 @@
+import {
+  FRONTEND,
+  FrameWriter,
+  findInsertRows,
+  type PartialInsert,
+  readBind,
+  takeInsertRows,
+} from '@pgdog-cluster/core';
+import type { PreparedText } from '../shard/prepared-text.js';
+
+const HEADER_BYTES = 5;
+const writer = new FrameWriter(4096);
+
+/** An INSERT of several rows, as one statement for each shard that gets some of them. */
+export class SplitInsert {
+  /** Shard of each row. */
+  readonly sequence: readonly number[];
+  private readonly parts = new Map<number, PartialInsert>();
+  /** Of the whole, as its Parse declares them. */
+  private readonly types: readonly number[];
+
+  private constructor(sequence: readonly number[], types: readonly number[]) {
+    this.sequence = sequence;
+    this.types = types;
+  }
+
+  /** @param text the whole statement. @returns null: its rows do not stand where they are looked for */
+  static of(
+    text: Pick<PreparedText, 'bytes' | 'textStart' | 'textEnd'>,
+    types: readonly number[],
+    sequence: readonly number[],
+  ): SplitInsert | null {
+    const { bytes, textStart, textEnd } = text;
+    const rows = findInsertRows(bytes, textStart, textEnd);
+    if (rows === null || rows.starts.length !== sequence.length) return null;
+    const split = new SplitInsert(sequence, types);
+    for (const shard of split.shards) {
+      const chosen = sequence.flatMap((each, row) => (each === shard ? [row] : []));
+      split.parts.set(shard, takeInsertRows(bytes, textStart, textEnd, rows, chosen));
+    }
+    return split;
+  }
+
+  get shards(): number[] {
+    return [...new Set(this.sequence)].sort((a, b) => a - b);
+  }
+
+  queryFrame(shard: number): Uint8Array {
+    writer.reset().begin(FRONTEND.Query).bytes(this.part(shard).text).byte(0).end();
+    return writer.take();
+  }
+
+  /** Frames of a batch up to its Sync, for one shard: the statement is always the unnamed one. */
+  batchFrames(shard: number, frames: readonly Uint8Array[]): Uint8Array {
+    const hasParse = frames.some(([type]) => type === FRONTEND.Parse);
+    const out: Uint8Array[] = [];
+    for (const frame of frames) {
+      if (frame[0] === FRONTEND.Parse) out.push(this.parseFrame(shard));
+      else if (frame[0] === FRONTEND.Bind) {
+        if (!hasParse) out.push(this.parseFrame(shard));
+        out.push(this.bindFrame(shard, frame));
+      } else out.push(frame);
+    }
+    return Buffer.concat(out);
+  }
+
+  private part(shard: number): PartialInsert {
+    const part = this.parts.get(shard);
+    if (part === undefined) throw new Error('a shard is asked that gets no rows');
+    return part;
+  }
+
+  private parseFrame(shard: number): Uint8Array {
+    const { text, parameters } = this.part(shard);
+    writer.reset().begin(FRONTEND.Parse).byte(0).bytes(text).byte(0).int16(parameters.length);
+    for (const parameter of parameters) writer.int32(this.types[parameter] ?? 0);
+    writer.end();
+    return writer.take();
+  }
+
+  /** The same portal and result formats, with the parameters that this shard's rows have. */
+  private bindFrame(shard: number, frame: Uint8Array): Uint8Array {
+    const { parameters } = this.part(shard);
+    const fields = readBind(frame, HEADER_BYTES, frame.length);
+    if (fields === null) return frame;
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+    let at = fields.statementEnd + 1;
+    const formatCount = view.getUint16(at);
+    const formats = Array.from({ length: formatCount }, (_, index) => view.getUint16(at + 2 + 2 * index));
+    at += 2 + 2 * formatCount;
+    const count = view.getUint16(at);
+    at += 2;
+    const values: Uint8Array[] = [];
+    for (let index = 0; index < count; index++) {
+      const size = Math.max(0, view.getInt32(at));
+      values.push(frame.subarray(at, at + 4 + size));
+      at += 4 + size;
+    }
+    writer.reset().begin(FRONTEND.Bind);
+    writer.bytes(frame, fields.portalStart, fields.portalEnd + 1).byte(0);
+    writer.int16(parameters.length);
+    for (const parameter of parameters) {
+      writer.int16((formatCount === 1 ? formats[0] : formats[parameter]) ?? 0);
+    }
+    writer.int16(parameters.length);
+    for (const parameter of parameters) writer.bytes(values[parameter]);
+    writer.bytes(frame, at, frame.length).end();
+    return writer.take();
+  }
+}
+
+/** Types that a Parse declares. */
+export function declaredTypes({ bytes, typesStart, typeCount }: PreparedText): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: typeCount }, (_, index) => view.getUint32(typesStart + 4 * index));
+}

@@ -1,0 +1,75 @@
+// ● per-frame path
+import { BACKEND, PgDogError } from '@pgdog-cluster/core';
+import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { completionOf, shapesProblem } from './agree.js';
+import type { Leg } from './leg.js';
+import type { MergeOutput, RowMerger } from './row-merger.js';
+
+/** Answers to a split INSERT: rows of RETURNING in the order of the rows that were inserted, counts added up. */
+export class SplitMerger implements RowMerger {
+  readonly passesLongRows = false;
+  problem: PgDogError | null = null;
+  heldTag: Uint8Array | null = null;
+  private readonly output: MergeOutput;
+  private readonly sequence: readonly number[];
+  private readonly holdsTag: boolean;
+  /** ParseComplete answers a Parse of ours. */
+  private readonly swallowsParse: boolean;
+  private legs: readonly Leg[] = [];
+  private at = 0;
+  private isGiving = false;
+
+  constructor(output: MergeOutput, sequence: readonly number[], swallowsParse: boolean, holdsTag: boolean) {
+    this.output = output;
+    this.sequence = sequence;
+    this.swallowsParse = swallowsParse;
+    this.holdsTag = holdsTag;
+  }
+
+  begin(legs: readonly Leg[]): void {
+    this.legs = legs;
+  }
+
+  row(leg: Leg, bytes: Uint8Array, start: number, end: number): number {
+    if (leg.hasHead) return BLOCKED;
+    leg.keepHead(bytes, start, end);
+    this.give();
+    return CONSUMED;
+  }
+
+  /** Rows may be fewer than were sent (ON CONFLICT DO NOTHING, triggers): a shard that has no more is passed over. */
+  private give(): void {
+    if (this.isGiving) return;
+    this.isGiving = true;
+    for (; this.at < this.sequence.length; this.at++) {
+      const leg = this.legs.find(({ shard }) => shard === this.sequence[this.at]);
+      if (leg === undefined) break;
+      if (!leg.hasHead && leg.pending === null) break;
+      if (!leg.hasHead) continue;
+      leg.hasHead = false;
+      this.output.pass(leg.head, 0, leg.headSize, -1);
+      if (leg.pending === null) leg.session.resumeAnswers();
+    }
+    this.isGiving = false;
+    this.output.tryMeet();
+  }
+
+  legMeets(leg: Leg): void {
+    if (leg.pending?.[0] === BACKEND.CommandComplete) this.give();
+  }
+
+  meet(type: number, frames: readonly Uint8Array[]): void {
+    const [first] = frames;
+    if (type === BACKEND.ParseComplete && this.swallowsParse) return;
+    if (type === BACKEND.RowDescription) this.problem = shapesProblem(frames, this.legs);
+    if (this.problem !== null) return;
+    if (type !== BACKEND.CommandComplete) {
+      this.output.pass(first, 0, first.length, -1);
+      return;
+    }
+    const completion = completionOf(frames);
+    if (completion instanceof PgDogError) this.problem = completion;
+    else if (this.holdsTag) this.heldTag = completion;
+    else this.output.pass(completion, 0, completion.length, -1);
+  }
+}
