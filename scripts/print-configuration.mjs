@@ -67,7 +67,7 @@ const text = `# Configuration
 Two TOML files with PgDog's names: \`pgdog.toml\` (\`-c\`) and \`users.toml\` (\`-u\`), taken from the current directory
 when not given. \`-d postgres://user:password@host:port/database?pool_size=10\` adds a database and a user without
 any file. \`pgdog-cluster check\` tells every mistake with file, line and key; \`check --connect\` also logs in to each
-server; \`pgdog-cluster schema\` prints a JSON Schema for editors.
+server; \`pgdog-cluster setup\` makes on the shards of a database what commits over several need; \`pgdog-cluster schema\` prints a JSON Schema for editors.
 
 - Durations are whole numbers of milliseconds; anything beyond 2147483647 (24 days) means "no limit".
 - A [general] key is taken from the command line, else the file, else \`PGDOG_<KEY>\`, else the default below.

@@ -22,8 +22,11 @@ import {
   type CatalogState,
   type CertificateReport,
   createAdminHandler,
+  type LeftPart,
   type ListeningSocket,
+  type RecoveryFigures,
   StatsWindow,
+  type TransactionRow,
 } from 'pgdog-cluster';
 import { columnNames, errorFields, type Frame, FrameCollector, rowValues } from '../support/frames.js';
 import { load } from '../support/load-configuration.js';
@@ -79,6 +82,13 @@ export function queryReport(values: Partial<QueryReport> = {}): QueryReport {
   };
 }
 
+/** Somebody is at work on it. */
+export function leftPart(values: Partial<LeftPart> = {}): LeftPart {
+  const gid = 'pgdog:17:0:1';
+  const part = { gid, id: '17', decider: 0, shard: 1, foundOn: 1, owner: 'app', ageMs: 1234.567 };
+  return { ...part, state: 'in progress', reason: '', ...values };
+}
+
 /** Of a database of two shards, as it is before anything has been read. */
 export function catalogState(values: Partial<CatalogState> = {}): CatalogState {
   const sharding = {
@@ -117,6 +127,8 @@ export interface AdminWorld {
   clients: ClientReport[];
   mirrors: MirrorReport[];
   catalogs: CatalogState[];
+  transactions: TransactionRow[];
+  recovery: RecoveryFigures[];
   drained: string[];
   failures: string[];
   crashed: number[];
@@ -157,6 +169,8 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     clients: [],
     mirrors: [],
     catalogs: [],
+    transactions: [],
+    recovery: [],
     drained: [],
     failures: [],
     crashed: [],
@@ -178,6 +192,8 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     },
     reportMirrors: async () => world.mirrors,
     catalogs: () => world.catalogs,
+    transactions: async () => world.transactions,
+    recovery: () => world.recovery,
     listeners: () => [
       { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
     ],

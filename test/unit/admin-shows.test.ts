@@ -18,6 +18,7 @@ import {
   catalogState,
   certificateReport,
   clientReport,
+  leftPart,
   makeWorld,
   mirrorReport,
   NOW_MS,
@@ -66,6 +67,7 @@ const EXPECTED: Record<string, string> = {
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n last:b',
   sharded_tables: '| database schema name kind placement shard:n column data_type function difference',
+  transactions: 'database user transaction_name transaction_state | id:q shard:n decider:n age:q reason',
   bans: 'id:q database user addr port:n shard:n role ban_reason ban_time_left:q',
   replication:
     'id:q database user addr port:n shard:n role replica_lag:q pg_lsn lsn_age:q pg_is_in_recovery:b | replica_lag_bytes:n timeline:n',
@@ -87,6 +89,10 @@ test('every SHOW has the expected columns and types, and each row as many values
   world.mirrors.push(mirrorReport());
   world.certificates.push(certificateReport());
   world.catalogs.push(catalogState());
+  world.transactions.push(
+    { database: 'shop', part: null, reason: 'shard 0: ECONNREFUSED' },
+    { database: 'shop', part: leftPart(), reason: '' },
+  );
   world.memory.hosts.ban(world.snapshot.hosts[0].index, BAN_REPLICA_LAG, 0);
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());
   for (const [name, text] of Object.entries(EXPECTED)) {

@@ -109,6 +109,14 @@ function routeOptions(argv: Argv) {
     .option('json', { type: 'boolean', default: false });
 }
 
+function setupOptions(argv: Argv) {
+  return fileOptions(argv).option('database', {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Which one [all with several shards]',
+  });
+}
+
 function hashOptions(argv: Argv) {
   return argv
     .positional('password', { type: 'string' })
@@ -145,7 +153,7 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
     )
     .command(
       'demo',
-      'Three embedded Postgres servers and the proxy on :6432',
+      'Three Postgres servers and the proxy: :6432',
       (inner) =>
         inner
           .option('workers', {
@@ -190,7 +198,11 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
         const { schema } = await import('./commands/schema.js');
         setExit(schema(raw.file, io));
       },
-    );
+    )
+    .command('setup', 'Make on all shards what commits need', setupOptions, async (raw) => {
+      const { setup } = await import('./commands/setup.js');
+      setExit(await setup({ ...toOptions(raw), database: last(raw.database) ?? null }, io));
+    });
 }
 
 /**

@@ -16,7 +16,7 @@ import {
 } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
 import type { CatalogWatch } from './catalog/catalog-watch.js';
-import { watchCatalogs } from './catalog/watch-catalogs.js';
+import { type WatchedProgram, watchCatalogs, watchTransactions } from './catalog/watch-catalogs.js';
 import { withAddresses, withTls } from './config/changed-snapshot.js';
 import { clustersOf } from './config/clusters.js';
 import { setDatabaseTls } from './config/database-tls.js';
@@ -38,6 +38,7 @@ import type { Logger } from './log/logger.js';
 import { MaintenanceOrder } from './maintenance.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
+import type { TwoPhaseRecovery } from './two-phase/recovery.js';
 
 type MakeSnapshot = (loaded: LoadedConfig, epoch: number, tls: LoadedTls) => Promise<ConfigSnapshot>;
 
@@ -65,6 +66,7 @@ export class Supervisor {
   readonly health: HostMonitor;
   readonly pubSub: PubSub;
   readonly catalogs: CatalogWatch;
+  readonly recovery: TwoPhaseRecovery;
   readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
@@ -128,7 +130,9 @@ export class Supervisor {
       post: (worker, message) => this.fleet.order(worker, message),
       logger,
     });
-    this.catalogs = this.#watchCatalogs();
+    const shards = this.#shardedProgram();
+    this.catalogs = watchCatalogs(shards);
+    this.recovery = watchTransactions(shards);
     this.maintenance = new MaintenanceOrder({
       memory: this.memory,
       logger,
@@ -146,16 +150,17 @@ export class Supervisor {
     });
   }
 
-  #watchCatalogs(): CatalogWatch {
+  #shardedProgram(): WatchedProgram {
     const { memory, logger, fleet, health } = this;
     const loaded = (): LoadedConfig => this.#loaded;
     const snapshot = (): ConfigSnapshot => this.snapshot;
     const republish = (change: () => Partial<ConfigSnapshot>) => this.#republish(change);
-    return watchCatalogs({ memory, logger, fleet, health, loaded, snapshot, republish });
+    return { memory, logger, fleet, health, loaded, snapshot, republish };
   }
 
   #closeRest(): void {
-    for (const part of [this.#auth, this.#names, this.health, this.pubSub, this.catalogs]) part.close();
+    const shardParts = [this.catalogs, this.recovery];
+    for (const part of [this.#auth, this.#names, this.health, this.pubSub, ...shardParts]) part.close();
     this.#closeListeners();
   }
 
@@ -230,7 +235,7 @@ export class Supervisor {
       this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
       await this.fleet.start();
     } catch (error) {
-      for (const part of [this.#names, this.health, this.catalogs]) part.close();
+      for (const part of [this.#names, this.health, this.catalogs, this.recovery]) part.close();
       await this.fleet.destroy();
       this.#closeListeners();
       throw error;
@@ -307,6 +312,7 @@ export class Supervisor {
     this.health.takeUp(loaded, snapshot);
     this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
     this.catalogs.takeUp(loaded);
+    this.recovery.takeUp(loaded);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
   }

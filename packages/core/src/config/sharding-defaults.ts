@@ -48,6 +48,13 @@ export const SHARDING_DEFAULTS = {
     'DDL that went past us is noticed within half a minute, for one query per shard',
     'ours',
   ),
+  two_phase_recovery_interval: row(
+    5_000,
+    'ms',
+    'How often the shards are asked for prepared transactions that nobody is at work on any more, and these are ended as their deciding shard says. First at the start. 0: never, another proxy does it.',
+    'rows that a dead proxy has left locked are free within seconds, for one login per shard',
+    'ours',
+  ),
 };
 
 export const REWRITE_DEFAULTS = {

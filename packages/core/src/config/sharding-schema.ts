@@ -106,6 +106,7 @@ export const shardingGeneralShape = {
   omnisharded_sticky: field.flag(),
   load_schema: field.oneOf('on', 'off', 'auto'),
   load_schema_interval: field.duration(),
+  two_phase_recovery_interval: field.duration(),
 };
 
 export type ShardMappingInput = z.infer<typeof shardMappingSchema>;

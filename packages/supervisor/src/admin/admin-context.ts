@@ -12,6 +12,7 @@ import type { SettingRow } from '@pgdog-cluster/core/config';
 import type { CatalogState } from '../catalog/catalog-watch.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { ListenerRow } from '../pubsub/hub.js';
+import type { RecoveryFigures, TransactionRow } from '../two-phase/recovery.js';
 import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
 
@@ -47,6 +48,9 @@ export interface AdminContext {
   readonly reportMirrors: () => Promise<readonly MirrorReport[]>;
   /** Of databases with several shards. */
   readonly catalogs: () => readonly CatalogState[];
+  /** What is prepared on their shards; asks all of them. */
+  readonly transactions: () => Promise<readonly TransactionRow[]>;
+  readonly recovery: () => readonly RecoveryFigures[];
   /** Channels that are listened to for clients. */
   readonly listeners: () => readonly ListenerRow[];
   readonly listening: () => readonly ListeningSocket[];

@@ -35,6 +35,8 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     reportQueries: (filter) => supervisor.requestReport('queries', filter),
     reportMirrors: () => supervisor.requestReport('mirrors'),
     catalogs: () => supervisor.catalogs.states,
+    transactions: () => supervisor.recovery.rows(),
+    recovery: () => supervisor.recovery.figures,
     listeners: () => supervisor.pubSub.rows(),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),

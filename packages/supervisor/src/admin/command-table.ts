@@ -24,6 +24,7 @@ import { SHOW_SHARDS } from './show-shards.js';
 import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
 import { SHOW_STATS } from './show-stats.js';
 import { SHOW_TLS } from './show-tls.js';
+import { SHOW_TRANSACTIONS } from './show-transactions.js';
 import { SHOW_VERSION } from './show-version.js';
 import { SHOW_WORKERS } from './show-workers.js';
 
@@ -63,6 +64,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_CONFIG,
   SHOW_SHARDS,
   SHOW_SHARDED_TABLES,
+  SHOW_TRANSACTIONS,
   SHOW_BANS,
   SHOW_REPLICATION,
   SHOW_REPLICAS,
@@ -75,7 +77,7 @@ export const SHOWS: readonly Show[] = [
 /** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
 const LATER_SHOWS: ReadonlySet<string> = new Set(
   (
-    'prepared transactions replication_slots table_copies schema_sync tasks ' +
+    'prepared replication_slots table_copies schema_sync tasks ' +
     'peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
     'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
   ).split(' '),

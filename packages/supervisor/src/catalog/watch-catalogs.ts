@@ -3,8 +3,11 @@ import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import type { Fleet } from '../fleet/fleet.js';
 import type { HostMonitor } from '../health/host-monitor.js';
 import type { Logger } from '../log/logger.js';
+import { TwoPhaseRecovery } from '../two-phase/recovery.js';
+import { ShardSession } from '../two-phase/shard-session.js';
 import { CatalogWatch } from './catalog-watch.js';
 import { openShard } from './read-catalog.js';
+import type { ShardSources } from './shard-login.js';
 
 /** What of the supervisor it takes. */
 export interface WatchedProgram {
@@ -19,15 +22,10 @@ export interface WatchedProgram {
 
 /** Reads from the servers, publishes in shared memory, tells the workers. */
 export function watchCatalogs(program: WatchedProgram): CatalogWatch {
-  const { memory, logger, fleet, health, loaded, snapshot, republish } = program;
+  const { memory, logger, fleet, snapshot, republish } = program;
   const watch: CatalogWatch = new CatalogWatch({
     logger,
-    open: (database, shard) =>
-      openShard(database, shard, {
-        loaded: loaded(),
-        snapshot: snapshot(),
-        inOrder: (hosts) => health.inOrder(hosts),
-      }),
+    open: (database, shard) => openShard(database, shard, sourcesOf(program)),
     // Before the snapshot whose epoch tells of them.
     publish: (catalogs) =>
       republish(() => {
@@ -39,4 +37,16 @@ export function watchCatalogs(program: WatchedProgram): CatalogWatch {
     },
   });
   return watch;
+}
+
+/** Ends what is left prepared on them. */
+export function watchTransactions(program: WatchedProgram): TwoPhaseRecovery {
+  return new TwoPhaseRecovery({
+    logger: program.logger,
+    open: (database, shard, user) => ShardSession.open(database, shard, sourcesOf(program), user),
+  });
+}
+
+function sourcesOf({ loaded, snapshot, health }: WatchedProgram): ShardSources {
+  return { loaded: loaded(), snapshot: snapshot(), inOrder: (hosts) => health.inOrder(hosts) };
 }

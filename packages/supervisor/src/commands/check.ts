@@ -2,7 +2,8 @@ import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } 
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { differenceText } from '../catalog/catalog-watch.js';
 import { compareCatalogs, shardList } from '../catalog/compare-catalogs.js';
-import { type CatalogSources, openShard, openShards } from '../catalog/read-catalog.js';
+import { openShard, openShards } from '../catalog/read-catalog.js';
+import { primariesFirst } from '../catalog/shard-login.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { pgTlsOf, setDatabaseTls } from '../config/database-tls.js';
 import { connectByPg } from '../config/pg-connect.js';
@@ -95,12 +96,10 @@ async function checkServers(snapshot: ConfigSnapshot, io: CommandIo): Promise<bo
 
 /** What the shards do not have in common, as warnings: the tables are refused, the rest works. */
 async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: CommandIo): Promise<void> {
-  const inOrder: CatalogSources['inOrder'] = (hosts) =>
-    [...hosts].sort((a, b) => Number(a.role !== 'primary') - Number(b.role !== 'primary'));
   for (const [name, sharding] of loaded.sharding) {
     const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
     try {
-      const sources = { loaded, snapshot, inOrder };
+      const sources = { loaded, snapshot, inOrder: primariesFirst };
       const opened = await openShards(sharding.shardCount, (shard) => openShard(name, shard, sources));
       const shards = await Promise.all(opened.map((connection) => connection.read())).finally(() =>
         Promise.all(opened.map((connection) => connection.close())),

@@ -5,6 +5,7 @@ import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { ListenerRow } from '../pubsub/hub.js';
+import type { RecoveryFigures } from '../two-phase/recovery.js';
 
 /** What one scrape is made of: read once, so that all families show the same moment. */
 export interface Scrape {
@@ -25,6 +26,7 @@ export interface Scrape {
   listeners: readonly ListenerRow[];
   mirrors: readonly MirrorReport[];
   certificates: readonly CertificateReport[];
+  recovery: readonly RecoveryFigures[];
   nowMs: number;
 }
 

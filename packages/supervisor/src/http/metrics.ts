@@ -61,6 +61,7 @@ function readScrape(context: AdminContext, mirrors: readonly MirrorReport[]): Sc
     listeners: context.listeners(),
     mirrors,
     certificates: context.certificates(),
+    recovery: context.recovery(),
     nowMs: now,
   };
 }
