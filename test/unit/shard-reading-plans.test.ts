@@ -201,6 +201,33 @@ refused | SELECT sum(n) FILTER (WHERE id = 1) AS a FROM orders GROUP BY id ORDER
     (sql) => readShaped(sql, terms),
   );
 
+  it('asks for the text where it depends on literals', () => {
+    const asks = (sql: string): boolean => readShaped(sql, terms).needsText === true;
+    for (const sql of [
+      'SELECT n, count(*) FROM orders GROUP BY 1',
+      'SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY 1) x WHERE user_id = 1',
+      'SELECT n, count(*) FROM orders WHERE user_id IN (1, 2) GROUP BY 1',
+      "INSERT INTO countries (code, at) VALUES ('x', 'now')",
+      "INSERT INTO countries (code, at) VALUES ('x', 'now'::timestamptz)",
+      "UPDATE orders SET at = 'now'",
+      "DELETE FROM countries WHERE at < 'now'",
+      "INSERT INTO orders (user_id, at) VALUES (1, '2024-01-01'), (2, $1)",
+    ]) {
+      assert.equal(asks(sql), true, sql);
+    }
+    for (const sql of [
+      'SELECT n, count(*) FROM orders WHERE user_id = 1 GROUP BY 1',
+      "UPDATE orders SET at = 'now' WHERE user_id = 1",
+      "INSERT INTO countries (code) VALUES ('x')",
+      "SELECT * FROM orders WHERE at < '2024-01-01'::timestamptz",
+      "SELECT * FROM countries WHERE at = '2024-01-01'::timestamptz",
+    ]) {
+      assert.equal(asks(sql), false, sql);
+    }
+    // Its key may lead to no shard, and then it would be for all of them.
+    assert.equal(readShaped("UPDATE orders SET at = 'now' WHERE user_id = 1", terms).spread.kind, 'refused');
+  });
+
   it('never looks at a literal of a shape', () => {
     const statement = parser.parse('SELECT * FROM orders WHERE user_id = 0')?.at(0);
     assert.ok(statement !== undefined && typeof statement !== 'string');

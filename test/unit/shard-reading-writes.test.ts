@@ -126,6 +126,10 @@ sum | DELETE FROM orders WHERE n = 3 RETURNING id
 sum | DELETE FROM orders o WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = o.user_id)
 sum | DELETE FROM orders o USING users u WHERE u.id = o.user_id
 no | UPDATE orders SET at = now()
+no | UPDATE orders SET at = 'now'
+no | UPDATE orders SET at = 'today'::date
+sum | UPDATE orders SET at = '2024-01-01 00:00:00Z'
+sum | UPDATE orders SET n = 1 WHERE at < 'now'::timestamptz
 no | UPDATE orders o SET n = i.x FROM items i WHERE i.order_id = o.id
 no | UPDATE orders SET n = (SELECT max(x) FROM items)
 no | DELETE FROM orders WHERE id IN (SELECT order_id FROM items)
@@ -209,6 +213,8 @@ refused | INSERT INTO countries (code, at) VALUES ('x', now())
 refused | INSERT INTO countries (code, at) VALUES ('x', CURRENT_TIMESTAMP)
 refused | INSERT INTO countries (code, at) VALUES ('x', 'now')
 refused | INSERT INTO countries (code, at) VALUES ('x', 'now'::timestamptz)
+refused | DELETE FROM countries WHERE at < 'now'
+every | DELETE FROM countries WHERE at < '2024-01-01'
 refused | INSERT INTO plain (a) VALUES (random() * 5)
 refused | INSERT INTO plain (b) VALUES (gen_random_uuid())
 refused | INSERT INTO plain (b) VALUES (mine())

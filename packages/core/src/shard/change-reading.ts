@@ -1,6 +1,6 @@
 import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { type Cte, openWith, readUnusedCtes } from './cte-reading.js';
-import { findColumn, isTimeWord, readExpression } from './expression-reading.js';
+import { findColumn, isTimeType, readExpression, readTimeText } from './expression-reading.js';
 import { readForeignKeys } from './foreign-key-effects.js';
 import { type ReadTable, readFrom, readTable } from './from-reading.js';
 import { readInsert } from './insert-reading.js';
@@ -110,7 +110,7 @@ export function readSets(
     readExpression(ctx, [target.val, target.indirection], level);
     ctx.useParameter(value, columnFamily(column));
     if (relation !== null && column !== null && 'SetToDefault' in value) readDefault(ctx, relation, column);
-    if (relation?.placement === 'omni') readStored(ctx, value, column);
+    readStored(ctx, value, column);
     if (keyName === undefined || name !== keyName) continue;
     const itself = findColumn(value, own);
     const isItself = itself?.key?.isOwn === true && findColumn(value, level) === itself;
@@ -122,15 +122,11 @@ export function readSets(
   }
 }
 
-const TIME_TYPES: readonly string[] = ['date', 'timestamp', 'timestamptz', 'time', 'timetz'].map(
-  (name) => `pg_catalog.${name}`,
-);
-
 /** 'now' in a column of a time is the time, written as a constant. */
 export function readStored(ctx: ShardContext, value: SqlNode, column: CatalogColumn | null): void {
   const constant = nodeOf(nodeOf(value, 'A_Const'), 'sval');
-  if (ctx.literals !== null || constant === undefined || !TIME_TYPES.includes(column?.type ?? '')) return;
-  if (isTimeWord(textOf(constant, 'sval'))) ctx.volatile ??= `'${textOf(constant, 'sval')}'`;
+  if (constant === undefined || !isTimeType(column?.type ?? '')) return;
+  readTimeText(ctx, constant, false);
 }
 
 /** What a column gets that is not given. */

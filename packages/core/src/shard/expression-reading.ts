@@ -137,17 +137,27 @@ function readCast(ctx: ShardContext, node: SqlNode, isCondition: boolean): void 
   const family = type === null ? null : familyOf(type.type);
   if (family !== null) ctx.useParameter(argument, type?.isArray === true ? `array:${family}` : family);
   const constant = nodeOf(nodeOf(argument, 'A_Const'), 'sval');
-  // 'now'::timestamptz is the time, written as a constant.
-  if (ctx.literals === null && constant !== undefined && isTimeWord(textOf(constant, 'sval'))) {
-    noteClock(ctx, `'${textOf(constant, 'sval')}'`, isCondition);
-  }
+  if (constant !== undefined && TIME_TYPES.has(name)) readTimeText(ctx, constant, isCondition);
 }
 
+const TIME_TYPES = words('date timestamp timestamptz time timetz');
 const TIME_WORDS = ['now', 'today', 'tomorrow', 'yesterday'];
 
-export function isTimeWord(text: string): boolean {
+/** @param type `schema.name` */
+export function isTimeType(type: string): boolean {
+  return type.startsWith('pg_catalog.') && TIME_TYPES.has(type.slice('pg_catalog.'.length));
+}
+
+/** 'now'::timestamptz is the time, written as a constant. */
+export function readTimeText(ctx: ShardContext, constant: SqlNode, isCondition: boolean): void {
+  if (ctx.literals !== null) {
+    if (isCondition) ctx.hasHiddenBound = true;
+    else ctx.hasHiddenTime = true;
+    return;
+  }
+  const text = textOf(constant, 'sval');
   const folded = text.toLowerCase();
-  return TIME_WORDS.some((word) => folded.includes(word));
+  if (TIME_WORDS.some((word) => folded.includes(word))) noteClock(ctx, `'${text}'`, isCondition);
 }
 
 /** A query in an expression: once for each level that it stands in, however often it is asked for. */
@@ -197,6 +207,9 @@ function notePair(
   level: Level,
   isArray: boolean,
 ): void {
-  const family: KeyFamily | null = columnFamily(findColumn(one, level)?.type ?? null);
+  const type = findColumn(one, level)?.type ?? null;
+  const constant = nodeOf(nodeOf(other, 'A_Const'), 'sval');
+  if (constant !== undefined && isTimeType(type?.type ?? '')) readTimeText(ctx, constant, true);
+  const family: KeyFamily | null = columnFamily(type);
   if (family !== null) ctx.useParameter(other, isArray ? `array:${family}` : family);
 }

@@ -96,7 +96,7 @@ function readRows(
     for (const [i, value] of row.entries()) {
       const column = columns[i] ?? null;
       ctx.useParameter(value, columnFamily(column));
-      if (relation.placement === 'omni') readStored(ctx, value, column);
+      readStored(ctx, value, column);
       if (column !== null && 'SetToDefault' in value) readDefault(ctx, relation, column);
     }
   }
@@ -150,7 +150,7 @@ function readQuery(
   for (const [i, target] of (shown.top?.targets ?? []).entries()) {
     if (target.value === null) continue;
     ctx.useParameter(target.value, columnFamily(columns[i] ?? null));
-    if (relation.placement === 'omni') readStored(ctx, target.value, columns[i] ?? null);
+    readStored(ctx, target.value, columns[i] ?? null);
   }
   if (part.nodes.length === 0) return [];
   const place = columns.indexOf(relation.columns[relation.keyColumn]);

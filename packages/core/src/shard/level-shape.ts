@@ -12,6 +12,8 @@ export class LevelShape {
   readonly hasHaving: boolean;
   readonly hasAggregate: boolean;
   readonly hasWindow: boolean;
+  /** GROUP BY has a position that cannot be looked at. */
+  readonly hasHiddenPosition: boolean;
   /** Of FROM here, not of a query further out. */
   readonly #nodes: ReadonlySet<number>;
   /** GROUP BY: each of its columns, null for what is no plain one. null: there is none. */
@@ -33,6 +35,7 @@ export class LevelShape {
     this.hasAggregate = findCalls([node.targetList, node.havingClause, node.sortClause], overs);
     this.hasWindow = overs.length > 0;
     const groups = nodesOf(node, 'groupClause');
+    this.hasHiddenPosition = !isText && groups.some((item) => 'A_Const' in item);
     this.group = groups.length === 0 ? null : groups.map((item) => groupColumn(item, level, targets, isText));
     this.#windows = overs.map((over) => partition(over, node, level));
     this.#shownKeys = targets.flatMap(({ column }) => column?.key ?? []);

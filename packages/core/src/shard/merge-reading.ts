@@ -77,7 +77,7 @@ function readInserted(
     const value = values[i];
     if (value === undefined || column === undefined) continue;
     ctx.useParameter(value, columnFamily(column));
-    if (relation.placement === 'omni') readStored(ctx, value, column);
+    readStored(ctx, value, column);
     if ('SetToDefault' in value) readDefault(ctx, relation, column);
   }
   for (const column of relation.columns) {

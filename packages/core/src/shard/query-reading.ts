@@ -79,6 +79,7 @@ function readPlain(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: 
   const targets = expandTargets(nodesOf(node, 'targetList'), level);
   const shape = new LevelShape(node, level, targets ?? [], ctx.literals === null);
   if (shape.isOrdered) noteOrder(ctx, parts);
+  if (shape.hasHiddenPosition) ctx.hasHiddenPosition = true;
   const fromSplits = parts.flatMap(({ splits }) => splits);
   return {
     columns: (targets ?? []).map((target) => showColumn(ctx, target, (key) => shape.separates(key))),

@@ -116,16 +116,27 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
   const groups = [...resolved.map(toKeyGroup), ...ownGroups(ctx)];
   const refusal = ctx.refusal ?? refusalOfWhole(ctx, groups.length > 0);
   const unknown = [...ctx.unknown];
+  // The same statement may be refused when its literals are seen, or not any more.
+  const isHidden = (ctx.hasHiddenPosition || ctx.hasHiddenTime) && !groups.every(isOnOne);
+  const isHiddenWrite = ctx.omniWrites.length > 0 && (ctx.hasHiddenTime || ctx.hasHiddenBound);
+  const needsText = ctx.needsText || isHidden || isHiddenWrite;
+  const more = needsText ? ({ needsText } as const) : {};
   if (groups.length === 0) {
     const isFirst = ctx.first !== null || ctx.omniLock !== null;
     const home = ctx.omniWrites.length > 0 ? 'every' : isFirst ? 'first' : 'any';
     const reading = refusal === null ? placed(home) : refused(refusal.reason, refusal.remedy);
-    return { ...reading, unknown };
+    return { ...reading, unknown, ...more };
   }
   const spread = refusal === null ? spreadOf(ctx, shown, resolved, isWrite) : refusedSpread(refusal);
-  const reading: ShardReading = { groups, refusal, spread, home: 'any', unknown };
-  return ctx.needsText ? { ...reading, needsText: true } : reading;
+  return { groups, refusal, spread, home: 'any', unknown, ...more };
 }
+
+/** A key of one value. */
+function isOnOne({ pins }: KeyGroup): boolean {
+  return pins.some(({ sources }) => sources.length === 1 && !MANY.has(sources[0].kind));
+}
+
+const MANY: ReadonlySet<string> = new Set(['literalList', 'literalArray', 'parameterArray']);
 
 /** What one shard has alone is pinned by what it is. */
 function ownGroups({ ownShards }: ShardContext): KeyGroup[] {
@@ -190,6 +201,12 @@ function spreadOf(
     return refusedSpread({
       reason: `${first.info.label} and ${second.info.label} are not joined by their sharding keys`,
       remedy: `compare the two keys, or give ${(first.pins.length === 0 ? first : second).info.label} a value`,
+    });
+  }
+  if (ctx.hasHiddenTime) {
+    return refusedSpread({
+      reason: "a time may be written as 'now'",
+      remedy: 'give the time as a parameter',
     });
   }
   if (ctx.spreadRefusal !== null) return refusedSpread(ctx.spreadRefusal);

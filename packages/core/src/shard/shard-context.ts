@@ -42,6 +42,11 @@ export function isOnOneShard({ schemas }: ShardingSnapshot, schema: string): boo
 export class ShardContext {
   /** Something depends on a literal that a shape does not have. */
   needsText = false;
+  /** The same, where it only matters for several shards: a position in GROUP BY; a time, which may be 'now'. */
+  hasHiddenPosition = false;
+  hasHiddenTime = false;
+  /** Such a time in a condition, which copies of a table must see alike. */
+  hasHiddenBound = false;
   readonly terms: ReadTerms;
   readonly graph: KeyGraph;
   /** Of the text that is being read: a view's has its values. */
