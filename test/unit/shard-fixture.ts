@@ -188,6 +188,12 @@ export const RELATIONS: readonly CatalogRelation[] = [
   sharded('wrong_type', 'kind', 9, ['kind:text']),
   sharded('parted', 'user_id', 1, ['id:int8', 'user_id:int8'], { kind: 'partitioned' }),
   table('parted_1', ['user_id:int8', 'id:int8'], { parents: [['public', 'parted']] }),
+  sharded('identified', 'user_id', 1, ['user_id:int8 @d', 'x:int4']),
+  sharded('kept', 'user_id', 1, ['user_id:int8'], {
+    kind: 'materializedView',
+    viewText: 'SELECT user_id FROM public.orders',
+  }),
+  table('ratios', ['user_id:numeric', 'a:int8']),
   sharded('computed', 'user_id', 1, ['base:int8', 'user_id:int8 @s']),
   sharded('owners', 'user_id', 1, ['id:int8', 'user_id:int8'], { uniques: [['id', 'user_id']] }),
   sharded('pets', 'user_id', 1, ['id:int8', 'user_id:int8', 'owner:int8'], {

@@ -183,6 +183,7 @@ merge | SELECT * FROM order_view WHERE total = 1
 merge | SELECT * FROM order_view v (user_id, id) WHERE v.user_id = 1
 no | SELECT * FROM top_view WHERE user_id = 1
 refused | SELECT * FROM totals
+refused | SELECT * FROM kept WHERE user_id = 1
 refused | SELECT * FROM bare_view WHERE user_id = 1
 refused | SELECT * FROM broken_view
 refused | SELECT * FROM circle_view

@@ -111,6 +111,10 @@ merge | SELECT * FROM orders WHERE user_id = $1 AND n = $1 + 1
 merge | SELECT * FROM orders WHERE user_id = $1::int8 AND f = $1
 merge | SELECT * FROM orders WHERE user_id = $1 AND lower(note) = $1
 direct $2 | SELECT * FROM orders WHERE f = $1 AND user_id = $2
+direct $1,$2 | SELECT * FROM orders WHERE user_id IN ($1, $2)
+direct $1,5 | SELECT * FROM orders WHERE user_id IN ($1, 5)
+merge | SELECT * FROM orders WHERE user_id = $1 AND n IN ($1, 1.5)
+merge | SELECT * FROM orders WHERE user_id = $1 AND n IN ($1, f)
 merge | PREPARE p (float8) AS SELECT * FROM orders WHERE user_id = $1
 direct $1 | PREPARE p AS SELECT * FROM orders WHERE user_id = $1`,
   );
@@ -184,6 +188,8 @@ direct a | SELECT * FROM names n JOIN codes c ON n.name = c.name WHERE c.name = 
 merge | SELECT * FROM users u JOIN orders o ON o.user_id = u.id
 merge | SELECT * FROM orders JOIN items USING (user_id)
 merge | SELECT * FROM users u JOIN orders o ON o.user_id = u.id JOIN countries c ON c.code = u.country
+merge | SELECT * FROM orders JOIN ratios USING (user_id) WHERE user_id = 1
+direct 1 | SELECT * FROM orders JOIN ratios USING (user_id) WHERE orders.user_id = 1
 no | SELECT * FROM users u JOIN orders o ON o.user_id = u.age WHERE u.id = 1
 no | SELECT * FROM users u JOIN orders o ON o.id = u.id WHERE u.id = 1
 no | SELECT * FROM users u JOIN orders o ON o.user_id <> u.id WHERE u.id = 1

@@ -1,7 +1,7 @@
 import { isSqlNode, nodeOf, nodesOf, pathOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import { noteClock, readCall, readUserFunction, readValueFunction } from './call-reading.js';
 import { castType, columnFamily, familyOf, type KeyFamily } from './key-family.js';
-import { itemsOf } from './key-source.js';
+import { itemsOf, readSource } from './key-source.js';
 import { type Level, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import type { ShownColumn } from './shard-scope.js';
@@ -188,8 +188,9 @@ function noteOperands(ctx: ShardContext, node: SqlNode, level: Level): void {
   const left = nodeOf(node, 'lexpr');
   const isArray = textOf(node, 'kind') === 'AEXPR_OP_ANY' || textOf(node, 'kind') === 'AEXPR_OP_ALL';
   const rights = itemsOf(node.rexpr);
+  const isList = textOf(node, 'kind') === 'AEXPR_IN' && rights.length > 1;
   for (const right of rights.length > 0 ? rights : [nodeOf(node, 'rexpr') ?? {}]) {
-    notePair(ctx, left, right, level, isArray);
+    if (!isList || isOfOneType(ctx, left, rights, level)) notePair(ctx, left, right, level, isArray);
     if (!isArray) notePair(ctx, right, left, level, false);
     const lefts = nodesOf(nodeOf(left, 'RowExpr'), 'args');
     const parts = nodesOf(nodeOf(right, 'RowExpr'), 'args');
@@ -198,6 +199,21 @@ function noteOperands(ctx: ShardContext, node: SqlNode, level: Level): void {
       notePair(ctx, parts[i], each, level, false);
     }
   }
+}
+
+/** Items of a list have a type in common, which one of them may make another than the column's. */
+function isOfOneType(
+  ctx: ShardContext,
+  column: SqlNode | undefined,
+  items: readonly SqlNode[],
+  level: Level,
+): boolean {
+  const family = columnFamily(findColumn(column, level)?.type ?? null);
+  if (family === null) return true;
+  return items.every((item) => {
+    const isFraction = family === 'integer' && 'fval' in (nodeOf(item, 'A_Const') ?? {});
+    return !isFraction && readSource(item, family, ctx.literals) !== null;
+  });
 }
 
 function notePair(

@@ -3,6 +3,7 @@ import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.j
 import { type Cte, findCte, readCte } from './cte-reading.js';
 import { readExpression } from './expression-reading.js';
 import { readCondition } from './key-conditions.js';
+import { columnFamily } from './key-family.js';
 import { type Level, readSelect, type Shown } from './query-reading.js';
 import type { CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
@@ -140,6 +141,9 @@ export function readTable(ctx: ShardContext, node: SqlNode, ctes: Cte | null): R
     return { part: opaquePart(node, name), relation };
   }
   const plain = relation.columns.map((type): ShownColumn => ({ name: type.name, key: null, type }));
+  if (relation.placement === 'sharded' && relation.kind === 'materializedView') {
+    ctx.refuse(`"${name}" was made on each shard of the rows that it has`);
+  }
   const key = relation.placement === 'sharded' ? ctx.key(relation) : null;
   if (key === null) {
     const isAlone = relation.shard !== undefined;
@@ -247,7 +251,11 @@ function joinParts(
 ): FromPart {
   const names = new Set(shared);
   const merged = shared.map((name): ShownColumn => {
-    const column = source === 'neither' ? null : only(source === 'left' ? left : right, name);
+    const sides = [only(left, name), only(right, name)];
+    // Of two types it has a third one.
+    const [family, other] = sides.map((side) => columnFamily(side?.type ?? null));
+    const isOneType = family !== null && family === other;
+    const column = source === 'neither' || !isOneType ? null : sides[source === 'left' ? 0 : 1];
     return column ?? { name, key: null, type: null };
   });
   const rest = [...left.columns, ...right.columns].filter(({ name }) => !names.has(name));

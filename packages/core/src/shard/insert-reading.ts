@@ -18,7 +18,10 @@ export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null
   const columns = insertedColumns(ctx, node, relation);
   const isPlain = source === undefined || isPlainValues(source);
   const given = source === undefined ? [] : columns.slice(0, widthOf(source) ?? columns.length);
-  for (const column of relation.columns) if (!given.includes(column)) readDefault(ctx, relation, column);
+  for (const column of relation.columns) {
+    if (!given.includes(column)) readDefault(ctx, relation, column);
+    else if (isOverridden(node, column)) readOverridden(ctx, relation, column);
+  }
   let splits: readonly number[] = [];
   if (source !== undefined && isPlain) readRows(ctx, source, relation, columns, part, { outer, ctes });
   else if (source !== undefined) splits = readQuery(ctx, source, relation, columns, part, { outer, ctes });
@@ -56,6 +59,16 @@ function insertedColumns(ctx: ShardContext, node: SqlNode, relation: CatalogRela
       });
     return column ?? [];
   });
+}
+
+/** OVERRIDING USER VALUE: what is given for an identity is not what is stored. */
+export function isOverridden(node: SqlNode, { generated }: CatalogColumn): boolean {
+  return textOf(node, 'override') === 'OVERRIDING_USER_VALUE' && (generated === 'a' || generated === 'd');
+}
+
+export function readOverridden(ctx: ShardContext, relation: CatalogRelation, column: CatalogColumn): void {
+  readDefault(ctx, relation, column);
+  if (column === relation.columns[relation.keyColumn]) refuseMissing(ctx, relation);
 }
 
 /** VALUES alone: nothing that sorts, cuts or names it. */

@@ -4,6 +4,7 @@ import type { Cte } from './cte-reading.js';
 import { findColumn, readExpression } from './expression-reading.js';
 import { readForeignKeys } from './foreign-key-effects.js';
 import { readFrom } from './from-reading.js';
+import { isOverridden, readOverridden } from './insert-reading.js';
 import { readCondition } from './key-conditions.js';
 import { columnFamily } from './key-family.js';
 import { readSource } from './key-source.js';
@@ -79,6 +80,7 @@ function readInserted(
     ctx.useParameter(value, columnFamily(column));
     readStored(ctx, value, column);
     if ('SetToDefault' in value) readDefault(ctx, relation, column);
+    if (isOverridden(clause, column)) readOverridden(ctx, relation, column);
   }
   for (const column of relation.columns) {
     const place = names.indexOf(column.name);
