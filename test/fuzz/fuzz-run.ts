@@ -91,6 +91,9 @@ function shrink(target: FuzzTarget, bytes: Buffer, seed: number): Buffer {
   return small;
 }
 
+/** However busy the machine is. */
+const CASES_MIN = 10;
+
 /** Returns how many cases ran. Throws at the first failure. */
 export function runTarget(target: FuzzTarget, limits: FuzzLimits): number {
   for (const { file, bytes } of readCorpus(target.name)) {
@@ -99,7 +102,7 @@ export function runTarget(target: FuzzTarget, limits: FuzzLimits): number {
   }
   const endMs = performance.now() + limits.milliseconds;
   let index = 0;
-  for (; index < limits.cases && performance.now() < endMs; index++) {
+  for (; index < limits.cases && (index < CASES_MIN || performance.now() < endMs); index++) {
     const seed = caseSeed(limits.seed, index);
     const bytes = target.generate(new FuzzRandom(seed));
     const failure = failureOf(target, bytes, seed);

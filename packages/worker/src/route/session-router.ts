@@ -132,8 +132,8 @@ export class SessionRouter implements RouteTerms {
   }
 
   /** BEGIN of the transaction that is open on a server; null: there is none, or it did not go by us. */
-  get begunWith(): string | null {
-    return this.sent?.text ?? null;
+  get begunWith(): HeldTransaction | null {
+    return this.sent;
   }
 
   /** At login. */

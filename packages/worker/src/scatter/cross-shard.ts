@@ -121,6 +121,7 @@ export class CrossShard {
     scatter.start({
       shards: request.shards,
       merger,
+      isInTurn: request.isWrite,
       framesFor: ({ shard }) => batch.framesFor(shard, request.split),
       prepare: (leg) => {
         batch.giveStatements(leg);

@@ -15,12 +15,20 @@ const NONE = -1;
 /** Kept of what a shard says ahead of the others; above it its server connection is not read. */
 const HELD_BYTES_MAX = 256 * 1024;
 
-/** Only its end is of interest. */
-class EndTap implements SessionTap {
-  private readonly onGone: () => void;
+/** What a leg is told of its session. */
+export interface LegEvents {
+  /** ReadyForQuery has come, be it read or held. */
+  onAnswered(): void;
+  /** Its answers are held, and its server connection is not read any more. */
+  onFull(): void;
+  onGone(): void;
+}
 
-  constructor(onGone: () => void) {
-    this.onGone = onGone;
+class LegTap implements SessionTap {
+  private readonly events: LegEvents;
+
+  constructor(events: LegEvents) {
+    this.events = events;
   }
 
   showing(): void {}
@@ -29,9 +37,11 @@ class EndTap implements SessionTap {
   again(): void {}
   completed(): void {}
   localError(): void {}
-  answered(): void {}
+  answered(): void {
+    this.events.onAnswered();
+  }
   gone(): void {
-    this.onGone();
+    this.events.onGone();
   }
 }
 
@@ -43,8 +53,9 @@ export class LegSession extends Session {
   readonly shard: number;
   readonly answers: FrameStream;
   private readonly client: Session;
+  private readonly events: LegEvents;
 
-  constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, onGone: () => void) {
+  constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, events: LegEvents) {
     super(client.context, NONE, NONE, client.context.sessions.takeId(), client.addr, client.port);
     const { context } = client;
     this.client = client;
@@ -58,7 +69,8 @@ export class LegSession extends Session {
     this.router = new SessionRouter(this, cluster);
     this.requests = new RequestSink(this);
     this.stream.setSink(this.requests);
-    this.tap = new EndTap(onGone);
+    this.tap = new LegTap(events);
+    this.events = events;
     this.reported = client.reported;
     this.reportedAtLogin = client.reportedAtLogin;
     this.phase = 'ready';
@@ -102,7 +114,9 @@ export class LegSession extends Session {
   private balance(): void {
     const { server } = this;
     if (server === null) return;
-    const isFull = this.answers.heldBytes > HELD_BYTES_MAX || this.client.connection.isFull;
+    const isHeld = this.answers.heldBytes > HELD_BYTES_MAX;
+    if (isHeld) this.events.onFull();
+    const isFull = isHeld || this.client.connection.isFull;
     if (isFull) server.connection.pauseReceive(PAUSE_CLIENT_FULL);
     else server.connection.resumeReceive(PAUSE_CLIENT_FULL);
   }

@@ -21,6 +21,8 @@ export interface LegReader {
     frameBytes: number,
   ): number;
   restOf(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void;
+  /** What it was asked has been done, or waits for its answers to be read. */
+  passed(leg: Leg): void;
   /** Its session has ended, by itself or by us. */
   gone(leg: Leg): void;
   violated(leg: Leg, reason: string): void;
@@ -37,6 +39,8 @@ export class Leg implements FrameSink {
   isReady = true;
   /** ReadyForQuery to come of statements that went ahead. */
   aheadCount = 0;
+  /** ReadyForQuery that its server owes. */
+  private owedCount = 0;
   /** Of the last ReadyForQuery. */
   readyStatus = 0;
   /** The row that is next in order: head[0, headSize), its whole DataRow. */
@@ -48,9 +52,16 @@ export class Leg implements FrameSink {
   constructor(client: Session, shard: number, cluster: Cluster, reader: LegReader) {
     this.shard = shard;
     this.reader = reader;
-    this.session = new LegSession(client, shard, cluster, this, () => {
-      this.isGone = true;
-      reader.gone(this);
+    this.session = new LegSession(client, shard, cluster, this, {
+      onAnswered: () => {
+        this.owedCount--;
+        if (this.owedCount === 0) reader.passed(this);
+      },
+      onFull: () => reader.passed(this),
+      onGone: () => {
+        this.isGone = true;
+        reader.gone(this);
+      },
     });
   }
 
@@ -64,6 +75,7 @@ export class Leg implements FrameSink {
     this.hasHead = false;
     this.isReady = false;
     this.aheadCount = aheadCount;
+    this.owedCount = aheadCount + 1;
     this.session.prepare();
     this.session.ask(frames);
   }

@@ -24,6 +24,11 @@ export interface ScatterTask {
   readonly shards: readonly number[];
   /** For every shard: a Query, or a batch up to its Sync. */
   framesFor(leg: Leg): Uint8Array;
+  /**
+   * Shards are asked in their order, each when the one before is done: two statements that write on the same shards then wait
+   * for each other in one order, and never both for one another, which no server could see.
+   */
+  readonly isInTurn: boolean;
   /** Makes one answer of theirs. */
   readonly merger: RowMerger;
   /** Statements of ours that go ahead; gives the leg the prepared statements that the frames name. */
@@ -64,6 +69,9 @@ export class Scatter implements LegReader {
   private failure: Uint8Array | null = null;
   /** The leg of which a long row is passing. */
   private streaming: Leg | null = null;
+  /** Of a task whose shards are asked one after the other: those still to be asked, and the one asked last. */
+  private unbegun: Leg[] = [];
+  private begunLast: Leg | null = null;
   /** Orders under way: who is told, and what has gone wrong so far. */
   private orderDone: ((failures: readonly OrderFailure[]) => void) | null = null;
   private orderFailures: OrderFailure[] = [];
@@ -101,11 +109,25 @@ export class Scatter implements LegReader {
     const { client } = this;
     client.requestSinceUs = client.context.nowUs;
     for (const leg of this.legs) leg.isReady = false;
-    for (const leg of this.legs) {
-      const ahead = task.prepare(leg).map(queryFrame);
-      leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length);
-    }
+    this.begunLast = this.legs[0] ?? null;
+    this.unbegun = task.isInTurn ? this.legs.slice(1) : [];
+    for (const leg of task.isInTurn ? this.legs.slice(0, 1) : this.legs) this.begin(task, leg);
     this.checkDone();
+  }
+
+  private begin(task: ScatterTask, leg: Leg): void {
+    const ahead = task.prepare(leg).map(queryFrame);
+    leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length);
+  }
+
+  /** The next shard's turn. */
+  passed(leg: Leg): void {
+    const { task } = this;
+    if (task === null || this.begunLast !== leg) return;
+    const next = this.unbegun.shift();
+    if (next === undefined) return;
+    this.begunLast = next;
+    if (this.failure === null) this.begin(task, next);
   }
 
   legOf(shard: number): Leg {
@@ -238,6 +260,8 @@ export class Scatter implements LegReader {
   private fail(frame: Uint8Array): void {
     if (this.failure !== null || this.task === null) return;
     this.failure = frame;
+    for (const leg of this.unbegun) leg.isReady = true;
+    this.unbegun = [];
     for (const leg of this.legs) {
       leg.pending = null;
       if (!leg.isReady && !leg.isGone) leg.session.cancel();

@@ -1,7 +1,6 @@
 // ● per-frame path
 import {
   type BindFields,
-  type CountSource,
   choice,
   chooseShard,
   FRONTEND,
@@ -24,13 +23,15 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Cluster } from '../route/cluster.js';
+import { roleSettingsOf } from '../route/role-setting.js';
 import { WriteTrace } from '../route/write-trace.js';
-import { CrossShard, type CrossShardRequest, type TextEdit } from '../scatter/cross-shard.js';
+import { CrossShard, type CrossShardRequest } from '../scatter/cross-shard.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText, planOfText, preparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
-import { directiveWish, SHARD, type ShardWish, wishOf } from './shard-wish.js';
+import { type Cut, crossShard, cutOf, PASS, severalShards, UNCUT } from './several-shards.js';
+import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
 
 const HEADER_BYTES = 5;
@@ -126,6 +127,12 @@ export class ShardDesk {
     return path === null ? NO_SCOPE : this.database.scopeFor(path);
   }
 
+  private get isPathUnreadable(): boolean {
+    const { catalog } = this.database;
+    const { parameters, user, context } = this.session;
+    return catalog !== null && searchPathOf(parameters, user, catalog, context.parser) === null;
+  }
+
   /** A statement begins on this shard alone. */
   ran(shard: number): void {
     // exempt: when it is another one than before
@@ -205,14 +212,14 @@ export class ShardDesk {
     const wish = (plan === null ? null : directiveWish(plan)) ?? wishOf(this.session.parameters);
     const local = plan === null ? null : localWish(plan);
     if (local !== null) {
-      const shard = this.shardOfWish(local);
+      const shard = this.takeWish(local);
       if (shard < 0) return true;
       this.localShard = shard;
       this.join(shard);
       return true;
     }
     if (wish.shard === null && wish.key === null) return false;
-    const shard = this.shardOfWish(wish);
+    const shard = this.takeWish(wish);
     if (shard < 0) return true;
     if (plan?.shards !== undefined && writesOmni(plan)) {
       this.refuse(
@@ -224,28 +231,10 @@ export class ShardDesk {
     return true;
   }
 
-  private shardOfWish({ shard, key }: ShardWish): number {
-    const { functions, shardCount } = this.database;
-    if (shard !== null) {
-      const number = Number(shard);
-      if (Number.isInteger(number) && number >= 0 && number < shardCount) return number;
-      const text = `invalid value for parameter "${SHARD}": "${shard}" (this database has shards 0 to ${shardCount - 1})`;
-      this.refuse(new PgDogError('invalid_parameter_value', text));
-      return -1;
-    }
-    const bytes = Buffer.from(key ?? '');
-    const shards = new Set(functions.map((each) => each.ofText(bytes, 0, bytes.length)));
-    const [only = -1] = shards;
-    if (shards.size === 1 && only >= 0) return only;
-    const why =
-      functions.length === 0
-        ? 'no table is sharded'
-        : shards.size > 1
-          ? 'its tables are sharded by different rules'
-          : 'it is no value of the key';
-    this.refuse(
-      new PgDogError('invalid_parameter_value', `pgdog.sharding_key "${key}" leads to no shard: ${why}`),
-    );
+  private takeWish(wish: ShardWish): number {
+    const shard = shardOfWish(wish, this.database.functions, this.count);
+    if (typeof shard === 'number') return shard;
+    this.refuse(shard);
     return -1;
   }
 
@@ -254,7 +243,10 @@ export class ShardDesk {
     if (reading === undefined) {
       // What the grammar refuses is refused by any server, in its own words.
       if ((flags & SYNTAX_ERROR) !== 0) return SHARD_ANY;
-      if (this.scope === NO_SCOPE) this.hold();
+      if (this.isPathUnreadable) {
+        const text = 'the search_path of this session cannot be read, so its tables are not known';
+        this.refuse(new PgDogError('shard_unreadable', text, { hint: 'Set it by SET search_path TO a, b.' }));
+      } else if (this.scope === NO_SCOPE) this.hold();
       else this.refuse(new PgDogError('shard_unreadable'));
       return SHARD_ANY;
     }
@@ -362,6 +354,7 @@ export class ShardDesk {
     }
     if (this.request !== null) {
       const held = this.session.router?.held ?? null;
+      if (held?.isSerializable === true || this.isSerializable) return unserializable();
       if (held !== null) this.cross.begin(held);
       return SCATTER;
     }
@@ -461,7 +454,13 @@ export class ShardDesk {
       return refusal;
     const begin = this.session.router?.begunWith ?? null;
     if (begin === null) return refusal;
-    return this.cross.spreadOut(begin, this.hasWritten) ?? SPREAD;
+    if (begin.isSerializable || this.isSerializable) return unserializable();
+    return this.cross.spreadOut(begin.text, this.hasWritten) ?? SPREAD;
+  }
+
+  /** By default, as the session has it. */
+  private get isSerializable(): boolean {
+    return roleSettingsOf(this.session.parameters).isSerializable;
   }
 
   /** The transaction has ended. */
@@ -491,67 +490,8 @@ export class ShardDesk {
   }
 }
 
-type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits'>;
-const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [] };
-
-/** One shard's answer after the other. */
-const PASS: MergePlan = {
-  sort: [],
-  group: null,
-  aggregates: [],
-  isDistinct: false,
-  limit: null,
-  offset: null,
-};
-
-/**
- * How LIMIT and OFFSET are applied to what is merged, and what shards are asked instead; null: that cannot be asked, for it
- * would take another text of a statement that is prepared, or another parameter.
- */
-function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
-  const limit = plan.limit === null ? Number.POSITIVE_INFINITY : countOf(plan.limit, from);
-  const offset = plan.offset === null ? 0 : countOf(plan.offset, from);
-  if (limit < 0 || offset < 0 || offset === Number.POSITIVE_INFINITY) return null;
-  const isFolded = plan.group !== null || plan.aggregates.some((each) => each !== null);
-  // A shard's own first rows are enough, unless groups of several shards become one.
-  if (offset === 0 && plan.offset === null && (plan.limit === null || !isFolded))
-    return { limit, offset, edits: [] };
-  const edits: TextEdit[] = [];
-  for (const [source, text] of [
-    [plan.limit, isFolded || limit === Number.POSITIVE_INFINITY ? 'NULL' : String(limit + offset)],
-    [plan.offset, '0'],
-  ] as const) {
-    if (source === null) continue;
-    if (source.kind !== 'literal' || from.isBound) return null;
-    edits.push({ start: from.literalOffset(source.index), end: from.literalOffsetEnd(source.index), text });
-  }
-  return { limit, offset, edits };
-}
-
-/** LIMIT as it stands in the text or among the parameters; -1: not to be read. Infinity: NULL, which is none. */
-function countOf(source: CountSource, from: StatementValues): number {
-  const text =
-    source.kind === 'value'
-      ? source.value
-      : source.kind === 'literal'
-        ? from.literalText(source.index)
-        : from.parameterText(source.number - 1);
-  if (text === null) return Number.POSITIVE_INFINITY;
-  const count = text === '' ? Number.NaN : Number(text);
-  return Number.isSafeInteger(count) && count >= 0 ? count : -1;
-}
-
 function defines(statement: StatementPlan): boolean {
   return statement.defines === true;
-}
-
-function localWish({ statements }: SqlPlan): ShardWish | null {
-  for (const { effect } of statements) {
-    if (effect?.type === 'set' && effect.isLocal && effect.name === SHARD) {
-      return { shard: effect.value ?? '', key: null };
-    }
-  }
-  return null;
 }
 
 /** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
@@ -560,21 +500,9 @@ function writesOmni({ shards, statements, route }: SqlPlan): boolean {
   return isForAll && statements.every(({ defines }) => defines !== true);
 }
 
-function crossShard(text: string): PgDogError {
-  return new PgDogError('cross_shard', `the statement is not on one shard: ${text}`);
-}
-
-function severalShards(reading: ShardReading, shard: number): PgDogError {
-  if (shard === SHARD_EVERY) {
-    return new PgDogError('cross_shard', 'statements for all shards are not supported by this version', {
-      hint: 'Run it on each shard, named by SET pgdog.shard.',
-    });
-  }
-  const { group, problem, shards } = choice;
-  const { spread } = reading;
-  if (group === null) return crossShard('its keys are on several shards');
-  if (problem !== '') return crossShard(`${group.column}: ${problem}`);
-  if (shards !== null) return crossShard(`values of ${group.column} are on ${shards.size} shards`);
-  const why = spread.kind === 'refused' ? `; across shards: ${spread.reason}` : '';
-  return crossShard(`${group.column} is not compared with a value that leads to one${why}`);
+/** Each shard knows of its own conflicts only. */
+function unserializable(): PgDogError {
+  return new PgDogError('cross_shard', 'a serializable transaction cannot be over several shards', {
+    hint: 'Use REPEATABLE READ or READ COMMITTED, or stay on one shard.',
+  });
 }

@@ -1,0 +1,81 @@
+// ● per-frame path
+/** Statements that are not on one shard: how they are cut and merged, or why they are refused. */
+import {
+  type CountSource,
+  choice,
+  type MergePlan,
+  PgDogError,
+  SHARD_EVERY,
+  type ShardReading,
+  type StatementValues,
+} from '@pgdog-cluster/core';
+import type { CrossShardRequest, TextEdit } from '../scatter/cross-shard.js';
+
+export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits'>;
+export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [] };
+
+/** One shard's answer after the other. */
+export const PASS: MergePlan = {
+  sort: [],
+  group: null,
+  aggregates: [],
+  isDistinct: false,
+  limit: null,
+  offset: null,
+};
+
+/**
+ * How LIMIT and OFFSET are applied to what is merged, and what shards are asked instead; null: that cannot be asked, for it
+ * would take another text of a statement that is prepared, or another parameter.
+ */
+export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
+  const limit = plan.limit === null ? Number.POSITIVE_INFINITY : countOf(plan.limit, from);
+  const offset = plan.offset === null ? 0 : countOf(plan.offset, from);
+  if (limit < 0 || offset < 0 || offset === Number.POSITIVE_INFINITY) return null;
+  const isFolded = plan.group !== null || plan.aggregates.some((each) => each !== null);
+  // A shard's own first rows are enough, unless groups of several shards become one.
+  if (offset === 0 && plan.offset === null && (plan.limit === null || !isFolded))
+    return { limit, offset, edits: [] };
+  const edits: TextEdit[] = [];
+  for (const [source, text] of [
+    [plan.limit, isFolded || limit === Number.POSITIVE_INFINITY ? 'NULL' : String(limit + offset)],
+    [plan.offset, '0'],
+  ] as const) {
+    if (source === null) continue;
+    if (source.kind !== 'literal' || from.isBound) return null;
+    edits.push({ start: from.literalOffset(source.index), end: from.literalOffsetEnd(source.index), text });
+  }
+  return { limit, offset, edits };
+}
+
+/** LIMIT as it stands in the text or among the parameters; -1: not to be read. Infinity: NULL, which is none. */
+function countOf(source: CountSource, from: StatementValues): number {
+  const text =
+    source.kind === 'value'
+      ? source.value
+      : source.kind === 'literal'
+        ? from.literalText(source.index)
+        : from.parameterText(source.number - 1);
+  if (text === null) return Number.POSITIVE_INFINITY;
+  const count = text === '' ? Number.NaN : Number(text);
+  return Number.isSafeInteger(count) && count >= 0 ? count : -1;
+}
+
+export function crossShard(text: string): PgDogError {
+  return new PgDogError('cross_shard', `the statement is not on one shard: ${text}`);
+}
+
+export function severalShards(reading: ShardReading, shard: number): PgDogError {
+  if (shard === SHARD_EVERY) {
+    return new PgDogError('cross_shard', 'the statement is for all shards, and cross_shard = "direct_only"', {
+      hint: 'Run it on each shard, named by SET pgdog.shard.',
+    });
+  }
+  const { group, problem, shards } = choice;
+  const { spread } = reading;
+  if (group === null) return crossShard('its keys are on several shards');
+  if (problem !== '') return crossShard(`${group.column}: ${problem}`);
+  if (shards !== null) return crossShard(`values of ${group.column} are on ${shards.size} shards`);
+  const why = spread.kind === 'refused' ? `; across shards: ${spread.reason}` : '';
+  return crossShard(`${group.column} is not compared with a value that leads to one${why}`);
+}
