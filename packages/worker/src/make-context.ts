@@ -63,13 +63,16 @@ export function makeContext(
     activeServers: 0,
     hungryPools: new Set(),
     get arrivals() {
-      return arrivals;
+      return parts.arrivals;
     },
     get pubSub() {
-      return pubSub;
+      return parts.pubSub;
     },
     get mirrors() {
-      return mirrors;
+      return parts.mirrors;
+    },
+    get sharded() {
+      return parts.sharded;
     },
     waitingSessions: 0,
     logLines: [],
@@ -87,16 +90,19 @@ export function makeContext(
     countAuthAttempt: (session) => countAuthAttempt(context, session),
     poolFor: (snapshot) => poolFor(context, snapshot),
     clusterFor: (database, user, shard) => clusterFor(context, database, user, shard),
-    get sharded() {
-      return sharded;
-    },
   };
   continueCounting(context);
-  const arrivals = new Arrivals(context);
-  const pubSub = new PubSub(context);
-  const mirrors = new Mirrors(context);
-  const sharded = new ShardedDatabases(context);
+  const parts = partsOf(context);
   return context;
+}
+
+function partsOf(context: WorkerContext): Pick<WorkerContext, 'arrivals' | 'pubSub' | 'mirrors' | 'sharded'> {
+  return {
+    arrivals: new Arrivals(context),
+    pubSub: new PubSub(context),
+    mirrors: new Mirrors(context),
+    sharded: new ShardedDatabases(context),
+  };
 }
 
 function closeFd(memory: WorkerContext['memory'], fd: number): void {

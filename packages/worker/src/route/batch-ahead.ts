@@ -106,7 +106,7 @@ export class BatchAhead {
     if (this.session !== null && router !== null) {
       const plan = this.session.context.plans.lookup(bytes, start, end, router.scope);
       this.plans.push(plan);
-      router.shards?.query(plan, bytes, start, end);
+      router.shards?.asked.query(plan, bytes, start, end);
     }
     this.end = END_SYNC;
   }
@@ -165,6 +165,7 @@ export class BatchAhead {
     this.plans.push(plan);
     if (isUnnamed) this.hasUnnamedParse = true;
     else {
+      // exempt: a client prepares a name once
       this.named ??= new Map();
       this.named.set(decodeText(bytes, nameStart, nameEnd), text);
     }
@@ -211,7 +212,7 @@ export class BatchAhead {
     if (text === null) return;
     const plan = planOfText(text, session.context.plans, scope);
     if (own === null) this.plans.push(plan);
-    shards?.bound(plan, text, bytes, statementEnd + 1, end);
+    shards?.asked.bound(plan, text, bytes, statementEnd + 1, end);
   }
 
   get hasNamedParse(): boolean {

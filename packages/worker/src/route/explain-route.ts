@@ -13,7 +13,7 @@ import { pinNames } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import { explainShards } from '../shard/explain-shards.js';
 import { hostReport, placeOf } from './host-report.js';
-import { roleSettingsOf, settingProblem } from './role-setting.js';
+import { roleSettingsOf, settingProblem, shardCountOf } from './role-setting.js';
 import type { SessionRouter } from './session-router.js';
 
 /** Where a statement would go if this session asked it now, and why. Decides nothing: no turn is taken, nothing is sent. */
@@ -31,7 +31,7 @@ export function explainRoute(session: Session, { kind, plan }: RouteExplain): Ro
   if (router?.shards != null) {
     report.push(reportEntry('shards', 'Shards', explainShards(router.shards, plan)));
   }
-  const refusal = settingProblem(plan, session.shardCount) ?? router?.refusal(plan) ?? null;
+  const refusal = settingProblem(plan, shardCountOf(session)) ?? router?.refusal(plan) ?? null;
   if (refusal !== null) return [...report, reportEntry('refused', 'Refused', refusal.message)];
   if (session.server !== null) {
     const place = placeOf(session.server.pool);

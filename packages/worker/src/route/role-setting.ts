@@ -1,5 +1,6 @@
 import { PgDogError, type RoleWish, type SqlPlan } from '@pgdog-cluster/core';
 import type { ParameterSet } from '../session/parameter-set.js';
+import type { Session } from '../session/session.js';
 
 const ROLE = 'pgdog.role';
 const SHARD = 'pgdog.shard';
@@ -86,6 +87,11 @@ export function settingProblem(plan: SqlPlan, shardCount: number): PgDogError | 
     if (problem !== null) return problem;
   }
   return null;
+}
+
+/** Of its database. */
+export function shardCountOf({ router }: Session): number {
+  return router?.shards?.count ?? 1;
 }
 
 function shardProblem(value: string, shardCount: number): PgDogError | null {

@@ -1,4 +1,5 @@
 // ● per-frame path
+// This file is over 400 lines because one decision is made of what is held, asked and under way, and its steps share that.
 import {
   type Decision,
   decideRoute,
@@ -171,8 +172,8 @@ export class SessionRouter implements RouteTerms {
         return this.batch(type, bytes, start, end, frameBytes);
       case FRONTEND.FunctionCall:
         if (this.shards !== null) {
-          this.shards.begin();
-          this.shards.unread('a function called by its number cannot be read');
+          this.shards.asked.begin();
+          this.shards.asked.unread('a function called by its number cannot be read');
           const outcome = this.settleShard(false);
           if (outcome !== GO) return outcome;
         }
@@ -186,9 +187,9 @@ export class SessionRouter implements RouteTerms {
 
   private query(bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { session, shards } = this;
-    shards?.begin();
+    shards?.asked.begin();
     if (end - start < frameBytes) {
-      shards?.unread('the statement is too long to be read');
+      shards?.asked.unread('the statement is too long to be read');
       const outcome = this.settleShard(false);
       if (outcome === GO) this.decideUnread();
       return outcome;
@@ -208,13 +209,13 @@ export class SessionRouter implements RouteTerms {
       session.requests?.refuse(problem, false);
       return session.requests?.drop() ?? CONSUMED;
     }
-    shards?.query(plan, bytes, start + HEADER_BYTES, end - 1);
+    shards?.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
     const outcome = this.settleShard(false);
     if (outcome === GO) this.decideFor(plan.route, plan.flags, [plan]);
-    if (outcome !== SCATTERED || shards === null || shards.request === null) return outcome;
+    if (outcome !== SCATTERED || shards === null || shards.asked.request === null) return outcome;
     this.desk.held = null;
-    shards.lastShards = shards.request.shards;
-    shards.cross.query(shards.request, bytes.slice(start, end));
+    shards.lastShards = shards.asked.request.shards;
+    shards.cross.query(shards.asked.request, bytes.slice(start, end));
     return session.requests?.drop() ?? CONSUMED;
   }
 
@@ -286,7 +287,7 @@ export class SessionRouter implements RouteTerms {
     frameBytes: number,
   ): number {
     const { shards, session } = this;
-    if (shards === null || shards.request === null) return GO;
+    if (shards === null || shards.asked.request === null) return GO;
     const problem =
       ahead.end !== END_SYNC && !this.endsAtFlush
         ? 'a batch without its Sync cannot go to several shards'
@@ -298,13 +299,13 @@ export class SessionRouter implements RouteTerms {
       return session.requests?.drop() ?? CONSUMED;
     }
     this.desk.held = null;
-    shards.lastShards = shards.request.shards;
-    shards.cross.beginBatch(shards.request);
+    shards.lastShards = shards.asked.request.shards;
+    shards.cross.beginBatch(shards.asked.request);
     return shards.cross.collect(type, bytes, start, end, frameBytes);
   }
 
   private beginAhead(takesPart: boolean): void {
-    this.shards?.begin();
+    this.shards?.asked.begin();
     ahead.begin(this.session, takesPart);
   }
 

@@ -1,4 +1,3 @@
-// ● per-frame path
 import {
   BACKEND,
   decodeText,

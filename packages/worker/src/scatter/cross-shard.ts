@@ -1,4 +1,3 @@
-// ● per-frame path
 import { type MergePlan, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';

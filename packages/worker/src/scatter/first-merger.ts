@@ -1,4 +1,3 @@
-// ● per-frame path
 import { BACKEND, PgDogError } from '@pgdog-cluster/core';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { Leg } from './leg.js';

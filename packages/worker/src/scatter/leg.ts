@@ -1,4 +1,3 @@
-// ● per-frame path
 import { BACKEND } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';

@@ -1,4 +1,3 @@
-// ● per-frame path
 import type { PgDogError, SettingNeed } from '@pgdog-cluster/core';
 import type { Leg } from './leg.js';
 

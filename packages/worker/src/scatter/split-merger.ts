@@ -1,4 +1,3 @@
-// ● per-frame path
 import { BACKEND, PgDogError } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { completionOf, shapesProblem } from './agree.js';

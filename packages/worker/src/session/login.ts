@@ -8,7 +8,7 @@ import {
 } from '@pgdog-cluster/core';
 import { settingsSql } from '../backend/reset.js';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { startupProblem } from '../route/role-setting.js';
+import { shardCountOf, startupProblem } from '../route/role-setting.js';
 import { SessionRouter } from '../route/session-router.js';
 import { wishOf } from '../shard/shard-wish.js';
 import { AdminSink } from './admin-session.js';
@@ -68,7 +68,8 @@ export function login(session: Session): void {
   session.isSessionMode = snapshot.poolerMode === 'session';
   if (cluster !== null)
     session.router = new SessionRouter(session, cluster, context.sharded.deskFor(session));
-  const wrong = startupProblem(session.startupParameters, session.shardCount) ?? shardedModeProblem(session);
+  const wrong =
+    startupProblem(session.startupParameters, shardCountOf(session)) ?? shardedModeProblem(session);
   if (wrong !== null) {
     session.fail(wrong);
     return;
@@ -89,8 +90,9 @@ export function login(session: Session): void {
 }
 
 /** A session that keeps its server connection is on one shard: which one must be said. */
-function shardedModeProblem({ isSessionMode, shardCount, startupParameters }: Session): PgDogError | null {
-  if (!isSessionMode || shardCount === 1 || wishOf(startupParameters).shard !== null) return null;
+function shardedModeProblem(session: Session): PgDogError | null {
+  const { isSessionMode, startupParameters } = session;
+  if (!isSessionMode || shardCountOf(session) === 1 || wishOf(startupParameters).shard !== null) return null;
   return new PgDogError('shard_session');
 }
 

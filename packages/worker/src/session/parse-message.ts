@@ -19,7 +19,7 @@ import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import type { QueryFigures } from '../plan/query-figures.js';
-import { settingProblem } from '../route/role-setting.js';
+import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
@@ -63,7 +63,7 @@ export function parseMessage(
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
   const problem =
-    plan === null || (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, session.shardCount);
+    plan === null || (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, shardCountOf(session));
   if (problem !== null) return extended.refuse(server, problem);
   if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
   if (plan !== null && (plan.flags & PREPARE_LEVEL) !== 0) {

@@ -1,4 +1,5 @@
 // ● per-frame path
+// This file is over 400 lines because every frame of a client comes through here, in one state.
 import {
   asksRoute,
   assert,

@@ -381,11 +381,6 @@ export class Session implements ConnectionOwner {
     this.tap?.answered(status, false, 0);
   }
 
-  /** Of its database. */
-  get shardCount(): number {
-    return this.router?.shards?.count ?? 1;
-  }
-
   /** Came over a Unix socket, where nobody listens in. */
   get isUnixSocket(): boolean {
     return this.addr === UNIX_ADDRESS;

@@ -16,7 +16,7 @@ import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.j
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
-import { settingProblem } from '../route/role-setting.js';
+import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
 import { needsAttention, noteExecuted, noteForeseen } from './foreseen-effects.js';
@@ -158,7 +158,7 @@ function effectfulQuery(
   figures: QueryFigures,
 ): number {
   const { session } = requests;
-  const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, session.shardCount);
+  const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, shardCountOf(session));
   if (problem !== null) return refuseQuery(requests, server, problem);
   noteForeseen(session, server, plan);
   let text: Uint8Array | null = null;

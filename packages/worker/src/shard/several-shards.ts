@@ -1,4 +1,3 @@
-// ● per-frame path
 /** Statements that are not on one shard: how they are cut and merged, or why they are refused. */
 import {
   type CountSource,

@@ -1,0 +1,165 @@
+/**
+ * Finding the shard of a statement of a sharded database: the parts in core (choose-shard, statement-values, literal-bytes,
+ * shard-function, shard-of-value, partition-hash, hash-bytes, key-value), and what a session does for one request beside
+ * what it does anyway (shard-request, which shard-desk asks; prepared-text).
+ */
+import {
+  type CatalogRelation,
+  loadSqlParser,
+  type ShardCatalogData,
+  ShardFunction,
+  type ShardingSnapshot,
+} from '@pgdog-cluster/core';
+import {
+  NO_PARAMETERS,
+  newPreparedText,
+  PlanCache,
+  planOfText,
+  readInto,
+  ShardedDatabase,
+  ShardRequest,
+} from '@pgdog-cluster/worker';
+import { type MicroResult, timeOperations } from './time-operations.js';
+
+const SHARDING: ShardingSnapshot = {
+  shardCount: 3,
+  tables: [
+    {
+      schema: null,
+      table: 'orders',
+      column: 'id',
+      keyType: 'int8',
+      function: 'hash',
+      mapping: [],
+      lookupQuery: null,
+      lookupResult: 'shard',
+    },
+  ],
+  schemas: [],
+  omnisharded: [],
+  crossShard: 'full',
+  isOmniSticky: false,
+  commit: 'refused',
+};
+
+const ORDERS: CatalogRelation = {
+  schema: 'public',
+  name: 'orders',
+  kind: 'table',
+  placement: 'sharded',
+  columns: [
+    {
+      name: 'id',
+      type: 'pg_catalog.int8',
+      typmod: -1,
+      isDomain: false,
+      isNotNull: true,
+      isByteOrdered: true,
+      isDeterministic: true,
+      defaultText: null,
+      generated: '',
+    },
+  ],
+  keyColumn: 0,
+  rule: 0,
+  viewText: null,
+  parents: [],
+  uniques: [['id']],
+  foreignKeys: [],
+  hasTriggers: false,
+  hasRules: false,
+  hasRowSecurity: false,
+};
+
+const CATALOG: ShardCatalogData = {
+  database: 'shop',
+  version: 1,
+  relations: [ORDERS],
+  searchPaths: {},
+  schemas: ['public'],
+  differences: [],
+};
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** `Bind` behind the statement's name: one parameter in text, results in text. */
+function bindOf(value: string): Uint8Array {
+  const bytes = Buffer.alloc(2 + 2 + 4 + value.length + 2);
+  bytes.writeUInt16BE(1, 2);
+  bytes.writeInt32BE(value.length, 4);
+  bytes.write(value, 8);
+  return bytes;
+}
+
+function parseOf(text: string): Uint8Array {
+  const body = Buffer.from(`\0${text}\0\0\0`);
+  const frame = Buffer.alloc(5 + body.length);
+  frame.write('P');
+  frame.writeUInt32BE(4 + body.length, 1);
+  body.copy(frame, 5);
+  return frame;
+}
+
+export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]> {
+  const parser = await loadSqlParser();
+  const plans = new PlanCache(parser, 1000, 1024 * 1024, true);
+  const reported = new Map([
+    ['client_encoding', 'UTF8'],
+    ['server_encoding', 'UTF8'],
+  ]);
+  const context = { plans, parser, worker: 0, tell() {} };
+  const session = {
+    id: 1,
+    parameters: NO_PARAMETERS,
+    user: 'me',
+    context,
+    router: null,
+    pool: null,
+    reported,
+  };
+  const database = new ShardedDatabase(context as never, 'shop', SHARDING);
+  database.takeUp(SHARDING, CATALOG);
+  const asked = new ShardRequest(session as never, database, { isInTransaction: false } as never);
+  const texts = Array.from({ length: 64 }, (_, i) =>
+    encode(`SELECT * FROM orders WHERE id = ${1000 + i * 77}`),
+  );
+  const prepared = newPreparedText();
+  const frame = parseOf('SELECT * FROM orders WHERE id = $1');
+  readInto(prepared, frame, 0, frame.length);
+  const binds = Array.from({ length: 64 }, (_, i) => bindOf(String(1000 + i * 77)));
+  const hash = new ShardFunction(SHARDING.tables[0], 3);
+  const words = Array.from({ length: 64 }, (_, i) => encode(String(1000 + i * 77)));
+  const plan = plans.lookup(texts[0], 0, texts[0].length, asked.scope);
+  return [
+    timeOperations('shard of an int8 in text (shard-function)', quick, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++)
+        sum = (Math.imul(sum, 31) + hash.ofText(words[i & 63], 0, words[i & 63].length)) | 0;
+      return sum;
+    }),
+    timeOperations('shard-request: a Query whose plan is at hand', quick, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        asked.begin();
+        asked.query(plan, texts[i & 63], 0, texts[i & 63].length);
+        sum = (Math.imul(sum, 31) + asked.found) | 0;
+      }
+      return sum;
+    }),
+    timeOperations('shard-request: a Bind of a prepared statement', quick, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        asked.begin();
+        asked.bound(
+          planOfText(prepared, plans, asked.scope),
+          prepared,
+          binds[i & 63],
+          0,
+          binds[i & 63].length,
+        );
+        sum = (Math.imul(sum, 31) + asked.found) | 0;
+      }
+      return sum;
+    }),
+  ];
+}

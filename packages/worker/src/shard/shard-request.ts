@@ -1,0 +1,303 @@
+// ● per-frame path
+import {
+  choice,
+  chooseShard,
+  type KeyGroup,
+  type MergePlan,
+  NO_SCOPE,
+  PgDogError,
+  SHARD_ANY,
+  SHARD_EVERY,
+  SHARD_SEVERAL,
+  type ShardReading,
+  type ShardScope,
+  type SqlPlan,
+  type StatementPlan,
+  StatementValues,
+  SYNTAX_ERROR,
+  shardsOfRows,
+} from '@pgdog-cluster/core';
+import type { CrossShard, CrossShardRequest } from '../scatter/cross-shard.js';
+import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
+import type { Session } from '../session/session.js';
+import { newPreparedText, type PreparedText } from './prepared-text.js';
+import { searchPathOf } from './search-path.js';
+import { type Cut, crossShard, cutOf, PASS, severalShards, UNCUT } from './several-shards.js';
+import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
+import type { ShardedDatabase } from './sharded-database.js';
+
+/** A reading of the catalog that was under way when it was asked for may miss what is looked for; the next one does not. */
+const READINGS_MAX = 2;
+
+const values = new StatementValues();
+/** Of a Query. */
+const queryText = newPreparedText();
+
+/**
+ * What one request of a session comes to (a Query, or what is there of a batch): a shard, several, a refusal, or a wait for
+ * the catalog. It is begun, then told of each statement; what comes of it stands in its fields until it is begun again.
+ */
+export class ShardRequest {
+  private readonly session: Session;
+  private readonly database: ShardedDatabase;
+  private readonly cross: CrossShard;
+  /** SHARD_ANY: no statement of it needs a certain one. */
+  found = SHARD_ANY;
+  problem: PgDogError | null = null;
+  /** It is to be read again when the catalog has been. */
+  isHeld = false;
+  bindCount = 0;
+  private statementCount = 0;
+  /** Some statement may write. */
+  isWriting = false;
+  /** It is for several shards. */
+  request: CrossShardRequest | null = null;
+  /** Of the statement that is being read. */
+  private text: PreparedText | null = null;
+  /** SET LOCAL pgdog.shard in the transaction under way. */
+  private localShard = -1;
+  /** The transaction under way changes definitions. */
+  private isDefining = false;
+  /** Readings of the catalog when this session first waited for one; -1: it does not. */
+  private waitsSinceReading = -1;
+  private reportedSeen: ReadonlyMap<string, string> | null = null;
+  private isForeign = false;
+
+  constructor(session: Session, database: ShardedDatabase, cross: CrossShard) {
+    this.session = session;
+    this.database = database;
+    this.cross = cross;
+  }
+
+  /** By the session's search path; NO_SCOPE: nothing is known of the catalog, and what is asked must wait. */
+  get scope(): ShardScope {
+    const path = this.searchPath;
+    return path === null || this.database.isStale ? NO_SCOPE : this.database.scopeFor(path);
+  }
+
+  /** Null: it cannot be read, or the catalog is not known. */
+  private get searchPath(): readonly string[] | null {
+    const { catalog } = this.database;
+    const { parameters, user, context } = this.session;
+    return catalog === null ? null : searchPathOf(parameters, user, catalog, context.parser);
+  }
+
+  /** @returns whether it has changed definitions */
+  transactionEnded(): boolean {
+    const { isDefining } = this;
+    this.localShard = -1;
+    this.isDefining = false;
+    return isDefining;
+  }
+
+  begin(): void {
+    this.found = this.localShard >= 0 ? this.localShard : SHARD_ANY;
+    this.problem = null;
+    this.isHeld = false;
+    this.bindCount = 0;
+    this.statementCount = 0;
+    this.isWriting = false;
+    this.request = null;
+  }
+
+  /** A Query's text. */
+  query(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): void {
+    queryText.bytes = bytes;
+    queryText.textStart = start;
+    queryText.textEnd = end;
+    this.text = queryText;
+    values.begin(bytes, start, end);
+    values.noTypes();
+    this.add(plan);
+  }
+
+  /** A Bind, or what has come of it; bytes[start, end) stands behind the statement's name. */
+  bound(plan: SqlPlan, text: PreparedText, bytes: Uint8Array, start: number, end: number): void {
+    this.bindCount++;
+    this.text = text;
+    values.begin(text.bytes, text.textStart, text.textEnd);
+    values.readTypes(text.bytes, text.typesStart, text.typeCount);
+    values.readParameters(bytes, start, end);
+    this.add(plan);
+  }
+
+  /** Too long to be read. */
+  unread(what: string): void {
+    if (this.wished(null)) return;
+    this.refuse(new PgDogError('shard_unreadable', `${what}, so its shard is not known`));
+  }
+
+  private add(plan: SqlPlan): void {
+    this.statementCount++;
+    if (this.session.router?.whyWrite(plan.route, plan.flags) != null) this.isWriting = true;
+    if (this.cross.isInTransaction && plan.statements.some(({ effect }) => effect !== null)) {
+      this.refuse(
+        new PgDogError('cross_shard', 'settings cannot be changed in a transaction over several shards', {
+          hint: 'Change them before BEGIN.',
+        }),
+      );
+    }
+    if (plan.statements.some(defines)) this.isDefining = true;
+    if (this.problem !== null || this.isHeld) return;
+    if (this.wished(plan)) return;
+    const shard = this.resolve(plan);
+    if (shard >= 0) this.join(shard);
+    if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
+      this.refuse(crossShard(`${this.request.what}, and other statements are sent with it`));
+    }
+  }
+
+  private join(shard: number): void {
+    if (this.found === SHARD_ANY || this.found === shard) this.found = shard;
+    else this.refuse(crossShard(`it is on shard ${shard}, and what came before it on shard ${this.found}`));
+  }
+
+  private refuse(problem: PgDogError): void {
+    this.problem ??= problem;
+  }
+
+  /** What the client says itself of the shard counts more than what can be read. */
+  private wished(plan: SqlPlan | null): boolean {
+    const wish = (plan === null ? null : directiveWish(plan)) ?? wishOf(this.session.parameters);
+    const local = plan === null ? null : localWish(plan);
+    if (local !== null) {
+      const shard = this.takeWish(local);
+      if (shard < 0) return true;
+      this.localShard = shard;
+      this.join(shard);
+      return true;
+    }
+    if (wish.shard === null && wish.key === null) return false;
+    const shard = this.takeWish(wish);
+    if (shard < 0) return true;
+    if (plan?.shards !== undefined && writesOmni(plan)) {
+      this.refuse(
+        new PgDogError('cross_shard', 'an omnisharded table cannot be written on one shard only', {
+          hint: 'Write it without naming a shard.',
+        }),
+      );
+    } else this.join(shard);
+    return true;
+  }
+
+  private takeWish(wish: ShardWish): number {
+    const shard = shardOfWish(wish, this.database.functions, this.database.shardCount);
+    if (typeof shard === 'number') return shard;
+    this.refuse(shard);
+    return -1;
+  }
+
+  private resolve(plan: SqlPlan): number {
+    const { shards: reading, flags } = plan;
+    if (reading === undefined) {
+      // What the grammar refuses is refused by any server, in its own words.
+      if ((flags & SYNTAX_ERROR) !== 0) return SHARD_ANY;
+      if (this.database.catalog !== null && this.searchPath === null) {
+        const text = 'the search_path of this session cannot be read, so its tables are not known';
+        this.refuse(new PgDogError('shard_unreadable', text, { hint: 'Set it by SET search_path TO a, b.' }));
+      } else if (this.scope === NO_SCOPE) this.hold();
+      else this.refuse(new PgDogError('shard_unreadable'));
+      return SHARD_ANY;
+    }
+    if (reading.unknown.length > 0) {
+      this.notFound(reading.unknown[0]);
+      return SHARD_ANY;
+    }
+    this.waitsSinceReading = -1;
+    if (reading.refusal !== null) {
+      const { reason, remedy } = reading.refusal;
+      this.refuse(new PgDogError('cross_shard', reason, { hint: remedy }));
+      return SHARD_ANY;
+    }
+    const { reported } = this.session;
+    if (reported !== this.reportedSeen) {
+      this.reportedSeen = reported;
+      this.isForeign = reported.get('client_encoding') !== reported.get('server_encoding');
+    }
+    values.isForeign = this.isForeign;
+    const shard = chooseShard(reading, this.database.functions, values);
+    if (shard === SHARD_SEVERAL || shard === SHARD_EVERY) this.several(reading, shard);
+    return shard;
+  }
+
+  /** Not on one shard: refused, or asked of several, where that gives what one server would. */
+  private several(reading: ShardReading, shard: number): void {
+    const refusal = severalShards(reading, shard);
+    const { crossShard } = this.session.pool?.snapshot ?? {};
+    const allowed = crossShard ?? this.database.sharding.crossShard;
+    const { spread } = reading;
+    const isKnown = choice.problem === '' || shard === SHARD_EVERY;
+    if (allowed === 'direct_only' || !isKnown) this.refuse(refusal);
+    else if (shard === SHARD_EVERY) this.ask(null, null, UNCUT, refusal.message);
+    else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
+    else if (spread.kind === 'merge') {
+      const cut = cutOf(spread.plan, values);
+      if (cut !== null) this.ask(choice.shards, spread.plan, cut, refusal.message);
+      else {
+        const text = `${refusal.message}; its LIMIT or OFFSET cannot be moved to where rows are merged`;
+        const hint = 'Write the numbers into the text of a simple query.';
+        this.refuse(new PgDogError('cross_shard', text, { hint }));
+      }
+    } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
+      this.split(reading.groups[0], refusal);
+    } else this.refuse(refusal);
+  }
+
+  /** Rows of one INSERT for several shards. */
+  private split(group: KeyGroup, refusal: PgDogError): void {
+    const { text } = this;
+    const sequence = shardsOfRows(group, this.database.functions, values);
+    const split =
+      sequence === null || text === null ? null : SplitInsert.of(text, declaredTypes(text), sequence);
+    if (split === null) this.refuse(refusal);
+    // exempt: rows of several shards
+    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, split);
+  }
+
+  /** @param shards null: all */
+  ask(
+    shards: ReadonlySet<number> | null,
+    plan: MergePlan | null,
+    cut: Cut,
+    what: string,
+    split: SplitInsert | null = null,
+  ): void {
+    const all = Array.from({ length: this.database.shardCount }, (_, index) => index);
+    const chosen = shards === null ? all : [...shards].sort((a, b) => a - b);
+    this.request = { shards: chosen, plan, split, ...cut, isWrite: this.isWriting, what };
+  }
+
+  /** A name that the catalog does not have: it may have been made just now. */
+  private notFound(name: string): void {
+    const { database } = this;
+    if (this.waitsSinceReading < 0) this.waitsSinceReading = database.readings;
+    if (database.readings - this.waitsSinceReading < READINGS_MAX) this.hold();
+    else {
+      this.waitsSinceReading = -1;
+      this.refuse(new PgDogError('shard_unknown_table', `relation "${name}" does not exist on the shards`));
+    }
+  }
+
+  private hold(): void {
+    const { database, session } = this;
+    if (this.waitsSinceReading < 0) this.waitsSinceReading = database.readings;
+    if (database.catalog === null && database.readings - this.waitsSinceReading >= READINGS_MAX) {
+      this.waitsSinceReading = -1;
+      const text = `the tables of the shards are not known: ${database.readFailure}`;
+      this.refuse(new PgDogError('shard_catalog_unread', text));
+      return;
+    }
+    this.isHeld = true;
+    database.hold(session, 'unknown');
+  }
+}
+
+function defines(statement: StatementPlan): boolean {
+  return statement.defines === true;
+}
+
+/** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
+function writesOmni({ shards, statements, route }: SqlPlan): boolean {
+  const isForAll = shards?.groups.length === 0 && shards.home === 'every' && route.access === 'write';
+  return isForAll && statements.every(({ defines }) => defines !== true);
+}
