@@ -46,7 +46,8 @@ export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitC
   return exit;
 }
 
-async function setUp(
+/** Rejects with what stood in the way. */
+export async function setUp(
   name: string,
   loaded: LoadedConfig,
   snapshot: ConfigSnapshot,

@@ -1,6 +1,10 @@
 /** The demo's pgdog.toml and users.toml, as a user would write them; shown by nobody, read by the usual loader. */
 import { assembleConfig, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { DEMO_PASSWORD, DEMO_USER, SHARD_DATABASE } from './embedded-cluster.js';
+import { SHARDED_TABLES } from './sample-data.js';
+
+/** Database of the proxy whose shards the servers have. */
+export const DEMO_DATABASE = 'postgres';
 
 export interface DemoConfiguration {
   /** Ports of the servers, in the order of the shards. */
@@ -14,8 +18,8 @@ export interface DemoConfiguration {
 const SHUTDOWN_TIMEOUT_MS = 800;
 
 function configText({ serverPorts, port, metricsPort }: DemoConfiguration): string {
-  const database = (name: string, serverPort: number, serverDatabase: string): string =>
-    `[[databases]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${serverPort}\ndatabase_name = "${serverDatabase}"\n`;
+  const database = (name: string, serverPort: number, shard: number): string =>
+    `[[databases]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${serverPort}\nshard = ${shard}\ndatabase_name = "${SHARD_DATABASE}"\n`;
   return [
     '[general]',
     'host = "127.0.0.1"',
@@ -30,8 +34,13 @@ function configText({ serverPorts, port, metricsPort }: DemoConfiguration): stri
     '[admin]',
     'password = "admin"',
     '',
-    database('postgres', serverPorts[0], 'postgres'),
-    ...serverPorts.map((serverPort, index) => database(`shard_${index}`, serverPort, SHARD_DATABASE)),
+    ...serverPorts.map((serverPort, index) => database(DEMO_DATABASE, serverPort, index)),
+    ...SHARDED_TABLES.map(
+      ({ name, column, data_type }) =>
+        `[[sharded_tables]]\ndatabase = "${DEMO_DATABASE}"\nname = "${name}"\ncolumn = "${column}"\ndata_type = "${data_type}"\n`,
+    ),
+    // Each of them alone too, to look at.
+    ...serverPorts.map((serverPort, index) => database(`shard_${index}`, serverPort, 0)),
   ].join('\n');
 }
 

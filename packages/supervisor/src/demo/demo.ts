@@ -4,10 +4,12 @@
  */
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { attachAdmin } from '../admin/attach-admin.js';
+import { setUp } from '../commands/setup.js';
+import { buildSnapshot } from '../config/publish-config.js';
 import { openHttp } from '../http/open-http.js';
 import { createLogger } from '../log/logger.js';
 import { Supervisor } from '../supervisor.js';
-import { demoConfiguration } from './demo-configuration.js';
+import { DEMO_DATABASE, demoConfiguration } from './demo-configuration.js';
 import { demoDirectory, lockDemo } from './demo-state.js';
 import { EmbeddedCluster } from './embedded-cluster.js';
 import { freePort, portProblem } from './free-port.js';
@@ -85,6 +87,12 @@ async function refuseTakenPort(port: number): Promise<void> {
   throw new Error(`port ${port} ${reason}; free it and start the demo again`);
 }
 
+/** What commits over several shards need, as `pgdog-cluster setup` makes it. */
+async function makeHelperSchema(loaded: LoadedConfig): Promise<void> {
+  const snapshot = await buildSnapshot(loaded, 0);
+  await setUp(DEMO_DATABASE, loaded, snapshot, { out: () => {}, err: () => {} });
+}
+
 /** The same parts as `run`, in its order. `ended` is the promise of an admin's SHUTDOWN. */
 async function startProxy(
   loaded: LoadedConfig,
@@ -119,6 +127,7 @@ async function serve(options: DemoOptions, cleanUp: CleanUp, stop: StopRequest):
     (await portProblem('127.0.0.1', METRICS_PORT)) === null ? METRICS_PORT : await freePort();
   const serverPorts = cluster.servers.map((server) => server.port);
   const loaded = demoConfiguration({ serverPorts, port, metricsPort, workers });
+  if (!cluster.isReused) await makeHelperSchema(loaded);
   const { supervisor, ended } = await startProxy(loaded, cleanUp, stop);
   if (stop.isRequested) return;
   const facts = {

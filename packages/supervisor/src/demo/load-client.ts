@@ -6,9 +6,10 @@
  * so or is gone.
  */
 import pg from 'pg';
+import { DEMO_DATABASE } from './demo-configuration.js';
 import { LatencyWindow } from './latency-window.js';
 import type { LoadReport } from './load.js';
-import { ACCOUNT_COUNT, TELLER_COUNT } from './sample-data.js';
+import { ACCOUNT_COUNT, branchOf, CUSTOMER_COUNT, TELLER_COUNT } from './sample-data.js';
 
 const REPORT_PERIOD_MS = 1000;
 const RETRY_MS = 500;
@@ -37,31 +38,49 @@ function openClient(user: string, password: string, database: string): pg.Client
   return client;
 }
 
+/** Of ten, one is paid in at a teller of another branch, which is on another shard as a rule. */
+const FOREIGN_SHARE = 0.1;
+
 async function transfer(client: pg.Client): Promise<void> {
   const account = randomUpTo(ACCOUNT_COUNT);
-  const teller = randomUpTo(TELLER_COUNT);
+  const branch = branchOf(account);
+  // Tellers of one branch are as far apart as there are branches.
+  const teller =
+    Math.random() < FOREIGN_SHARE ? randomUpTo(TELLER_COUNT) : 1 + ((account - 1) % TELLER_COUNT);
+  const tellerBranch = branchOf(teller);
   const delta = randomUpTo(10_000) - 5_000;
   await client.query('BEGIN');
-  await client.query('UPDATE accounts SET balance = balance + $1 WHERE id = $2', [delta, account]);
-  await client.query('SELECT balance FROM accounts WHERE id = $1', [account]);
-  const { rows } = await client.query(
-    'UPDATE tellers SET balance = balance + $1 WHERE id = $2 RETURNING branch_id',
-    [delta, teller],
-  );
-  const branch: unknown = rows[0].branch_id;
-  await client.query('UPDATE branches SET balance = balance + $1 WHERE id = $2', [delta, branch]);
-  await client.query('INSERT INTO history VALUES ($1, $2, $3, $4, now())', [account, teller, branch, delta]);
+  await client.query('UPDATE accounts SET balance = balance + $1 WHERE id = $2 AND branch_id = $3', [
+    delta,
+    account,
+    branch,
+  ]);
+  await client.query('SELECT balance FROM accounts WHERE id = $1 AND branch_id = $2', [account, branch]);
+  // Accounts, tellers, branches, always in this order: no two clients wait for each other.
+  await client.query('UPDATE tellers SET balance = balance + $1 WHERE id = $2 AND branch_id = $3', [
+    delta,
+    teller,
+    tellerBranch,
+  ]);
+  await client.query('UPDATE branches SET balance = balance + $1 WHERE id = $2', [delta, tellerBranch]);
+  await client.query('INSERT INTO history VALUES ($1, $2, $3, $4, $5)', [
+    account,
+    teller,
+    tellerBranch,
+    delta,
+    new Date(),
+  ]);
   await client.query('COMMIT');
 }
 
 async function look(client: pg.Client): Promise<void> {
-  await client.query('SELECT name, country FROM customers WHERE id = $1', [randomUpTo(3000)]);
+  await client.query('SELECT name, country FROM customers WHERE id = $1', [randomUpTo(CUSTOMER_COUNT)]);
 }
 
 /** One client until the end; a failed transaction costs it its connection, as in most applications. */
 async function work(): Promise<void> {
   while (!isStopping) {
-    const client = openClient('postgres', 'postgres', 'postgres');
+    const client = openClient('postgres', 'postgres', DEMO_DATABASE);
     try {
       await client.connect();
       while (!isStopping) {
@@ -80,8 +99,15 @@ async function work(): Promise<void> {
 
 let admin: pg.Client | undefined;
 
-/** Server connections in use and open, over all pools; null when the admin database does not answer. */
-async function serverConnections(): Promise<{ active: number; open: number } | null> {
+interface ServerFigures {
+  active: number;
+  open: number;
+  /** Transactions so far on each shard. */
+  transactions: number[];
+}
+
+/** Of the database of the load; null when the admin database does not answer. */
+async function serverFigures(): Promise<ServerFigures | null> {
   try {
     if (admin === undefined) {
       admin = openClient('admin', 'admin', 'admin');
@@ -89,16 +115,24 @@ async function serverConnections(): Promise<{ active: number; open: number } | n
     }
     const { rows } = await admin.query('SHOW POOLS');
     const sum = (column: string): number => rows.reduce((total, row) => total + Number(row[column] ?? 0), 0);
-    return { active: sum('sv_active'), open: sum('sv_active') + sum('sv_idle') };
+    const stats = (await admin.query('SHOW STATS')).rows.filter(({ database }) => database === DEMO_DATABASE);
+    const transactions: number[] = [];
+    for (const { shard, total_xact_count } of stats) transactions[Number(shard)] = Number(total_xact_count);
+    return { active: sum('sv_active'), open: sum('sv_active') + sum('sv_idle'), transactions };
   } catch {
     admin = undefined;
     return null;
   }
 }
 
+let before: number[] = [];
+
 async function report(): Promise<void> {
-  const servers = await serverConnections();
-  const message: LoadReport = { ...latencies.take(), failedCount, lastError, servers };
+  const servers = await serverFigures();
+  const transactions = servers?.transactions ?? [];
+  const shards = transactions.map((count, shard) => count - (before[shard] ?? count));
+  before = transactions;
+  const message: LoadReport = { ...latencies.take(), failedCount, lastError, servers, shards };
   if (process.connected) process.send?.(message);
 }
 

@@ -7,16 +7,20 @@ export interface LoadReport extends LatencySummary {
   failedCount: number;
   lastError: string;
   servers: { active: number; open: number } | null;
+  /** Transactions on each shard, in the last second; one over two shards counts on both. */
+  shards: number[];
 }
 
 export const LOAD_CLIENT_COUNT = 16;
 const STOP_TIMEOUT_MS = 500;
 
-/** One line, e.g. `load  3,120 tps · mean 5.1 ms · p99 14.0 ms · 10 of 13 server connections in use · 16 clients`. */
+/** One line, e.g. `load  3,120 tps (shards 1,010 + 1,204 + 1,198) · mean 5.1 ms · p99 14.0 ms · 10 of 13 server connections in use · 16 clients`. */
 export function statusLine(report: LoadReport, clientCount: number): string {
-  const { count, meanMs, p99Ms, servers, failedCount, lastError } = report;
+  const { count, meanMs, p99Ms, servers, failedCount, lastError, shards } = report;
+  const counted = (value: number): string => value.toLocaleString('en-US');
+  const perShard = shards.length === 0 ? '' : ` (shards ${shards.map(counted).join(' + ')})`;
   const parts = [
-    `${count.toLocaleString('en-US').padStart(6)} tps`,
+    `${counted(count).padStart(6)} tps${perShard}`,
     `mean ${meanMs.toFixed(1)} ms`,
     `p99 ${p99Ms.toFixed(1)} ms`,
     servers === null

@@ -1,33 +1,56 @@
 /**
- * The demo's data: a small shop and a bank for the load, the same on every start. Server 0's database `postgres`
- * has all of it; each server's database `shard` has the customers whose id modulo the number of servers is the
- * server's index, with their orders.
+ * The demo's data: a small shop and a bank for the load, the same on every start. Each server's database `shard` is one shard
+ * of the database `postgres` of the proxy.
  */
 
 /** Raise when anything below changes: older data directories are then made again. */
-export const SAMPLE_DATA_VERSION = 1;
+export const SAMPLE_DATA_VERSION = 2;
 
-export const ACCOUNT_COUNT = 100_000;
-export const TELLER_COUNT = 160;
-/** As many as the load has clients, so that they do not all wait for one row. */
-export const BRANCH_COUNT = 16;
-const CUSTOMER_COUNT = 3_000;
+export const ACCOUNT_COUNT = 96_000;
+export const TELLER_COUNT = 480;
+/** Three times as many as the load has clients, so that they do not all wait for one row. */
+export const BRANCH_COUNT = 48;
+export const CUSTOMER_COUNT = 3_000;
 const ORDERS_PER_CUSTOMER = 8;
 
-/** Customers and orders; `condition` chooses the customers of one shard by their id. */
-export function shopSql(condition: string): string {
+/** As `[[sharded_tables]]` has them: the rows of each are on the shard of this column. All other tables are whole on every shard. */
+export const SHARDED_TABLES: readonly { name: string; column: string; data_type: string }[] = [
+  { name: 'customers', column: 'id', data_type: 'bigint' },
+  { name: 'orders', column: 'customer_id', data_type: 'bigint' },
+  { name: 'branches', column: 'id', data_type: 'bigint' },
+  { name: 'tellers', column: 'branch_id', data_type: 'bigint' },
+  { name: 'accounts', column: 'branch_id', data_type: 'bigint' },
+  { name: 'history', column: 'branch_id', data_type: 'bigint' },
+];
+
+export function branchOf(accountOrTeller: number): number {
+  return 1 + (accountOrTeller % BRANCH_COUNT);
+}
+
+/** Everything of one shard. Which rows that are Postgres itself says: a shard is what a partition by hash would be. */
+export function shardSql(shard: number, shardCount: number): string {
+  const isHere = (key: string): string =>
+    `satisfies_hash_partition('placement'::regclass, ${shardCount}, ${shard}, ${key})`;
   return `
+CREATE TEMP TABLE placement (key bigint) PARTITION BY HASH (key);
+CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
+INSERT INTO countries VALUES ('DE', 'Germany'), ('US', 'United States'), ('JP', 'Japan'), ('BR', 'Brazil'),
+  ('IN', 'India'), ('FR', 'France'), ('KE', 'Kenya'), ('CA', 'Canada');
+CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(10, 2) NOT NULL);
+INSERT INTO products VALUES (1, 'keyboard', 89.00), (2, 'lamp', 34.50), (3, 'notebook', 4.20), (4, 'headphones', 129.00),
+  (5, 'backpack', 59.90), (6, 'mug', 12.00);
 CREATE TABLE customers (
   id bigint PRIMARY KEY,
   name text NOT NULL,
-  email text NOT NULL UNIQUE,
-  country text NOT NULL,
+  email text NOT NULL,
+  country text NOT NULL REFERENCES countries,
+  credit numeric(10, 2) NOT NULL DEFAULT 0 CHECK (credit >= 0),
   created_at timestamptz NOT NULL
 );
 CREATE TABLE orders (
   id bigint PRIMARY KEY,
-  customer_id bigint NOT NULL REFERENCES customers (id),
-  product text NOT NULL,
+  customer_id bigint NOT NULL REFERENCES customers,
+  product_id int NOT NULL REFERENCES products,
   quantity int NOT NULL CHECK (quantity > 0),
   price numeric(10, 2) NOT NULL,
   status text NOT NULL,
@@ -35,33 +58,36 @@ CREATE TABLE orders (
 );
 INSERT INTO customers
 SELECT id, first || ' ' || last, lower(first) || '.' || lower(last) || id || '@example.com',
-       (ARRAY['DE', 'US', 'JP', 'BR', 'IN', 'FR', 'KE', 'CA'])[1 + id * 7 % 8],
+       (ARRAY['DE', 'US', 'JP', 'BR', 'IN', 'FR', 'KE', 'CA'])[1 + id * 7 % 8], 1000,
        timestamptz '2024-01-01 00:00 UTC' + id * interval '97 minutes'
-FROM generate_series(1, ${CUSTOMER_COUNT}) AS id,
+FROM generate_series(1::bigint, ${CUSTOMER_COUNT}) AS id,
      LATERAL (SELECT (ARRAY['Ada', 'Alan', 'Grace', 'Edsger', 'Barbara', 'Niklaus', 'Radia', 'Ken'])[1 + id % 8] AS first,
                      (ARRAY['Arnold', 'Berg', 'Costa', 'Diallo', 'Evans', 'Fischer', 'Gupta'])[1 + id % 7] AS last) AS names
-WHERE ${condition};
+WHERE ${isHere('id')};
 INSERT INTO orders
-SELECT customers.id * ${ORDERS_PER_CUSTOMER} + n, customers.id,
-       (ARRAY['keyboard', 'lamp', 'notebook', 'headphones', 'backpack', 'mug'])[1 + (customers.id * 5 + n) % 6],
-       1 + (customers.id + n) % 4, 5 + (customers.id * 31 + n * 17) % 9500 / 100.0,
+SELECT customers.id * ${ORDERS_PER_CUSTOMER} + n, customers.id, products.id, 1 + (customers.id + n) % 4, products.price,
        (ARRAY['open', 'paid', 'shipped', 'delivered', 'delivered', 'returned'])[1 + (customers.id + n * 3) % 6],
        customers.created_at + n * interval '9 days'
-FROM customers, generate_series(0, ${ORDERS_PER_CUSTOMER - 1}) AS n;
+FROM customers, generate_series(0, ${ORDERS_PER_CUSTOMER - 1}) AS n JOIN products ON true
+WHERE products.id = 1 + (customers.id * 5 + n) % 6;
+CREATE INDEX ON customers (email);
 CREATE INDEX ON orders (customer_id);
 CREATE INDEX ON orders (ordered_at);
-ANALYZE customers, orders;
+${bankSql(isHere)}
+DROP TABLE placement;
+ANALYZE;
 `;
 }
 
 /** Tables in the manner of TPC-B, for the load. Half-filled pages keep updates in place. */
-export const BANK_SQL = `
-CREATE TABLE branches (id int PRIMARY KEY, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);
-CREATE TABLE tellers (id int PRIMARY KEY, branch_id int NOT NULL, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);
-CREATE TABLE accounts (id int PRIMARY KEY, branch_id int NOT NULL, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);
-CREATE TABLE history (account_id int, teller_id int, branch_id int, delta int, at timestamptz);
-INSERT INTO branches SELECT id FROM generate_series(1, ${BRANCH_COUNT}) AS id;
-INSERT INTO tellers SELECT id, 1 + id % ${BRANCH_COUNT} FROM generate_series(1, ${TELLER_COUNT}) AS id;
-INSERT INTO accounts SELECT id, 1 + id % ${BRANCH_COUNT} FROM generate_series(1, ${ACCOUNT_COUNT}) AS id;
-ANALYZE branches, tellers, accounts;
-`;
+function bankSql(isHere: (key: string) => string): string {
+  const branchOfId = `1 + id % ${BRANCH_COUNT}`;
+  return `
+CREATE TABLE branches (id bigint PRIMARY KEY, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);
+CREATE TABLE tellers (id bigint PRIMARY KEY, branch_id bigint NOT NULL, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);
+CREATE TABLE accounts (id bigint PRIMARY KEY, branch_id bigint NOT NULL, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);
+CREATE TABLE history (account_id bigint, teller_id bigint, branch_id bigint, delta int, at timestamptz);
+INSERT INTO branches SELECT id FROM generate_series(1::bigint, ${BRANCH_COUNT}) AS id WHERE ${isHere('id')};
+INSERT INTO tellers SELECT id, ${branchOfId} FROM generate_series(1::bigint, ${TELLER_COUNT}) AS id WHERE ${isHere(branchOfId)};
+INSERT INTO accounts SELECT id, ${branchOfId} FROM generate_series(1::bigint, ${ACCOUNT_COUNT}) AS id WHERE ${isHere(branchOfId)};`;
+}

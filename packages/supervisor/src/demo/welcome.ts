@@ -1,5 +1,9 @@
 /** What the demo prints once it is up: short enough to stay on one screen, every line ready to be pasted. */
 
+import { TOUR } from './tour.js';
+
+const LABEL_CHARS = 14;
+
 export interface WelcomeFacts {
   port: number;
   metricsPort: number;
@@ -29,7 +33,7 @@ export function welcomeText(facts: WelcomeFacts, style: Style): string {
   const { port, metricsPort, workers, ioDriver, serverPorts } = facts;
   const psql = `psql -h 127.0.0.1 -p ${port}`;
   const row = (label: string, command: string): string =>
-    `  ${style.dim(label.padEnd(14))}${style.accent(command)}`;
+    `  ${style.dim(label.padEnd(LABEL_CHARS))}${style.accent(command)}`;
   const data = facts.isReused ? 'sample data of the last start' : 'fresh sample data';
   const lines = [
     '',
@@ -44,11 +48,13 @@ export function welcomeText(facts: WelcomeFacts, style: Style): string {
     row('metrics', `curl http://127.0.0.1:${metricsPort}/metrics`),
     ...(facts.hasLoad ? [] : [row('load', 'npm run demo -- --load')]),
     '',
-    `  ${style.bold('In psql')} ${style.dim('(databases: postgres with all rows, shard_0 to shard_2 with a third each)')}`,
-    row('', 'SHOW pgdog.shards;'),
-    row('', 'SELECT status, count(*), sum(quantity * price) FROM orders GROUP BY status;'),
-    `  ${style.bold('As admin')}`,
-    row('', 'SHOW POOLS;  SHOW WORKERS;  SHOW STATS;  SHOW HELP;'),
+    `  ${style.bold('To try')} ${style.dim('(one database over all servers; shard_0 to shard_2: each of them alone)')}`,
+    ...TOUR.flatMap(({ label, statements, error, isJoined = false }) => [
+      ...(isJoined ? [statements.join('  ')] : statements).map((text, index) =>
+        row(index === 0 ? label : '', text),
+      ),
+      ...(error === undefined ? [] : [`  ${' '.repeat(LABEL_CHARS)}${style.dim(`ERROR:  ${error}`)}`]),
+    ]),
     '',
     style.dim('  Ctrl-C stops everything.'),
     '',
