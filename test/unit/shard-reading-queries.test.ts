@@ -149,6 +149,7 @@ direct 1 | SELECT * FROM users u WHERE u.id = 1 AND EXISTS (WITH o AS (SELECT * 
 direct 1 | WITH RECURSIVE t AS (SELECT id, user_id FROM orders WHERE user_id = 1 UNION ALL SELECT o.id, o.user_id FROM orders o JOIN t ON o.user_id = t.user_id AND o.n = t.id) SELECT * FROM t
 direct 1 | WITH RECURSIVE t (i, k) AS (SELECT id, user_id FROM orders WHERE user_id = 1 UNION SELECT o.id, t.k FROM orders o, t WHERE o.user_id = t.k AND o.n = t.i) SELECT * FROM t
 direct 1 | WITH RECURSIVE t AS (SELECT user_id FROM orders) SELECT * FROM t WHERE user_id = 1
+direct 1 | WITH RECURSIVE t AS (SELECT id, user_id FROM orders WHERE user_id = 1 UNION ALL SELECT o.id, t.user_id FROM orders o JOIN t ON o.user_id = t.user_id) SELECT 1
 any | WITH RECURSIVE t (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * FROM t
 no | WITH o AS (SELECT * FROM orders) SELECT * FROM o a, o b WHERE a.user_id = 1
 no | WITH o AS (SELECT * FROM orders LIMIT 3) SELECT * FROM o WHERE user_id = 1

@@ -7,7 +7,7 @@ import { readInsert } from './insert-reading.js';
 import { readCondition } from './key-conditions.js';
 import { columnFamily } from './key-family.js';
 import { readMerge } from './merge-reading.js';
-import { expandTargets, type Level, NO_SHOWN, type Shown, showColumn } from './query-reading.js';
+import { expandTargets, type Level, NO_SHOWN, type Shown, showColumns } from './query-reading.js';
 import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
 import { type Entry, type FromPart, Scope } from './shard-scope.js';
@@ -24,8 +24,8 @@ export function readWrite(
   const ctes = openWith(ctx, nodeOf(node, 'withClause'), outer, before);
   ctx.depth++;
   const shown = readByKind(ctx, kind, node, outer, ctes);
-  ctx.depth--;
   readUnusedCtes(ctx, ctes, before);
+  ctx.depth--;
   return shown;
 }
 
@@ -181,7 +181,7 @@ export function readReturning(ctx: ShardContext, node: SqlNode, { scope, ctes }:
   readExpression(ctx, [...list], level);
   const targets = expandTargets(list, level);
   return {
-    columns: (targets ?? []).map((target) => showColumn(ctx, target, () => false)),
+    columns: showColumns(ctx, targets ?? [], () => false),
     isOpaque: targets === null,
     splits: [],
     top: null,

@@ -62,8 +62,8 @@ export function readSelect(ctx: ShardContext, node: SqlNode, outer: Scope | null
       : nodesOf(node, 'valuesLists').length > 0
         ? readValues(ctx, node, outer, visible)
         : readPlain(ctx, node, outer, visible);
-  ctx.depth--;
   readUnusedCtes(ctx, visible, ctes);
+  ctx.depth--;
   return shown;
 }
 
@@ -82,7 +82,8 @@ function readPlain(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: 
   if (shape.hasHiddenPosition) ctx.hasHiddenPosition = true;
   const fromSplits = parts.flatMap(({ splits }) => splits);
   return {
-    columns: (targets ?? []).map((target) => showColumn(ctx, target, (key) => shape.separates(key))),
+    // Nobody asks further for what the whole statement shows.
+    columns: ctx.depth > 1 ? showColumns(ctx, targets ?? [], (key) => shape.separates(key)) : [],
     isOpaque: targets === null,
     splits: shape.keepsShards ? fromSplits : [],
     top: { node, level, shape, targets, splits: fromSplits },
@@ -117,17 +118,22 @@ function readLocks(ctx: ShardContext, clause: SqlNode | undefined, level: Level)
 }
 
 /** @param separates whether a condition on the column may as well be one on the tables behind it */
-export function showColumn(
+export function showColumns(
   ctx: ShardContext,
-  { name, column }: Target,
+  targets: readonly Target[],
   separates: (node: number) => boolean,
-): ShownColumn {
-  const key = column?.key ?? null;
-  if (key === null) return { name, key: null, type: column?.type ?? null };
-  const node = ctx.graph.add(ctx.graph.info(key.node), false);
-  ctx.graph.link(key.node, node);
-  if (separates(key.node)) ctx.graph.link(node, key.node);
-  return { name, key: { node, isExact: key.isExact, isOwn: false }, type: column?.type ?? null };
+): ShownColumn[] {
+  // A key may be shown more than once.
+  const nodes = new Map<number, number>();
+  return targets.map(({ name, column }) => {
+    const key = column?.key ?? null;
+    if (key === null) return { name, key: null, type: column?.type ?? null };
+    const node = nodes.get(key.node) ?? ctx.graph.add(ctx.graph.info(key.node), false);
+    nodes.set(key.node, node);
+    ctx.graph.link(key.node, node);
+    if (separates(key.node)) ctx.graph.link(node, key.node);
+    return { name, key: { node, isExact: key.isExact, isOwn: false }, type: column?.type ?? null };
+  });
 }
 
 /** null: it has a star of something whose columns are not known. */

@@ -49,26 +49,19 @@ export type Found = ShownColumn | 'opaque' | 'none';
 export class Scope {
   readonly parts: readonly FromPart[];
   readonly outer: Scope | null;
+  readonly entries: readonly Entry[];
+  readonly columns: readonly ShownColumn[];
+  readonly isOpaque: boolean;
+  /** Keys that a condition here restricts. */
+  readonly nodes: ReadonlySet<number>;
 
   constructor(parts: readonly FromPart[], outer: Scope | null) {
     this.parts = parts;
     this.outer = outer;
-  }
-
-  get entries(): Entry[] {
-    return this.parts.flatMap(({ entries }) => entries);
-  }
-
-  get columns(): ShownColumn[] {
-    return this.parts.flatMap(({ columns }) => columns);
-  }
-
-  get isOpaque(): boolean {
-    return this.parts.some(({ isOpaque }) => isOpaque);
-  }
-
-  get nodes(): Set<number> {
-    return new Set(this.parts.flatMap(({ nodes }) => nodes));
+    this.entries = parts.flatMap(({ entries }) => entries);
+    this.columns = parts.flatMap(({ columns }) => columns);
+    this.isOpaque = parts.some(({ isOpaque }) => isOpaque);
+    this.nodes = new Set(parts.flatMap(({ nodes }) => nodes));
   }
 
   find(path: readonly string[]): Found {
