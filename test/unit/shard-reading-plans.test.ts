@@ -140,6 +140,12 @@ refused | SELECT id FROM orders LIMIT 1 + 1
 refused | SELECT id FROM orders ORDER BY id FETCH FIRST 3 ROWS WITH TIES
 refused | SELECT * FROM orders FOR UPDATE
 refused | SELECT now(), id FROM orders
+refused | SELECT ctid, id FROM orders
+refused | SELECT o.tableoid FROM orders o
+refused | SELECT current_database(), id FROM orders
+refused | SELECT current_catalog, id FROM orders
+refused | SELECT count(*) FROM orders, pg_class
+ | SELECT random(), id FROM orders
 refused | SELECT * FROM orders UNION ALL SELECT * FROM orders
 refused | SELECT id FROM orders UNION SELECT id FROM users
 refused | SELECT fine(n) FROM orders

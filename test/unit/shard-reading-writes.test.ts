@@ -131,6 +131,8 @@ sum | DELETE FROM orders WHERE n = 3 RETURNING id
 sum | DELETE FROM orders o WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = o.user_id)
 sum | DELETE FROM orders o USING users u WHERE u.id = o.user_id
 no | UPDATE orders SET at = now()
+no | DELETE FROM orders WHERE ctid = '(0,1)'
+direct 1 | DELETE FROM orders WHERE user_id = 1 AND ctid = '(0,1)'
 no | UPDATE orders SET at = 'now'
 no | UPDATE orders SET at = 'today'::date
 sum | UPDATE orders SET at = '2024-01-01 00:00:00Z'

@@ -19,10 +19,11 @@ export const AGGREGATES = words(
 /** Those whose result is the same in whichever order they see their rows. */
 const ORDERLESS = words('count min max bool_and bool_or every bit_and bit_or bit_xor');
 const CLOCKS = words('now clock_timestamp statement_timestamp transaction_timestamp timeofday age');
-/** Differ from shard to shard, or from call to call. */
+/** Differ from call to call. */
+const RANDOM = words('random random_normal gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle');
+/** Differ from shard to shard. */
 const VOLATILES = words(
-  'random random_normal gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle bernoulli system version ' +
-    'current_database current_query inet_client_addr inet_client_port getpgusername regclass oid oidlarger ' +
+  'bernoulli system version current_database current_query inet_client_addr inet_client_port getpgusername regclass oid oidlarger ' +
     'oidsmaller obj_description col_description shobj_description format_type row_security_active',
 );
 /** Of pg_…: what says nothing of the server. */
@@ -73,7 +74,8 @@ export function readFunction(
   else if (access === 'ask') readUserFunction(ctx, path.join('.'));
   else if (access === 'write') readPlaced(ctx, name);
   else if (CLOCKS.has(name)) noteClock(ctx, `${name}()`, isCondition);
-  else if (isVolatile(name)) ctx.volatile ??= `${name}()`;
+  else if (RANDOM.has(name)) ctx.volatile ??= `${name}()`;
+  else if (isVolatile(name)) noteClock(ctx, `${name}()`, isCondition);
 }
 
 /** @param name of a function or an operator */
@@ -93,7 +95,7 @@ function isVolatile(name: string): boolean {
   return VOLATILES.has(name) || name.startsWith('to_reg');
 }
 
-/** Each shard has its own time; in a condition any of them is as good as another. */
+/** Each shard has its own time, and its own of some other things; in a condition any of them is as good as another. */
 export function noteClock(ctx: ShardContext, text: string, isCondition: boolean): void {
   ctx.volatile ??= text;
   if (!isCondition) ctx.clock ??= text;
@@ -138,5 +140,5 @@ export function readValueFunction(ctx: ShardContext, node: SqlNode, isCondition:
   const operation = textOf(node, 'op');
   const name = operation.slice('SVFOP_'.length);
   if (FUNCTION_TIMES.has(operation)) noteClock(ctx, name, isCondition);
-  else if (operation === 'SVFOP_CURRENT_CATALOG') ctx.volatile ??= name;
+  else if (operation === 'SVFOP_CURRENT_CATALOG') noteClock(ctx, name, isCondition);
 }

@@ -117,9 +117,11 @@ function readReference(ctx: ShardContext, node: SqlNode, level: Level): void {
   const path = pathOf(node, 'fields');
   const isWhole = path.length === nodesOf(node, 'fields').length;
   const name = path[path.length - 1];
-  if (isWhole && SYSTEM_COLUMNS.has(name)) ctx.volatile ??= name;
-  if (!isWhole || path.length < 2) return;
-  if (level.scope.find(path) === 'none' && !SYSTEM_COLUMNS.has(name)) readField(ctx, name);
+  const found = isWhole ? level.scope.find(path) : 'opaque';
+  if (SYSTEM_COLUMNS.has(name) && typeof found === 'string') {
+    ctx.volatile ??= name;
+    ctx.refuseSpread(`${name} means something else on each shard`);
+  } else if (found === 'none') readField(ctx, name);
 }
 
 function readField(ctx: ShardContext, name: string): void {

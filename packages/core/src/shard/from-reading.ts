@@ -130,6 +130,7 @@ export function readTable(ctx: ShardContext, node: SqlNode, ctes: Cte | null): R
   const found = ctx.find(node);
   if (found.kind === 'system') {
     ctx.volatile ??= name;
+    ctx.refuseSpread(`each shard has a "${name}" of its own`);
     if (isHostRelation(schema === '' ? null : schema, name)) ctx.first ??= name;
   }
   if (found.kind !== 'relation') return { part: opaquePart(node, name), relation: null };

@@ -62,7 +62,7 @@ export class ShardContext {
   first: string | null = null;
   /** What differs from one copy of an omnisharded table to the other. */
   volatile: string | null = null;
-  /** Of the time, which each shard would see differently; in conditions it says how far to look, and is left alone. */
+  /** Of the time and the server, which each shard would see differently; in conditions it says how far to look, and is left alone. */
   clock: string | null = null;
   /** What depends on the order of rows, which copies of a table need not have in common. */
   unordered: string | null = null;
