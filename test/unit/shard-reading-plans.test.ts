@@ -207,6 +207,7 @@ refused | SELECT sum(n) FILTER (WHERE id = 1) AS a FROM orders GROUP BY id ORDER
     const asks = (sql: string): boolean => readShaped(sql, terms).needsText === true;
     for (const sql of [
       'SELECT n, count(*) FROM orders GROUP BY 1',
+      'SELECT id FROM orders ORDER BY 1',
       'SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY 1) x WHERE user_id = 1',
       'SELECT n, count(*) FROM orders WHERE user_id IN (1, 2) GROUP BY 1',
       "INSERT INTO countries (code, at) VALUES ('x', 'now')",

@@ -116,19 +116,22 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
   const groups = [...resolved.map(toKeyGroup), ...ownGroups(ctx)];
   const refusal = ctx.refusal ?? refusalOfWhole(ctx, groups.length > 0);
   const unknown = [...ctx.unknown];
-  // The same statement may be refused when its literals are seen, or not any more.
-  const isHidden = (ctx.hasHiddenPosition || ctx.hasHiddenTime) && !groups.every(isOnOne);
-  const isHiddenWrite = ctx.omniWrites.length > 0 && (ctx.hasHiddenTime || ctx.hasHiddenBound);
-  const needsText = ctx.needsText || isHidden || isHiddenWrite;
-  const more = needsText ? ({ needsText } as const) : {};
   if (groups.length === 0) {
     const isFirst = ctx.first !== null || ctx.omniLock !== null;
     const home = ctx.omniWrites.length > 0 ? 'every' : isFirst ? 'first' : 'any';
     const reading = refusal === null ? placed(home) : refused(refusal.reason, refusal.remedy);
-    return { ...reading, unknown, ...more };
+    return { ...reading, unknown, ...textNeed(ctx, groups) };
   }
   const spread = refusal === null ? spreadOf(ctx, shown, resolved, isWrite) : refusedSpread(refusal);
-  return { groups, refusal, spread, home: 'any', unknown, ...more };
+  // Behind what reads ORDER BY.
+  return { groups, refusal, spread, home: 'any', unknown, ...textNeed(ctx, groups) };
+}
+
+/** The same statement may be refused when its literals are seen, or not any more. */
+function textNeed(ctx: ShardContext, groups: readonly KeyGroup[]): Pick<ShardReading, 'needsText'> {
+  const isHidden = (ctx.hasHiddenPosition || ctx.hasHiddenTime) && !groups.every(isOnOne);
+  const isHiddenWrite = ctx.omniWrites.length > 0 && (ctx.hasHiddenTime || ctx.hasHiddenBound);
+  return ctx.needsText || isHidden || isHiddenWrite ? { needsText: true } : {};
 }
 
 /** A key of one value. */
