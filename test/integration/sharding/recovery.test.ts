@@ -13,7 +13,7 @@ import { eventually } from '../../support/wire.js';
 
 const SCHEMA = 'CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL)';
 const TABLES = [{ name: 'account', column: 'id', data_type: 'bigint' }];
-const RIGHTS = { general: { two_phase_recovery_interval: 50 }, metrics: true };
+const SETTINGS = { general: { two_phase_recovery_interval: 50, load_schema_interval: 300 }, metrics: true };
 
 let cluster: ShardCluster;
 let proxy: TestProxy;
@@ -60,7 +60,7 @@ before(async () => {
     join(directory, 'users.toml'),
     toToml({}, { users: [{ name: 'postgres', database: SHOP, password: 'postgres' }] }),
   );
-  proxy = await startShardedProxy(cluster, 'epoll', { tables: TABLES, ...RIGHTS });
+  proxy = await startShardedProxy(cluster, 'epoll', { tables: TABLES, ...SETTINGS });
 });
 after(async () => {
   await proxy?.stop();
@@ -79,6 +79,11 @@ it('without setup nothing is touched, and it is said what to do', async () => {
   await eventually('a log line', async () => /pgdog:5:0:1 on shard 1 stays as it is/.test(proxy.output));
   assert.match(proxy.output, /shard 1 does not know which one it is: run pgdog-cluster setup/);
   assert.deepEqual(await prepared(), ['pgdog:5:0:1']);
+  const lack = /"shop": schema pgdog is not complete on every shard, .*: run pgdog-cluster setup/;
+  assert.match(proxy.output, lack);
+  const { code, err } = await runProgram(['check', '--connect'], directory);
+  assert.equal(code, 0);
+  assert.match(err, lack);
 });
 
 it('setup makes what is needed, once', async () => {
@@ -102,6 +107,25 @@ it('setup makes what is needed, once', async () => {
   assert.equal(second.out.match(/: nothing to do$/gm)?.length, 3, second.out);
   const none = await setup('--database', 'nope');
   assert.deepEqual([none.code, none.err], [2, 'error: there is no database "nope" with several shards\n']);
+});
+
+it('what setup has made is asked of one shard only, and is no difference to warn of', async () => {
+  await eventually('the catalog is read again', async () => {
+    const rows = await proxy.adminQuery('SHOW SHARDED_TABLES');
+    return rows.some(({ schema, name }) => schema === 'pgdog' && name === 'shard');
+  });
+  const client = await shopClient(proxy);
+  try {
+    const refusal = { code: '0A000', message: /each shard has rows of its own/ };
+    await assert.rejects(client.query('SELECT number FROM pgdog.shard'), refusal);
+    await assert.rejects(client.query('DELETE FROM pgdog.transactions'), refusal);
+    await client.query('SET pgdog.shard = 2');
+    assert.deepEqual((await client.query('SELECT number FROM pgdog.shard')).rows, [{ number: 2 }]);
+  } finally {
+    await client.end();
+  }
+  assert.equal((await runProgram(['check', '--connect'], directory)).err, '');
+  assert.doesNotMatch(proxy.output, /rows of its own/);
 });
 
 it('prepared with its row: committed; without: rolled back; on all shards, and counted', async () => {
@@ -192,7 +216,7 @@ it('old rows go when nobody needs them, those of something prepared stay', async
   const holding = await holdLock(2, 53, false);
   await note(2, 53, '2 h');
   await prepare(0, 'pgdog:53:2:0', 530);
-  const second = await startShardedProxy(cluster, 'epoll', { tables: TABLES, ...RIGHTS });
+  const second = await startShardedProxy(cluster, 'epoll', { tables: TABLES, ...SETTINGS });
   try {
     const rows = () => cluster.all('SELECT id::int AS id FROM pgdog.transactions WHERE id > 50 ORDER BY id');
     await eventually('the old one is gone', async () => (await rows()).length === 2);
@@ -247,7 +271,7 @@ it('what another user has prepared: ended as that user where the password is kno
   await note(0, 61, '2 h');
   await prepare(1, 'pgdog:61:0:1', 611, urlOf('app'));
   await prepare(1, 'pgdog:62:0:1', 621, urlOf('stranger'));
-  const clerks = await startShardedProxy(cluster, 'epoll', { tables: TABLES, ...RIGHTS, users: CLERKS });
+  const clerks = await startShardedProxy(cluster, 'epoll', { tables: TABLES, ...SETTINGS, users: CLERKS });
   try {
     await eventually('one is ended', async () => (await prepared()).length === 1);
     assert.deepEqual([await balances(), await prepared()], [[611], ['pgdog:62:0:1']]);

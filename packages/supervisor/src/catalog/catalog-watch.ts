@@ -8,7 +8,7 @@ import type {
 } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
-import { compareCatalogs } from './compare-catalogs.js';
+import { compareCatalogs, missingSetup, OWN_ROWS } from './compare-catalogs.js';
 import type { RawCatalog } from './raw-catalog.js';
 import { openShards, type ShardConnection } from './read-catalog.js';
 
@@ -210,6 +210,8 @@ export class CatalogWatch {
     watched.hasNewDifferences = texts.length > 0;
     this.#logDifferences(database, texts);
     if (before.data === null) this.#logUnmatched(database, unmatchedRules);
+    const isNews = before.data === null || missingSetup(before.data.differences) === null;
+    if (isNews) this.#logSetup(watched, watched.data.differences);
   }
 
   #logChange({ database, error, data }: Watched, before: string | null): void {
@@ -232,6 +234,13 @@ export class CatalogWatch {
     if (more > 0) log(`${more} more differences between shards, see SHOW SHARDED_TABLES`);
   }
 
+  /** Not where nothing is prepared anyway. */
+  #logSetup({ database, sharding, canPrepare }: Watched, differences: ShardCatalogData['differences']): void {
+    const lack = missingSetup(differences);
+    if (lack === null || !canPrepare || sharding.commit === 'plain') return;
+    this.#options.logger.log('warn', 'setup_missing', `"${database}": ${lack}`, { database });
+  }
+
   #logUnmatched(database: string, tables: readonly string[]): void {
     for (const table of tables) {
       const text = `"${database}": there is no table ${table}, which [[sharded_tables]] has a rule for`;
@@ -242,7 +251,8 @@ export class CatalogWatch {
 
 function newDifferences({ differences }: ShardCatalogData, before: ShardCatalogData | null): string[] {
   const known = new Set(before?.differences.map(differenceText));
-  return differences.map(differenceText).filter((text) => !known.has(text));
+  const toMend = differences.filter(({ text }) => text !== OWN_ROWS);
+  return toMend.map(differenceText).filter((text) => !known.has(text));
 }
 
 /** From now. */

@@ -15,6 +15,21 @@ export type CatalogContent = Omit<ShardCatalogData, 'version'>;
 /** Of our own tables, which every shard has whatever the rules say of other schemas. */
 const OWN_SCHEMA = 'pgdog';
 
+/** What `setup` makes: alike on all shards but for their rows, so no shard answers for another. */
+const OWN_TABLES: readonly string[] = ['transactions', 'shard'];
+/** Refused like any difference, and nothing that anybody has to mend. */
+export const OWN_ROWS = 'each shard has rows of its own: name the shard by SET pgdog.shard';
+
+/** What commits over several shards lack, in words; null: nothing. */
+export function missingSetup(differences: readonly CatalogDifference[]): string | null {
+  const isThere = (table: string): boolean =>
+    differences.some(
+      ({ schema, name, text }) => schema === OWN_SCHEMA && name === table && text === OWN_ROWS,
+    );
+  if (OWN_TABLES.every(isThere)) return null;
+  return 'schema pgdog is not complete on every shard, and commits over several fail: run pgdog-cluster setup';
+}
+
 const KIND_WORDS: Record<RelationKind, string> = {
   table: 'a table',
   partitioned: 'a partitioned table',
@@ -87,7 +102,8 @@ class Comparison {
         else this.#differ(sample.schema, sample.name, leftoverText(found, only));
         continue;
       }
-      const text = this.#relationText(found);
+      const isOwn = sample.schema === OWN_SCHEMA && OWN_TABLES.includes(sample.name);
+      const text = this.#relationText(found) ?? (isOwn ? OWN_ROWS : null);
       if (text === null) agreed.push(sample);
       else this.#differ(sample.schema, sample.name, text);
     }

@@ -1,7 +1,7 @@
 import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { differenceText } from '../catalog/catalog-watch.js';
-import { compareCatalogs, shardList } from '../catalog/compare-catalogs.js';
+import { compareCatalogs, missingSetup, OWN_ROWS, shardList } from '../catalog/compare-catalogs.js';
 import { openShard, openShards } from '../catalog/read-catalog.js';
 import { primariesFirst } from '../catalog/shard-login.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
@@ -105,7 +105,9 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
         Promise.all(opened.map((connection) => connection.close())),
       );
       const { differences, relations, unmatchedRules } = compareCatalogs(name, shards, sharding);
-      for (const difference of differences) io.err(`warning: "${name}": ${differenceText(difference)}`);
+      for (const difference of differences) {
+        if (difference.text !== OWN_ROWS) io.err(`warning: "${name}": ${differenceText(difference)}`);
+      }
       for (const table of unmatchedRules) {
         io.err(`warning: "${name}": there is no table ${table}, which [[sharded_tables]] has a rule for`);
       }
@@ -115,6 +117,8 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
           `warning: "${name}": max_prepared_transactions is 0 on ${shardList(without)}: writes on several shards are refused`,
         );
       }
+      const lack = sharding.commit === 'plain' ? null : missingSetup(differences);
+      if (lack !== null) io.err(`warning: "${name}": ${lack}`);
       const sharded = relations.filter(({ placement }) => placement === 'sharded').length;
       io.out(`ok     "${name}": ${shards.length} shards, ${relations.length} relations, ${sharded} sharded`);
     } catch (error) {
