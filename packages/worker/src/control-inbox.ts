@@ -234,6 +234,7 @@ export function checkDrain(context: WorkerContext): boolean {
     const isBusy =
       session.waitingSinceMs !== 0 ||
       session.router?.shards?.cross.isBusy === true ||
+      session.router?.shards?.cross.isInTransaction === true ||
       (server !== null && (!server.isQuiet || server.readyStatus !== READY.Idle));
     if (!isBusy) session.fail(new PgDogError('shutting_down'));
     else if (session.isStreaming) streaming.push(session);

@@ -193,6 +193,27 @@ forEachDriver('statements of one shard', (driver) => {
     await refused('SET pgdog.shard = 3', '22023', /shards 0 to 2/);
   });
 
+  it('search_path says which table a name means, and is not changed where that could not be seen', async () => {
+    await cluster.everywhere(
+      `CREATE SCHEMA IF NOT EXISTS other; CREATE TABLE IF NOT EXISTS other.customer (id bigint PRIMARY KEY, name text, city text);
+       TRUNCATE other.customer`,
+    );
+    await eventually('the schema is read', async () => {
+      const { rows } = await client.query('SELECT count(*) AS n FROM other.customer WHERE id = 1');
+      return rows[0].n === '0';
+    });
+    await client.query('SET search_path TO other, public');
+    await client.query("INSERT INTO customer VALUES (3, 'of other', 'Beja')");
+    await client.query('RESET search_path');
+    const found = await client.query('SELECT name FROM customer WHERE id = 3');
+    assert.equal(found.rows[0].name, 'customer 3');
+    assert.deepEqual(await cluster.all('SELECT name FROM other.customer'), [{ name: 'of other' }]);
+    await refused('SET search_path TO other; SELECT * FROM customer WHERE id = 3', '0A000', /search_path/);
+    await client.query('BEGIN');
+    await refused('SET LOCAL search_path TO other', '0A000', /search_path/);
+    await client.query('ROLLBACK');
+  });
+
   it('EXPLAIN (PGDOG) and SHOW pgdog.shards tell where statements go', async () => {
     const explain = async (sql: string): Promise<string> =>
       (await client.query(`EXPLAIN (PGDOG) ${sql}`)).rows.map((row) => Object.values(row)[0]).join('\n');

@@ -201,6 +201,29 @@ forEachDriver('transactions over several shards', (driver) => {
     }
   });
 
+  it('a transaction that is left idle ends by client_idle_in_transaction_timeout, on all its shards', async () => {
+    const limited = await startShardedProxy(cluster, driver, {
+      tables: TABLES,
+      general: { client_idle_in_transaction_timeout: 700 },
+    });
+    try {
+      const other = await shopClient(limited);
+      const ended = new Promise<Error>((resolve) => other.on('error', resolve));
+      await other.query('BEGIN');
+      await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[0]]);
+      await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[1]]);
+      for (let i = 0; i < 5; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        await other.query('SELECT balance FROM account WHERE id = $1', [ids[1]]);
+      }
+      assert.match((await ended).message, /idle in transaction/);
+      await client.query('UPDATE account SET balance = balance + 5');
+      assert.deepEqual(await balances(), [105, 105, 105]);
+    } finally {
+      await limited.stop();
+    }
+  });
+
   it('a client that vanishes in such a transaction leaves nothing behind', async () => {
     const other = await shopClient(proxy);
     other.on('error', () => undefined);

@@ -419,6 +419,8 @@ export class SessionRouter implements RouteTerms {
     const isPlainRead = this.isPlainRead(type, bytes, start, end);
     // Of a batch that is not all there the shard is not known, nor that of anything while an answer may open a transaction.
     this.endsAtFlush = false;
+    // What is under way may change where names are looked for.
+    if (this.shards !== null && server.hasEffectPending) return false;
     if (this.shards !== null && (ahead.end !== END_SYNC || !this.shards.mayFollow(server))) return false;
     if (isPlainRead) return true;
     this.isRepeatable = false;

@@ -1,3 +1,4 @@
+import type { PgDogError } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
@@ -20,6 +21,8 @@ export interface LegEvents {
   onAnswered(): void;
   /** Its answers are held, and its server connection is not read any more. */
   onFull(): void;
+  /** Nobody waits for what it says. */
+  isIdle(): boolean;
   onGone(): void;
 }
 
@@ -134,6 +137,13 @@ export class LegSession extends Session {
   /** Whatever it was doing: a transaction that is open is rolled back. */
   end(): void {
     sessionGone(this, 'its client needs it no more');
+  }
+
+  /** Between two statements of a transaction there is nobody but the client to be told (idle in transaction). */
+  override fail(error: PgDogError, isInsideAnswer?: boolean): void {
+    const isUnheard = this.events.isIdle();
+    super.fail(error, isInsideAnswer);
+    if (isUnheard) this.client.fail(error);
   }
 
   override passSlice(buffer: number, start: number, end: number): void {

@@ -57,6 +57,7 @@ export class Leg implements FrameSink {
         if (this.owedCount === 0) reader.passed(this);
       },
       onFull: () => reader.passed(this),
+      isIdle: () => this.isReady,
       onGone: () => {
         this.isGone = true;
         reader.gone(this);

@@ -107,6 +107,7 @@ export class Scatter implements LegReader {
     task.merger.begin(this.legs);
     const { client } = this;
     client.requestSinceUs = client.context.nowUs;
+    this.noteActivity();
     for (const leg of this.legs) leg.isReady = false;
     this.begunLast = this.legs[0] ?? null;
     this.unbegun = task.isInTurn ? this.legs.slice(1) : [];
@@ -300,6 +301,11 @@ export class Scatter implements LegReader {
     this.legs = [];
     if (orderDone !== null) orderDone(this.orderFailures);
     else if (task !== null) task.done(legs, this.failure);
+  }
+
+  /** The client is active on all shards of its transaction when it is on one. */
+  private noteActivity(): void {
+    for (const leg of this.kept) if (leg !== null) leg.session.lastActivityMs = this.client.context.nowMs;
   }
 
   restAll(): void {

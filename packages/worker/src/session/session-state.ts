@@ -18,6 +18,7 @@ export function stateOfSession(session: Session): SessionState {
   if (context.maintenance.holds(session)) return 'held';
   if (router?.shards?.isWaiting === true) return 'waiting';
   if (router?.shards?.cross.isBusy === true) return 'active';
+  if (router?.shards?.cross.isInTransaction === true) return 'idle in transaction';
   if (server === null) return router?.held == null ? 'idle' : 'idle in transaction';
   if (server.pending.length > 0 || server.isBatchOpen || server.isFrameOpen) return 'active';
   return server.readyStatus === READY.Idle ? 'idle' : 'idle in transaction';

@@ -18,18 +18,26 @@ export function searchPathOf(
   parser: SqlParser,
 ): readonly string[] | null {
   const entry = parameters.entries.get(NAME);
-  if (entry === undefined) return withUser(defaultPath(user, catalog), user);
+  const current = currentUser(parameters) ?? user;
+  if (entry === undefined) return withUser(defaultPath(user, catalog), current);
   let path = known.get(parameters);
   if (path === undefined) {
     path = readSearchPath(entry.replay, parser);
     known.set(parameters, path);
   }
-  return path === null ? null : withUser(path, user);
+  return path === null ? null : withUser(path, current);
 }
 
 function defaultPath(user: string, { searchPaths }: ShardCatalogData): readonly string[] {
   const text = searchPaths[user] ?? searchPaths[''];
   return text === undefined ? BUILT_IN : splitNames(text);
+}
+
+/** `$user` is the role in force; null: nobody has changed it. */
+function currentUser({ entries }: ParameterSet): string | null {
+  const role = entries.get('role')?.value;
+  if (role !== undefined && role !== '' && role.toLowerCase() !== 'none') return role;
+  return entries.get('session_authorization')?.value || null;
 }
 
 function withUser(path: readonly string[], user: string): readonly string[] {

@@ -1,5 +1,6 @@
 // ● per-frame path
 import {
+  CATALOG_UNREAD,
   choice,
   chooseShard,
   type KeyGroup,
@@ -50,6 +51,8 @@ export class ShardRequest {
   private statementCount = 0;
   /** Some statement may write. */
   isWriting = false;
+  /** A statement of it changes where names are looked for. */
+  private isPathChanging = false;
   /** It is for several shards. */
   request: CrossShardRequest | null = null;
   /** Of the statement that is being read. */
@@ -97,6 +100,7 @@ export class ShardRequest {
     this.bindCount = 0;
     this.statementCount = 0;
     this.isWriting = false;
+    this.isPathChanging = false;
     this.request = null;
   }
 
@@ -129,7 +133,11 @@ export class ShardRequest {
 
   private add(plan: SqlPlan): void {
     this.statementCount++;
-    if (this.session.router?.whyWrite(plan.route, plan.flags) != null) this.isWriting = true;
+    const why = this.session.router?.whyWrite(plan.route, plan.flags) ?? null;
+    // Functions that nobody knows are refused where it matters.
+    if (why !== null && why !== CATALOG_UNREAD) this.isWriting = true;
+    if (changesPath(plan, this.session.user, this.database.catalog?.schemas ?? []))
+      this.refuseHiddenPath(plan);
     if (this.cross.isInTransaction && plan.statements.some(({ effect }) => effect !== null)) {
       this.refuse(
         new PgDogError('cross_shard', 'settings cannot be changed in a transaction over several shards', {
@@ -140,11 +148,33 @@ export class ShardRequest {
     if (plan.statements.some(defines)) this.isDefining = true;
     if (this.problem !== null || this.isHeld) return;
     if (this.wished(plan)) return;
+    if (this.isPathChanging && this.statementCount > 1) {
+      this.refuse(crossShard('search_path or role is changed ahead of it in the same batch'));
+      return;
+    }
     const shard = this.resolve(plan);
     if (shard >= 0) this.join(shard);
     if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
       this.refuse(crossShard(`${this.request.what}, and other statements are sent with it`));
     }
+  }
+
+  /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */
+  private refuseHiddenPath({ statements }: SqlPlan): void {
+    const isAlone = statements.length === 1 && this.statementCount === 1 && !isLocal(statements[0]);
+    if (isAlone && this.session.router?.held == null && this.session.server === null) {
+      this.isPathChanging = true;
+      return;
+    }
+    this.refuse(
+      new PgDogError(
+        'cross_shard',
+        'search_path and role cannot be changed within a transaction or a text of several statements',
+        {
+          hint: 'Change them by a statement of its own, outside of transactions, or write names with their schemas.',
+        },
+      ),
+    );
   }
 
   private join(shard: number): void {
@@ -290,6 +320,40 @@ export class ShardRequest {
     this.isHeld = true;
     database.hold(session, 'unknown');
   }
+}
+
+/**
+ * Whether a statement changes where names without a schema are looked for. A role does, for `$user`, where a schema has its
+ * name or the name of the role before it.
+ */
+function changesPath({ statements }: SqlPlan, user: string, schemas: readonly string[]): boolean {
+  const isOf = (name: string | null, value: string | null | undefined): boolean => {
+    if (name === 'search_path') return true;
+    if (name !== 'role' && name !== 'session_authorization') return false;
+    return schemas.includes(user) || (typeof value === 'string' && schemas.includes(value));
+  };
+  return statements.some(({ effect }) => {
+    switch (effect?.type) {
+      case 'set':
+        return isOf(effect.name, effect.value);
+      case 'reset':
+        return isOf(effect.name, null);
+      case 'resetAll':
+        return true;
+      case 'discard':
+        return effect.what === 'all';
+      case 'setConfig':
+        return effect.calls.some(({ name }) => !('constant' in name) || isOf(name.constant, user));
+      default:
+        return false;
+    }
+  });
+}
+
+/** Of a transaction alone. */
+function isLocal({ effect }: StatementPlan): boolean {
+  if (effect?.type === 'set') return effect.isLocal;
+  return effect?.type === 'setConfig';
 }
 
 function defines(statement: StatementPlan): boolean {
