@@ -97,6 +97,19 @@ forEachDriver('reads of several shards', (driver) => {
     await same('SELECT id FROM customer ORDER BY id LIMIT 0');
     await same('SELECT id FROM customer ORDER BY id OFFSET 290');
     await same('SELECT id FROM customer ORDER BY id LIMIT $1', [5]);
+    await same('SELECT id FROM customer WHERE id > $3 ORDER BY id LIMIT $1 OFFSET $2', [5, 10, 7]);
+    await same('SELECT id FROM customer ORDER BY id OFFSET $1', [290]);
+    await same('SELECT id FROM customer ORDER BY id LIMIT $1 OFFSET 3 ROWS'.replace('3', '$2'), [null, 295]);
+    await same(
+      'SELECT city, count(*) FROM customer GROUP BY city ORDER BY count(*) DESC, city LIMIT $1',
+      [3],
+    );
+    await same(
+      'SELECT city, count(*) FROM customer GROUP BY city ORDER BY count(*) DESC, city LIMIT 2 OFFSET 1',
+    );
+    await assert.rejects(client.query('SELECT id FROM customer ORDER BY id LIMIT $1 OFFSET $1', [3]), {
+      code: '0A000',
+    });
   });
 
   it('DISTINCT, and aggregates with groups and without', async () => {

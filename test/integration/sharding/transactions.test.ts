@@ -204,7 +204,7 @@ forEachDriver('transactions over several shards', (driver) => {
   it('a transaction that is left idle ends by client_idle_in_transaction_timeout, on all its shards', async () => {
     const limited = await startShardedProxy(cluster, driver, {
       tables: TABLES,
-      general: { client_idle_in_transaction_timeout: 700 },
+      general: { client_idle_in_transaction_timeout: 2_500 },
     });
     try {
       const other = await shopClient(limited);
@@ -213,7 +213,7 @@ forEachDriver('transactions over several shards', (driver) => {
       await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[0]]);
       await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[1]]);
       for (let i = 0; i < 5; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 250));
+        await new Promise((resolve) => setTimeout(resolve, 700));
         await other.query('SELECT balance FROM account WHERE id = $1', [ids[1]]);
       }
       assert.match((await ended).message, /idle in transaction/);
@@ -221,6 +221,23 @@ forEachDriver('transactions over several shards', (driver) => {
       assert.deepEqual(await balances(), [105, 105, 105]);
     } finally {
       await limited.stop();
+    }
+  });
+
+  it('without setup a commit over several shards is refused with the remedy, and nothing is written', async () => {
+    await cluster.shard(0, 'ALTER TABLE pgdog.transactions RENAME TO elsewhere');
+    try {
+      await assert.rejects(
+        client.query('UPDATE account SET balance = 1'),
+        (error: Error & { hint?: string }) => {
+          assert.match(error.message, /pgdog.transactions/);
+          assert.match(error.hint ?? '', /setup/);
+          return true;
+        },
+      );
+      assert.deepEqual(await balances(), [100, 100, 100]);
+    } finally {
+      await cluster.shard(0, 'ALTER TABLE pgdog.elsewhere RENAME TO transactions');
     }
   });
 

@@ -1,4 +1,5 @@
 // ● per-frame path
+import { SqlLexer, TOKEN_END, TOKEN_MALFORMED, TOKEN_PARAMETER } from '../sql/lexer.js';
 import { readShape, SHAPE_READ, shape } from '../sql/shape.js';
 import { decodeText } from '../wire/cstring.js';
 import { NO_VALUE, NULL_VALUE, valueBytesOf } from '../wire/frame-header.js';
@@ -65,6 +66,19 @@ export class StatementValues {
 
   literalEnd(index: number): number {
     return shape.literalEnds[index];
+  }
+
+  /** How often the text has $number. */
+  parameterUses(number: number): number {
+    // exempt: of statements of several shards
+    const lexer = new SqlLexer();
+    lexer.reset(this.text, this.textStart, this.textEnd);
+    const name = `$${number}`;
+    let count = 0;
+    for (let kind = lexer.next(); kind !== TOKEN_END && kind !== TOKEN_MALFORMED; kind = lexer.next()) {
+      if (kind === TOKEN_PARAMETER && decodeText(this.text, lexer.start, lexer.end) === name) count++;
+    }
+    return count;
   }
 
   /** Bytes from the beginning of the text. */

@@ -13,7 +13,8 @@ import {
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
-import type { TextEdit } from './cross-shard.js';
+import { withCounts } from './bind-parts.js';
+import { NO_COUNTS, type TextEdit } from './cross-shard.js';
 import type { Leg } from './leg.js';
 import type { SplitInsert } from './split-insert.js';
 
@@ -32,6 +33,7 @@ export class BatchFrames {
   private readonly uses = new Set<string>();
   private readonly makes = new Map<string, Uint8Array | null>();
   private unnamedParse: Uint8Array | null = null;
+  private counts: ReadonlyMap<number, number | null> = NO_COUNTS;
   /** Rows must be described, by the client or by us. */
   private needsShape = false;
   private isDescribed = false;
@@ -69,8 +71,13 @@ export class BatchFrames {
     if (frame !== null) this.frames = edits.length === 0 ? frame : edited(frame, edits);
   }
 
-  begin(needsShape: boolean, onSync: () => void): void {
+  begin(
+    needsShape: boolean,
+    onSync: () => void,
+    counts: ReadonlyMap<number, number | null> = NO_COUNTS,
+  ): void {
     this.forget();
+    this.counts = counts;
     this.needsShape = needsShape;
     this.onSync = onSync;
   }
@@ -85,7 +92,9 @@ export class BatchFrames {
     }
     // A batch that only prepares may end with Flush: it ends for the shard, and the client gets no ReadyForQuery.
     this.endsAtFlush = type === FRONTEND.Flush;
-    this.parts.push(this.endsAtFlush ? SYNC : bytes.slice(start, end));
+    const isEdited = type === FRONTEND.Bind && this.counts.size > 0;
+    const frame = isEdited ? withCounts(bytes.slice(start, end), this.counts) : bytes.slice(start, end);
+    this.parts.push(this.endsAtFlush ? SYNC : frame);
     this.types.push(type);
     if (type === FRONTEND.Sync || this.endsAtFlush) {
       const { onSync } = this;

@@ -24,6 +24,8 @@ export interface TextEdit {
   readonly text: string;
 }
 
+export const NO_COUNTS: ReadonlyMap<number, number | null> = new Map();
+
 /** A statement that several shards are asked, found fit for that; in a transaction over several, one for one of them too. */
 export interface CrossShardRequest {
   readonly shards: readonly number[];
@@ -37,6 +39,8 @@ export interface CrossShardRequest {
   readonly offset: number;
   /** What shards are asked instead of what stands in the text, in the order of the text. */
   readonly edits: readonly TextEdit[];
+  /** Parameters, from 0, that say how many rows: what shards are told instead; null: NULL. */
+  readonly counts: ReadonlyMap<number, number | null>;
   readonly isWrite: boolean;
   /** Tables and their keys, for errors. */
   readonly what: string;
@@ -101,7 +105,7 @@ export class CrossShard {
   /** What follows, up to Sync, is for it. */
   beginBatch(request: CrossShardRequest): void {
     const needsShape = request.plan !== null && PlanMerger.needsShape(request.plan);
-    this.batch.begin(needsShape, () => this.start(request));
+    this.batch.begin(needsShape, () => this.start(request), request.counts);
   }
 
   /** A frame of the batch. */

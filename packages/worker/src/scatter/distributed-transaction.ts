@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { PgDogError, READY } from '@pgdog-cluster/core';
+import { PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
 import { errorFrame } from './error-frame.js';
 import type { Leg } from './leg.js';
 import type { Scatter } from './scatter.js';
 
+const HEADER_BYTES = 5;
 /** Names of prepared transactions: docs/internals/sharding.md. */
 const PREFIX = 'pgdog';
 
@@ -146,7 +147,7 @@ export class DistributedTransaction {
       `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
     this.scatter.order([{ leg: decider, sql: lock }], (failures) => {
       if (failures.length > 0) {
-        this.abandon(failures[0].frame, then);
+        this.abandon(withRemedy(failures[0].frame), then);
         return;
       }
       this.scatter.order(
@@ -196,6 +197,17 @@ export class DistributedTransaction {
     });
   }
 }
+
+/** Our own table is missing, or may not be written: what to do about it. */
+function withRemedy(frame: Uint8Array): Uint8Array {
+  const fields = parseErrorFields(frame, HEADER_BYTES, frame.length);
+  if (!SETUP_CODES.has(fields.sqlstate)) return frame;
+  const text = `a commit over several shards needs the table pgdog.transactions: ${fields.message}`;
+  return errorFrame(new PgDogError('cross_shard', text, { hint: 'Run pgdog-cluster setup.' }));
+}
+
+/** No such schema, no such table, permission denied. */
+const SETUP_CODES: ReadonlySet<string> = new Set(['3F000', '42P01', '42501']);
 
 function unknownOutcome(): PgDogError {
   return new PgDogError('commit_unknown');

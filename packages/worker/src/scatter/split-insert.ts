@@ -3,13 +3,13 @@ import {
   FrameWriter,
   findInsertRows,
   type PartialInsert,
-  readBind,
   takeInsertRows,
 } from '@pgdog-cluster/core';
 import type { PreparedText } from '../shard/prepared-text.js';
+import { bindFrame, bindParts } from './bind-parts.js';
 
-const HEADER_BYTES = 5;
 const writer = new FrameWriter(4096);
+const UNNAMED = Uint8Array.of(0);
 
 /** An INSERT of several rows, as one statement for each shard that gets some of them. */
 export class SplitInsert {
@@ -81,31 +81,14 @@ export class SplitInsert {
   /** The same portal and result formats, with the parameters that this shard's rows have. */
   private bindFrame(shard: number, frame: Uint8Array): Uint8Array {
     const { parameters } = this.part(shard);
-    const fields = readBind(frame, HEADER_BYTES, frame.length);
-    if (fields === null) return frame;
-    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-    let at = fields.statementEnd + 1;
-    const formatCount = view.getUint16(at);
-    const formats = Array.from({ length: formatCount }, (_, index) => view.getUint16(at + 2 + 2 * index));
-    at += 2 + 2 * formatCount;
-    const count = view.getUint16(at);
-    at += 2;
-    const values: Uint8Array[] = [];
-    for (let index = 0; index < count; index++) {
-      const size = Math.max(0, view.getInt32(at));
-      values.push(frame.subarray(at, at + 4 + size));
-      at += 4 + size;
-    }
-    writer.reset().begin(FRONTEND.Bind);
-    writer.bytes(frame, fields.portalStart, fields.portalEnd + 1).byte(0);
-    writer.int16(parameters.length);
-    for (const parameter of parameters) {
-      writer.int16((formatCount === 1 ? formats[0] : formats[parameter]) ?? 0);
-    }
-    writer.int16(parameters.length);
-    for (const parameter of parameters) writer.bytes(values[parameter]);
-    writer.bytes(frame, at, frame.length).end();
-    return writer.take();
+    const whole = bindParts(frame);
+    if (whole === null) return frame;
+    return bindFrame({
+      ...whole,
+      statement: UNNAMED,
+      formats: parameters.map((parameter) => whole.formats[parameter] ?? 0),
+      values: parameters.flatMap((parameter) => whole.values[parameter] ?? []),
+    });
   }
 }
 

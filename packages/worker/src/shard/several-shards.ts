@@ -8,10 +8,10 @@ import {
   type ShardReading,
   type StatementValues,
 } from '@pgdog-cluster/core';
-import type { CrossShardRequest, TextEdit } from '../scatter/cross-shard.js';
+import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard.js';
 
-export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits'>;
-export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [] };
+export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits' | 'counts'>;
+export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [], counts: NO_COUNTS };
 
 /** One shard's answer after the other. */
 export const PASS: MergePlan = {
@@ -25,7 +25,7 @@ export const PASS: MergePlan = {
 
 /**
  * How LIMIT and OFFSET are applied to what is merged, and what shards are asked instead; null: that cannot be asked, for it
- * would take another text of a statement that is prepared, or another parameter.
+ * would take another text of a statement that is prepared, or a parameter that is used elsewhere as well.
  */
 export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
   const limit = plan.limit === null ? Number.POSITIVE_INFINITY : countOf(plan.limit, from);
@@ -34,17 +34,22 @@ export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
   const isFolded = plan.group !== null || plan.aggregates.some((each) => each !== null);
   // A shard's own first rows are enough, unless groups of several shards become one.
   if (offset === 0 && plan.offset === null && (plan.limit === null || !isFolded))
-    return { limit, offset, edits: [] };
+    return { limit, offset, edits: [], counts: NO_COUNTS };
   const edits: TextEdit[] = [];
-  for (const [source, text] of [
-    [plan.limit, isFolded || limit === Number.POSITIVE_INFINITY ? 'NULL' : String(limit + offset)],
-    [plan.offset, '0'],
+  const counts = new Map<number, number | null>();
+  for (const [source, count] of [
+    [plan.limit, isFolded || limit === Number.POSITIVE_INFINITY ? null : limit + offset],
+    [plan.offset, 0],
   ] as const) {
     if (source === null) continue;
-    if (source.kind !== 'literal' || from.isBound) return null;
-    edits.push({ start: from.literalOffset(source.index), end: from.literalOffsetEnd(source.index), text });
+    if (source.kind === 'literal' && !from.isBound) {
+      const text = count === null ? 'NULL' : String(count);
+      edits.push({ start: from.literalOffset(source.index), end: from.literalOffsetEnd(source.index), text });
+    } else if (source.kind === 'parameter' && from.parameterUses(source.number) === 1) {
+      counts.set(source.number - 1, count);
+    } else return null;
   }
-  return { limit, offset, edits };
+  return { limit, offset, edits, counts };
 }
 
 /** LIMIT as it stands in the text or among the parameters; -1: not to be read. Infinity: NULL, which is none. */
