@@ -224,6 +224,24 @@ forEachDriver('transactions over several shards', (driver) => {
     }
   });
 
+  it('what cannot run in a transaction runs on one shard after the other, and says how far it came', async () => {
+    await client.query('VACUUM account');
+    await client.query(`CREATE INDEX CONCURRENTLY by_balance_${driver} ON account (balance)`);
+    const indexes = `SELECT indexname FROM pg_indexes WHERE indexname = 'by_balance_${driver}'`;
+    assert.equal((await cluster.all(indexes)).length, cluster.shardCount);
+    await cluster.shard(1, `CREATE INDEX late_${driver} ON account (balance)`);
+    await assert.rejects(
+      client.query(`CREATE INDEX CONCURRENTLY late_${driver} ON account (balance)`),
+      (error: Error & { detail?: string }) => {
+        assert.match(error.message, /already exists/);
+        assert.match(error.detail ?? '', /failed on shard 1; it is done on shard 0/);
+        return true;
+      },
+    );
+    await client.query(`DROP INDEX by_balance_${driver}`);
+    await cluster.everywhere(`DROP INDEX IF EXISTS late_${driver}`);
+  });
+
   it('without setup a commit over several shards is refused with the remedy, and nothing is written', async () => {
     await cluster.shard(0, 'ALTER TABLE pgdog.transactions RENAME TO elsewhere');
     try {

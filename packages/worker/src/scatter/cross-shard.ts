@@ -8,7 +8,7 @@ import { tagFrame } from './agree.js';
 import { BatchFrames } from './batch-frames.js';
 import { type ControlStep, controlStepOf, type SavepointStep } from './control-step.js';
 import { DistributedTransaction } from './distributed-transaction.js';
-import { errorFrame } from './error-frame.js';
+import { errorFrame, sqlstateOf, withDone } from './error-frame.js';
 import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
 import { PlanMerger } from './plan-merger.js';
@@ -55,6 +55,8 @@ export class CrossShard {
   /** Over several shards: the client's, or of one statement (`isImplicit`). */
   private transaction: DistributedTransaction | null = null;
   private isImplicit = false;
+  /** Under way, or answered last. */
+  private request: CrossShardRequest | null = null;
 
   constructor(session: Session, database: ShardedDatabase, clusters: readonly Cluster[]) {
     this.session = session;
@@ -114,12 +116,17 @@ export class CrossShard {
   }
 
   private start(request: CrossShardRequest): void {
-    const { batch, scatter, database } = this;
+    const { scatter, database } = this;
+    this.request = request;
     if (this.transaction === null && request.isWrite && request.shards.length > 1) {
       this.transaction = new DistributedTransaction(scatter, database.sharding.commit, 'BEGIN');
       this.isImplicit = true;
     }
-    const { transaction } = this;
+    this.run(request);
+  }
+
+  private run(request: CrossShardRequest): void {
+    const { batch, scatter, transaction } = this;
     const merger = this.mergerFor(request);
     scatter.start({
       shards: request.shards,
@@ -148,12 +155,26 @@ export class CrossShard {
     const { transaction } = this;
     if (transaction === null) {
       this.scatter.rest(legs);
-      this.finish(failure, null, true);
+      const isPartial = failure !== null && this.request?.isWrite === true && legs.length > 1;
+      this.finish(isPartial ? withDone(failure, legs, this.scatter.failedShard) : failure, null, true);
     } else if (!this.isImplicit) {
       if (failure !== null) transaction.hasFailed = true;
       this.finish(failure, null, false);
-    } else if (failure !== null) transaction.rollback(() => this.end(failure, null));
+    } else if (failure !== null) transaction.rollback(() => this.implicitFailed(failure));
     else transaction.commit((refusal) => this.end(refusal, tag));
+  }
+
+  /** What cannot run in a transaction (VACUUM, CREATE INDEX CONCURRENTLY) has done nothing yet: it runs without one. */
+  private implicitFailed(failure: Uint8Array): void {
+    const { request } = this;
+    if (request === null || request.plan !== null || sqlstateOf(failure) !== '25001') {
+      this.end(failure, null);
+      return;
+    }
+    this.transaction = null;
+    this.isImplicit = false;
+    this.scatter.restAll();
+    this.run({ ...request, what: 'without a transaction' });
   }
 
   /** The transaction is over. */

@@ -66,6 +66,8 @@ export class Scatter implements LegReader {
   private task: ScatterTask | null = null;
   /** ErrorResponse for the client. */
   private failure: Uint8Array | null = null;
+  /** Whose error the failure is; -1: an error of ours. */
+  failedShard = -1;
   /** The leg of which a long row is passing. */
   private streaming: Leg | null = null;
   /** Of a task whose shards are asked one after the other: those still to be asked, and the one asked last. */
@@ -174,8 +176,10 @@ export class Scatter implements LegReader {
   }
 
   private legFailed(leg: Leg, frame: Uint8Array): void {
-    if (this.orderDone === null) this.fail(frame);
-    else if (!this.orderFailures.some((failure) => failure.leg === leg))
+    if (this.orderDone === null) {
+      if (this.failure === null) this.failedShard = leg.shard;
+      this.fail(frame);
+    } else if (!this.orderFailures.some((failure) => failure.leg === leg))
       this.orderFailures.push({ leg, frame });
   }
 

@@ -71,7 +71,7 @@ export function crossShard(text: string): PgDogError {
 
 export function severalShards(reading: ShardReading, shard: number): PgDogError {
   if (shard === SHARD_EVERY) {
-    return new PgDogError('cross_shard', 'the statement is for all shards, and cross_shard = "direct_only"', {
+    return new PgDogError('cross_shard', 'the statement is for all shards', {
       hint: 'Run it on each shard, named by SET pgdog.shard.',
     });
   }
@@ -82,4 +82,9 @@ export function severalShards(reading: ShardReading, shard: number): PgDogError 
   if (shards !== null) return crossShard(`values of ${group.column} are on ${shards.size} shards`);
   const why = spread.kind === 'refused' ? `; across shards: ${spread.reason}` : '';
   return crossShard(`${group.column} is not compared with a value that leads to one${why}`);
+}
+
+/** An operator has forbidden what takes several shards. */
+export function directOnly({ message }: PgDogError): PgDogError {
+  return new PgDogError('cross_shard', `${message}; cross_shard = "direct_only" allows no other`);
 }

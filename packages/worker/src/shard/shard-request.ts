@@ -7,6 +7,7 @@ import {
   type MergePlan,
   NO_SCOPE,
   PgDogError,
+  PREPARE_LEVEL,
   SHARD_ANY,
   SHARD_EVERY,
   SHARD_SEVERAL,
@@ -23,7 +24,7 @@ import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
-import { type Cut, crossShard, cutOf, PASS, severalShards, UNCUT } from './several-shards.js';
+import { type Cut, crossShard, cutOf, directOnly, PASS, severalShards, UNCUT } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
 
@@ -148,6 +149,18 @@ export class ShardRequest {
     if (plan.statements.some(defines)) this.isDefining = true;
     if (this.problem !== null || this.isHeld) return;
     if (this.wished(plan)) return;
+    if ((plan.flags & PREPARE_LEVEL) !== 0) {
+      this.refuse(
+        new PgDogError(
+          'cross_shard',
+          'PREPARE and EXECUTE do not say by themselves which shard they are for',
+          {
+            hint: 'Prepare by the protocol, as drivers do, or name the shard by SET pgdog.shard.',
+          },
+        ),
+      );
+      return;
+    }
     if (this.isPathChanging && this.statementCount > 1) {
       this.refuse(crossShard('search_path or role is changed ahead of it in the same batch'));
       return;
@@ -257,7 +270,8 @@ export class ShardRequest {
     const allowed = crossShard ?? this.database.sharding.crossShard;
     const { spread } = reading;
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
-    if (allowed === 'direct_only' || !isKnown) this.refuse(refusal);
+    if (allowed === 'direct_only') this.refuse(directOnly(refusal));
+    else if (!isKnown) this.refuse(refusal);
     else if (shard === SHARD_EVERY) this.ask(null, null, UNCUT, refusal.message);
     else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
     else if (spread.kind === 'merge') {
