@@ -6,6 +6,7 @@
 import {
   type CatalogRelation,
   loadSqlParser,
+  readShape,
   type ShardCatalogData,
   ShardFunction,
   type ShardingSnapshot,
@@ -141,6 +142,7 @@ export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]>
       let sum = 0;
       for (let i = 0; i < count; i++) {
         asked.begin();
+        readShape(texts[i & 63], 0, texts[i & 63].length);
         asked.query(plan, texts[i & 63], 0, texts[i & 63].length);
         sum = (Math.imul(sum, 31) + asked.found) | 0;
       }

@@ -35,12 +35,12 @@ export class StatementValues {
   /** Texts that are not ASCII are not stored as they are sent: the encodings differ. */
   isForeign = false;
 
-  /** A Query or Parse with this text, of which nothing else is known. */
-  begin(text: Uint8Array, start: number, end: number): void {
+  /** A Query or Parse with this text. @param isShapeRead readShape() was last called for it */
+  begin(text: Uint8Array, start: number, end: number, isShapeRead = false): void {
     this.text = text;
     this.textStart = start;
     this.textEnd = end;
-    this.isShapeRead = false;
+    this.isShapeRead = isShapeRead;
     this.isBound = false;
     this.count = 0;
     this.bytes = NO_BYTES;

@@ -11,6 +11,7 @@ import {
   SHARD_ANY,
   SHARD_EVERY,
   SHARD_SEVERAL,
+  type ShardCatalogData,
   type ShardReading,
   type ShardScope,
   type SqlPlan,
@@ -21,6 +22,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { CrossShard, CrossShardRequest } from '../scatter/cross-shard.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
+import type { ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
@@ -64,6 +66,10 @@ export class ShardRequest {
   private isDefining = false;
   /** Readings of the catalog when this session first waited for one; -1: it does not. */
   private waitsSinceReading = -1;
+  /** By the catalog and the settings it was made with. */
+  private knownScope: ShardScope = NO_SCOPE;
+  private scopeCatalog: ShardCatalogData | null = null;
+  private scopeParameters: ParameterSet | null = null;
   private reportedSeen: ReadonlyMap<string, string> | null = null;
   private isForeign = false;
 
@@ -75,8 +81,16 @@ export class ShardRequest {
 
   /** By the session's search path; NO_SCOPE: nothing is known of the catalog, and what is asked must wait. */
   get scope(): ShardScope {
-    const path = this.searchPath;
-    return path === null || this.database.isStale ? NO_SCOPE : this.database.scopeFor(path);
+    const { database, session } = this;
+    const { catalog } = database;
+    if (catalog === null || database.isStale) return NO_SCOPE;
+    if (catalog !== this.scopeCatalog || session.parameters !== this.scopeParameters) {
+      const path = this.searchPath;
+      this.knownScope = path === null ? NO_SCOPE : database.scopeFor(path);
+      this.scopeCatalog = catalog;
+      this.scopeParameters = session.parameters;
+    }
+    return this.knownScope;
   }
 
   /** Null: it cannot be read, or the catalog is not known. */
@@ -111,7 +125,8 @@ export class ShardRequest {
     queryText.textStart = start;
     queryText.textEnd = end;
     this.text = queryText;
-    values.begin(bytes, start, end);
+    // Its shape has just been read, for its plan.
+    values.begin(bytes, start, end, true);
     values.noTypes();
     this.add(plan);
   }
