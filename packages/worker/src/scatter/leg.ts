@@ -7,9 +7,13 @@ import { LegSession } from './leg-session.js';
 const HEADER_BYTES = 5;
 /** Longer rows stream through, while all others wait. */
 const WHOLE_BYTES = 64 * 1024;
+/** A row that is compared with others must be whole; each shard's next one is kept. */
+const MERGED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Whom a leg tells what its shard says. */
 export interface LegReader {
+  /** Rows need not be whole. */
+  readonly passesLongRows: boolean;
   frame(
     leg: Leg,
     type: number,
@@ -92,7 +96,8 @@ export class Leg implements FrameSink {
 
   headBytes(type: number, frameBytes: number): number {
     const streams = type === BACKEND.DataRow || type === BACKEND.CopyData;
-    return streams && frameBytes > WHOLE_BYTES ? HEADER_BYTES : frameBytes;
+    const wholeBytesMax = this.reader.passesLongRows ? WHOLE_BYTES : MERGED_BYTES_MAX;
+    return streams && frameBytes > wholeBytesMax ? HEADER_BYTES : frameBytes;
   }
 
   onFrame(

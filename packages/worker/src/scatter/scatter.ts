@@ -83,6 +83,10 @@ export class Scatter implements LegReader {
     this.kept = clusters.map(() => null);
   }
 
+  get passesLongRows(): boolean {
+    return this.task?.merger.passesLongRows !== false;
+  }
+
   get isBusy(): boolean {
     return this.task !== null || this.orderDone !== null;
   }
@@ -197,7 +201,9 @@ export class Scatter implements LegReader {
     const isWhole = end - start === frameBytes;
     if (!isWhole && !task.merger.passesLongRows) {
       this.fail(
-        errorFrame(new PgDogError('cross_shard', `a row of ${frameBytes} bytes is too long to be merged`)),
+        errorFrame(
+          new PgDogError('cross_shard', `a row of ${frameBytes} bytes is too long to be merged (16 MB)`),
+        ),
       );
       return CONSUMED;
     }

@@ -1,0 +1,137 @@
+/** Statements over several shards when something goes wrong: a cancel, a shard that dies, a client that goes or does not read. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type pg from 'pg';
+import { forEachDriver } from '../../support/drivers.js';
+import { Q } from '../../support/frames.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { RawClient } from '../../support/raw-client.js';
+import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { eventually } from '../../support/wire.js';
+
+const SCHEMA = `
+  CREATE TABLE item (id bigint PRIMARY KEY, note text);
+  CREATE TABLE setting (name text PRIMARY KEY, value text);
+  CREATE SCHEMA pgdog;
+  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+const ITEMS = 60;
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('faults over several shards', (driver) => {
+  let proxy: TestProxy;
+  let client: pg.Client;
+  before(async () => {
+    await cluster.everywhere('TRUNCATE item, setting');
+    proxy = await startShardedProxy(cluster, driver, {
+      tables: [{ name: 'item', column: 'id' }],
+      workers: 1,
+    });
+    client = await shopClient(proxy);
+    for (let id = 1; id <= ITEMS; id++) await client.query('INSERT INTO item VALUES ($1, $2)', [id, 'x']);
+  });
+  after(async () => {
+    await client.end();
+    await proxy.stop();
+  });
+
+  const running = async (text: string): Promise<number> => {
+    const rows = await cluster.server.query(
+      `SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%${text}%' AND pid <> pg_backend_pid()`,
+    );
+    return rows.length;
+  };
+  const countOf = async (): Promise<string> =>
+    (await client.query('SELECT count(*) AS n FROM item')).rows[0].n;
+
+  it('a cancel ends the statement on every shard', async () => {
+    const raw = await RawClient.connect({ port: proxy.port, password: 'postgres', database: SHOP });
+    const answer = raw.query("SELECT pg_sleep(30), id, 'cancelled one' FROM item");
+    await eventually('it runs', async () => (await running('cancelled one')) === cluster.shardCount);
+    await raw.cancel();
+    const { error } = await answer;
+    assert.equal(error?.['C'], '57014');
+    await eventually('it runs nowhere', async () => (await running('cancelled one')) === 0);
+    assert.deepEqual((await raw.query('SELECT count(*) FROM item')).rows, [[String(ITEMS)]]);
+    await raw.end();
+  });
+
+  it('a client that goes ends it, too', async () => {
+    const raw = await RawClient.connect({ port: proxy.port, password: 'postgres', database: SHOP });
+    void raw.query("SELECT pg_sleep(30), id, 'abandoned one' FROM item").catch(() => undefined);
+    await eventually('it runs', async () => (await running('abandoned one')) === cluster.shardCount);
+    raw.destroy();
+    await eventually('it runs nowhere', async () => (await running('abandoned one')) === 0, 10_000);
+    assert.equal(await countOf(), String(ITEMS));
+  });
+
+  it('a shard whose process dies: an error, and the session goes on', async () => {
+    const answer = client.query("SELECT pg_sleep(3), id, 'killed one' FROM item");
+    const failed = assert.rejects(answer, (error: Error & { code?: string }) => {
+      assert.match(error.code ?? '', /^(08006|57P01)$/, error.message);
+      return true;
+    });
+    await eventually('it runs', async () => (await running('killed one')) === cluster.shardCount);
+    await cluster.server.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%killed one%' AND datname = 'shard_1' AND pid <> pg_backend_pid()",
+    );
+    await failed;
+    assert.equal(await countOf(), String(ITEMS));
+  });
+
+  it('a shard whose process dies in a transaction: it is rolled back on the others', async () => {
+    await client.query('BEGIN');
+    await client.query("UPDATE item SET note = 'y'");
+    await cluster.server.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shard_2' AND state = 'idle in transaction'",
+    );
+    const outcome = await client.query('COMMIT').then(
+      ({ command }) => command,
+      (error: Error & { code?: string }) => error.code,
+    );
+    assert.ok(outcome === 'ROLLBACK' || outcome === '08006' || outcome === '57P01', String(outcome));
+    const rest = await cluster.all("SELECT id FROM item WHERE note = 'y'");
+    assert.deepEqual(rest, []);
+    assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
+    if (outcome === '57P01') {
+      await client.end().catch(() => undefined);
+      client = await shopClient(proxy);
+    }
+    assert.equal(await countOf(), String(ITEMS));
+  });
+
+  it('a client that does not read holds up nobody else, and gets all in the end', async () => {
+    const raw = await RawClient.connect({ port: proxy.port, password: 'postgres', database: SHOP });
+    raw.send(Q("SELECT id, repeat('z', 400000) FROM item ORDER BY id"));
+    for (let round = 0; round < 20; round++) assert.equal(await countOf(), String(ITEMS));
+    const { rows } = await raw.readUntilReady(1, 30_000);
+    assert.deepEqual(
+      rows.map(([id]) => Number(id)),
+      Array.from({ length: ITEMS }, (_, index) => index + 1),
+    );
+    await raw.end();
+  });
+
+  it('rows that are too long to be merged are refused', async () => {
+    await assert.rejects(
+      client.query("SELECT id, repeat('z', 17000000) FROM item WHERE id < 4 ORDER BY id"),
+      {
+        code: '0A000',
+      },
+    );
+    assert.equal(await countOf(), String(ITEMS));
+  });
+
+  it('nothing is left on any server', async () => {
+    await eventually('no transaction is open', async () => {
+      const rows = await cluster.server.query(
+        "SELECT pid FROM pg_stat_activity WHERE datname LIKE 'shard_%' AND state LIKE 'idle in transaction%'",
+      );
+      return rows.length === 0;
+    });
+  });
+});
