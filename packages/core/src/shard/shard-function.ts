@@ -10,6 +10,7 @@ import {
   readUuidBinary,
   readUuidText,
 } from './key-value.js';
+import { compareMappingValues, type MappingValue, readMappingValue } from './mapping-value.js';
 import { NULL_PARTITION } from './partition-hash.js';
 import { type ShardKeyType, shardOfBinary, shardOfText, UNKNOWN_SHARD } from './shard-of-value.js';
 import type { ShardMapping, ShardRule } from './sharding-snapshot.js';
@@ -18,6 +19,36 @@ const encoder = new TextEncoder();
 
 /** A value by which lists and ranges are searched: numbers by size, others byte by byte. */
 type MapKey = bigint | string;
+
+/** From `from` on, before `to`; `isClosed`: and `to` itself. */
+interface DecimalRange {
+  readonly from: MappingValue | null;
+  readonly to: MappingValue | null;
+  readonly isClosed: boolean;
+  readonly shard: number;
+}
+
+/** Values that stand alone are ranges of one. */
+function decimalRanges(mapping: Exclude<ShardMapping, { kind: 'default' }>): DecimalRange[] {
+  const read = (text: string): MappingValue => {
+    const value = readMappingValue('numeric', text);
+    if (value === null) throw new RangeError(`"${text}" is no value of type numeric`);
+    return value;
+  };
+  const { shard } = mapping;
+  if (mapping.kind === 'list') {
+    return mapping.values.map((text) => ({ from: read(text), to: read(text), isClosed: true, shard }));
+  }
+  const { start, end } = mapping;
+  return [
+    {
+      from: start === null ? null : read(start),
+      to: end === null ? null : read(end),
+      isClosed: false,
+      shard,
+    },
+  ];
+}
 
 interface Range {
   readonly start: MapKey | null;
@@ -33,6 +64,8 @@ export class ShardFunction {
   private readonly list = new Map<MapKey, number>();
   private readonly ranges: Range[] = [];
   private readonly otherwise: number = UNKNOWN_SHARD;
+  /** Of numeric, whose values are compared by size whatever their scale. */
+  private readonly decimals: DecimalRange[] = [];
 
   constructor(rule: ShardRule, shardCount: number) {
     this.keyType = rule.keyType;
@@ -45,6 +78,10 @@ export class ShardFunction {
   }
 
   private addMapping(mapping: Exclude<ShardMapping, { kind: 'default' }>): void {
+    if (this.keyType === 'numeric') {
+      this.decimals.push(...decimalRanges(mapping));
+      return;
+    }
     if (mapping.kind === 'list') {
       for (const text of mapping.values) this.list.set(this.configured(text), mapping.shard);
       return;
@@ -67,6 +104,7 @@ export class ShardFunction {
   /** @returns the shard of a value in text, or UNKNOWN_SHARD */
   ofText(bytes: Uint8Array, start: number, end: number): number {
     if (this.kind === 'hash') return shardOfText(this.keyType, bytes, start, end, this.count);
+    if (this.keyType === 'numeric') return this.ofDecimal(bytes, start, end);
     const key = mapKeyOfText(this.keyType, bytes, start, end);
     return key === null ? UNKNOWN_SHARD : this.ofMapKey(key);
   }
@@ -76,6 +114,17 @@ export class ShardFunction {
     if (this.kind === 'hash') return shardOfBinary(this.keyType, bytes, start, end, this.count);
     const key = mapKeyOfBinary(this.keyType, bytes, start, end);
     return key === null ? UNKNOWN_SHARD : this.ofMapKey(key);
+  }
+
+  private ofDecimal(bytes: Uint8Array, start: number, end: number): number {
+    const value = readMappingValue('numeric', latin1(bytes, start, end));
+    if (value === null || this.kind === 'sha1') return UNKNOWN_SHARD;
+    for (const { from, to, isClosed, shard } of this.decimals) {
+      const isFrom = from === null || compareMappingValues(value, from) >= 0;
+      const toOrder = to === null ? -1 : compareMappingValues(value, to);
+      if (isFrom && (toOrder < 0 || (isClosed && toOrder === 0))) return shard;
+    }
+    return this.otherwise;
   }
 
   /** Where rows without a key are. */

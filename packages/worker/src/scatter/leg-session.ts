@@ -5,7 +5,6 @@ import type { SessionTap } from '../mirror/session-tap.js';
 import type { Cluster } from '../route/cluster.js';
 import { SessionRouter } from '../route/session-router.js';
 import { sessionGone } from '../session/close.js';
-import { makesTemp } from '../session/parameter-set.js';
 import { RequestSink } from '../session/requests.js';
 import { Session } from '../session/session.js';
 import { type FrameSink, FrameStream } from '../wire/frame-stream.js';
@@ -76,7 +75,6 @@ export class LegSession extends Session {
     this.reported = client.reported;
     this.reportedAtLogin = client.reportedAtLogin;
     this.phase = 'ready';
-    if (makesTemp(client.parameters)) throw new Error('temporary tables are on one shard');
   }
 
   /** Takes over what the client has set since. */

@@ -22,7 +22,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { CrossShard, CrossShardRequest } from '../scatter/cross-shard.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
-import type { ParameterSet } from '../session/parameter-set.js';
+import { makesTemp, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
@@ -321,6 +321,10 @@ export class ShardRequest {
     what: string,
     split: SplitInsert | null = null,
   ): void {
+    if (makesTemp(this.session.parameters)) {
+      this.refuse(crossShard('new tables are temporary by the search_path, and those are on one shard'));
+      return;
+    }
     const all = Array.from({ length: this.database.shardCount }, (_, index) => index);
     const chosen = shards === null ? all : [...shards].sort((a, b) => a - b);
     this.request = { shards: chosen, plan, split, ...cut, isWrite: this.isWriting, what };
