@@ -1,0 +1,86 @@
+/** One statement, or a few in one session, run on the proxy and on the reference. */
+
+export interface Step {
+  sql: string;
+  /** Present: Parse, Bind, Describe, Execute; else a Query. */
+  values?: (string | Buffer | null)[];
+  types?: number[];
+  formats?: number[];
+  results?: number[];
+  /** For COPY FROM STDIN. */
+  copy?: string;
+}
+
+/** `exact`: ORDER BY decides all of it; numbers: the columns it decides. */
+export type RowOrder = 'exact' | 'any' | number[];
+
+export interface OracleCase {
+  /** A line of the table in the documentation. */
+  construct: string;
+  steps: Step[];
+  order: RowOrder;
+  /** Rows may have changed afterwards. */
+  isWrite: boolean;
+  /** Leaves something in the session. */
+  isSession: boolean;
+}
+
+type Text = string | Step;
+
+const toStep = (text: Text): Step => (typeof text === 'string' ? { sql: text } : text);
+
+export function anyOrder(construct: string, ...texts: Text[]): OracleCase[] {
+  return texts.map((text) => ({
+    construct,
+    steps: [toStep(text)],
+    order: 'any',
+    isWrite: false,
+    isSession: false,
+  }));
+}
+
+export function sorted(construct: string, ...texts: Text[]): OracleCase[] {
+  return texts.map((text) => ({
+    construct,
+    steps: [toStep(text)],
+    order: 'exact',
+    isWrite: false,
+    isSession: false,
+  }));
+}
+
+/** Sorted by these columns only, from 0. */
+export function sortedBy(construct: string, columns: number[], ...texts: Text[]): OracleCase[] {
+  return texts.map((text) => ({
+    construct,
+    steps: [toStep(text)],
+    order: columns,
+    isWrite: false,
+    isSession: false,
+  }));
+}
+
+export function writes(construct: string, ...texts: Text[]): OracleCase[] {
+  return texts.map((text) => ({
+    construct,
+    steps: [toStep(text)],
+    order: 'any',
+    isWrite: true,
+    isSession: false,
+  }));
+}
+
+/** Several statements one after the other in a session that is ended afterwards. */
+export function script(construct: string, ...texts: Text[]): OracleCase {
+  return { construct, steps: texts.map(toStep), order: 'any', isWrite: true, isSession: true };
+}
+
+export function describeCase({ steps }: OracleCase): string {
+  return steps
+    .map(({ sql, values }) =>
+      values === undefined
+        ? sql
+        : `${sql} /* ${values.map((v) => (typeof v === 'string' ? v : v === null ? 'NULL' : v.toString('hex'))).join(' | ')} */`,
+    )
+    .join(' ;; ');
+}

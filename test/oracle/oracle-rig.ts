@@ -1,0 +1,219 @@
+/** The proxy over three shards, the reference beside it, and the verdict on each case. */
+import type { TestDriver } from '../support/drivers.js';
+import type { TestProxy } from '../support/proxy.js';
+import { RawClient } from '../support/raw-client.js';
+import { SHOP, ShardCluster, startShardedProxy } from '../support/shard-cluster.js';
+import { type Answer, difference, run } from './oracle-answer.js';
+import { describeCase, type OracleCase } from './oracle-case.js';
+import {
+  keepOwn,
+  ORACLE_SCHEMA,
+  ORACLE_TABLES,
+  REFILL,
+  SHARD_COUNT,
+  SHARDED,
+  stateQuery,
+} from './oracle-schema.js';
+
+export interface Verdict {
+  kind: 'equal' | 'refused' | 'wrong';
+  /** Why refused, without names; or what is wrong. */
+  text: string;
+}
+
+const EQUAL: Verdict = { kind: 'equal', text: '' };
+const OMNI = new Set(ORACLE_TABLES.flatMap(({ name, key }) => (key === null ? [name] : [])));
+
+const REFILLS_MAX = 5;
+
+type State = Record<string, unknown>[];
+
+function lines(rows: State): string[] {
+  return rows.map(({ t, r }) => `${t} ${r}`).sort();
+}
+
+function listDifference(own: string[], their: string[], where: string): string | null {
+  const [owns, theirs] = [new Set(own), new Set(their)];
+  const [extra, missing] = [own.find((row) => !theirs.has(row)), their.find((row) => !owns.has(row))];
+  if (own.length === their.length && extra === undefined && missing === undefined) return null;
+  return `${where}: ${own.length} rows against ${their.length}; too much: ${extra}; missing: ${missing}`;
+}
+
+function stateDifference(reference: State, shards: State[]): string | null {
+  const isOmni = ({ t }: Record<string, unknown>): boolean => OMNI.has(t as string);
+  const omni = lines(reference.filter(isOmni));
+  for (const [shard, rows] of shards.entries()) {
+    const problem = listDifference(lines(rows.filter(isOmni)), omni, `shard ${shard}`);
+    if (problem !== null) return problem;
+  }
+  const sharded = shards.flatMap((rows) => rows.filter((row) => !isOmni(row)));
+  return listDifference(lines(sharded), lines(reference.filter((row) => !isOmni(row))), 'shards together');
+}
+
+/** Without names and numbers, so that refusals of one kind are one. */
+export function refusalKind({ M = '' }: Record<string, string>): string {
+  return M.replace(/"[^"]*"/g, '"…"')
+    .replace(/\b[a-z_]+\.[a-z_]+\b/g, '…')
+    .replace(/\d+/g, 'n');
+}
+
+export class OracleRig {
+  readonly cluster: ShardCluster;
+  readonly proxy: TestProxy;
+  #ours: RawClient | null = null;
+  #theirs: RawClient | null = null;
+  /** What the reference has before each case. */
+  readonly #start: State;
+
+  private constructor(cluster: ShardCluster, proxy: TestProxy, start: State) {
+    this.#start = start;
+    this.cluster = cluster;
+    this.proxy = proxy;
+  }
+
+  static async start(driver: TestDriver): Promise<OracleRig> {
+    const cluster = await ShardCluster.start({ schema: ORACLE_SCHEMA, shardCount: SHARD_COUNT });
+    try {
+      for (let shard = 0; shard < SHARD_COUNT; shard++) await cluster.shard(shard, keepOwn(shard));
+      await cluster.everywhere(REFILL);
+      const proxy = await startShardedProxy(cluster, driver, { tables: SHARDED, workers: 1 });
+      return new OracleRig(cluster, proxy, await cluster.reference(stateQuery(null)));
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#disconnect();
+    await this.proxy.stop();
+    await this.cluster.stop();
+  }
+
+  async #clients(): Promise<[RawClient, RawClient]> {
+    const login = { user: 'postgres', password: 'postgres', timeoutMs: 30_000 };
+    this.#ours ??= await RawClient.connect({ ...login, port: this.proxy.port, database: SHOP });
+    this.#theirs ??= await RawClient.connect({
+      ...login,
+      port: this.cluster.server.port,
+      database: 'reference',
+    });
+    return [this.#ours, this.#theirs];
+  }
+
+  async #disconnect(): Promise<void> {
+    for (const client of [this.#ours, this.#theirs]) client?.destroy();
+    const theirs = this.#theirs;
+    this.#ours = null;
+    this.#theirs = null;
+    if (theirs !== null) await this.#untilGone(theirs.pid);
+  }
+
+  /** Its locks and open transactions with it. */
+  async #untilGone(pid: number): Promise<void> {
+    const text = 'SELECT 1 FROM pg_stat_activity WHERE pid = $1';
+    while ((await this.cluster.reference(text, [pid])).length > 0) await new Promise((r) => setTimeout(r, 2));
+  }
+
+  /** What a case has left open may still be on its way out. */
+  async refill(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.cluster.everywhere(REFILL);
+      } catch (error) {
+        if (attempt === REFILLS_MAX) throw error;
+      }
+    }
+  }
+
+  /** null: the shards together have what the reference has. */
+  async stateDifference(): Promise<string | null> {
+    const [reference, ...shards] = await this.#states();
+    return stateDifference(reference ?? [], shards);
+  }
+
+  #states(): Promise<State[]> {
+    return Promise.all([
+      this.cluster.reference(stateQuery(null)),
+      ...this.cluster.shards.map((_, shard) => this.cluster.shard(shard, stateQuery(shard))),
+    ]);
+  }
+
+  async judge(each: OracleCase): Promise<Verdict> {
+    let verdict: Verdict;
+    try {
+      verdict = await this.#steps(each);
+    } catch (error) {
+      verdict = { kind: 'wrong', text: `${error}` };
+      await this.#disconnect();
+    }
+    await this.#rollback();
+    if (each.isSession) await this.#disconnect();
+    if (!each.isWrite) return verdict;
+    const state = await this.#stateAfter(each, verdict);
+    if (state !== null && verdict.kind !== 'wrong') verdict = { kind: 'wrong', text: `afterwards, ${state}` };
+    return verdict;
+  }
+
+  /** A refused statement changed nothing; several that were refused half way may have done the first half. */
+  async #stateAfter({ steps }: OracleCase, verdict: Verdict): Promise<string | null> {
+    const start = this.#start;
+    const [reference = [], ...shards] = await this.#states();
+    const isHalf = verdict.kind === 'refused' && steps.length > 1;
+    const problem = isHalf ? null : stateDifference(verdict.kind === 'refused' ? start : reference, shards);
+    const isUnchanged =
+      lines(reference).join() === lines(start).join() && stateDifference(start, shards) === null;
+    if (!isUnchanged || steps.length > 1) await this.refill();
+    return problem;
+  }
+
+  async #steps({ steps, order }: OracleCase): Promise<Verdict> {
+    const [ours, theirs] = await this.#clients();
+    for (const step of steps) {
+      const their: Answer = await run(theirs, step);
+      const own: Answer = await run(ours, step);
+      if (own.error?.C === '0A000' && their.error?.C !== '0A000') {
+        return { kind: 'refused', text: refusalKind(own.error) };
+      }
+      const problem = difference(own, their, order);
+      if (problem !== null)
+        return { kind: 'wrong', text: steps.length > 1 ? `${step.sql}: ${problem}` : problem };
+    }
+    return EQUAL;
+  }
+
+  async #rollback(): Promise<void> {
+    for (const client of [this.#ours, this.#theirs]) {
+      if (client === null) continue;
+      await run(client, { sql: 'ROLLBACK' });
+    }
+  }
+}
+
+/** Verdicts of a run, counted. */
+export class OracleTally {
+  readonly constructs = new Map<string, { equal: number; refused: number; wrong: number }>();
+  readonly reasons = new Map<string, number>();
+  readonly wrongs: string[] = [];
+
+  add(each: OracleCase, verdict: Verdict): void {
+    const counts = this.constructs.get(each.construct) ?? { equal: 0, refused: 0, wrong: 0 };
+    this.constructs.set(each.construct, counts);
+    counts[verdict.kind]++;
+    if (verdict.kind === 'refused') this.reasons.set(verdict.text, (this.reasons.get(verdict.text) ?? 0) + 1);
+    if (verdict.kind === 'wrong')
+      this.wrongs.push(`${each.construct}: ${describeCase(each)}\n      ${verdict.text}`);
+  }
+
+  total(kind: Verdict['kind']): number {
+    return [...this.constructs.values()].reduce((sum, counts) => sum + counts[kind], 0);
+  }
+
+  get summary(): string {
+    const reasons = [...this.reasons].sort((a, b) => b[1] - a[1]).map(([reason, n]) => `  ${n} × ${reason}`);
+    return [
+      `equal ${this.total('equal')}, refused ${this.total('refused')}, wrong ${this.total('wrong')}`,
+      ...reasons,
+    ].join('\n');
+  }
+}
