@@ -78,7 +78,6 @@ const CATALOG: ShardCatalogData = {
   relations: [ORDERS],
   searchPaths: {},
   schemas: ['public'],
-  functions: [],
   differences: [],
 };
 

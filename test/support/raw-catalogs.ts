@@ -39,7 +39,6 @@ export const catalog = (relations: RawRelation[], rest: Partial<RawCatalog> = {}
   schemas: ['public'],
   searchPaths: {},
   encoding: 'UTF8',
-  functions: [],
   preparedMax: 0,
   ...rest,
 });

@@ -37,7 +37,6 @@ beforeEach(() => {
     schemas: ['public'],
     searchPaths: {},
     encoding: 'UTF8',
-    functions: [],
     preparedMax: 0,
   };
   watch = new CatalogWatch({
@@ -336,7 +335,6 @@ test('thousands of tables fit into shared memory, and are unpacked once per chan
     relations,
     searchPaths: { '': 'a, b', 'a role': '"$user"' },
     schemas: ['public'],
-    functions: [],
     differences: [{ schema: 'public', name: 'x', text: 'missing on shard 1' }],
   };
   memory.catalogs.publish([data]);

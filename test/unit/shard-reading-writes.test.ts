@@ -304,7 +304,7 @@ split | COPY orders FROM STDIN
 split | COPY orders (user_id, n) FROM STDIN
 refused | COPY orders (n) FROM STDIN
 refused | COPY tags FROM STDIN
-every | COPY countries FROM STDIN
+refused | COPY countries FROM STDIN
 refused | COPY rates (code) FROM STDIN
 refused | COPY orders TO '/tmp/x'
 refused | COPY orders FROM PROGRAM 'x'`,

@@ -104,5 +104,8 @@ function readCopyFrom(ctx: ShardContext, node: SqlNode, target: SqlNode, finish:
       );
     }
   }
+  if (part.nodes.length === 0 && relation.shard === undefined) {
+    ctx.refuse(`COPY into "${relation.name}", which is on every shard`, 'use INSERT');
+  }
   return finish(ctx, NO_SHOWN, true);
 }

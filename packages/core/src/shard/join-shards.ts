@@ -10,6 +10,13 @@ const SEVERAL = {
 /** Of a text of several statements: they run where all of them can. */
 export function joinShards(readings: readonly ShardReading[]): ShardReading {
   if (readings.length === 1) return readings[0];
+  const joined = join(readings);
+  return readings.some((reading) => reading.changesTransaction === true)
+    ? { ...joined, changesTransaction: true }
+    : joined;
+}
+
+function join(readings: readonly ShardReading[]): ShardReading {
   const groups = readings.flatMap((reading) => reading.groups);
   const unknown = [...new Set(readings.flatMap((reading) => reading.unknown))];
   const refusal = readings.find((reading) => reading.refusal !== null)?.refusal ?? null;

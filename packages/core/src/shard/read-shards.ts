@@ -1,5 +1,6 @@
 import { isAnalyze } from '../sql/explain-options.js';
-import { nodeOf, nodesOf, type SqlNode } from '../sql/sql-node.js';
+import { TRANSACTION_PARAMETERS } from '../sql/parameter-names.js';
+import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { createTempEffect } from '../sql/temp-objects.js';
 import { readWrite } from './change-reading.js';
 import { readCopy } from './copy-reading.js';
@@ -38,7 +39,10 @@ export function readShards(kind: string, node: SqlNode, terms: ReadTerms): Shard
 }
 
 function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
-  if (SESSION_KINDS.has(kind)) return placed('any');
+  if (SESSION_KINDS.has(kind)) {
+    const reading = placed('any');
+    return changesTransaction(kind, node) ? { ...reading, changesTransaction: true } : reading;
+  }
   if (FIRST_KINDS.has(kind)) return placed('first');
   const temp = createTempEffect(kind, node);
   if (temp !== null) return refused('temporary objects are of one shard only', CHOOSE_SHARD);
@@ -68,9 +72,23 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
       return refused('CALL runs code that cannot be seen', CHOOSE_SHARD);
     default:
       readDefinition(ctx, kind, node);
-      if (ctx.refusal === null && ctx.ownShards.size === 0) return placed('every');
+      if (ctx.refusal === null && ctx.ownShards.size === 0) {
+        return kind === 'LockStmt' ? { ...placed('every'), needsBlock: true } : placed('every');
+      }
       return finish(ctx, NO_SHOWN, true);
   }
+}
+
+/** Shards that come to the transaction later would not know of it. */
+function changesTransaction(kind: string, node: SqlNode): boolean {
+  if (kind !== 'VariableSetStmt') return kind === 'ConstraintsSetStmt';
+  const name = textOf(node, 'name');
+  const isMulti = textOf(node, 'kind') === 'VAR_SET_MULTI';
+  return (
+    node.is_local === true ||
+    (isMulti && name !== 'SESSION CHARACTERISTICS') ||
+    TRANSACTION_PARAMETERS.has(name)
+  );
 }
 
 /** The statement in PREPARE, EXPLAIN, DECLARE. */

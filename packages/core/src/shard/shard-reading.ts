@@ -106,6 +106,10 @@ export interface ShardReading {
   readonly home: 'any' | 'first' | 'every';
   /** Of a shape: it depends on literals (ORDER BY 2), so each text is to be read for itself. */
   readonly needsText?: true;
+  /** It says how the rest of the transaction goes, to the shard that it is sent to: SET LOCAL, SET TRANSACTION, SET CONSTRAINTS. */
+  readonly changesTransaction?: true;
+  /** Outside of a transaction block any server says that it cannot be (LOCK): none is begun for it. */
+  readonly needsBlock?: true;
   /** Names that the catalog does not know: it may be out of date. */
   readonly unknown: readonly string[];
 }

@@ -146,7 +146,7 @@ export class CrossShard {
   private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
     const { scatter, batch, isImplicit } = this;
     const { plan, split } = request;
-    if (split !== null) return new SplitMerger(scatter, split.sequence, !batch.hasParse, isImplicit);
+    if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, isImplicit);
     if (plan === null) return new FirstMerger(scatter, isImplicit);
     return new PlanMerger(scatter, request, plan, batch.isOwnDescribe, isImplicit);
   }

@@ -64,6 +64,11 @@ export class SplitInsert {
     return Buffer.concat(out);
   }
 
+  /** Of each parameter of a shard's statement, its number in the whole, from 0. */
+  parametersOf(shard: number): readonly number[] {
+    return this.part(shard).parameters;
+  }
+
   private part(shard: number): PartialInsert {
     const part = this.parts.get(shard);
     if (part === undefined) throw new Error('a shard is asked that gets no rows');

@@ -1,8 +1,15 @@
-import { BACKEND, PgDogError } from '@pgdog-cluster/core';
+import { BACKEND, FrameWriter, PgDogError } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { completionOf, shapesProblem } from './agree.js';
 import type { Leg } from './leg.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
+import type { SplitInsert } from './split-insert.js';
+
+/** Type, length and count stand before them. */
+const PARAMETERS_AT = 7;
+/** Of a parameter that nothing uses. */
+const TEXT_OID = 25;
+const writer = new FrameWriter(256);
 
 /** Answers to a split INSERT: rows of RETURNING in the order of the rows that were inserted, counts added up. */
 export class SplitMerger implements RowMerger {
@@ -10,7 +17,7 @@ export class SplitMerger implements RowMerger {
   problem: PgDogError | null = null;
   heldTag: Uint8Array | null = null;
   private readonly output: MergeOutput;
-  private readonly sequence: readonly number[];
+  private readonly split: SplitInsert;
   private readonly holdsTag: boolean;
   /** ParseComplete answers a Parse of ours. */
   private readonly swallowsParse: boolean;
@@ -18,9 +25,9 @@ export class SplitMerger implements RowMerger {
   private at = 0;
   private isGiving = false;
 
-  constructor(output: MergeOutput, sequence: readonly number[], swallowsParse: boolean, holdsTag: boolean) {
+  constructor(output: MergeOutput, split: SplitInsert, swallowsParse: boolean, holdsTag: boolean) {
     this.output = output;
-    this.sequence = sequence;
+    this.split = split;
     this.swallowsParse = swallowsParse;
     this.holdsTag = holdsTag;
   }
@@ -38,10 +45,11 @@ export class SplitMerger implements RowMerger {
 
   /** Rows may be fewer than were sent (ON CONFLICT DO NOTHING, triggers): a shard that has no more is passed over. */
   private give(): void {
+    const { sequence } = this.split;
     if (this.isGiving) return;
     this.isGiving = true;
-    for (; this.at < this.sequence.length; this.at++) {
-      const leg = this.legs.find(({ shard }) => shard === this.sequence[this.at]);
+    for (; this.at < sequence.length; this.at++) {
+      const leg = this.legs.find(({ shard }) => shard === sequence[this.at]);
       if (leg === undefined) break;
       if (!leg.hasHead && leg.pending === null) break;
       if (!leg.hasHead) continue;
@@ -60,6 +68,11 @@ export class SplitMerger implements RowMerger {
   meet(type: number, frames: readonly Uint8Array[]): void {
     const [first] = frames;
     if (type === BACKEND.ParseComplete && this.swallowsParse) return;
+    if (type === BACKEND.ParameterDescription) {
+      const whole = this.parameters(frames);
+      if (whole !== null) this.output.pass(whole, 0, whole.length, -1);
+      return;
+    }
     if (type === BACKEND.RowDescription) this.problem = shapesProblem(frames, this.legs);
     if (this.problem !== null) return;
     if (type !== BACKEND.CommandComplete) {
@@ -70,5 +83,25 @@ export class SplitMerger implements RowMerger {
     if (completion instanceof PgDogError) this.problem = completion;
     else if (this.holdsTag) this.heldTag = completion;
     else this.output.pass(completion, 0, completion.length, -1);
+  }
+
+  /** Of the whole statement; each shard describes those of its own rows. */
+  private parameters(frames: readonly Uint8Array[]): Uint8Array | null {
+    const oids: number[] = [];
+    for (const [i, frame] of frames.entries()) {
+      const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+      for (const [at, parameter] of this.split.parametersOf(this.legs[i].shard).entries()) {
+        const oid = view.getUint32(PARAMETERS_AT + 4 * at);
+        if (oids[parameter] !== undefined && oids[parameter] !== oid) {
+          this.problem = new PgDogError('cross_shard', `parameter $${parameter + 1} has several types`);
+          return null;
+        }
+        oids[parameter] = oid;
+      }
+    }
+    writer.reset().begin(BACKEND.ParameterDescription).int16(oids.length);
+    for (let i = 0; i < oids.length; i++) writer.int32(oids[i] ?? TEXT_OID);
+    writer.end();
+    return writer.take();
   }
 }

@@ -4,11 +4,14 @@ import {
   choice,
   type MergePlan,
   PgDogError,
+  READY,
   SHARD_EVERY,
   type ShardReading,
+  type StatementPlan,
   type StatementValues,
 } from '@pgdog-cluster/core';
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard.js';
+import type { Session } from '../session/session.js';
 
 export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits' | 'counts'>;
 export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [], counts: NO_COUNTS };
@@ -87,4 +90,35 @@ export function severalShards(reading: ShardReading, shard: number): PgDogError 
 /** An operator has forbidden what takes several shards. */
 export function directOnly({ message }: PgDogError): PgDogError {
   return new PgDogError('cross_shard', `${message}; cross_shard = "direct_only" allows no other`);
+}
+
+/** set_config('…', '…', true) is SET LOCAL. */
+export function setsByCall({ effect }: StatementPlan): boolean {
+  return effect?.type === 'setConfig';
+}
+
+export function isInBlock({ router, server }: Session): boolean {
+  if (server !== null && server.readyStatus !== READY.Idle) return true;
+  return router?.shards?.cross.isInTransaction === true || (router?.held ?? null) !== null;
+}
+
+export function defines(statement: StatementPlan): boolean {
+  return statement.defines === true;
+}
+
+export function unprepared(): PgDogError {
+  const text = 'PREPARE and EXECUTE do not say by themselves which shard they are for';
+  const hint = 'Prepare by the protocol, as drivers do, or name the shard by SET pgdog.shard.';
+  return new PgDogError('cross_shard', text, { hint });
+}
+
+export function unsettable(): PgDogError {
+  return new PgDogError('cross_shard', 'settings cannot be changed in a transaction over several shards', {
+    hint: 'Change them before BEGIN.',
+  });
+}
+
+export function uncuttable({ message }: PgDogError): PgDogError {
+  const text = `${message}; its LIMIT or OFFSET cannot be moved to where rows are merged`;
+  return new PgDogError('cross_shard', text, { hint: 'Write the numbers into the text of a simple query.' });
 }

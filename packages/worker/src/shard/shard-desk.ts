@@ -214,6 +214,7 @@ export class ShardDesk {
     const begin = this.session.router?.begunWith ?? null;
     if (begin === null) return refusal;
     if (begin.isSerializable || this.isSerializable) return unserializable();
+    if (asked.isShardTold) return stays();
     return this.cross.spreadOut(begin.text, this.hasWritten) ?? SPREAD;
   }
 
@@ -244,6 +245,12 @@ export class ShardDesk {
     this.forget();
     this.cross.close();
   }
+}
+
+function stays(): PgDogError {
+  return new PgDogError('cross_shard', 'a transaction that has changed settings stays on its shard', {
+    hint: 'SET before BEGIN.',
+  });
 }
 
 /** Each shard knows of its own conflicts only. */

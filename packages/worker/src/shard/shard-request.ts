@@ -26,7 +26,21 @@ import { makesTemp, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
-import { type Cut, crossShard, cutOf, directOnly, PASS, severalShards, UNCUT } from './several-shards.js';
+import {
+  type Cut,
+  crossShard,
+  cutOf,
+  defines,
+  directOnly,
+  isInBlock,
+  PASS,
+  setsByCall,
+  severalShards,
+  UNCUT,
+  uncuttable,
+  unprepared,
+  unsettable,
+} from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
 
@@ -64,6 +78,8 @@ export class ShardRequest {
   private localShard = -1;
   /** The transaction under way changes definitions. */
   private isDefining = false;
+  /** Its shard has been told how the transaction goes on, which no other shard knows. */
+  isShardTold = false;
   /** Readings of the catalog when this session first waited for one; -1: it does not. */
   private waitsSinceReading = -1;
   /** By the catalog and the settings it was made with. */
@@ -105,6 +121,7 @@ export class ShardRequest {
     const { isDefining } = this;
     this.localShard = -1;
     this.isDefining = false;
+    this.isShardTold = false;
     return isDefining;
   }
 
@@ -154,26 +171,16 @@ export class ShardRequest {
     if (why !== null && why !== CATALOG_UNREAD) this.isWriting = true;
     if (changesPath(plan, this.session.user, this.database.catalog?.schemas ?? []))
       this.refuseHiddenPath(plan);
-    if (this.cross.isInTransaction && plan.statements.some(({ effect }) => effect !== null)) {
-      this.refuse(
-        new PgDogError('cross_shard', 'settings cannot be changed in a transaction over several shards', {
-          hint: 'Change them before BEGIN.',
-        }),
-      );
+    const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
+    if (tellsShard) this.isShardTold = true;
+    if (this.cross.isInTransaction && (tellsShard || plan.statements.some(({ effect }) => effect !== null))) {
+      this.refuse(unsettable());
     }
     if (plan.statements.some(defines)) this.isDefining = true;
     if (this.problem !== null || this.isHeld) return;
     if (this.wished(plan)) return;
     if ((plan.flags & PREPARE_LEVEL) !== 0) {
-      this.refuse(
-        new PgDogError(
-          'cross_shard',
-          'PREPARE and EXECUTE do not say by themselves which shard they are for',
-          {
-            hint: 'Prepare by the protocol, as drivers do, or name the shard by SET pgdog.shard.',
-          },
-        ),
-      );
+      this.refuse(unprepared());
       return;
     }
     if (this.isPathChanging && this.statementCount > 1) {
@@ -274,6 +281,7 @@ export class ShardRequest {
     }
     values.isForeign = this.isForeign;
     const shard = chooseShard(reading, this.database.functions, values);
+    if (reading.needsBlock === true && !isInBlock(this.session)) return SHARD_ANY;
     if (shard === SHARD_SEVERAL || shard === SHARD_EVERY) this.several(reading, shard);
     return shard;
   }
@@ -292,11 +300,7 @@ export class ShardRequest {
     else if (spread.kind === 'merge') {
       const cut = cutOf(spread.plan, values);
       if (cut !== null) this.ask(choice.shards, spread.plan, cut, refusal.message);
-      else {
-        const text = `${refusal.message}; its LIMIT or OFFSET cannot be moved to where rows are merged`;
-        const hint = 'Write the numbers into the text of a simple query.';
-        this.refuse(new PgDogError('cross_shard', text, { hint }));
-      }
+      else this.refuse(uncuttable(refusal));
     } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
       this.split(reading.groups[0], refusal);
     } else this.refuse(refusal);
@@ -387,10 +391,6 @@ function changesPath({ statements }: SqlPlan, user: string, schemas: readonly st
 function isLocal({ effect }: StatementPlan): boolean {
   if (effect?.type === 'set') return effect.isLocal;
   return effect?.type === 'setConfig';
-}
-
-function defines(statement: StatementPlan): boolean {
-  return statement.defines === true;
 }
 
 /** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
