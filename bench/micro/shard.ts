@@ -78,6 +78,7 @@ const CATALOG: ShardCatalogData = {
   relations: [ORDERS],
   searchPaths: {},
   schemas: ['public'],
+  functions: [],
   differences: [],
 };
 

@@ -39,6 +39,7 @@ export const catalog = (relations: RawRelation[], rest: Partial<RawCatalog> = {}
   schemas: ['public'],
   searchPaths: {},
   encoding: 'UTF8',
+  functions: [],
   preparedMax: 0,
   ...rest,
 });

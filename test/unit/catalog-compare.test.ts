@@ -18,6 +18,26 @@ test('what is equal on all shards is there, with everything that is known of it'
   assert.deepEqual([result.database, result.schemas], ['shop', ['public']]);
 });
 
+test("a user's function is immutable when each shard has the same of the name", () => {
+  const twice = (digest: string, isImmutable = true) => ({
+    schema: 'public',
+    name: 'twice',
+    digest,
+    isImmutable,
+  });
+  const isImmutable = (...shards: ReturnType<typeof twice>[][]): readonly unknown[] =>
+    compare(shards.map((functions) => catalog([], { functions }))).functions;
+  assert.deepEqual(isImmutable([twice('a')], [twice('a')]), [['public', 'twice', true]]);
+  for (const shards of [
+    [[twice('a')], [twice('b')]],
+    [[twice('a')], []],
+    [[], [twice('a')]],
+    [[twice('a', false)], [twice('a', false)]],
+  ]) {
+    assert.deepEqual(isImmutable(...shards), [['public', 'twice', false]]);
+  }
+});
+
 const ORDERS = table('orders', [
   column('id', 'int8', { isNotNull: true }),
   column('name', 'varchar', { typmod: 24 }),

@@ -37,6 +37,7 @@ beforeEach(() => {
     schemas: ['public'],
     searchPaths: {},
     encoding: 'UTF8',
+    functions: [],
     preparedMax: 0,
   };
   watch = new CatalogWatch({
@@ -335,6 +336,7 @@ test('thousands of tables fit into shared memory, and are unpacked once per chan
     relations,
     searchPaths: { '': 'a, b', 'a role': '"$user"' },
     schemas: ['public'],
+    functions: [],
     differences: [{ schema: 'public', name: 'x', text: 'missing on shard 1' }],
   };
   memory.catalogs.publish([data]);

@@ -266,6 +266,7 @@ export const CATALOG: ShardCatalogData = {
   relations: RELATIONS,
   searchPaths: {},
   schemas: ['public'],
+  functions: [],
   differences: [{ schema: 'public', name: 'skewed', text: 'shard 1 has a column more' }],
 };
 

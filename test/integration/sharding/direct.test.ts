@@ -214,6 +214,32 @@ forEachDriver('statements of one shard', (driver) => {
     await client.query('ROLLBACK');
   });
 
+  it("users' functions: immutable ones run where their rows are, others not without a hint", async () => {
+    await cluster.everywhere(`
+      CREATE OR REPLACE FUNCTION twice(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
+      CREATE OR REPLACE FUNCTION others() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM customer'`);
+    await eventually('the functions are read', async () => {
+      await client.query('SELECT count(*) AS n FROM unknown_yet').catch(() => undefined);
+      return client.query('SELECT twice(id) AS n FROM customer WHERE id = 21').then(
+        ({ rows }) => rows[0].n === '42',
+        () => false,
+      );
+    });
+    await refused('SELECT others() FROM customer WHERE id = 21', '0A000', /others/);
+    await refused('SELECT others()', '0A000', /others/);
+    await cluster.shard(
+      1,
+      "CREATE OR REPLACE FUNCTION twice(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT n * 3'",
+    );
+    await eventually('the difference is seen', async () => {
+      await client.query('SELECT count(*) AS n FROM unknown_yet').catch(() => undefined);
+      return client.query('SELECT twice(id) AS n FROM customer WHERE id = 21').then(
+        () => false,
+        (error: Error & { code?: string }) => error.code === '0A000',
+      );
+    });
+  });
+
   it('EXPLAIN (PGDOG) and SHOW pgdog.shards tell where statements go', async () => {
     const explain = async (sql: string): Promise<string> =>
       (await client.query(`EXPLAIN (PGDOG) ${sql}`)).rows.map((row) => Object.values(row)[0]).join('\n');

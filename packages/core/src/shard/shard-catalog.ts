@@ -84,6 +84,8 @@ export interface ShardCatalogData {
   readonly searchPaths: Readonly<Record<string, string>>;
   /** Users' schemas that are on all shards, or on the one that has it alone. */
   readonly schemas: readonly string[];
+  /** Users' functions by name, all of one name together: immutable ones depend on nothing but their arguments. */
+  readonly functions: readonly (readonly [schema: string, name: string, isImmutable: boolean])[];
   /** What the shards do not have in common, in words, with the relation's name: such relations are refused. */
   readonly differences: readonly { readonly schema: string; readonly name: string; readonly text: string }[];
 }

@@ -78,6 +78,16 @@ const FOREIGN_KEYS = `SELECT c.conrelid::text, ${namesOf('c.conrelid', 'c.conkey
     LEFT JOIN pg_constraint p ON p.oid = c.conparentid
   WHERE c.contype = 'f' AND (p.oid IS NULL OR p.conrelid <> c.conrelid)`;
 
+/**
+ * All of a name in a schema together: whether each is immutable, and a digest of what they are. Types are named as the search
+ * path has them, hence with their schemas.
+ */
+const FUNCTIONS = `SELECT n.nspname, p.proname, bool_and(p.provolatile = 'i' AND p.prokind = 'f'),
+    md5(string_agg(concat_ws('|', pg_get_function_identity_arguments(p.oid), format_type(p.prorettype, NULL), p.prosrc, p.probin,
+      p.provolatile, l.lanname), ',' ORDER BY pg_get_function_identity_arguments(p.oid)::text COLLATE "C"))
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+  WHERE ${USER_SCHEMAS} GROUP BY n.nspname, p.proname ORDER BY n.nspname::text COLLATE "C", p.proname::text COLLATE "C"`;
+
 const ROLE_SETTINGS = `SELECT coalesce(r.rolname::text, ''), s.setdatabase <> 0, substr(c.setting, ${'search_path='.length + 1})
   FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c(setting) LEFT JOIN pg_roles r ON r.oid = s.setrole
   WHERE starts_with(c.setting, 'search_path=') AND (s.setrole = 0 OR r.oid IS NOT NULL)
@@ -96,6 +106,7 @@ export const CATALOG_ANSWERS = [
   'parents',
   'uniques',
   'foreignKeys',
+  'functions',
   'roleSettings',
   'commit',
 ] as const;
@@ -115,6 +126,7 @@ const TEXTS: Record<CatalogAnswer, string> = {
   parents: PARENTS,
   uniques: UNIQUES,
   foreignKeys: FOREIGN_KEYS,
+  functions: FUNCTIONS,
   roleSettings: ROLE_SETTINGS,
   commit: 'COMMIT',
 };

@@ -61,7 +61,8 @@ export function compareCatalogs(
     shardOfSchema(schema, sharding.schemas),
   );
   const { relations, differences, unmatchedRules } = places.placed(comparison.differences);
-  return { database, relations, searchPaths, schemas, differences, unmatchedRules };
+  const functions = comparison.functions();
+  return { database, relations, functions, searchPaths, schemas, differences, unmatchedRules };
 }
 
 class Comparison {
@@ -83,6 +84,21 @@ class Comparison {
       if (missing.length === 0) return true;
       this.#differ(name, '', `the schema is missing on ${shardList(missing)}`);
       return false;
+    });
+  }
+
+  /** By name; what is not the same on all shards counts as not immutable. */
+  functions(): ShardCatalogData['functions'] {
+    const byShard = this.#shards.map(
+      ({ functions }) => new Map(functions.map((each) => [`${each.schema}\0${each.name}`, each])),
+    );
+    return [...new Set(byShard.flatMap((functions) => [...functions.keys()]))].map((key) => {
+      const found = byShard.map((functions) => functions.get(key));
+      const [schema, name] = key.split('\0');
+      const isImmutable = found.every(
+        (each) => each?.isImmutable === true && each.digest === found[0]?.digest,
+      );
+      return [schema, name, isImmutable] as const;
     });
   }
 

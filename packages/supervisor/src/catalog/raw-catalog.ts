@@ -4,11 +4,22 @@ import type { CatalogAnswer } from './catalog-sql.js';
 /** A relation as one shard has it. */
 export type RawRelation = Omit<CatalogRelation, 'placement' | 'keyColumn' | 'rule' | 'shard'>;
 
+export interface RawFunctions {
+  schema: string;
+  name: string;
+  /** Each of them. */
+  isImmutable: boolean;
+  /** Of what they are. */
+  digest: string;
+}
+
 /** What one shard says. */
 export interface RawCatalog {
   /** By schema, then name. */
   relations: RawRelation[];
   schemas: string[];
+  /** All of one name together. */
+  functions: RawFunctions[];
   /** See ShardCatalogData. */
   searchPaths: Record<string, string>;
   /** Postgres's name of it: UTF8. */
@@ -53,6 +64,12 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
   return {
     relations,
     schemas: rows.schemas.map(([name]) => String(name)),
+    functions: rows.functions.map(([schema, name, isImmutable, digest]) => ({
+      schema: String(schema),
+      name: String(name),
+      isImmutable: isImmutable === true,
+      digest: String(digest),
+    })),
     searchPaths: toSearchPaths(rows),
     encoding: String(encoding),
     preparedMax: Number(preparedMax),

@@ -77,7 +77,7 @@ export class ShardedDatabase {
     const { sharding } = this;
     const { parser } = this.context;
     const lookup = catalogLookup(catalog, path);
-    const isImmutable = (): boolean => false;
+    const isImmutable = immutableFunctions(catalog);
     return {
       id: ++scopeIds,
       read: (statements, literals) =>
@@ -145,4 +145,14 @@ export class ShardedDatabase {
   holds(session: Session): boolean {
     return this.waiters.has(session);
   }
+}
+
+/** Of `name` or `schema.name`: a name alone may mean any function of that name, whatever schema it is in. */
+function immutableFunctions({ functions }: ShardCatalogData): (name: string) => boolean {
+  const known = new Map<string, boolean>();
+  for (const [schema, name, isImmutable] of functions) {
+    known.set(`${schema}.${name}`, isImmutable);
+    known.set(name, isImmutable && known.get(name) !== false);
+  }
+  return (name) => known.get(name) === true;
 }
