@@ -3,7 +3,7 @@ import { B, c, D, d, E, errorFields, type Frame, P, Q, S } from '../support/fram
 import type { RawClient } from '../support/raw-client.js';
 import type { RowOrder, Step } from './oracle-case.js';
 
-const TIMEOUT_MS = 6000;
+const TIMEOUT_MS = 15_000;
 
 interface Rows {
   head: string;
@@ -68,13 +68,23 @@ function note(answer: Answer, { type, body }: Frame): void {
   else if (!'NSA'.includes(type)) answer.events.push(type);
 }
 
+function batchOf({
+  sql,
+  values = [],
+  types = [],
+  formats = [],
+  results = [],
+  rowsMax,
+  followed = [],
+}: Step): Buffer[] {
+  const bind = B('', '', { values, valueFormats: formats, resultFormats: results });
+  const executes = rowsMax === undefined ? [E('')] : [E('', rowsMax), E('', rowsMax), E('')];
+  return [P('', sql, types), D('S', ''), bind, D('P', ''), ...executes, ...followed.flatMap(batchOf)];
+}
+
 export async function run(client: RawClient, step: Step): Promise<Answer> {
-  const { sql, values, types = [], formats = [], results = [] } = step;
-  if (values === undefined) client.send(Q(sql));
-  else {
-    const bind = B('', '', { values, valueFormats: formats, resultFormats: results });
-    client.send(P('', sql, types), D('S', ''), bind, D('P', ''), E(''), S());
-  }
+  if (step.values === undefined) client.send(Q(step.sql));
+  else client.send(...batchOf(step), S());
   const answer: Answer = { events: [], results: [], error: null, status: '' };
   while (answer.status === '') {
     const frame = await client.readFrame(TIMEOUT_MS);

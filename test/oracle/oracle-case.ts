@@ -7,6 +7,10 @@ export interface Step {
   types?: number[];
   formats?: number[];
   results?: number[];
+  /** Rows of each Execute; the portal is asked three times. */
+  rowsMax?: number;
+  /** Further statements of the same batch, before its Sync. */
+  followed?: Step[];
   /** For COPY FROM STDIN. */
   copy?: string;
 }
@@ -77,6 +81,7 @@ export function script(construct: string, ...texts: Text[]): OracleCase {
 
 export function describeCase({ steps }: OracleCase): string {
   return steps
+    .flatMap((step) => [step, ...(step.followed ?? [])])
     .map(({ sql, values }) =>
       values === undefined
         ? sql

@@ -11,6 +11,7 @@ import { ROOT } from '../support/tree.js';
 import { directCases } from './corpus-direct.js';
 import { mergeCases } from './corpus-merge.js';
 import { sessionCases } from './corpus-session.js';
+import { slyCases } from './corpus-sly.js';
 import { writeCases } from './corpus-write.js';
 import { OracleGenerator } from './generator.js';
 import { describeCase, type OracleCase } from './oracle-case.js';
@@ -51,9 +52,12 @@ forOneDriver('the oracle', (driver) => {
   });
 
   it('statements by rule: equal or refused', async () => {
-    const all = [...directCases(), ...mergeCases(), ...writeCases(), ...sessionCases()];
+    const all = [...directCases(), ...mergeCases(), ...writeCases(), ...sessionCases(), ...slyCases()];
     const only = PGDOG_ORACLE_ONLY;
-    const cases = only === undefined ? all : all.filter(({ construct }) => construct.includes(only));
+    const cases =
+      only === undefined
+        ? all
+        : all.filter(({ construct }) => only.split('|').some((part) => construct.includes(part)));
     const tally = await judgeAll(cases);
     if (only !== undefined) return;
     assert.ok(cases.length > 1000, `${cases.length} statements`);

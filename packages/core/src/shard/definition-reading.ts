@@ -33,8 +33,24 @@ export function readDefinition(ctx: ShardContext, kind: string, node: SqlNode): 
   if (kind === 'CreateSchemaStmt' && nodesOf(node, 'schemaElts').length > 0) {
     ctx.refuse('CREATE SCHEMA with other definitions in it', 'create them by statements of their own');
   }
+  if (kind === 'RenameStmt' || kind === 'AlterObjectSchemaStmt') readRename(ctx, node);
   if (kind !== 'AlterTableStmt') return;
   for (const each of nodesOf(node, 'cmds')) readAlteration(ctx, nodeOf(each, 'AlterTableCmd') ?? {});
+}
+
+/** Under a name without its rule, the rows of a sharded table would be taken for a copy of all of them. */
+function readRename(ctx: ShardContext, node: SqlNode): void {
+  const relation = nodeOf(node, 'relation');
+  const isOfTable =
+    textOf(node, 'renameType') === 'OBJECT_TABLE' || textOf(node, 'objectType') === 'OBJECT_TABLE';
+  if (!isOfTable || relation === undefined) return;
+  const found = ctx.find(relation);
+  const isSharded = found.kind === 'relation' && found.relation.keyColumn >= 0;
+  if (isSharded)
+    ctx.refuse(
+      `"${textOf(relation, 'relname')}" is sharded by its name`,
+      'change the name on each shard, and in [[sharded_tables]]',
+    );
 }
 
 function namedRelations(node: SqlNode): SqlNode[] {

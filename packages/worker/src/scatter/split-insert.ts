@@ -38,7 +38,13 @@ export class SplitInsert {
       const chosen = sequence.flatMap((each, row) => (each === shard ? [row] : []));
       split.parts.set(shard, takeInsertRows(bytes, textStart, textEnd, rows, chosen));
     }
-    return split;
+    return split.usesAll ? split : null;
+  }
+
+  /** Of a parameter that no row has Postgres says that its type is not known; a part without it would not. */
+  private get usesAll(): boolean {
+    const used = new Set([...this.parts.values()].flatMap(({ parameters }) => parameters));
+    return Math.max(-1, ...used) < used.size;
   }
 
   get shards(): number[] {
