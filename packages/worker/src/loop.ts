@@ -78,6 +78,7 @@ export class Loop {
     const { context } = this;
     if (context.derivation.hasResults) context.derivation.deliver();
     if (context.mirrors.hasWork) context.mirrors.run();
+    if (context.sharded.hasPostponed) context.sharded.runPostponed();
     context.outputs.flushAll();
     // Output of this turn has left: what comes next belongs to another one (ServerConnection.hasLeft).
     context.turn++;

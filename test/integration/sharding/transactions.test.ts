@@ -201,6 +201,24 @@ forEachDriver('transactions over several shards', (driver) => {
     }
   });
 
+  it('a transaction in which something was SET stays on its shard', async () => {
+    const shown = async (id: number): Promise<string> => {
+      const { rows } = await client.query(
+        "SELECT interval '1 day 2 hours'::text AS span FROM account WHERE id = $1",
+        [id],
+      );
+      return rows[0].span;
+    };
+    assert.equal(await shown(ids[0]), '1 day 02:00:00');
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = 1 WHERE id = $1', [ids[0]]);
+    await client.query("SET IntervalStyle = 'iso_8601'");
+    assert.equal(await shown(ids[0]), 'P1DT2H');
+    await assert.rejects(shown(ids[1]), { code: '0A000', message: /settings/ });
+    await client.query('ROLLBACK');
+    for (const id of ids) assert.equal(await shown(id), '1 day 02:00:00');
+  });
+
   it('a transaction that is left idle ends by client_idle_in_transaction_timeout, on all its shards', async () => {
     const limited = await startShardedProxy(cluster, driver, {
       tables: TABLES,
@@ -240,6 +258,33 @@ forEachDriver('transactions over several shards', (driver) => {
     );
     await client.query(`DROP INDEX by_balance_${driver}`);
     await cluster.everywhere(`DROP INDEX IF EXISTS late_${driver}`);
+  });
+
+  it('what follows at once upon an answer is asked in time, again and again', async () => {
+    for (let i = 0; i < 40; i++) await client.query('VACUUM country');
+    const sql = postgres(proxy.url(SHOP), { max: 1, onnotice: () => undefined });
+    try {
+      const counts = await Promise.all(
+        Array.from({ length: 100 }, async (_, i) =>
+          i % 3 === 0
+            ? (await sql`UPDATE account SET balance = 100`).count
+            : (await sql`SELECT id FROM account`).count,
+        ),
+      );
+      assert.deepEqual([...new Set(counts)], [ACCOUNTS]);
+    } finally {
+      await sql.end();
+    }
+  });
+
+  it('an error behind rows of one shard, while the others are still to be asked', async () => {
+    for (const failing of ids) {
+      await assert.rejects(
+        client.query('UPDATE account SET balance = balance WHERE id > 0 RETURNING 1 / (id - $1)', [failing]),
+        { code: '22012' },
+      );
+      await client.query('SELECT 1');
+    }
   });
 
   it('without setup a commit over several shards is refused with the remedy, and nothing is written', async () => {

@@ -17,7 +17,7 @@ const HELD_BYTES_MAX = 256 * 1024;
 /** What a leg is told of its session. */
 export interface LegEvents {
   /** ReadyForQuery has come, be it read or held. */
-  onAnswered(): void;
+  onAnswered(hasError: boolean): void;
   /** Its answers are held, and its server connection is not read any more. */
   onFull(): void;
   /** Nobody waits for what it says. */
@@ -38,8 +38,8 @@ class LegTap implements SessionTap {
   again(): void {}
   completed(): void {}
   localError(): void {}
-  answered(): void {
-    this.events.onAnswered();
+  answered(_status: number, hasError: boolean): void {
+    this.events.onAnswered(hasError);
   }
   gone(): void {
     this.events.onGone();
@@ -55,6 +55,8 @@ export class LegSession extends Session {
   readonly answers: FrameStream;
   private readonly client: Session;
   private readonly events: LegEvents;
+  /** Its server connection's answers are being shown. */
+  private isShowing = false;
 
   constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, events: LegEvents) {
     super(client.context, NONE, NONE, client.context.sessions.takeId(), client.addr, client.port);
@@ -101,7 +103,13 @@ export class LegSession extends Session {
 
   ask(frames: Uint8Array): void {
     this.lastActivityMs = this.context.nowMs;
-    this.read(frames, 0, frames.length, NONE);
+    // The last answers are shown while the server connection is being given back: nothing may be sent on it any more.
+    if (this.isShowing) this.context.sharded.postpone(() => this.take(frames));
+    else this.take(frames);
+  }
+
+  private take(frames: Uint8Array): void {
+    if (this.phase !== 'closed') this.read(frames, 0, frames.length, NONE);
   }
 
   /** Shows what it has said and was held. */
@@ -145,11 +153,18 @@ export class LegSession extends Session {
   }
 
   override passSlice(buffer: number, start: number, end: number): void {
-    this.answers.push(this.context.driver.memory.bytes, start, end, buffer);
+    this.show(this.context.driver.memory.bytes, start, end, buffer);
   }
 
   override passBytes(bytes: Uint8Array, start: number, end: number): void {
-    this.answers.push(bytes, start, end, NONE);
+    this.show(bytes, start, end, NONE);
+  }
+
+  private show(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    const wasShowing = this.isShowing;
+    this.isShowing = true;
+    this.answers.push(bytes, start, end, buffer);
+    this.isShowing = wasShowing;
   }
 
   override onServerChunkEnd(): void {

@@ -25,7 +25,7 @@ export interface LegReader {
   ): number;
   restOf(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void;
   /** What it was asked has been done, or waits for its answers to be read. */
-  passed(leg: Leg): void;
+  passed(leg: Leg, hasError: boolean): void;
   /** Its session has ended, by itself or by us. */
   gone(leg: Leg): void;
   violated(leg: Leg, reason: string): void;
@@ -56,11 +56,11 @@ export class Leg implements FrameSink {
     this.shard = shard;
     this.reader = reader;
     this.session = new LegSession(client, shard, cluster, this, {
-      onAnswered: () => {
+      onAnswered: (hasError) => {
         this.owedCount--;
-        if (this.owedCount === 0) reader.passed(this);
+        if (this.owedCount === 0) reader.passed(this, hasError);
       },
-      onFull: () => reader.passed(this),
+      onFull: () => reader.passed(this, false),
       isIdle: () => this.isReady,
       onGone: () => {
         this.isGone = true;

@@ -127,9 +127,16 @@ export class Scatter implements LegReader {
   }
 
   /** The next shard's turn. */
-  passed(leg: Leg): void {
+  passed(leg: Leg, hasError: boolean): void {
     const { task } = this;
     if (task === null || this.begunLast !== leg) return;
+    if (hasError) {
+      // It is about to be shown, which ends the task, or is held behind rows that need the next shard's.
+      this.client.context.sharded.postpone(() => {
+        if (this.task === task) this.passed(leg, false);
+      });
+      return;
+    }
     const next = this.unbegun.shift();
     if (next === undefined) return;
     this.begunLast = next;
@@ -182,7 +189,7 @@ export class Scatter implements LegReader {
   private legFailed(leg: Leg, frame: Uint8Array): void {
     if (this.orderDone === null) {
       if (this.failure === null) this.failedShard = leg.shard;
-      this.fail(frame);
+      this.fail(frame, leg);
     } else if (!this.orderFailures.some((failure) => failure.leg === leg))
       this.orderFailures.push({ leg, frame });
   }
@@ -267,14 +274,14 @@ export class Scatter implements LegReader {
   }
 
   /** The first error is the client's; what else is under way is of no use any more. */
-  private fail(frame: Uint8Array): void {
+  private fail(frame: Uint8Array, failed: Leg | null = null): void {
     if (this.failure !== null || this.task === null) return;
     this.failure = frame;
     for (const leg of this.unbegun) leg.isReady = true;
     this.unbegun = [];
     for (const leg of this.legs) {
       leg.pending = null;
-      if (!leg.isReady && !leg.isGone) leg.session.cancel();
+      if (leg !== failed && !leg.isReady && !leg.isGone) leg.session.cancel();
     }
     this.resumeAll();
     this.checkDone();

@@ -7,6 +7,7 @@ import { ShardedDatabase } from './sharded-database.js';
 export class ShardedDatabases {
   private readonly context: WorkerContext;
   private readonly byName = new Map<string, ShardedDatabase>();
+  private postponed: (() => void)[] = [];
 
   constructor(context: WorkerContext) {
     this.context = context;
@@ -15,6 +16,21 @@ export class ShardedDatabases {
 
   get(name: string): ShardedDatabase | null {
     return this.byName.get(name) ?? null;
+  }
+
+  get hasPostponed(): boolean {
+    return this.postponed.length > 0;
+  }
+
+  /** For the end of the loop's turn. */
+  postpone(work: () => void): void {
+    this.postponed.push(work);
+  }
+
+  runPostponed(): void {
+    const { postponed } = this;
+    this.postponed = [];
+    for (const work of postponed) work();
   }
 
   /** Another configuration, or another state of a catalog: both come with an epoch. */
