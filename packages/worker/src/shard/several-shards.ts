@@ -118,6 +118,13 @@ export function unsettable(): PgDogError {
   });
 }
 
+/** COPY, or an INSERT whose rows are not all read. */
+export function unsplittable({ message }: PgDogError): PgDogError {
+  return new PgDogError('cross_shard', `${message}; its rows cannot be divided among the shards`, {
+    hint: 'INSERT them by VALUES, or those of each shard by itself, named by SET pgdog.shard.',
+  });
+}
+
 export function uncuttable({ message }: PgDogError): PgDogError {
   const text = `${message}; its LIMIT or OFFSET cannot be moved to where rows are merged`;
   return new PgDogError('cross_shard', text, { hint: 'Write the numbers into the text of a simple query.' });

@@ -40,6 +40,7 @@ import {
   uncuttable,
   unprepared,
   unsettable,
+  unsplittable,
 } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
@@ -289,8 +290,7 @@ export class ShardRequest {
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
     const refusal = severalShards(reading, shard);
-    const { crossShard } = this.session.pool?.snapshot ?? {};
-    const allowed = crossShard ?? this.database.sharding.crossShard;
+    const allowed = this.session.pool?.snapshot.crossShard ?? this.database.sharding.crossShard;
     const { spread } = reading;
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
     if (allowed === 'direct_only') this.refuse(directOnly(refusal));
@@ -312,7 +312,7 @@ export class ShardRequest {
     const sequence = shardsOfRows(group, this.database.functions, values);
     const split =
       sequence === null || text === null ? null : SplitInsert.of(text, declaredTypes(text), sequence);
-    if (split === null) this.refuse(refusal);
+    if (split === null) this.refuse(unsplittable(refusal));
     // exempt: rows of several shards
     else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, split);
   }
