@@ -137,9 +137,11 @@ forEachDriver('reported leaks', (driver) => {
 
   it('a cancel that comes late hits nobody else', async () => {
     const [a, b] = await Promise.all([clientOf(narrow), clientOf(narrow)]);
-    let cancelled = 0;
-    for (let round = 0; round < 40; round++) {
-      a.send(Q('SELECT pg_sleep(0.004)'));
+    // How long the first statement takes is led to where about half of the cancels come in time, however fast the
+    // machine is: only there does one that is too late come just then.
+    let [cancelled, late, milliseconds] = [0, 0, 4];
+    for (let round = 0; round < 40 || ((cancelled === 0 || late === 0) && round < 400); round++) {
+      a.send(Q(`SELECT pg_sleep(${milliseconds / 1000})`));
       const answerOfA = a.readUntilReady();
       await sleep(2);
       // Asked while the first statement runs; the second one waits for the same server connection.
@@ -147,10 +149,17 @@ forEachDriver('reported leaks', (driver) => {
       b.send(Q('SELECT pg_sleep(0.008)'));
       const answerOfB = await b.readUntilReady();
       assert.equal(sqlstateOf(answerOfB), '', `round ${round}: ${answerOfB.error?.['M']}`);
-      if (sqlstateOf(await answerOfA) === '57014') cancelled++;
+      if (sqlstateOf(await answerOfA) === '57014') {
+        cancelled++;
+        milliseconds *= 0.8;
+      } else {
+        late++;
+        milliseconds *= 1.25;
+      }
       await Promise.all(cancels);
     }
     assert.ok(cancelled > 0, 'no cancel was ever in time: nothing was tried');
+    assert.ok(late > 0, 'no cancel was ever late: nothing was tried');
     await Promise.all([a.end(), b.end()]);
   });
 
