@@ -75,11 +75,16 @@ function batchOf({
   formats = [],
   results = [],
   rowsMax,
+  statement,
   followed = [],
 }: Step): Buffer[] {
-  const bind = B('', '', { values, valueFormats: formats, resultFormats: results });
+  const name = statement?.name ?? '';
+  const parse = [P(name, sql, types), D('S', name)];
+  if (statement?.phase === 'prepare') return parse;
+  const bind = B('', name, { values, valueFormats: formats, resultFormats: results });
   const executes = rowsMax === undefined ? [E('')] : [E('', rowsMax), E('', rowsMax), E('')];
-  return [P('', sql, types), D('S', ''), bind, D('P', ''), ...executes, ...followed.flatMap(batchOf)];
+  const ahead = statement === undefined ? parse : [];
+  return [...ahead, bind, D('P', ''), ...executes, ...followed.flatMap(batchOf)];
 }
 
 export async function run(client: RawClient, step: Step): Promise<Answer> {

@@ -11,6 +11,8 @@ export interface Step {
   rowsMax?: number;
   /** Further statements of the same batch, before its Sync. */
   followed?: Step[];
+  /** A named statement is only prepared, or is executed that was prepared before. */
+  statement?: { name: string; phase: 'prepare' | 'execute' };
   /** For COPY FROM STDIN. */
   copy?: string;
 }

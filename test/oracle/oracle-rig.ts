@@ -89,12 +89,12 @@ export class OracleRig {
   }
 
   async stop(): Promise<void> {
-    await this.#disconnect();
+    await this.disconnect();
     await this.proxy.stop();
     await this.cluster.stop();
   }
 
-  async #clients(): Promise<[RawClient, RawClient]> {
+  async clients(): Promise<[RawClient, RawClient]> {
     const login = { user: 'postgres', password: 'postgres', timeoutMs: 30_000 };
     this.#ours ??= await RawClient.connect({ ...login, port: this.proxy.port, database: SHOP });
     this.#theirs ??= await RawClient.connect({
@@ -105,7 +105,7 @@ export class OracleRig {
     return [this.#ours, this.#theirs];
   }
 
-  async #disconnect(): Promise<void> {
+  async disconnect(): Promise<void> {
     for (const client of [this.#ours, this.#theirs]) client?.destroy();
     const theirs = this.#theirs;
     this.#ours = null;
@@ -149,10 +149,10 @@ export class OracleRig {
       verdict = await this.#steps(each);
     } catch (error) {
       verdict = { kind: 'wrong', text: `${error}` };
-      await this.#disconnect();
+      await this.disconnect();
     }
     await this.#rollback();
-    if (each.isSession) await this.#disconnect();
+    if (each.isSession) await this.disconnect();
     if (!each.isWrite) return verdict;
     const state = await this.#stateAfter(each, verdict);
     if (state !== null && verdict.kind !== 'wrong') verdict = { kind: 'wrong', text: `afterwards, ${state}` };
@@ -172,7 +172,7 @@ export class OracleRig {
   }
 
   async #steps({ steps, order }: OracleCase): Promise<Verdict> {
-    const [ours, theirs] = await this.#clients();
+    const [ours, theirs] = await this.clients();
     let refused: Verdict | null = null;
     for (const step of steps) {
       const their: Answer = await run(theirs, step);

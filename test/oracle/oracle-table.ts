@@ -1,9 +1,8 @@
 /** The table of the documentation: how many statements of each construct are answered. */
 
-const BEGIN = '<!-- oracle: begin -->';
-const END = '<!-- oracle: end -->';
+type Counts = ReadonlyMap<string, { equal: number; refused: number }>;
 
-export function exactTable(constructs: ReadonlyMap<string, { equal: number; refused: number }>): string {
+export function exactTable(constructs: Counts): string {
   const rows = [...constructs].map(([name, { equal, refused }]) => `| ${name} | ${equal} | ${refused} |`);
   const sum = (key: 'equal' | 'refused'): number =>
     [...constructs.values()].reduce((total, counts) => total + counts[key], 0);
@@ -15,9 +14,15 @@ export function exactTable(constructs: ReadonlyMap<string, { equal: number; refu
   ].join('\n');
 }
 
-export function withTable(document: string, table: string): string {
-  const [begin, end] = [document.indexOf(BEGIN), document.indexOf(END)];
-  if (begin < 0 || end < begin)
-    throw new Error(`the document has no place for the table (${BEGIN} … ${END})`);
-  return `${document.slice(0, begin + BEGIN.length)}\n${table}\n${document.slice(end)}`;
+/** Of statements made from a seed, which come in any order. */
+export function madeTable(constructs: Counts): string {
+  return exactTable(new Map([...constructs].sort(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+/** @param mark which table of the document */
+export function withTable(document: string, table: string, mark = 'oracle'): string {
+  const [opening, closing] = [`<!-- ${mark}: begin -->`, `<!-- ${mark}: end -->`];
+  const [begin, end] = [document.indexOf(opening), document.indexOf(closing)];
+  if (begin < 0 || end < begin) throw new Error(`the document has no place for the table (${opening})`);
+  return `${document.slice(0, begin + opening.length)}\n${table}\n${document.slice(end)}`;
 }

@@ -49,9 +49,15 @@ function oneDriver(): TestDriver | undefined {
   return DRIVERS.find((one) => one === wanted) ?? DRIVERS.find((one) => driverProblem(one) === '');
 }
 
-/** For what does not depend on the driver. */
-export function forOneDriver(title: string, body: (driver: TestDriver) => void): void {
-  const driver = oneDriver();
+/** For runs that follow from a seed: an even one is io_uring's, an odd one epoll's, where both run here. */
+export function driverOfSeed(seed: number): TestDriver | undefined {
+  const turn = DRIVERS[seed % DRIVERS.length];
+  return process.env.PGDOG_TEST_DRIVER === undefined && driverProblem(turn) === '' ? turn : oneDriver();
+}
+
+/** For what does not depend on the driver; `seed`: see driverOfSeed. */
+export function forOneDriver(title: string, body: (driver: TestDriver) => void, seed?: number): void {
+  const driver = seed === undefined ? oneDriver() : driverOfSeed(seed);
   if (driver === undefined) describe(title, { skip: 'no driver runs here' }, () => undefined);
   else describe(`${title} [${driver}]`, () => body(driver));
 }

@@ -286,6 +286,7 @@ const ROWS = {
   ],
   duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
+  unknown_savepoint: ['3B001', 'ERROR', 'client', 'savepoint does not exist', ''],
   unknown_portal: ['34000', 'ERROR', 'client', 'portal does not exist', ''],
   failed_transaction: [
     '25P02',

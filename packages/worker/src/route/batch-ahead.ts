@@ -155,8 +155,10 @@ export class BatchAhead {
     const scope = router === null ? NO_SCOPE : router.scope;
     const { nameStart, nameEnd } = fields;
     const isUnnamed = nameStart === nameEnd;
+    // While nothing is known of the catalog, too: what is bound must then wait.
+    const isSharded = router !== null && router.shards !== null;
     // exempt: a client prepares a name once
-    const text = scope === NO_SCOPE ? null : isUnnamed ? this.unnamed : newPreparedText();
+    const text = !isSharded ? null : isUnnamed ? this.unnamed : newPreparedText();
     if (text !== null) noteText(text, bytes, fields);
     const plan =
       text === null

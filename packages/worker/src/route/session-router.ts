@@ -30,6 +30,7 @@ import { HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../sha
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
+import { problemInFailed } from './failed-transaction.js';
 import type { HeldTransaction } from './held-transaction.js';
 import { localRole, roleSettingsOf, settingProblem } from './role-setting.js';
 import { TransactionDesk } from './transaction-desk.js';
@@ -314,7 +315,7 @@ export class SessionRouter implements RouteTerms {
   /** What must not be asked at all: a wrong directive, anything in a transaction that has failed. */
   private problemOf(plan: SqlPlan, facts: RouteFacts): PgDogError | null {
     if (this.held?.hasFailed === true || this.shards?.cross.hasFailed === true) {
-      return new PgDogError('transaction_failed');
+      return problemInFailed(plan);
     }
     const problem = settingProblem(
       facts.directive === plan.route.directive ? plan : { ...plan, route: facts },
