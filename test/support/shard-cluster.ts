@@ -9,6 +9,11 @@ import type { TomlTable } from './toml-text.js';
 export const SHOP = 'shop';
 const REFERENCE = 'reference';
 
+/** Shards as [[databases]] of the proxy. */
+export interface ShardEntries {
+  readonly entries: (TomlTable & { name: string; host: string; port: number })[];
+}
+
 export interface ShardClusterOptions {
   shardCount?: number;
   settings?: Record<string, string>;
@@ -16,7 +21,7 @@ export interface ShardClusterOptions {
   schema: string;
 }
 
-export class ShardCluster {
+export class ShardCluster implements ShardEntries {
   readonly server: TestPostgres;
   readonly shardCount: number;
   readonly #clients = new Map<string, pg.Client>();
@@ -85,8 +90,7 @@ export class ShardCluster {
     await Promise.all(this.names.map((name) => this.on(name, sql)));
   }
 
-  /** [[databases]] of the proxy. */
-  get entries(): (TomlTable & { name: string; host: string; port: number })[] {
+  get entries(): ShardEntries['entries'] {
     const { host, port } = this.server;
     return this.shards.map((database_name, shard) => ({ name: SHOP, host, port, shard, database_name }));
   }
@@ -103,7 +107,7 @@ export interface ShardedProxyOptions extends StartProxyOptions {
 }
 
 export function startShardedProxy(
-  cluster: ShardCluster,
+  { entries }: ShardEntries,
   ioDriver: TestDriver,
   { tables, general, lists, ...options }: ShardedProxyOptions,
 ): Promise<TestProxy> {
@@ -111,7 +115,7 @@ export function startShardedProxy(
     workers: 2,
     ioDriver,
     users: [{ name: 'postgres', password: 'postgres', database: SHOP }],
-    databases: cluster.entries,
+    databases: entries,
     lists: { sharded_tables: tables.map((table) => ({ database: SHOP, ...table })), ...lists },
     ...options,
     general: { log_connections: false, log_disconnections: false, ...general },

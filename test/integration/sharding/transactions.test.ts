@@ -179,6 +179,51 @@ forEachDriver('transactions over several shards', (driver) => {
     await assert.rejects(client.query(`SELECT * FROM note_${driver}`), { code: '42P01' });
   });
 
+  it('after DDL what is prepared and bound in one batch waits until the shards have been read', async () => {
+    for (const [round, id] of [...ids, ...ids].entries()) {
+      await client.query(`CREATE TABLE wait_${driver}_${round} (id bigint)`);
+      const text = `SELECT id::int, ${round} AS round FROM account WHERE id IN ($1, $2)`;
+      const name = round < ids.length ? `wait ${driver} ${round}` : undefined;
+      const { rows } = await client.query({
+        text,
+        values: [id, -1],
+        ...(name === undefined ? {} : { name }),
+      });
+      assert.deepEqual(rows, [{ id, round }]);
+      await client.query(`DROP TABLE wait_${driver}_${round}`);
+    }
+  });
+
+  it('a transaction that has failed before a server knew of it answers as a server would', async () => {
+    for (const begins of [
+      ['BEGIN', 'SELECT * FROM nosuch'],
+      ['BEGIN', `UPDATE account SET balance = 1 WHERE id IN (${ids.join(', ')})`, 'SELECT * FROM nosuch'],
+    ]) {
+      for (const sql of begins) await client.query(sql).catch(() => undefined);
+      await assert.rejects(client.query('SELECT 1'), { code: '25P02' });
+      await assert.rejects(client.query('SELECT FROM WHERE'), { code: '42601' });
+      await assert.rejects(client.query('ROLLBACK TO nosuch'), { code: '3B001' });
+      await assert.rejects(client.query('ROLLBACK; SELECT 1'), { code: '0A000' });
+      const { command } = await client.query('COMMIT');
+      assert.equal(command, 'ROLLBACK');
+    }
+    assert.deepEqual(await balances(), [100, 100, 100]);
+  });
+
+  it('a decision is durable whatever the session says, and the session keeps what it has said', async () => {
+    await client.query('SET synchronous_commit = off');
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = 1 WHERE id = $1', [ids[0]]);
+    await client.query('UPDATE account SET balance = 1 WHERE id = $1', [ids[1]]);
+    await client.query('COMMIT');
+    for (let i = 0; i < 4; i++) {
+      const { rows } = await client.query('SHOW synchronous_commit');
+      assert.equal(rows[0].synchronous_commit, 'off');
+    }
+    await client.query('RESET synchronous_commit');
+    assert.deepEqual(await balances(), [1, 1, 100]);
+  });
+
   it('postgres.js: begin() over shards, its callback thrown out and its callback done', async () => {
     const sql = postgres(proxy.url(SHOP), { max: 1, onnotice: () => undefined });
     try {

@@ -7,6 +7,11 @@ import type { Scatter } from './scatter.js';
 const HEADER_BYTES = 5;
 /** Names of prepared transactions: docs/internals/sharding.md. */
 const PREFIX = 'pgdog';
+/** How often it is tried to end what is prepared: a cancel meant for what was before may hit it. */
+const END_ATTEMPTS_MAX = 3;
+/** A decision that a crash of its server could forget is none: others act on it. */
+const DURABLE =
+  "SELECT pg_catalog.set_config('synchronous_commit', 'local', true) WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
 
 /** How a commit that has written on several shards is done: ShardingSnapshot.commit. */
 export type CommitMode = 'two_phase' | 'plain' | 'refused';
@@ -143,7 +148,7 @@ export class DistributedTransaction {
     const id = randomBytes(8).readBigInt64BE() & 0x7fff_ffff_ffff_ffffn;
     const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
     const lock =
-      `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ` +
+      `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ${DURABLE}; ` +
       `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
     this.scatter.order([{ leg: decider, sql: lock }], (failures) => {
       if (failures.length > 0) {
@@ -170,12 +175,26 @@ export class DistributedTransaction {
   ): void {
     const refused = new Set(refusals.map(({ leg }) => leg));
     const prepared = others.filter((leg) => !refused.has(leg) && !leg.isGone);
+    this.scatter.order([{ leg: decider, sql: 'ROLLBACK' }], () =>
+      this.endPrepared('ROLLBACK', prepared, nameOf, () => then(refusals[0].frame)),
+    );
+  }
+
+  /** What cannot be ended here is for recovery. */
+  private endPrepared(
+    verb: 'COMMIT' | 'ROLLBACK',
+    legs: readonly Leg[],
+    nameOf: (leg: Leg) => string,
+    then: () => void,
+    attempt = 1,
+  ): void {
     this.scatter.order(
-      [
-        { leg: decider, sql: 'ROLLBACK' },
-        ...prepared.map((leg) => ({ leg, sql: `ROLLBACK PREPARED ${nameOf(leg)}` })),
-      ],
-      () => then(refusals[0].frame),
+      legs.filter(({ isGone }) => !isGone).map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}` })),
+      (failures) => {
+        const again = failures.map(({ leg }) => leg);
+        if (again.length === 0 || attempt === END_ATTEMPTS_MAX) then();
+        else this.endPrepared(verb, again, nameOf, then, attempt + 1);
+      },
     );
   }
 
@@ -186,13 +205,9 @@ export class DistributedTransaction {
         then(errorFrame(unknownOutcome()));
         return;
       }
-      const verb = failures.length > 0 ? 'ROLLBACK' : 'COMMIT';
-      this.scatter.order(
-        others
-          .filter(({ isGone }) => !isGone)
-          .map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}` })),
-        // It is decided: what is left is for recovery.
-        () => then(failures.length > 0 ? failures[0].frame : null),
+      const isUndone = failures.length > 0;
+      this.endPrepared(isUndone ? 'ROLLBACK' : 'COMMIT', others, nameOf, () =>
+        then(isUndone ? failures[0].frame : null),
       );
     });
   }

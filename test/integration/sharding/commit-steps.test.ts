@@ -1,0 +1,207 @@
+/**
+ * Somebody dies at each step of a commit over three shards: the proxy, its worker, the shard that decides, another shard. A
+ * second proxy, which knows nothing of it, ends what is left. Everything or nothing, and what the client was told is true.
+ */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import pg from 'pg';
+import { crashWorkers } from '../../support/crash-worker.js';
+import { forEachDriver, type TestDriver } from '../../support/drivers.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { SHOP, startShardedProxy } from '../../support/shard-cluster.js';
+import { ShardServers } from '../../support/shard-servers.js';
+import { eventually } from '../../support/wire.js';
+
+const SCHEMA = `
+  CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);
+  CREATE TABLE entry (account_id bigint, transfer bigint, PRIMARY KEY (account_id, transfer));`;
+const TABLES = [
+  { name: 'account', column: 'id', data_type: 'bigint' },
+  { name: 'entry', column: 'account_id', data_type: 'bigint' },
+];
+const BALANCE = 1000;
+const [DECIDER, OTHER] = [0, 1];
+const RECOVERY_MS = 20_000;
+
+/** In the order of a commit; `shard`: whom the statement is sent to. */
+const STEPS = [
+  { name: 'lock and row', shard: DECIDER, pattern: /^SELECT pg_catalog\.pg_advisory_xact_lock/ },
+  { name: 'PREPARE', shard: OTHER, pattern: /^PREPARE TRANSACTION/ },
+  { name: 'the decision', shard: DECIDER, pattern: /^COMMIT$/ },
+  { name: 'COMMIT PREPARED', shard: OTHER, pattern: /^COMMIT PREPARED/ },
+];
+const DECISION = 2;
+const STOPS = ['before', 'after'] as const;
+const FAULTS = ['proxy', 'worker', 'decider', 'other'] as const;
+
+interface Scene {
+  step: number;
+  stop: (typeof STOPS)[number];
+  fault: (typeof FAULTS)[number];
+}
+
+/** Whether the decision is made in the end. A commit whose other shard dies goes on; one whose decider dies does not. */
+function isCommitted({ step, stop, fault }: Scene): boolean {
+  if (step > DECISION) return true;
+  if (step < DECISION) return false;
+  return stop === 'after' || fault === 'other';
+}
+
+let servers: ShardServers;
+/** An account of each shard. */
+const accounts: number[] = [];
+let nextTransfer = 1;
+
+before(async () => {
+  // A commit that nobody makes durable is lost with its server.
+  servers = await ShardServers.start(SCHEMA, 3, { synchronous_commit: 'off', wal_writer_delay: '10s' });
+});
+after(() => servers.stop());
+
+const outcomeOf = (answer: Promise<pg.QueryResult>): Promise<string> =>
+  answer.then(
+    ({ command }) => command,
+    (error: Error & { code?: string }) => error.code ?? 'lost',
+  );
+
+forEachDriver('steps of a commit', (driver) => {
+  let proxy: TestProxy;
+  let second: TestProxy;
+  const startProxy = (): Promise<TestProxy> =>
+    startShardedProxy(servers.gated, driver, {
+      tables: TABLES,
+      workers: 1,
+      // It leaves recovery to the other one.
+      general: { two_phase_recovery_interval: 3_600_000 },
+    });
+
+  before(async () => {
+    second = await startShardedProxy(servers.direct, driver, {
+      tables: TABLES,
+      workers: 1,
+      general: { two_phase_recovery_interval: 50 },
+    });
+    proxy = await startProxy();
+    if (accounts.length === 0) await fill();
+  });
+  after(async () => {
+    await proxy?.stop();
+    await second?.stop();
+  });
+
+  async function connected(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: proxy.url(SHOP) });
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  async function fill(): Promise<void> {
+    const client = await connected();
+    for (let id = 1; id <= 30; id++) await client.query('INSERT INTO account VALUES ($1, $2)', [id, BALANCE]);
+    await client.end();
+    for (const [shard] of servers.servers.entries()) {
+      const [row] = await servers.shard(shard, 'SELECT min(id)::int AS id FROM account');
+      accounts.push(Number(row?.id));
+      await servers.shard(shard, 'CHECKPOINT');
+    }
+  }
+
+  /** Everything but its COMMIT; again while a shard that was killed is not used again yet. */
+  async function begun(transfer: number): Promise<pg.Client> {
+    let client: pg.Client | null = null;
+    await eventually(
+      'a transaction over all shards',
+      async () => {
+        const one = await connected().catch(() => null);
+        try {
+          await one?.query('BEGIN');
+          for (const [shard, id] of accounts.entries()) {
+            const delta = shard === DECIDER ? -2 : 1;
+            await one?.query('UPDATE account SET balance = balance + $1 WHERE id = $2', [delta, id]);
+            await one?.query('INSERT INTO entry VALUES ($1, $2)', [id, transfer]);
+          }
+          client = one;
+        } catch {
+          await one?.end().catch(() => undefined);
+        }
+        return client !== null;
+      },
+      RECOVERY_MS,
+    );
+    if (client === null) throw new Error('no transaction');
+    return client;
+  }
+
+  async function strike(fault: Scene['fault'], step: number): Promise<void> {
+    if (fault === 'proxy') {
+      proxy.kill('SIGKILL');
+      await proxy.exited;
+      proxy = await startProxy();
+    } else if (fault === 'worker') await crashWorkers(proxy, 0);
+    else {
+      await servers.kill(fault === 'decider' ? DECIDER : OTHER);
+      servers.gates[STEPS[step].shard].release();
+    }
+  }
+
+  async function assertWhole(scene: Scene, transfer: number, outcome: string): Promise<void> {
+    await eventually('nothing is in doubt', async () => (await servers.prepared()).length === 0, RECOVERY_MS);
+    const entries = await servers.all(`SELECT account_id FROM entry WHERE transfer = ${transfer}`);
+    assert.equal(
+      entries.length,
+      isCommitted(scene) ? accounts.length : 0,
+      `entries; the client was told ${outcome}`,
+    );
+    const balances = await servers.all('SELECT balance::int AS balance FROM account');
+    const total = balances.reduce((sum, { balance }) => sum + Number(balance), 0);
+    assert.equal(total, balances.length * BALANCE);
+    if (outcome === 'COMMIT') assert.ok(isCommitted(scene), 'confirmed, and it is not there');
+  }
+
+  async function play(scene: Scene): Promise<void> {
+    const { step, stop, fault } = scene;
+    const { shard, pattern } = STEPS[step];
+    const transfer = nextTransfer++;
+    const client = await begun(transfer);
+    const stopped = servers.gates[shard].stopAt(pattern, stop);
+    const answer = outcomeOf(client.query('COMMIT'));
+    await stopped;
+    await strike(fault, step);
+    const outcome = await answer;
+    if (fault === 'decider') await servers.restart(DECIDER);
+    if (fault === 'other') await servers.restart(OTHER);
+    await assertWhole(scene, transfer, outcome);
+    await client.end().catch(() => undefined);
+  }
+
+  const scenes = STEPS.flatMap((_, step) =>
+    STOPS.flatMap((stop) => FAULTS.map((fault) => ({ step, stop, fault }))),
+  );
+  for (const scene of scenes.filter((_, index) => isTurnOf(driver, index))) {
+    const { step, stop, fault } = scene;
+    it(`the ${fault} dies ${stop} ${STEPS[step].name}`, () => play(scene));
+  }
+
+  it('COMMIT PREPARED that is cancelled is sent again', { timeout: 60_000 }, async () => {
+    const transfer = nextTransfer++;
+    const client = await begun(transfer);
+    const gate = servers.gates[OTHER];
+    const cancelled = gate.stopAt(/^COMMIT PREPARED/, { instead: '57014' });
+    const outcome = outcomeOf(client.query('COMMIT'));
+    await cancelled;
+    await gate.stopAt(/^COMMIT PREPARED/, 'after');
+    gate.release();
+    assert.equal(await outcome, 'COMMIT');
+    await assertWhole({ step: DECISION + 1, stop: 'after', fault: 'other' }, transfer, 'COMMIT');
+    await client.end();
+  });
+});
+
+/** Each scene on one of the drivers: what a step leaves behind does not depend on it. */
+function isTurnOf(driver: TestDriver, index: number): boolean {
+  const only = process.env.PGDOG_TEST_DRIVER;
+  // Steps before a statement and behind it change places with every fault.
+  const turn = (index + Math.floor(index / FAULTS.length)) % 2;
+  return only !== undefined || turn === (driver === 'epoll' ? 1 : 0);
+}
