@@ -119,7 +119,9 @@ Of databases whose entries have several \`shard\` numbers. Names are written as 
 [[sharded_tables]]: rows are where the value of \`column\` says. Required: \`database\`, \`column\`. \`name\`: one table, without it every table that has
 the column (but those of [[omnisharded_tables]]); \`schema\`: only there. A table has one rule; partitions follow their parent. \`data_type\` is \`bigint\` (default), \`int\`, \`smallint\`,
 \`uuid\`, \`varchar\`, \`text\`, \`date\`, \`timestamp\`, \`timestamptz\`, \`numeric\` or \`bytea\`, and must be the column's (the three integers are one, and so are varchar and text). \`hasher\` is \`postgres\` (default: as
-PARTITION BY HASH) or \`sha1\` (integers, uuid, text). \`primary\` has no effect. Refused in this version: \`lookup_query\`, \`data_type = "vector"\` and \`centroids\`.
+PARTITION BY HASH) or \`sha1\` (integers, uuid, text).
+\`unique_per_shard = true\`: a primary key, unique or exclusion constraint that does not have \`column\` in it may hold on each shard by itself, because
+the application makes its values unique; without it, writes that would have to be checked on all shards are refused. \`primary\` has no effect. Refused in this version: \`lookup_query\`, \`data_type = "vector"\` and \`centroids\`.
 
 Keys: ${keysOf(shardedTableSchema)}.
 

@@ -65,7 +65,7 @@ const ORDERS: CatalogRelation = {
   rule: 0,
   viewText: null,
   parents: [],
-  uniques: [['id']],
+  uniques: [{ name: 'customer_pkey', keys: ['id'], columns: ['id'] }],
   foreignKeys: [],
   hasTriggers: false,
   hasRules: false,

@@ -25,7 +25,7 @@ const SCHEMA = `
     note varchar(20) DEFAULT 'none', PRIMARY KEY (customer_id, id)) PARTITION BY HASH (customer_id);
   CREATE TABLE sales.orders_0 PARTITION OF sales.orders FOR VALUES WITH (MODULUS 2, REMAINDER 0);
   CREATE TABLE sales.orders_1 PARTITION OF sales.orders FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-  CREATE UNIQUE INDEX ON plans (id) WHERE id > 0;
+  CREATE UNIQUE INDEX ON plans (id) WHERE price > 0;
   CREATE UNIQUE INDEX ON plans ((id + 1));
   CREATE VIEW recent AS SELECT o.id, c.email FROM sales.orders o JOIN customers c ON c.id = o.customer_id;
   CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -106,7 +106,14 @@ it('the schema of three equal shards is read at the start, with everything that 
     ],
   );
   const orders = relation('sales', 'orders');
-  assert.deepEqual([orders.keyColumn, orders.rule, orders.uniques], [1, 1, [['customer_id', 'id']]]);
+  const columns = ['customer_id', 'id'];
+  const [unique] = orders.uniques;
+  assert.deepEqual([orders.keyColumn, orders.rule, orders.uniques.length], [1, 1, 1]);
+  assert.deepEqual(
+    [unique.name, unique.keys, new Set(unique.columns)],
+    ['orders_pkey', columns, new Set(columns)],
+  );
+  assert.equal(orders.looseUniques, undefined);
   assert.deepEqual(orders.foreignKeys, [
     {
       columns: ['customer_id'],
@@ -138,7 +145,14 @@ it('columns: domains are their base type, collations are known, and what is gene
     [price.type, price.typmod, price.isDomain, price.isNotNull],
     ['pg_catalog.numeric', (10 << 16) + 2 + 4, true, true],
   );
-  assert.deepEqual(uniques, [], 'of a part of the rows, or of an expression, is not of columns');
+  assert.deepEqual(
+    uniques.map(({ keys, columns: all }) => [keys, all]),
+    [
+      [['id'], ['id', 'price']],
+      [[], ['id']],
+    ],
+    'of a part of the rows, of an expression',
+  );
   assert.deepEqual([hasTriggers, hasRules, hasRowSecurity], [false, true, true]);
   assert.equal(relation('public', 'customers').hasTriggers, true);
 });
@@ -287,6 +301,10 @@ it('check --connect warns of differences', async () => {
     const { code, out, err } = await runProgram(['check', '--connect'], directory);
     assert.equal(code, 0, err);
     assert.match(err, /^warning: "shop": public\.lonely: missing on shards 1 and 2$/m);
+    assert.match(
+      err,
+      /^warning: "shop": public\.customers has unique constraints without the sharding key \("customers_email_key"\)/m,
+    );
     assert.match(out, /^ok {5}"shop": 3 shards, \d+ relations, 5 sharded$/m);
   } finally {
     rmSync(directory, { recursive: true });
@@ -318,6 +336,7 @@ it('SHOW SHARDED_TABLES, SHOW POOLS and RELOAD of the running program', async ()
         column: 'id',
         data_type: 'int8',
         function: 'hash',
+        unique_per_shard: 'customers_email_key',
         difference: null,
       },
     );

@@ -7,7 +7,6 @@ const p = (sql: string, values: Step['values'] = [], more: Partial<Step> = {}): 
   ...more,
 });
 
-/** Of `once`, nothing that is told apart by a column other than the key: that holds within a shard only, as the documentation says. */
 const WRITES = [
   'INSERT INTO money (k, v) VALUES (1.005, 1)',
   'INSERT INTO money (k, v) VALUES (1.00, 1)',
@@ -58,6 +57,33 @@ const WRITES = [
   "UPDATE once SET mail = 'same'",
   "INSERT INTO once (k, mail) VALUES (21, 'mail 1') ON CONFLICT (mail) DO NOTHING",
   "INSERT INTO once (k, mail) VALUES (21, 'mail 1') ON CONFLICT DO NOTHING",
+  "INSERT INTO once (k, mail) VALUES (21, 'mail 1')",
+  "INSERT INTO once (k, mail) VALUES (1, 'mail 1')",
+  "INSERT INTO once (k, mail) VALUES (21, 'mail 21')",
+  'INSERT INTO once (k) VALUES (21), (22), (23)',
+  'INSERT INTO once (k, mail) VALUES (21, DEFAULT)',
+  'INSERT INTO once (k) SELECT customer_id FROM orders WHERE customer_id BETWEEN 3 AND 20',
+  "UPDATE once SET mail = 'mail 2' WHERE k = 1",
+  "UPDATE once SET mail = 'mail 1' WHERE k = 1",
+  'UPDATE once SET k = k WHERE k = 1',
+  'DELETE FROM once WHERE k > 3',
+  "DELETE FROM once WHERE mail = 'mail 3' RETURNING *",
+  "SELECT k FROM once WHERE mail = 'mail 3'",
+  "INSERT INTO uid (k, id) VALUES (1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11')",
+  'INSERT INTO uid (k, id) VALUES (9, (SELECT id FROM uid WHERE k = 2))',
+  "UPDATE uid SET note = 'b' WHERE k = 2",
+  "UPDATE uid SET note = 'b'",
+  "UPDATE uid SET id = '00000000-0000-0000-0000-000000000000' WHERE k = 2",
+  'INSERT INTO parted_once (k, n) VALUES (1, 1)',
+  'INSERT INTO parted_once (k, n) VALUES (1, 101)',
+  'INSERT INTO orders (customer_id, id) VALUES (3, 1) ON CONFLICT DO NOTHING',
+  'INSERT INTO orders (customer_id, id) VALUES (3, 1), (4, 900), (5, 901) ON CONFLICT DO NOTHING',
+  'INSERT INTO orders (customer_id, id) VALUES (3, 2) ON CONFLICT DO NOTHING RETURNING id',
+  "INSERT INTO customer (id, name) VALUES (1, 'x') ON CONFLICT DO NOTHING",
+  'CREATE UNIQUE INDEX ON orders (id)',
+  'CREATE UNIQUE INDEX ON customer (name)',
+  'ALTER TABLE orders ADD UNIQUE (id)',
+  'ALTER TABLE item ADD UNIQUE (line)',
   'DELETE FROM owner WHERE id = 1',
   'DELETE FROM owner',
   'UPDATE owner SET id = 90 WHERE id = 2',
@@ -140,6 +166,17 @@ const PIPELINES: readonly Step[] = [
 ];
 
 const SCRIPTS: readonly (readonly string[])[] = [
+  [
+    "INSERT INTO uid (k, note) VALUES (1, 'a') RETURNING k, note",
+    "DELETE FROM uid WHERE k = 1 AND note = 'a'",
+  ],
+  [
+    'BEGIN',
+    "INSERT INTO uid (k, id, note) VALUES (1, gen_random_uuid(), 'a') RETURNING k, note",
+    "INSERT INTO uid (k, id, note) VALUES (2, DEFAULT, 'b'), (3, DEFAULT, 'b'), (4, DEFAULT, 'b')",
+    'SELECT count(*) FROM uid',
+    'ROLLBACK',
+  ],
   [
     'BEGIN',
     "SELECT set_config('TimeZone', 'Asia/Tokyo', true)",

@@ -56,6 +56,11 @@ const DEFINITIONS = `
   CREATE TABLE given (k bigint DEFAULT 7, v int DEFAULT 5);
   CREATE TABLE made (k bigint GENERATED ALWAYS AS (n * 2) STORED, n int);
   CREATE TABLE once (k bigint, mail text UNIQUE);
+  CREATE TABLE uid (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), k bigint, note text);
+  CREATE TABLE parted_once (k bigint, n int) PARTITION BY RANGE (n);
+  CREATE TABLE parted_once_1 PARTITION OF parted_once FOR VALUES FROM (MINVALUE) TO (100);
+  CREATE TABLE parted_once_2 PARTITION OF parted_once DEFAULT;
+  CREATE UNIQUE INDEX ON parted_once_1 (n);
   CREATE TABLE owner (id int PRIMARY KEY);
   CREATE TABLE owned (k bigint, owner_id int REFERENCES owner ON DELETE CASCADE ON UPDATE CASCADE);
   CREATE TABLE parent_row (k bigint, v int);
@@ -243,6 +248,18 @@ export const ORACLE_TABLES: readonly OracleTable[] = [
     key: { column: 'k', type: 'int8' },
   },
   {
+    name: 'uid',
+    columns: 'id, k, note',
+    rows: `SELECT ${uuid('n')}, n, 'note ' || n FROM generate_series(1, 6) n`,
+    key: { column: 'k', type: 'int8' },
+  },
+  {
+    name: 'parted_once',
+    columns: 'k, n',
+    rows: `SELECT n, n FROM generate_series(1, 6) n`,
+    key: { column: 'k', type: 'int8' },
+  },
+  {
     name: 'owner',
     columns: 'id',
     rows: `SELECT n FROM generate_series(1, 4) n`,
@@ -283,6 +300,8 @@ export const SHARDED: TomlTable[] = [
   { name: 'given', column: 'k', data_type: 'bigint' },
   { name: 'made', column: 'k', data_type: 'bigint' },
   { name: 'once', column: 'k', data_type: 'bigint' },
+  { name: 'uid', column: 'k', data_type: 'bigint' },
+  { name: 'parted_once', column: 'k', data_type: 'bigint' },
   { name: 'owned', column: 'k', data_type: 'bigint' },
   { name: 'parent_row', column: 'k', data_type: 'bigint' },
   { name: 'child_row', column: 'k', data_type: 'bigint' },

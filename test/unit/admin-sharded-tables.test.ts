@@ -24,7 +24,13 @@ test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', 
     database: 'shop',
     version: 3,
     relations: [
-      relation,
+      {
+        ...relation,
+        looseUniques: [
+          { name: 'orders_pkey', keys: ['id'], columns: ['id'] },
+          { name: 'orders_mail', keys: ['mail'], columns: ['mail'] },
+        ],
+      },
       { ...relation, name: 'plans', placement: 'omni' as const, rule: -1 },
       { ...relation, schema: 'eu', name: 'people', placement: 'oneShard' as const, rule: -1, shard: 1 },
     ],
@@ -36,13 +42,13 @@ test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', 
   const shown = async () =>
     (await rowsOf(world, 'SHOW SHARDED_TABLES')).map((row) => Object.values(row).join(' '));
   world.catalogs.push(catalogState({ error: 'shard 1: no connection' }));
-  assert.deepEqual(await shown(), ['shop         not read yet: shard 1: no connection']);
+  assert.deepEqual(await shown(), ['shop          not read yet: shard 1: no connection']);
   world.catalogs[0] = catalogState({ data });
   assert.deepEqual(await shown(), [
-    'shop public bills       missing on shard 1',
-    'shop public orders table sharded  customer_id int8 hash ',
-    'shop public plans table omni     ',
-    'shop eu people table oneShard 1    ',
+    'shop public bills        missing on shard 1',
+    'shop public orders table sharded  customer_id int8 hash orders_pkey, orders_mail ',
+    'shop public plans table omni      ',
+    'shop eu people table oneShard 1     ',
   ]);
   world.catalogs[0] = catalogState({ data, error: 'shard 0: gone' });
   assert.match((await shown())[0], /^shop +as read before: shard 0: gone$/);

@@ -66,7 +66,8 @@ const EXPECTED: Record<string, string> = {
   shared_memory: 'region row cell unit writer readers bytes:n | row_bytes:n row_count:n offset:n value',
   config: 'name value | default_value',
   'pgdog.shards': 'name shard:n host port:n role state connections:n idle:n active:n waiting:n last:b',
-  sharded_tables: '| database schema name kind placement shard:n column data_type function difference',
+  sharded_tables:
+    '| database schema name kind placement shard:n column data_type function unique_per_shard difference',
   transactions: 'database user transaction_name transaction_state | id:q shard:n decider:n age:q reason',
   bans: 'id:q database user addr port:n shard:n role ban_reason ban_time_left:q',
   replication:

@@ -6,7 +6,7 @@ import { catalog, column, compare, rule, sharding, table } from '../support/raw-
 
 test('what is equal on all shards is there, with everything that is known of it', () => {
   const orders = table('orders', [column('id'), column('note', 'text')], {
-    uniques: [['id']],
+    uniques: [{ name: 'orders_pkey', keys: ['id'], columns: ['id'] }],
     foreignKeys: [
       { columns: ['id'], schema: 'public', table: 'x', targetColumns: ['id'], onDelete: 'c', onUpdate: 'a' },
     ],
@@ -69,7 +69,10 @@ const DIFFERENT: [RawRelation | null, string][] = [
   [changed(0, { generated: 'a' }), 'column "id" is generated otherwise on shard 1'],
   [changed(1, { isByteOrdered: false }), 'column "name" has another collation on shard 1'],
   [changed(1, { isDeterministic: false }), 'column "name" has another collation on shard 1'],
-  [{ ...ORDERS, uniques: [['id']] }, 'primary key or unique constraints are others on shard 1'],
+  [
+    { ...ORDERS, uniques: [{ name: 'orders_pkey', keys: ['id'], columns: ['id'] }] },
+    'primary key or unique constraints are others on shard 1',
+  ],
   [{ ...ORDERS, parents: [['public', 'all_orders']] }, 'the tables it inherits from are others on shard 1'],
   [
     {

@@ -24,6 +24,35 @@ function placed(relations: RawRelation[], rules: ShardingSnapshot, rest: Partial
 
 const KEYED = [column('id'), column('customer_id')];
 
+test('unique constraints without the key are told, those of partitions too', () => {
+  const unique = (name: string, ...keys: string[]) => ({ name, keys, columns: keys });
+  const rules = sharding([rule('orders', 'customer_id')]);
+  const relations = [
+    table('orders', KEYED, { kind: 'partitioned', uniques: [unique('a', 'customer_id', 'id')] }),
+    table('orders_1', KEYED, {
+      kind: 'partitioned',
+      parents: [['public', 'orders']],
+      uniques: [unique('b', 'customer_id', 'id'), unique('c', 'id')],
+    }),
+    table('orders_2', KEYED, { parents: [['public', 'orders_1']], uniques: [unique('d', 'id')] }),
+    table('plans', KEYED, { uniques: [unique('e', 'id')] }),
+  ];
+  const { relations: placedOnes } = compare([catalog(relations), catalog(relations)], rules);
+  const loose = placedOnes.map(({ name, looseUniques }) => [name, looseUniques?.map((each) => each.name)]);
+  assert.deepEqual(loose, [
+    ['orders', ['c']],
+    ['orders_1', ['c']],
+    ['orders_2', ['d']],
+    ['plans', undefined],
+  ]);
+});
+
+test('an index of another name on another shard is no difference', () => {
+  const orders = (name: string) =>
+    table('orders', KEYED, { uniques: [{ name, keys: ['id'], columns: ['id'] }] });
+  assert.deepEqual(compare([catalog([orders('a')]), catalog([orders('b')])]).differences, []);
+});
+
 test('by name, by column, in one schema or all', () => {
   const rules = sharding([
     rule('orders', 'customer_id'),

@@ -324,7 +324,7 @@ test('thousands of tables fit into shared memory, and are unpacked once per chan
     rule: -1,
     viewText: null,
     parents: [],
-    uniques: [['id']],
+    uniques: [{ name: 'orders_pkey', keys: ['id'], columns: ['id'] }],
     foreignKeys: [],
     hasTriggers: false,
     hasRules: false,

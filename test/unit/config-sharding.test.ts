@@ -50,11 +50,15 @@ test('a table is sharded by hash of bigint unless said otherwise; names are as i
     mapping: [],
     lookupQuery: null,
     lookupResult: 'value',
+    areUniquesPerShard: false,
   };
   assert.deepEqual(shopOf(withTable(''))?.tables, [rule]);
   const other = `[[sharded_tables]]\ndatabase = "shop"\nschema = '"Sales"'\nname = "Orders"\ncolumn = '"Customer""Id"'\ndata_type = "varchar"\nhasher = "sha1"\nprimary = true\n`;
   assert.deepEqual(shopOf(sharded(other))?.tables, [
     { ...rule, schema: 'Sales', column: 'Customer"Id', keyType: 'text', function: 'sha1' },
+  ]);
+  assert.deepEqual(shopOf(withTable('unique_per_shard = true\n'))?.tables, [
+    { ...rule, areUniquesPerShard: true },
   ]);
 });
 

@@ -9,7 +9,8 @@ import {
   type SqlParser,
 } from '@pgdog-cluster/core';
 import { readWholeCorpus } from '../support/corpus.js';
-import { CATALOG, checkVerdicts, termsOf } from './shard-fixture.js';
+import { checkVerdicts, termsOf } from './shard-fixture.js';
+import { CATALOG } from './shard-fixture-catalog.js';
 
 type SqlNode = Parameters<typeof readShards>[1];
 

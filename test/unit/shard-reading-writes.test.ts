@@ -92,9 +92,10 @@ direct 1 | INSERT INTO users (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDA
 direct 1 | INSERT INTO users (id, name) VALUES (1, 'a') ON CONFLICT (name, id) DO UPDATE SET name = 'b' WHERE users.age > 3
 direct 1 | INSERT INTO users (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET id = excluded.id, name = excluded.name
 direct 1 | INSERT INTO users (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET id = users.id
-refused | INSERT INTO users (id) VALUES (1) ON CONFLICT DO NOTHING
+direct 1 | INSERT INTO users (id) VALUES (1) ON CONFLICT DO NOTHING
 refused | INSERT INTO users (id) VALUES (1) ON CONFLICT (id COLLATE "C") DO NOTHING
-refused | INSERT INTO orders (user_id) SELECT user_id FROM items ON CONFLICT DO NOTHING
+sum | INSERT INTO orders (user_id) SELECT user_id FROM items ON CONFLICT DO NOTHING
+refused | INSERT INTO labels (user_id) VALUES (1) ON CONFLICT DO NOTHING
 sum | INSERT INTO orders (user_id) SELECT user_id FROM items ON CONFLICT (id, user_id) DO NOTHING
 direct 1 | INSERT INTO users (id) VALUES (1) ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING
 direct 1,2 | INSERT INTO users (id) VALUES (1), (2) ON CONFLICT (id) DO NOTHING

@@ -99,6 +99,7 @@ export class RuleReader {
       mapping,
       lookupQuery: input.lookup_query ?? null,
       lookupResult: input.lookup_result ?? 'value',
+      areUniquesPerShard: input.unique_per_shard ?? false,
     };
   }
 

@@ -41,6 +41,7 @@ export const shardedTableSchema = z
     hasher: field.oneOf('postgres', 'sha1'),
     lookup_query: field.text(),
     lookup_result: field.oneOf('value', 'shard'),
+    unique_per_shard: field.flag(),
     mapping: list(shardMappingSchema, 'sharded_tables.mapping'),
     centroids: z.unknown(),
     centroids_path: z.unknown(),

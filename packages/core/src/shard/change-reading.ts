@@ -11,6 +11,7 @@ import { expandTargets, type Level, NO_SHOWN, type Shown, showColumns } from './
 import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
 import { type Entry, type FromPart, Scope } from './shard-scope.js';
+import { readUniques, type Stored, storedBy } from './unique-reading.js';
 
 /** A statement that changes rows, at the top or in WITH. */
 export function readWrite(
@@ -101,7 +102,10 @@ export function readSets(
   const names = targets
     .map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'))
     .filter((name) => name !== keyName);
-  if (relation !== null) readForeignKeys(ctx, relation, names);
+  if (relation !== null) {
+    readForeignKeys(ctx, relation, names);
+    if (targets.length > 0) readUniques(ctx, relation, storedByTargets(relation, targets));
+  }
   for (const each of targets) {
     const target = nodeOf(each, 'ResTarget') ?? {};
     const name = textOf(target, 'name');
@@ -120,6 +124,17 @@ export function readSets(
         'delete the row and insert it anew',
       );
   }
+}
+
+function storedByTargets(relation: CatalogRelation, targets: readonly SqlNode[]): (column: string) => Stored {
+  return (name) => {
+    const setting = targets.filter((each) => textOf(nodeOf(each, 'ResTarget'), 'name') === name);
+    const column = relation.columns.find((each) => each.name === name);
+    if (setting.length === 0) return 'kept';
+    const value = nodeOf(nodeOf(setting[0], 'ResTarget'), 'val');
+    // A default is worked out once per row as well.
+    return column === undefined || value === undefined ? 'value' : storedBy(column, value);
+  };
 }
 
 /** 'now' in a column of a time is the time, written as a constant. */

@@ -7,6 +7,7 @@ import { NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import { CHOOSE_SHARD, type ShardContext } from './shard-context.js';
 import type { MergePlan, ShardReading } from './shard-reading.js';
 import { Scope } from './shard-scope.js';
+import { insertedInto, readUniques } from './unique-reading.js';
 
 type Finish = (ctx: ShardContext, shown: Shown, isWrite: boolean) => ShardReading;
 
@@ -83,6 +84,11 @@ function readCopyFrom(ctx: ShardContext, node: SqlNode, target: SqlNode, finish:
   const list = nodesOf(node, 'attlist').map((each) => textOf(nodeOf(each, 'String'), 'sval'));
   const names = list.length > 0 ? list : relation.columns.map(({ name }) => name);
   for (const column of relation.columns) if (!names.includes(column.name)) readDefault(ctx, relation, column);
+  readUniques(
+    ctx,
+    relation,
+    insertedInto(relation, ({ name }) => (names.includes(name) ? [] : null)),
+  );
   readExpression(
     ctx,
     node.whereClause,

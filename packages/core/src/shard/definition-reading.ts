@@ -5,6 +5,7 @@ import { readExpression } from './expression-reading.js';
 import type { Level } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import { Scope } from './shard-scope.js';
+import { readNewUniques } from './unique-reading.js';
 
 /** Run as they are on every shard, beside those that define or write something. */
 const EVERYWHERE: ReadonlySet<string> = new Set(
@@ -34,6 +35,7 @@ export function readDefinition(ctx: ShardContext, kind: string, node: SqlNode): 
     ctx.refuse('CREATE SCHEMA with other definitions in it', 'create them by statements of their own');
   }
   if (kind === 'RenameStmt' || kind === 'AlterObjectSchemaStmt') readRename(ctx, node);
+  readNewUniques(ctx, kind, node);
   if (kind !== 'AlterTableStmt') return;
   for (const each of nodesOf(node, 'cmds')) readAlteration(ctx, nodeOf(each, 'AlterTableCmd') ?? {});
 }

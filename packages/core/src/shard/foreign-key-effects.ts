@@ -1,5 +1,6 @@
 import type { CatalogForeignKey, CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
+import { readUniques } from './unique-reading.js';
 
 /** pg_constraint: NO ACTION and RESTRICT change nothing. */
 const CASCADE = 'c';
@@ -50,5 +51,6 @@ function readEffect(
       'change those rows first',
     );
   }
+  if (set !== null) readUniques(ctx, other, (column) => (set.columns.includes(column) ? 'value' : 'kept'));
   if (other.hasTriggers) ctx.refuse(`triggers of "${other.name}" may read or write rows of other shards`);
 }

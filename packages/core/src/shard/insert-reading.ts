@@ -9,6 +9,7 @@ import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
 import type { KeySource } from './shard-reading.js';
 import { type Entry, type FromPart, Scope, type ShownColumn } from './shard-scope.js';
+import { insertedInto, readUniques } from './unique-reading.js';
 
 /** INSERT, and where what it inserts belongs. */
 export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: Cte | null): Shown {
@@ -22,6 +23,14 @@ export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null
     if (!given.includes(column)) readDefault(ctx, relation, column);
     else if (isOverridden(node, column)) readOverridden(ctx, relation, column);
   }
+  readUniques(
+    ctx,
+    relation,
+    insertedInto(relation, (column) => {
+      if (!given.includes(column) || isOverridden(node, column)) return null;
+      return source !== undefined && isPlain ? valuesAt(source, columns.indexOf(column)) : [];
+    }),
+  );
   let splits: readonly number[] = [];
   if (source !== undefined && isPlain) readRows(ctx, source, relation, columns, part, { outer, ctes });
   else if (source !== undefined) splits = readQuery(ctx, source, relation, columns, part, { outer, ctes });
@@ -77,6 +86,11 @@ function isPlainValues(source: SqlNode): boolean {
   return !['withClause', 'sortClause', 'limitCount', 'limitOffset', 'lockingClause'].some(
     (key) => key in source,
   );
+}
+
+/** What rows of VALUES have at a place; those that end before it are left out. */
+function valuesAt(source: SqlNode, place: number): SqlNode[] {
+  return nodesOf(source, 'valuesLists').flatMap((list) => itemsOf(list).slice(place, place + 1));
 }
 
 /** How many columns a query gives; null: that takes more to know. */
@@ -223,10 +237,14 @@ function readConflict(
 }
 
 /**
- * Whether rows that are in each other's way have the same key. Without columns or a constraint any unique index counts, and
- * of those on expressions or parts of a table nothing is known here.
+ * Whether rows that are in each other's way have the same key. Without columns any unique index counts: which of them a
+ * constraint is by its name is not looked at.
  */
-function isArbiterByKey(infer: SqlNode | undefined, { uniques }: CatalogRelation, keyName: string): boolean {
+function isArbiterByKey(
+  infer: SqlNode | undefined,
+  { looseUniques = [] }: CatalogRelation,
+  keyName: string,
+): boolean {
   const elements = nodesOf(infer, 'indexElems').map((each) => nodeOf(each, 'IndexElem') ?? {});
   if (elements.length > 0) {
     return elements.some((each) => {
@@ -234,8 +252,7 @@ function isArbiterByKey(infer: SqlNode | undefined, { uniques }: CatalogRelation
       return isPlain && textOf(each, 'name') === keyName;
     });
   }
-  const isNamed = textOf(infer, 'conname') !== '';
-  return isNamed && uniques.length > 0 && uniques.every((columns) => columns.includes(keyName));
+  return looseUniques.length === 0;
 }
 
 /** The row that was to be inserted, by its name only. */

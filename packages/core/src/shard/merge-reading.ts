@@ -12,6 +12,7 @@ import type { Level, Shown } from './query-reading.js';
 import type { CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
 import { type FromPart, Scope } from './shard-scope.js';
+import { insertedInto, readUniques } from './unique-reading.js';
 
 /** MERGE: a join of the target to the source, and what is done with either. */
 export function readMerge(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: Cte | null): Shown {
@@ -86,6 +87,14 @@ function readInserted(
     const place = names.indexOf(column.name);
     if (place < 0 || place >= values.length) readDefault(ctx, relation, column);
   }
+  readUniques(
+    ctx,
+    relation,
+    insertedInto(relation, (column) => {
+      const value = values[names.indexOf(column.name)];
+      return value === undefined || isOverridden(clause, column) ? null : [value];
+    }),
+  );
   if (part.nodes.length === 0) return;
   const key = ctx.graph.info(part.nodes[0]);
   const value = values[names.indexOf(relation.columns[relation.keyColumn].name)];

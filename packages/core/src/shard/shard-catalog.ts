@@ -47,6 +47,18 @@ export interface CatalogForeignKey {
   readonly onUpdate: string;
 }
 
+/** A primary key, a unique constraint or index, an exclusion constraint. */
+export interface CatalogUnique {
+  /** Of its index. */
+  readonly name: string;
+  /** Rows that are in each other's way are equal in these. */
+  readonly keys: readonly string[];
+  /** Whatever it depends on: its keys, and the columns of its expressions and its condition. */
+  readonly columns: readonly string[];
+  /** NULLS NOT DISTINCT: nulls are in each other's way too. Absent: they are not. */
+  readonly hasEqualNulls?: boolean;
+}
+
 export interface CatalogRelation {
   readonly schema: string;
   readonly name: string;
@@ -63,8 +75,12 @@ export interface CatalogRelation {
   readonly viewText: string | null;
   /** Tables it inherits from or is a partition of, as [schema, name]. */
   readonly parents: readonly (readonly [schema: string, name: string])[];
-  /** Column names of the primary key and of unique constraints and indexes. */
-  readonly uniques: readonly (readonly string[])[];
+  readonly uniques: readonly CatalogUnique[];
+  /**
+   * Of a sharded table: those of `uniques`, and of its partitions' and children's, that do not have the sharding key among
+   * their keys: each shard sees to them for itself. Absent: none.
+   */
+  readonly looseUniques?: readonly CatalogUnique[];
   readonly foreignKeys: readonly CatalogForeignKey[];
   readonly hasTriggers: boolean;
   readonly hasRules: boolean;

@@ -29,6 +29,8 @@ export interface ShardRule {
   /** Of `lookup`. */
   readonly lookupQuery: string | null;
   readonly lookupResult: 'value' | 'shard';
+  /** Unique constraints without the key may hold on each shard by itself. Absent: what they would have to see is refused. */
+  readonly areUniquesPerShard?: boolean;
 }
 
 /** One [[sharded_schemas]]; `name` null: all others. `isOnAll`: the schema is on every shard. */

@@ -64,6 +64,12 @@ export const SHOW_SHARDED_TABLES = defineShow<TableRow>({
     column('data_type', 'text', 'Its type, as the rule says.', (row) => row.rule?.keyType ?? null),
     column('function', 'text', 'hash, sha1 or mapped.', (row) => row.rule?.function ?? null),
     column(
+      'unique_per_shard',
+      'text',
+      'Unique constraints without the sharding key, which each shard sees to by itself: what would need them is refused, or with unique_per_shard of [[sharded_tables]] left to the application.',
+      (row) => row.relation?.looseUniques?.map(({ name }) => name).join(', ') ?? null,
+    ),
+    column(
       'difference',
       'text',
       'Why statements on it are refused: what the shards do not have in common, or a rule that does not fit.',

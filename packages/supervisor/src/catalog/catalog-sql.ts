@@ -62,14 +62,35 @@ const PARENTS = `SELECT i.inhrelid::text, n.nspname, c.relname
   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f') ORDER BY i.inhrelid, i.inhseqno`;
 
-const namesOf = (relation: string, numbers: string, rest = ''): string =>
+const namesOf = (relation: string, numbers: string): string =>
   `(SELECT json_agg(a.attname ORDER BY k.place)::text FROM unnest(${numbers}) WITH ORDINALITY k(number, place)
-    JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.number${rest})`;
+    JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.number)`;
 
-/** Neither of a part of the rows nor of an expression: these do not say which columns are unique. */
-const UNIQUES = `SELECT i.indrelid::text, ${namesOf('i.indrelid', 'i.indkey', ' WHERE k.place <= i.indnkeyatts')}
-  FROM pg_index i
-  WHERE i.indrelid >= ${FIRST_OID} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`;
+/**
+ * Of its keys those whose equality is that of the type: by an operator class of Postgres's own or by =, and by a collation that
+ * takes only equal bytes for equal. Of its columns also those of its expressions and of its condition, which pg_depend knows,
+ * but for a row as a whole: that is attribute 0.
+ */
+const UNIQUES = `SELECT i.indrelid::text, x.relname, coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
+    (SELECT coalesce(json_agg(a.attname ORDER BY k.place), '[]')::text
+      FROM unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY k(number, opclass, sorting, place)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+        JOIN pg_opclass o ON o.oid = k.opclass JOIN pg_namespace n ON n.oid = o.opcnamespace
+        LEFT JOIN pg_collation l ON l.oid = k.sorting
+      WHERE k.place <= i.indnkeyatts AND coalesce(l.collisdeterministic, true)
+        AND CASE WHEN i.indisexclusion THEN EXISTS (SELECT FROM pg_constraint c JOIN pg_operator p ON p.oid = c.conexclop[k.place]
+            WHERE c.conindid = i.indexrelid AND c.conrelid = i.indrelid AND p.oprname = '='
+              AND p.oprnamespace = 'pg_catalog'::regnamespace)
+          ELSE n.nspname = 'pg_catalog' END),
+    (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]')::text FROM pg_attribute a
+      WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
+        AND (a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+          OR (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND EXISTS (SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+              AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum)
+          OR concat(i.indexprs, i.indpred) LIKE '%:varattno 0 %'))
+  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+  WHERE i.indrelid >= ${FIRST_OID} AND (i.indisunique OR i.indisexclusion) AND i.indisvalid`;
 
 /** Not those that Postgres keeps for each partition of the table pointed to. */
 const FOREIGN_KEYS = `SELECT c.conrelid::text, ${namesOf('c.conrelid', 'c.conkey')}, n.nspname, r.relname,

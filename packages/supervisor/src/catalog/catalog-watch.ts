@@ -8,7 +8,7 @@ import type {
 } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
-import { compareCatalogs, missingSetup, OWN_ROWS } from './compare-catalogs.js';
+import { compareCatalogs, looseUniqueTexts, missingSetup, OWN_ROWS } from './compare-catalogs.js';
 import type { RawCatalog } from './raw-catalog.js';
 import { openShards, type ShardConnection } from './read-catalog.js';
 
@@ -209,6 +209,7 @@ export class CatalogWatch {
     const texts = newDifferences(watched.data, before.data);
     watched.hasNewDifferences = texts.length > 0;
     this.#logDifferences(database, texts);
+    this.#logLooseUniques(watched, watched.data, before.data);
     if (before.data === null) this.#logUnmatched(database, unmatchedRules);
     const isNews = before.data === null || missingSetup(before.data.differences) === null;
     if (isNews) this.#logSetup(watched, watched.data.differences);
@@ -239,6 +240,18 @@ export class CatalogWatch {
     const lack = missingSetup(differences);
     if (lack === null || !canPrepare || sharding.commit === 'plain') return;
     this.#options.logger.log('warn', 'setup_missing', `"${database}": ${lack}`, { database });
+  }
+
+  #logLooseUniques(
+    { database, sharding }: Watched,
+    now: ShardCatalogData,
+    before: ShardCatalogData | null,
+  ): void {
+    const known = before === null ? [] : looseUniqueTexts(before, sharding);
+    for (const text of looseUniqueTexts(now, sharding)) {
+      if (known.includes(text)) continue;
+      this.#options.logger.log('warn', 'unique_without_key', `"${database}": ${text}`, { database });
+    }
   }
 
   #logUnmatched(database: string, tables: readonly string[]): void {

@@ -7,7 +7,7 @@ import type {
   ShardingSnapshot,
 } from '@pgdog-cluster/core';
 import { PlaceRelations } from './place-relations.js';
-import type { RawCatalog, RawRelation } from './raw-catalog.js';
+import { type RawCatalog, type RawRelation, uniqueText } from './raw-catalog.js';
 
 export type CatalogDifference = ShardCatalogData['differences'][number];
 export type CatalogContent = Omit<ShardCatalogData, 'version'>;
@@ -28,6 +28,20 @@ export function missingSetup(differences: readonly CatalogDifference[]): string 
     );
   if (OWN_TABLES.every(isThere)) return null;
   return 'schema pgdog is not complete on every shard, and commits over several fail: run pgdog-cluster setup';
+}
+
+/** Sharded tables into which nothing can be inserted, in words: each shard would see to their unique constraints by itself. */
+export function looseUniqueTexts(
+  { relations }: Pick<ShardCatalogData, 'relations'>,
+  { tables }: ShardingSnapshot,
+): string[] {
+  return relations.flatMap(({ schema, name, looseUniques = [], rule }) => {
+    if (looseUniques.length === 0 || tables[rule]?.areUniquesPerShard === true) return [];
+    const names = looseUniques.map((unique) => `"${unique.name}"`).join(', ');
+    return [
+      `${schema}.${name} has unique constraints without the sharding key (${names}): writes that they would have to check are refused`,
+    ];
+  });
 }
 
 const KIND_WORDS: Record<RelationKind, string> = {
@@ -187,13 +201,13 @@ function relationDifference(one: RawRelation, other: RawRelation, shard: number)
   const columns = columnsDifference(one.columns, other.columns, shard);
   if (columns !== null) return columns;
   if (one.viewText !== other.viewText) return `the view's query is another on shard ${shard}`;
-  const parts: [keyof RawRelation, string][] = [
-    ['parents', 'the tables it inherits from are'],
-    ['uniques', 'primary key or unique constraints are'],
-    ['foreignKeys', 'foreign keys are'],
+  const parts: [(relation: RawRelation) => string, string][] = [
+    [({ parents }) => JSON.stringify(parents), 'the tables it inherits from are'],
+    [({ uniques }) => uniques.map(uniqueText).join(), 'primary key or unique constraints are'],
+    [({ foreignKeys }) => JSON.stringify(foreignKeys), 'foreign keys are'],
   ];
-  for (const [key, words] of parts) {
-    if (JSON.stringify(one[key]) !== JSON.stringify(other[key])) return `${words} others on shard ${shard}`;
+  for (const [textOf, words] of parts) {
+    if (textOf(one) !== textOf(other)) return `${words} others on shard ${shard}`;
   }
   const flags: [keyof RawRelation, string][] = [
     ['hasTriggers', 'triggers'],

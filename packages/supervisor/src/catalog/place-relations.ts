@@ -1,7 +1,13 @@
-import type { CatalogRelation, ShardingSnapshot, ShardKeyType, ShardRule } from '@pgdog-cluster/core';
+import type {
+  CatalogRelation,
+  CatalogUnique,
+  ShardingSnapshot,
+  ShardKeyType,
+  ShardRule,
+} from '@pgdog-cluster/core';
 import type { CatalogDifference } from './compare-catalogs.js';
 import { typeWords } from './compare-catalogs.js';
-import type { RawRelation } from './raw-catalog.js';
+import { type RawRelation, uniqueText } from './raw-catalog.js';
 
 /** Types of columns that a key type may be of. */
 const FAMILIES: Record<ShardKeyType, readonly string[]> = {
@@ -31,6 +37,7 @@ export class PlaceRelations {
   readonly #encodings: readonly string[];
   readonly #shardOf: (schema: string) => number | null;
   readonly #byName: ReadonlyMap<string, RawRelation>;
+  readonly #children = new Map<string, RawRelation[]>();
   readonly #verdicts = new Map<RawRelation, Verdict>();
 
   /** @param relations those that are equal on all shards */
@@ -45,6 +52,13 @@ export class PlaceRelations {
     this.#encodings = encodings;
     this.#shardOf = shardOf;
     this.#byName = new Map(relations.map((relation) => [keyOf(relation.schema, relation.name), relation]));
+    for (const relation of relations) {
+      for (const [schema, name] of relation.parents) {
+        const children = this.#children.get(keyOf(schema, name));
+        if (children === undefined) this.#children.set(keyOf(schema, name), [relation]);
+        else children.push(relation);
+      }
+    }
   }
 
   /** @param known differences found so far; those found here come behind them */
@@ -69,7 +83,23 @@ export class PlaceRelations {
     if (verdict.kind !== 'rule') return { ...relation, placement: isView ? 'view' : 'omni', ...nowhere };
     const { column } = this.#sharding.tables[verdict.rule];
     const keyColumn = relation.columns.findIndex(({ name }) => name === column);
-    return { ...relation, placement: 'sharded', keyColumn, rule: verdict.rule };
+    const placed: CatalogRelation = { ...relation, placement: 'sharded', keyColumn, rule: verdict.rule };
+    const looseUniques = this.#looseUniques(relation, column);
+    return looseUniques.length === 0 ? placed : { ...placed, looseUniques };
+  }
+
+  /** Its own and its parts', to which its rows go; alike ones of many partitions once. */
+  #looseUniques(relation: RawRelation, key: string): CatalogUnique[] {
+    const found = new Map<string, CatalogUnique>();
+    const tables = new Set([relation]);
+    for (const table of tables) {
+      for (const unique of table.uniques) {
+        const text = uniqueText(unique);
+        if (!unique.keys.includes(key) && !found.has(text)) found.set(text, unique);
+      }
+      for (const child of this.#children.get(keyOf(table.schema, table.name)) ?? []) tables.add(child);
+    }
+    return [...found.values()];
   }
 
   #verdict(relation: RawRelation): Verdict {

@@ -1,8 +1,17 @@
-import type { CatalogColumn, CatalogForeignKey, CatalogRelation, RelationKind } from '@pgdog-cluster/core';
+import type {
+  CatalogColumn,
+  CatalogForeignKey,
+  CatalogRelation,
+  CatalogUnique,
+  RelationKind,
+} from '@pgdog-cluster/core';
 import type { CatalogAnswer } from './catalog-sql.js';
 
 /** A relation as one shard has it. */
-export type RawRelation = Omit<CatalogRelation, 'placement' | 'keyColumn' | 'rule' | 'shard'>;
+export type RawRelation = Omit<
+  CatalogRelation,
+  'placement' | 'keyColumn' | 'rule' | 'shard' | 'looseUniques'
+>;
 
 export interface RawFunctions {
   schema: string;
@@ -43,7 +52,7 @@ const KINDS: Record<string, RelationKind> = {
 type Building = { -readonly [K in keyof RawRelation]: RawRelation[K] } & {
   columns: CatalogColumn[];
   parents: (readonly [string, string])[];
-  uniques: (readonly string[])[];
+  uniques: CatalogUnique[];
   foreignKeys: CatalogForeignKey[];
 };
 
@@ -54,12 +63,14 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
   for (const row of rows.columns) byOid.get(row[0])?.columns.push(toColumn(row));
   for (const [oid, schema, name] of rows.parents)
     byOid.get(oid)?.parents.push([String(schema), String(name)]);
-  for (const [oid, names] of rows.uniques) byOid.get(oid)?.uniques.push(toNames(names));
+  for (const row of rows.uniques) byOid.get(row[0])?.uniques.push(toUnique(row));
   for (const row of rows.foreignKeys) byOid.get(row[0])?.foreignKeys.push(toForeignKey(row));
   const relations = [...byOid.values()];
   // Their order is that of their making, which may differ from shard to shard.
-  for (const { uniques, foreignKeys } of relations)
-    for (const list of [uniques, foreignKeys]) sortByText(list);
+  for (const { uniques, foreignKeys } of relations) {
+    sortByText(uniques, uniqueText);
+    sortByText(foreignKeys, (foreignKey) => JSON.stringify(foreignKey));
+  }
   const [[preparedMax, encoding]] = rows.facts;
   return {
     relations,
@@ -117,6 +128,16 @@ function toColumn(row: readonly Cell[]): CatalogColumn {
   };
 }
 
+function toUnique([, name, hasEqualNulls, keys, columns]: readonly Cell[]): CatalogUnique {
+  const unique = { name: String(name), keys: toNames(keys), columns: toNames(columns) };
+  return hasEqualNulls === true ? { ...unique, hasEqualNulls } : unique;
+}
+
+/** What it keeps unique: names of indexes may differ from shard to shard. */
+export function uniqueText({ name: _, ...what }: CatalogUnique): string {
+  return JSON.stringify(what);
+}
+
 function toForeignKey([
   ,
   columns,
@@ -138,9 +159,9 @@ function toForeignKey([
 
 const toNames = (json: Cell): string[] => JSON.parse(String(json)) as string[];
 
-function sortByText(list: unknown[]): void {
-  const texts = new Map(list.map((item) => [item, JSON.stringify(item)]));
-  const textOf = (item: unknown): string => texts.get(item) ?? '';
+function sortByText<T>(list: T[], write: (item: T) => string): void {
+  const texts = new Map(list.map((item) => [item, write(item)]));
+  const textOf = (item: T): string => texts.get(item) ?? '';
   list.sort((a, b) => (textOf(a) < textOf(b) ? -1 : textOf(a) > textOf(b) ? 1 : 0));
 }
 

@@ -1,7 +1,13 @@
 import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { differenceText } from '../catalog/catalog-watch.js';
-import { compareCatalogs, missingSetup, OWN_ROWS, shardList } from '../catalog/compare-catalogs.js';
+import {
+  compareCatalogs,
+  looseUniqueTexts,
+  missingSetup,
+  OWN_ROWS,
+  shardList,
+} from '../catalog/compare-catalogs.js';
 import { openShard, openShards } from '../catalog/read-catalog.js';
 import { primariesFirst } from '../catalog/shard-login.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
@@ -111,6 +117,7 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
       for (const table of unmatchedRules) {
         io.err(`warning: "${name}": there is no table ${table}, which [[sharded_tables]] has a rule for`);
       }
+      for (const text of looseUniqueTexts({ relations }, sharding)) io.err(`warning: "${name}": ${text}`);
       const without = numbers.filter((shard) => shards[shard].preparedMax === 0);
       if (without.length > 0 && sharding.commit !== 'plain') {
         io.err(

@@ -4,7 +4,7 @@
  */
 
 /** Raise when anything below changes: older data directories are then made again. */
-export const SAMPLE_DATA_VERSION = 2;
+export const SAMPLE_DATA_VERSION = 3;
 
 export const ACCOUNT_COUNT = 96_000;
 export const TELLER_COUNT = 480;
@@ -27,7 +27,10 @@ export function branchOf(accountOrTeller: number): number {
   return 1 + (accountOrTeller % BRANCH_COUNT);
 }
 
-/** Everything of one shard. Which rows that are Postgres itself says: a shard is what a partition by hash would be. */
+/**
+ * Everything of one shard. Which rows that are Postgres itself says: a shard is what a partition by hash would be. Primary
+ * keys have the sharding key in them: only such ones hold over all shards.
+ */
 export function shardSql(shard: number, shardCount: number): string {
   const isHere = (key: string): string =>
     `satisfies_hash_partition('placement'::regclass, ${shardCount}, ${shard}, ${key})`;
@@ -48,13 +51,14 @@ CREATE TABLE customers (
   created_at timestamptz NOT NULL
 );
 CREATE TABLE orders (
-  id bigint PRIMARY KEY,
+  id bigint NOT NULL,
   customer_id bigint NOT NULL REFERENCES customers,
   product_id int NOT NULL REFERENCES products,
   quantity int NOT NULL CHECK (quantity > 0),
   price numeric(10, 2) NOT NULL,
   status text NOT NULL,
-  ordered_at timestamptz NOT NULL
+  ordered_at timestamptz NOT NULL,
+  PRIMARY KEY (customer_id, id)
 );
 INSERT INTO customers
 SELECT id, first || ' ' || last, lower(first) || '.' || lower(last) || id || '@example.com',
@@ -71,7 +75,6 @@ SELECT customers.id * ${ORDERS_PER_CUSTOMER} + n, customers.id, products.id, 1 +
 FROM customers, generate_series(0, ${ORDERS_PER_CUSTOMER - 1}) AS n JOIN products ON true
 WHERE products.id = 1 + (customers.id * 5 + n) % 6;
 CREATE INDEX ON customers (email);
-CREATE INDEX ON orders (customer_id);
 CREATE INDEX ON orders (ordered_at);
 ${bankSql(isHere)}
 DROP TABLE placement;
@@ -84,8 +87,8 @@ function bankSql(isHere: (key: string) => string): string {
   const branchOfId = `1 + id % ${BRANCH_COUNT}`;
   return `
 CREATE TABLE branches (id bigint PRIMARY KEY, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);
-CREATE TABLE tellers (id bigint PRIMARY KEY, branch_id bigint NOT NULL, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);
-CREATE TABLE accounts (id bigint PRIMARY KEY, branch_id bigint NOT NULL, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);
+CREATE TABLE tellers (id bigint, branch_id bigint, balance bigint NOT NULL DEFAULT 0, PRIMARY KEY (branch_id, id)) WITH (fillfactor = 10);
+CREATE TABLE accounts (id bigint, branch_id bigint, balance bigint NOT NULL DEFAULT 0, PRIMARY KEY (branch_id, id)) WITH (fillfactor = 50);
 CREATE TABLE history (account_id bigint, teller_id bigint, branch_id bigint, delta int, at timestamptz);
 INSERT INTO branches SELECT id FROM generate_series(1::bigint, ${BRANCH_COUNT}) AS id WHERE ${isHere('id')};
 INSERT INTO tellers SELECT id, ${branchOfId} FROM generate_series(1::bigint, ${TELLER_COUNT}) AS id WHERE ${isHere(branchOfId)};
