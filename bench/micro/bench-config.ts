@@ -69,6 +69,7 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
       logConnections: false,
       logDisconnections: false,
       statsPeriodMs: 15_000,
+      uniqueIds: { form: 'standard', node: 0, min: 0 },
     },
     tcp: {
       keepalive: false,

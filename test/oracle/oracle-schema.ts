@@ -18,6 +18,8 @@ export interface OracleTable {
 const DEFINITIONS = `
   CREATE SCHEMA pgdog;
   CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  CREATE SEQUENCE pgdog.ids;
+  CREATE FUNCTION pgdog.unique_id() RETURNS bigint LANGUAGE sql AS $$SELECT nextval('pgdog.ids')$$;
   CREATE SCHEMA other;
   CREATE DOMAIN rank AS int CHECK (VALUE > 0);
   CREATE TABLE product (id int PRIMARY KEY, name text NOT NULL, price numeric(8,2), kind text COLLATE "C", parent int REFERENCES product);

@@ -9,6 +9,7 @@ import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { ROOT } from '../support/tree.js';
 import { directCases } from './corpus-direct.js';
+import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
 import { sessionCases } from './corpus-session.js';
 import { slyCases } from './corpus-sly.js';
@@ -52,7 +53,14 @@ forOneDriver('the oracle', (driver) => {
   });
 
   it('statements by rule: equal or refused', async () => {
-    const all = [...directCases(), ...mergeCases(), ...writeCases(), ...sessionCases(), ...slyCases()];
+    const all = [
+      ...directCases(),
+      ...mergeCases(),
+      ...writeCases(),
+      ...sessionCases(),
+      ...slyCases(),
+      ...madeCases(),
+    ];
     const only = PGDOG_ORACLE_ONLY;
     const cases =
       only === undefined

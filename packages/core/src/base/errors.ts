@@ -411,6 +411,13 @@ const ROWS = {
     'the statement is not on one shard',
     'Compare the sharding key with a value, or name the shard by SET pgdog.shard.',
   ],
+  unique_ids_exhausted: [
+    '54000',
+    'ERROR',
+    'client',
+    'more unique ids are asked for than the clock gives',
+    'Try again; unique_id_function = "standard" gives 4,096 of them in each ms.',
+  ],
   commit_unknown: [
     '08007',
     'ERROR',

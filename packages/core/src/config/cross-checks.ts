@@ -26,6 +26,7 @@ import { checkMirroring, type PlacedMirror, refuseShardedMirrors, warnOfSessionM
 import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
+import { checkUniqueIds } from './sharding.js';
 import { checkDatabaseTls, checkGeneralTls } from './tls-checks.js';
 
 export interface Placed<T, E> {
@@ -66,6 +67,7 @@ function checkGeneral(parts: CheckedParts, problems: ProblemList): void {
   const at = (key: string) => generalOrigin(key).place(key);
   checkLater(LATER_GENERAL, parts.generalInput, generalOrigin, problems);
   checkAuthentication(parts, problems);
+  checkUniqueIds(general, at, problems);
   checkGeneralTls(general, at, problems);
   if (
     general.healthcheck_port !== null &&

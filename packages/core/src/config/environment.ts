@@ -81,5 +81,25 @@ export function readEnvironment(
     values[key] = value;
     names.set(key, name);
   }
+  readNodeId(environment, given, { values, names }, problems);
   return { values, names };
+}
+
+/** Of a pod of a set, say, whose name ends in its number. */
+function readNodeId(
+  { NODE_ID }: Environment,
+  given: object,
+  { values, names }: EnvironmentSettings,
+  problems: ProblemList,
+): void {
+  if (NODE_ID === undefined || NODE_ID === '' || Object.hasOwn(given, 'node_id') || names.has('node_id'))
+    return;
+  const digits = /^(?:.*-)?(\d{1,9})$/.exec(NODE_ID)?.[1];
+  if (digits === undefined) {
+    const text = `expected a number, or a name that ends in "-" and one, got ${describeValue(NODE_ID)}`;
+    problems.error({ source: 'NODE_ID', line: 0, key: '' }, text);
+    return;
+  }
+  values.node_id = Number(digits);
+  names.set('node_id', 'NODE_ID');
 }

@@ -55,6 +55,20 @@ export const SHARDING_DEFAULTS = {
     'rows that a dead proxy has left locked are free within seconds, for one login per shard',
     'ours',
   ),
+  node_id: row(
+    0,
+    '',
+    'Number of this proxy in the ids that it makes, 0 to 1023 (`compact`: 63). Each proxy in front of the same tables needs one of its own. The environment variable `NODE_ID` gives it as well, as a number or with a name before it (`proxy-3`).',
+    'one proxy needs none',
+    'ours',
+  ),
+  unique_id_function: row(
+    'standard' as const,
+    '',
+    'Ids of `pgdog.unique_id()`: `standard` (63 bits, 4,096 per ms and proxy) or `compact` (53 bits, which every JSON reader holds exactly, 64 per ms).',
+    AS_PGDOG,
+  ),
+  unique_id_min: row(0, '', 'Added to every id that is made.', AS_PGDOG),
 };
 
 export const REWRITE_DEFAULTS = {

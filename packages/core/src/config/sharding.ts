@@ -1,8 +1,9 @@
 /** Sharding of all databases out of the configuration: who has how many shards, and by which rules rows are on them. */
+import { NODE_MAX } from '../base/unique-id.js';
 import type { CrossShard, SchemaRule, ShardingSnapshot, ShardRule } from '../shard/sharding-snapshot.js';
 import type { GeneralSettings, RewriteSettings } from './defaults.js';
 import { suggestion } from './parse-document.js';
-import type { Origin, ProblemList } from './problem-list.js';
+import type { Origin, Place, ProblemList } from './problem-list.js';
 import {
   checkShard,
   foldIdentifier,
@@ -59,6 +60,20 @@ export function checkRewrite(rewrite: RewriteSettings, origin: Origin, problems:
   if (rewrite.primary_key === 'ignore') return;
   const text = `"${rewrite.primary_key}" is not supported yet: no ids are made up`;
   problems.error(origin.place('primary_key'), text);
+}
+
+/** Ids of two proxies with one number may be the same, and so may those of a number that is cut off. */
+export function checkUniqueIds(
+  { node_id, unique_id_function }: GeneralSettings,
+  at: (key: string) => Place,
+  problems: ProblemList,
+): void {
+  const max = NODE_MAX[unique_id_function];
+  if (node_id <= max) return;
+  problems.error(
+    at('node_id'),
+    `node ${node_id} does not fit ids of unique_id_function = "${unique_id_function}": 0 to ${max}`,
+  );
 }
 
 /** Of each database with several shards. Problems of entries about others are found all the same. */

@@ -8,6 +8,7 @@ import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
 import type { IpNetwork } from '../base/ip-network.js';
 import type { RequiredPeer } from '../base/required-peer.js';
+import type { UniqueIdTerms } from '../base/unique-id.js';
 import type { ShardCatalogData } from '../shard/shard-catalog.js';
 import type { CrossShard, ShardingSnapshot } from '../shard/sharding-snapshot.js';
 
@@ -100,6 +101,8 @@ export interface GeneralSnapshot {
   logConnections: boolean;
   logDisconnections: boolean;
   statsPeriodMs: number;
+  /** How ids are made. */
+  uniqueIds: UniqueIdTerms;
   /** Absent: nobody may send a PROXY header. */
   proxyProtocol?: ProxyProtocolSnapshot;
 }

@@ -20,11 +20,15 @@ export function catalogLookup(data: ShardCatalogData, searchPath: readonly strin
 class CatalogLookup implements RelationLookup {
   readonly #relations = new Map<string, FoundRelation>();
   readonly #referencing = new Map<string, CatalogReference[]>();
+  readonly #parents = new Set<string>();
   readonly #path: readonly string[];
 
   constructor(data: ShardCatalogData, searchPath: readonly string[]) {
     this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
     const byName = new Map(data.relations.map((each) => [keyOf(each.schema, each.name), each]));
+    for (const { parents } of data.relations) {
+      for (const [schema, name] of parents) this.#parents.add(keyOf(schema, name));
+    }
     for (const [key, relation] of byName) {
       const inherited = withParents(relation, byName);
       this.#relations.set(key, inherited);
@@ -48,6 +52,10 @@ class CatalogLookup implements RelationLookup {
 
   referencing(schema: string, name: string): readonly CatalogReference[] {
     return this.#referencing.get(keyOf(schema, name)) ?? [];
+  }
+
+  hasChildren(schema: string, name: string): boolean {
+    return this.#parents.has(keyOf(schema, name));
   }
 
   #in(schema: string, name: string): FoundRelation {

@@ -7,6 +7,7 @@ import { readInsert } from './insert-reading.js';
 import { readCondition } from './key-conditions.js';
 import { columnFamily } from './key-family.js';
 import { readMerge } from './merge-reading.js';
+import { isOneRow } from './one-row.js';
 import { expandTargets, type Level, NO_SHOWN, type Shown, showColumns } from './query-reading.js';
 import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
@@ -81,6 +82,7 @@ function readChange(
   const parts = [part, ...readFrom(ctx, others, outer, ctes)];
   const isUpdate = 'targetList' in node;
   if (isUpdate && others.length > 0) ctx.unordered ??= 'UPDATE … FROM';
+  if (isUpdate && ctx.depth === 1 && relation !== null) ctx.isOneRow = isOneRow(ctx, node, relation);
   const level: Level = { scope: new Scope(parts, outer), ctes, sublinks: new Map() };
   readCondition(ctx, nodeOf(node, 'whereClause'), level, level.scope.nodes);
   readExpression(ctx, node.whereClause, level, true);

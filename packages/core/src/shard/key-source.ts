@@ -1,6 +1,9 @@
+import { madeOperand } from '../rewrite/made-cast.js';
 import { isSqlNode, nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { castType, familyOf, type KeyFamily } from './key-family.js';
 import type { KeySource } from './shard-reading.js';
+
+const MADE_TYPE = 'pg_catalog.int8';
 
 /** Where a literal of a shape stands among its literals; null: it is none of them. */
 export type LiteralPlaces = (location: number) => { index: number; isNegative: boolean } | null;
@@ -14,6 +17,8 @@ export function readSource(
   family: KeyFamily,
   literals: LiteralPlaces | null,
 ): KeySource | null {
+  const made = madeOperand(node);
+  if (made !== null) return family === 'integer' ? readBare(made, family, MADE_TYPE, literals) : null;
   const cast = nodeOf(node, 'TypeCast');
   if (cast === undefined) return readBare(node, family, null, literals);
   const type = castType(nodeOf(cast, 'typeName'));

@@ -49,7 +49,10 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
   const ctx = new ShardContext(terms);
   ctx.countParameters({ [kind]: node });
   if (kind === 'SelectStmt') return finish(ctx, readSelect(ctx, node, null, null), false);
-  if (WRITES.has(kind)) return finish(ctx, readWrite(ctx, kind, node, null, null), true);
+  if (WRITES.has(kind)) {
+    const reading = finish(ctx, readWrite(ctx, kind, node, null, null), true);
+    return ctx.isOneRow ? { ...reading, isOneRow: true } : reading;
+  }
   switch (kind) {
     case 'PrepareStmt':
       return readInner(

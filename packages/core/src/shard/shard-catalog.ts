@@ -57,6 +57,8 @@ export interface CatalogUnique {
   readonly columns: readonly string[];
   /** NULLS NOT DISTINCT: nulls are in each other's way too. Absent: they are not. */
   readonly hasEqualNulls?: boolean;
+  /** PRIMARY KEY: of all rows, and of its columns as they are. */
+  readonly isPrimary?: boolean;
 }
 
 export interface CatalogRelation {
@@ -127,4 +129,6 @@ export interface RelationLookup {
   find(schema: string | null, name: string): FoundRelation;
   /** Foreign keys that point to this table, to what it is a part of, or to its parts. */
   referencing(schema: string, name: string): readonly CatalogReference[];
+  /** Other tables' rows are read and written with its own, if it is not named by ONLY. */
+  hasChildren(schema: string, name: string): boolean;
 }

@@ -70,6 +70,8 @@ export class ShardContext {
   userFunction: string | null = null;
   /** What one shard has alone, and which. */
   readonly ownShards = new Map<string, number>();
+  /** The statement is an UPDATE that changes one row at most. */
+  isOneRow = false;
   /** Tables written. */
   readonly omniWrites: string[] = [];
   readonly shardedWrites: string[] = [];

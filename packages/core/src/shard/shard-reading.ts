@@ -110,6 +110,8 @@ export interface ShardReading {
   readonly changesTransaction?: true;
   /** Outside of a transaction block any server says that it cannot be (LOCK): none is begun for it. */
   readonly needsBlock?: true;
+  /** An UPDATE that changes one row at most. */
+  readonly isOneRow?: true;
   /** Names that the catalog does not know: it may be out of date. */
   readonly unknown: readonly string[];
 }

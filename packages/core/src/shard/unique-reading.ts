@@ -1,3 +1,4 @@
+import { madeOperand } from '../rewrite/made-cast.js';
 import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import type { CatalogColumn, CatalogRelation, CatalogUnique } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
@@ -47,6 +48,7 @@ export function insertedInto(
 /** What an expression stores. */
 export function storedBy(column: CatalogColumn, value: SqlNode): Stored {
   if ('SetToDefault' in value) return storedByDefault(column);
+  if (madeOperand(value) !== null) return 'fresh';
   const call = nodeOf(value, 'FuncCall');
   const names = nodesOf(call, 'funcname').map((each) => textOf(nodeOf(each, 'String'), 'sval'));
   return FRESH_CALLS.has(names.join('.')) && nodesOf(call, 'args').length === 0 ? 'fresh' : 'value';

@@ -13,7 +13,7 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 5;
+export const MEMORY_MAP_VERSION = 6;
 
 export interface MemoryDimensions {
   workers: number;
@@ -32,7 +32,7 @@ export interface CellDescription {
   name: string;
   /** From the start of the row. */
   offsetBytes: number;
-  type: 'int32' | 'float64' | 'bytes';
+  type: 'int32' | 'int64' | 'float64' | 'bytes';
   unit: string;
   writer: Party;
   readers: string;
@@ -172,6 +172,10 @@ export const HOMES_NEXT = 0;
 export const HOMES_FIRST_SLOT = LINE_CELLS;
 /** A power of two. */
 export const HOME_SLOTS = 1024;
+
+// Unique ids: one line. Offsets are 64-bit cells.
+export const IDS_LAST = 0;
+export const IDS_CLOCK = 1;
 
 /** Room for counters before the latency buckets would have to move; counter-table.ts has the names. */
 export const COUNTER_CELLS_MAX = 40;
@@ -429,6 +433,23 @@ export const MEMORY_MAP = {
       ['home', HOMES_FIRST_SLOT * 4, 'first home worker + 1; 0 = none yet', 'all, atomically', 'workers'],
     ),
   },
+  ids: {
+    name: 'unique ids',
+    row: 'all of this proxy',
+    rowBytes: () => LINE_BYTES,
+    rowCount: () => 1,
+    cells: cells(
+      [
+        'last',
+        IDS_LAST * 8,
+        'ms of the last id times 4096, and its number in that ms',
+        'all, atomically',
+        'workers',
+        'int64',
+      ],
+      ['clock', IDS_CLOCK * 8, 'epoch ms when the monotonic clock began', 'supervisor', 'workers', 'int64'],
+    ),
+  },
   fds: {
     name: 'descriptors',
     row: 'all descriptors',
@@ -468,7 +489,7 @@ export function assertMemoryMap(dimensions: MemoryDimensions): void {
     const rowBytes = region.rowBytes(dimensions);
     if (rowBytes % LINE_BYTES !== 0) throw new RangeError(`region ${region.name}: row of ${rowBytes} bytes`);
     for (const cell of region.cells) {
-      const alignment = cell.type === 'float64' ? 8 : 4;
+      const alignment = cell.type === 'float64' || cell.type === 'int64' ? 8 : 4;
       const isInside = cell.offsetBytes >= 0 && cell.offsetBytes < rowBytes;
       if (!isInside || cell.offsetBytes % alignment !== 0) {
         throw new RangeError(`region ${region.name}: cell ${cell.name} at byte ${cell.offsetBytes}`);

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { systemClock } from '../base/clock.js';
 import { CapacityTable } from './capacity-table.js';
 import { CatalogTable } from './catalog-table.js';
 import { CounterTable } from './counter-table.js';
@@ -6,6 +7,7 @@ import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
 import { HomeTable } from './home-table.js';
 import { HostTable } from './host-table.js';
+import { IdTable } from './id-table.js';
 import {
   assertMemoryMap,
   LINE_BYTES,
@@ -54,6 +56,7 @@ export interface SharedMemory {
   readonly workers: WorkerTable;
   readonly failures: FailureTable;
   readonly homes: HomeTable;
+  readonly ids: IdTable;
   readonly fds: FdTable;
   readonly mailboxes: Mailboxes;
   readonly routing: RoutingTable;
@@ -87,6 +90,7 @@ export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
   for (const key of REGION_KEYS) regions[key] = new SharedArrayBuffer(regionBytes(key, dimensions));
   const memory = openSharedMemory({ dimensions, regions });
   memory.failures.setSeed(randomInt(0, 2 ** 32));
+  memory.ids.start(Date.now(), systemClock.nowMs());
   return memory;
 }
 
@@ -105,6 +109,7 @@ export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
     workers: new WorkerTable(regions.workers),
     failures: new FailureTable(regions.failures),
     homes: new HomeTable(regions.homes, workers),
+    ids: new IdTable(regions.ids),
     fds,
     mailboxes: new Mailboxes(regions.mailboxes, workers, fds),
     routing: new RoutingTable(regions.routing, routingAreaBytes, catalogs),

@@ -8,6 +8,7 @@ const ROUTE_BYTES = 120;
 /** A string's header and its slot in an array. */
 const STRING_BYTES = 28;
 const RELATION_BYTES = 40;
+const MADE_BYTES = 120;
 
 function stringsSize(strings: readonly string[]): number {
   let bytes = 0;
@@ -42,5 +43,6 @@ export function planSize(plan: SqlPlan): number {
       bytes += RELATION_BYTES + 2 * STRING_BYTES + name.length + (schema ?? '').length;
     }
   }
+  if (plan.made !== undefined) bytes += plan.made.edits.length * MADE_BYTES;
   return plan.statements.length === 1 ? bytes : bytes + routeSize(plan.route);
 }

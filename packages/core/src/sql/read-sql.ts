@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { readMade } from '../rewrite/read-made.js';
 import { type LiteralPlaces, NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
 import { joinTenants, readTenant } from '../tenant/tenant-facts.js';
 import { readDirective } from './directive.js';
@@ -176,7 +177,10 @@ function parseUtf8(
   const plan: SqlPlan = { statements, flags, encoding: 'utf8', route };
   const shards = scope.read(parsed, isShape ? literalPlaces(text) : null);
   if (isShape && shards?.needsText === true) return null;
-  const read = shards === null ? plan : { ...plan, shards };
+  const made = readMade(text, parsed, parser, shards?.isOneRow === true);
+  // What is filled in stands in the text itself.
+  if (isShape && made !== null) return null;
+  const read = { ...plan, ...(shards === null ? {} : { shards }), ...(made === null ? {} : { made }) };
   if (tenantColumn === null) return read;
   const tenant = joinTenants(
     parsed.map(({ kind, node }, i) => readTenant(kind, node, statements[i].route, tenantColumn)),
@@ -235,8 +239,14 @@ function parseLatin1(
       name,
     })),
   }));
-  return { ...plan, statements, encoding: 'latin1' };
+  const made = plan.made === undefined ? {} : { made: { edits: [], refusal: FOREIGN_MADE } };
+  return { ...plan, ...made, statements, encoding: 'latin1' };
 }
+
+const FOREIGN_MADE = {
+  reason: 'pgdog.unique_id() in a text that is not UTF-8',
+  remedy: 'set client_encoding to UTF8, or give the id as a parameter',
+};
 
 function characterCount(utf8: Uint8Array, end: number): number {
   let count = 0;

@@ -1,3 +1,4 @@
+import type { MadeReading } from '../rewrite/made-reading.js';
 import type { ShardReading } from '../shard/shard-reading.js';
 import type { TenantFacts } from '../tenant/tenant-facts.js';
 import { type RouteFacts, UNASKED_ROUTE, UNREAD_ROUTE } from './route-facts.js';
@@ -47,6 +48,8 @@ export interface SqlPlan {
   readonly tenant?: TenantFacts;
   /** Of all statements together, for the scope in which it was asked for. Absent: the text was not read for shards. */
   readonly shards?: ShardReading;
+  /** What the proxy fills in before a server has the text. Absent: nothing. */
+  readonly made?: MadeReading;
 }
 
 /** Makes a plan that says nothing but its flags; frozen, since the cache hands one object to everybody. */

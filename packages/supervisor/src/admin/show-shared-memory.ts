@@ -39,6 +39,7 @@ function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSna
     case 'failures':
     case 'hostChanges':
     case 'homes':
+    case 'ids':
       return [0];
     case 'hosts':
       return hostRows;
@@ -105,11 +106,16 @@ function liveText(
   if (cell.type === 'bytes') return '';
   const { dimensions, regions } = memory.handles;
   const rowBytes = MEMORY_MAP[key].rowBytes(dimensions);
-  const isFloat = cell.type === 'float64';
-  const cells = isFloat ? new Float64Array(regions[key]) : new Int32Array(regions[key]);
-  const cellBytes = isFloat ? 8 : 4;
+  const cells = cellsOf(regions[key], cell.type);
   const rows = rowsInUse(key, memory, pools);
-  return summary(rows.map((row) => cells[(row * rowBytes + cell.offsetBytes) / cellBytes]));
+  return summary(
+    rows.map((row) => Number(cells[(row * rowBytes + cell.offsetBytes) / cells.BYTES_PER_ELEMENT])),
+  );
+}
+
+function cellsOf(region: SharedArrayBuffer, type: CellDescription['type']) {
+  if (type === 'float64') return new Float64Array(region);
+  return type === 'int64' ? new BigInt64Array(region) : new Int32Array(region);
 }
 
 export const SHOW_SHARED_MEMORY = defineShow<CellRow>({

@@ -71,7 +71,8 @@ const namesOf = (relation: string, numbers: string): string =>
  * takes only equal bytes for equal. Of its columns also those of its expressions and of its condition, which pg_depend knows,
  * but for a row as a whole: that is attribute 0.
  */
-const UNIQUES = `SELECT i.indrelid::text, x.relname, coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
+const UNIQUES = `SELECT i.indrelid::text, x.relname, i.indisprimary,
+    coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
     (SELECT coalesce(json_agg(a.attname ORDER BY k.place), '[]')::text
       FROM unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY k(number, opclass, sorting, place)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number

@@ -128,9 +128,14 @@ function toColumn(row: readonly Cell[]): CatalogColumn {
   };
 }
 
-function toUnique([, name, hasEqualNulls, keys, columns]: readonly Cell[]): CatalogUnique {
-  const unique = { name: String(name), keys: toNames(keys), columns: toNames(columns) };
-  return hasEqualNulls === true ? { ...unique, hasEqualNulls } : unique;
+function toUnique([, name, isPrimary, hasEqualNulls, keys, columns]: readonly Cell[]): CatalogUnique {
+  return {
+    name: String(name),
+    keys: toNames(keys),
+    columns: toNames(columns),
+    ...(hasEqualNulls === true ? { hasEqualNulls } : {}),
+    ...(isPrimary === true ? { isPrimary } : {}),
+  };
 }
 
 /** What it keeps unique: names of indexes may differ from shard to shard. */

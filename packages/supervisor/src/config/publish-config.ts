@@ -92,6 +92,7 @@ function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
     logConnections: general.log_connections,
     logDisconnections: general.log_disconnections,
     statsPeriodMs: general.stats_period,
+    uniqueIds: { form: general.unique_id_function, node: general.node_id, min: general.unique_id_min },
     proxyProtocol: toProxyProtocol(general),
   };
 }

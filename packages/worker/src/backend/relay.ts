@@ -8,6 +8,7 @@ import {
   PARSE_COMPLETE,
   READY,
 } from '@pgdog-cluster/core';
+import { shownParameters } from '../made/shown-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
@@ -68,9 +69,10 @@ export class Relay implements FrameSink {
         return this.isReadByUs() ? Math.min(frameBytes, READ_BYTES_MAX) : HEADER_BYTES;
       case BACKEND.CopyData:
       case BACKEND.RowDescription:
-      case BACKEND.ParameterDescription:
       case BACKEND.FunctionCallResponse:
         return HEADER_BYTES;
+      case BACKEND.ParameterDescription:
+        return shownParameters(this.server) === null ? HEADER_BYTES : frameBytes;
       default:
         return frameBytes;
     }
@@ -102,7 +104,7 @@ export class Relay implements FrameSink {
         break;
       case BACKEND.ParameterDescription:
         if (code !== FORWARD_DESCRIBE) this.answerPart(code, bytes, start, end, buffer, false);
-        else this.isRestPassed = this.passPreamble(bytes, start, end, buffer);
+        else this.isRestPassed = this.parameterDescription(bytes, start, end, buffer);
         break;
       case BACKEND.CopyData:
       case BACKEND.CopyDone:
@@ -194,6 +196,13 @@ export class Relay implements FrameSink {
     if (!this.hasPassed) this.preambleCount++;
     if (this.preambleSkipCount === 0) return true;
     this.preambleSkipCount--;
+    return false;
+  }
+
+  private parameterDescription(bytes: Uint8Array, start: number, end: number, buffer: number): boolean {
+    const shown = shownParameters(this.server)?.of(bytes, start, end);
+    if (shown === undefined) return this.passPreamble(bytes, start, end, buffer);
+    this.passPreamble(shown, 0, shown.length, -1);
     return false;
   }
 
@@ -325,7 +334,8 @@ export class Relay implements FrameSink {
       if (session !== null) {
         const use = server.pending.headRef();
         if (use !== null || session.transaction.isTracking) {
-          const tag = type === BACKEND.CommandComplete ? decodeTag(bytes, start, end) : '';
+          const textStart = start + HEADER_BYTES;
+          const tag = type === BACKEND.CommandComplete ? decodeText(bytes, textStart, end - 1) : '';
           made = session.transaction.statementDone(server, use, tag);
         }
       }
@@ -387,9 +397,4 @@ export class Relay implements FrameSink {
     this.server.pending.pop();
     this.emitFakes();
   }
-}
-
-/** Text of a CommandComplete: "INSERT 0 1", "ROLLBACK". */
-function decodeTag(bytes: Uint8Array, start: number, end: number): string {
-  return decodeText(bytes, start + HEADER_BYTES, Math.max(start + HEADER_BYTES, end - 1));
 }

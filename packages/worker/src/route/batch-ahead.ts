@@ -7,6 +7,7 @@ import {
   joinRoutes,
   NO_SCOPE,
   type ParseFields,
+  type PgDogError,
   type RouteFacts,
   readBind,
   readExecute,
@@ -50,6 +51,10 @@ export class BatchAhead {
   /** Some Execute asks for a portion of its rows. */
   hasRowLimit = false;
   describeCount = 0;
+  /** A text of it is to be filled in, and nobody does so yet. */
+  isMadeDue = false;
+  /** Something in it cannot be filled in. */
+  problem: PgDogError | null = null;
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
   hasOther = false;
 
@@ -65,6 +70,9 @@ export class BatchAhead {
     this.hasRowLimit = false;
     this.describeCount = 0;
     this.hasOther = false;
+    this.isMadeDue = false;
+    this.problem = null;
+    session.requests?.made?.beginLook();
   }
 
   /** Of all that was seen, together. */
@@ -94,7 +102,7 @@ export class BatchAhead {
         this.bind(bytes, at + HEADER_BYTES, end);
       }
       if (size < 0 || size > end - at) return at;
-      this.frame(bytes[at], bytes, at, at + size);
+      this.filled(bytes[at], bytes, at, at + size);
       at += size;
     }
     return at;
@@ -113,6 +121,17 @@ export class BatchAhead {
 
   cut(): void {
     this.end = END_OTHER;
+  }
+
+  /** As it will be when it is shown. */
+  private filled(type: number, bytes: Uint8Array, start: number, end: number): void {
+    const made = this.session?.requests?.made?.look(type, bytes, start, end) ?? null;
+    const frame = made?.frame ?? null;
+    if (made !== null && made.problem !== null) {
+      this.problem = made.problem;
+      this.end = END_OTHER;
+    } else if (frame === null) this.frame(type, bytes, start, end);
+    else this.frame(type, frame, 0, frame.length);
   }
 
   private frame(type: number, bytes: Uint8Array, start: number, end: number): void {
@@ -165,6 +184,7 @@ export class BatchAhead {
         ? session.context.plans.lookup(bytes, fields.textStart, fields.textEnd)
         : planOfText(text, session.context.plans, scope);
     this.plans.push(plan);
+    if (plan.made !== undefined) this.isMadeDue = true;
     if (isUnnamed) this.hasUnnamedParse = true;
     else {
       // exempt: a client prepares a name once

@@ -196,6 +196,7 @@ export class SessionRouter implements RouteTerms {
       return outcome;
     }
     const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
+    if (plan.made !== undefined && session.requests?.makesValues() === true) return BLOCKED;
     const isInside = shards?.cross.isInTransaction === true;
     const step = isInside ? shards.cross.controlOf(plan) : null;
     if (step !== null) {
@@ -234,7 +235,12 @@ export class SessionRouter implements RouteTerms {
   private batch(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { session } = this;
     this.beginAhead(false);
-    const seenBytes = session.stream.readAhead(ahead, bytes, start, end);
+    const seenBytes = this.lookAhead(bytes, start, end);
+    if (ahead.isMadeDue && session.requests?.makesValues() === true) return BLOCKED;
+    if (ahead.problem !== null) {
+      session.requests?.refuse(ahead.problem, true);
+      return session.requests?.drop() ?? CONSUMED;
+    }
     if (ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX) {
       this.isLookingAhead = true;
       this.looks++;
@@ -243,7 +249,7 @@ export class SessionRouter implements RouteTerms {
     if (ahead.end === END_OPEN && this.shards !== null) {
       // A Bind that is too long to wait for has its key within what is there, or is refused.
       this.beginAhead(true);
-      session.stream.readAhead(ahead, bytes, start, end);
+      this.lookAhead(bytes, start, end);
     }
     this.isLookingAhead = false;
     this.looks = 0;
@@ -308,6 +314,15 @@ export class SessionRouter implements RouteTerms {
   private beginAhead(takesPart: boolean): void {
     this.shards?.asked.begin();
     ahead.begin(this.session, takesPart);
+  }
+
+  /** Frames that are there, as the client has sent them, from the one that is being shown on. */
+  private lookAhead(bytes: Uint8Array, start: number, end: number): number {
+    const { stream, requests } = this.session;
+    const sent = requests?.made?.sent ?? null;
+    return sent === null
+      ? stream.readAhead(ahead, bytes, start, end)
+      : stream.readAhead(ahead, sent.bytes, sent.start, sent.end);
   }
 
   // Decisions.
@@ -434,7 +449,7 @@ export class SessionRouter implements RouteTerms {
   private isPlainRead(type: number, bytes: Uint8Array, start: number, end: number): boolean {
     this.beginAhead(false);
     if (type === FRONTEND.Query) ahead.query(bytes, start + HEADER_BYTES, end - 1);
-    else this.session.stream.readAhead(ahead, bytes, start, end);
+    else this.lookAhead(bytes, start, end);
     if (ahead.end !== END_SYNC) return false;
     const facts = ahead.facts();
     const writes = this.whyWrite(facts, ahead.flags());
@@ -471,7 +486,9 @@ export class SessionRouter implements RouteTerms {
     // The first frame of a batch: where the others belong is seen before anything of it is sent.
     if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
       this.beginAhead(false);
-      const seenBytes = this.session.stream.readAhead(ahead, bytes, start, end);
+      const seenBytes = this.lookAhead(bytes, start, end);
+      if (ahead.isMadeDue && this.session.requests?.makesValues() === true) return HOLD;
+      if (ahead.problem !== null) return ahead.problem;
       this.isLookingAhead = ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX;
       this.looks = this.isLookingAhead ? this.looks + 1 : 0;
       if (this.isLookingAhead) return HOLD;

@@ -10,6 +10,7 @@ import {
   SYNC,
   TARGET,
 } from '@pgdog-cluster/core';
+import { ShownParameters } from '../made/shown-parameters.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
@@ -42,6 +43,8 @@ export class BatchFrames {
   private frames: Uint8Array = NO_BYTES;
   /** Its end was a Flush. */
   endsAtFlush = false;
+  /** Of each statement that is described, parameters that the client knows of; -1: all. */
+  private shownCounts: number[] = [];
 
   constructor(session: Session) {
     this.session = session;
@@ -58,6 +61,7 @@ export class BatchFrames {
     this.uses.clear();
     this.makes.clear();
     this.unnamedParse = null;
+    this.shownCounts = [];
     this.needsShape = false;
     this.isDescribed = false;
     this.isOwnDescribe = false;
@@ -105,6 +109,12 @@ export class BatchFrames {
     return CONSUMED;
   }
 
+  /** The whole ParameterDescription that comes next, as the client may see it. */
+  described(frame: Uint8Array): Uint8Array {
+    const count = this.shownCounts.shift() ?? -1;
+    return count < 0 ? frame : new ShownParameters(count).of(frame, 0, frame.length);
+  }
+
   get hasParse(): boolean {
     return this.types.includes(FRONTEND.Parse);
   }
@@ -138,6 +148,8 @@ export class BatchFrames {
     }
     const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
     this.uses.add(name);
+    if (type === FRONTEND.Describe)
+      this.shownCounts.push(this.session.requests?.made?.shownCountOf(name) ?? -1);
     if (type === FRONTEND.Close) this.makes.set(name, null);
   }
 

@@ -139,6 +139,7 @@ export class CrossShard {
         if (request.isWrite) transaction?.noteWrite(leg);
         return ahead;
       },
+      described: (frame) => batch.described(frame),
       done: (legs, failure) => this.answered(legs, failure, merger.heldTag),
     });
   }

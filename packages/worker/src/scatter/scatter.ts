@@ -32,6 +32,8 @@ export interface ScatterTask {
   readonly merger: RowMerger;
   /** Statements of ours that go ahead; gives the leg the prepared statements that the frames name. */
   prepare(leg: Leg): string[];
+  /** A whole ParameterDescription as the client may see it. */
+  described(frame: Uint8Array): Uint8Array;
   /** All has been answered. `failure`: with an error, which the client has not got yet. */
   done(legs: readonly Leg[], failure: Uint8Array | null): void;
 }
@@ -70,6 +72,8 @@ export class Scatter implements LegReader {
   failedShard = -1;
   /** The leg of which a long row is passing. */
   private streaming: Leg | null = null;
+  /** ParameterDescription is being passed. */
+  private isDescribing = false;
   /** Of a task whose shards are asked one after the other: those still to be asked, and the one asked last. */
   private unbegun: Leg[] = [];
   private begunLast: Leg | null = null;
@@ -257,7 +261,9 @@ export class Scatter implements LegReader {
       this.fail(errorFrame(new PgDogError('internal', 'shards have answered in different ways')));
       return;
     }
+    this.isDescribing = type === BACKEND.ParameterDescription;
     task.merger.meet(type, frames);
+    this.isDescribing = false;
     for (const each of this.legs) each.pending = null;
     if (task.merger.problem !== null) this.fail(errorFrame(task.merger.problem));
     else this.resumeAll();
@@ -352,7 +358,9 @@ export class Scatter implements LegReader {
 
   /** To the client. */
   pass(bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    if (buffer >= 0) this.client.passSlice(buffer, start, end);
+    if (this.isDescribing && this.task !== null)
+      this.client.send(this.task.described(bytes.subarray(start, end)));
+    else if (buffer >= 0) this.client.passSlice(buffer, start, end);
     else this.client.passBytes(bytes, start, end);
   }
 

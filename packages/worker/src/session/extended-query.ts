@@ -25,6 +25,7 @@ import {
 } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { ensureStatement } from '../backend/synchronise.js';
+import { ShownParameters } from '../made/shown-parameters.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
@@ -262,22 +263,23 @@ export class ExtendedQuery {
     const fields = readTarget(bytes, start + HEADER_BYTES, end);
     if (fields === null) return this.invalid();
     server.isBatchOpen = true;
+    const { nameStart, nameEnd } = fields;
+    const shown = fields.target === TARGET.Statement ? this.shownParameters(bytes, nameStart, nameEnd) : null;
     if (fields.target !== TARGET.Statement || session.isSessionMode) {
-      server.pending.push(KIND_DESCRIBE | FORWARD, null);
+      server.pending.push(KIND_DESCRIBE | FORWARD, shown);
       server.forward(bytes, start, end, buffer);
       return CONSUMED;
     }
-    const { nameStart, nameEnd } = fields;
     if (nameStart === nameEnd) {
       if (!this.ensureUnnamed(server)) return CONSUMED;
-      server.pending.push(KIND_DESCRIBE | FORWARD, null);
+      server.pending.push(KIND_DESCRIBE | FORWARD, shown);
       server.forward(bytes, start, end, buffer);
       return CONSUMED;
     }
     const statement = this.statementNamed(decodeText(bytes, nameStart, nameEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
     ensureStatement(session, server, statement);
-    server.pending.push(KIND_DESCRIBE | FORWARD, statement);
+    server.pending.push(KIND_DESCRIBE | FORWARD, shown);
     writer
       .reset()
       .begin(FRONTEND.Describe)
@@ -287,6 +289,15 @@ export class ExtendedQuery {
       .end();
     server.send(writer.view());
     return CONSUMED;
+  }
+
+  /** null: all that the statement has. */
+  private shownParameters(bytes: Uint8Array, nameStart: number, nameEnd: number): ShownParameters | null {
+    const { made } = this.requests;
+    if (made === null) return null;
+    const count = made.shownCountOf(decodeText(bytes, nameStart, nameEnd));
+    // exempt: of statements with parameters of ours
+    return count < 0 ? null : new ShownParameters(count);
   }
 
   private execute(

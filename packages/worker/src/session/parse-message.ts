@@ -20,7 +20,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
-import { CONSUMED } from '../wire/frame-stream.js';
+import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
 import { checkSize } from './simple-query.js';
@@ -62,6 +62,10 @@ export function parseMessage(
     return CONSUMED;
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
+  if (plan?.made !== undefined && extended.requests.makesValues()) {
+    server.isBatchOpen = wasBatchOpen;
+    return BLOCKED;
+  }
   const problem =
     plan === null || (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, shardCountOf(session));
   if (problem !== null) return extended.refuse(server, problem);
@@ -93,7 +97,7 @@ function planOf(
   if (!isStatementMode && isPlainSql(bytes, start, end)) return null;
   const plan = session.context.plans.lookup(bytes, start, end);
   if (isStatementMode && (plan.flags & BEGINS_TRANSACTION) !== 0) return plan;
-  return needsKeeping(plan, server) ? plan : null;
+  return plan.made !== undefined || needsKeeping(plan, server) ? plan : null;
 }
 
 /** PREPARE, EXECUTE, DEALLOCATE as text of a Parse: the same message with our names in it. */

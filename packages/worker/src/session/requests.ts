@@ -20,6 +20,7 @@ import {
 } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { synchronise } from '../backend/synchronise.js';
+import { MadeStatements } from '../made/made-statements.js';
 import { refuseWrite } from '../route/refuse-write.js';
 import { GO, type SessionRouter } from '../route/session-router.js';
 import { HOLD, SCATTER, SPREAD } from '../shard/shard-desk.js';
@@ -63,6 +64,10 @@ export class RequestSink implements FrameSink {
   private isCheckingOut = false;
   /** Settings could not be applied: the next request is answered with this. */
   refusal: PgDogError | null = null;
+  /** Fills in what the proxy makes; null: nothing has needed it yet. */
+  made: MadeStatements | null = null;
+  /** The frame that is being shown is the first one to be filled in. */
+  private isMadeDue = false;
 
   constructor(session: Session) {
     this.session = session;
@@ -88,6 +93,33 @@ export class RequestSink implements FrameSink {
   }
 
   onFrame(
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    const { made } = this;
+    const outcome =
+      made === null
+        ? this.take(type, bytes, start, end, buffer, frameBytes)
+        : made.show(this, type, bytes, start, end, buffer, frameBytes);
+    if (!this.isMadeDue) return outcome;
+    this.isMadeDue = false;
+    return this.onFrame(type, bytes, start, end, buffer, frameBytes);
+  }
+
+  /** From here on the session's frames are filled in; the one that is shown is to be shown again. False: they are already. */
+  makesValues(): boolean {
+    if (this.made !== null) return false;
+    this.made = new MadeStatements(this.session);
+    this.isMadeDue = true;
+    return true;
+  }
+
+  /** A frame as it goes on: the client's, or what has been made of it. */
+  take(
     type: number,
     bytes: Uint8Array,
     start: number,
@@ -244,6 +276,23 @@ export class RequestSink implements FrameSink {
       return this.drop();
     }
     return refuseQuery(this, server, outcome);
+  }
+
+  /** A frame that cannot be filled in. */
+  refuseMade(type: number, error: PgDogError): number {
+    const { server, router } = this.session;
+    if (router?.shards?.cross.isBusy === true) return BLOCKED;
+    if (this.isSkippingToSync || server?.isSkippingToSync === true) return this.drop();
+    if (server === null) {
+      this.localRefusal = error;
+      return this.refuseLocally(type);
+    }
+    if (isBehind(server, type)) {
+      this.isAwaitingQuiet = true;
+      return BLOCKED;
+    }
+    if (type === FRONTEND.Query) return refuseQuery(this, server, error);
+    return this.extended.refuse(server, error);
   }
 
   private explain(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {

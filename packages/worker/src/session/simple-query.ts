@@ -14,6 +14,7 @@ import {
 } from '@pgdog-cluster/core';
 import { FORWARD, KIND_QUERY, REPLACE_ERROR } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { showUniqueId } from '../made/show-unique-id.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
@@ -55,6 +56,7 @@ export function simpleQuery(
   } else if (session.pool?.snapshot.poolerMode === 'statement') {
     plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
   }
+  if (plan?.made !== undefined && requests.makesValues()) return BLOCKED;
   const early = plan === null || session.isSessionMode ? null : answerEarly(requests, plan, frameBytes);
   if (early !== null) return early;
   const tooLarge = checkSize(session, frameBytes - HEADER_BYTES - 1);
@@ -105,6 +107,7 @@ function answerEarly(requests: RequestSink, plan: SqlPlan, frameBytes: number): 
   const { session } = requests;
   const first = plan.statements[0];
   if (first?.effect?.type === 'showPgdog' && plan.statements.length === 1) {
+    if (first.effect.name === 'unique_id') return showUniqueId(requests);
     return askSupervisor(requests, `SHOW pgdog.${first.effect.name}`);
   }
   if (

@@ -2,6 +2,7 @@
 import {
   type CountSource,
   choice,
+  type MadeReading,
   type MergePlan,
   PgDogError,
   READY,
@@ -128,4 +129,10 @@ export function unsplittable({ message }: PgDogError): PgDogError {
 export function uncuttable({ message }: PgDogError): PgDogError {
   const text = `${message}; its LIMIT or OFFSET cannot be moved to where rows are merged`;
   return new PgDogError('cross_shard', text, { hint: 'Write the numbers into the text of a simple query.' });
+}
+
+/** What should have been filled in before has not been: it was not there whole. */
+export function unmade({ refusal }: MadeReading): PgDogError {
+  const text = refusal?.reason ?? 'ids are filled into batches only that are there whole';
+  return new PgDogError('cross_shard', text, { hint: refusal?.remedy ?? 'Send the batch with its Sync.' });
 }

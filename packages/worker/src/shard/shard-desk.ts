@@ -149,6 +149,7 @@ export class ShardDesk {
         else {
           const { plans } = this.session.context;
           const plan = plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
+          if (plan.made !== undefined && this.session.requests?.makesValues() === true) return HOLD;
           this.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
         }
         break;

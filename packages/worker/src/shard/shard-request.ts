@@ -15,7 +15,6 @@ import {
   type ShardReading,
   type ShardScope,
   type SqlPlan,
-  type StatementPlan,
   StatementValues,
   SYNTAX_ERROR,
   shardsOfRows,
@@ -38,12 +37,14 @@ import {
   severalShards,
   UNCUT,
   uncuttable,
+  unmade,
   unprepared,
   unsettable,
   unsplittable,
 } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
+import { changesPath, isLocal, writesOmni } from './statement-reach.js';
 
 /** A reading of the catalog that was under way when it was asked for may miss what is looked for; the next one does not. */
 const READINGS_MAX = 2;
@@ -167,6 +168,7 @@ export class ShardRequest {
 
   private add(plan: SqlPlan): void {
     this.statementCount++;
+    if (plan.made !== undefined) this.refuse(unmade(plan.made));
     const why = this.session.router?.whyWrite(plan.route, plan.flags) ?? null;
     // Functions that nobody knows are refused where it matters.
     if (why !== null && why !== CATALOG_UNREAD) this.isWriting = true;
@@ -357,44 +359,4 @@ export class ShardRequest {
     this.isHeld = true;
     database.hold(session, 'unknown');
   }
-}
-
-/**
- * Whether a statement changes where names without a schema are looked for. A role does, for `$user`, where a schema has its
- * name or the name of the role before it.
- */
-function changesPath({ statements }: SqlPlan, user: string, schemas: readonly string[]): boolean {
-  const isOf = (name: string | null, value: string | null | undefined): boolean => {
-    if (name === 'search_path') return true;
-    if (name !== 'role' && name !== 'session_authorization') return false;
-    return schemas.includes(user) || (typeof value === 'string' && schemas.includes(value));
-  };
-  return statements.some(({ effect }) => {
-    switch (effect?.type) {
-      case 'set':
-        return isOf(effect.name, effect.value);
-      case 'reset':
-        return isOf(effect.name, null);
-      case 'resetAll':
-        return true;
-      case 'discard':
-        return effect.what === 'all';
-      case 'setConfig':
-        return effect.calls.some(({ name }) => !('constant' in name) || isOf(name.constant, user));
-      default:
-        return false;
-    }
-  });
-}
-
-/** Of a transaction alone. */
-function isLocal({ effect }: StatementPlan): boolean {
-  if (effect?.type === 'set') return effect.isLocal;
-  return effect?.type === 'setConfig';
-}
-
-/** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
-function writesOmni({ shards, statements, route }: SqlPlan): boolean {
-  const isForAll = shards?.groups.length === 0 && shards.home === 'every' && route.access === 'write';
-  return isForAll && statements.every(({ defines }) => defines !== true);
 }

@@ -1,0 +1,272 @@
+import {
+  decodeText,
+  FRONTEND,
+  type MadeKind,
+  NO_SCOPE,
+  PgDogError,
+  readBind,
+  readParse,
+  readTarget,
+  type ShardScope,
+  type SqlPlan,
+  systemClock,
+  TARGET,
+} from '@pgdog-cluster/core';
+import type { RequestSink } from '../session/requests.js';
+import type { Session } from '../session/session.js';
+import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { madeBind, madeParse, madeQuery } from './made-frames.js';
+
+const HEADER_BYTES = 5;
+/** Names that the session may not have any more are looked through beyond this many. */
+const NAMES_KEPT_MAX = 64;
+
+/** A statement of the client's with parameters of ours behind its own. */
+export interface MadeStatement {
+  readonly kinds: readonly MadeKind[];
+  /** Parameters that the client knows of. */
+  readonly shownCount: number;
+}
+
+/** What becomes of one frame. */
+interface MadeFrame {
+  /** What goes on in its place; null: itself. */
+  readonly frame: Uint8Array | null;
+  readonly problem: PgDogError | null;
+  /** The statement that it names has parameters of ours. */
+  readonly statement: MadeStatement | null;
+}
+
+const ITSELF: MadeFrame = { frame: null, problem: null, statement: null };
+
+/** bytes[start, end) is a frame as the client has sent it. */
+interface SentFrame {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Fills in what the proxy makes, ahead of everything that reads a client's frames: a Query gets literals, a prepared statement
+ * parameters of ours, whose values are new with every Bind. Where rows belong is then read from text and values as ever.
+ * Made for a session when it first needs it; others do without.
+ *
+ * A batch may be looked at before its frames are shown. Each frame is filled in once, in order, and what it has become waits in
+ * `queue` until it is shown.
+ */
+export class MadeStatements {
+  private readonly session: Session;
+  private readonly byName = new Map<string, MadeStatement>();
+  /** Names that are being given up. */
+  private readonly closing = new Set<string>();
+  /** Of the frames of a batch that name a statement, from the next one to be shown on. */
+  private queue: MadeFrame[] = [];
+  private lookedAt = 0;
+  private queueScopeId = 0;
+  /** Of the frame that is being shown. */
+  private current: MadeFrame | null = null;
+  /** The frame in whose place another is being shown. */
+  sent: SentFrame | null = null;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  private get scope(): ShardScope {
+    return this.session.router?.scope ?? NO_SCOPE;
+  }
+
+  // Frames.
+
+  show(
+    requests: RequestSink,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    if (type === FRONTEND.Sync) this.queue = [];
+    const isWhole = end - start === frameBytes;
+    if (!(type === FRONTEND.Query && isWhole) && !namesStatement(type)) {
+      return requests.take(type, bytes, start, end, buffer, frameBytes);
+    }
+    if (!isWhole && this.needsWhole(type, bytes, start, end)) return NEED_WHOLE;
+    const made = type === FRONTEND.Query ? this.query(bytes, start, end) : this.head(type, bytes, start, end);
+    const outcome = this.showMade(requests, made, type, { bytes, start, end }, buffer, frameBytes);
+    if (outcome === CONSUMED && type !== FRONTEND.Query) this.queue.shift();
+    return outcome;
+  }
+
+  private showMade(
+    requests: RequestSink,
+    made: MadeFrame,
+    type: number,
+    sent: SentFrame,
+    buffer: number,
+    frameBytes: number,
+  ): number {
+    if (made.problem !== null) return requests.refuseMade(type, made.problem);
+    const { frame } = made;
+    this.current = made;
+    this.sent = frame === null ? null : sent;
+    const outcome =
+      frame === null
+        ? requests.take(type, sent.bytes, sent.start, sent.end, buffer, frameBytes)
+        : requests.take(type, frame, 0, frame.length, -1, frame.length);
+    this.current = null;
+    this.sent = null;
+    return outcome;
+  }
+
+  /** Of a Bind that streams only the names are there. */
+  private needsWhole(type: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const fields = type === FRONTEND.Bind ? readBind(bytes, start + HEADER_BYTES, end) : null;
+    if (fields === null) return type === FRONTEND.Bind;
+    return this.byName.has(decodeText(bytes, fields.statementStart, fields.statementEnd));
+  }
+
+  private head(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
+    this.beginLook();
+    return this.look(type, bytes, start, end);
+  }
+
+  /** What has been asked meanwhile may have changed how texts are read. */
+  beginLook(): void {
+    this.lookedAt = 0;
+    const { id } = this.scope;
+    if (this.queueScopeId !== id) this.queue = [];
+    this.queueScopeId = id;
+  }
+
+  /** What becomes of a frame that is going to be shown; frames are looked at in their order. */
+  look(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
+    if (!namesStatement(type)) return ITSELF;
+    const known = this.queue[this.lookedAt++];
+    if (known !== undefined) return known;
+    const made = this.make(type, bytes, start, end);
+    this.queue.push(made);
+    return made;
+  }
+
+  private make(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
+    switch (type) {
+      case FRONTEND.Parse:
+        return this.parse(bytes, start, end);
+      case FRONTEND.Bind:
+        return this.bind(bytes, start, end);
+      default:
+        return this.target(type, bytes, start, end);
+    }
+  }
+
+  private query(bytes: Uint8Array, start: number, end: number): MadeFrame {
+    const [textStart, textEnd] = [start + HEADER_BYTES, end - 1];
+    if (textEnd < textStart) return ITSELF;
+    const { made } = this.planOf(bytes, textStart, textEnd);
+    if (made === undefined) return ITSELF;
+    const values = made.refusal === null ? this.values(made.edits.flatMap(({ value }) => value ?? [])) : [];
+    const problem = values instanceof PgDogError ? values : refusalOf(made);
+    if (problem !== null || values instanceof PgDogError) return { ...ITSELF, problem };
+    return { ...ITSELF, frame: madeQuery(bytes, textStart, textEnd, made, values) };
+  }
+
+  private parse(bytes: Uint8Array, start: number, end: number): MadeFrame {
+    const fields = readParse(bytes, start + HEADER_BYTES, end);
+    if (fields === null) return ITSELF;
+    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const { made } = this.planOf(bytes, fields.textStart, fields.textEnd);
+    const problem = made === undefined ? null : refusalOf(made);
+    if (problem !== null) return { ...ITSELF, problem };
+    const again = made === undefined ? null : readParse(bytes, start + HEADER_BYTES, end);
+    const parsed = made === undefined || again === null ? null : madeParse(bytes, again, end, made);
+    // A name that is taken is refused, and keeps its meaning.
+    const isTaken = name !== '' && this.session.statements.get(name) !== undefined && !this.closing.has(name);
+    this.closing.delete(name);
+    if (made === undefined || parsed === null) {
+      if (!isTaken) this.byName.delete(name);
+      return made === undefined ? ITSELF : { ...ITSELF, problem: tooMany() };
+    }
+    const statement = {
+      kinds: made.edits.flatMap(({ value }) => value ?? []),
+      shownCount: parsed.shownCount,
+    };
+    if (!isTaken) this.keep(name, statement);
+    return { frame: parsed.frame, problem: null, statement };
+  }
+
+  private bind(bytes: Uint8Array, start: number, end: number): MadeFrame {
+    const fields = readBind(bytes, start + HEADER_BYTES, end);
+    const name = fields === null ? '' : decodeText(bytes, fields.statementStart, fields.statementEnd);
+    const statement = fields === null ? undefined : this.byName.get(name);
+    if (statement === undefined) return ITSELF;
+    const values = this.values(statement.kinds);
+    if (values instanceof PgDogError) return { ...ITSELF, problem: values };
+    return { frame: madeBind(bytes.slice(start, end), values), problem: null, statement };
+  }
+
+  /** Describe and Close. */
+  private target(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
+    const fields = readTarget(bytes, start + HEADER_BYTES, end);
+    if (fields === null || fields.target !== TARGET.Statement) return ITSELF;
+    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const statement = this.byName.get(name) ?? null;
+    if (type === FRONTEND.Close) {
+      this.byName.delete(name);
+      if (name !== '') this.closing.add(name);
+      return ITSELF;
+    }
+    return statement === null ? ITSELF : { ...ITSELF, statement };
+  }
+
+  private planOf(bytes: Uint8Array, start: number, end: number): SqlPlan {
+    return this.session.context.plans.lookup(bytes, start, end, this.scope);
+  }
+
+  /** A client may have closed names by statements of which nothing is known here. */
+  private keep(name: string, statement: MadeStatement): void {
+    const { statements } = this.session;
+    if (this.byName.size >= NAMES_KEPT_MAX + statements.count) {
+      for (const known of this.byName.keys()) {
+        if (known !== '' && statements.get(known) === undefined) this.byName.delete(known);
+      }
+    }
+    this.byName.set(name, statement);
+  }
+
+  private values(kinds: readonly MadeKind[]): string[] | PgDogError {
+    const values: string[] = [];
+    for (const _ of kinds) {
+      const value = this.session.context.memory.ids.next(
+        systemClock.nowMs(),
+        this.session.context.config.general.uniqueIds,
+      );
+      if (value === null) return new PgDogError('unique_ids_exhausted');
+      values.push(String(value));
+    }
+    return values;
+  }
+
+  /** How many parameters of the statement that is being described the client knows of; -1: all. */
+  shownCountOf(name: string): number {
+    const statement = this.current?.statement ?? this.byName.get(name);
+    return statement?.shownCount ?? -1;
+  }
+}
+
+function namesStatement(type: number): boolean {
+  return (
+    type === FRONTEND.Parse || type === FRONTEND.Bind || type === FRONTEND.Describe || type === FRONTEND.Close
+  );
+}
+
+function refusalOf({ refusal }: { refusal: { reason: string; remedy: string } | null }): PgDogError | null {
+  return refusal === null ? null : new PgDogError('cross_shard', refusal.reason, { hint: refusal.remedy });
+}
+
+function tooMany(): PgDogError {
+  return new PgDogError('cross_shard', 'the statement has more parameters than a message can carry', {
+    hint: 'Give the ids as parameters.',
+  });
+}

@@ -1,0 +1,42 @@
+/** What a statement does to where others look, and where it may not be asked alone. */
+import type { SqlPlan, StatementPlan } from '@pgdog-cluster/core';
+
+/**
+ * Whether a statement changes where names without a schema are looked for. A role does, for `$user`, where a schema has its
+ * name or the name of the role before it.
+ */
+export function changesPath({ statements }: SqlPlan, user: string, schemas: readonly string[]): boolean {
+  const isOf = (name: string | null, value: string | null | undefined): boolean => {
+    if (name === 'search_path') return true;
+    if (name !== 'role' && name !== 'session_authorization') return false;
+    return schemas.includes(user) || (typeof value === 'string' && schemas.includes(value));
+  };
+  return statements.some(({ effect }) => {
+    switch (effect?.type) {
+      case 'set':
+        return isOf(effect.name, effect.value);
+      case 'reset':
+        return isOf(effect.name, null);
+      case 'resetAll':
+        return true;
+      case 'discard':
+        return effect.what === 'all';
+      case 'setConfig':
+        return effect.calls.some(({ name }) => !('constant' in name) || isOf(name.constant, user));
+      default:
+        return false;
+    }
+  });
+}
+
+/** Of a transaction alone. */
+export function isLocal({ effect }: StatementPlan): boolean {
+  if (effect?.type === 'set') return effect.isLocal;
+  return effect?.type === 'setConfig';
+}
+
+/** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
+export function writesOmni({ shards, statements, route }: SqlPlan): boolean {
+  const isForAll = shards?.groups.length === 0 && shards.home === 'every' && route.access === 'write';
+  return isForAll && statements.every(({ defines }) => defines !== true);
+}
