@@ -1,7 +1,9 @@
-/** Prints one line per test file, every failure in full, and the summary; counts tests, not suites. */
+/** Prints one line per test file, every failure in full, what a failing file wrote, and the summary; counts tests, not suites. */
 import { relative } from 'node:path';
 
 const SHOW_SLOW_MS = 10_000;
+/** Kept of what a file writes: its end. */
+const OUTPUT_CHARS_MAX = 100_000;
 const TEST_FILE = /\.test\.m?js$/;
 
 /** Passed, failed, skipped and time of one file. */
@@ -62,7 +64,7 @@ export class TestReport {
   }
 
   #keep(file, message) {
-    this.#output.set(file, ((this.#output.get(file) ?? '') + message).slice(-20_000));
+    this.#output.set(file, ((this.#output.get(file) ?? '') + message).slice(-OUTPUT_CHARS_MAX));
   }
 
   #result(isPass, file, data) {
@@ -97,7 +99,6 @@ export class TestReport {
     if (isPass || row.failed > 0) return;
     row.failed++;
     this.#failure(file, data);
-    this.#out.write(`${this.#output.get(file) ?? ''}\n`);
   }
 
   #line(file, row) {
@@ -107,6 +108,8 @@ export class TestReport {
       `${row.failed > 0 ? 'FAIL' : 'ok  '} ${file}  (${row.passed} passed${skipped}, ${seconds})\n`,
     );
     for (const reason of row.reasons) this.#out.write(`     skipped: ${reason}\n`);
+    const said = this.#output.get(file) ?? '';
+    if (row.failed > 0 && said !== '') this.#out.write(`     it said:\n${said}\n`);
   }
 
   #failure(file, data) {

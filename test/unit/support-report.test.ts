@@ -18,7 +18,10 @@ describe('test report', () => {
   after(() => rmSync(directory, { recursive: true, force: true }));
 
   /** Runs the files through the report in a process of its own (node:test does not nest); its output and code. */
-  function report(files: Record<string, string>): { lines: string[]; code: number | null } {
+  function report(
+    files: Record<string, string>,
+    timeoutMs = 60_000,
+  ): { lines: string[]; code: number | null } {
     const paths = Object.entries(files).map(([name, body]) => {
       const path = join(directory, name);
       writeFileSync(path, HEAD + body);
@@ -28,7 +31,7 @@ describe('test report', () => {
     const program = [
       `import { run } from 'node:test'; import { TestReport } from '${module}';`,
       'const report = new TestReport(process.stdout);',
-      `await report.read(run({ files: ${JSON.stringify(paths)}, timeout: 3000 }), '${directory}');`,
+      `await report.read(run({ files: ${JSON.stringify(paths)}, timeout: ${timeoutMs} }), '${directory}');`,
       'process.exitCode = report.finish();',
     ].join('\n');
     // Without the variable that makes a nested runner report to its parent instead of running files.
@@ -48,14 +51,16 @@ describe('test report', () => {
     assert.equal(code, 0);
     assert.match(lines.join('\n'), /skipped: no psql here/);
   });
-  it('counts a failure once and shows it', () => {
+  it('counts a failure once and shows it, with what its file has said', () => {
     const { lines, code } = report({
       'bad.test.mjs':
-        "describe('s', () => { describe('t', () => { it('broken', () => assert.equal(1, 2)); }); it('fine', () => {}); });",
+        "console.log('said before'); describe('s', () => { describe('t', () => { it('broken', () => assert.equal(1, 2)); }); it('fine', () => {}); });",
+      'good.test.mjs': "console.log('said by a good one'); it('fine', () => {});",
     });
-    assert.equal(lines.at(-1), '1 passed, 1 failed');
+    assert.equal(lines.at(-1), '2 passed, 1 failed');
     assert.equal(code, 1);
-    assert.match(lines.join('\n'), /FAIL bad\.test\.mjs: broken/);
+    assert.match(lines.join('\n'), /FAIL bad\.test\.mjs: broken\n[\s\S]*said before/);
+    assert.doesNotMatch(lines.join('\n'), /said by a good one/);
   });
   it('counts a file that crashes, one that hangs, and a failing hook', () => {
     for (const body of [
@@ -63,7 +68,7 @@ describe('test report', () => {
       'await new Promise(() => setInterval(() => {}, 1000));',
       "process.nextTick(() => process.exit(7));\nit('x', () => new Promise(() => setInterval(() => {}, 1000)));",
     ]) {
-      const { lines, code } = report({ 'crash.test.mjs': body });
+      const { lines, code } = report({ 'crash.test.mjs': body }, 3000);
       assert.match(lines.at(-1) ?? '', /^\d passed, [1-9]\d* failed$/, body);
       assert.equal(code, 1, body);
     }
