@@ -7,7 +7,7 @@ import { BLOCKED } from '../wire/frame-stream.js';
 import { tagFrame } from './agree.js';
 import { BatchFrames } from './batch-frames.js';
 import { type ControlStep, controlStepOf, type SavepointStep } from './control-step.js';
-import { DistributedTransaction } from './distributed-transaction.js';
+import { DistributedTransaction, lostMember } from './distributed-transaction.js';
 import { errorFrame, sqlstateOf, withDone } from './error-frame.js';
 import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
@@ -127,6 +127,10 @@ export class CrossShard {
 
   private run(request: CrossShardRequest): void {
     const { batch, scatter, transaction } = this;
+    if (transaction?.hasLostMember === true) {
+      this.refuseLost(transaction);
+      return;
+    }
     const merger = this.mergerFor(request);
     scatter.start({
       shards: request.shards,
@@ -142,6 +146,12 @@ export class CrossShard {
       described: (frame) => batch.described(frame),
       done: (legs, failure) => this.answered(legs, failure, merger.heldTag),
     });
+  }
+
+  /** A shard's part of the transaction is gone: begun anew there, it would be half of what was asked. */
+  private refuseLost(transaction: DistributedTransaction): void {
+    transaction.hasFailed = true;
+    this.finish(errorFrame(lostMember()), null, false);
   }
 
   private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
@@ -282,6 +292,10 @@ export class CrossShard {
 
   /** A savepoint on every member. */
   private mark(transaction: DistributedTransaction, step: SavepointStep): void {
+    if (transaction.hasLostMember) {
+      this.refuseLost(transaction);
+      return;
+    }
     const { scatter } = this;
     const tagged = (tag: string) => this.batch.answers(tagFrame(tag));
     const legs = transaction.shards.map((shard) => scatter.legOf(shard));

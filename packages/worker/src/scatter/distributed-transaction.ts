@@ -54,6 +54,12 @@ export class DistributedTransaction {
     return [...this.members.keys()].sort((a, b) => a - b);
   }
 
+  /** What a shard had done in it is gone: nothing of it may be committed. */
+  get hasLostMember(): boolean {
+    for (const leg of this.members.values()) if (leg.isGone) return true;
+    return false;
+  }
+
   /** A leg that has begun it already. */
   adopt(leg: Leg, hasWritten: boolean): void {
     this.members.set(leg.shard, leg);
@@ -95,11 +101,8 @@ export class DistributedTransaction {
 
   /** Commits everywhere or nowhere. */
   commit(then: Outcome): void {
-    if ([...this.members.values()].some(({ isGone }) => isGone)) {
-      this.abandon(
-        errorFrame(new PgDogError('server_lost', 'the connection to one of its shards was lost')),
-        then,
-      );
+    if (this.hasLostMember) {
+      this.abandon(errorFrame(lostMember()), then);
       return;
     }
     const { legs, written } = this;
@@ -223,6 +226,10 @@ function withRemedy(frame: Uint8Array): Uint8Array {
 
 /** No such schema, no such table, permission denied. */
 const SETUP_CODES: ReadonlySet<string> = new Set(['3F000', '42P01', '42501']);
+
+export function lostMember(): PgDogError {
+  return new PgDogError('server_lost', 'the connection to one of its shards was lost');
+}
 
 function unknownOutcome(): PgDogError {
   return new PgDogError('commit_unknown');

@@ -1,4 +1,4 @@
-import type { PgDogError } from '@pgdog-cluster/core';
+import { PgDogError } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
@@ -150,6 +150,15 @@ export class LegSession extends Session {
     const isUnheard = this.events.isIdle();
     super.fail(error, isInsideAnswer);
     if (isUnheard) this.client.fail(error);
+  }
+
+  /** A server's FATAL between two statements, too: what it had done is lost, and must not be begun anew. */
+  override closeAfterFatal(): void {
+    const isUnheard = this.events.isIdle();
+    super.closeAfterFatal();
+    if (isUnheard) {
+      this.client.fail(new PgDogError('server_lost', `the connection to shard ${this.shard} was lost`));
+    }
   }
 
   override passSlice(buffer: number, start: number, end: number): void {
