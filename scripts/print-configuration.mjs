@@ -121,7 +121,8 @@ the column (but those of [[omnisharded_tables]]); \`schema\`: only there. A tabl
 \`uuid\`, \`varchar\`, \`text\`, \`date\`, \`timestamp\`, \`timestamptz\`, \`numeric\` or \`bytea\`, and must be the column's (the three integers are one, and so are varchar and text). \`hasher\` is \`postgres\` (default: as
 PARTITION BY HASH) or \`sha1\` (integers, uuid, text).
 \`unique_per_shard = true\`: a primary key, unique or exclusion constraint that does not have \`column\` in it may hold on each shard by itself, because
-the application makes its values unique; without it, writes that would have to be checked on all shards are refused. \`primary\` has no effect. Refused in this version: \`lookup_query\`, \`data_type = "vector"\` and \`centroids\`.
+the application makes its values unique; without it, writes that would have to be checked on all shards are refused. \`primary\` has no effect. \`lookup_query\`: a query that knows the shard
+of a key, its only parameter $1 (integers, uuid, text), from tables that are whole on every shard: by \`lookup_result\` a \`value\` (default) that is hashed in place of the key, or the \`shard\` itself. Refused in this version: \`data_type = "vector"\` and \`centroids\`.
 
 Keys: ${keysOf(shardedTableSchema)}.
 

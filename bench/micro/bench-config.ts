@@ -36,6 +36,7 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
       passthrough: 'off',
       isPlainAllowedWithoutTls: false,
       lookupsMax: 1,
+      shardLookupBytes: 1 << 20,
       lookupFailureTtlMs: 0,
       authFailuresMax: 0,
       authFailuresWindowMs: 0,

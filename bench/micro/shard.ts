@@ -1,10 +1,11 @@
 /**
  * Finding the shard of a statement of a sharded database: the parts in core (choose-shard, statement-values, literal-bytes,
- * shard-function, shard-of-value, partition-hash, hash-bytes, key-value), and what a session does for one request beside
+ * shard-function, key-lookups, shard-of-value, partition-hash, hash-bytes, key-value), and what a session does for one request beside
  * what it does anyway (shard-request, which shard-desk asks; prepared-text).
  */
 import {
   type CatalogRelation,
+  KeyLookups,
   loadSqlParser,
   readShape,
   type ShardCatalogData,
@@ -102,6 +103,26 @@ function parseOf(text: string): Uint8Array {
   return frame;
 }
 
+/** Keys to shards: by hash, and by what a query has said. */
+function timeFunctions(quick: boolean, clock: { nowMs: number }): MicroResult[] {
+  const words = Array.from({ length: 64 }, (_, i) => encode(String(1000 + i * 77)));
+  const hash = new ShardFunction(SHARDING.tables[0], 3);
+  const lookups = new KeyLookups(0, 1 << 20, clock);
+  const lookup = new ShardFunction({ ...SHARDING.tables[0], function: 'lookup' }, 3, lookups);
+  for (const word of words) lookups.take(lookup.keyOfText(Buffer.from(word).toString()) ?? '', 1, '');
+  return [
+    ['shard of an int8 in text (shard-function)', hash] as const,
+    ['shard of an int8 that was looked up (key-lookups)', lookup] as const,
+  ].map(([title, of]) =>
+    timeOperations(title, quick, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++)
+        sum = (Math.imul(sum, 31) + of.ofText(words[i & 63], 0, words[i & 63].length)) | 0;
+      return sum;
+    }),
+  );
+}
+
 export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]> {
   const parser = await loadSqlParser();
   const plans = new PlanCache(parser, 1000, 1024 * 1024, true);
@@ -109,7 +130,8 @@ export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]>
     ['client_encoding', 'UTF8'],
     ['server_encoding', 'UTF8'],
   ]);
-  const context = { plans, parser, worker: 0, tell() {} };
+  const config = { general: { shardLookupBytes: 1 << 20 } };
+  const context = { plans, parser, worker: 0, nowMs: 1, config, tell() {} };
   const session = {
     id: 1,
     parameters: NO_PARAMETERS,
@@ -129,16 +151,9 @@ export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]>
   const frame = parseOf('SELECT * FROM orders WHERE id = $1');
   readInto(prepared, frame, 0, frame.length);
   const binds = Array.from({ length: 64 }, (_, i) => bindOf(String(1000 + i * 77)));
-  const hash = new ShardFunction(SHARDING.tables[0], 3);
-  const words = Array.from({ length: 64 }, (_, i) => encode(String(1000 + i * 77)));
   const plan = plans.lookup(texts[0], 0, texts[0].length, asked.scope);
   return [
-    timeOperations('shard of an int8 in text (shard-function)', quick, (count) => {
-      let sum = 0;
-      for (let i = 0; i < count; i++)
-        sum = (Math.imul(sum, 31) + hash.ofText(words[i & 63], 0, words[i & 63].length)) | 0;
-      return sum;
-    }),
+    ...timeFunctions(quick, context),
     timeOperations('shard-request: a Query whose plan is at hand', quick, (count) => {
       let sum = 0;
       for (let i = 0; i < count; i++) {

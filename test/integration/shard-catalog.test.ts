@@ -248,7 +248,7 @@ const CHANGES: [change: string, difference: RegExp, back: string][] = [
 ];
 
 it('whatever is changed on one shard is noticed, and so is its end', async () => {
-  const { catalogs } = supervisor;
+  const { catalogs } = supervisor.shards;
   const ask = () =>
     catalogs.wanted({ type: 'catalogWanted', worker: 0, database: 'shop', reason: 'ddl', version: 0 });
   for (const [change, expected, back] of CHANGES) {
@@ -264,7 +264,13 @@ it('whatever is changed on one shard is noticed, and so is its end', async () =>
 it('on demand it is read at once, and without a change the version stays', async () => {
   const version = catalog()?.version ?? 0;
   for (const client of shards) await client.query('CREATE TABLE bills (customer_id bigint)');
-  supervisor.catalogs.wanted({ type: 'catalogWanted', worker: 0, database: 'shop', reason: 'ddl', version });
+  supervisor.shards.catalogs.wanted({
+    type: 'catalogWanted',
+    worker: 0,
+    database: 'shop',
+    reason: 'ddl',
+    version,
+  });
   await eventually(
     'it is there',
     async () => catalog()?.relations.some(({ name }) => name === 'bills') === true,
@@ -283,13 +289,16 @@ it('a shard that cannot be reached: what is known stays, and who asks is told wh
   const version = catalog()?.version;
   await postgres.query(`ALTER DATABASE shop_1 ALLOW_CONNECTIONS false`);
   try {
-    await eventually('it fails', async () => supervisor.catalogs.states[0].error !== null);
-    assert.match(String(supervisor.catalogs.states[0].error), /^shard 1: .*shop_1.*not currently accepting/);
+    await eventually('it fails', async () => supervisor.shards.catalogs.states[0].error !== null);
+    assert.match(
+      String(supervisor.shards.catalogs.states[0].error),
+      /^shard 1: .*shop_1.*not currently accepting/,
+    );
     assert.equal(catalog()?.version, version);
   } finally {
     await postgres.query(`ALTER DATABASE shop_1 ALLOW_CONNECTIONS true`);
   }
-  await eventually('it is read again', async () => supervisor.catalogs.states[0].error === null);
+  await eventually('it is read again', async () => supervisor.shards.catalogs.states[0].error === null);
 });
 
 it('check --connect warns of differences', async () => {

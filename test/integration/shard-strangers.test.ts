@@ -33,8 +33,8 @@ after(async () => {
 });
 
 it('one who logs in gets a pool in every shard, and then the schema can be read', async () => {
-  await eventually('nobody can ask yet', async () => supervisor.catalogs.states[0].error !== null);
-  const failure = String(supervisor.catalogs.states[0].error);
+  await eventually('nobody can ask yet', async () => supervisor.shards.catalogs.states[0].error !== null);
+  const failure = String(supervisor.shards.catalogs.states[0].error);
   assert.match(
     failure,
     /^shard \d: 127\.0\.0\.1:\d+: no user with a password is configured who could ask it$/,
@@ -55,5 +55,5 @@ it('one who logs in gets a pool in every shard, and then the schema can be read'
     ['0 shop_0', '1 shop_1', '2 shop_2'],
   );
   assert.equal(new Set(pools.map(({ index }) => index)).size, 3);
-  await eventually('the schema is read', async () => supervisor.catalogs.states[0].data !== null);
+  await eventually('the schema is read', async () => supervisor.shards.catalogs.states[0].data !== null);
 });

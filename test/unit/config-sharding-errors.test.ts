@@ -110,7 +110,22 @@ const REFUSED: [string, ConfigurationTexts, string][] = [
   [
     'lookup',
     withTable('lookup_query = "SELECT 1"\n'),
-    'pgdog.toml:20: sharded_tables[0].lookup_query: looking shards up by a query is not supported yet',
+    'pgdog.toml:20: sharded_tables[0].lookup_query: must have the key as its only parameter, $1',
+  ],
+  [
+    'lookup by two',
+    withTable('lookup_query = "SELECT $1, $2"\n'),
+    'pgdog.toml:20: sharded_tables[0].lookup_query: must have the key as its only parameter, $1',
+  ],
+  [
+    'lookup of a date',
+    withTable('data_type = "date"\nlookup_query = "SELECT $1"\n'),
+    'pgdog.toml:21: sharded_tables[0].lookup_query: is asked with the text form of the key, which date has more than one of',
+  ],
+  [
+    'lookup of a shard, hashed',
+    withTable('hasher = "sha1"\nlookup_query = "SELECT $1"\nlookup_result = "shard"\n'),
+    'pgdog.toml:20: sharded_tables[0].hasher: has no meaning where lookup_query gives the shard itself',
   ],
   [
     'lookup without one',

@@ -57,6 +57,14 @@ test('a table is sharded by hash of bigint unless said otherwise; names are as i
   assert.deepEqual(shopOf(sharded(other))?.tables, [
     { ...rule, schema: 'Sales', column: 'Customer"Id', keyType: 'text', function: 'sha1' },
   ]);
+  const looked = 'lookup_query = "SELECT s FROM m WHERE k = $1"\n';
+  const lookup = { ...rule, function: 'lookup', lookupQuery: 'SELECT s FROM m WHERE k = $1' };
+  assert.deepEqual(shopOf(withTable(`${looked}lookup_result = "shard"\n`))?.tables, [
+    { ...lookup, lookupResult: 'shard' },
+  ]);
+  assert.deepEqual(shopOf(withTable(`${looked}hasher = "sha1"\n`))?.tables, [
+    { ...lookup, lookupHash: 'sha1' },
+  ]);
   assert.deepEqual(shopOf(withTable('unique_per_shard = true\n'))?.tables, [
     { ...rule, areUniquesPerShard: true },
   ]);

@@ -52,6 +52,7 @@ export { catalogLookup } from './shard/catalog-lookup.js';
 export * from './shard/choose-shard.js';
 export { findInsertRows, type InsertRows, type PartialInsert, takeInsertRows } from './shard/insert-rows.js';
 export { joinShards } from './shard/join-shards.js';
+export * from './shard/key-lookups.js';
 export { compareMappingValues, type MappingValue, readMappingValue } from './shard/mapping-value.js';
 export { PARTITIONS_MAX } from './shard/partition-hash.js';
 export { readShards } from './shard/read-shards.js';

@@ -15,8 +15,7 @@ import {
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
-import type { CatalogWatch } from './catalog/catalog-watch.js';
-import { type WatchedProgram, watchCatalogs, watchTransactions } from './catalog/watch-catalogs.js';
+import { type ShardedProgram, ShardServices } from './catalog/shard-services.js';
 import { withAddresses, withTls } from './config/changed-snapshot.js';
 import { clustersOf } from './config/clusters.js';
 import { setDatabaseTls } from './config/database-tls.js';
@@ -38,7 +37,6 @@ import type { Logger } from './log/logger.js';
 import { MaintenanceOrder } from './maintenance.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
-import type { TwoPhaseRecovery } from './two-phase/recovery.js';
 
 type MakeSnapshot = (loaded: LoadedConfig, epoch: number, tls: LoadedTls) => Promise<ConfigSnapshot>;
 
@@ -65,8 +63,7 @@ export class Supervisor {
   readonly maintenance: MaintenanceOrder;
   readonly health: HostMonitor;
   readonly pubSub: PubSub;
-  readonly catalogs: CatalogWatch;
-  readonly recovery: TwoPhaseRecovery;
+  readonly shards: ShardServices;
   readonly #makeSnapshot: MakeSnapshot;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
@@ -121,7 +118,8 @@ export class Supervisor {
       onAdminQuery: (message) => this.#answerAdminQuery(message),
       onAuthRequest: (request) => this.#auth.answer(request),
       onPubSub: (message) => this.pubSub.onMessage(message),
-      onCatalogWanted: (message) => this.catalogs.wanted(message),
+      onCatalogWanted: (message) => this.shards.catalogs.wanted(message),
+      onKeysWanted: (message) => void this.shards.keys.wanted(message),
       onServing: (worker) => this.#workerServes(worker),
     });
     this.pubSub = new PubSub({
@@ -130,9 +128,7 @@ export class Supervisor {
       post: (worker, message) => this.fleet.order(worker, message),
       logger,
     });
-    const shards = this.#shardedProgram();
-    this.catalogs = watchCatalogs(shards);
-    this.recovery = watchTransactions(shards);
+    this.shards = new ShardServices(this.#shardedProgram());
     this.maintenance = new MaintenanceOrder({
       memory: this.memory,
       logger,
@@ -150,7 +146,7 @@ export class Supervisor {
     });
   }
 
-  #shardedProgram(): WatchedProgram {
+  #shardedProgram(): ShardedProgram {
     const { memory, logger, fleet, health } = this;
     const loaded = (): LoadedConfig => this.#loaded;
     const snapshot = (): ConfigSnapshot => this.snapshot;
@@ -159,8 +155,7 @@ export class Supervisor {
   }
 
   #closeRest(): void {
-    const shardParts = [this.catalogs, this.recovery];
-    for (const part of [this.#auth, this.#names, this.health, this.pubSub, ...shardParts]) part.close();
+    for (const part of [this.#auth, this.#names, this.health, this.pubSub, this.shards]) part.close();
     this.#closeListeners();
   }
 
@@ -235,7 +230,7 @@ export class Supervisor {
       this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
       await this.fleet.start();
     } catch (error) {
-      for (const part of [this.#names, this.health, this.catalogs, this.recovery]) part.close();
+      for (const part of [this.#names, this.health, this.shards]) part.close();
       await this.fleet.destroy();
       this.#closeListeners();
       throw error;
@@ -311,8 +306,7 @@ export class Supervisor {
     logExpired(tls, this.logger);
     this.health.takeUp(loaded, snapshot);
     this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
-    this.catalogs.takeUp(loaded);
-    this.recovery.takeUp(loaded);
+    this.shards.takeUp(loaded);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
     this.fleet.broadcast({ type: 'epoch', epoch });
   }
@@ -367,7 +361,7 @@ export class Supervisor {
     const text = `reload: ${length} certificates read again; other settings are taken up by a restart only`;
     this.logger.log('info', 'tls_reloaded', text, { epoch, certificates: length });
     logExpired(this.#tls, this.logger);
-    this.catalogs.hurry();
+    this.shards.hurry();
   }
 
   /** Clients that come while no worker serves wait in the backlog. */

@@ -65,7 +65,9 @@ export function handleWorkerMessage(
       takeUpConfiguration(context);
       return;
     case 'catalogRead':
-      context.sharded.get(message.database)?.wasRead(message.error ?? '');
+    case 'keysFound':
+    case 'keysForgotten':
+      context.sharded.receive(message);
       return;
     case 'listen':
       if (!context.isDraining) orders.listen(message.sockets);
@@ -74,8 +76,7 @@ export function handleWorkerMessage(
       context.peerNames.answered(message.uid, message.name, context.nowMs);
       return;
     case 'drain':
-      orders.listen([]);
-      drain(context);
+      drain(context, orders);
       return;
     case 'terminate':
       terminate(context);
@@ -87,8 +88,7 @@ export function handleWorkerMessage(
       report(context, message);
       return;
     case 'resetQueryCache':
-      context.plans.clear();
-      context.queries.clear();
+      resetQueryCache(context);
       return;
     case 'adminReply':
     case 'authReply':
@@ -106,6 +106,11 @@ export function handleWorkerMessage(
     default:
       context.log('error', 'unknown_message', 'unknown message in the mailbox', {});
   }
+}
+
+function resetQueryCache({ plans, queries }: WorkerContext): void {
+  plans.clear();
+  queries.clear();
 }
 
 /** What workers of one pool ask of each other. */
@@ -220,7 +225,8 @@ function takeUpTls(context: WorkerContext): void {
 }
 
 /** No new clients; the idle are told to go, the others at the end of their transaction (checkDrain). */
-function drain(context: WorkerContext): void {
+function drain(context: WorkerContext, orders: LoopOrders): void {
+  orders.listen([]);
   context.isDraining = true;
   context.arrivals.clear();
   checkDrain(context);

@@ -433,6 +433,13 @@ const ROWS = {
     'the statement cannot be read, so its shard is not known',
     'Name the shard by SET pgdog.shard, or by a comment: /* pgdog_shard: 0 */.',
   ],
+  shard_key_unmapped: [
+    '0A000',
+    'ERROR',
+    'client',
+    'lookup_query gives no shard for the key',
+    'Give the key a shard in the table that lookup_query reads, by a transaction that has ended before.',
+  ],
   shard_unknown_table: ['42P01', 'ERROR', 'client', 'relation does not exist', ''],
   shard_catalog_unread: [
     '57P03',

@@ -43,8 +43,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   two_phase_commit_wal_segment_size: ignored(16 * 1024 * 1024),
   two_phase_commit_wal_fsync_interval: ignored(0),
   two_phase_commit_wal_checkpoint_interval: ignored(15_000),
-  sharding_lookup_cache_size: ignored(64 * 1024 * 1024),
-  sharding_lookup_timeout: ignored(5_000),
   reload_schema_on_ddl: ignored(true),
   canonicalize_type_information: ignored(false),
   resharding_copy_format: ignored('binary'),

@@ -30,8 +30,6 @@ const sharding = {
   two_phase_commit_wal_segment_size: field.bytes(),
   two_phase_commit_wal_fsync_interval: field.duration(),
   two_phase_commit_wal_checkpoint_interval: field.duration(),
-  sharding_lookup_cache_size: field.bytes(),
-  sharding_lookup_timeout: field.duration(),
   reload_schema_on_ddl: field.flag(),
   canonicalize_type_information: field.flag(),
 };

@@ -69,6 +69,18 @@ export const SHARDING_DEFAULTS = {
     AS_PGDOG,
   ),
   unique_id_min: row(0, '', 'Added to every id that is made.', AS_PGDOG),
+  sharding_lookup_cache_size: row(
+    64 * 1024 * 1024,
+    'bytes',
+    'What the workers together remember of answers to `lookup_query`: each for ten minutes, keys without an answer for a second, until RELOAD.',
+    AS_PGDOG,
+  ),
+  sharding_lookup_timeout: row(
+    5_000,
+    'ms',
+    'How long a statement waits for the shard of its keys to be looked up; then it fails. 0: 30 s.',
+    AS_PGDOG,
+  ),
 };
 
 export const REWRITE_DEFAULTS = {

@@ -100,7 +100,24 @@ export class RuleReader {
       lookupQuery: input.lookup_query ?? null,
       lookupResult: input.lookup_result ?? 'value',
       areUniquesPerShard: input.unique_per_shard ?? false,
+      ...(input.lookup_query !== undefined && input.hasher === 'sha1' ? { lookupHash: 'sha1' } : {}),
     };
+  }
+
+  #checkLookup(
+    { lookup_query: query = '', lookup_result: result, data_type: dataType, hasher }: ShardedTableInput,
+    keyType: ShardKeyType,
+    isMapped: boolean,
+    error: (key: string, text: string) => void,
+  ): void {
+    if (isMapped) error('lookup_query', 'contradicts the mapping beside it: one of them decides');
+    if (!SHA1_TYPES.includes(keyType)) {
+      error('lookup_query', `is asked with the text form of the key, which ${dataType} has more than one of`);
+    }
+    if (!query.includes('$1') || query.includes('$2'))
+      error('lookup_query', 'must have the key as its only parameter, $1');
+    if (hasher !== undefined && result === 'shard')
+      error('hasher', 'has no meaning where lookup_query gives the shard itself');
   }
 
   #functionOf(
@@ -111,7 +128,7 @@ export class RuleReader {
   ): ShardFunctionKind {
     const error = (key: string, text: string): void => this.#problems.error(origin.place(key), text);
     if (input.lookup_query !== undefined) {
-      error('lookup_query', 'looking shards up by a query is not supported yet: use hasher or mapping');
+      this.#checkLookup(input, keyType, isMapped, error);
       return 'lookup';
     }
     if (input.lookup_result !== undefined) error('lookup_result', 'has no meaning without lookup_query');

@@ -111,6 +111,8 @@ export const shardingGeneralShape = {
   node_id: field.count(),
   unique_id_function: field.oneOf('standard', 'compact'),
   unique_id_min: field.count(),
+  sharding_lookup_cache_size: field.bytes(),
+  sharding_lookup_timeout: field.duration(),
 };
 
 export type ShardMappingInput = z.infer<typeof shardMappingSchema>;

@@ -52,6 +52,8 @@ export interface GeneralSnapshot {
   lookupsMax: number;
   /** How long a looked-up user is taken for wrong passwords before it is asked for again. */
   lookupFailureTtlMs: number;
+  /** Bytes of answers to lookup_query that one worker remembers. */
+  shardLookupBytes: number;
   /** Failed logins per user and address in the window; 0 = no limit. */
   authFailuresMax: number;
   authFailuresWindowMs: number;

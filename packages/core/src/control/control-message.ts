@@ -131,6 +131,21 @@ export interface CatalogReadMessage {
   error?: string;
 }
 
+/** What lookup_query says of keys: an answer to KeysWantedMessage, in one message or several. */
+export interface KeysFoundMessage {
+  type: 'keysFound';
+  database: string;
+  /** ShardingSnapshot.tables, by position. */
+  rule: number;
+  /** `shard` null: the query gives no row. `problem`: why it could not be asked; '' = it could. */
+  answers: { key: string; shard: number | null; problem: string }[];
+}
+
+/** What lookup_query has said of keys does not count any more. */
+export interface KeysForgottenMessage {
+  type: 'keysForgotten';
+}
+
 /**
  * Accept clients on these listening sockets and on no others. They stay the supervisor's, who shuts them down before
  * it closes them: a number must not be watched any more when it is used again.
@@ -261,6 +276,8 @@ export type WorkerMessage =
   | EvictMessage
   | EpochMessage
   | CatalogReadMessage
+  | KeysFoundMessage
+  | KeysForgottenMessage
   | ListenMessage
   | PeerNameMessage
   | DrainMessage
@@ -361,6 +378,17 @@ export interface CatalogWantedMessage {
   version: number;
 }
 
+/** Statements wait for the shards of these keys, which lookup_query knows. Answered by KeysFoundMessage, each key once. */
+export interface KeysWantedMessage {
+  type: 'keysWanted';
+  worker: number;
+  database: string;
+  /** ShardingSnapshot.tables, by position. */
+  rule: number;
+  /** As Postgres reads them. */
+  keys: string[];
+}
+
 /** The worker has nothing left to serve; its task ends next. */
 export interface DrainedMessage {
   type: 'drained';
@@ -399,6 +427,7 @@ export type SupervisorMessage =
   | PeerNameRequestMessage
   | PubSubMessage
   | CatalogWantedMessage
+  | KeysWantedMessage
   | DrainedMessage;
 
 /** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */

@@ -1,6 +1,7 @@
 // ● per-frame path
 import { shape } from '../sql/shape.js';
 import { readBinaryArray, readTextArray, type TakeItem } from './array-items.js';
+import { beginLookups, lookupOutcome } from './key-lookups.js';
 import { LIST_END, literal, nextInList, readLiteral } from './literal-bytes.js';
 import type { ShardFunction } from './shard-function.js';
 import { type ShardKeyType, UNKNOWN_SHARD } from './shard-of-value.js';
@@ -77,6 +78,7 @@ export function chooseShard(
   functions: readonly ShardFunction[],
   values: StatementValues,
 ): number {
+  beginLookups();
   const { groups, home } = reading;
   if (groups.length === 0) return home === 'any' ? SHARD_ANY : home === 'first' ? 0 : SHARD_EVERY;
   let shard = SHARD_ANY;
@@ -131,6 +133,7 @@ function shardOfGroup(group: KeyGroup, rule: ShardFunction, values: StatementVal
   let set: ReadonlySet<number> | null = null;
   for (const pin of group.pins) {
     collectPin(pin, rule, values);
+    if (lookupOutcome.problem !== '') choice.problem = lookupOutcome.problem;
     if (collected === UNKNOWN_SHARD || collected === NOTHING_YET) continue;
     // Conditions hold all at once: one that leaves a single shard is enough, others can only leave less.
     if (collectedSet === null) {
@@ -147,7 +150,8 @@ function collectPin({ sources }: KeyPin, rule: ShardFunction, values: StatementV
   collectedSet = null;
   for (const source of sources) {
     collectSource(source, rule, values);
-    if (collected === UNKNOWN_SHARD) return;
+    // Keys that must be looked up are found all at once.
+    if (collected === UNKNOWN_SHARD && lookupOutcome.missing.length === 0) return;
   }
   // An empty list selects nothing, wherever it is asked.
   if (collected === NOTHING_YET && sources.length > 0) collected = 0;
@@ -291,7 +295,7 @@ function textItems(rule: ShardFunction, values: StatementValues): TakeItem {
   // exempt: once per array of keys
   return (bytes, start, end) => {
     collectText(bytes, start, end, rule, values);
-    return collected !== UNKNOWN_SHARD;
+    return collected !== UNKNOWN_SHARD || lookupOutcome.missing.length > 0;
   };
 }
 
@@ -316,7 +320,7 @@ function collectArray(index: number, rule: ShardFunction, values: StatementValue
           (oid) => OIDS[rule.keyType].has(oid),
           (bytes, from, to) => {
             collect(rule.ofBinary(bytes, from, to));
-            return collected !== UNKNOWN_SHARD;
+            return collected !== UNKNOWN_SHARD || lookupOutcome.missing.length > 0;
           },
         );
   if (!isRead) collected = UNKNOWN_SHARD;

@@ -98,7 +98,7 @@ export function isSameRule(one: KeyInfo, other: KeyInfo, sharding: ShardingSnaps
 }
 
 function placementText(rule: ShardRule): string {
-  return JSON.stringify([rule.function, rule.mapping, rule.lookupQuery, rule.lookupResult]);
+  return JSON.stringify([rule.function, rule.mapping, rule.lookupQuery, rule.lookupResult, rule.lookupHash]);
 }
 
 const WIDTHS: readonly string[] = ['pg_catalog.int2', 'pg_catalog.int4', 'pg_catalog.int8'];

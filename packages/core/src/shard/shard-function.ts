@@ -1,5 +1,6 @@
 // ● per-frame path
 import { createHash } from 'node:crypto';
+import type { KeyLookups, LookupKey } from './key-lookups.js';
 import {
   keyValue,
   readByteaText,
@@ -18,7 +19,7 @@ import type { ShardMapping, ShardRule } from './sharding-snapshot.js';
 const encoder = new TextEncoder();
 
 /** A value by which lists and ranges are searched: numbers by size, others byte by byte. */
-type MapKey = bigint | string;
+type MapKey = LookupKey;
 
 /** From `from` on, before `to`; `isClosed`: and `to` itself. */
 interface DecimalRange {
@@ -66,11 +67,14 @@ export class ShardFunction {
   private readonly otherwise: number = UNKNOWN_SHARD;
   /** Of numeric, whose values are compared by size whatever their scale. */
   private readonly decimals: DecimalRange[] = [];
+  /** Of a rule with a query that knows; null: it has none, or nobody here may ask. */
+  readonly lookups: KeyLookups | null;
 
-  constructor(rule: ShardRule, shardCount: number) {
+  constructor(rule: ShardRule, shardCount: number, lookups: KeyLookups | null = null) {
     this.keyType = rule.keyType;
     this.kind = rule.function;
     this.count = shardCount;
+    this.lookups = lookups;
     for (const mapping of rule.mapping) {
       if (mapping.kind === 'default') this.otherwise = mapping.shard;
       else this.addMapping(mapping);
@@ -132,7 +136,21 @@ export class ShardFunction {
     return this.kind === 'hash' ? NULL_PARTITION : this.otherwise;
   }
 
+  /** The key of a text that `textOfKey` has made. */
+  keyOfText(text: string): LookupKey | null {
+    const bytes = encoder.encode(text);
+    return mapKeyOfText(this.keyType, bytes, 0, bytes.length);
+  }
+
+  /** As Postgres reads it. */
+  textOfKey(key: LookupKey): string {
+    if (typeof key === 'bigint') return String(key);
+    const bytes = Buffer.from(key, 'latin1');
+    return (this.keyType === 'uuid' ? uuidText(bytes) : bytes).toString();
+  }
+
   private ofMapKey(key: MapKey): number {
+    if (this.kind === 'lookup') return this.lookups?.find(key) ?? UNKNOWN_SHARD;
     if (this.kind === 'sha1') return this.ofSha1(key);
     const listed = this.list.get(key);
     if (listed !== undefined) return listed;

@@ -29,6 +29,8 @@ export interface ShardRule {
   /** Of `lookup`. */
   readonly lookupQuery: string | null;
   readonly lookupResult: 'value' | 'shard';
+  /** Of `lookup`: how a value that the query gives leads to a shard. Absent: hash. */
+  readonly lookupHash?: 'hash' | 'sha1';
   /** Unique constraints without the key may hold on each shard by itself. Absent: what they would have to see is refused. */
   readonly areUniquesPerShard?: boolean;
 }

@@ -52,13 +52,14 @@ const limit = (value: number) => Math.min(value, LIMIT_MAX);
 /** Milliseconds to the whole seconds that socket options take; null = the system's default, 0. */
 const seconds = (valueMs: number | null) => Math.ceil((valueMs ?? 0) / 1000);
 
-function toGeneral({ general }: LoadedConfig): GeneralSnapshot {
+function toGeneral({ general, workerCount }: LoadedConfig): GeneralSnapshot {
   return {
     authType: authTypeOf(general.auth_type),
     passthrough: toPassthrough(general.passthrough_auth),
     isPlainAllowedWithoutTls: general.plain_auth_without_tls,
     lookupsMax: limit(general.auth_query_cache_size),
     lookupFailureTtlMs: durationMs(general.auth_query_failure_ttl),
+    shardLookupBytes: Math.floor(general.sharding_lookup_cache_size / workerCount),
     authFailuresMax: limit(general.auth_failures_max),
     authFailuresWindowMs: durationMs(general.auth_failures_window),
     ioDriver: general.io_driver,

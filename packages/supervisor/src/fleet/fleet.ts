@@ -6,6 +6,7 @@ import {
   type AuthRequestMessage,
   type CatalogWantedMessage,
   type IoDriverSetting,
+  type KeysWantedMessage,
   type LogMessage,
   PgDogError,
   type PubSubMessage,
@@ -55,6 +56,8 @@ export interface FleetOptions {
   onPubSub: (message: PubSubMessage) => void;
   /** Absent: nobody reads catalogs. */
   onCatalogWanted?: (message: CatalogWantedMessage) => void;
+  /** Absent: nobody looks keys up. */
+  onKeysWanted?: (message: KeysWantedMessage) => void;
   /** A worker serves (again): clients that wait for one can be accepted. */
   onServing: (worker: number) => void;
 }
@@ -304,6 +307,9 @@ export class Fleet {
         return;
       case 'catalogWanted':
         this.#options.onCatalogWanted?.(message);
+        return;
+      case 'keysWanted':
+        this.#options.onKeysWanted?.(message);
         return;
       case 'drained':
         handle.isDrained = true;

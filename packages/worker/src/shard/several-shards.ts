@@ -88,6 +88,15 @@ export function severalShards(reading: ShardReading, shard: number): PgDogError 
   return crossShard(`${group.column} is not compared with a value that leads to one${why}`);
 }
 
+/** Rows of the key can be nowhere, and a new one belongs nowhere. */
+export function unmapped(): PgDogError {
+  const { group } = choice;
+  return new PgDogError(
+    'shard_key_unmapped',
+    `lookup_query gives no shard for the value of ${group?.column ?? 'the key'}`,
+  );
+}
+
 /** An operator has forbidden what takes several shards. */
 export function directOnly({ message }: PgDogError): PgDogError {
   return new PgDogError('cross_shard', `${message}; cross_shard = "direct_only" allows no other`);

@@ -1,9 +1,11 @@
 // ● per-frame path
 import {
+  beginLookups,
   CATALOG_UNREAD,
   choice,
   chooseShard,
   type KeyGroup,
+  lookupOutcome,
   type MergePlan,
   NO_SCOPE,
   PgDogError,
@@ -38,6 +40,7 @@ import {
   UNCUT,
   uncuttable,
   unmade,
+  unmapped,
   unprepared,
   unsettable,
   unsplittable,
@@ -249,9 +252,11 @@ export class ShardRequest {
   }
 
   private takeWish(wish: ShardWish): number {
+    beginLookups();
     const shard = shardOfWish(wish, this.database.functions, this.database.shardCount);
     if (typeof shard === 'number') return shard;
-    this.refuse(shard);
+    if (lookupOutcome.missing.length > 0) this.holdForKeys();
+    else this.refuse(shard);
     return -1;
   }
 
@@ -284,6 +289,10 @@ export class ShardRequest {
     }
     values.isForeign = this.isForeign;
     const shard = chooseShard(reading, this.database.functions, values);
+    if (lookupOutcome.missing.length > 0) {
+      this.holdForKeys();
+      return SHARD_ANY;
+    }
     if (reading.needsBlock === true && !isInBlock(this.session)) return SHARD_ANY;
     if (shard === SHARD_SEVERAL || shard === SHARD_EVERY) this.several(reading, shard);
     return shard;
@@ -291,7 +300,7 @@ export class ShardRequest {
 
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
-    const refusal = severalShards(reading, shard);
+    const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards(reading, shard);
     const allowed = this.session.pool?.snapshot.crossShard ?? this.database.sharding.crossShard;
     const { spread } = reading;
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
@@ -345,6 +354,11 @@ export class ShardRequest {
       this.waitsSinceReading = -1;
       this.refuse(new PgDogError('shard_unknown_table', `relation "${name}" does not exist on the shards`));
     }
+  }
+
+  private holdForKeys(): void {
+    this.isHeld = true;
+    this.database.keys.hold(this.session);
   }
 
   private hold(): void {

@@ -1,4 +1,4 @@
-import { PgDogError, type ShardFunction, type SqlPlan } from '@pgdog-cluster/core';
+import { lookupOutcome, PgDogError, type ShardFunction, type SqlPlan } from '@pgdog-cluster/core';
 import type { ParameterSet } from '../session/parameter-set.js';
 
 export const SHARD = 'pgdog.shard';
@@ -62,10 +62,12 @@ export function shardOfWish(
   const [only = -1] = shards;
   if (shards.size === 1 && only >= 0) return only;
   const why =
-    functions.length === 0
-      ? 'no table is sharded'
-      : shards.size > 1
-        ? 'its tables are sharded by different rules'
-        : 'it is no value of the key';
+    lookupOutcome.problem !== ''
+      ? lookupOutcome.problem
+      : functions.length === 0
+        ? 'no table is sharded'
+        : shards.size > 1
+          ? 'its tables are sharded by different rules'
+          : 'it is no value of the key';
   return new PgDogError('invalid_parameter_value', `pgdog.sharding_key "${key}" leads to no shard: ${why}`);
 }

@@ -1,6 +1,7 @@
 import {
   catalogLookup,
   joinShards,
+  KeyLookups,
   NO_SCOPE,
   readShards,
   type ShardCatalogData,
@@ -10,6 +11,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
+import { WantedKeys } from './wanted-keys.js';
 
 /** Scopes of one state of the catalog: sessions choose their search paths, so there is a limit. */
 const SCOPES_MAX = 256;
@@ -29,6 +31,8 @@ export class ShardedDatabase {
   private trouble = '';
   private readonly scopes = new Map<string, ShardScope>();
   private readonly waiters = new Set<Session>();
+  /** Those that must be looked up, and who waits for them. */
+  readonly keys: WantedKeys;
   /** Completed readings, with or without change. */
   readings = 0;
   private isWanted = false;
@@ -39,6 +43,7 @@ export class ShardedDatabase {
     this.context = context;
     this.name = name;
     this.sharding = sharding;
+    this.keys = new WantedKeys(context, name);
     this.takeUp(sharding, null);
   }
 
@@ -53,7 +58,13 @@ export class ShardedDatabase {
   /** Another configuration, or another state of the catalog. */
   takeUp(sharding: ShardingSnapshot, catalog: ShardCatalogData | null): void {
     this.sharding = sharding;
-    this.functions = sharding.tables.map((rule) => new ShardFunction(rule, sharding.shardCount));
+    const { shardLookupBytes } = this.context.config.general;
+    this.functions = sharding.tables.map((rule, index) => {
+      const isAsked = rule.function === 'lookup';
+      const lookups = isAsked ? new KeyLookups(index, shardLookupBytes, this.context) : null;
+      return new ShardFunction(rule, sharding.shardCount, lookups);
+    });
+    this.keys.takeUp(this.functions);
     if (catalog !== null) this.catalog = catalog;
     this.scopes.clear();
     if (catalog !== null) this.release();
@@ -140,10 +151,11 @@ export class ShardedDatabase {
   /** It waits no more: gone, or cancelled. */
   forget(session: Session): void {
     this.waiters.delete(session);
+    this.keys.forget(session);
   }
 
   holds(session: Session): boolean {
-    return this.waiters.has(session);
+    return this.waiters.has(session) || this.keys.holds(session);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { CatalogReadMessage, KeysForgottenMessage, KeysFoundMessage } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { ShardDesk } from './shard-desk.js';
@@ -31,6 +32,18 @@ export class ShardedDatabases {
     const { postponed } = this;
     this.postponed = [];
     for (const work of postponed) work();
+  }
+
+  /** The supervisor has found out something that was asked. */
+  receive(message: CatalogReadMessage | KeysFoundMessage | KeysForgottenMessage): void {
+    if (message.type === 'catalogRead') this.get(message.database)?.wasRead(message.error ?? '');
+    else if (message.type === 'keysFound') this.get(message.database)?.keys.found(message);
+    else this.forgetKeys();
+  }
+
+  /** What has been said of shards of keys may be another now. */
+  private forgetKeys(): void {
+    for (const { functions } of this.byName.values()) for (const each of functions) each.lookups?.clear();
   }
 
   /** Another configuration, or another state of a catalog: both come with an epoch. */

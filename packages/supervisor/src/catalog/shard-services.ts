@@ -1,0 +1,99 @@
+import type { ConfigSnapshot, SharedMemory } from '@pgdog-cluster/core';
+import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { Fleet } from '../fleet/fleet.js';
+import type { HostMonitor } from '../health/host-monitor.js';
+import type { Logger } from '../log/logger.js';
+import { TwoPhaseRecovery } from '../two-phase/recovery.js';
+import { ShardSession } from '../two-phase/shard-session.js';
+import { CatalogWatch } from './catalog-watch.js';
+import { KeyLookupDesk } from './look-up-keys.js';
+import { openShard } from './read-catalog.js';
+import { connectToShard, type ShardSources } from './shard-login.js';
+
+/** What of the supervisor they take. */
+export interface ShardedProgram {
+  memory: SharedMemory;
+  logger: Logger;
+  fleet: Fleet;
+  health: HostMonitor;
+  loaded: () => LoadedConfig;
+  snapshot: () => ConfigSnapshot;
+  republish: (change: () => Partial<ConfigSnapshot>) => Promise<number>;
+}
+
+/** What is done for databases with several shards beside serving their clients. */
+export class ShardServices {
+  readonly catalogs: CatalogWatch;
+  readonly recovery: TwoPhaseRecovery;
+  readonly keys: KeyLookupDesk;
+
+  constructor(program: ShardedProgram) {
+    this.catalogs = watchCatalogs(program);
+    this.recovery = watchTransactions(program);
+    this.keys = lookUpKeys(program);
+  }
+
+  takeUp(loaded: LoadedConfig): void {
+    for (const part of [this.catalogs, this.recovery, this.keys]) part.takeUp(loaded);
+  }
+
+  /** What is known of them may have changed. */
+  hurry(): void {
+    for (const part of [this.catalogs, this.keys]) part.hurry();
+  }
+
+  close(): void {
+    for (const part of [this.catalogs, this.recovery, this.keys]) part.close();
+  }
+}
+
+/** Reads from the servers, publishes in shared memory, tells the workers. */
+function watchCatalogs(program: ShardedProgram): CatalogWatch {
+  const { memory, logger, fleet, snapshot, republish } = program;
+  const watch: CatalogWatch = new CatalogWatch({
+    logger,
+    open: (database, shard) => openShard(database, shard, sourcesOf(program)),
+    // Before the snapshot whose epoch tells of them.
+    publish: (catalogs) =>
+      republish(() => {
+        memory.catalogs.publish(catalogs);
+        return { databases: watch.annotate(snapshot().databases) };
+      }),
+    tell: (message, except) => {
+      for (const worker of fleet.servingWorkers()) if (!except.has(worker)) fleet.order(worker, message);
+    },
+  });
+  return watch;
+}
+
+/** Asks them for shards of keys. */
+function lookUpKeys(program: ShardedProgram): KeyLookupDesk {
+  const { logger, fleet } = program;
+  return new KeyLookupDesk({
+    logger,
+    open: async (database) => {
+      const { client } = await connectToShard(database, 0, sourcesOf(program), {
+        applicationName: 'pgdog-cluster lookup',
+        greet: async (asked) => {
+          const { rows } = await asked.query('SELECT pg_is_in_recovery() AS is_replica');
+          return { isReplica: rows[0].is_replica === true, greeting: null };
+        },
+      });
+      return client;
+    },
+    tell: (worker, message) => fleet.order(worker, message),
+    forget: () => fleet.broadcast({ type: 'keysForgotten' }),
+  });
+}
+
+/** Ends what is left prepared on them. */
+function watchTransactions(program: ShardedProgram): TwoPhaseRecovery {
+  return new TwoPhaseRecovery({
+    logger: program.logger,
+    open: (database, shard, user) => ShardSession.open(database, shard, sourcesOf(program), user),
+  });
+}
+
+function sourcesOf({ loaded, snapshot, health }: ShardedProgram): ShardSources {
+  return { loaded: loaded(), snapshot: snapshot(), inOrder: (hosts) => health.inOrder(hosts) };
+}
