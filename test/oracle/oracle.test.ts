@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { ROOT } from '../support/tree.js';
+import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
 import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
@@ -60,6 +61,7 @@ forOneDriver('the oracle', (driver) => {
       ...sessionCases(),
       ...slyCases(),
       ...madeCases(),
+      ...cursorCases(),
     ];
     const only = PGDOG_ORACLE_ONLY;
     const cases =

@@ -288,6 +288,16 @@ const ROWS = {
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
   unknown_savepoint: ['3B001', 'ERROR', 'client', 'savepoint does not exist', ''],
   unknown_portal: ['34000', 'ERROR', 'client', 'portal does not exist', ''],
+  duplicate_cursor: ['42P03', 'ERROR', 'client', 'cursor already exists', ''],
+  unknown_cursor: ['34000', 'ERROR', 'client', 'cursor does not exist', ''],
+  portal_failed: ['55000', 'ERROR', 'client', 'portal cannot be run', ''],
+  cursor_outside_block: [
+    '25P01',
+    'ERROR',
+    'client',
+    'DECLARE CURSOR can only be used in transaction blocks',
+    '',
+  ],
   failed_transaction: [
     '25P02',
     'ERROR',

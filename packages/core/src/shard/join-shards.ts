@@ -11,9 +11,13 @@ const SEVERAL = {
 export function joinShards(readings: readonly ShardReading[]): ShardReading {
   if (readings.length === 1) return readings[0];
   const joined = join(readings);
-  return readings.some((reading) => reading.changesTransaction === true)
-    ? { ...joined, changesTransaction: true }
-    : joined;
+  const changes = readings.some((reading) => reading.changesTransaction === true);
+  const hasCursors = readings.some((reading) => reading.cursor !== undefined);
+  return {
+    ...joined,
+    ...(changes ? { changesTransaction: true } : {}),
+    ...(hasCursors ? { hasCursors: true } : {}),
+  };
 }
 
 function join(readings: readonly ShardReading[]): ShardReading {

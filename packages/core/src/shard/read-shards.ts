@@ -4,6 +4,7 @@ import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { createTempEffect } from '../sql/temp-objects.js';
 import { readWrite } from './change-reading.js';
 import { readCopy } from './copy-reading.js';
+import { declareRefusal, readCursorUse, readDeclared } from './cursor-reading.js';
 import { readDefinition } from './definition-reading.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
@@ -41,6 +42,10 @@ export function readShards(kind: string, node: SqlNode, terms: ReadTerms): Shard
 function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
   if (SESSION_KINDS.has(kind)) {
     const reading = placed('any');
+    const cursor = readCursorUse(kind, node);
+    // How many rows a FETCH asks for is a literal.
+    if (cursor !== null)
+      return { ...reading, cursor, ...(cursor.kind === 'close' ? {} : { needsText: true }) };
     return changesTransaction(kind, node) ? { ...reading, changesTransaction: true } : reading;
   }
   if (FIRST_KINDS.has(kind)) return placed('first');
@@ -62,7 +67,7 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
     case 'ExplainStmt':
       return readExplain(node, terms);
     case 'DeclareCursorStmt':
-      return withoutSpread(readInner(node, terms), 'a cursor over several shards');
+      return readDeclare(node, terms);
     case 'CopyStmt':
       return readCopy(ctx, node, finish);
     case 'CreateTableAsStmt':
@@ -101,9 +106,20 @@ function readInner(node: SqlNode, terms: ReadTerms): ShardReading {
   return readStatement(kind, nodeOf(query, kind) ?? {}, terms);
 }
 
+function readDeclare(node: SqlNode, terms: ReadTerms): ShardReading {
+  const inner = readInner(node, terms);
+  const refusal = declareRefusal(node);
+  const cursor = readDeclared(node);
+  return refusal === null || inner.spread.kind === 'refused'
+    ? { ...inner, cursor }
+    : { ...inner, cursor, spread: refusedSpread(refusal) };
+}
+
 /** Without ANALYZE nothing is written, and one shard's plan is as good as another's. */
 function readExplain(node: SqlNode, terms: ReadTerms): ShardReading {
-  const reading = withoutSpread(readInner(node, terms), 'EXPLAIN over several shards');
+  // EXPLAIN DECLARE declares nothing.
+  const declared = nodeOf(nodeOf(node, 'query'), 'DeclareCursorStmt');
+  const reading = withoutSpread(readInner(declared ?? node, terms), 'EXPLAIN over several shards');
   return reading.home === 'every' && reading.groups.length === 0 && !isAnalyze(node)
     ? { ...reading, home: 'any' }
     : reading;

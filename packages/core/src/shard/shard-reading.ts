@@ -89,6 +89,20 @@ export type Spread =
   | { readonly kind: 'split' }
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string };
 
+/** What a statement does with cursors. Where FETCH, MOVE and CLOSE go depends on where the cursor was declared. */
+export type CursorUse =
+  | { readonly kind: 'declare'; readonly name: string; readonly isBinary: boolean }
+  | {
+      readonly kind: 'fetch' | 'move';
+      readonly name: string;
+      /** Infinity: ALL. */
+      readonly count: number;
+      /** Why a cursor over several shards cannot do it; null: it can. */
+      readonly refusal: { readonly reason: string; readonly remedy: string } | null;
+    }
+  /** name null: ALL. */
+  | { readonly kind: 'close'; readonly name: string | null };
+
 export interface ShardReading {
   /**
    * Sharded tables by the equality of their keys. Empty: no sharded table is touched. The statement is direct when all
@@ -112,6 +126,9 @@ export interface ShardReading {
   readonly needsBlock?: true;
   /** An UPDATE that changes one row at most. */
   readonly isOneRow?: true;
+  readonly cursor?: CursorUse;
+  /** Some statement of a text of several does something with cursors. */
+  readonly hasCursors?: true;
   /** Names that the catalog does not know: it may be out of date. */
   readonly unknown: readonly string[];
 }

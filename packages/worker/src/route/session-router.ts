@@ -270,6 +270,8 @@ export class SessionRouter implements RouteTerms {
       return session.requests?.drop() ?? CONSUMED;
     }
     this.endsAtFlush = this.shards !== null && ahead.end === END_FLUSH && !ahead.hasBind;
+    // What a FETCH returns is described where its cursor is.
+    if (cross?.isInTransaction === true && !ahead.hasBind) this.shards?.asked.prepares(ahead.plans);
     const outcome = this.settleShard(true);
     if (outcome === SCATTERED) return this.scatterBatch(type, bytes, start, end, frameBytes);
     if (outcome !== GO) return outcome;

@@ -115,6 +115,16 @@ export class BatchFrames {
     return count < 0 ? frame : new ShownParameters(count).of(frame, 0, frame.length);
   }
 
+  /** Not a batch but a Query. */
+  get isQuery(): boolean {
+    return this.types.length === 0;
+  }
+
+  /** How often it executes something. */
+  get executeCount(): number {
+    return this.types.filter((type) => type === FRONTEND.Execute).length;
+  }
+
   get hasParse(): boolean {
     return this.types.includes(FRONTEND.Parse);
   }
@@ -122,6 +132,30 @@ export class BatchFrames {
   framesFor(shard: number, split: SplitInsert | null): Uint8Array {
     if (split === null) return this.frames;
     return this.parts.length === 0 ? split.queryFrame(shard) : split.batchFrames(shard, this.parts);
+  }
+
+  /** The batch without its end: each Execute by itself, and what stands before, between and behind them. */
+  steps(): Uint8Array[] {
+    const steps: Uint8Array[] = [];
+    let run: Uint8Array[] = [];
+    const endRun = (): void => {
+      if (run.length > 0) steps.push(Buffer.concat(run));
+      run = [];
+    };
+    for (const part of this.parts.slice(0, -1)) {
+      if (part[0] !== FRONTEND.Execute) run.push(part);
+      else {
+        endRun();
+        steps.push(part);
+      }
+    }
+    endRun();
+    return steps;
+  }
+
+  /** Its first Bind; null: there is none. */
+  get bound(): Uint8Array | null {
+    return this.parts.find(([type]) => type === FRONTEND.Bind) ?? null;
   }
 
   private note(type: number, bytes: Uint8Array, start: number, end: number): void {

@@ -1,16 +1,18 @@
-import { type MergePlan, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import { type CursorUse, type MergePlan, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
 import type { ShardedDatabase } from '../shard/sharded-database.js';
-import { BLOCKED } from '../wire/frame-stream.js';
 import { tagFrame } from './agree.js';
 import { BatchFrames } from './batch-frames.js';
 import { type ControlStep, controlStepOf, type SavepointStep } from './control-step.js';
+import { CursorDesk } from './cursor-desk.js';
+import { CursorRequests } from './cursor-requests.js';
 import { DistributedTransaction, lostMember } from './distributed-transaction.js';
 import { errorFrame, sqlstateOf, withDone } from './error-frame.js';
 import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
+import { MergeState } from './merge-state.js';
 import { PlanMerger } from './plan-merger.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
@@ -42,6 +44,8 @@ export interface CrossShardRequest {
   /** Parameters, from 0, that say how many rows: what shards are told instead; null: NULL. */
   readonly counts: ReadonlyMap<number, number | null>;
   readonly isWrite: boolean;
+  /** What it does with a cursor; null: nothing. */
+  readonly cursor: CursorUse | null;
   /** Tables and their keys, for errors. */
   readonly what: string;
 }
@@ -52,6 +56,8 @@ export class CrossShard {
   private readonly database: ShardedDatabase;
   private readonly scatter: Scatter;
   private readonly batch: BatchFrames;
+  private readonly cursors: CursorDesk;
+  private readonly cursorRequests: CursorRequests;
   /** Over several shards: the client's, or of one statement (`isImplicit`). */
   private transaction: DistributedTransaction | null = null;
   private isImplicit = false;
@@ -63,11 +69,17 @@ export class CrossShard {
     this.database = database;
     this.scatter = new Scatter(session, clusters);
     this.batch = new BatchFrames(session);
+    this.cursors = new CursorDesk(session, this.scatter, this.batch);
+    this.cursorRequests = new CursorRequests(this.scatter, this.batch, this.cursors, {
+      run: (request) => this.run(request),
+      refuse: (problem) => this.refuse(problem),
+      done: (failure) => this.done(failure),
+    });
   }
 
   /** What the client sends waits. */
   get isBusy(): boolean {
-    return this.scatter.isBusy;
+    return this.scatter.isBusy || this.cursors.isBusy;
   }
 
   /** The frames of a batch are taken up to its Sync. */
@@ -94,6 +106,11 @@ export class CrossShard {
     return this.transaction?.shards[0] ?? null;
   }
 
+  /** Where what is done with a cursor of the transaction is asked; null: it does not matter. */
+  shardsOf(use: CursorUse | null): readonly number[] | null {
+    return this.cursors.shardsOf(use, this.transaction);
+  }
+
   // Requests.
 
   /** A whole Query frame. */
@@ -106,7 +123,8 @@ export class CrossShard {
 
   /** What follows, up to Sync, is for it. */
   beginBatch(request: CrossShardRequest): void {
-    const needsShape = request.plan !== null && PlanMerger.needsShape(request.plan);
+    const { plan, cursor } = request;
+    const needsShape = plan !== null && cursor === null && MergeState.needsShape(plan);
     this.batch.begin(needsShape, () => this.start(request), request.counts);
   }
 
@@ -118,6 +136,15 @@ export class CrossShard {
   private start(request: CrossShardRequest): void {
     const { scatter, database } = this;
     this.request = request;
+    // A shard's part of the transaction is gone: begun anew there, it would be half of what was asked.
+    if (this.transaction?.hasLostMember === true) {
+      this.refuse(lostMember());
+      return;
+    }
+    if (request.cursor !== null) {
+      this.cursorRequests.start(request, request.cursor, this.isImplicit ? null : this.transaction);
+      return;
+    }
     if (this.transaction === null && request.isWrite && request.shards.length > 1) {
       this.transaction = new DistributedTransaction(scatter, database.sharding.commit, 'BEGIN');
       this.isImplicit = true;
@@ -125,12 +152,20 @@ export class CrossShard {
     this.run(request);
   }
 
+  /** A statement of the client's transaction has been answered. */
+  private done(failure: Uint8Array | null): void {
+    if (failure !== null) this.markFailed();
+    this.finish(failure, null, false);
+  }
+
+  /** What is there is not asked of any shard. */
+  private refuse(problem: PgDogError): void {
+    this.markFailed();
+    this.finish(errorFrame(problem), null, !this.isInTransaction);
+  }
+
   private run(request: CrossShardRequest): void {
     const { batch, scatter, transaction } = this;
-    if (transaction?.hasLostMember === true) {
-      this.refuseLost(transaction);
-      return;
-    }
     const merger = this.mergerFor(request);
     scatter.start({
       shards: request.shards,
@@ -148,18 +183,12 @@ export class CrossShard {
     });
   }
 
-  /** A shard's part of the transaction is gone: begun anew there, it would be half of what was asked. */
-  private refuseLost(transaction: DistributedTransaction): void {
-    transaction.hasFailed = true;
-    this.finish(errorFrame(lostMember()), null, false);
-  }
-
   private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
     const { scatter, batch, isImplicit } = this;
-    const { plan, split } = request;
+    const { plan, split, cursor } = request;
     if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, isImplicit);
-    if (plan === null) return new FirstMerger(scatter, isImplicit);
-    return new PlanMerger(scatter, request, plan, batch.isOwnDescribe, isImplicit);
+    if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, isImplicit);
+    return new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, isImplicit);
   }
 
   private answered(legs: readonly Leg[], failure: Uint8Array | null, tag: Uint8Array | null): void {
@@ -169,8 +198,9 @@ export class CrossShard {
       const isPartial = failure !== null && this.request?.isWrite === true && legs.length > 1;
       this.finish(isPartial ? withDone(failure, legs, this.scatter.failedShard) : failure, null, true);
     } else if (!this.isImplicit) {
-      if (failure !== null) transaction.hasFailed = true;
-      this.finish(failure, null, false);
+      if (failure === null && this.request !== null)
+        this.cursorRequests.answered(this.request, legs, transaction.depth);
+      this.done(failure);
     } else if (failure !== null) transaction.rollback(() => this.implicitFailed(failure));
     else transaction.commit((refusal) => this.end(refusal, tag));
   }
@@ -192,6 +222,7 @@ export class CrossShard {
   private end(failure: Uint8Array | null, tag: Uint8Array | null): void {
     this.transaction = null;
     this.isImplicit = false;
+    this.cursors.clear();
     this.scatter.restAll();
     this.finish(failure, tag, true);
   }
@@ -293,7 +324,7 @@ export class CrossShard {
   /** A savepoint on every member. */
   private mark(transaction: DistributedTransaction, step: SavepointStep): void {
     if (transaction.hasLostMember) {
-      this.refuseLost(transaction);
+      this.refuse(lostMember());
       return;
     }
     const { scatter } = this;
@@ -304,7 +335,7 @@ export class CrossShard {
       (failures) => {
         if (failures.length > 0) transaction.hasFailed = true;
         else if (step.kind === 'savepoint') transaction.noteSavepoint(step.name);
-        else transaction.noteReleased(step.name, step.kind === 'rollbackTo');
+        else this.released(transaction, step);
         const [failure] = failures;
         if (failure === undefined) this.finish(null, tagged(step.tag), false);
         else this.finish(failure.frame, null, false);
@@ -312,23 +343,29 @@ export class CrossShard {
     );
   }
 
-  // What the client does meanwhile.
-
-  hold(): number {
-    return BLOCKED;
+  private released(transaction: DistributedTransaction, { name, kind }: SavepointStep): void {
+    const isKept = kind === 'rollbackTo';
+    transaction.noteReleased(name, isKept);
+    if (isKept) this.cursors.names.rolledBack(transaction.depth);
+    else this.cursors.names.released(transaction.depth);
   }
+
+  // What the client does meanwhile.
 
   drained(): void {
     this.scatter.drained();
+    this.cursors.drained();
   }
 
   cancel(): void {
     this.scatter.cancel();
+    this.cursors.cancel();
   }
 
   /** The client has gone. */
   close(): void {
     this.transaction = null;
+    this.cursors.end();
     this.scatter.end();
   }
 }

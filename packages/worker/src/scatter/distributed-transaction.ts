@@ -37,6 +37,8 @@ export class DistributedTransaction {
   private readonly members = new Map<number, Leg>();
   private readonly written = new Set<Leg>();
   hasFailed = false;
+  /** The shard on which it began before it was over several; null: it was from its beginning. */
+  adoptedShard: number | null = null;
 
   constructor(scatter: Scatter, mode: CommitMode, beginText: string, savepoints: readonly string[] = []) {
     this.scatter = scatter;
@@ -63,7 +65,13 @@ export class DistributedTransaction {
   /** A leg that has begun it already. */
   adopt(leg: Leg, hasWritten: boolean): void {
     this.members.set(leg.shard, leg);
+    this.adoptedShard = leg.shard;
     if (hasWritten) this.written.add(leg);
+  }
+
+  /** Savepoints that there are. */
+  get depth(): number {
+    return this.savepoints.length;
   }
 
   /** What a leg is asked before its first statement; [] when it is a member. */

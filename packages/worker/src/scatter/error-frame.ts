@@ -23,3 +23,11 @@ export function withDone(frame: Uint8Array, legs: readonly Leg[], failedShard: n
     detail: `${fields.detail}${fields.detail === '' ? '' : ' '}${detail}`,
   });
 }
+
+/** A server's FATAL ends its own connection, not the client's. */
+export function asError(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const fields = parseErrorFields(bytes, start + HEADER_BYTES, end);
+  return fields.severity === 'ERROR'
+    ? bytes.slice(start, end)
+    : buildErrorResponse({ ...fields, severity: 'ERROR' });
+}

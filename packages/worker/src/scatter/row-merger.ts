@@ -21,6 +21,8 @@ export interface RowMerger {
   row(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number): number;
   /** A leg has come to a frame that is no row, `leg.pending`. */
   legMeets(leg: Leg): void;
+  /** Of a merger that takes what each leg says by itself, bytes[start, end) being no row: none waits for the others. */
+  said?(leg: Leg, bytes: Uint8Array, start: number, end: number): void;
   /** All have: the frames, by leg, for the client to have one of. */
   meet(type: number, frames: readonly Uint8Array[]): void;
 }

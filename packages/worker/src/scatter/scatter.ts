@@ -1,17 +1,8 @@
-import {
-  BACKEND,
-  buildErrorResponse,
-  FRONTEND,
-  FrameWriter,
-  PgDogError,
-  parseErrorFields,
-  READY,
-  type SettingNeed,
-} from '@pgdog-cluster/core';
+import { BACKEND, FRONTEND, FrameWriter, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
-import { errorFrame } from './error-frame.js';
+import { asError, errorFrame } from './error-frame.js';
 import { Leg, type LegReader } from './leg.js';
 import type { RowMerger } from './row-merger.js';
 
@@ -239,6 +230,11 @@ export class Scatter implements LegReader {
   private meet(leg: Leg, bytes: Uint8Array, start: number, end: number): number {
     const { task } = this;
     if (this.failure !== null || task === null) return CONSUMED;
+    if (task.merger.said !== undefined) {
+      task.merger.said(leg, bytes, start, end);
+      if (task.merger.problem !== null) this.fail(errorFrame(task.merger.problem));
+      return CONSUMED;
+    }
     if (leg.pending !== null) return BLOCKED;
     leg.pending = bytes.slice(start, end);
     task.merger.legMeets(leg);
@@ -366,9 +362,9 @@ export class Scatter implements LegReader {
 
   // What the client does meanwhile.
 
-  /** It has read what was queued. */
+  /** It has read what was queued. Who has answered all may have been stopped, too, and be asked once more. */
   drained(): void {
-    for (const leg of this.legs) leg.session.clientDrained();
+    for (const leg of this.kept) leg?.session.clientDrained();
   }
 
   cancel(): void {
@@ -381,14 +377,6 @@ export class Scatter implements LegReader {
     this.orderDone = null;
     for (const leg of this.kept) leg?.session.end();
   }
-}
-
-/** A server's FATAL ends its own connection, not the client's. */
-function asError(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const fields = parseErrorFields(bytes, start + HEADER_BYTES, end);
-  return fields.severity === 'ERROR'
-    ? bytes.slice(start, end)
-    : buildErrorResponse({ ...fields, severity: 'ERROR' });
 }
 
 function queryFrame(sql: string): Uint8Array {

@@ -112,6 +112,24 @@ export function isInBlock({ router, server }: Session): boolean {
   return router?.shards?.cross.isInTransaction === true || (router?.held ?? null) !== null;
 }
 
+/** Of the session, beyond its cursors. */
+export function changesSession({ effect }: StatementPlan): boolean {
+  return effect !== null && effect.type !== 'closeCursor' && effect.type !== 'declareHold';
+}
+
+export function holdsCursor(statements: readonly StatementPlan[]): boolean {
+  return statements.some(({ effect }) => effect?.type === 'declareHold');
+}
+
+export const CURSOR_NOT_ALONE =
+  'cursors of a transaction over several shards are used by statements that are sent alone';
+
+export function unholdable(): PgDogError {
+  return new PgDogError('cross_shard', 'a cursor WITH HOLD in a transaction over several shards', {
+    hint: 'DECLARE it outside of transactions, or leave WITH HOLD out.',
+  });
+}
+
 export function defines(statement: StatementPlan): boolean {
   return statement.defines === true;
 }

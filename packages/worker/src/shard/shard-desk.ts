@@ -96,12 +96,7 @@ export class ShardDesk {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
     if (asked.problem !== null) return asked.problem;
-    if (this.cross.isInTransaction) {
-      const shard = asked.found === SHARD_ANY ? (this.cross.memberShard ?? this.home) : asked.found;
-      // exempt: in transactions over several shards
-      if (asked.request === null) asked.ask(new Set([shard]), PASS, UNCUT, '');
-      return SCATTER;
-    }
+    if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
       const held = this.session.router?.held ?? null;
       if (held?.isSerializable === true || this.isSerializable) return unserializable();
@@ -112,6 +107,22 @@ export class ShardDesk {
     this.shard = asked.found === SHARD_ANY ? this.home : asked.found;
     this.checkedBinds = asked.bindCount;
     return GO_ON;
+  }
+
+  /** In a transaction over several shards everything goes by legs. */
+  private settleInside(): ShardOutcome {
+    const { asked, cross } = this;
+    if (asked.request !== null) return SCATTER;
+    const shards = cross.shardsOf(asked.cursor);
+    const isElsewhere = shards !== null && (shards.length > 1 || shards[0] !== asked.found);
+    if (asked.found !== SHARD_ANY && isElsewhere) {
+      return crossShard(`the cursor is not on shard ${asked.found} alone`);
+    }
+    const only = asked.found === SHARD_ANY ? (cross.memberShard ?? this.home) : asked.found;
+    const isEverywhere = shards !== null && shards.length > 1;
+    // exempt: in transactions over several shards
+    asked.ask(new Set(shards ?? [only]), isEverywhere ? null : PASS, UNCUT, '');
+    return asked.problem ?? SCATTER;
   }
 
   /** What comes behind what is under way on `server` may follow it there. */

@@ -2,6 +2,7 @@
 import {
   beginLookups,
   CATALOG_UNREAD,
+  type CursorUse,
   choice,
   chooseShard,
   type KeyGroup,
@@ -28,17 +29,21 @@ import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
 import {
+  CURSOR_NOT_ALONE,
   type Cut,
+  changesSession,
   crossShard,
   cutOf,
   defines,
   directOnly,
+  holdsCursor,
   isInBlock,
   PASS,
   setsByCall,
   severalShards,
   UNCUT,
   uncuttable,
+  unholdable,
   unmade,
   unmapped,
   unprepared,
@@ -77,6 +82,8 @@ export class ShardRequest {
   private isPathChanging = false;
   /** It is for several shards. */
   request: CrossShardRequest | null = null;
+  /** What it does with a cursor. */
+  cursor: CursorUse | null = null;
   /** Of the statement that is being read. */
   private text: PreparedText | null = null;
   /** SET LOCAL pgdog.shard in the transaction under way. */
@@ -139,6 +146,7 @@ export class ShardRequest {
     this.isWriting = false;
     this.isPathChanging = false;
     this.request = null;
+    this.cursor = null;
   }
 
   /** A Query's text. */
@@ -163,6 +171,13 @@ export class ShardRequest {
     this.add(plan);
   }
 
+  /** A batch that binds nothing. */
+  prepares(plans: readonly SqlPlan[]): void {
+    const cursors = plans.flatMap(({ shards }) => shards?.cursor ?? []);
+    this.cursor = cursors.find(({ kind }) => kind !== 'declare') ?? null;
+    if (this.cursor !== null && plans.length > 1) this.refuse(crossShard(CURSOR_NOT_ALONE));
+  }
+
   /** Too long to be read. */
   unread(what: string): void {
     if (this.wished(null)) return;
@@ -179,9 +194,8 @@ export class ShardRequest {
       this.refuseHiddenPath(plan);
     const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
     if (tellsShard) this.isShardTold = true;
-    if (this.cross.isInTransaction && (tellsShard || plan.statements.some(({ effect }) => effect !== null))) {
-      this.refuse(unsettable());
-    }
+    this.cursor = plan.shards?.cursor ?? null;
+    if (this.cross.isInTransaction) this.refuseInside(plan, tellsShard);
     if (plan.statements.some(defines)) this.isDefining = true;
     if (this.problem !== null || this.isHeld) return;
     if (this.wished(plan)) return;
@@ -198,6 +212,15 @@ export class ShardRequest {
     if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
       this.refuse(crossShard(`${this.request.what}, and other statements are sent with it`));
     }
+  }
+
+  /** In a transaction over several shards. */
+  private refuseInside({ shards, statements }: SqlPlan, tellsShard: boolean): void {
+    if (holdsCursor(statements)) this.refuse(unholdable());
+    else if (tellsShard || statements.some(changesSession)) this.refuse(unsettable());
+    const usesCursor = this.cursor !== null || shards?.hasCursors === true;
+    if (usesCursor && (this.statementCount > 1 || statements.length > 1))
+      this.refuse(crossShard(CURSOR_NOT_ALONE));
   }
 
   /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */
@@ -342,7 +365,8 @@ export class ShardRequest {
     }
     const all = Array.from({ length: this.database.shardCount }, (_, index) => index);
     const chosen = shards === null ? all : [...shards].sort((a, b) => a - b);
-    this.request = { shards: chosen, plan, split, ...cut, isWrite: this.isWriting, what };
+    const { cursor, isWriting } = this;
+    this.request = { shards: chosen, plan, split, ...cut, isWrite: isWriting, cursor, what };
   }
 
   /** A name that the catalog does not have: it may have been made just now. */
