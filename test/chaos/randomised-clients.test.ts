@@ -1,5 +1,5 @@
 /**
- * The short chaos run: 2,000 clients over a pool of 8 and 4 workers, half of them on each I/O driver. A failure
+ * The short chaos run: 1,200 clients over a pool of 8 and 4 workers, half of them on each I/O driver. A failure
  * prints the seed; `node scripts/chaos.mjs` runs for longer, and with SEED= the same clients again.
  */
 import assert from 'node:assert/strict';
@@ -11,7 +11,7 @@ import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { formatReport } from './format-report.js';
 import { runRandomisedClients } from './randomised-clients.js';
 
-const CLIENTS = 1000;
+const CLIENTS = 600;
 const POOL_SIZE = 8;
 const WORKERS = 4;
 const CONCURRENCY = 60;
@@ -58,6 +58,6 @@ forEachDriver('randomised clients', (driver) => {
     assert.equal(report.failures.length, 0, formatReport(report));
     assert.equal(report.lives, CLIENTS);
     assert.ok(report.connectionsMax > 1 && report.samples > 10, formatReport(report));
-    assert.ok(Object.keys(report.actions).length > 40, 'nearly every action was done by somebody');
+    assert.ok(Object.keys(report.actions).length > 35, 'nearly every action was done by somebody');
   });
 });

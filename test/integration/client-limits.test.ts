@@ -1,7 +1,7 @@
 /** What one client may take: time-outs per database and user, sizes, and the time to log in. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { P, Q, S } from '../support/frames.js';
 import { databaseOf, startProxy } from '../support/proxy.js';
@@ -31,27 +31,28 @@ const isRunning = async (fragment: string): Promise<boolean> => {
   return rows.length > 0;
 };
 
-forEachDriver('transaction_timeout', (driver) => {
+forOneDriver('transaction_timeout', (driver) => {
   it('25P04 whether it runs or idles; rolled back, cancelled, and the pool is whole', async () => {
     const proxy = await startWireProxy(server, driver, {
       database: { pool_size: 1, transaction_timeout: 300 },
     });
     try {
       const idle = await clientOf(proxy);
-      await run(idle, 'BEGIN', "INSERT INTO sink VALUES ('lost')");
+      // In one message: a machine may be slow between two.
+      await run(idle, "BEGIN; INSERT INTO sink VALUES ('lost')");
       const told = await idle.expectClosed();
       assert.equal(told.error?.['C'], '25P04');
       assert.equal(told.error?.['S'], 'FATAL');
       assert.match(told.error?.['M'] ?? '', /300 ms/);
       const busy = await clientOf(proxy);
       // Each statement is short: only the transaction is too long.
-      await run(busy, 'BEGIN', "INSERT INTO sink VALUES ('lost')");
-      for (let round = 0; !busy.isClosed && round < 40; round++) {
+      await run(busy, "BEGIN; INSERT INTO sink VALUES ('lost')");
+      await eventually('it is closed', async () => {
         await busy.query('SELECT pg_sleep(0.02)').catch(() => undefined);
-      }
-      assert.ok(busy.isClosed);
+        return busy.isClosed;
+      });
       const long = await clientOf(proxy);
-      long.send(Q('SELECT pg_sleep(21)'));
+      long.send(Q('SELECT pg_sleep(210)'));
       assert.equal((await long.expectClosed()).error?.['C'], '25P04');
       await withClients(proxy, 1, async (next) => {
         assert.equal(await firstValue(next, 'SELECT count(*) FROM sink'), '0');
@@ -59,14 +60,14 @@ forEachDriver('transaction_timeout', (driver) => {
         await sleep(400);
         assert.equal(await firstValue(next, 'SELECT 1'), '1', 'several transactions are not one');
       });
-      await eventually('cancelled', async () => !(await isRunning('pg_sleep(21)')));
+      await eventually('cancelled', async () => !(await isRunning('pg_sleep(210)')));
     } finally {
       await proxy.stop();
     }
   });
 });
 
-forEachDriver('time-outs of one database or user', (driver) => {
+forOneDriver('time-outs of one database or user', (driver) => {
   it('user over database over general', async () => {
     const proxy = await startProxy({
       workers: 1,
@@ -79,23 +80,32 @@ forEachDriver('time-outs of one database or user', (driver) => {
         { name: 'postgres', password: 'postgres', client_idle_in_transaction_timeout: 250 },
         { name: 'alice', password: 'alice', query_timeout: 0, client_idle_timeout: 500 },
       ],
-      general: { min_pool_size: 0, auth_type: 'trust', checkout_timeout: 3000 },
+      general: { min_pool_size: 0, auth_type: 'trust', checkout_timeout: 90_000 },
     });
     try {
       const postgres = await clientOf(proxy);
-      postgres.send(Q('SELECT pg_sleep(20)'));
+      postgres.send(Q('SELECT pg_sleep(200)'));
       const told = await postgres.expectClosed();
       assert.equal(told.error?.['C'], '57014');
       assert.match(told.error?.['M'] ?? '', /query timeout \(300 ms\)/);
       const alice = await clientOf(proxy, { user: 'alice' });
       assert.equal(sqlstateOf(await alice.query('SELECT pg_sleep(0.6)')), '', 'her own: none');
       assert.equal((await alice.expectClosed()).error?.['C'], '57P05');
+      // The making of the first server connection may take longer than a client has.
+      await eventually('the pool is warm', async () => {
+        const first = await RawClient.open({ port: proxy.port, password: 'postgres', database: 'free' });
+        const { error } = await first.login();
+        first.destroy();
+        return error === null;
+      });
       const holder = await clientOf(proxy, { database: 'free' });
       const waiter = await clientOf(proxy, { database: 'free' });
       await run(holder, 'BEGIN');
-      const since = performance.now();
+      // Not idle for as long as the other one waits.
+      holder.send(Q('SELECT pg_sleep(300)'));
       assert.match((await waiter.query('SELECT 1')).error?.['M'] ?? '', /in 200 ms \(pool_size = 1\)/);
-      assert.ok(performance.now() - since < 1500);
+      await holder.cancel();
+      assert.equal(sqlstateOf(await holder.readUntilReady()), '57014');
       assert.equal((await holder.expectClosed()).error?.['C'], '25P03');
       assert.equal(await firstValue(waiter, 'SELECT 1'), '1');
       waiter.destroy();
@@ -126,7 +136,7 @@ forEachDriver('time-outs of one database or user', (driver) => {
   });
 });
 
-forEachDriver('sizes', (driver) => {
+forOneDriver('sizes', (driver) => {
   it('max_packet_size, query_size_limit, statements per client: SQLSTATE, limit and value', async () => {
     const proxy = await startWireProxy(server, driver, {
       general: {
@@ -170,7 +180,7 @@ forEachDriver('sizes', (driver) => {
   });
 });
 
-forEachDriver('clients that only connect', (driver) => {
+forOneDriver('clients that only connect', (driver) => {
   it('do not keep others from logging in', async () => {
     const proxy = await startWireProxy(server, driver, { general: { logins_in_progress_max: 3 } });
     try {
@@ -182,10 +192,8 @@ forEachDriver('clients that only connect', (driver) => {
         silent.push(one);
         await sleep(20);
       }
-      const since = performance.now();
-      const client = await clientOf(proxy, { timeoutMs: 15_000 });
-      const tookMs = performance.now() - since;
-      assert.ok(tookMs < 10_000, `${tookMs} ms`);
+      // Not only when their login times out, after a minute.
+      const client = await clientOf(proxy);
       assert.equal(await firstValue(client, 'SELECT 1'), '1');
       // First come, first served: all that came earlier were given their turn, and had nothing to say.
       const told = await (silent[0] as RawClient).expectClosed();

@@ -194,7 +194,7 @@ function postgresJs(proxy: () => TestProxy): void {
 
   it('postgres.js: cancel, unsafe, simple', () =>
     withSql(async (sql) => {
-      const slow = sql`SELECT pg_sleep(20)`;
+      const slow = sql`SELECT pg_sleep(200)`;
       setTimeout(() => slow.cancel(), 150);
       await assert.rejects(slow.execute(), { code: '57014' });
       assert.equal((await sql.unsafe('SELECT 1 AS a; SELECT 2 AS b')).length, 2);

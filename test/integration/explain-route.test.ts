@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import pg from 'pg';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, C, D, E, P, Q, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-forEachDriver('EXPLAIN (PGDOG), one host', (ioDriver) => {
+forOneDriver('EXPLAIN (PGDOG), one host', (ioDriver) => {
   let proxy: TestProxy;
   const clients: pg.Client[] = [];
   before(async () => {

@@ -1,7 +1,7 @@
 /** Limits over several pools: exact over all workers, told with their value, and none of them starves a pool. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
+import { forOneDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { startupPacket } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -196,7 +196,7 @@ forOneDriver('clients of a database and of a user', (driver) => {
   });
 });
 
-forEachDriver('server connections of a database and of a user', (driver) => {
+forOneDriver('server connections of a database and of a user', (driver) => {
   it('a database limit below the pools together: never passed, and both pools work', async () => {
     const proxy = await start(driver, { one: { max_db_connections: 4 } });
     const clients = [...(await open(proxy, 12, ALICE)), ...(await open(proxy, 12, BOB))];

@@ -1,10 +1,11 @@
 /** Limits hold exactly over all workers, a crashed worker costs only its own clients, and stopping is orderly. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 import { forEachDriver, forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q } from '../support/frames.js';
+import { soon } from '../support/patience.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import {
@@ -18,6 +19,7 @@ import {
   spread,
   sqlstateOf,
   startWireProxy,
+  untilBusy,
 } from '../support/wire.js';
 
 let server: TestPostgres;
@@ -63,29 +65,25 @@ forEachDriver('limits', (driver) => {
         }
       })();
       const until = performance.now() + 4000;
-      const waitsMs: number[] = [];
-      const counts = await Promise.all(
+      let served = 0;
+      let overtakenMax = 0;
+      await Promise.all(
         clients.map(async (client) => {
           let done = 0;
-          while (performance.now() < until) {
-            const since = performance.now();
+          while (done === 0 || performance.now() < until) {
+            const before = served;
             await run(client, 'SELECT pg_sleep(0.001)');
-            waitsMs.push(performance.now() - since);
+            overtakenMax = Math.max(overtakenMax, served - before);
+            served++;
             done++;
           }
-          return done;
         }),
       );
       isOver = true;
       await sampler;
       assert.equal(highest, 4, `at most ${highest} server connections were seen`);
-      const worstMs = Math.max(...waitsMs);
-      const meanMs = waitsMs.reduce((sum, ms) => sum + ms, 0) / waitsMs.length;
-      assert.ok(
-        worstMs < Math.max(1500, meanMs * 8),
-        `oldest waiter ${worstMs.toFixed(0)} ms, mean ${meanMs.toFixed(0)} ms`,
-      );
-      assert.ok(Math.min(...counts) > 0, 'a client was never served');
+      // First come, first served: about as many as there are clients are served in the meantime.
+      assert.ok(overtakenMax < 8 * clients.length, `${overtakenMax} were served before the oldest waiter`);
       await endAll(clients);
       await eventually('all idle again', async () => {
         const pools = await proxy.adminQuery('SHOW POOLS');
@@ -143,7 +141,7 @@ forEachDriver('a worker crashes under load', (driver) => {
     const proxy = await startWireProxy(server, driver, {
       workers: 3,
       database: spread(3, 6).database,
-      general: { auth_type: 'trust', ...spread(3, 6).general },
+      general: { auth_type: 'trust', checkout_timeout: 60_000, ...spread(3, 6).general },
     });
     const clients = await open(proxy, 30);
     try {
@@ -167,12 +165,13 @@ forEachDriver('a worker crashes under load', (driver) => {
       });
       await sleep(300);
       await crash(proxy, 1);
-      await sleep(1000);
+      const ownCount = [...workerOf.values()].filter((worker) => worker === 1).length;
+      await eventually('its clients are cut', async () => failed.size >= ownCount);
+      await sleep(300);
       isOver = true;
       await Promise.all(load);
       for (const [port, why] of failed)
         assert.equal(workerOf.get(port), 1, `a client of another worker failed: ${why}`);
-      const ownCount = [...workerOf.values()].filter((worker) => worker === 1).length;
       assert.ok(failed.size > 0 && failed.size <= ownCount, `${failed.size} of ${ownCount} clients were cut`);
       const alive = clients.filter((client) => !failed.has(ports.get(client) ?? 0));
       const again = await open(proxy, failed.size);
@@ -228,15 +227,21 @@ forEachDriver('a worker crashes under load', (driver) => {
   });
 });
 
+/** Of all its threads so far. */
+function cpuSeconds(pid: number): number {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const [user, system] = rest.split(' ').slice(11, 13).map(Number);
+  return (user + system) / 100;
+}
+
 // On both drivers: shutdown.test.ts.
 forOneDriver('starting and stopping', (driver) => {
-  it('is ready within a second', async () => {
-    const since = performance.now();
+  it('is ready after little work', async () => {
     const proxy = await startWireProxy(server, driver, { workers: 2 });
-    const tookMs = performance.now() - since;
+    const seconds = cpuSeconds(proxy.pid);
     await proxy.stop();
-    // The promise is for the program alone; a test machine runs others beside it.
-    assert.ok(tookMs < 10_000, `${tookMs.toFixed(0)} ms`);
+    // One, of which half runs on another core; not by the clock, for a test machine runs others beside it.
+    assert.ok(seconds > 0 && seconds < 5, `${seconds} s`);
     assert.equal(await proxy.exited, 0);
   });
 
@@ -245,7 +250,7 @@ forOneDriver('starting and stopping', (driver) => {
     const [idle, busy, running] = await Promise.all([clientOf(proxy), clientOf(proxy), clientOf(proxy)]);
     await run(busy, 'BEGIN', "INSERT INTO sink VALUES ('kept')");
     running.send(Q('SELECT pg_sleep(0.5)'));
-    await sleep(50);
+    await untilBusy(server);
     proxy.kill('SIGTERM');
     const told = await idle.expectClosed();
     assert.equal(told.error?.['C'], '57P01');
@@ -268,11 +273,9 @@ forOneDriver('starting and stopping', (driver) => {
     proxy.kill('SIGTERM');
     await sleep(200);
     assert.equal(busy.isClosed, false);
-    const since = performance.now();
     proxy.kill('SIGTERM');
     await busy.expectClosed();
-    await proxy.exited;
-    assert.ok(performance.now() - since < 4000);
+    await soon('the program ends', proxy.exited);
   });
 
   it('shutdown_timeout ends what does not end by itself', async () => {
@@ -280,8 +283,8 @@ forOneDriver('starting and stopping', (driver) => {
     const busy = await clientOf(proxy);
     await run(busy, 'BEGIN');
     proxy.kill('SIGTERM');
-    await busy.expectClosed(4000);
-    await proxy.exited;
+    await busy.expectClosed();
+    await soon('the program ends', proxy.exited);
     await eventually('no backend is left', async () => (await backends(server)).length === 0);
   });
 });

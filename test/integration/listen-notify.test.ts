@@ -1,7 +1,7 @@
 /** LISTEN without a server connection of one's own: what Postgres would tell, once, in order, and nothing else. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, E, type Frame, P, Q, S } from '../support/frames.js';
 import {
@@ -24,7 +24,7 @@ after(() => server.stop());
 
 const CHANNEL_SIZE = 500;
 
-forEachDriver('listen without a server connection', (driver) => {
+forOneDriver('listen without a server connection', (driver) => {
   let proxy: TestProxy;
   let notifier: RawClient;
 
@@ -276,7 +276,7 @@ forEachDriver('listen without a server connection', (driver) => {
   });
 });
 
-forEachDriver('listen where it cannot be shared', (driver) => {
+forOneDriver('listen where it cannot be shared', (driver) => {
   it('0 keeps the server connection; so does a database nobody can listen in', async () => {
     const proxy = await startProxy({
       workers: 1,

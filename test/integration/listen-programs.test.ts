@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
 import { SeededRandom } from '@pgdog-cluster/core';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, E, type Frame, P, Q, S } from '../support/frames.js';
 import { Guests, notificationsIn, startListeningProxy } from '../support/listening.js';
@@ -91,7 +91,7 @@ function messagesOf(sql: string, isExtended: boolean): Buffer[] {
   return [P('', sql), B('', ''), E(''), S()];
 }
 
-forEachDriver('random programs that listen', (driver) => {
+forOneDriver('random programs that listen', (driver) => {
   let proxy: TestProxy;
   let notifier: RawClient;
   const guests = new Guests(() => proxy);

@@ -11,6 +11,7 @@ import {
 } from '../support/fake-postgres.js';
 import { backend, type Frame, frame, int32, text } from '../support/frames.js';
 import { tryLogin } from '../support/login.js';
+import { PATIENCE_MS } from '../support/patience.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { secret } from '../support/secrets.js';
 
@@ -80,13 +81,11 @@ forEachDriver('a lying server', (driver) => {
     await withProxy(names, script, async (proxy) => {
       await Promise.all(
         cases.map(async ({ name, check }, index) => {
-          const startMs = performance.now();
           const { sqlstate, message, client } = await tryLogin(proxy, 'postgres', PASSWORD, {
             database: String(index),
           });
           client.destroy();
           check(sqlstate, `${name}: ${message}`);
-          assert.ok(performance.now() - startMs < 8_000, `${name} took ${performance.now() - startMs} ms`);
         }),
       );
     });
@@ -218,15 +217,23 @@ forEachDriver('a lying server', (driver) => {
     await withProxy(['postgres'], {}, async (proxy, fake) => {
       const { client } = await tryLogin(proxy, 'postgres', PASSWORD);
       await client.query('BEGIN');
+      // Answers to the running client, all in all, when each challenge was sent, and between a challenge and its proof.
+      let answered = 0;
+      const answeredAt = new Map<number, number>();
+      const meanwhile: number[] = [];
       // From now on new connections cost 100,000 iterations each, a new salt every time.
       fake.script({
         onStartup: (connection) => connection.send(SASL('SCRAM-SHA-256')),
         onFrame: (connection, got) => {
           if (got.type !== 'p')
             return import('../support/fake-postgres.js').then(({ answer }) => answer(connection, got));
+          if (connection.frames.length > 1) {
+            meanwhile.push(answered - (answeredAt.get(connection.index) ?? answered));
+            return undefined;
+          }
           const salt = createHash('sha256').update(String(connection.index)).digest('base64');
-          if (connection.frames.length === 1)
-            connection.send(CHALLENGE(`r=${nonceOf(got)}x,s=${salt},i=100000`));
+          answeredAt.set(connection.index, answered);
+          connection.send(CHALLENGE(`r=${nonceOf(got)}x,s=${salt},i=100000`));
           return undefined;
         },
       });
@@ -234,17 +241,13 @@ forEachDriver('a lying server', (driver) => {
         Array.from({ length: 8 }, () => tryLogin(proxy, 'postgres', PASSWORD)),
       );
       const waiting = others.map((other) => other.client.query('SELECT 1', 10_000));
-      let slowestMs = 0;
-      for (let round = 0; round < 50; round++) {
-        const startMs = performance.now();
+      const endMs = performance.now() + PATIENCE_MS;
+      while (meanwhile.length < 2 && performance.now() < endMs) {
         assert.equal((await client.query('SELECT 1')).error, null);
-        slowestMs = Math.max(slowestMs, performance.now() - startMs);
+        answered++;
       }
-      // Eight derivations in the loop would be one stop, as long as they take here and now.
-      const startMs = performance.now();
-      for (let index = 0; index < 8; index++) pbkdf2Sync(PASSWORD, 'salt', 100_000, 32, 'sha256');
-      const inTheLoopMs = performance.now() - startMs;
-      assert.ok(slowestMs < inTheLoopMs, `a running client waited ${slowestMs} of ${inTheLoopMs} ms`);
+      // A derivation in the loop would let through what was under way, and no more.
+      assert.ok(Math.max(...meanwhile) > 3, `${meanwhile} answers while a key was made`);
       client.destroy();
       for (const { client: other } of others) other.destroy();
       await Promise.allSettled(waiting);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
 import { crashWorkers } from '../support/crash-worker.js';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, E, P, Q, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -18,7 +18,7 @@ after(() => server.stop());
 const WORKERS = 2;
 const CHECKOUT_TIMEOUT_MS = 1500;
 
-forEachDriver('maintenance', (driver) => {
+forOneDriver('maintenance', (driver) => {
   let proxy: TestProxy;
   const order = (text: string) => proxy.adminQuery(`MAINTENANCE ${text}`);
   const heldOf = async (database: string) => {

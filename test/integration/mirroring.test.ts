@@ -1,7 +1,7 @@
 /** [[mirroring]]: what clients of one database do is done again in others, and they notice nothing of it. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import type { TestPostgres } from '../support/embedded-postgres.js';
 import { B, C, c, D, d, E, P, Q, S } from '../support/frames.js';
 import {
@@ -23,7 +23,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-forEachDriver('mirroring', (driver) => {
+forOneDriver('mirroring', (driver) => {
   let proxy: TestProxy;
   const counts = new MirrorCounts(() => proxy);
   before(async () => {

@@ -1,7 +1,7 @@
 /** Session mode keeps everything until the client goes; statement mode refuses what needs more than one statement. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, c, d, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
@@ -45,7 +45,7 @@ const TRACES = `SELECT concat_ws(' ', current_setting('work_mem'), nullif(curren
   (SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_cursors WHERE is_holdable),
   (SELECT count(*) FROM pg_prepared_statements))`;
 
-forEachDriver('session mode', (driver) => {
+forOneDriver('session mode', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, {
@@ -137,7 +137,7 @@ forEachDriver('session mode', (driver) => {
     ));
 });
 
-forEachDriver('statement mode', (driver) => {
+forOneDriver('statement mode', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, { database: { pool_size: 1, pooler_mode: 'statement' } });

@@ -1,7 +1,7 @@
 /** Limits of prepared statements, and what a client leaves of them that vanishes. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, C, D, E, P, Q, S } from '../support/frames.js';
 import type { RawClient, RawResult } from '../support/raw-client.js';
@@ -24,7 +24,7 @@ const prepare = (client: RawClient, name: string, sql: string): Promise<RawResul
 const execute = (client: RawClient, name: string, ...values: string[]): Promise<RawResult> =>
   ask(client, B('', name, { values }), E(''));
 
-forEachDriver('limits of prepared statements', (driver) => {
+forOneDriver('limits of prepared statements', (driver) => {
   it('a client that prepares without end meets its limit, and can go on', async () => {
     const proxy = await startWireProxy(server, driver, { general: { client_prepared_statements_limit: 5 } });
     try {

@@ -1,7 +1,7 @@
 /** Prepared statements in transaction mode: a client must not be able to tell that its server changes. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { STATEMENT_BATCHES } from '../support/exchanges.js';
 import { B, C, D, E, P, Q, S } from '../support/frames.js';
@@ -38,7 +38,7 @@ const prepare = (client: RawClient, name: string, sql: string): Promise<RawResul
 const execute = (client: RawClient, name: string, ...values: string[]): Promise<RawResult> =>
   ask(client, B('', name, { values }), E(''));
 
-forEachDriver('prepared statements in transaction mode', (driver) => {
+forOneDriver('prepared statements in transaction mode', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, { general: { prepared_statements_limit: 20 } });

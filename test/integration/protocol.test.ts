@@ -20,6 +20,7 @@ import {
   sleep,
   sqlstateOf,
   startWireProxy,
+  untilBusy,
   withClients,
 } from '../support/wire.js';
 
@@ -131,13 +132,13 @@ forEachDriver('protocol', (driver) => {
     withClients(proxy, 2, async (a, b) => {
       b.send(Q('SELECT pg_sleep(0.6)'));
       const ways: Buffer[][] = [
-        [Q('SELECT pg_sleep(20)')],
-        [P('', 'SELECT pg_sleep(20)'), B('', ''), E(''), S()],
+        [Q('SELECT pg_sleep(200)')],
+        [P('', 'SELECT pg_sleep(200)'), B('', ''), E(''), S()],
         [Q('COPY (SELECT pg_sleep(0.01) FROM generate_series(1, 10000)) TO STDOUT')],
       ];
       for (const parts of ways) {
         a.send(...parts);
-        await sleep(40);
+        await untilBusy(server);
         await a.cancel();
         assert.equal(sqlstateOf(await a.readUntilReady()), '57014');
         assert.equal(await firstValue(a, 'SELECT 5'), '5');
@@ -198,8 +199,8 @@ forEachDriver('protocol', (driver) => {
         // 3.2 has secrets of up to 256 bytes, 3.0 of 4: how long exactly is the server's choice.
         const frames = result.frames.filter(({ type }) => !['R', 'K'].includes(type));
         told.push([...describeFrames(frames), client.secret.length > 4 ? 'long secret' : 'secret of 4']);
-        client.send(Q('SELECT pg_sleep(10)'));
-        await sleep(30);
+        client.send(Q('SELECT pg_sleep(100)'));
+        await untilBusy(server);
         await client.cancel();
         assert.equal(sqlstateOf(await client.readUntilReady()), '57014');
         await client.end();

@@ -12,7 +12,7 @@ import { int32, Q, startupPacket } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { addresses4, addresses6, crcField, proxyV1, proxyV2, tlv } from '../support/proxy-header.js';
 import { RawClient } from '../support/raw-client.js';
-import { firstValue, sleep, sqlstateOf, startWireProxy } from '../support/wire.js';
+import { firstValue, sleep, sqlstateOf, startWireProxy, untilBusy } from '../support/wire.js';
 
 let server: TestPostgres;
 before(async () => {
@@ -101,8 +101,8 @@ forEachDriver('PROXY protocol', (driver) => {
       const slow = await open(proxy);
       slow.send(V1);
       await slow.login();
-      slow.send(Q('SELECT pg_sleep(20)'));
-      await sleep(100);
+      slow.send(Q('SELECT pg_sleep(200)'));
+      await untilBusy(server);
       for (let attempt = 0; attempt < 2; attempt++) {
         const cancelling = await open(proxy);
         cancelling.send(V2, int32(16), int32(80_877_102), int32(slow.pid), slow.secret);

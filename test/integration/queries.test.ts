@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import pg from 'pg';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, E, P, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -31,7 +31,7 @@ interface QueryRow {
   workers: string;
 }
 
-forEachDriver('SHOW QUERIES', (ioDriver) => {
+forOneDriver('SHOW QUERIES', (ioDriver) => {
   let proxy: TestProxy;
   before(async () => {
     const { database, general } = spread(WORKERS, 60);

@@ -1,12 +1,12 @@
 /** What the pool refuses at once is answered at once: a request must not be left hanging. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { answer, oneRow, startFakePostgres } from '../support/fake-postgres.js';
 import { B, backend, E, P, Q, S } from '../support/frames.js';
 import { clientOf, sleep, sqlstateOf, startWireProxy } from '../support/wire.js';
 
-forEachDriver('refused at once', (driver) => {
+forOneDriver('refused at once', (driver) => {
   it('requests while the server refuses logins are all answered', async () => {
     const fake = await startFakePostgres();
     const proxy = await startWireProxy(fake, driver, { database: { pool_size: 1 } });

@@ -174,7 +174,7 @@ for (const mode of ['transaction', 'session', 'statement']) {
 
     it('a cancel request ends the command that runs', async () => {
       const client = await logical(proxy);
-      const ended = client.query('SELECT pg_sleep(30)');
+      const ended = client.query('SELECT pg_sleep(300)');
       await sleep(50);
       await client.cancel();
       assert.equal(sqlstateOf(await ended), '57014');
@@ -185,7 +185,7 @@ for (const mode of ['transaction', 'session', 'statement']) {
 
     it('a client that vanishes while its command runs leaves no statement running', async () => {
       const client = await logical(proxy);
-      client.send(Q('SELECT pg_sleep(30)'));
+      client.send(Q('SELECT pg_sleep(300)'));
       await sleep(50);
       client.destroy();
       await nothingLeft(server, proxy);

@@ -4,6 +4,7 @@ import { after, before, it } from 'node:test';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, d, E, P, Q, S } from '../support/frames.js';
+import { onceWithin } from '../support/patience.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import {
@@ -44,12 +45,12 @@ const busyWith = (fragment: string): Promise<number> =>
 /** What the client is doing when its server dies: gives the process id of the server's process. */
 const PHASES: Record<string, (client: RawClient) => Promise<number>> = {
   'in a query': async (client) => {
-    client.send(Q('SELECT pg_sleep(20)'));
-    return busyWith('pg_sleep(20)');
+    client.send(Q('SELECT pg_sleep(200)'));
+    return busyWith('pg_sleep(200)');
   },
   'in an extended query': async (client) => {
-    client.send(P('', 'SELECT pg_sleep(21)'), B('', ''), E(''), S());
-    return busyWith('pg_sleep(21)');
+    client.send(P('', 'SELECT pg_sleep(210)'), B('', ''), E(''), S());
+    return busyWith('pg_sleep(210)');
   },
   'in a transaction, idle': async (client) => {
     await run(client, 'BEGIN');
@@ -152,7 +153,7 @@ forEachDriver('a server process is terminated', (driver) => {
     assert.equal(end.error?.['C'], '08006');
     assert.match(end.error?.['M'] ?? '', /connection/);
     const next = await clientOf(proxy);
-    await eventually('served again', async () => (await next.query('SELECT 1')).rows.length === 1, 10_000);
+    await eventually('served again', async () => (await next.query('SELECT 1')).rows.length === 1);
     await next.end();
   });
 });
@@ -160,7 +161,7 @@ forEachDriver('a server process is terminated', (driver) => {
 forEachDriver('a server goes away and comes back', (driver) => {
   it('stop, errors that say why, start, service; clients stay connected', async () => {
     const own = await startPostgres();
-    const proxy = await startWireProxy(own, driver, { general: { checkout_timeout: 600 } });
+    const proxy = await startWireProxy(own, driver, { general: { checkout_timeout: 3000 } });
     try {
       await withClients(proxy, 2, async (a, b) => {
         await run(a, 'SELECT 1');
@@ -173,14 +174,14 @@ forEachDriver('a server goes away and comes back', (driver) => {
         await sleep(300);
         await eventually('refused', async () => (await a.query('SELECT 1')).error !== null);
         // It has failed for longer than a client would wait: whoever comes is told at once.
-        await sleep(300);
-        const since = performance.now();
-        const refused = await a.query('SELECT 1');
-        assert.ok(performance.now() - since < 400, 'told at once');
-        assert.equal(sqlstateOf(refused), '08001');
-        assert.match(refused.error?.['M'] ?? '', /cannot connect.*Connection refused/);
+        await sleep(3000);
+        await onceWithin(2000, 'told at once', async () => {
+          const refused = await a.query('SELECT 1');
+          assert.equal(sqlstateOf(refused), '08001');
+          assert.match(refused.error?.['M'] ?? '', /cannot connect.*Connection refused/);
+        });
         await own.restart();
-        await eventually('back', async () => (await b.query('SELECT 1')).error === null, 8000);
+        await eventually('back', async () => (await b.query('SELECT 1')).error === null);
         assert.equal(await firstValue(a, 'SELECT 2'), '2');
       });
     } finally {

@@ -1,7 +1,7 @@
 /** RESET in all its forms leads to what the client asked for at start-up, as on a Postgres of its own. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, D, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
@@ -57,7 +57,7 @@ const RESETS: Record<string, string[]> = {
 };
 
 for (const mode of ['transaction', 'session']) {
-  forEachDriver(`resets, ${mode} mode`, (driver) => {
+  forOneDriver(`resets, ${mode} mode`, (driver) => {
     let proxy: TestProxy;
     before(async () => {
       proxy = await startWireProxy(server, driver, { database: { pool_size: 1, pooler_mode: mode } });

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
@@ -59,7 +59,7 @@ async function answers(to: { port: number }, script: Step[], options: ClientOpti
   }
 }
 
-forEachDriver('session settings', (driver) => {
+forOneDriver('session settings', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver);

@@ -8,6 +8,7 @@ import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { answer, startFakePostgres } from '../support/fake-postgres.js';
 import { backend, Q } from '../support/frames.js';
+import { soon } from '../support/patience.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import {
@@ -36,8 +37,8 @@ const start = (driver: 'io_uring' | 'epoll', general = {}): Promise<TestProxy> =
   startWireProxy(server, driver, { workers: 2, general: { unix_socket_dir: directory, ...general } });
 
 /** SQLSTATE and severity of the last words before the close. */
-async function lastWords(client: RawClient, timeoutMs = 5000): Promise<string> {
-  const { error } = await client.expectClosed(timeoutMs);
+async function lastWords(client: RawClient): Promise<string> {
+  const { error } = await client.expectClosed();
   return `${error?.S} ${error?.C}`;
 }
 
@@ -101,7 +102,7 @@ forEachDriver('shutdown', (driver) => {
     assert.match(proxy.output, /clients still in transactions are cut/);
     const [row] = await server.query<{ count: string }>('SELECT count(*) FROM kept');
     assert.equal(row?.count, '0');
-    await eventually('no backend is left', async () => (await backends(server)).length === 0, 8000);
+    await eventually('no backend is left', async () => (await backends(server)).length === 0);
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -113,18 +114,15 @@ forEachDriver('shutdown', (driver) => {
       proxy.kill(signal);
       await proxy.waitForOutput('shutdown_drain');
       await client.expectSilence(100);
-      const since = performance.now();
       proxy.kill(signal);
       assert.equal(await lastWords(client), 'FATAL 57P01');
-      assert.equal(await proxy.exited, 0);
-      assert.ok(performance.now() - since < 4000);
+      assert.equal(await soon('the end', proxy.exited), 0);
       assert.ok(!existsSync(path));
     });
   }
 
   it('clients in the middle of the login and in the queue are told too', async () => {
     const proxy = await startWireProxy(server, driver, {
-      general: { shutdown_timeout: 400 },
       database: { pool_size: 1 },
     });
     const [holder, queued] = await Promise.all([clientOf(proxy), clientOf(proxy)]);
@@ -151,10 +149,8 @@ forEachDriver('shutdown', (driver) => {
     client.send(Q("SELECT repeat('x', 50000000)"));
     client.socket.once('data', () => client.socket.pause());
     await eventually('the first bytes', async () => client.socket.isPaused());
-    const since = performance.now();
     proxy.kill('SIGTERM');
-    assert.equal(await proxy.exited, 0);
-    assert.ok(performance.now() - since < 5000);
+    assert.equal(await soon('the end', proxy.exited), 0);
     client.destroy();
   });
 

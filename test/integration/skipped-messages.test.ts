@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { C, c, d, E, F, type Frame, f, H, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
@@ -39,7 +39,7 @@ const SKIPPED: Record<string, Buffer[]> = {
   'LISTEN and a Flush': [Q('LISTEN news'), H()],
 };
 
-forEachDriver('what comes behind an error in a batch', (driver) => {
+forOneDriver('what comes behind an error in a batch', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, {

@@ -15,7 +15,7 @@ import { enter, tryLogin } from '../support/login.js';
 import { findProgram } from '../support/programs.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
-import { clientOf, firstValue, sleep, sqlstateOf, startWireProxy } from '../support/wire.js';
+import { clientOf, firstValue, sqlstateOf, startWireProxy, untilBusy } from '../support/wire.js';
 
 const exec = promisify(execFile);
 const psql = findProgram('psql');
@@ -98,8 +98,8 @@ forEachDriver('sockets', (driver) => {
         [`tcp 127.0.0.1:${proxy.port}`, `unix ${path}`],
       );
       await proxy.waitForOutput(`addr=unix port=${proxy.port}`);
-      client.send(Q('SELECT pg_sleep(20)'));
-      await sleep(100);
+      client.send(Q('SELECT pg_sleep(200)'));
+      await untilBusy(server);
       await client.cancel();
       assert.equal(sqlstateOf(await client.readUntilReady()), '57014');
       const driverClient = new pg.Client({
@@ -146,11 +146,12 @@ forEachDriver('sockets', (driver) => {
       }
       if (!isRoot) return;
       const nobody = { uid: 65_534, gid: 65_534 };
+      await server.query('SELECT pg_advisory_lock(5)');
       const slow = runPsql(
-        ['-h', directory, '-p', port(proxy), '-c', 'SELECT pg_sleep(1)', 'postgres'],
+        ['-h', directory, '-p', port(proxy), '-c', 'SELECT pg_advisory_xact_lock(5)', 'postgres'],
         nobody,
       );
-      await sleep(500);
+      await untilBusy(server);
       const admin = new pg.Client({
         host: directory,
         port: proxy.port,
@@ -165,6 +166,7 @@ forEachDriver('sockets', (driver) => {
         rows.find(({ user }) => user === 'postgres'),
         { user: 'postgres', peer_user: 'nobody' },
       );
+      await server.query('SELECT pg_advisory_unlock(5)');
       assert.equal((await slow).err, '');
       chmodSync(join(directory, `.s.PGSQL.${proxy.port}`), 0o700);
       const refused = await runPsql(
@@ -229,7 +231,7 @@ forEachDriver('sockets', (driver) => {
         at(serverDirectory, { name: 'unknown_peer', require_peer: 'no such user' }),
         at(newDirectory(), { name: 'nobody_there' }),
       ],
-      general: { min_pool_size: 0, checkout_timeout: 300 },
+      general: { min_pool_size: 0, checkout_timeout: 3000 },
     });
     try {
       for (const database of ['by_directory', 'by_name']) {
@@ -241,8 +243,8 @@ forEachDriver('sockets', (driver) => {
           ),
           't',
         );
-        client.send(Q('SELECT pg_sleep(20)'));
-        await sleep(100);
+        client.send(Q('SELECT pg_sleep(200)'));
+        await untilBusy(server);
         await client.cancel();
         assert.equal(sqlstateOf(await client.readUntilReady()), '57014');
         await client.end();

@@ -177,7 +177,7 @@ forEachDriver('bytes split at each offset', (driver) => {
     const client = await clientOf(proxy);
     const request = cancelRequest(client.pid, client.secret);
     await everySplit(request, async (pieces) => {
-      client.send(Q('SELECT pg_sleep(20)'));
+      client.send(Q('SELECT pg_sleep(200)'));
       await statementRuns();
       const second = await RawClient.open({ port: proxy.port });
       await sendInPieces(second, pieces);
@@ -193,7 +193,7 @@ forEachDriver('bytes split at each offset', (driver) => {
     try {
       for (let round = 0; round < 6; round++) {
         const client = await clientOf(wide);
-        client.send(Q('SELECT pg_sleep(20)'));
+        client.send(Q('SELECT pg_sleep(200)'));
         await statementRuns();
         await client.cancel();
         assert.equal(sqlstateOf(await client.readUntilReady()), '57014');

@@ -1,7 +1,7 @@
 /** What the next request meets while the server connection is still asked what a statement of unknown effect has left. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { c, d, f, Q } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
@@ -9,7 +9,7 @@ import { clientOf, run, sleep, sqlstateOf, startWireProxy } from '../support/wir
 
 const ROUNDS = 40;
 
-forEachDriver('state that is unread', (driver) => {
+forOneDriver('state that is unread', (driver) => {
   let postgres: TestPostgres;
   let proxy: TestProxy;
   before(async () => {

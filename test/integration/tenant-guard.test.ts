@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { F, Q } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
@@ -31,7 +31,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-forEachDriver('tenant guard', (ioDriver) => {
+forOneDriver('tenant guard', (ioDriver) => {
   let proxy: TestProxy;
   const clients: pg.Client[] = [];
   before(async () => {

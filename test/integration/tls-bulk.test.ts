@@ -26,12 +26,12 @@ after(() => server.stop());
 forEachDriver('TLS in bulk, both sides', (driver) => {
   const settings = { ...folder.forClients(own), tls_verify: 'require' };
 
-  it('100 MB to a reader that pauses, and back', async () => {
+  it('40 MB to a reader that pauses, and back', async () => {
     const proxy = await startWireProxy(server, driver, { general: settings });
     try {
       const client = await clientOf(proxy, { tls: {}, timeoutMs: 60_000 });
       const { socket } = client;
-      const rows = 100;
+      const rows = 40;
       client.send(Q(`SELECT repeat(chr(65 + n % 26), ${MEGABYTE}) FROM generate_series(0, ${rows - 1}) n`));
       const pauses = setInterval(() => {
         socket.pause();
@@ -55,7 +55,7 @@ forEachDriver('TLS in bulk, both sides', (driver) => {
       await client.readUntil('G');
       const hash = createHash('md5');
       const line = Buffer.alloc(MEGABYTE - 1, 'y');
-      for (let round = 0; round < 100; round++) {
+      for (let round = 0; round < rows; round++) {
         line[0] = 65 + (round % 26);
         hash.update(line);
         client.send(d(`${line.toString('latin1')}\n`));
@@ -63,11 +63,11 @@ forEachDriver('TLS in bulk, both sides', (driver) => {
       }
       client.send(c());
       const result = await client.readUntilReady(1, 60_000);
-      assert.deepEqual(result.tags.at(-1), 'COPY 100');
+      assert.deepEqual(result.tags.at(-1), `COPY ${rows}`);
       const [row] = await server.query<{ bytes: string; letters: string }>(
         'SELECT sum(length(line)) AS bytes, count(DISTINCT left(line, 1)) AS letters FROM sink',
       );
-      assert.deepEqual({ ...row }, { bytes: String(100 * (MEGABYTE - 1)), letters: '26' });
+      assert.deepEqual({ ...row }, { bytes: String(rows * (MEGABYTE - 1)), letters: '26' });
       await client.end();
     } finally {
       await proxy.stop();

@@ -20,8 +20,8 @@ import {
   clientsOfAllWorkers,
   eventually,
   firstValue,
-  sleep,
   startWireProxy,
+  untilBusy,
 } from '../support/wire.js';
 
 const psql = findProgram('psql');
@@ -273,7 +273,7 @@ forEachDriver('TLS of clients', (driver) => {
       const answer = await afterAccepted(proxy.port, head);
       assert.equal(answer.length, 0, 'nothing in the clear');
       const tookMs = performance.now() - startedMs;
-      assert.ok(tookMs >= 300 && tookMs < 3000, `${tookMs} ms`);
+      assert.ok(tookMs >= 300, `${tookMs} ms`);
     });
   });
 
@@ -312,8 +312,8 @@ forEachDriver('TLS of clients', (driver) => {
       async (proxy) => {
         const clients = await clientsOfAllWorkers(proxy, 2, 4, { tls: {} });
         for (const client of clients.slice(-6)) {
-          const running = client.query('SELECT pg_sleep(20)');
-          await sleep(100);
+          const running = client.query('SELECT pg_sleep(200)');
+          await untilBusy(server);
           for (let attempt = 0; attempt < 2; attempt++) {
             const before = performance.now();
             await client.cancel();

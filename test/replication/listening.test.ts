@@ -1,13 +1,13 @@
 /** Clients that listen while the primary goes and another host takes its place. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { notificationsIn } from '../support/listening.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import { startRoutedProxy } from '../support/routed-proxy.js';
 import { clientOf, eventually, run, sqlstateOf } from '../support/wire.js';
 
-forEachDriver('LISTEN over a failover', (driver) => {
+forOneDriver('LISTEN over a failover', (driver) => {
   for (const [kind, channelSize] of [
     ['on the shared connection', 100],
     ['on a server connection of its own', 0],

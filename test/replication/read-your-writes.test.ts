@@ -4,14 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver, forOneDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { B, c, d, E, P, Q, S } from '../support/frames.js';
 import type { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import { spreadOf, startRoutedProxy } from '../support/routed-proxy.js';
 import { clientOf, eventually, run, sleep } from '../support/wire.js';
 
-const PAIR_COUNT = Number(process.env.PGDOG_LONG_PAIRS ?? 1200);
+const PAIR_COUNT = Number(process.env.PGDOG_LONG_PAIRS ?? 800);
 const CLIENT_COUNT = 8;
 /** Both lag, by different times: a read that goes to either too early is stale. */
 const DELAYS_MS = [15, 40];
@@ -116,7 +116,7 @@ async function pairsThrough(port: number): Promise<Outcome> {
   return outcome;
 }
 
-forEachDriver('read your writes', (driver) => {
+forOneDriver('read your writes', (driver) => {
   for (const mode of ['session', 'lsn']) {
     it(`${mode}: no read is older than the session's own write`, async () => {
       const proxy = await startRoutedProxy(cluster, driver, {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import pg from 'pg';
 import postgres from 'postgres';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { startProxy, type TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import { eventually } from '../support/wire.js';
@@ -41,7 +41,7 @@ async function spread(client: pg.Client, count: number, sql = WHERE): Promise<Ma
   return seen;
 }
 
-forEachDriver('routing', (ioDriver) => {
+forOneDriver('routing', (ioDriver) => {
   let proxy: TestProxy;
   const clients: pg.Client[] = [];
   before(async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import postgres from 'postgres';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { B, C, D, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
@@ -39,7 +39,7 @@ const WHERE_NOW = `${WHERE}, count(*) FROM item`;
 /** A statement of the extended protocol, without its Sync. */
 const extended = (sql: string): Buffer[] => [P('', sql), B('', ''), D('P', ''), E('')];
 
-forEachDriver('sessions over several hosts', (driver) => {
+forOneDriver('sessions over several hosts', (driver) => {
   let proxy: TestProxy;
   /** Reads go to standbys whatever the session has just written: for tests that ask where something ran. */
   let forgetful: TestProxy;

@@ -1,12 +1,12 @@
 // A primary that cannot be reached for a while keeps its sessions: only one that has been replaced loses them.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { forEachDriver } from '../support/drivers.js';
+import { forOneDriver } from '../support/drivers.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import { SILENCE_TIMEOUT_MS, startRoutedProxy } from '../support/routed-proxy.js';
 import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
 
-forEachDriver('a primary that says nothing for a while', (driver) => {
+forOneDriver('a primary that says nothing for a while', (driver) => {
   it('its transactions go on when it answers again; writes that came meanwhile have waited', async () => {
     const cluster = await ReplicationCluster.start({
       standbyCount: 1,

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { backend, type Frame, FrameCollector, int32 } from './frames.js';
+import { PATIENCE_MS } from './patience.js';
 import { unixPath } from './raw-client.js';
 
 const SSL_REQUEST = 80877103;
@@ -298,7 +299,7 @@ export async function startFakePostgres(options: FakePostgresOptions = {}): Prom
     script: (change) => {
       state.options = { ...state.options, ...change };
     },
-    connection: async (index, timeoutMs = 5000) => {
+    connection: async (index, timeoutMs = PATIENCE_MS) => {
       const deadlineMs = performance.now() + timeoutMs;
       for (;;) {
         const found = state.connections[index];

@@ -154,5 +154,6 @@ function throwOutside(): void {
 
 function fillMemory(): void {
   const kept: number[][] = [];
-  for (;;) kept.push(new Array(100_000).fill(Math.random()));
+  // In large pieces: the collector looks for garbage between any two of them.
+  for (;;) kept.push(new Array(10_000_000).fill(Math.random()));
 }

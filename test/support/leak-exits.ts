@@ -95,7 +95,7 @@ export const EXITS: Record<string, LeakExit> = {
   'a statement cancelled': {
     leave: async (client, make) => {
       await make();
-      client.send(Q('SELECT pg_sleep(10)'));
+      client.send(Q('SELECT pg_sleep(100)'));
       await cancelled(client);
       client.destroy();
     },
@@ -143,7 +143,7 @@ export const TIMED_EXITS: Record<string, LeakExit> = {
   query_timeout: {
     leave: async (client, make) => {
       await make();
-      client.send(Q('SELECT pg_sleep(10)'));
+      client.send(Q('SELECT pg_sleep(100)'));
       await closedWith(client, '57014');
     },
   },

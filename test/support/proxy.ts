@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { freePort } from 'pgdog-cluster/demo/free-port';
 import type { TestDriver } from './drivers.js';
+import { PATIENCE_MS } from './patience.js';
 import { findSecret, secret } from './secrets.js';
 import { type TomlTable, toToml } from './toml-text.js';
 
@@ -60,7 +61,7 @@ export interface TestProxy {
   /** stdout and stderr so far. */
   readonly output: string;
   url(database?: string, user?: string, password?: string): string;
-  /** SIGTERM, then SIGKILL after 10 s; gives the exit code. Idempotent. */
+  /** SIGTERM, then SIGKILL when it does not end; gives the exit code. Idempotent. */
   stop(): Promise<number | null>;
   kill(signal?: NodeJS.Signals): void;
   /** Resolves with the exit code. */
@@ -74,9 +75,8 @@ export interface TestProxy {
 
 const ADMIN = { name: 'admin', user: 'admin', password: 'admin' };
 const DEFAULT_USER: ProxyUser = { name: 'postgres', password: 'postgres' };
-/** Two workers take half a second, and ten where other suites share the cores. */
-const START_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 10_000;
+/** Two workers take half a second, and a minute where other suites share the cores. */
+const START_TIMEOUT_MS = 180_000;
 const OUTPUT_CHARS_MAX = 4_000_000;
 
 /** A [[databases]] entry for a server of `startPostgres`. */
@@ -207,7 +207,7 @@ class ProxyProcess {
 
   async stop(): Promise<number | null> {
     if (this.isRunning) this.child.kill('SIGTERM');
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE_MS);
     const code = await this.exited;
     clearTimeout(timer);
     return code;
@@ -264,7 +264,7 @@ export async function startProxy(options: StartProxyOptions): Promise<TestProxy>
     },
     kill: (signal = 'SIGKILL') => void proxy.child.kill(signal),
     adminQuery: <Row>(sql: string) => queryOnce<Row>(adminUrl, sql),
-    waitForOutput: (text, timeoutMs = 5000) => proxy.waitFor(text, timeoutMs),
+    waitForOutput: (text, timeoutMs = PATIENCE_MS) => proxy.waitFor(text, timeoutMs),
     metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
   };
 }

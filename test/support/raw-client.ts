@@ -20,6 +20,7 @@ import {
   text,
   X,
 } from './frames.js';
+import { PATIENCE_MS } from './patience.js';
 
 export interface RawClientOptions {
   /** Name, address, or directory of a Unix socket. */
@@ -52,8 +53,6 @@ export interface RawResult {
   /** Status byte of the last ReadyForQuery. */
   status: string;
 }
-
-const TIMEOUT_MS = 5000;
 
 export function unixPath(directory: string, port: number): string {
   return `${directory}/.s.PGSQL.${port}`;
@@ -196,7 +195,7 @@ export class RawClient {
   }
 
   /** Next frame. Throws on time-out and when the connection ended first. */
-  async readFrame(timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS): Promise<Frame> {
+  async readFrame(timeoutMs = this.#options.timeoutMs ?? PATIENCE_MS): Promise<Frame> {
     const next = await this.#next(timeoutMs);
     if (next === 'timeout')
       throw new Error(`no frame within ${timeoutMs} ms (${this.#collector.restBytes} bytes of one came)`);
@@ -252,7 +251,7 @@ export class RawClient {
   }
 
   /** Frames until the other side closes. Throws when it does not within `timeoutMs`. */
-  async expectClosed(timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS): Promise<RawResult> {
+  async expectClosed(timeoutMs = this.#options.timeoutMs ?? PATIENCE_MS): Promise<RawResult> {
     const frames: Frame[] = [];
     for (;;) {
       const next = await this.#next(timeoutMs);

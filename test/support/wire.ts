@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { TestDriver } from './drivers.js';
 import type { TestPostgres } from './embedded-postgres.js';
 import { errorFields, type Frame, text } from './frames.js';
+import { PATIENCE_MS } from './patience.js';
 import { databaseOf, type StartProxyOptions, startProxy, type TestProxy } from './proxy.js';
 import { RawClient, type RawClientOptions } from './raw-client.js';
 import type { TomlTable } from './toml-text.js';
@@ -180,7 +181,7 @@ export function batch(readyCount: number, ...parts: Buffer[]): Script {
 export async function eventually(
   what: string,
   look: () => Promise<boolean>,
-  timeoutMs = 5000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   while (!(await look())) {
@@ -195,6 +196,13 @@ export const sleep = (ms: number): Promise<void> => new Promise((resolve) => set
 export async function backends(server: TestPostgres): Promise<{ pid: number; state: string }[]> {
   return server.query(
     "SELECT pid, state FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+  );
+}
+
+/** A statement runs on the server: from now on a cancel request meets it. */
+export function untilBusy(server: TestPostgres): Promise<void> {
+  return eventually('a statement runs', async () =>
+    (await backends(server)).some(({ state }) => state === 'active'),
   );
 }
 

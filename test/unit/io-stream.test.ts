@@ -4,7 +4,7 @@ import { libc } from '@pgdog-cluster/worker';
 import { driverNames, localPair, Recorder, Rig, randomFrom, tcpPair } from './io-fixture.js';
 
 const NOTHING_LOST = { big: 0, small: 0 };
-const STREAM_BYTES = 64 * 1024 * 1024;
+const STREAM_BYTES = 24 * 1024 * 1024;
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 /** The stream's byte at a position: no short period, so that a shifted or repeated block shows. */
@@ -53,7 +53,7 @@ class Streamer extends Recorder {
 }
 
 for (const name of driverNames) {
-  test(`${name}: 64 MB each way arrive byte for byte (seed ${seed})`, () => {
+  test(`${name}: 24 MB each way arrive byte for byte (seed ${seed})`, () => {
     const rig = new Rig(name, { bigCount: 256 }, 64);
     const [a, b] = tcpPair().map((fd) => new Streamer(rig, fd));
     a.next = randomFrom(seed);
@@ -231,12 +231,15 @@ for (const name of driverNames) {
 
   test(`${name}: a turn waits as long as it is told, and not at all with 0`, () => {
     const rig = new Rig(name);
-    const started = performance.now();
-    for (let i = 0; i < 100; i++) rig.turn(0);
-    assert.ok(performance.now() - started < 1000);
-    rig.turn(40);
-    const waited = performance.now() - started;
-    assert.ok(waited > 35 && waited < 3000, `${waited} ms`);
+    const tookMs = (waitMs: number): number => {
+      const started = performance.now();
+      rig.turn(waitMs);
+      return performance.now() - started;
+    };
+    const quickest = Math.min(...Array.from({ length: 100 }, () => tookMs(0)));
+    assert.ok(quickest < 5, `${quickest} ms`);
+    const waited = tookMs(40);
+    assert.ok(waited > 35, `${waited} ms`);
     assert.deepEqual(rig.end(), NOTHING_LOST);
   });
 }

@@ -24,6 +24,7 @@ import {
   withoutParameter,
   withParameter,
 } from '@pgdog-cluster/worker';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const set = (name: string, replay: string) => ({ name, replay });
 
@@ -139,7 +140,7 @@ test('process ids name worker and slot and stay positive', () => {
 
 test('how many ReadyForQuery are owed is known at once, however much is', () => {
   const pending = new PendingReplies();
-  const owed = 50_000;
+  const owed = 200_000;
   for (let index = 0; index < owed; index++) {
     pending.push(KIND_EXECUTE | FORWARD, null);
     pending.push((index % 2 === 0 ? KIND_SYNC : KIND_QUERY) | FORWARD, null);
@@ -151,7 +152,8 @@ test('how many ReadyForQuery are owed is known at once, however much is', () => 
     for (let index = 0; index < 3; index++) pending.pop();
   }
   assert.equal(pending.foreignReadyCount, 0);
-  assert.ok(performance.now() - startedMs < 1000, `${performance.now() - startedMs} ms`);
+  // Counting them each time would take minutes.
+  assert.ok(performance.now() - startedMs < PATIENCE_MS, `${performance.now() - startedMs} ms`);
 });
 
 test('what is struck out for a COPY, and what is changed, is no longer owed', () => {

@@ -1,7 +1,7 @@
 /** Code that no statement names: triggers, views, defaults, policies, checks, operators, casts, overloads. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../../support/drivers.js';
+import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
 import { databaseOf, startProxy, type TestProxy } from '../../support/proxy.js';
 import { clientOf, eventually, firstValue, run, withClients } from '../../support/wire.js';
@@ -59,7 +59,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-forEachDriver('hidden code', (driver) => {
+forOneDriver('hidden code', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startProxy({

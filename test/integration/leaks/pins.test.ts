@@ -1,7 +1,7 @@
 /** What keeps a server connection with its client: that it does, is shown, and ends as soon as nothing is left. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../../support/drivers.js';
+import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
 import type { TestProxy } from '../../support/proxy.js';
 import type { RawClient } from '../../support/raw-client.js';
@@ -58,7 +58,7 @@ const PINS: [reason: string, make: string, ends: string[]][] = [
   ['pgdog.pin', 'SET pgdog.pin TO on', ['SET pgdog.pin TO off']],
 ];
 
-forEachDriver('pins', (driver) => {
+forOneDriver('pins', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, { general: { checkout_timeout: 500 } });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../../support/drivers.js';
+import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
 import { B, E, P, Q, S } from '../../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../../support/proxy.js';
@@ -41,9 +41,9 @@ const CHILD = `
   await client.connect();
   await client.query('SELECT pg_try_advisory_lock(999125, 0)');
   console.log('locked');
-  await client.query('SELECT pg_sleep(30)');`;
+  await client.query('SELECT pg_sleep(300)');`;
 
-forEachDriver('reported leaks', (driver) => {
+forOneDriver('reported leaks', (driver) => {
   let narrow: TestProxy;
   let wide: TestProxy;
   const start = (poolSize: number): Promise<TestProxy> =>

@@ -1,7 +1,7 @@
 /** Prepared statements are shared between clients: but for that nobody must be able to tell. And whom notifications reach. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forEachDriver } from '../../support/drivers.js';
+import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
 import { B, D, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
@@ -113,7 +113,7 @@ const READINGS: Record<string, [sql: string, setting: string, values: [set: stri
   ],
 };
 
-forEachDriver('shared statements', (driver) => {
+forOneDriver('shared statements', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, { database: { pool_size: 1 } });
@@ -212,7 +212,7 @@ forEachDriver('shared statements', (driver) => {
     }));
 });
 
-forEachDriver('notifications', (driver) => {
+forOneDriver('notifications', (driver) => {
   let proxy: TestProxy;
   before(async () => {
     proxy = await startWireProxy(server, driver, { database: { pool_size: 2 } });
