@@ -178,6 +178,21 @@ test('MAINTENANCE says what it is about, or is refused', async () => {
   assert.equal(world.maintenance.length, 3);
 });
 
+test('SETUP SCHEMA tells what it has done, or what stood in the way', async () => {
+  const world = await makeWorld();
+  const all = await ask(world, 'SETUP SCHEMA');
+  assert.deepEqual(
+    [all.columns, all.rows, all.tags],
+    [['result'], [['ok all'], ['warning: none']], ['SETUP']],
+  );
+  assert.deepEqual((await ask(world, 'setup schema "Shop"')).rows[0], ['ok Shop']);
+  const failed = await ask(world, 'SETUP SCHEMA nope');
+  assert.match(failed.errors[0]?.M ?? '', /shard 1: no connection/);
+  for (const text of ['SETUP', 'SETUP shop', 'SETUP SCHEMA a b', "SETUP SCHEMA 'a'"]) {
+    assert.equal((await ask(world, text)).errors[0]?.C, '08P01', text);
+  }
+});
+
 test('SHUTDOWN drains, once, and is answered', async () => {
   const world = await makeWorld();
   const { tags } = await ask(world, 'shutdown;', { user: 'boss' });

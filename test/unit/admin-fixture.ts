@@ -215,6 +215,10 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       banHost: (host) => memory.hosts.setOrders(host, ORDER_BAN),
       unbanHost: (host) => memory.hosts.setOrders(host, 0),
       checkHost: async (host) => (world.reachable.has(`host ${host}`) ? null : 'no answer in time'),
+      setUpShards: async (database) => {
+        if (database === 'nope') throw new Error('shard 1: no connection');
+        return [`ok ${database ?? 'all'}`, 'warning: none'];
+      },
       resetQueryCache: () => void world.cacheResets++,
       crashWorker: (worker) => void world.crashed.push(worker),
     },

@@ -109,6 +109,18 @@ it('setup makes what is needed, once', async () => {
   assert.deepEqual([none.code, none.err], [2, 'error: there is no database "nope" with several shards\n']);
 });
 
+it('SETUP SCHEMA does the same from within', async () => {
+  const rows = await proxy.adminQuery('SETUP SCHEMA');
+  assert.deepEqual(
+    rows.map(({ result }) => String(result).replace(/ \(.*\)/, '')),
+    [0, 1, 2].map((shard) => `ok     "shop" shard ${shard}: nothing to do`),
+  );
+  await assert.rejects(
+    proxy.adminQuery('SETUP SCHEMA nope'),
+    /there is no database "nope" with several shards/,
+  );
+});
+
 it('what setup has made is asked of one shard only, and is no difference to warn of', async () => {
   await eventually('the catalog is read again', async () => {
     const rows = await proxy.adminQuery('SHOW SHARDED_TABLES');

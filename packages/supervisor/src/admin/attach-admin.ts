@@ -58,6 +58,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
         supervisor.health.forgive(host);
       },
       checkHost: (host) => supervisor.health.checkNow(host),
+      setUpShards: (database) => supervisor.shards.setUp(database),
       resetQueryCache: () => supervisor.fleet.broadcast({ type: 'resetQueryCache' }),
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },

@@ -4,6 +4,7 @@ import type { AdminToken } from './admin-lexer.js';
 import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
 import { runBan, runHealthcheck, runUnban } from './host-commands.js';
 import type { ShowQuestion } from './merged-queries.js';
+import { runSetup } from './shard-commands.js';
 import type { Privilege, Show } from './show.js';
 import { SHOW_ADDRESSES } from './show-addresses.js';
 import { SHOW_BANS } from './show-bans.js';
@@ -85,7 +86,7 @@ const LATER_SHOWS: ReadonlySet<string> = new Set(
 
 /** Orders of PgDog and PgBouncer that this version does not have. */
 const LATER_ORDERS =
-  'pause resume reconnect force_reload probe setup schema_sync copy_data ' +
+  'pause resume reconnect force_reload probe schema_sync copy_data ' +
   'replicate reshard cutover stop_task suspend kill kill_client disable enable wait_close';
 
 function unsupported(what: string): never {
@@ -208,6 +209,12 @@ export const COMMANDS: readonly AdminCommand[] = [
     'HEALTHCHECK [pool]',
     'Checks the host of a pool, or every host, now; an error when one fails.',
     runHealthcheck,
+  ),
+  order(
+    'setup',
+    'SETUP SCHEMA [database]',
+    'Makes on every shard what commits over several of them need, as pgdog-cluster setup does.',
+    runSetup,
   ),
   order('set', 'SET <name> = <value>', 'Accepted for drivers; no effect.', ({ context, tokens }) =>
     answerSet(context, tokens.slice(1)),

@@ -1,5 +1,6 @@
 import type { ConfigSnapshot, SharedMemory } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import { setUp } from '../commands/setup.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { HostMonitor } from '../health/host-monitor.js';
 import type { Logger } from '../log/logger.js';
@@ -26,8 +27,10 @@ export class ShardServices {
   readonly catalogs: CatalogWatch;
   readonly recovery: TwoPhaseRecovery;
   readonly keys: KeyLookupDesk;
+  readonly #program: ShardedProgram;
 
   constructor(program: ShardedProgram) {
+    this.#program = program;
     this.catalogs = watchCatalogs(program);
     this.recovery = watchTransactions(program);
     this.keys = lookUpKeys(program);
@@ -35,6 +38,22 @@ export class ShardServices {
 
   takeUp(loaded: LoadedConfig): void {
     for (const part of [this.catalogs, this.recovery, this.keys]) part.takeUp(loaded);
+  }
+
+  /**
+   * What `pgdog-cluster setup` does. Resolves with its lines; rejects with what stood in the way.
+   * @param name null: all databases with several shards
+   */
+  async setUp(name: string | null): Promise<string[]> {
+    const loaded = this.#program.loaded();
+    const lines: string[] = [];
+    const say = (line: string): void => void lines.push(line);
+    const names = [...loaded.sharding.keys()].filter((each) => name === null || each === name);
+    if (names.length === 0)
+      throw new Error(`there is no database ${name === null ? '' : `"${name}" `}with several shards`);
+    for (const each of names) await setUp(each, loaded, this.#program.snapshot(), { out: say, err: say });
+    this.hurry();
+    return lines;
   }
 
   /** What is known of them may have changed. */
