@@ -410,22 +410,6 @@ const OTHERS = [
   'COPY (DELETE FROM loose RETURNING k) TO STDOUT',
 ];
 
-const COPIES: readonly (readonly [string, string])[] = [
-  ['COPY loose FROM STDIN', '1\t2\tx\n3\t4\ty\n5\t6\t\\N\n'],
-  ['COPY loose (v, k) FROM STDIN', '1\t2\n3\t4\n'],
-  ['COPY loose (k) FROM STDIN', '1\n'],
-  ['COPY loose FROM STDIN WITH (FORMAT csv)', '1,2,x\n3,,"y,z"\n'],
-  ['COPY loose FROM STDIN', '1\t2\tx\nbad\t4\ty\n'],
-  ['COPY loose FROM STDIN', ''],
-  ['COPY loose FROM STDIN', '\\N\t2\tx\n'],
-  ['COPY country FROM STDIN', 'q1\tone\t1\nq2\ttwo\t2\n'],
-  ['COPY country FROM STDIN', 'q1\tone\t1\nq1\ttwo\t2\n'],
-  ['COPY customer (id, name) FROM STDIN', '900\ta\n901\tb\n7\tdup\n'],
-  ['COPY nosuch FROM STDIN', '1\n'],
-  ['COPY account FROM STDIN WITH CSV HEADER', 'login,balance,kind\nq,1,2\n'],
-  ['COPY reading FROM STDIN', '3\t2023-01-01\t1\n'],
-];
-
 export function writeCases(): OracleCase[] {
   return [
     ...writes('INSERT', ...INSERTS),
@@ -433,6 +417,5 @@ export function writeCases(): OracleCase[] {
     ...writes('UPDATE, DELETE, MERGE', ...CHANGES),
     ...writes('omnisharded writes', ...OMNI),
     ...writes('other statements', ...OTHERS.filter((sql) => sql !== '')),
-    ...writes('COPY FROM', ...COPIES.map(([sql, copy]) => ({ sql, copy }))),
   ];
 }

@@ -87,6 +87,14 @@ function batchOf({
   return [...ahead, bind, D('P', ''), ...executes, ...followed.flatMap(batchOf)];
 }
 
+function copyData({ copy = '', copyPiece = Number.POSITIVE_INFINITY }: Step): Buffer[] {
+  const data = Buffer.from(copy);
+  const size = Math.min(copyPiece, Math.max(1, data.length));
+  const frames: Buffer[] = [];
+  for (let at = 0; at === 0 || at < data.length; at += size) frames.push(d(data.subarray(at, at + size)));
+  return frames;
+}
+
 export async function run(client: RawClient, step: Step): Promise<Answer> {
   if (step.values === undefined) client.send(Q(step.sql));
   else client.send(...batchOf(step), S());
@@ -94,7 +102,9 @@ export async function run(client: RawClient, step: Step): Promise<Answer> {
   while (answer.status === '') {
     const frame = await client.readFrame(TIMEOUT_MS);
     note(answer, frame);
-    if (frame.type === 'G') client.send(d(step.copy ?? ''), c());
+    if (frame.type !== 'G') continue;
+    // Within a batch the Sync that was sent is read past.
+    client.send(...copyData(step), c(), ...(step.values === undefined ? [] : [S()]));
   }
   return answer;
 }

@@ -14,7 +14,9 @@ export interface Step {
   /** A named statement is only prepared, or is executed that was prepared before. */
   statement?: { name: string; phase: 'prepare' | 'execute' };
   /** For COPY FROM STDIN. */
-  copy?: string;
+  copy?: string | Buffer;
+  /** Its bytes in one CopyData; all of them by default. */
+  copyPiece?: number;
 }
 
 /** `exact`: ORDER BY decides all of it; numbers: the columns it decides. */
@@ -84,10 +86,18 @@ export function script(construct: string, ...texts: Text[]): OracleCase {
 export function describeCase({ steps }: OracleCase): string {
   return steps
     .flatMap((step) => [step, ...(step.followed ?? [])])
-    .map(({ sql, values }) =>
-      values === undefined
-        ? sql
-        : `${sql} /* ${values.map((v) => (typeof v === 'string' ? v : v === null ? 'NULL' : v.toString('hex'))).join(' | ')} */`,
-    )
+    .map((step) => `${step.sql}${describeValues(step)}${describeCopy(step)}`)
     .join(' ;; ');
+}
+
+function describeValues({ values }: Step): string {
+  if (values === undefined) return '';
+  const texts = values.map((v) => (typeof v === 'string' ? v : v === null ? 'NULL' : v.toString('hex')));
+  return ` /* ${texts.join(' | ')} */`;
+}
+
+function describeCopy({ copy, copyPiece }: Step): string {
+  if (copy === undefined) return '';
+  const data = JSON.stringify(Buffer.from(copy).toString('latin1'));
+  return ` < ${data}${copyPiece === undefined ? '' : ` by ${copyPiece} bytes`}`;
 }

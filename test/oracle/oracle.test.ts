@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { ROOT } from '../support/tree.js';
+import { copyCases } from './corpus-copy.js';
 import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
 import { madeCases } from './corpus-made.js';
@@ -58,6 +59,7 @@ forOneDriver('the oracle', (driver) => {
       ...directCases(),
       ...mergeCases(),
       ...writeCases(),
+      ...copyCases(),
       ...sessionCases(),
       ...slyCases(),
       ...madeCases(),

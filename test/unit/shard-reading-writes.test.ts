@@ -301,11 +301,23 @@ no | COPY (SELECT * FROM orders ORDER BY id) TO STDOUT
 no | COPY (SELECT count(*) FROM orders) TO STDOUT
 direct 1 | COPY (SELECT * FROM orders WHERE user_id = 1) TO STDOUT (FORMAT binary)
 any | COPY countries TO STDOUT
-split | COPY orders FROM STDIN
-split | COPY orders (user_id, n) FROM STDIN
+copy | COPY orders FROM STDIN
+copy | COPY orders (user_id, n) FROM STDIN
+copy | COPY orders FROM STDIN WITH CSV HEADER QUOTE AS '''' FORCE NOT NULL user_id
+copy | COPY orders FROM STDIN (FORMAT binary, FREEZE)
+copy | COPY orders FROM STDIN (ON_ERROR stop, LOG_VERBOSITY verbose, HEADER match)
 refused | COPY orders (n) FROM STDIN
-refused | COPY tags FROM STDIN
-refused | COPY countries FROM STDIN
+refused | COPY orders FROM STDIN (ON_ERROR ignore)
+refused | COPY orders FROM STDIN (REJECT_LIMIT 3)
+refused | COPY orders FROM STDIN (DELIMITER 'ä')
+refused | COPY orders FROM STDIN (FORMAT csv, ESCAPE E'\\n')
+refused | COPY orders FROM STDIN (NULL 'ä')
+refused | COPY orders FROM STDIN (HEADER 2)
+refused | COPY orders FROM STDIN (FORMAT avro)
+refused | COPY orders FROM STDIN (ENCRYPTED)
+no | COPY orders FROM STDIN WHERE n > (SELECT count(*) FROM items)
+copy | COPY tags FROM STDIN
+every | COPY countries FROM STDIN
 refused | COPY rates (code) FROM STDIN
 refused | COPY orders TO '/tmp/x'
 refused | COPY orders FROM PROGRAM 'x'`,

@@ -29,6 +29,8 @@ export * from './base/unix-socket.js';
 export * from './config/snapshot.js';
 export * from './control/control-message.js';
 export * from './control/serve-task.js';
+export * from './copy/copy-layout.js';
+export { CopySplitter } from './copy/copy-splitter.js';
 export { INCOMPARABLE } from './merge/byte-order.js';
 export * from './merge/completion-tag.js';
 export * from './merge/limit-cut.js';

@@ -428,6 +428,14 @@ const ROWS = {
     'more unique ids are asked for than the clock gives',
     'Try again; unique_id_function = "standard" gives 4,096 of them in each ms.',
   ],
+  copy_malformed: ['22P04', 'ERROR', 'client', 'the data of COPY are malformed', ''],
+  copy_row_too_long: [
+    '54000',
+    'ERROR',
+    'client',
+    'a row of COPY is too long',
+    'Let the sharding key and dates come first in the list of columns.',
+  ],
   commit_unknown: [
     '08007',
     'ERROR',

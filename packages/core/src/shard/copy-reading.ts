@@ -1,9 +1,12 @@
-import { constantOf, nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import type { CopyKeyField, CopyLayout } from '../copy/copy-layout.js';
+import { constantOf, nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { readDefault, readWrite, readWritten } from './change-reading.js';
-import { readExpression } from './expression-reading.js';
+import { type CopyOptions, readCopyOptions } from './copy-options.js';
+import { isTimeType, readExpression } from './expression-reading.js';
 import { readTable } from './from-reading.js';
 import { refusedSpread } from './merge-plan-reader.js';
 import { NO_SHOWN, readSelect, type Shown } from './query-reading.js';
+import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
 import { CHOOSE_SHARD, type ShardContext } from './shard-context.js';
 import type { MergePlan, ShardReading } from './shard-reading.js';
 import { Scope } from './shard-scope.js';
@@ -77,41 +80,89 @@ function withReason(reading: ShardReading, reason: string): ShardReading {
     : { ...reading, spread: refusedSpread({ reason, remedy: CHOOSE_SHARD }) };
 }
 
-/** Its rows are placed one by one, if its key is among the columns. */
+/** Its rows are placed one by one, if its key is among the columns; of a table that is on every shard each gets all. */
 function readCopyFrom(ctx: ShardContext, node: SqlNode, target: SqlNode, finish: Finish): ShardReading {
   const { part, relation } = readWritten(ctx, target);
   if (relation === null) return finish(ctx, NO_SHOWN, true);
-  const list = nodesOf(node, 'attlist').map((each) => textOf(nodeOf(each, 'String'), 'sval'));
-  const names = list.length > 0 ? list : relation.columns.map(({ name }) => name);
-  for (const column of relation.columns) if (!names.includes(column.name)) readDefault(ctx, relation, column);
+  const options = readCopyOptions(ctx, node);
+  const list = pathOf(node, 'attlist');
+  const names = list.length > 0 ? list : relation.columns.filter(isGiven).map(({ name }) => name);
+  // Where a mark stands for the default, any row may ask for any column's.
+  for (const column of relation.columns) {
+    if (!names.includes(column.name) || options.defaultText !== null) readDefault(ctx, relation, column);
+  }
   readUniques(
     ctx,
     relation,
     insertedInto(relation, ({ name }) => (names.includes(name) ? [] : null)),
   );
-  readExpression(
-    ctx,
-    node.whereClause,
-    { scope: new Scope([part], null), ctes: null, sublinks: new Map() },
-    true,
-  );
-  const key = relation.columns[relation.keyColumn];
-  if (part.nodes.length > 0 && key !== undefined) {
+  const level = { scope: new Scope([part], null), ctes: null, sublinks: new Map() };
+  readExpression(ctx, node.whereClause, level, true);
+  const isSharded = part.nodes.length > 0;
+  const key = isSharded ? keyField(ctx, relation, names, options) : null;
+  const layout: CopyLayout = {
+    ...options,
+    key,
+    columnCount: names.length,
+    times: timeFields(relation, names),
+  };
+  if (isSharded) {
     ctx.isSplitInsert = true;
-    if (!names.includes(key.name)) {
-      ctx.refuse(
-        `COPY into "${relation.name}" does not list its sharding key "${key.name}"`,
-        `list "${key.name}"`,
-      );
-    } else if (key.typmod >= 0) {
-      ctx.refuse(
-        `the sharding key ${relation.name}.${key.name} has a length, to which values may be cut`,
-        'make it text',
-      );
-    }
+    ctx.copy = layout;
   }
-  if (part.nodes.length === 0 && relation.shard === undefined) {
-    ctx.refuse(`COPY into "${relation.name}", which is on every shard`, 'use INSERT');
+  const reading = finish(ctx, NO_SHOWN, true);
+  const isOfAll = reading.groups.length === 0 && reading.refusal === null && reading.home === 'every';
+  return isOfAll ? { ...reading, spread: { kind: 'copy', layout } } : reading;
+}
+
+/** COPY without a list takes all columns but those that are computed. */
+function isGiven({ generated }: CatalogColumn): boolean {
+  return generated !== 's' && generated !== 'v';
+}
+
+function keyField(
+  ctx: ShardContext,
+  relation: CatalogRelation,
+  names: readonly string[],
+  { forceNull, forceNotNull }: CopyOptions,
+): CopyKeyField | null {
+  const { name = '', typmod = -1 } = relation.columns[relation.keyColumn] ?? {};
+  const index = names.indexOf(name);
+  if (index < 0) {
+    ctx.refuse(`COPY into "${relation.name}" does not list its sharding key "${name}"`, `list "${name}"`);
+    return null;
   }
-  return finish(ctx, NO_SHOWN, true);
+  // A question for each row, or a stop of the stream for some.
+  if (ctx.terms.sharding.tables[relation.rule]?.function === 'lookup')
+    ctx.refuse(`COPY into "${relation.name}", whose shards are found by lookup_query`, 'use INSERT');
+  return {
+    rule: relation.rule,
+    label: `${relation.name}.${name}`,
+    index,
+    // A varchar's says n + 4; keys of other types that cut or round are refused.
+    charactersMax: typmod < 0 ? Number.POSITIVE_INFINITY : typmod - 4,
+    isNullForced: forceNull === '*' || forceNull.includes(name),
+    isNullBarred: forceNotNull === '*' || forceNotNull.includes(name),
+  };
+}
+
+/** Of dates and times, alone or as parts of an array or a range. */
+function timeFields(relation: CatalogRelation, names: readonly string[]): number[] {
+  return names.flatMap((name, field) => {
+    const { type = '' } = relation.columns.find((column) => column.name === name) ?? {};
+    return holdsTime(type) ? [field] : [];
+  });
+}
+
+const TIME_PARTS: ReadonlySet<string> = new Set(
+  (
+    '_date _timestamp _timestamptz _time _timetz daterange tsrange tstzrange ' +
+    'datemultirange tsmultirange tstzmultirange'
+  ).split(' '),
+);
+
+function holdsTime(type: string): boolean {
+  return (
+    isTimeType(type) || (type.startsWith('pg_catalog.') && TIME_PARTS.has(type.slice('pg_catalog.'.length)))
+  );
 }

@@ -58,14 +58,24 @@ function appendDigit(digit: number): boolean {
   return true;
 }
 
+/** So many digits are one number, without a rest that is rounded. */
+const EXACT_DIGITS = 15;
+
 /** An integer in decimal. @param bits 16, 32 or 64: what does not fit is an error to Postgres, and false here */
 export function readIntegerText(bytes: Uint8Array, start: number, end: number, bits: number): boolean {
   trim(bytes, start, end);
-  keyValue.high = keyValue.low = 0;
   let at = from;
   const isNegative = at < to && bytes[at] === DASH;
   if (isNegative || (at < to && bytes[at] === PLUS)) at++;
   if (at === to) return false;
+  let value = 0;
+  const exactEnd = Math.min(to, at + EXACT_DIGITS);
+  for (; at < exactEnd; at++) {
+    if (!isDigit(bytes[at])) return false;
+    value = value * 10 + bytes[at] - ZERO;
+  }
+  keyValue.high = Math.floor(value / 0x100000000);
+  keyValue.low = value - keyValue.high * 0x100000000;
   for (; at < to; at++) {
     if (!isDigit(bytes[at]) || !appendDigit(bytes[at] - ZERO)) return false;
   }
@@ -190,6 +200,10 @@ export function readNumericBinary(bytes: Uint8Array, start: number, end: number)
   const sign = word(start + 4);
   // 0xC000 is NaN, 0xD000 and 0xF000 are the infinities.
   if (end - start !== 8 + 2 * count || count > DIGITS_MAX || (sign !== 0 && sign !== 0x4000)) return false;
+  // Digits beyond the scale are cut off when the value is read.
+  const hiddenDigits = 4 * (count - 1 - weight) - word(start + 6);
+  const lastDigit = count > 0 ? word(end - 2) : 0;
+  if (hiddenDigits >= 4 || (hiddenDigits > 0 && lastDigit % 10 ** hiddenDigits !== 0)) return false;
   keyValue.size = 0;
   keyValue.weight = 0;
   for (let index = 0; index < count; index++) {

@@ -253,6 +253,7 @@ function spreadOf(
   if (!isWrite) return readMergePlan(ctx, shown.top, first);
   if (ctx.shardedWrites.length !== 1)
     return refusedSpread({ reason: 'several tables are written', remedy: CHOOSE_SHARD });
+  if (ctx.copy !== null && ctx.clock === null) return { kind: 'copy', layout: ctx.copy };
   if (ctx.isSplitInsert && ctx.clock === null) {
     const { areInsertsSplit } = ctx.terms.sharding;
     if (areInsertsSplit !== false) return { kind: 'split' };

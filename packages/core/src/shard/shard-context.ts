@@ -1,3 +1,4 @@
+import type { CopyLayout } from '../copy/copy-layout.js';
 import { isSqlNode, nodeOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
 import type { SqlParser } from '../sql/sql-parser.js';
 import { type KeyFamily, type KeyInfo, keyOfRelation } from './key-family.js';
@@ -80,6 +81,8 @@ export class ShardContext {
   readonly unknown = new Set<string>();
   /** COPY FROM and INSERT of several rows, which may go to a shard each. */
   isSplitInsert = false;
+  /** COPY FROM into a sharded table: how its rows are placed. */
+  copy: CopyLayout | null = null;
   #levels = 0;
   readonly #uses = new Map<number, { total: number; readonly families: Map<string, number> }>();
   readonly #used = new Set<SqlNode>();

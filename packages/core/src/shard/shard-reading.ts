@@ -4,6 +4,8 @@
  * it: then it is not direct.
  */
 
+import type { CopyLayout } from '../copy/copy-layout.js';
+
 /** What a key is compared with, or what is inserted as one. */
 export type KeySource =
   /** The literal of this number in the shape; a '-' may stand before it. */
@@ -87,6 +89,8 @@ export type Spread =
   | { readonly kind: 'every' }
   /** One statement per shard with the rows that belong there: INSERT of several rows. */
   | { readonly kind: 'split' }
+  /** COPY FROM STDIN: each row to its shard, or (a layout without a key) all rows to every shard. */
+  | { readonly kind: 'copy'; readonly layout: CopyLayout }
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string };
 
 /** What a statement does with cursors. Where FETCH, MOVE and CLOSE go depends on where the cursor was declared. */

@@ -168,6 +168,12 @@ export class PendingReplies {
     this.count = kept;
   }
 
+  /** COPY IN has begun. @returns whether its data have been sent ahead, to their end */
+  copyBegan(): boolean {
+    this.dropSyncsBeforeCopyEnd();
+    return this.strikeCopyEnd();
+  }
+
   /** Whether the end of the copy that has just begun was sent already; its entry is struck out. */
   strikeCopyEnd(): boolean {
     if (this.count < 2 || (this.codeAt(1) & KIND_MASK) !== KIND_COPY_END) return false;

@@ -348,11 +348,11 @@ export class Relay implements FrameSink {
   }
 
   private copyIn(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    this.server.pending.dropSyncsBeforeCopyEnd();
-    // The copy data may have been sent ahead, to its end.
-    this.server.isCopyIn = !this.server.pending.strikeCopyEnd();
-    this.server.requestLog.spoil();
+    const { pending, requestLog, session } = this.server;
+    this.server.isCopyIn = !pending.copyBegan();
+    requestLog.spoil();
     this.answerPart(code, bytes, start, end, buffer, false);
+    session?.tap?.copyBegan();
   }
 
   private readyForQuery(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {

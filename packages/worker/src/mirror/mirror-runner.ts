@@ -72,6 +72,7 @@ export class MirrorRunner implements UnitTaker, SessionTap {
   shown(): void {}
   rest(): void {}
   again(): void {}
+  copyBegan(): void {}
   completed(): void {}
 
   localError(): void {

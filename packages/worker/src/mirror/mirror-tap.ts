@@ -163,6 +163,8 @@ export class MirrorTap implements SessionTap {
     }
   }
 
+  copyBegan(): void {}
+
   completed(tag: string): void {
     this.lastTag = tag;
   }

@@ -15,6 +15,8 @@ export interface SessionTap {
   rest(bytes: Uint8Array, start: number, end: number): void;
   /** The last `count` bytes that were taken will be shown once more. */
   again(count: number): void;
+  /** COPY FROM STDIN waits for its data. */
+  copyBegan(): void;
   /** A statement has completed with this tag. */
   completed(tag: string): void;
   /** An error of ours goes to the client, outside of any server's answer. */

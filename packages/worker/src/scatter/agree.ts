@@ -1,4 +1,11 @@
-import { BACKEND, CompletionTag, FrameWriter, PgDogError, RowShape } from '@pgdog-cluster/core';
+import {
+  BACKEND,
+  CompletionTag,
+  type CopyLayout,
+  FrameWriter,
+  PgDogError,
+  RowShape,
+} from '@pgdog-cluster/core';
 import type { Leg } from './leg.js';
 
 const HEADER_BYTES = 5;
@@ -29,4 +36,25 @@ export function completionOf(frames: readonly Uint8Array[]): Uint8Array | PgDogE
 export function tagFrame(tag: string): Uint8Array {
   writer.reset().begin(BACKEND.CommandComplete).cstring(tag).end();
   return writer.take();
+}
+
+/** Why the shards' CopyInResponses are not those of the data that are to come; null: they are. */
+export function copyShapeProblem(
+  frames: readonly Uint8Array[],
+  layout: CopyLayout | null,
+): PgDogError | null {
+  const [first] = frames;
+  const isAgreed = frames.every((frame) => Buffer.compare(frame, first) === 0);
+  const [format, upper, lower] = first.subarray(HEADER_BYTES);
+  const isAsRead =
+    layout === null ||
+    (format === (layout.format === 'binary' ? 1 : 0) && ((upper << 8) | lower) === layout.columnCount);
+  if (isAgreed && isAsRead) return null;
+  return new PgDogError(
+    'cross_shard',
+    'the shards have other columns than they had when the table was read',
+    {
+      hint: 'Try again: the tables are read anew from time to time.',
+    },
+  );
 }

@@ -15,7 +15,7 @@ import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import { withCounts } from './bind-parts.js';
-import { NO_COUNTS, type TextEdit } from './cross-shard.js';
+import { NO_COUNTS, type TextEdit } from './cross-shard-request.js';
 import type { Leg } from './leg.js';
 import type { SplitInsert } from './split-insert.js';
 

@@ -1,11 +1,14 @@
-import { type CursorUse, type MergePlan, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import { type CursorUse, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
 import type { ShardedDatabase } from '../shard/sharded-database.js';
+import { BLOCKED } from '../wire/frame-stream.js';
 import { tagFrame } from './agree.js';
 import { BatchFrames } from './batch-frames.js';
 import { type ControlStep, controlStepOf, type SavepointStep } from './control-step.js';
+import { beginCopy, endCopy } from './copy-round.js';
+import type { CrossShardRequest } from './cross-shard-request.js';
 import { CursorDesk } from './cursor-desk.js';
 import { CursorRequests } from './cursor-requests.js';
 import { DistributedTransaction, lostMember } from './distributed-transaction.js';
@@ -16,39 +19,7 @@ import { MergeState } from './merge-state.js';
 import { PlanMerger } from './plan-merger.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
-import type { SplitInsert } from './split-insert.js';
 import { SplitMerger } from './split-merger.js';
-
-/** bytes[start, end) of a text, counted from its beginning, become `text`. */
-export interface TextEdit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
-
-export const NO_COUNTS: ReadonlyMap<number, number | null> = new Map();
-
-/** A statement that several shards are asked, found fit for that; in a transaction over several, one for one of them too. */
-export interface CrossShardRequest {
-  readonly shards: readonly number[];
-  /** null: all do the same, and one tells of it. */
-  readonly plan: MergePlan | null;
-  /** Each shard gets rows of its own; null: all are asked the same. */
-  readonly split: SplitInsert | null;
-  /** Rows the client gets at most; Infinity: all. */
-  readonly limit: number;
-  /** Rows before those that it does not get. */
-  readonly offset: number;
-  /** What shards are asked instead of what stands in the text, in the order of the text. */
-  readonly edits: readonly TextEdit[];
-  /** Parameters, from 0, that say how many rows: what shards are told instead; null: NULL. */
-  readonly counts: ReadonlyMap<number, number | null>;
-  readonly isWrite: boolean;
-  /** What it does with a cursor; null: nothing. */
-  readonly cursor: CursorUse | null;
-  /** Tables and their keys, for errors. */
-  readonly what: string;
-}
 
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
 export class CrossShard {
@@ -61,6 +32,8 @@ export class CrossShard {
   /** Over several shards: the client's, or of one statement (`isImplicit`). */
   private transaction: DistributedTransaction | null = null;
   private isImplicit = false;
+  /** Data of COPY have come within a batch: its Sync is still to come. */
+  private isSyncDue = false;
   /** Under way, or answered last. */
   private request: CrossShardRequest | null = null;
 
@@ -153,9 +126,9 @@ export class CrossShard {
   }
 
   /** A statement of the client's transaction has been answered. */
-  private done(failure: Uint8Array | null): void {
+  private done(failure: Uint8Array | null, tag: Uint8Array | null = null): void {
     if (failure !== null) this.markFailed();
-    this.finish(failure, null, false);
+    this.finish(failure, tag, false);
   }
 
   /** What is there is not asked of any shard. */
@@ -171,11 +144,15 @@ export class CrossShard {
       shards: request.shards,
       merger,
       isInTurn: request.isWrite,
+      copy: {
+        isBatch: !batch.isQuery,
+        begins: (legs, frames) => this.beginCopy(request, legs, frames),
+      },
       framesFor: ({ shard }) => batch.framesFor(shard, request.split),
       prepare: (leg) => {
         batch.giveStatements(leg);
         const ahead = transaction?.join(leg) ?? [];
-        if (request.isWrite) transaction?.noteWrite(leg);
+        if (request.isWrite && request.copy === null) transaction?.noteWrite(leg);
         return ahead;
       },
       described: (frame) => batch.described(frame),
@@ -184,15 +161,29 @@ export class CrossShard {
   }
 
   private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
-    const { scatter, batch, isImplicit } = this;
-    const { plan, split, cursor } = request;
-    if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, isImplicit);
-    if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, isImplicit);
-    return new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, isImplicit);
+    const { scatter, batch } = this;
+    const { plan, split, copy, cursor } = request;
+    // Of a COPY some row may have no place, though every shard has taken what it got.
+    const holdsTag = this.isImplicit || copy !== null;
+    if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, holdsTag);
+    if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, holdsTag);
+    return new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, holdsTag);
   }
 
-  private answered(legs: readonly Leg[], failure: Uint8Array | null, tag: Uint8Array | null): void {
+  private beginCopy(
+    { copy }: CrossShardRequest,
+    legs: readonly Leg[],
+    frames: readonly Uint8Array[],
+  ): PgDogError | null {
+    const problem = beginCopy(this.session, this.scatter, copy, legs, frames);
+    if (problem !== null) this.database.want('unknown');
+    else this.isSyncDue = !this.batch.isQuery;
+    return problem;
+  }
+
+  private answered(legs: readonly Leg[], outcome: Uint8Array | null, tag: Uint8Array | null): void {
     const { transaction } = this;
+    const failure = endCopy(this.scatter, transaction, outcome);
     if (transaction === null) {
       this.scatter.rest(legs);
       const isPartial = failure !== null && this.request?.isWrite === true && legs.length > 1;
@@ -200,7 +191,7 @@ export class CrossShard {
     } else if (!this.isImplicit) {
       if (failure === null && this.request !== null)
         this.cursorRequests.answered(this.request, legs, transaction.depth);
-      this.done(failure);
+      this.done(failure, tag);
     } else if (failure !== null) transaction.rollback(() => this.implicitFailed(failure));
     else transaction.commit((refusal) => this.end(refusal, tag));
   }
@@ -237,7 +228,8 @@ export class CrossShard {
       session.send(failure);
     } else if (tag !== null) session.send(tag);
     if (failure === null) this.batch.keepStatements();
-    const isReadyDue = !this.batch.endsAtFlush;
+    const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue;
+    this.isSyncDue = false;
     this.batch.forget();
     if (isTransactionOver) session.router?.shards?.ended();
     session.router?.settled();
@@ -350,10 +342,20 @@ export class CrossShard {
     else this.cursors.names.released(transaction.depth);
   }
 
+  /** It waits, unless it is data that the shards wait for. */
+  whileBusy(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    return this.scatter.copying?.frame(type, bytes, start, end, frameBytes) ?? BLOCKED;
+  }
+
+  /** More of the frame that was shown last. */
+  restWhileBusy(bytes: Uint8Array, start: number, end: number): void {
+    this.scatter.copying?.rest(bytes, start, end);
+  }
+
   // What the client does meanwhile.
 
   drained(): void {
-    this.scatter.drained();
+    this.scatter.clientDrained();
     this.cursors.drained();
   }
 

@@ -4,7 +4,7 @@ import { tagFrame } from './agree.js';
 import type { BatchFrames } from './batch-frames.js';
 import { bindParts } from './bind-parts.js';
 import { CrossCursor } from './cross-cursor.js';
-import type { CrossShardRequest } from './cross-shard.js';
+import type { CrossShardRequest } from './cross-shard-request.js';
 import { CursorFetch, type FetchTerms } from './cursor-fetch.js';
 import { CursorNames, type SpreadPlace } from './cursor-names.js';
 import { boundCursor, type CursorSource, queriedCursor } from './cursor-source.js';

@@ -1,7 +1,7 @@
 import { type CursorUse, PgDogError } from '@pgdog-cluster/core';
 import type { BatchFrames } from './batch-frames.js';
 import { quoted } from './control-step.js';
-import type { CrossShardRequest } from './cross-shard.js';
+import type { CrossShardRequest } from './cross-shard-request.js';
 import type { CursorDesk } from './cursor-desk.js';
 import type { DistributedTransaction } from './distributed-transaction.js';
 import type { Leg } from './leg.js';

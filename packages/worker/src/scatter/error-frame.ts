@@ -1,8 +1,19 @@
-import { buildErrorResponse, type PgDogError, parseErrorFields } from '@pgdog-cluster/core';
+import {
+  BACKEND,
+  buildErrorResponse,
+  decodeText,
+  FrameWriter,
+  findNul,
+  type PgDogError,
+  parseErrorFields,
+} from '@pgdog-cluster/core';
 import { fieldsOf } from '../session/session.js';
 import type { Leg } from './leg.js';
 
 const HEADER_BYTES = 5;
+/** Field of an ErrorResponse: where it happened. */
+const CONTEXT = 0x57;
+const writer = new FrameWriter(1024);
 
 export function errorFrame(error: PgDogError): Uint8Array {
   return buildErrorResponse(fieldsOf(error));
@@ -30,4 +41,20 @@ export function asError(bytes: Uint8Array, start: number, end: number): Uint8Arr
   return fields.severity === 'ERROR'
     ? bytes.slice(start, end)
     : buildErrorResponse({ ...fields, severity: 'ERROR' });
+}
+
+/** The same error, whose context says this as well. */
+export function withContext(frame: Uint8Array, text: string): Uint8Array {
+  writer.reset().begin(BACKEND.ErrorResponse);
+  let context = '';
+  let at = HEADER_BYTES;
+  while (at < frame.length && frame[at] !== 0) {
+    const nul = findNul(frame, at + 1, frame.length);
+    if (nul < 0) return frame;
+    if (frame[at] === CONTEXT) context = `${decodeText(frame, at + 1, nul)}\n`;
+    else writer.bytes(frame, at, nul + 1);
+    at = nul + 1;
+  }
+  writer.byte(CONTEXT).cstring(`${context}${text}`).byte(0).end();
+  return writer.take();
 }

@@ -1,4 +1,4 @@
-import { PgDogError } from '@pgdog-cluster/core';
+import { assert, PgDogError } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
@@ -20,6 +20,10 @@ export interface LegEvents {
   onAnswered(hasError: boolean): void;
   /** Its answers are held, and its server connection is not read any more. */
   onFull(): void;
+  /** Its server waits for data of COPY, which may be known before it is read. */
+  onCopyIn(): void;
+  /** Its server connection has taken what was queued. */
+  onDrained(): void;
   /** Nobody waits for what it says. */
   isIdle(): boolean;
   onGone(): void;
@@ -37,6 +41,9 @@ class LegTap implements SessionTap {
   rest(): void {}
   again(): void {}
   completed(): void {}
+  copyBegan(): void {
+    this.events.onCopyIn();
+  }
   localError(): void {}
   answered(_status: number, hasError: boolean): void {
     this.events.onAnswered(hasError);
@@ -110,6 +117,18 @@ export class LegSession extends Session {
 
   private take(frames: Uint8Array): void {
     if (this.phase !== 'closed') this.read(frames, 0, frames.length, NONE);
+  }
+
+  /** A frame of COPY's data. Never while answers are shown: it could not be kept until later. */
+  copy(bytes: Uint8Array, start: number, end: number): void {
+    assert(!this.isShowing, 'data of COPY are sent while answers are shown');
+    this.lastActivityMs = this.context.nowMs;
+    if (this.phase !== 'closed') this.read(bytes, start, end, NONE);
+  }
+
+  override onServerDrained(): void {
+    super.onServerDrained();
+    this.events.onDrained();
   }
 
   /** Shows what it has said and was held. */

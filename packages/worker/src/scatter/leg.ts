@@ -1,7 +1,8 @@
-import { BACKEND } from '@pgdog-cluster/core';
+import { BACKEND, SYNC } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import type { FrameSink } from '../wire/frame-stream.js';
+import { COPY_END, type CopyEnd } from './copy-end.js';
 import { LegSession } from './leg-session.js';
 
 const HEADER_BYTES = 5;
@@ -26,6 +27,10 @@ export interface LegReader {
   restOf(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void;
   /** What it was asked has been done, or waits for its answers to be read. */
   passed(leg: Leg, hasError: boolean): void;
+  /** Its server waits for data of COPY. */
+  copyBegan(leg: Leg): void;
+  /** Its server connection has taken what was queued. */
+  drained(): void;
   /** Its session has ended, by itself or by us. */
   gone(leg: Leg): void;
   violated(leg: Leg, reason: string): void;
@@ -51,6 +56,10 @@ export class Leg implements FrameSink {
   headSize = 0;
   hasHead = false;
   isGone = false;
+  /** Its server waits for data of COPY, and has not been told their end. */
+  private isCopying = false;
+  /** What it was asked is a batch. */
+  private isBatch = false;
 
   constructor(client: Session, shard: number, cluster: Cluster, reader: LegReader) {
     this.shard = shard;
@@ -61,6 +70,11 @@ export class Leg implements FrameSink {
         if (this.owedCount === 0) reader.passed(this, hasError);
       },
       onFull: () => reader.passed(this, false),
+      onCopyIn: () => {
+        this.isCopying = true;
+        reader.copyBegan(this);
+      },
+      onDrained: () => reader.drained(),
       isIdle: () => this.isReady,
       onGone: () => {
         this.isGone = true;
@@ -70,18 +84,39 @@ export class Leg implements FrameSink {
   }
 
   /** @param aheadCount statements of ours at the beginning of `frames`, of whose answers the client hears nothing */
-  begin(frames: Uint8Array, aheadCount = 0): void {
+  begin(frames: Uint8Array, aheadCount = 0, isBatch = false): void {
     if (this.isGone) {
       this.reader.gone(this);
       return;
     }
     this.pending = null;
     this.hasHead = false;
+    this.isCopying = false;
+    this.isBatch = isBatch;
     this.isReady = false;
     this.aheadCount = aheadCount;
     this.owedCount = aheadCount + 1;
     this.session.prepare();
     this.session.ask(frames);
+  }
+
+  /** bytes[start, end) is a CopyData. */
+  sendCopy(bytes: Uint8Array, start: number, end: number): void {
+    if (this.isCopying) this.session.copy(bytes, start, end);
+  }
+
+  /** The Sync of a batch was read past: what ends the data has another. */
+  endCopy({ plain, inBatch }: CopyEnd): void {
+    if (!this.isCopying) return;
+    this.isCopying = false;
+    this.session.ask(this.isBatch ? inBatch : plain);
+  }
+
+  /** Some shard has failed, `isItself`: this one, which reads past everything up to a Sync. */
+  abortCopy(isItself: boolean): void {
+    if (!isItself) this.endCopy(COPY_END.failed);
+    else if (this.isBatch) this.endCopy({ plain: SYNC, inBatch: SYNC });
+    this.isCopying = false;
   }
 
   /** Keeps a row until its turn comes. */

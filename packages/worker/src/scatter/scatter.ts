@@ -1,45 +1,14 @@
-import { BACKEND, FRONTEND, FrameWriter, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
+import { BACKEND, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import type { CopyIn } from './copy-in.js';
 import { asError, errorFrame } from './error-frame.js';
 import { Leg, type LegReader } from './leg.js';
-import type { RowMerger } from './row-merger.js';
+import { queryFrame } from './query-frame.js';
+import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
 
 const HEADER_BYTES = 5;
-const writer = new FrameWriter(256);
-
-/** What is asked of several shards at once. */
-export interface ScatterTask {
-  readonly shards: readonly number[];
-  /** For every shard: a Query, or a batch up to its Sync. */
-  framesFor(leg: Leg): Uint8Array;
-  /**
-   * Shards are asked in their order, each when the one before is done: two statements that write on the same shards then wait
-   * for each other in one order, and never both for one another, which no server could see.
-   */
-  readonly isInTurn: boolean;
-  /** Makes one answer of theirs. */
-  readonly merger: RowMerger;
-  /** Statements of ours that go ahead; gives the leg the prepared statements that the frames name. */
-  prepare(leg: Leg): string[];
-  /** A whole ParameterDescription as the client may see it. */
-  described(frame: Uint8Array): Uint8Array;
-  /** All has been answered. `failure`: with an error, which the client has not got yet. */
-  done(legs: readonly Leg[], failure: Uint8Array | null): void;
-}
-
-/** A statement of ours. */
-export interface Order {
-  readonly leg: Leg;
-  readonly sql: string;
-}
-
-export interface OrderFailure {
-  readonly leg: Leg;
-  /** ErrorResponse for the client. */
-  readonly frame: Uint8Array;
-}
 
 /**
  * Asks several shards the same and gives the client one answer. The shards work at the same time; frames that are no rows
@@ -71,6 +40,8 @@ export class Scatter implements LegReader {
   /** Orders under way: who is told, and what has gone wrong so far. */
   private orderDone: ((failures: readonly OrderFailure[]) => void) | null = null;
   private orderFailures: OrderFailure[] = [];
+  /** The client sends data of COPY; null: it does not. */
+  copying: CopyIn | null = null;
 
   constructor(client: Session, clusters: readonly Cluster[]) {
     this.client = client;
@@ -118,7 +89,7 @@ export class Scatter implements LegReader {
 
   private begin(task: ScatterTask, leg: Leg): void {
     const ahead = task.prepare(leg).map(queryFrame);
-    leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length);
+    leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length, task.copy?.isBatch);
   }
 
   /** The next shard's turn. */
@@ -136,6 +107,16 @@ export class Scatter implements LegReader {
     if (next === undefined) return;
     this.begunLast = next;
     if (this.failure === null) this.begin(task, next);
+  }
+
+  /** A server that waits for the client's data has its locks: the next one may be asked. */
+  copyBegan(leg: Leg): void {
+    if (this.failure === null) this.passed(leg, false);
+    else leg.abortCopy(false);
+  }
+
+  drained(): void {
+    this.copying?.balance();
   }
 
   legOf(shard: number): Leg {
@@ -258,11 +239,18 @@ export class Scatter implements LegReader {
       return;
     }
     this.isDescribing = type === BACKEND.ParameterDescription;
-    task.merger.meet(type, frames);
+    const copyProblem = type === BACKEND.CopyInResponse ? this.copyBegins(task, frames) : null;
+    if (type !== BACKEND.CopyInResponse) task.merger.meet(type, frames);
     this.isDescribing = false;
+    const problem = task.merger.problem ?? copyProblem;
     for (const each of this.legs) each.pending = null;
-    if (task.merger.problem !== null) this.fail(errorFrame(task.merger.problem));
+    if (problem !== null) this.fail(errorFrame(problem));
     else this.resumeAll();
+  }
+
+  private copyBegins({ copy }: ScatterTask, frames: readonly Uint8Array[]): PgDogError | null {
+    if (copy === undefined) return new PgDogError('internal', 'shards ask for data that nobody has');
+    return copy.begins(this.legs, frames);
   }
 
   /** Whoever was blocked may go on; a leg that is being shown goes on by itself. */
@@ -276,13 +264,15 @@ export class Scatter implements LegReader {
   }
 
   /** The first error is the client's; what else is under way is of no use any more. */
-  private fail(frame: Uint8Array, failed: Leg | null = null): void {
+  fail(frame: Uint8Array, failed: Leg | null = null): void {
     if (this.failure !== null || this.task === null) return;
     this.failure = frame;
+    this.copying?.stop();
     for (const leg of this.unbegun) leg.isReady = true;
     this.unbegun = [];
     for (const leg of this.legs) {
       leg.pending = null;
+      leg.abortCopy(leg === failed);
       if (leg !== failed && !leg.isReady && !leg.isGone) leg.session.cancel();
     }
     this.resumeAll();
@@ -363,7 +353,7 @@ export class Scatter implements LegReader {
   // What the client does meanwhile.
 
   /** It has read what was queued. Who has answered all may have been stopped, too, and be asked once more. */
-  drained(): void {
+  clientDrained(): void {
     for (const leg of this.kept) leg?.session.clientDrained();
   }
 
@@ -375,11 +365,7 @@ export class Scatter implements LegReader {
   end(): void {
     this.task = null;
     this.orderDone = null;
+    this.copying = null;
     for (const leg of this.kept) leg?.session.end();
   }
-}
-
-function queryFrame(sql: string): Uint8Array {
-  writer.reset().begin(FRONTEND.Query).cstring(sql).end();
-  return writer.take();
 }

@@ -161,7 +161,11 @@ export class RequestSink implements FrameSink {
   onRest(bytes: Uint8Array, start: number, end: number, buffer: number, isLast: boolean): void {
     const { server, tap } = this.session;
     if (tap !== null) tap.rest(bytes, start, end);
-    if (this.isRestDropped || server === null) return;
+    if (this.isRestDropped) return;
+    if (server === null) {
+      this.session.router?.shards?.cross.restWhileBusy(bytes, start, end);
+      return;
+    }
     server.forward(bytes, start, end, buffer);
     if (!isLast) return;
     server.isFrameOpen = false;
@@ -210,7 +214,9 @@ export class RequestSink implements FrameSink {
     this.isRestDropped = false;
     if (this.localRefusal !== null) return this.refuseLocally(type);
     // Several shards are being asked: what comes behind waits for their answer.
-    if (this.session.router?.shards?.cross.isBusy === true && type !== FRONTEND.Terminate) return BLOCKED;
+    const cross = this.session.router?.shards?.cross ?? null;
+    if (cross?.isBusy === true && type !== FRONTEND.Terminate)
+      return cross.whileBusy(type, bytes, start, end, frameBytes);
     if (type !== FRONTEND.Sync && type !== FRONTEND.Terminate) {
       // After an error in a batch, ours or Postgres's, nothing is read: a Query, a call or a copy no more than the rest.
       if (this.isSkippingToSync || this.session.server?.isSkippingToSync === true) return this.drop();

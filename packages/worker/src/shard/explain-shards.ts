@@ -53,6 +53,8 @@ function spreadText({ spread }: ShardReading): string {
       return 'each changes its rows, in one transaction';
     case 'every':
       return 'all do the same';
+    case 'copy':
+      return 'each row goes to its shard, in one transaction';
     case 'split':
       return 'refused: rows of several shards in one INSERT';
     default:

@@ -11,11 +11,13 @@ import {
   type StatementPlan,
   type StatementValues,
 } from '@pgdog-cluster/core';
-import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard.js';
+import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard-request.js';
 import type { Session } from '../session/session.js';
 
 export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits' | 'counts'>;
 export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [], counts: NO_COUNTS };
+
+export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy'> = { split: null, copy: null };
 
 /** One shard's answer after the other. */
 export const PASS: MergePlan = {
@@ -146,7 +148,7 @@ export function unsettable(): PgDogError {
   });
 }
 
-/** COPY, or an INSERT whose rows are not all read. */
+/** An INSERT whose rows are not all read. */
 export function unsplittable({ message }: PgDogError): PgDogError {
   return new PgDogError('cross_shard', `${message}; its rows cannot be divided among the shards`, {
     hint: 'INSERT them by VALUES, or those of each shard by itself, named by SET pgdog.shard.',
@@ -162,4 +164,18 @@ export function uncuttable({ message }: PgDogError): PgDogError {
 export function unmade({ refusal }: MadeReading): PgDogError {
   const text = refusal?.reason ?? 'ids are filled into batches only that are there whole';
   return new PgDogError('cross_shard', text, { hint: refusal?.remedy ?? 'Send the batch with its Sync.' });
+}
+
+export function omniOnOne(): PgDogError {
+  return new PgDogError('cross_shard', 'an omnisharded table cannot be written on one shard only', {
+    hint: 'Write it without naming a shard.',
+  });
+}
+
+/** What is behind it would be read with another search path than it runs with. */
+export function hiddenPath(): PgDogError {
+  const text = 'search_path and role cannot be changed within a transaction or a text of several statements';
+  return new PgDogError('cross_shard', text, {
+    hint: 'Change them by a statement of its own, outside of transactions, or write names with their schemas.',
+  });
 }

@@ -2,6 +2,7 @@
 import {
   beginLookups,
   CATALOG_UNREAD,
+  type CopyLayout,
   type CursorUse,
   choice,
   chooseShard,
@@ -22,10 +23,12 @@ import {
   SYNTAX_ERROR,
   shardsOfRows,
 } from '@pgdog-cluster/core';
-import type { CrossShard, CrossShardRequest } from '../scatter/cross-shard.js';
+import type { CrossShard } from '../scatter/cross-shard.js';
+import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import { makesTemp, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
+import { copyRequest } from './copy-request.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
 import {
@@ -36,12 +39,15 @@ import {
   cutOf,
   defines,
   directOnly,
+  hiddenPath,
   holdsCursor,
   isInBlock,
+  omniOnOne,
   PASS,
   setsByCall,
   severalShards,
   UNCUT,
+  UNDIVIDED,
   uncuttable,
   unholdable,
   unmade,
@@ -58,7 +64,6 @@ import { changesPath, isLocal, writesOmni } from './statement-reach.js';
 const READINGS_MAX = 2;
 
 const values = new StatementValues();
-/** Of a Query. */
 const queryText = newPreparedText();
 
 /**
@@ -230,15 +235,7 @@ export class ShardRequest {
       this.isPathChanging = true;
       return;
     }
-    this.refuse(
-      new PgDogError(
-        'cross_shard',
-        'search_path and role cannot be changed within a transaction or a text of several statements',
-        {
-          hint: 'Change them by a statement of its own, outside of transactions, or write names with their schemas.',
-        },
-      ),
-    );
+    this.refuse(hiddenPath());
   }
 
   private join(shard: number): void {
@@ -264,13 +261,8 @@ export class ShardRequest {
     if (wish.shard === null && wish.key === null) return false;
     const shard = this.takeWish(wish);
     if (shard < 0) return true;
-    if (plan?.shards !== undefined && writesOmni(plan)) {
-      this.refuse(
-        new PgDogError('cross_shard', 'an omnisharded table cannot be written on one shard only', {
-          hint: 'Write it without naming a shard.',
-        }),
-      );
-    } else this.join(shard);
+    if (plan?.shards !== undefined && writesOmni(plan)) this.refuse(omniOnOne());
+    else this.join(shard);
     return true;
   }
 
@@ -323,12 +315,13 @@ export class ShardRequest {
 
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
+    const { spread } = reading;
     const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards(reading, shard);
     const allowed = this.session.pool?.snapshot.crossShard ?? this.database.sharding.crossShard;
-    const { spread } = reading;
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
-    if (allowed === 'direct_only') this.refuse(directOnly(refusal));
-    else if (!isKnown) this.refuse(refusal);
+    const isForbidden = allowed === 'direct_only';
+    if (isForbidden || !isKnown) this.refuse(isForbidden ? directOnly(refusal) : refusal);
+    else if (spread.kind === 'copy') this.copy(spread.layout, refusal);
     else if (shard === SHARD_EVERY) this.ask(null, null, UNCUT, refusal.message);
     else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
     else if (spread.kind === 'merge') {
@@ -348,7 +341,14 @@ export class ShardRequest {
       sequence === null || text === null ? null : SplitInsert.of(text, declaredTypes(text), sequence);
     if (split === null) this.refuse(unsplittable(refusal));
     // exempt: rows of several shards
-    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, split);
+    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { split, copy: null });
+  }
+
+  /** Where the rows of COPY FROM STDIN go is seen when they come: any shard may get some. */
+  private copy(layout: CopyLayout, refusal: PgDogError): void {
+    const copy = copyRequest(layout, this.database, this.session.reported);
+    if (copy instanceof PgDogError) this.refuse(copy);
+    else this.ask(null, layout.key === null ? null : PASS, UNCUT, refusal.message, { split: null, copy });
   }
 
   /** @param shards null: all */
@@ -357,16 +357,16 @@ export class ShardRequest {
     plan: MergePlan | null,
     cut: Cut,
     what: string,
-    split: SplitInsert | null = null,
+    parts: Pick<CrossShardRequest, 'split' | 'copy'> = UNDIVIDED,
   ): void {
     if (makesTemp(this.session.parameters)) {
       this.refuse(crossShard('new tables are temporary by the search_path, and those are on one shard'));
       return;
     }
-    const all = Array.from({ length: this.database.shardCount }, (_, index) => index);
-    const chosen = shards === null ? all : [...shards].sort((a, b) => a - b);
+    const all = shards ?? Array.from({ length: this.database.shardCount }, (_, index) => index);
+    const chosen = [...all].sort((a, b) => a - b);
     const { cursor, isWriting } = this;
-    this.request = { shards: chosen, plan, split, ...cut, isWrite: isWriting, cursor, what };
+    this.request = { shards: chosen, plan, ...parts, ...cut, isWrite: isWriting, cursor, what };
   }
 
   /** A name that the catalog does not have: it may have been made just now. */

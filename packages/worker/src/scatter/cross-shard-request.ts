@@ -1,0 +1,44 @@
+import type { CopyLayout, CursorUse, MergePlan, ShardFunction } from '@pgdog-cluster/core';
+import type { SplitInsert } from './split-insert.js';
+
+/** bytes[start, end) of a text, counted from its beginning, become `text`. */
+export interface TextEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+export const NO_COUNTS: ReadonlyMap<number, number | null> = new Map();
+
+/** How the data of a COPY FROM STDIN are divided. */
+export interface CopyRequest {
+  readonly layout: CopyLayout;
+  /** Of the layout's key; null: all shards get all rows. */
+  readonly rule: ShardFunction | null;
+  /** Its texts are not in the server's encoding. */
+  readonly isForeign: boolean;
+}
+
+/** A statement that several shards are asked, found fit for that; in a transaction over several, one for one of them too. */
+export interface CrossShardRequest {
+  readonly shards: readonly number[];
+  /** null: all do the same, and one tells of it. */
+  readonly plan: MergePlan | null;
+  /** Each shard gets rows of its own; null: all are asked the same. */
+  readonly split: SplitInsert | null;
+  /** COPY FROM STDIN; null: something else, or all of it is for one shard. */
+  readonly copy: CopyRequest | null;
+  /** Rows the client gets at most; Infinity: all. */
+  readonly limit: number;
+  /** Rows before those that it does not get. */
+  readonly offset: number;
+  /** What shards are asked instead of what stands in the text, in the order of the text. */
+  readonly edits: readonly TextEdit[];
+  /** Parameters, from 0, that say how many rows: what shards are told instead; null: NULL. */
+  readonly counts: ReadonlyMap<number, number | null>;
+  readonly isWrite: boolean;
+  /** What it does with a cursor; null: nothing. */
+  readonly cursor: CursorUse | null;
+  /** Tables and their keys, for errors. */
+  readonly what: string;
+}
