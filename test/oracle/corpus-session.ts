@@ -646,6 +646,15 @@ const SORTED_PARAMETERS: readonly Step[] = [
 ];
 
 const PARAMETER_WRITES: readonly Step[] = [
+  p('INSERT INTO tally (what, n) VALUES ($1, $2) RETURNING id, n', ['pw', '4']),
+  p('INSERT INTO tally (what, made) VALUES ($1, now() + $2::interval), ($3, $4) RETURNING id', [
+    'a',
+    '1 hour',
+    'b',
+    '2024-01-01',
+  ]),
+  p('UPDATE tally SET made = now(), n = $2 WHERE id = $1 RETURNING n', ['102', '9']),
+  p('DELETE FROM tally WHERE made < now() AND n = $1', ['1']),
   p('INSERT INTO loose VALUES ($1, $2, $3)', ['1', '2', 'x']),
   p('INSERT INTO loose VALUES ($1, $2, $3)', [null, '2', 'x']),
   p('INSERT INTO loose (v, k) VALUES ($1, $2)', [int4(1), int8(2n)], { formats: [1] }),

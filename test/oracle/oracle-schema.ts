@@ -11,6 +11,8 @@ export interface OracleTable {
   rows: string;
   /** The key of a row of `columns`, where it is none of them. */
   keyOfRow?: string;
+  /** A row as text, where it may have values that are other ones each time; default: all of it. */
+  state?: string;
   /** null: whole on every shard. */
   key: { column: string; type: string } | null;
 }
@@ -107,6 +109,8 @@ export const ORACLE_TABLES: readonly OracleTable[] = [
     name: 'tally',
     columns: 'id, what, n, made',
     rows: `SELECT 100 + n, 'thing ' || n, n % 3, timestamptz '2024-01-01 00:00:00+00' FROM generate_series(1, 5) n`,
+    state: `(x.id, CASE WHEN x.what ~ '^[0-9a-f-]{32,36}$' THEN 'random' ELSE x.what END, x.n,
+      CASE WHEN x.made > '2025-01-01' THEN 'now' ELSE x.made::text END)::text`,
     key: null,
   },
   {
@@ -350,7 +354,7 @@ export const REFILL = [
 /** All rows as text, and on a shard those that belong elsewhere. */
 export function stateQuery(shard: number | null): string {
   return ORACLE_TABLES.flatMap((table) => {
-    const each = `SELECT '${table.name}' AS t, x::text AS r FROM ${table.name} x`;
+    const each = `SELECT '${table.name}' AS t, ${table.state ?? 'x::text'} AS r FROM ${table.name} x`;
     if (shard === null || table.key === null) return [each];
     return [
       each,

@@ -157,7 +157,8 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
     const isFirst = ctx.first !== null || ctx.omniLock !== null;
     const home = ctx.omniWrites.length > 0 ? 'every' : isFirst ? 'first' : 'any';
     const reading = refusal === null ? placed(home) : refused(refusal.reason, refusal.remedy);
-    return { ...reading, unknown, ...textNeed(ctx, groups) };
+    const differs = ctx.refusal === null && refusal !== null && ctx.omniWrites.length > 0 ? DIFFERS : {};
+    return { ...reading, unknown, ...textNeed(ctx, groups), ...differs };
   }
   const spread = refusal === null ? spreadOf(ctx, shown, resolved, isWrite) : refusedSpread(refusal);
   // Behind what reads ORDER BY.
@@ -176,6 +177,7 @@ function isOnOne({ pins }: KeyGroup): boolean {
   return pins.some(({ sources }) => sources.length === 1 && !MANY.has(sources[0].kind));
 }
 
+const DIFFERS = { differs: true } as const;
 const MANY: ReadonlySet<string> = new Set(['literalList', 'literalArray', 'parameterArray']);
 
 /** What one shard has alone is pinned by what it is. */

@@ -1,4 +1,5 @@
 import type { ParsedStatement } from '../sql/sql-parser.js';
+import type { FoundRelation } from './shard-catalog.js';
 import type { ShardReading } from './shard-reading.js';
 
 /** The literal of a shape that stands at this byte of it; null: none that the shape has left out of account. */
@@ -10,7 +11,9 @@ export interface ShardScope {
   readonly id: number;
   /** @param literals of a shape; null: of one text. @returns null: texts are not read for shards */
   read(statements: readonly ParsedStatement[], literals: LiteralPlaces | null): ShardReading | null;
+  /** @param schema null: not said */
+  find(schema: string | null, name: string): FoundRelation;
 }
 
 /** Of databases that are not sharded. */
-export const NO_SCOPE: ShardScope = { id: 0, read: () => null };
+export const NO_SCOPE: ShardScope = { id: 0, read: () => null, find: () => ({ kind: 'unknown' }) };

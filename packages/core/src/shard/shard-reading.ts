@@ -5,6 +5,7 @@
  */
 
 import type { CopyLayout } from '../copy/copy-layout.js';
+import type { FillReading } from '../rewrite/fill-reading.js';
 
 /** What a key is compared with, or what is inserted as one. */
 export type KeySource =
@@ -128,6 +129,10 @@ export interface ShardReading {
   readonly changesTransaction?: true;
   /** Outside of a transaction block any server says that it cannot be (LOCK): none is begun for it. */
   readonly needsBlock?: true;
+  /** Refused because whole copies would get something else each: unless it is had from one server. */
+  readonly differs?: true;
+  /** What one server is asked for, before all are asked. */
+  readonly fill?: FillReading;
   /** An UPDATE that changes one row at most. */
   readonly isOneRow?: true;
   readonly cursor?: CursorUse;

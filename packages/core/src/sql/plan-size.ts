@@ -44,5 +44,6 @@ export function planSize(plan: SqlPlan): number {
     }
   }
   if (plan.made !== undefined) bytes += plan.made.edits.length * MADE_BYTES;
+  for (const { parts } of plan.shards?.fill?.edits ?? []) bytes += MADE_BYTES * (1 + parts.length);
   return plan.statements.length === 1 ? bytes : bytes + routeSize(plan.route);
 }

@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
+import { readFill } from '../rewrite/read-fill.js';
 import { readMade } from '../rewrite/read-made.js';
 import { type LiteralPlaces, NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
+import type { ShardReading } from '../shard/shard-reading.js';
 import { joinTenants, readTenant } from '../tenant/tenant-facts.js';
 import { readDirective } from './directive.js';
 import { dottedNames } from './dotted-names.js';
@@ -175,8 +177,9 @@ function parseUtf8(
   for (const statement of statements) flags |= statement.flags;
   const route = joinRoutes(statements.map((statement) => statement.route));
   const plan: SqlPlan = { statements, flags, encoding: 'utf8', route };
-  const shards = scope.read(parsed, isShape ? literalPlaces(text) : null);
-  if (isShape && shards?.needsText === true) return null;
+  const reading = scope.read(parsed, isShape ? literalPlaces(text) : null);
+  if (isShape && (reading?.needsText === true || reading?.differs === true)) return null;
+  const shards = reading?.differs === true ? filledReading(text, parsed, parser, scope, reading) : reading;
   const made = readMade(text, parsed, parser, shards?.isOneRow === true);
   // What is filled in stands in the text itself.
   if (isShape && made !== null) return null;
@@ -186,6 +189,20 @@ function parseUtf8(
     parsed.map(({ kind, node }, i) => readTenant(kind, node, statements[i].route, tenantColumn)),
   );
   return { ...read, tenant };
+}
+
+/** The same for all shards, if what differs is had from one of them. */
+function filledReading(
+  text: Uint8Array,
+  parsed: readonly ParsedStatement[],
+  parser: SqlParser,
+  scope: ShardScope,
+  reading: ShardReading,
+): ShardReading {
+  const filled = readFill(text, parsed, { parser, find: scope.find });
+  const read = filled === null ? null : scope.read(filled.statements, null);
+  if (filled === null || read === null || read.refusal !== null || read.home !== 'every') return reading;
+  return { ...read, fill: filled.fill };
 }
 
 /** Which literal of the shape read last stands where the tree says. A negative number's place is that of its '-'. */

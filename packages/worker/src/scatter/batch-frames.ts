@@ -16,6 +16,7 @@ import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import { withCounts } from './bind-parts.js';
 import { NO_COUNTS, type TextEdit } from './cross-shard-request.js';
+import type { FilledStatement } from './filled-statement.js';
 import type { Leg } from './leg.js';
 import type { SplitInsert } from './split-insert.js';
 
@@ -129,7 +130,9 @@ export class BatchFrames {
     return this.types.includes(FRONTEND.Parse);
   }
 
-  framesFor(shard: number, split: SplitInsert | null): Uint8Array {
+  framesFor(shard: number, split: SplitInsert | null, filled: FilledStatement | null): Uint8Array {
+    if (filled !== null)
+      return this.parts.length === 0 ? filled.queryFrame() : filled.batchFrames(this.parts);
     if (split === null) return this.frames;
     return this.parts.length === 0 ? split.queryFrame(shard) : split.batchFrames(shard, this.parts);
   }

@@ -1,4 +1,5 @@
 import type { CopyLayout, CursorUse, MergePlan, ShardFunction } from '@pgdog-cluster/core';
+import type { FilledStatement } from './filled-statement.js';
 import type { SplitInsert } from './split-insert.js';
 
 /** bytes[start, end) of a text, counted from its beginning, become `text`. */
@@ -26,6 +27,8 @@ export interface CrossShardRequest {
   readonly plan: MergePlan | null;
   /** Each shard gets rows of its own; null: all are asked the same. */
   readonly split: SplitInsert | null;
+  /** What one shard is asked before all are; null: nothing. */
+  readonly filled: FilledStatement | null;
   /** COPY FROM STDIN; null: something else, or all of it is for one shard. */
   readonly copy: CopyRequest | null;
   /** Rows the client gets at most; Infinity: all. */

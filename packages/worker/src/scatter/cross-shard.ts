@@ -13,6 +13,7 @@ import { CursorDesk } from './cursor-desk.js';
 import { CursorRequests } from './cursor-requests.js';
 import { DistributedTransaction, lostMember } from './distributed-transaction.js';
 import { errorFrame, sqlstateOf, withDone } from './error-frame.js';
+import { fillIn } from './fill-in.js';
 import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
 import { MergeState } from './merge-state.js';
@@ -122,7 +123,14 @@ export class CrossShard {
       this.transaction = new DistributedTransaction(scatter, database.sharding.commit, 'BEGIN');
       this.isImplicit = true;
     }
-    this.run(request);
+    if (request.filled === null) {
+      this.run(request);
+      return;
+    }
+    fillIn(scatter, request.filled, this.transaction, (legs, failure) => {
+      if (failure === null) this.run(request);
+      else this.answered(legs, failure, null);
+    });
   }
 
   /** A statement of the client's transaction has been answered. */
@@ -148,7 +156,7 @@ export class CrossShard {
         isBatch: !batch.isQuery,
         begins: (legs, frames) => this.beginCopy(request, legs, frames),
       },
-      framesFor: ({ shard }) => batch.framesFor(shard, request.split),
+      framesFor: ({ shard }) => batch.framesFor(shard, request.split, request.filled),
       prepare: (leg) => {
         batch.giveStatements(leg);
         const ahead = transaction?.join(leg) ?? [];
@@ -162,11 +170,13 @@ export class CrossShard {
 
   private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
     const { scatter, batch } = this;
-    const { plan, split, copy, cursor } = request;
+    const { plan, split, copy, cursor, filled } = request;
     // Of a COPY some row may have no place, though every shard has taken what it got.
     const holdsTag = this.isImplicit || copy !== null;
     if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, holdsTag);
-    if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, holdsTag);
+    if (plan === null || cursor?.kind === 'declare') {
+      return new FirstMerger(scatter, holdsTag, filled !== null && !batch.hasParse);
+    }
     return new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, holdsTag);
   }
 

@@ -11,11 +11,14 @@ export class FirstMerger implements RowMerger {
   heldTag: Uint8Array | null = null;
   private readonly output: MergeOutput;
   private readonly holdsTag: boolean;
+  /** ParseComplete answers a Parse of ours. */
+  private readonly swallowsParse: boolean;
   private first: Leg | null = null;
 
-  constructor(output: MergeOutput, holdsTag: boolean) {
+  constructor(output: MergeOutput, holdsTag: boolean, swallowsParse = false) {
     this.output = output;
     this.holdsTag = holdsTag;
+    this.swallowsParse = swallowsParse;
   }
 
   begin(legs: readonly Leg[]): void {
@@ -31,6 +34,7 @@ export class FirstMerger implements RowMerger {
 
   meet(type: number, frames: readonly Uint8Array[]): void {
     const [first] = frames;
+    if (type === BACKEND.ParseComplete && this.swallowsParse) return;
     if (type === BACKEND.CommandComplete && frames.some((frame) => Buffer.compare(frame, first) !== 0)) {
       this.problem = new PgDogError(
         'cross_shard',

@@ -12,12 +12,23 @@ import {
   type StatementValues,
 } from '@pgdog-cluster/core';
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard-request.js';
+import { FilledStatement } from '../scatter/filled-statement.js';
 import type { Session } from '../session/session.js';
+import type { PreparedText } from './prepared-text.js';
 
 export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits' | 'counts'>;
 export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [], counts: NO_COUNTS };
 
-export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy'> = { split: null, copy: null };
+export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled'> = {
+  split: null,
+  copy: null,
+  filled: null,
+};
+
+/** With what one shard is asked before all are. */
+export function filledIn(text: PreparedText | null, reading: ShardReading): typeof UNDIVIDED {
+  return { ...UNDIVIDED, filled: FilledStatement.of(text, reading) };
+}
 
 /** One shard's answer after the other. */
 export const PASS: MergePlan = {
@@ -160,11 +171,19 @@ export function uncuttable({ message }: PgDogError): PgDogError {
   return new PgDogError('cross_shard', text, { hint: 'Write the numbers into the text of a simple query.' });
 }
 
+export function refusedAs({ reason, remedy }: { reason: string; remedy: string }): PgDogError {
+  return new PgDogError('cross_shard', reason, { hint: remedy });
+}
+
 /** What should have been filled in before has not been: it was not there whole. */
 export function unmade({ refusal }: MadeReading): PgDogError {
-  const text = refusal?.reason ?? 'ids are filled into batches only that are there whole';
-  return new PgDogError('cross_shard', text, { hint: refusal?.remedy ?? 'Send the batch with its Sync.' });
+  return refusedAs(refusal ?? NOT_WHOLE);
 }
+
+const NOT_WHOLE = {
+  reason: 'ids are filled into batches only that are there whole',
+  remedy: 'send the batch with its Sync',
+};
 
 export function omniOnOne(): PgDogError {
   return new PgDogError('cross_shard', 'an omnisharded table cannot be written on one shard only', {

@@ -39,11 +39,13 @@ import {
   cutOf,
   defines,
   directOnly,
+  filledIn,
   hiddenPath,
   holdsCursor,
   isInBlock,
   omniOnOne,
   PASS,
+  refusedAs,
   setsByCall,
   severalShards,
   UNCUT,
@@ -253,9 +255,8 @@ export class ShardRequest {
     const local = plan === null ? null : localWish(plan);
     if (local !== null) {
       const shard = this.takeWish(local);
-      if (shard < 0) return true;
-      this.localShard = shard;
-      this.join(shard);
+      if (shard >= 0) this.localShard = shard;
+      if (shard >= 0) this.join(shard);
       return true;
     }
     if (wish.shard === null && wish.key === null) return false;
@@ -293,8 +294,7 @@ export class ShardRequest {
     }
     this.waitsSinceReading = -1;
     if (reading.refusal !== null) {
-      const { reason, remedy } = reading.refusal;
-      this.refuse(new PgDogError('cross_shard', reason, { hint: remedy }));
+      this.refuse(refusedAs(reading.refusal));
       return SHARD_ANY;
     }
     const { reported } = this.session;
@@ -322,7 +322,8 @@ export class ShardRequest {
     const isForbidden = allowed === 'direct_only';
     if (isForbidden || !isKnown) this.refuse(isForbidden ? directOnly(refusal) : refusal);
     else if (spread.kind === 'copy') this.copy(spread.layout, refusal);
-    else if (shard === SHARD_EVERY) this.ask(null, null, UNCUT, refusal.message);
+    else if (shard === SHARD_EVERY)
+      this.ask(null, null, UNCUT, refusal.message, filledIn(this.text, reading));
     else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
     else if (spread.kind === 'merge') {
       const cut = cutOf(spread.plan, values);
@@ -341,14 +342,14 @@ export class ShardRequest {
       sequence === null || text === null ? null : SplitInsert.of(text, declaredTypes(text), sequence);
     if (split === null) this.refuse(unsplittable(refusal));
     // exempt: rows of several shards
-    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { split, copy: null });
+    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { ...UNDIVIDED, split });
   }
 
   /** Where the rows of COPY FROM STDIN go is seen when they come: any shard may get some. */
   private copy(layout: CopyLayout, refusal: PgDogError): void {
     const copy = copyRequest(layout, this.database, this.session.reported);
     if (copy instanceof PgDogError) this.refuse(copy);
-    else this.ask(null, layout.key === null ? null : PASS, UNCUT, refusal.message, { split: null, copy });
+    else this.ask(null, layout.key === null ? null : PASS, UNCUT, refusal.message, { ...UNDIVIDED, copy });
   }
 
   /** @param shards null: all */
@@ -357,14 +358,13 @@ export class ShardRequest {
     plan: MergePlan | null,
     cut: Cut,
     what: string,
-    parts: Pick<CrossShardRequest, 'split' | 'copy'> = UNDIVIDED,
+    parts: Pick<CrossShardRequest, 'split' | 'copy' | 'filled'> = UNDIVIDED,
   ): void {
     if (makesTemp(this.session.parameters)) {
       this.refuse(crossShard('new tables are temporary by the search_path, and those are on one shard'));
       return;
     }
-    const all = shards ?? Array.from({ length: this.database.shardCount }, (_, index) => index);
-    const chosen = [...all].sort((a, b) => a - b);
+    const chosen = [...(shards ?? Array(this.database.shardCount).keys())].sort((a, b) => a - b);
     const { cursor, isWriting } = this;
     this.request = { shards: chosen, plan, ...parts, ...cut, isWrite: isWriting, cursor, what };
   }

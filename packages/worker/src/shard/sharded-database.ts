@@ -91,6 +91,7 @@ export class ShardedDatabase {
     const isImmutable = immutableFunctions(catalog);
     return {
       id: ++scopeIds,
+      find: (schema, name) => lookup.find(schema, name),
       read: (statements, literals) =>
         joinShards(
           statements.map(({ kind, node }) =>

@@ -1,0 +1,31 @@
+/** What one server is asked for, so that all shards store the same. */
+export interface FillValue {
+  /** An expression without columns and parameters. */
+  readonly sql: string;
+  readonly type: string;
+  /** Its number is the first shard's to give. */
+  readonly isSequence: boolean;
+}
+
+/** bytes[start, end) of a text become these, one behind the other. */
+export interface FillEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly parts: readonly (string | FillValue)[];
+}
+
+/** A statement that would store something else on each shard, but for these. */
+export interface FillReading {
+  /** In the order of the text. */
+  readonly edits: readonly FillEdit[];
+}
+
+/** What is asked for, in the order of the text. */
+export function valuesOf({ edits }: FillReading): FillValue[] {
+  return edits.flatMap(({ parts }) => parts.filter((part) => typeof part !== 'string'));
+}
+
+/** The text of an edit with a text for each value. */
+export function partsText(parts: FillEdit['parts'], textOf: (value: FillValue) => string): string {
+  return parts.map((part) => (typeof part === 'string' ? part : textOf(part))).join('');
+}
