@@ -16,6 +16,7 @@ import { markdown } from './report/markdown.js';
 import { plots } from './report/plots.js';
 import type { Environment, Results } from './report/results.js';
 import { type Roles, verdict } from './report/verdict.js';
+import { COPY_KEYS, copy } from './workloads/copy.js';
 import { idle } from './workloads/idle.js';
 import { pipeline } from './workloads/pipeline.js';
 import { reconnect } from './workloads/reconnect.js';
@@ -42,6 +43,7 @@ const WORKLOADS: Record<Group, (run: BenchRun) => Promise<void>> = {
   tls,
   storm,
   routing,
+  copy,
 };
 
 function ourVersion(): string {
@@ -143,6 +145,7 @@ function rolesOf(run: BenchRun): Roles {
     smallPoolMany: both(SMALL_POOL_WORKERS),
     smallPoolSize: SMALL_POOL_SIZE,
     routing: ROUTING_KEYS,
+    copies: COPY_KEYS,
   };
 }
 

@@ -13,6 +13,7 @@ export const GROUPS = [
   'tls',
   'storm',
   'routing',
+  'copy',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 

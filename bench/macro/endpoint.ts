@@ -27,6 +27,8 @@ export interface Setup {
   tls?: KeyPairPem;
   /** A standby of the server: reads go to it, and to it alone. Absent = one server, and no statement is routed. */
   standby?: { host: string; port: number };
+  /** Databases of the server as shards of one, which `login` names; a table of them is divided by a bigint column. */
+  shards?: { databases: readonly string[]; table: string; column: string };
 }
 
 /** A running contender. */

@@ -75,7 +75,9 @@ function configText(server: Login, driver: IoDriver, setup: Setup, port: number)
     ...(setup.standby === undefined ? [] : ['read_write_split = "exclude_primary"']),
     '[admin]',
     `password = ${text(ADMIN_PASSWORD)}`,
-    ...hostLines(server.database, server, 'primary'),
+    ...(setup.shards === undefined
+      ? hostLines(server.database, server, 'primary')
+      : shardLines(server, setup.shards)),
     ...(setup.standby === undefined ? [] : hostLines(server.database, setup.standby, 'replica')),
     '',
   ].join('\n');
@@ -89,6 +91,16 @@ function hostLines(database: string, { host, port }: { host: string; port: numbe
     `port = ${port}`,
     `role = ${text(role)}`,
   ];
+}
+
+function shardLines(server: Login, { databases, table, column }: NonNullable<Setup['shards']>): string[] {
+  const entries = databases.flatMap((name, shard) => [
+    ...hostLines(server.database, server, 'primary'),
+    `database_name = ${text(name)}`,
+    `shard = ${shard}`,
+  ]);
+  const rule = [`database = ${text(server.database)}`, `name = ${text(table)}`, `column = ${text(column)}`];
+  return [...entries, '[[sharded_tables]]', ...rule, 'data_type = "bigint"'];
 }
 
 function usersText(server: Login): string {

@@ -37,6 +37,7 @@ export const SERVER_SETTINGS = {
   full_page_writes: 'off',
   shared_buffers: '256MB',
   max_connections: '500',
+  max_prepared_transactions: '50',
   max_wal_size: '4GB',
   autovacuum: 'off',
   listen_addresses: '127.0.0.1',

@@ -3,6 +3,7 @@ import { pairedDifference, pairedRatio, type Summary, summarise } from './statis
 
 /** Every metric carries its unit in its name. `better` says in which direction; the title heads its table. */
 export const METRICS = {
+  rowsPerS: { title: 'rows per second', better: 'more', digits: 0 },
   tps: { title: 'transactions per second', better: 'more', digits: 0 },
   cpuUsPerQuery: { title: 'proxy CPU per query, us', better: 'less', digits: 2 },
   cpuUserUsPerQuery: { title: 'of it in user space, us', better: 'less', digits: 2 },

@@ -25,6 +25,8 @@ export interface Roles {
   smallPoolSize: number;
   /** One server, and a primary with a standby. */
   routing: readonly { driver: string; plain: string; routed: string }[];
+  /** COPY into one server without a proxy, and divided among shards. */
+  copies: readonly { driver: string; plain: string; split: string }[];
 }
 
 /** Nobody may wait longer than this in the small pool: clients there wait for 50 others, not for seconds. */
@@ -73,6 +75,7 @@ export function verdict(results: Results, roles: Roles): Figure[] {
     ...smallPool(results, roles),
     ...storms(results, roles),
     ...routing(results, roles),
+    ...copies(results, roles),
   ];
 }
 
@@ -199,6 +202,22 @@ function routing(results: Results, roles: Roles): Figure[] {
       ...costs,
       judge(`routing, ${driver}: throughput, many shapes`, ' x that of one', { atLeast: 0.5 }, ratio),
       judge(`routing, ${driver}: memory growth, many shapes`, ' MB', { atMost: GROWTH_MB_MAX }, growth),
+    ];
+  });
+}
+
+function copies(results: Results, roles: Roles): Figure[] {
+  return roles.copies.flatMap(({ driver, plain, split }) => {
+    const ratio = ratioOf(results, 'copy-split', 'rowsPerS', split, plain);
+    const growth = summaryOf(results, 'copy-split', split, 'rssGrowthMb');
+    return [
+      judge(`COPY over shards, ${driver}: rows per second`, ' x plain COPY', { atLeast: 0.8 }, ratio),
+      judge(
+        `COPY over shards, ${driver}: memory growth, second half`,
+        ' MB',
+        { atMost: GROWTH_MB_MAX },
+        growth,
+      ),
     ];
   });
 }
