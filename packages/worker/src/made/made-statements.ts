@@ -63,6 +63,8 @@ export class MadeStatements {
   private queue: MadeFrame[] = [];
   private lookedAt = 0;
   private queueScopeId = 0;
+  /** Of a Query that has not been taken yet. */
+  private held: MadeFrame | null = null;
   /** Of the frame that is being shown. */
   private current: MadeFrame | null = null;
   /** The frame in whose place another is being shown. */
@@ -93,9 +95,11 @@ export class MadeStatements {
       return requests.take(type, bytes, start, end, buffer, frameBytes);
     }
     if (!isWhole && this.needsWhole(type, bytes, start, end)) return NEED_WHOLE;
-    const made = type === FRONTEND.Query ? this.query(bytes, start, end) : this.head(type, bytes, start, end);
+    const made =
+      type === FRONTEND.Query ? this.heldQuery(bytes, start, end) : this.head(type, bytes, start, end);
     const outcome = this.showMade(requests, made, type, { bytes, start, end }, buffer, frameBytes);
-    if (outcome === CONSUMED && type !== FRONTEND.Query) this.queue.shift();
+    if (outcome === CONSUMED && type === FRONTEND.Query) this.held = null;
+    else if (outcome === CONSUMED) this.queue.shift();
     return outcome;
   }
 
@@ -125,6 +129,14 @@ export class MadeStatements {
     const fields = type === FRONTEND.Bind ? readBind(bytes, start + HEADER_BYTES, end) : null;
     if (fields === null) return type === FRONTEND.Bind;
     return this.byName.has(decodeText(bytes, fields.statementStart, fields.statementEnd));
+  }
+
+  /** A Query that waits is shown again: what has been made of it may have chosen its shard already. */
+  private heldQuery(bytes: Uint8Array, start: number, end: number): MadeFrame {
+    const { id } = this.scope;
+    if (this.held === null || this.queueScopeId !== id) this.held = this.query(bytes, start, end);
+    this.queueScopeId = id;
+    return this.held;
   }
 
   private head(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
