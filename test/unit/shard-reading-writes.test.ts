@@ -291,7 +291,7 @@ no | EXPLAIN SELECT * FROM orders
 any | EXPLAIN INSERT INTO countries (code) VALUES ('x')
 every | EXPLAIN ANALYZE INSERT INTO countries (code) VALUES ('x')
 direct 1 | DECLARE c CURSOR FOR SELECT * FROM orders WHERE user_id = 1
-no | DECLARE c CURSOR FOR SELECT * FROM orders
+merge | DECLARE c CURSOR FOR SELECT * FROM orders
 direct $1 | PREPARE p AS SELECT * FROM orders WHERE user_id = $1
 merge | COPY orders TO STDOUT
 merge | COPY (SELECT * FROM orders) TO STDOUT (FORMAT csv)
