@@ -11,6 +11,7 @@ import { ROOT } from '../support/tree.js';
 import { copyCases } from './corpus-copy.js';
 import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
+import { groupCases } from './corpus-groups.js';
 import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
 import { sessionCases } from './corpus-session.js';
@@ -58,6 +59,7 @@ forOneDriver('the oracle', (driver) => {
     const all = [
       ...directCases(),
       ...mergeCases(),
+      ...groupCases(),
       ...writeCases(),
       ...copyCases(),
       ...sessionCases(),

@@ -136,7 +136,8 @@ export class Loop {
 
   /** How long the kernel may sleep. Those that wait for their turn to log in make no event of their own. */
   private waitMs(): number {
-    const { tls, loginBudget, derivation } = this.context;
+    const { tls, loginBudget, derivation, sharded } = this.context;
+    if (sharded.hasPostponed) return 0;
     if (this.areClientsWaiting || tls.handshakes.isWaitingForTime) return loginBudget.waitMs;
     return derivation.isPending ? WAIT_MS_DERIVING : WAIT_MS_MAX;
   }

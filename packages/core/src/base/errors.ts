@@ -444,6 +444,7 @@ const ROWS = {
     'Look at what it has changed before it is tried again.',
   ],
   merge_overflow: ['22003', 'ERROR', 'client', 'value out of range', ''],
+  merge_division: ['22012', 'ERROR', 'client', 'division by zero', ''],
   shard_unreadable: [
     '0A000',
     'ERROR',

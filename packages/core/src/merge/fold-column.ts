@@ -75,7 +75,7 @@ export class WholeColumn implements FoldColumn {
   }
 
   write(group: number, writer: FrameWriter): boolean {
-    if (this.#isKnown[group] === 0) {
+    if (this.#isKnown[group] === 0 && this.isNullable) {
       writer.int32(-1);
       return true;
     }

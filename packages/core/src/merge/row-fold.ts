@@ -87,7 +87,7 @@ export class RowFold {
     const columns: (FoldColumn | null)[] = [];
     for (let index = 0; index < aggregates.length; index++) {
       const kind = aggregates[index];
-      const column = kind === null ? null : aggregateColumn(kind, shape.columns[index]);
+      const column = kind === null ? null : aggregateColumn(kind, shape.columns[index], limitBytes);
       if (typeof column === 'string') return column;
       if ((column === null) !== groups.includes(index)) {
         return `column "${shape.columns[index].name}" must be either an aggregate or one of GROUP BY`;
@@ -116,6 +116,14 @@ export class RowFold {
       } else if (!state.add(group, bytes, at, at + size)) return this.#fail('malformed');
     }
     return this.#usedBytes() <= this.#limitBytes ? true : this.#fail('full');
+  }
+
+  /** Of no rows there is one group all the same: aggregates without GROUP BY. */
+  addNone(): void {
+    if (this.#table.count > 0) return;
+    this.#key.key.length = 0;
+    this.#table.put(this.#key.key);
+    for (const column of this.#columns) column?.open();
   }
 
   /** The row's group, old or new, or FAILED. */

@@ -66,6 +66,11 @@ export class LevelShape {
     return this.#windows.every((keys) => keys.some((key) => this.#isExact(key)));
   }
 
+  /** Rows of different values of it are never on one shard together. */
+  isKey(column: ShownColumn | null): boolean {
+    return column?.key != null && this.#isExact(column.key);
+  }
+
   get showsKey(): boolean {
     return this.#shownKeys.some((key) => this.#isExact(key));
   }

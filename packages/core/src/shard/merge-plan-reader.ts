@@ -1,53 +1,41 @@
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { foldOf } from './aggregate-reading.js';
 import { isAggregate } from './call-reading.js';
+import { findColumn } from './expression-reading.js';
+import { GroupPlanReader } from './group-plan-reader.js';
 import type { ResolvedGroup } from './key-graph.js';
+import { NoMerge, neverMerged } from './no-merge.js';
+import type { Piece } from './partial-columns.js';
 import type { Target, Top } from './query-reading.js';
-import type { CatalogColumn } from './shard-catalog.js';
+import { type Limits, widerText } from './rewritten-text.js';
+import { SelectText } from './select-text.js';
 import type { Refusal, ShardContext } from './shard-context.js';
-import type { AggregateKind, CountSource, MergePlan, SortKey, Spread } from './shard-reading.js';
-import { Scope } from './shard-scope.js';
-
-const types = (names: string): ReadonlySet<string> =>
-  new Set(names.split(' ').map((name) => `pg_catalog.${name}`));
-
-/** Types whose values a worker can put in order. */
-const SORTABLE = types('int2 int4 int8 numeric date timestamp timestamptz uuid bytea bool text varchar');
-/** Types whose values are equal only if their texts are. */
-const TEXT_EQUAL = types('int2 int4 int8 date timestamp timestamptz uuid bytea bool text varchar');
-const SUMMABLE = types('int2 int4 int8 numeric');
-const KINDS: ReadonlyMap<string, AggregateKind> = new Map([
-  ['count', 'count'],
-  ['sum', 'sum'],
-  ['min', 'min'],
-  ['max', 'max'],
-  ['bool_and', 'bool_and'],
-  ['every', 'bool_and'],
-  ['bool_or', 'bool_or'],
-]);
-
-/** Thrown and caught in this file. */
-class NoMerge extends Error {
-  readonly remedy: string;
-
-  constructor(reason: string, remedy = 'restrict the sharding key to one value, or leave that out') {
-    super(reason);
-    this.remedy = remedy;
-  }
-}
+import type { AggregateKind, CountSource, MergePlan, PlainColumn, SortKey, Spread } from './shard-reading.js';
+import { findShown, sortDirection } from './sort-reading.js';
+import {
+  isBuiltin,
+  isDeterministic,
+  isFloat,
+  isNamedTarget,
+  isOrderKnown,
+  isSortable,
+  isTextEqual,
+} from './value-facts.js';
 
 /** What one query over all shards, whose tables are one group, needs to be put together. */
 export function readMergePlan(ctx: ShardContext, top: Top | null, group: ResolvedGroup): Spread {
   try {
-    if (top === null) throw new NoMerge('set operations over several shards');
+    if (top === null) throw neverMerged('set operations over several shards');
     if (!top.splits.some((node) => group.roots.has(node))) {
-      throw new NoMerge(
+      throw neverMerged(
         `${group.info.label} is read in a subquery or an outer join that needs rows of all shards`,
       );
     }
-    if (ctx.userFunction !== null) throw new NoMerge(`${ctx.userFunction} may be an aggregate`);
+    if (ctx.userFunction !== null) throw neverMerged(`${ctx.userFunction} may be an aggregate`);
+    const spread = readSpread(ctx, top);
     if (ctx.clock !== null)
-      throw new NoMerge(`${ctx.clock} would differ from shard to shard`, 'give the time as a parameter');
-    return { kind: 'merge', plan: new MergePlanReader(ctx, top, top.targets ?? []).read() };
+      throw neverMerged(`${ctx.clock} would differ from shard to shard`, 'give the time as a parameter');
+    return spread;
   } catch (error) {
     if (!(error instanceof NoMerge)) throw error;
     return refusedSpread({ reason: error.message, remedy: error.remedy });
@@ -58,95 +46,139 @@ export function refusedSpread({ reason, remedy }: Refusal): Spread {
   return { kind: 'refused', reason, remedy };
 }
 
+/** As the statement stands, if that is enough. */
+function readSpread(ctx: ShardContext, top: Top): Spread {
+  try {
+    return { kind: 'merge', plan: new MergePlanReader(ctx, top, null).read() };
+  } catch (error) {
+    if (!(error instanceof NoMerge) || !error.isRewritable) throw error;
+    if (ctx.literals !== null) return { kind: 'byText' };
+    const { text } = ctx.terms;
+    if (text === undefined) throw error;
+    return { kind: 'merge', plan: new MergePlanReader(ctx, top, text).read() };
+  }
+}
+
 class MergePlanReader {
   readonly #ctx: ShardContext;
   readonly #top: Top;
   readonly #targets: readonly Target[];
+  /** Of the statement, which may be rewritten; null: it is asked as it stands. */
+  readonly #text: Uint8Array | null;
+  readonly #plain: PlainColumn[] = [];
+  /** Sorted by, and not shown. */
+  readonly #hidden: Piece[] = [];
 
-  constructor(ctx: ShardContext, top: Top, targets: readonly Target[]) {
+  constructor(ctx: ShardContext, top: Top, text: Uint8Array | null) {
     this.#ctx = ctx;
     this.#top = top;
-    this.#targets = targets;
+    this.#targets = top.targets ?? [];
+    this.#text = text;
   }
 
   read(): MergePlan {
     const { node, shape } = this.#top;
-    if (shape.distinct === 'on') throw new NoMerge('DISTINCT ON over several shards');
+    if (shape.distinct === 'on') throw neverMerged('DISTINCT ON over several shards');
     if (!shape.areWindowsByKey)
-      throw new NoMerge('a window function that is not partitioned by the sharding key');
-    if (textOf(node, 'limitOption') === 'LIMIT_OPTION_WITH_TIES') throw new NoMerge('LIMIT … WITH TIES');
+      throw neverMerged('a window function that is not partitioned by the sharding key');
+    if (textOf(node, 'limitOption') === 'LIMIT_OPTION_WITH_TIES') throw neverMerged('LIMIT … WITH TIES');
     const isGrouped = shape.group !== null || shape.hasAggregate || shape.hasHaving;
     if (this.#top.targets === null && (isGrouped || shape.distinct !== 'no' || 'sortClause' in node)) {
-      throw new NoMerge('sorting or grouping of columns that are not known', 'name the columns');
+      throw neverMerged('sorting or grouping of columns that are not known', 'name the columns');
     }
-    const aggregates = isGrouped && !shape.isGroupedByKey ? this.#aggregates() : null;
+    const limits = { limit: this.#count('limitCount'), offset: this.#count('limitOffset') };
+    const isFolded = isGrouped && !shape.isGroupedByKey;
+    if (isFolded && shape.hasWindow) throw neverMerged('window functions over groups');
+    if (isFolded && this.#text !== null)
+      return GroupPlanReader.of(this.#ctx, this.#top, this.#text).read(limits);
+    return this.#readPlan(isFolded ? this.#aggregates() : null, limits);
+  }
+
+  #readPlan(aggregates: readonly (AggregateKind | null)[] | null, limits: Limits): MergePlan {
     const group = aggregates === null ? null : this.#group(aggregates);
-    const sort = nodesOf(node, 'sortClause').map((item) =>
-      this.#sortKey(nodeOf(item, 'SortBy') ?? {}, aggregates),
-    );
-    const limit = this.#count('limitCount');
-    const offset = this.#count('limitOffset');
-    return {
+    const sort = nodesOf(this.#top.node, 'sortClause').map((_, i) => this.#sortKey(i, aggregates));
+    const plan: MergePlan = {
       sort,
       group,
       aggregates: aggregates ?? this.#targets.map(() => null),
       isDistinct: this.#isDistinct(group),
-      limit,
-      offset,
+      ...limits,
+    };
+    const checked = this.#plain.length > 0 ? { ...plan, plain: this.#plain } : plan;
+    return this.#hidden.length > 0 ? this.#widened(checked, limits) : checked;
+  }
+
+  /** With what is sorted by behind what is shown. */
+  #widened(plan: MergePlan, limits: Limits): MergePlan {
+    const text = this.#selectText();
+    const { node } = this.#top;
+    const shownCount = this.#targets.length;
+    const formats = [...this.#targets.keys(), ...this.#hidden.map(() => -1)];
+    return {
+      ...plan,
+      aggregates: formats.map(() => null),
+      rewrite: {
+        text: widerText(this.#ctx.terms.parser, text, node, this.#hidden, limits),
+        formats,
+        shownCount,
+        groups: null,
+      },
     };
   }
 
+  #selectText(): SelectText {
+    const text = this.#text === null ? null : SelectText.of(this.#text);
+    if (text === null) throw neverMerged('a statement that cannot be rewritten');
+    return text;
+  }
+
   #isDistinct(group: readonly number[] | null): boolean {
-    const { shape } = this.#top;
-    const targets = this.#targets;
+    const { shape, level } = this.#top;
     if (shape.distinct !== 'all') return false;
     if (group !== null) throw new NoMerge('DISTINCT over groups');
     if (shape.showsKey) return false;
-    for (const { column } of targets) requireTextEqual(column?.type ?? null, 'DISTINCT');
+    for (const [i, { column, value }] of this.#targets.entries()) {
+      if (column !== null) requireTextEqual(column.type, 'DISTINCT');
+      else if (value !== null)
+        this.#plain.push({ column: i, mayBeText: isDeterministic(value, level), mayBeInexact: false });
+    }
     return true;
   }
 
   /** Of columns of the answer; null: a group's. */
   #aggregates(): (AggregateKind | null)[] {
     const { shape, node } = this.#top;
-    const targets = this.#targets;
-    if (shape.hasHaving) throw new NoMerge('HAVING over several shards');
-    if (shape.hasWindow) throw new NoMerge('window functions over groups');
     if (nodesOf(node, 'groupClause').some((item) => 'GroupingSet' in item))
-      throw new NoMerge('GROUPING SETS');
-    return targets.map(({ value, column }) => {
+      throw neverMerged('GROUPING SETS');
+    if (shape.hasHaving) throw new NoMerge('HAVING over several shards');
+    return this.#targets.map(({ value, column }, i) => {
       if (column !== null) return null;
       const call = nodeOf(value ?? {}, 'FuncCall');
       if (call === undefined || !isAggregate(call))
         throw new NoMerge('an expression over groups of several shards');
-      return this.#aggregate(call);
+      return this.#aggregate(call, i);
     });
   }
 
-  #aggregate(call: SqlNode): AggregateKind {
-    const path = pathOf(call, 'funcname');
-    const name = path.at(-1) ?? '';
-    const kind = path.length === 1 || path[0] === 'pg_catalog' ? KINDS.get(name) : undefined;
+  #aggregate(call: SqlNode, position: number): AggregateKind {
+    const name = pathOf(call, 'funcname').at(-1) ?? '';
+    const kind = foldOf(call);
     const isPlain =
       call.agg_distinct !== true &&
       call.agg_within_group !== true &&
       call.func_variadic !== true &&
       nodesOf(call, 'agg_order').length === 0;
-    if (kind === undefined || !isPlain) throw new NoMerge(`${name}() over several shards`);
-    if (kind === 'count' || kind === 'bool_and' || kind === 'bool_or') return kind;
+    if (kind === null || !isPlain) throw new NoMerge(`${name}() over several shards`);
+    if (kind === 'count') return kind;
     const [argument, ...others] = nodesOf(call, 'args');
-    const type = others.length === 0 ? this.#columnType(argument) : null;
-    const isKnown =
-      kind === 'sum' ? type !== null && SUMMABLE.has(type.type) && !type.isDomain : isSortable(type);
-    if (!isKnown) throw new NoMerge(`${name}() of something whose sums or order Postgres alone knows`);
+    const { level } = this.#top;
+    if (others.length > 0 || !isBuiltin(argument, level)) {
+      throw new NoMerge(`${name}() of something whose sums or order Postgres alone knows`);
+    }
+    if ((kind === 'min' || kind === 'max') && !isOrderKnown(argument, level)) {
+      this.#plain.push({ column: position, mayBeText: false, mayBeInexact: true });
+    }
     return kind;
-  }
-
-  #columnType(node: SqlNode | undefined): CatalogColumn | null {
-    const path = pathOf(nodeOf(node, 'ColumnRef'), 'fields');
-    const isWhole = path.length > 0 && path.length === nodesOf(nodeOf(node, 'ColumnRef'), 'fields').length;
-    const found = isWhole ? this.#top.level.scope.find(path) : 'none';
-    return typeof found === 'string' ? null : found.type;
   }
 
   /** Positions of the columns of GROUP BY, each of which is shown. */
@@ -168,72 +200,64 @@ class MergePlanReader {
     return [...new Set([...positions, ...all])].toSorted((a, b) => a - b);
   }
 
-  #sortKey(item: SqlNode, aggregates: readonly (AggregateKind | null)[] | null): SortKey {
-    const direction = textOf(item, 'sortby_dir');
-    const nulls = textOf(item, 'sortby_nulls');
-    if (direction === 'SORTBY_USING') throw new NoMerge('ORDER BY … USING');
-    const column = this.#shownPosition(nodeOf(item, 'node') ?? {});
-    const target = this.#targets[column];
-    const call = nodeOf(target.value ?? {}, 'FuncCall');
-    const isCount = call !== undefined && isAggregate(call) && pathOf(call, 'funcname').at(-1) === 'count';
-    const kind = aggregates?.[column] ?? (isCount ? 'count' : null);
-    const isNumber = kind === 'count' || kind === 'sum' || kind === 'bool_and' || kind === 'bool_or';
-    const type =
-      kind === 'min' || kind === 'max'
-        ? this.#columnType(nodesOf(call, 'args')[0])
-        : (target.column?.type ?? null);
-    if (!isNumber && !isSortable(type)) {
-      throw new NoMerge(
+  #sortKey(index: number, aggregates: readonly (AggregateKind | null)[] | null): SortKey {
+    const item = nodeOf(nodesOf(this.#top.node, 'sortClause')[index], 'SortBy') ?? {};
+    const node = nodeOf(item, 'node') ?? {};
+    const direction = sortDirection(item);
+    const found = findShown(this.#ctx, this.#top, node);
+    // In text two floats may look the same, as settings have it; in binary they never do.
+    const isHidden = found < 0 || this.#isFloat(found);
+    const column = isHidden ? this.#hide(node, index, found, aggregates !== null) : found;
+    const value = found < 0 ? node : (this.#targets[found].value ?? {});
+    if (!this.#isOrderKnown(value, found, aggregates?.[found] ?? null)) {
+      // It may be a float, which is compared in binary.
+      if (aggregates !== null) throw new NoMerge('ORDER BY something whose order Postgres alone knows');
+      this.#plain.push({ column, mayBeText: false, mayBeInexact: true });
+    }
+    return { column, ...direction };
+  }
+
+  /** Whether values of ORDER BY are put in order here, whatever type they are of; false: their type tells. */
+  #isOrderKnown(value: SqlNode, shown: number, kind: AggregateKind | null): boolean {
+    const { level } = this.#top;
+    const type = (shown < 0 ? findColumn(value, level) : this.#targets[shown].column)?.type ?? null;
+    if (type !== null && !isSortable(type)) {
+      throw neverMerged(
         'ORDER BY something whose order Postgres alone knows',
         'sort by numbers, times, or text COLLATE "C"',
       );
     }
-    const isDescending = direction === 'SORTBY_DESC';
-    const isNullsFirst = nulls === 'SORTBY_NULLS_FIRST' || (nulls !== 'SORTBY_NULLS_LAST' && isDescending);
-    return { column, isDescending, isNullsFirst };
+    if (type !== null || (kind !== null && kind !== 'min' && kind !== 'max')) return true;
+    const call = nodeOf(value, 'FuncCall');
+    const name = call === undefined || !isAggregate(call) ? null : foldOf(call);
+    return isOrderKnown(name === 'min' || name === 'max' ? nodesOf(call, 'args')[0] : value, level);
   }
 
-  /** Names mean what is shown first, then columns of FROM. */
-  #shownPosition(node: SqlNode): number {
-    const { level } = this.#top;
-    const targets = this.#targets;
-    const constant = nodeOf(node, 'A_Const');
-    if (constant !== undefined) {
-      const position = this.#ctx.literals === null ? nodeOf(constant, 'ival')?.ival : undefined;
-      if (this.#ctx.literals !== null) this.#ctx.needsText = true;
-      if (typeof position !== 'number' || targets[position - 1] === undefined) {
-        throw new NoMerge('ORDER BY a position', 'sort by a name');
-      }
-      return position - 1;
-    }
-    const path = pathOf(nodeOf(node, 'ColumnRef'), 'fields');
-    if (path.length === 1) {
-      const named = targets.flatMap(({ name }, i) => (name === path[0] ? [i] : []));
-      const isSame = named.every(
-        (i) => targets[i].column !== null && targets[i].column === targets[named[0]].column,
-      );
-      if (named.length === 1 || (named.length > 1 && isSame)) return named[0];
-      if (named.length > 1) throw new NoMerge(`ORDER BY "${path[0]}", which several columns are called`);
-    }
-    // One without a name that is known here may have this one.
-    if (path.length === 1 && targets.some(({ name }) => name === '')) {
-      throw new NoMerge('ORDER BY beside columns without a name', 'give all columns a name');
-    }
-    const found = path.length > 0 ? new Scope(level.scope.parts, null).find(path) : 'none';
-    const position =
-      typeof found !== 'string'
-        ? targets.findIndex(({ column }) => column === found)
-        : targets.findIndex(({ value }) => value !== null && this.#isAlike(value, node));
-    if (position < 0) throw new NoMerge('ORDER BY something that is no column of the answer');
-    return position;
+  #isFloat(position: number): boolean {
+    const { column, value } = this.#targets[position];
+    const type = column?.type?.type;
+    return (
+      type === 'pg_catalog.float4' || type === 'pg_catalog.float8' || isFloat(value ?? {}, this.#top.level)
+    );
   }
 
-  /** The same expression, written twice; of a shape all literals look the same. */
-  #isAlike(one: SqlNode, other: SqlNode): boolean {
-    const withoutPlaces = (key: string, value: unknown): unknown => (key === 'location' ? undefined : value);
-    const text = JSON.stringify(one, withoutPlaces);
-    const hasLiteral = this.#ctx.literals !== null && text.includes('"A_Const"');
-    return !hasLiteral && text === JSON.stringify(other, withoutPlaces);
+  /** @returns the position of a column behind those that are shown */
+  #hide(node: SqlNode, index: number, found: number, isFolded: boolean): number {
+    if (this.#text === null || isFolded)
+      throw new NoMerge('ORDER BY something that is no column of the answer');
+    const text = this.#selectText();
+    const target = found < 0 ? null : this.#targets[found];
+    const isNamed =
+      'A_Const' in node || ('ColumnRef' in node && findColumn(node, this.#top.level) !== target?.column);
+    const names = nodesOf(this.#top.node, 'targetList').map(isNamedTarget);
+    const piece =
+      target?.value != null && isNamed
+        ? { text: text.targets(names)?.[found], node: target.value }
+        : { text: text.orders[index], node };
+    if (piece.text === undefined || (target !== null && isNamed && target.value === null))
+      throw neverMerged('a statement that cannot be rewritten');
+    this.#hidden.push({ text: piece.text, node: piece.node });
+    return this.#targets.length + this.#hidden.length - 1;
   }
 
   #count(key: 'limitCount' | 'limitOffset'): CountSource | null {
@@ -249,15 +273,10 @@ class MergePlanReader {
       const place = literals(typeof constant.location === 'number' ? constant.location : 0);
       if (place !== null && !place.isNegative) return { kind: 'literal', index: place.index };
     }
-    throw new NoMerge('LIMIT or OFFSET of an expression', 'give a number or a parameter');
+    throw neverMerged('LIMIT or OFFSET of an expression', 'give a number or a parameter');
   }
 }
 
-function isSortable(type: CatalogColumn | null): boolean {
-  return type !== null && !type.isDomain && type.isByteOrdered && SORTABLE.has(type.type);
-}
-
-function requireTextEqual(type: CatalogColumn | null, where: string): void {
-  const isEqual = type !== null && !type.isDomain && type.isDeterministic && TEXT_EQUAL.has(type.type);
-  if (!isEqual) throw new NoMerge(`${where} of something whose equality Postgres alone knows`);
+function requireTextEqual(type: Parameters<typeof isTextEqual>[0], where: string): void {
+  if (!isTextEqual(type)) throw neverMerged(`${where} of something whose equality Postgres alone knows`);
 }

@@ -30,7 +30,8 @@ const FIRST_KINDS: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 
  */
 export function readShards(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
   try {
-    return readStatement(kind, node, terms);
+    // What stands within another statement is not asked by itself.
+    return readStatement(kind, node, kind === 'SelectStmt' ? terms : { ...terms, text: undefined });
   } catch (error) {
     if (!(error instanceof RangeError)) {
       return refused('the statement is not understood', CHOOSE_SHARD);
@@ -161,7 +162,6 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
     return { ...reading, unknown, ...textNeed(ctx, groups), ...differs };
   }
   const spread = refusal === null ? spreadOf(ctx, shown, resolved, isWrite) : refusedSpread(refusal);
-  // Behind what reads ORDER BY.
   return { groups, refusal, spread, home: 'any', unknown, ...textNeed(ctx, groups) };
 }
 
@@ -169,7 +169,7 @@ export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): Shard
 function textNeed(ctx: ShardContext, groups: readonly KeyGroup[]): Pick<ShardReading, 'needsText'> {
   const isHidden = (ctx.hasHiddenPosition || ctx.hasHiddenTime) && !groups.every(isOnOne);
   const isHiddenWrite = ctx.omniWrites.length > 0 && (ctx.hasHiddenTime || ctx.hasHiddenBound);
-  return ctx.needsText || isHidden || isHiddenWrite ? { needsText: true } : {};
+  return isHidden || isHiddenWrite ? { needsText: true } : {};
 }
 
 /** A key of one value. */

@@ -9,8 +9,16 @@ export type LiteralPlaces = (location: number) => { index: number; isNegative: b
 export interface ShardScope {
   /** Of this thread; 0: texts are not read for shards. */
   readonly id: number;
-  /** @param literals of a shape; null: of one text. @returns null: texts are not read for shards */
-  read(statements: readonly ParsedStatement[], literals: LiteralPlaces | null): ShardReading | null;
+  /**
+   * @param literals of a shape; null: of one text
+   * @param text of one statement, in UTF-8; null: of a shape, or of several
+   * @returns null: texts are not read for shards
+   */
+  read(
+    statements: readonly ParsedStatement[],
+    literals: LiteralPlaces | null,
+    text: Uint8Array | null,
+  ): ShardReading | null;
   /** @param schema null: not said */
   find(schema: string | null, name: string): FoundRelation;
 }

@@ -15,6 +15,8 @@ export interface ReadTerms {
   readonly sharding: ShardingSnapshot;
   /** null: a reading of one text, with its values; else of a shape, with places. */
   readonly literals: LiteralPlaces | null;
+  /** The text itself, of one SELECT, where it may be rewritten for the shards. */
+  readonly text?: Uint8Array;
   /** Of a function or operator that is none of Postgres's own: `name` or `schema.name`. */
   readonly isImmutable: (name: string) => boolean;
   /** Sequences give each shard numbers of its own, by the operator's word: then nextval() may run on any. */
@@ -41,9 +43,7 @@ export function isOnOneShard({ schemas }: ShardingSnapshot, schema: string): boo
 
 /** What is found while one statement is read. */
 export class ShardContext {
-  /** Something depends on a literal that a shape does not have. */
-  needsText = false;
-  /** The same, where it only matters for several shards: a position in GROUP BY; a time, which may be 'now'. */
+  /** Something depends on a literal that a shape does not have: a position in GROUP BY; a time, which may be 'now'. */
   hasHiddenPosition = false;
   hasHiddenTime = false;
   /** Such a time in a condition, which copies of a table must see alike. */

@@ -1,3 +1,5 @@
+import type { GroupExpression } from './group-expression.js';
+
 /**
  * What a statement says of where its rows are: made once for a shape (core/sql/shape.ts), with places in it instead of
  * values, or for one text, with its values; resolved for each execution (worker/shard). Whatever is not certain is not in
@@ -62,9 +64,58 @@ export interface MergePlan {
   /** Cut by us; what shards are sent is `limit + offset`, or none where their rows become groups. */
   readonly limit: CountSource | null;
   readonly offset: CountSource | null;
+  /** Columns of which only the answer tells whether they can be told apart, and put in order, here. Absent: none. */
+  readonly plain?: readonly PlainColumn[];
+  /** Absent: shards are asked what the client asks. All the other fields are about what they answer to that. */
+  readonly rewrite?: RewritePlan;
 }
 
-export type AggregateKind = 'count' | 'sum' | 'min' | 'max' | 'bool_and' | 'bool_or';
+/** Its type, when the shards tell it, must be one whose equal values are the same bytes, and which has no collation. */
+export interface PlainColumn {
+  readonly column: number;
+  /** Or text: it is known to be equal only if its bytes are. */
+  readonly mayBeText: boolean;
+  /** Values that are equal need not be the same: numeric, floats. */
+  readonly mayBeInexact: boolean;
+}
+
+/** Other columns than the client's are needed: shards are asked another text, and the client's columns are made of its. */
+export interface RewritePlan {
+  readonly text: string;
+  /** By column of what shards answer: the client's column that it is, in whose format it is asked for; -1: in binary. */
+  readonly formats: readonly number[];
+  /** The client's columns. */
+  readonly shownCount: number;
+  /** null: rows are given as they come, without those that are behind the client's columns. */
+  readonly groups: GroupRewrite | null;
+}
+
+/** Of a group that is put together of all shards' partial results, in the order of the columns of `aggregates`. */
+export interface GroupRewrite {
+  readonly shown: readonly GroupExpression[];
+  /** What is sorted by and not shown; `sort` counts them behind what is shown. */
+  readonly hidden: readonly GroupExpression[];
+  /** Groups of which it is not true are left out. */
+  readonly having: GroupExpression | null;
+  /** There is one group, be there rows or not. */
+  readonly isOne: boolean;
+}
+
+export type AggregateKind =
+  | 'count'
+  | 'sum'
+  | 'min'
+  | 'max'
+  | 'bool_and'
+  | 'bool_or'
+  | 'bit_and'
+  | 'bit_or'
+  | 'bit_xor'
+  /** The same on all shards. */
+  | 'first'
+  /** Of values, of which each counts once. */
+  | 'count_distinct'
+  | 'sum_distinct';
 
 export interface SortKey {
   /** Position in the answer. */
@@ -82,8 +133,10 @@ export type CountSource =
 
 /** What a statement asks of the shards, when its groups do not lead to one. */
 export type Spread =
-  /** Run as it is on each of the shards, and merge. */
+  /** Run as it is on each of the shards, or rewritten, and merge. */
   | { readonly kind: 'merge'; readonly plan: MergePlan }
+  /** Of a shape: what shards are asked is not what stands in it, so each text is to be read for itself. */
+  | { readonly kind: 'byText' }
   /** UPDATE, DELETE and the like on each of the shards: the counts add up, RETURNING is concatenated. */
   | { readonly kind: 'sum' }
   /** On every shard alike, the first one's answer counts: writes to omnisharded tables, DDL. */
@@ -123,7 +176,7 @@ export interface ShardReading {
    * sequences, row locks: what must meet in one place), `every` all of them.
    */
   readonly home: 'any' | 'first' | 'every';
-  /** Of a shape: it depends on literals (ORDER BY 2), so each text is to be read for itself. */
+  /** Of a shape: it depends on literals (GROUP BY 2), so each text is to be read for itself. */
   readonly needsText?: true;
   /** It says how the rest of the transaction goes, to the shard that it is sent to: SET LOCAL, SET TRANSACTION, SET CONSTRAINTS. */
   readonly changesTransaction?: true;

@@ -43,6 +43,10 @@ export function planSize(plan: SqlPlan): number {
       bytes += RELATION_BYTES + 2 * STRING_BYTES + name.length + (schema ?? '').length;
     }
   }
+  const spread = plan.shards?.spread;
+  // What shards are asked instead, and expressions of it: as JSON, about as long.
+  if (spread?.kind === 'merge' && spread.plan.rewrite !== undefined)
+    bytes += 2 * JSON.stringify(spread.plan).length;
   if (plan.made !== undefined) bytes += plan.made.edits.length * MADE_BYTES;
   for (const { parts } of plan.shards?.fill?.edits ?? []) bytes += MADE_BYTES * (1 + parts.length);
   return plan.statements.length === 1 ? bytes : bytes + routeSize(plan.route);

@@ -177,7 +177,8 @@ function parseUtf8(
   for (const statement of statements) flags |= statement.flags;
   const route = joinRoutes(statements.map((statement) => statement.route));
   const plan: SqlPlan = { statements, flags, encoding: 'utf8', route };
-  const reading = scope.read(parsed, isShape ? literalPlaces(text) : null);
+  const isOneText = !isShape && parsed.length === 1;
+  const reading = scope.read(parsed, isShape ? literalPlaces(text) : null, isOneText ? text : null);
   if (isShape && (reading?.needsText === true || reading?.differs === true)) return null;
   const shards = reading?.differs === true ? filledReading(text, parsed, parser, scope, reading) : reading;
   const made = readMade(text, parsed, parser, shards?.isOneRow === true);
@@ -200,7 +201,7 @@ function filledReading(
   reading: ShardReading,
 ): ShardReading {
   const filled = readFill(text, parsed, { parser, find: scope.find });
-  const read = filled === null ? null : scope.read(filled.statements, null);
+  const read = filled === null ? null : scope.read(filled.statements, null, null);
   if (filled === null || read === null || read.refusal !== null || read.home !== 'every') return reading;
   return { ...read, fill: filled.fill };
 }

@@ -90,7 +90,7 @@ export function readRouteExplain(
 }
 
 function shardsOf(scope: ShardScope, statement: ParsedStatement): Pick<SqlPlan, 'shards'> {
-  const shards = scope.read([statement], null);
+  const shards = scope.read([statement], null, null);
   return shards === null ? {} : { shards };
 }
 

@@ -133,6 +133,15 @@ export class PlanCache {
     return withDirective(plan, bytes, start, end);
   }
 
+  /** The plan of this one text, where what its shape has does not say all; UNREAD_PLAN: it cannot be read. */
+  lookupText(bytes: Uint8Array, start: number, end: number, scope: ShardScope): SqlPlan {
+    if (readShape(bytes, start, end) !== SHAPE_READ) return UNREAD_PLAN;
+    const encoding = (shape.flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end);
+    if (encoding === TEXT_UNCERTAIN) return UNREAD_PLAN;
+    const kind = encoding | ((shape.flags & SHAPE_BACKSLASH) === 0 ? 0 : KIND_BACKSLASH);
+    return this.#ofText(bytes, start, end, kind, scope);
+  }
+
   #ofShape(kind: number, scope: ShardScope): SqlPlan {
     hashShape(kind, scope.id);
     const found = this.#find();

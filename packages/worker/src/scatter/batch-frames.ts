@@ -130,6 +130,11 @@ export class BatchFrames {
     return this.types.includes(FRONTEND.Parse);
   }
 
+  /** Of a batch, each by itself; none: it is a Query. */
+  get taken(): readonly Uint8Array[] {
+    return this.parts;
+  }
+
   framesFor(shard: number, split: SplitInsert | null, filled: FilledStatement | null): Uint8Array {
     if (filled !== null)
       return this.parts.length === 0 ? filled.queryFrame() : filled.batchFrames(this.parts);

@@ -99,7 +99,7 @@ export class CrossCursor {
       const missing = this.offerNext();
       if (missing.length > 0 || this.merge === null) return missing;
       const next = this.merge.next();
-      if (next === MERGE_FAILED) this.state.failUnsorted();
+      if (next === MERGE_FAILED && this.merge !== null) this.state.failMerge(this.merge);
       if (next < 0) return [];
       const part = this.parts[next];
       const { bytes, start, end } = part.queue;

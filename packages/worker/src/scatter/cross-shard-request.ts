@@ -1,5 +1,6 @@
 import type { CopyLayout, CursorUse, MergePlan, ShardFunction } from '@pgdog-cluster/core';
 import type { FilledStatement } from './filled-statement.js';
+import type { RewrittenStatement } from './rewritten-statement.js';
 import type { SplitInsert } from './split-insert.js';
 
 /** bytes[start, end) of a text, counted from its beginning, become `text`. */
@@ -29,6 +30,8 @@ export interface CrossShardRequest {
   readonly split: SplitInsert | null;
   /** What one shard is asked before all are; null: nothing. */
   readonly filled: FilledStatement | null;
+  /** All are asked something else than the client asks; absent: they are not. */
+  readonly rewritten?: RewrittenStatement;
   /** COPY FROM STDIN; null: something else, or all of it is for one shard. */
   readonly copy: CopyRequest | null;
   /** Rows the client gets at most; Infinity: all. */

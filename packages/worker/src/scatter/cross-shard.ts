@@ -18,6 +18,8 @@ import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
 import { MergeState } from './merge-state.js';
 import { PlanMerger } from './plan-merger.js';
+import { RewriteMerger } from './rewrite-merger.js';
+import type { Awaited } from './rewritten-statement.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
 import { SplitMerger } from './split-merger.js';
@@ -97,8 +99,9 @@ export class CrossShard {
 
   /** What follows, up to Sync, is for it. */
   beginBatch(request: CrossShardRequest): void {
-    const { plan, cursor } = request;
-    const needsShape = plan !== null && cursor === null && MergeState.needsShape(plan);
+    const { plan, cursor, rewritten } = request;
+    const isAsIs = cursor === null && rewritten === undefined;
+    const needsShape = plan !== null && isAsIs && MergeState.needsShape(plan);
     this.batch.begin(needsShape, () => this.start(request), request.counts);
   }
 
@@ -147,7 +150,8 @@ export class CrossShard {
 
   private run(request: CrossShardRequest): void {
     const { batch, scatter, transaction } = this;
-    const merger = this.mergerFor(request);
+    const asked = request.rewritten?.ask(batch.taken) ?? null;
+    const merger = this.mergerFor(request, asked?.awaited ?? []);
     scatter.start({
       shards: request.shards,
       merger,
@@ -156,7 +160,7 @@ export class CrossShard {
         isBatch: !batch.isQuery,
         begins: (legs, frames) => this.beginCopy(request, legs, frames),
       },
-      framesFor: ({ shard }) => batch.framesFor(shard, request.split, request.filled),
+      framesFor: ({ shard }) => asked?.frames ?? batch.framesFor(shard, request.split, request.filled),
       prepare: (leg) => {
         batch.giveStatements(leg);
         const ahead = transaction?.join(leg) ?? [];
@@ -168,16 +172,20 @@ export class CrossShard {
     });
   }
 
-  private mergerFor(request: CrossShardRequest): RowMerger & { heldTag: Uint8Array | null } {
+  private mergerFor(
+    request: CrossShardRequest,
+    awaited: readonly Awaited[],
+  ): RowMerger & { heldTag: Uint8Array | null } {
     const { scatter, batch } = this;
-    const { plan, split, copy, cursor, filled } = request;
+    const { plan, split, copy, cursor, filled, rewritten } = request;
     // Of a COPY some row may have no place, though every shard has taken what it got.
     const holdsTag = this.isImplicit || copy !== null;
     if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, holdsTag);
     if (plan === null || cursor?.kind === 'declare') {
       return new FirstMerger(scatter, holdsTag, filled !== null && !batch.hasParse);
     }
-    return new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, holdsTag);
+    const merger = new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, holdsTag);
+    return rewritten === undefined ? merger : new RewriteMerger(scatter, merger, rewritten, awaited);
   }
 
   private beginCopy(

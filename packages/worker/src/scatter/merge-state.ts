@@ -1,9 +1,12 @@
 import {
+  GroupAnswer,
   LimitCut,
   type MergePlan,
   PgDogError,
+  type PlainColumn,
+  plainProblem,
   RowDistinct,
-  RowFold,
+  type RowMerge,
   RowOrder,
   type RowShape,
   type SettingNeed,
@@ -24,7 +27,7 @@ export class MergeState {
   readonly isFolding: boolean;
   problem: PgDogError | null = null;
   order: RowOrder | null = null;
-  fold: RowFold | null = null;
+  fold: GroupAnswer | null = null;
   hasShape = false;
   private distinct: RowDistinct | null = null;
   private readonly cut: LimitCut;
@@ -53,43 +56,63 @@ export class MergeState {
     return this.isCut && this.cut.isDone;
   }
 
-  /** Once. @param isMet whether the session has a setting as a merge needs it */
-  takeShape(shape: RowShape, isMet: (need: SettingNeed) => boolean): void {
+  /**
+   * Once.
+   * @param asked columns that the shards send
+   * @param isMet whether the session has a setting as a merge needs it
+   * @param client columns that the client is shown
+   */
+  takeShape(asked: RowShape, isMet: (need: SettingNeed) => boolean, client = asked): void {
     if (this.hasShape) return;
     this.hasShape = true;
     if (!this.needsShape) return;
-    const { sort, isDistinct } = this.plan;
-    const seen = isDistinct || this.isFolding ? shape.columns.map((_, column) => column) : [];
-    for (const need of settingNeeds(shape, [...seen, ...sort.map(({ column }) => column)])) {
-      if (isMet(need)) continue;
-      const text = `rows of several shards cannot be merged with this ${need}`;
-      this.problem = new PgDogError('cross_shard', text, { hint: NEED_HINTS[need] });
-      return;
-    }
-    this.make(shape);
+    const why = plainProblem(asked, this.plan.plain ?? [], this.plan.aggregates);
+    this.problem = why === null ? this.needProblem(asked, client, isMet) : new PgDogError('cross_shard', why);
+    if (this.problem === null) this.make(asked, client);
   }
 
-  private make(shape: RowShape): void {
-    const { sort, group, aggregates, isDistinct } = this.plan;
+  /** A setting that the session has not as the merge needs it. */
+  private needProblem(
+    asked: RowShape,
+    client: RowShape,
+    isMet: (need: SettingNeed) => boolean,
+  ): PgDogError | null {
+    const { sort, isDistinct } = this.plan;
+    const all = ({ columns }: RowShape): number[] => columns.map((_, column) => column);
+    const sorted = sort.map(({ column }) => column);
+    const needs = [
+      ...settingNeeds(asked, isDistinct || this.isFolding ? all(asked) : sorted),
+      ...settingNeeds(client, isDistinct ? all(client) : this.isFolding ? sorted : []),
+    ];
+    const unmet = needs.find((need) => !isMet(need));
+    if (unmet === undefined) return null;
+    const text = `rows of several shards cannot be merged with this ${unmet}`;
+    return new PgDogError('cross_shard', text, { hint: NEED_HINTS[unmet] });
+  }
+
+  private make(asked: RowShape, client: RowShape): void {
+    const { plan, isFolding, stateBytesMax } = this;
     const made = <T>(outcome: T | string): T | null => {
       if (typeof outcome !== 'string') return outcome;
       this.problem = new PgDogError('cross_shard', outcome);
       return null;
     };
-    if (this.isFolding) this.fold = made(RowFold.of(shape, group, aggregates, this.stateBytesMax));
-    if (sort.length > 0) this.order = made(RowOrder.of(shape, sort));
-    if (isDistinct) this.distinct = made(RowDistinct.of(shape, this.stateBytesMax));
+    if (isFolding) this.fold = made(GroupAnswer.of(plan, asked, client, stateBytesMax));
+    else if (plan.sort.length > 0) this.order = made(RowOrder.of(asked, plan.sort));
+    if (!plan.isDistinct) return;
+    const inexact = isFolding ? plainProblem(client, distinctGroups(client), []) : null;
+    this.distinct = made(inexact ?? RowDistinct.of(client, stateBytesMax));
   }
 
   /** A shard's part of the groups: bytes[start, end) is its whole DataRow. */
-  addToFold(fold: RowFold, bytes: Uint8Array, start: number, end: number): void {
-    if (!fold.add(bytes, start + HEADER_BYTES, end)) this.problem = foldProblem(fold);
+  addToFold(fold: GroupAnswer, bytes: Uint8Array, start: number, end: number): void {
+    if (!fold.add(bytes, start + HEADER_BYTES, end)) this.problem = fold.problem;
   }
 
-  /** False: `problem` says why. */
-  finishFold(fold: RowFold): boolean {
-    if (fold.finish(this.order)) return true;
-    this.problem = foldProblem(fold);
+  /** All at once. False: `problem` says why. */
+  finishFold(fold: GroupAnswer): boolean {
+    if (fold.finishSome(Number.POSITIVE_INFINITY) === 'done') return true;
+    this.problem = fold.problem;
     return false;
   }
 
@@ -107,12 +130,22 @@ export class MergeState {
     return !this.isCut || this.cut.take() === 'pass';
   }
 
-  failUnsorted(): void {
+  failMerge({ failure }: RowMerge): void {
+    if (failure === 'malformed') {
+      const text = 'rows of several shards cannot be merged: a row that cannot be read';
+      this.problem ??= new PgDogError('cross_shard', text);
+      return;
+    }
     const text = 'rows of a shard are not in the order that was asked for';
     this.problem ??= new PgDogError('cross_shard', text, {
       hint: 'Sort by a column of a collation that compares bytes ("C"), or ask one shard.',
     });
   }
+}
+
+/** Rows that are equal must be the same: which of them is shown is not said. */
+function distinctGroups({ columns }: RowShape): PlainColumn[] {
+  return columns.map((_, column) => ({ column, mayBeText: true, mayBeInexact: false }));
 }
 
 const NEED_HINTS: Record<SettingNeed, string> = {
@@ -124,20 +157,4 @@ const NEED_HINTS: Record<SettingNeed, string> = {
 
 function isFolding({ group, aggregates }: MergePlan): boolean {
   return group !== null || aggregates.some((each) => each !== null);
-}
-
-function foldProblem({ failure }: RowFold): PgDogError {
-  switch (failure) {
-    case 'int8':
-      return new PgDogError('merge_overflow', 'bigint out of range');
-    case 'numeric':
-      return new PgDogError('merge_overflow', 'value overflows numeric format');
-    case 'full':
-      return new PgDogError('cross_shard', 'rows of several shards cannot be merged: too many groups');
-    default:
-      return new PgDogError(
-        'cross_shard',
-        'rows of several shards cannot be merged: a row that cannot be read',
-      );
-  }
 }

@@ -1,4 +1,12 @@
-import { BACKEND, MERGE_FAILED, PgDogError, RowMerge, RowShape } from '@pgdog-cluster/core';
+import {
+  BACKEND,
+  cutRow,
+  type GroupAnswer,
+  MERGE_FAILED,
+  PgDogError,
+  RowMerge,
+  RowShape,
+} from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { completionOf, shapesProblem, tagFrame } from './agree.js';
 import type { Leg } from './leg.js';
@@ -6,6 +14,8 @@ import type { MergeState } from './merge-state.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
 
 const HEADER_BYTES = 5;
+/** Groups that are finished, sorted or given in one turn of the loop: a few milliseconds at most. */
+const STEPS_PER_TURN = 4000;
 
 /** Merges by a MergePlan: one shard's rows among the others', in the order of its sort keys, or as groups. */
 export class PlanMerger implements RowMerger {
@@ -23,6 +33,15 @@ export class PlanMerger implements RowMerger {
   /** The next RowDescription is that of a statement, which does not know the formats. */
   private isStatementDescribed = false;
   private isAdvancing = false;
+  /** Groups are being made into rows and given, of which this many have been. */
+  isWorking = false;
+  private areGroupsDone = false;
+  private givenCount = 0;
+  private isWaitingForClient = false;
+  private hasYielded = false;
+  private completion: readonly Uint8Array[] = [];
+  /** A row without what it was sorted by. */
+  private cutting = new Uint8Array(0);
 
   constructor(output: MergeOutput, state: MergeState, swallowsShape: boolean, holdsTag: boolean) {
     this.output = output;
@@ -77,7 +96,7 @@ export class PlanMerger implements RowMerger {
       if (leg.pending === null) leg.session.resumeAnswers();
       else this.merge.ended(next);
     }
-    if (next === MERGE_FAILED) this.state.failUnsorted();
+    if (next === MERGE_FAILED) this.state.failMerge(this.merge);
     this.isAdvancing = false;
     if (this.problem === null) this.output.tryMeet();
   }
@@ -85,7 +104,17 @@ export class PlanMerger implements RowMerger {
   private give(bytes: Uint8Array, start: number, end: number, buffer: number): void {
     if (!this.state.admits(bytes, start, end)) return;
     this.sentCount++;
-    this.output.pass(bytes, start, end, buffer);
+    const { rewrite } = this.state.plan;
+    if (rewrite === undefined || rewrite.groups !== null) this.output.pass(bytes, start, end, buffer);
+    else this.giveCut(bytes, start, end, rewrite.shownCount);
+  }
+
+  /** Without the columns behind those that are shown. */
+  private giveCut(bytes: Uint8Array, start: number, end: number, shownCount: number): void {
+    const size = end - start;
+    if (this.cutting.length < size) this.cutting = new Uint8Array(2 * size);
+    this.cutting.set(bytes.subarray(start, end));
+    this.output.pass(this.cutting, 0, cutRow(this.cutting, 0, shownCount), -1);
   }
 
   legMeets(leg: Leg): void {
@@ -115,31 +144,85 @@ export class PlanMerger implements RowMerger {
 
   /** False: it does not go to the client. */
   private describe(frames: readonly Uint8Array[]): boolean {
-    const { state } = this;
     const isOfPortal = !this.isStatementDescribed;
     this.isStatementDescribed = false;
     this.ownProblem = shapesProblem(frames, this.legs);
     if (this.ownProblem !== null) return false;
     const shape = RowShape.read(frames[0], HEADER_BYTES, frames[0].length);
     if (!isOfPortal || shape === null) return true;
-    state.takeShape(shape, (need) => this.output.isMet(need));
-    if (state.order !== null && state.fold === null) {
-      this.merge ??= new RowMerge(state.order, this.legs.length);
-    }
+    this.takeShapes(shape, shape);
     return !this.swallowsShape && this.problem === null;
   }
 
-  private complete(frames: readonly Uint8Array[]): void {
+  /** @param asked columns that the shards send. @param client those that the client is shown */
+  takeShapes(asked: RowShape, client: RowShape): void {
     const { state } = this;
-    const { fold } = state;
-    if (fold !== null) {
-      if (!state.finishFold(fold)) return;
-      for (let row = 0; row < fold.rowCount; row++) {
-        this.give(fold.bytes, fold.rowStart(row), fold.rowEnd(row), -1);
-      }
+    state.takeShape(asked, (need) => this.output.isMet(need), client);
+    if (state.order !== null && state.fold === null) {
+      this.merge ??= new RowMerge(state.order, this.legs.length);
     }
-    const isCounted = state.isCut || state.needsShape;
-    const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(frames);
+  }
+
+  private complete(frames: readonly Uint8Array[]): void {
+    this.completion = frames;
+    if (this.state.fold === null) this.end();
+    else {
+      this.isWorking = true;
+      this.work(this.state.fold);
+    }
+  }
+
+  /** Some of what is to be done with the groups; others wait meanwhile, so the rest may be for another turn. */
+  private work(fold: GroupAnswer): void {
+    if (!this.isWorking) return;
+    if (!this.areGroupsDone) {
+      const progress = fold.finishSome(STEPS_PER_TURN);
+      if (progress === 'more') this.yield(fold);
+      if (progress === 'failed') this.end(fold.problem);
+      this.areGroupsDone = progress === 'done';
+    }
+    if (this.areGroupsDone) this.giveGroups(fold);
+  }
+
+  private giveGroups(fold: GroupAnswer): void {
+    const until = Math.min(fold.rowCount, this.givenCount + STEPS_PER_TURN);
+    while (this.givenCount < until && this.problem === null) {
+      const row = this.givenCount++;
+      this.give(fold.bytes, fold.rowStart(row), fold.rowEnd(row), -1);
+    }
+    if (this.givenCount === fold.rowCount || this.problem !== null) this.end();
+    else if (this.output.isFull) this.isWaitingForClient = true;
+    else this.yield(fold);
+  }
+
+  private yield(fold: GroupAnswer): void {
+    this.hasYielded = true;
+    this.output.later(() => this.work(fold));
+  }
+
+  drained(): void {
+    const { fold } = this.state;
+    if (!this.isWaitingForClient || fold === null) return;
+    this.isWaitingForClient = false;
+    this.hasYielded = true;
+    this.work(fold);
+  }
+
+  stop(): void {
+    this.isWorking = false;
+  }
+
+  private end(problem: PgDogError | null = null): void {
+    this.isWorking = false;
+    this.ownProblem ??= problem;
+    if (this.problem === null) this.giveTag();
+    // Else whoever has said that the legs have met goes on by itself.
+    if (this.hasYielded) this.output.worked();
+  }
+
+  private giveTag(): void {
+    const isCounted = this.state.isCut || this.state.needsShape;
+    const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(this.completion);
     if (frame instanceof PgDogError) this.ownProblem = frame;
     else if (this.holdsTag) this.heldTag = frame;
     else this.output.pass(frame, 0, frame.length, -1);

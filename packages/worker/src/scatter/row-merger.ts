@@ -8,6 +8,12 @@ export interface MergeOutput {
   isMet(need: SettingNeed): boolean;
   /** Rows that were kept have been given: legs that wait at a frame may meet. */
   tryMeet(): void;
+  /** The client does not read: it is told when it does again. */
+  readonly isFull: boolean;
+  /** When others have had their turn. */
+  later(work: () => void): void;
+  /** What took several turns is done, or there is a problem. */
+  worked(): void;
 }
 
 /** Makes one answer of what the shards say. One per scatter. */
@@ -16,6 +22,8 @@ export interface RowMerger {
   readonly passesLongRows: boolean;
   /** What has gone wrong; null: nothing. */
   readonly problem: PgDogError | null;
+  /** What the legs met for takes several turns: they wait. Absent: it never does. */
+  readonly isWorking?: boolean;
   begin(legs: readonly Leg[]): void;
   /** bytes[start, end) is a DataRow's or CopyData's frame, or the head of a long one. CONSUMED, or BLOCKED until it is its turn. */
   row(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number): number;
@@ -25,4 +33,8 @@ export interface RowMerger {
   said?(leg: Leg, bytes: Uint8Array, start: number, end: number): void;
   /** All have: the frames, by leg, for the client to have one of. */
   meet(type: number, frames: readonly Uint8Array[]): void;
+  /** The client has read what was queued. */
+  drained?(): void;
+  /** There is nobody any more to get an answer. */
+  stop?(): void;
 }

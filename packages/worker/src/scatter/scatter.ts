@@ -5,6 +5,7 @@ import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import type { CopyIn } from './copy-in.js';
 import { asError, errorFrame } from './error-frame.js';
 import { Leg, type LegReader } from './leg.js';
+import { isNeedMet } from './met-needs.js';
 import { queryFrame } from './query-frame.js';
 import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
 
@@ -230,7 +231,7 @@ export class Scatter implements LegReader {
   /** Once every leg has come there, and all rows before it have been given. */
   tryMeet(): void {
     const { task } = this;
-    if (task === null || this.failure !== null) return;
+    if (task === null || this.failure !== null || task.merger.isWorking === true) return;
     if (this.legs.some(({ pending, hasHead }) => pending === null || hasHead)) return;
     const frames = this.legs.map(({ pending }) => pending!);
     const type = frames[0][0];
@@ -242,15 +243,36 @@ export class Scatter implements LegReader {
     const copyProblem = type === BACKEND.CopyInResponse ? this.copyBegins(task, frames) : null;
     if (type !== BACKEND.CopyInResponse) task.merger.meet(type, frames);
     this.isDescribing = false;
-    const problem = task.merger.problem ?? copyProblem;
-    for (const each of this.legs) each.pending = null;
-    if (problem !== null) this.fail(errorFrame(problem));
-    else this.resumeAll();
+    this.haveMet(task, copyProblem);
   }
 
   private copyBegins({ copy }: ScatterTask, frames: readonly Uint8Array[]): PgDogError | null {
     if (copy === undefined) return new PgDogError('internal', 'shards ask for data that nobody has');
     return copy.begins(this.legs, frames);
+  }
+
+  private haveMet({ merger }: ScatterTask, copyProblem: PgDogError | null = null): void {
+    if (merger.isWorking === true) return;
+    for (const each of this.legs) each.pending = null;
+    const problem = merger.problem ?? copyProblem;
+    if (problem !== null) this.fail(errorFrame(problem));
+    else this.resumeAll();
+  }
+
+  /** The merger has done what took it several turns. */
+  worked(): void {
+    const { task } = this;
+    if (task === null || this.failure !== null) return;
+    this.haveMet(task);
+    this.checkDone();
+  }
+
+  later(work: () => void): void {
+    this.client.context.sharded.postpone(work);
+  }
+
+  get isFull(): boolean {
+    return this.client.connection.isFull;
   }
 
   /** Whoever was blocked may go on; a leg that is being shown goes on by itself. */
@@ -268,6 +290,7 @@ export class Scatter implements LegReader {
     if (this.failure !== null || this.task === null) return;
     this.failure = frame;
     this.copying?.stop();
+    this.task.merger.stop?.();
     for (const leg of this.unbegun) leg.isReady = true;
     this.unbegun = [];
     for (const leg of this.legs) {
@@ -305,6 +328,7 @@ export class Scatter implements LegReader {
   private checkDone(): void {
     const { task, legs, orderDone } = this;
     if (!this.isBusy || this.streaming !== null || legs.some(({ isReady }) => !isReady)) return;
+    if (task?.merger.isWorking === true) return;
     this.task = null;
     this.orderDone = null;
     this.legs = [];
@@ -330,16 +354,7 @@ export class Scatter implements LegReader {
   }
 
   isMet(need: SettingNeed): boolean {
-    const { reported, parameters } = this.client;
-    switch (need) {
-      case 'DateStyle':
-        return reported.get('DateStyle')?.startsWith('ISO') === true;
-      case 'client_encoding':
-        return reported.get('client_encoding') === reported.get('server_encoding');
-      default:
-        // Not reported: as it is by default, unless the session says otherwise.
-        return !parameters.entries.has(need);
-    }
+    return isNeedMet(this.client, need);
   }
 
   /** To the client. */
@@ -355,14 +370,17 @@ export class Scatter implements LegReader {
   /** It has read what was queued. Who has answered all may have been stopped, too, and be asked once more. */
   clientDrained(): void {
     for (const leg of this.kept) leg?.session.clientDrained();
+    this.task?.merger.drained?.();
   }
 
   cancel(): void {
+    if (this.task?.merger.isWorking === true) this.fail(errorFrame(new PgDogError('query_cancelled')));
     for (const leg of this.legs) if (!leg.isReady && !leg.isGone) leg.session.cancel();
   }
 
   /** The client has gone. */
   end(): void {
+    this.task?.merger.stop?.();
     this.task = null;
     this.orderDone = null;
     this.copying = null;

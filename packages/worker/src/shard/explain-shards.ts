@@ -55,6 +55,8 @@ function spreadText({ spread }: ShardReading): string {
       return 'all do the same';
     case 'copy':
       return 'each row goes to its shard, in one transaction';
+    case 'byText':
+      return 'they are asked for other columns besides, or for parts of groups';
     case 'split':
       return 'refused: rows of several shards in one INSERT';
     default:

@@ -8,9 +8,12 @@ import {
   READY,
   SHARD_EVERY,
   type ShardReading,
+  type ShardScope,
+  type Spread,
   type StatementPlan,
   type StatementValues,
 } from '@pgdog-cluster/core';
+import type { PlanCache } from '../plan/plan-cache.js';
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard-request.js';
 import { FilledStatement } from '../scatter/filled-statement.js';
 import type { Session } from '../session/session.js';
@@ -47,7 +50,11 @@ export const PASS: MergePlan = {
 export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
   const limit = plan.limit === null ? Number.POSITIVE_INFINITY : countOf(plan.limit, from);
   const offset = plan.offset === null ? 0 : countOf(plan.offset, from);
-  if (limit < 0 || offset < 0 || offset === Number.POSITIVE_INFINITY) return null;
+  if (limit < 0 || offset < 0) return null;
+  // What shards are asked has been written anew, with as many rows as are needed. OFFSET NULL is none.
+  if (plan.rewrite !== undefined)
+    return { ...UNCUT, limit, offset: offset === Number.POSITIVE_INFINITY ? 0 : offset };
+  if (offset === Number.POSITIVE_INFINITY) return null;
   const isFolded = plan.group !== null || plan.aggregates.some((each) => each !== null);
   // A shard's own first rows are enough, unless groups of several shards become one.
   if (offset === 0 && plan.offset === null && (plan.limit === null || !isFolded))
@@ -67,6 +74,17 @@ export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
     } else return null;
   }
   return { limit, offset, edits, counts };
+}
+
+/** A shape may leave it to its texts how they are asked of several shards. */
+export function spreadOf(
+  { spread }: ShardReading,
+  text: PreparedText | null,
+  plans: PlanCache,
+  scope: ShardScope,
+): Spread {
+  if (spread.kind !== 'byText' || text === null) return spread;
+  return plans.lookupText(text.bytes, text.textStart, text.textEnd, scope).shards?.spread ?? spread;
 }
 
 /** LIMIT as it stands in the text or among the parameters; -1: not to be read. Infinity: NULL, which is none. */

@@ -25,6 +25,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { CrossShard } from '../scatter/cross-shard.js';
 import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
+import { rewrittenOf } from '../scatter/rewritten-statement.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import { makesTemp, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
@@ -48,6 +49,7 @@ import {
   refusedAs,
   setsByCall,
   severalShards,
+  spreadOf,
   UNCUT,
   UNDIVIDED,
   uncuttable,
@@ -315,8 +317,8 @@ export class ShardRequest {
 
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
-    const { spread } = reading;
-    const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards(reading, shard);
+    const spread = spreadOf(reading, this.text, this.session.context.plans, this.scope);
+    const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards({ ...reading, spread }, shard);
     const allowed = this.session.pool?.snapshot.crossShard ?? this.database.sharding.crossShard;
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
     const isForbidden = allowed === 'direct_only';
@@ -336,10 +338,8 @@ export class ShardRequest {
 
   /** Rows of one INSERT for several shards. */
   private split(group: KeyGroup, refusal: PgDogError): void {
-    const { text } = this;
     const sequence = shardsOfRows(group, this.database.functions, values);
-    const split =
-      sequence === null || text === null ? null : SplitInsert.of(text, declaredTypes(text), sequence);
+    const split = sequence && this.text && SplitInsert.of(this.text, declaredTypes(this.text), sequence);
     if (split === null) this.refuse(unsplittable(refusal));
     // exempt: rows of several shards
     else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { ...UNDIVIDED, split });
@@ -365,15 +365,15 @@ export class ShardRequest {
       return;
     }
     const chosen = [...(shards ?? Array(this.database.shardCount).keys())].sort((a, b) => a - b);
-    const { cursor, isWriting } = this;
-    this.request = { shards: chosen, plan, ...parts, ...cut, isWrite: isWriting, cursor, what };
+    const asked = { plan, ...parts, ...rewrittenOf(plan, this.text), ...cut, cursor: this.cursor };
+    this.request = { shards: chosen, ...asked, isWrite: this.isWriting, what };
   }
 
   /** A name that the catalog does not have: it may have been made just now. */
   private notFound(name: string): void {
-    const { database } = this;
-    if (this.waitsSinceReading < 0) this.waitsSinceReading = database.readings;
-    if (database.readings - this.waitsSinceReading < READINGS_MAX) this.hold();
+    const { readings } = this.database;
+    if (this.waitsSinceReading < 0) this.waitsSinceReading = readings;
+    if (readings - this.waitsSinceReading < READINGS_MAX) this.hold();
     else {
       this.waitsSinceReading = -1;
       this.refuse(new PgDogError('shard_unknown_table', `relation "${name}" does not exist on the shards`));

@@ -92,12 +92,11 @@ export class ShardedDatabase {
     return {
       id: ++scopeIds,
       find: (schema, name) => lookup.find(schema, name),
-      read: (statements, literals) =>
-        joinShards(
-          statements.map(({ kind, node }) =>
-            readShards(kind, node, { lookup, parser, sharding, literals, isImmutable }),
-          ),
-        ),
+      read: (statements, literals, text) => {
+        const terms = { lookup, parser, sharding, literals, isImmutable };
+        const all = text === null ? terms : { ...terms, text };
+        return joinShards(statements.map(({ kind, node }) => readShards(kind, node, all)));
+      },
     };
   }
 

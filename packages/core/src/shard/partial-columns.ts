@@ -1,0 +1,72 @@
+import { nodeOf, nodesOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
+import type { SqlParser } from '../sql/sql-parser.js';
+import { NoMerge } from './no-merge.js';
+import type { AggregateKind, PlainColumn } from './shard-reading.js';
+import { walkNodes } from './value-facts.js';
+
+/** A column that shards are asked for: a group's key, or a partial result over its rows. */
+export interface PartialColumn {
+  readonly text: string;
+  /** What `text` must be to Postgres's grammar. */
+  readonly node: SqlNode;
+  /** null: of the group's key. */
+  readonly fold: AggregateKind | null;
+  /** The client's column in whose format it is asked for; -1: in binary. */
+  readonly format: number;
+  /** What its type must be is seen when the shards tell it; null: it is known. */
+  plain: Omit<PlainColumn, 'column'> | null;
+  /** How its values are ordered is known, whatever type they are of. */
+  readonly isOrderKnown: boolean;
+}
+
+/** All of a statement, each once. */
+export class PartialColumns {
+  readonly list: PartialColumn[] = [];
+
+  add(column: PartialColumn): number {
+    const isSame = ({ text, fold, format }: PartialColumn): boolean =>
+      text === column.text && fold === column.fold && format === column.format;
+    const known = this.list.findIndex(isSame);
+    if (known >= 0) return known;
+    this.list.push(column);
+    return this.list.length - 1;
+  }
+
+  get plain(): PlainColumn[] {
+    return this.list.flatMap(({ plain }, column) => (plain === null ? [] : [{ column, ...plain }]));
+  }
+}
+
+/** SQL with $1, $2 … in the place of what stands in the statement: its text, and the tree that it is meant to be. */
+export interface Piece {
+  readonly text: string;
+  readonly node: SqlNode;
+}
+
+export function fillTemplate(parser: SqlParser, template: string, parts: readonly Piece[]): Piece {
+  const parsed = parser.parse(`SELECT ${template}`);
+  const target = Array.isArray(parsed) ? nodesOf(parsed[0]?.node, 'targetList')[0] : undefined;
+  const value = nodeOf(nodeOf(target, 'ResTarget'), 'val');
+  if (value === undefined) throw new NoMerge('a statement that cannot be rewritten');
+  let text = template;
+  // From the last one on, so that $1 is not found in what another stands for.
+  const places: [number, number, string][] = [];
+  walkNodes(value, (type, { number, location }) => {
+    if (type !== 'ParamRef' || typeof number !== 'number') return true;
+    const at = (typeof location === 'number' ? location : 0) - 'SELECT '.length;
+    places.push([at, at + `$${number}`.length, `(${parts[number - 1].text})`]);
+    return true;
+  });
+  for (const [start, end, part] of places.sort(([a], [b]) => b - a)) {
+    text = text.slice(0, start) + part + text.slice(end);
+  }
+  return { text, node: filled(value, parts) as SqlNode };
+}
+
+function filled(value: SqlValue, parts: readonly Piece[]): SqlValue {
+  if (Array.isArray(value)) return value.map((item: SqlValue) => filled(item, parts));
+  if (typeof value !== 'object' || value === null) return value;
+  const number = nodeOf(value as SqlNode, 'ParamRef')?.number;
+  if (typeof number === 'number') return parts[number - 1].node;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, filled(inner, parts)]));
+}

@@ -1,0 +1,156 @@
+/** What can be said of the values of an expression before the shards have told its type. */
+import { isSqlNode, nodeOf, nodesOf, pathOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
+import { isAggregate } from './call-reading.js';
+import { findColumn } from './expression-reading.js';
+import type { Level } from './query-reading.js';
+import type { CatalogColumn } from './shard-catalog.js';
+
+const types = (names: string): ReadonlySet<string> =>
+  new Set(names.split(' ').map((name) => `pg_catalog.${name}`));
+
+/** Types whose values a worker can put in order. */
+const SORTABLE = types(
+  'int2 int4 int8 numeric float4 float8 date time timestamp timestamptz uuid bytea bool text varchar',
+);
+/** Types whose values are equal only if their texts are. */
+const TEXT_EQUAL = types('int2 int4 int8 date time timestamp timestamptz uuid bytea bool text varchar');
+const BUILTIN_CASTS = types(
+  'int2 int4 int8 numeric float4 float8 bool text varchar bpchar name date time timetz timestamp timestamptz interval ' +
+    'uuid bytea json jsonb oid money inet cidr',
+);
+const BYTE_COLLATIONS: ReadonlySet<string> = new Set(['C', 'POSIX', 'ucs_basic']);
+
+export function isSortable(type: CatalogColumn | null): boolean {
+  return type !== null && !type.isDomain && type.isByteOrdered && SORTABLE.has(type.type);
+}
+
+export function isTextEqual(type: CatalogColumn | null): boolean {
+  return type !== null && !type.isDomain && type.isDeterministic && TEXT_EQUAL.has(type.type);
+}
+
+/** Calls `see` for every node below, itself included, by its type; false: what is in it is not looked at. */
+export function walkNodes(root: SqlValue, see: (type: string, node: SqlNode) => boolean): void {
+  const stack: SqlValue[] = [root];
+  while (stack.length > 0) {
+    const value = stack.pop();
+    if (Array.isArray(value)) for (const item of value) stack.push(item);
+    else if (isSqlNode(value)) {
+      for (const key in value) {
+        const inner = value[key];
+        const isNode = isSqlNode(inner) && key.charCodeAt(0) >= 0x41 && key.charCodeAt(0) <= 0x5a;
+        if (!isNode || see(key, inner)) stack.push(inner);
+      }
+    }
+  }
+}
+
+export function hasAggregate(node: SqlValue): boolean {
+  let has = false;
+  walkNodes(node, (type, inner) => {
+    const isOne = type === 'FuncCall' && isAggregate(inner);
+    if (isOne || type === 'GroupingFunc' || type === 'JsonObjectAgg' || type === 'JsonArrayAgg') has = true;
+    return type !== 'SubLink';
+  });
+  return has;
+}
+
+/** All it is made of is Postgres's own, so that its type is, and functions of that type are those of pg_catalog. */
+export function isBuiltin(node: SqlValue, level: Level): boolean {
+  let is = true;
+  walkNodes(node, (type, inner) => {
+    if (type === 'ColumnRef') {
+      const column = findColumn({ ColumnRef: inner }, level);
+      if (column?.type?.type.startsWith('pg_catalog.') !== true) is = false;
+    } else if (type === 'TypeCast') {
+      const path = pathOf(nodeOf(inner, 'typeName'), 'names');
+      if (path.length > 2 || !BUILTIN_CASTS.has(`pg_catalog.${path.at(-1)}`)) is = false;
+    } else if (type === 'SubLink' || type === 'RowExpr') is = false;
+    return true;
+  });
+  return is;
+}
+
+/** If it is text, it is equal to another of its values only if the bytes are. */
+export function isDeterministic(node: SqlValue, level: Level): boolean {
+  let is = true;
+  walkNodes(node, (type, inner) => {
+    if (type === 'ColumnRef' && findColumn({ ColumnRef: inner }, level)?.type?.isDeterministic !== true)
+      is = false;
+    if (type === 'CollateClause' && !isByteCollation(inner)) is = false;
+    if (type === 'SubLink') is = false;
+    return true;
+  });
+  return is && isBuiltin(node, level);
+}
+
+function isByteCollation(clause: SqlNode): boolean {
+  const path = pathOf(clause, 'collname');
+  return (path.length === 1 || path[0] === 'pg_catalog') && BYTE_COLLATIONS.has(path.at(-1) ?? '');
+}
+
+/** A column's order, or that of the collation that is said, is one that a worker has. */
+export function isOrderKnown(node: SqlNode | undefined, level: Level): boolean {
+  const clause = nodeOf(node, 'CollateClause');
+  if (clause !== undefined) {
+    const type = findColumn(nodeOf(clause, 'arg'), level)?.type ?? null;
+    return isByteCollation(clause) && type !== null && !type.isDomain && SORTABLE.has(type.type);
+  }
+  return isSortable(findColumn(node, level)?.type ?? null);
+}
+
+/** Or min or max of such a column. In text two of them may look the same, as settings have it; in binary they never do. */
+export function isFloat(node: SqlNode | undefined, level: Level): boolean {
+  const call = nodeOf(node, 'FuncCall');
+  const [value] = call === undefined ? [node] : nodesOf(call, 'args');
+  const type = columnTypeName(findColumn(value, level)?.type ?? null);
+  return type === 'float4' || type === 'float8';
+}
+
+/** Types without a schema of which a constant is given, where it stands beside such a value; null: not known. */
+export function columnTypeName(type: CatalogColumn | null): string | null {
+  return type === null || type.isDomain || !type.type.startsWith('pg_catalog.')
+    ? null
+    : type.type.slice('pg_catalog.'.length);
+}
+
+/** The same tree, wherever it stands in the text. */
+export function isSameNode(one: SqlValue, other: SqlValue): boolean {
+  return canonical(one) === canonical(other);
+}
+
+/** JSON without places, the same for the same tree. */
+export function canonical(value: SqlValue): string {
+  return JSON.stringify(value, (key, inner: unknown) => {
+    if (isPlace(key)) return undefined;
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+  });
+}
+
+function isPlace(key: string): boolean {
+  return key === 'location' || key.endsWith('_location') || key.endsWith('_start') || key.endsWith('_end');
+}
+
+/** How often each parameter stands in a tree. */
+export function parametersOf(root: SqlValue): Map<number, number> {
+  const counts = new Map<number, number>();
+  walkNodes(root, (type, { number }) => {
+    if (type === 'ParamRef' && typeof number === 'number') counts.set(number, (counts.get(number) ?? 0) + 1);
+    return true;
+  });
+  return counts;
+}
+
+export const isNamedTarget = (item: SqlNode): boolean => textOf(nodeOf(item, 'ResTarget'), 'name') !== '';
+
+/** Quoted: a name as it is, whatever it is. */
+export function quoted(path: readonly string[]): string {
+  return path.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+}
+
+/** A plain column's name, or null. */
+export function columnText(node: SqlNode): string | null {
+  const reference = nodeOf(node, 'ColumnRef');
+  const path = pathOf(reference, 'fields');
+  return path.length > 0 && path.length === nodesOf(reference, 'fields').length ? quoted(path) : null;
+}
