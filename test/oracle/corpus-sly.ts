@@ -104,6 +104,20 @@ const BATCHES: readonly Step[] = [
   p('SELECT DISTINCT level FROM customer ORDER BY level', [], { rowsMax: 2 }),
   p('SELECT id FROM customer ORDER BY id LIMIT 4 OFFSET 3', [], { rowsMax: 3 }),
   p('SELECT level, count(*) FROM customer GROUP BY level ORDER BY level', [], { rowsMax: 2 }),
+  p('SELECT id FROM customer ORDER BY id LIMIT $1 OFFSET $2', ['7', '2'], { rowsMax: 3 }),
+  p('SELECT id, name FROM customer WHERE id > $1 ORDER BY id', ['7'], {
+    types: [20],
+    results: [1],
+    rowsMax: 30,
+  }),
+  p('SELECT id, born FROM customer ORDER BY born, id', [], { results: [1, 0], rowsMax: 47 }),
+  p('SELECT id FROM customer ORDER BY id', [], { rowsMax: 46 }),
+  p('SELECT 5 FROM customer', [], { rowsMax: 40 }),
+  p('SELECT 5 FROM customer LIMIT 10', [], { rowsMax: 4 }),
+  p('SELECT id FROM customer WHERE false ORDER BY id', [], { rowsMax: 4 }),
+  p('SELECT id, 1 / (id - 7) FROM customer ORDER BY id', [], { rowsMax: 4 }),
+  p('SELECT id FROM customer WHERE id IN (1, 2, 3, 4) ORDER BY id', [], { rowsMax: 3 }),
+  p('SELECT avg(score) FROM customer', [], { rowsMax: 3 }),
 ];
 
 const PARAMETER_WRITES: readonly Step[] = [

@@ -10,7 +10,6 @@ import {
   type PgDogError,
   type RouteFacts,
   readBind,
-  readExecute,
   readParse,
   type SqlPlan,
 } from '@pgdog-cluster/core';
@@ -48,8 +47,6 @@ export class BatchAhead {
   end = END_OPEN;
   hasBind = false;
   executeCount = 0;
-  /** Some Execute asks for a portion of its rows. */
-  hasRowLimit = false;
   describeCount = 0;
   /** A text of it is to be filled in, and nobody does so yet. */
   isMadeDue = false;
@@ -67,7 +64,6 @@ export class BatchAhead {
     this.end = END_OPEN;
     this.hasBind = false;
     this.executeCount = 0;
-    this.hasRowLimit = false;
     this.describeCount = 0;
     this.hasOther = false;
     this.isMadeDue = false;
@@ -147,7 +143,6 @@ export class BatchAhead {
         return;
       case FRONTEND.Execute:
         this.executeCount++;
-        if ((readExecute(bytes, start + HEADER_BYTES, end)?.rowsMax ?? 0) > 0) this.hasRowLimit = true;
         return;
       case FRONTEND.Close:
         this.hasOther = true;

@@ -159,7 +159,8 @@ export class SessionRouter implements RouteTerms {
    */
   before(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const cross = this.shards === null ? null : this.shards.cross;
-    if (cross?.isCollecting === true) return cross.collect(type, bytes, start, end, frameBytes);
+    if (cross?.isCollecting === true && type !== FRONTEND.Terminate)
+      return cross.collect(type, bytes, start, end, frameBytes);
     if (this.desk.isAnswering) return this.desk.frame(type, bytes, start, end);
     if (this.isDecided) return GO;
     switch (type) {
@@ -297,14 +298,9 @@ export class SessionRouter implements RouteTerms {
   ): number {
     const { shards, session } = this;
     if (shards === null || shards.asked.request === null) return GO;
-    const problem =
-      ahead.end !== END_SYNC && !this.endsAtFlush
-        ? 'a batch without its Sync cannot go to several shards'
-        : ahead.hasRowLimit
-          ? 'rows of several shards cannot be fetched in portions'
-          : '';
-    if (problem !== '') {
-      session.requests?.refuse(new PgDogError('cross_shard', problem), true);
+    if (ahead.end !== END_SYNC && ahead.end !== END_FLUSH) {
+      const text = 'a batch without its Sync cannot go to several shards';
+      session.requests?.refuse(new PgDogError('cross_shard', text), true);
       return session.requests?.drop() ?? CONSUMED;
     }
     this.desk.held = null;

@@ -41,6 +41,10 @@ export class BatchFrames {
   private isDescribed = false;
   /** The description was asked for by us alone. */
   isOwnDescribe = false;
+  /** Before this one of its frames. */
+  private ownDescribeAt = 0;
+  /** Some Execute asks for a portion of its rows. */
+  hasRowLimit = false;
   private frames: Uint8Array = NO_BYTES;
   /** Its end was a Flush. */
   endsAtFlush = false;
@@ -66,6 +70,7 @@ export class BatchFrames {
     this.needsShape = false;
     this.isDescribed = false;
     this.isOwnDescribe = false;
+    this.hasRowLimit = false;
     this.endsAtFlush = false;
     this.frames = NO_BYTES;
   }
@@ -90,10 +95,13 @@ export class BatchFrames {
   take(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     if (end - start < frameBytes) return NEED_WHOLE;
     this.note(type, bytes, start + HEADER_BYTES, end);
+    if (type === FRONTEND.Execute && (readExecute(bytes, start + HEADER_BYTES, end)?.rowsMax ?? 0) > 0) {
+      this.hasRowLimit = true;
+    }
     if (type === FRONTEND.Execute && this.needsShape && !this.isDescribed) {
       this.isDescribed = true;
       this.isOwnDescribe = true;
-      this.parts.push(describePortal(bytes, start + HEADER_BYTES, end));
+      this.ownDescribeAt = this.parts.length;
     }
     // A batch that only prepares may end with Flush: it ends for the shard, and the client gets no ReadyForQuery.
     this.endsAtFlush = type === FRONTEND.Flush;
@@ -103,11 +111,19 @@ export class BatchFrames {
     this.types.push(type);
     if (type === FRONTEND.Sync || this.endsAtFlush) {
       const { onSync } = this;
-      this.frames = Buffer.concat(this.parts);
+      this.frames = this.whole();
       this.onSync = null;
       onSync?.();
     }
     return CONSUMED;
+  }
+
+  /** With a Describe of ours, if one is needed. */
+  private whole(): Uint8Array {
+    const { parts, ownDescribeAt: at } = this;
+    if (!this.isOwnDescribe) return Buffer.concat(parts);
+    const asked = describePortal(parts[at], HEADER_BYTES, parts[at].length);
+    return Buffer.concat([...parts.slice(0, at), asked, ...parts.slice(at)]);
   }
 
   /** The whole ParameterDescription that comes next, as the client may see it. */

@@ -3,10 +3,10 @@ import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
 import type { ShardedDatabase } from '../shard/sharded-database.js';
-import { BLOCKED } from '../wire/frame-stream.js';
-import { tagFrame } from './agree.js';
+import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchFrames } from './batch-frames.js';
-import { type ControlStep, controlStepOf, type SavepointStep } from './control-step.js';
+import { BatchRequests, portioned } from './batch-requests.js';
+import { type ControlStep, controlStepOf } from './control-step.js';
 import { beginCopy, endCopy } from './copy-round.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
 import { CursorDesk } from './cursor-desk.js';
@@ -18,11 +18,13 @@ import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
 import { MergeState } from './merge-state.js';
 import { PlanMerger } from './plan-merger.js';
+import { PortalBatch } from './portal-batch.js';
 import { RewriteMerger } from './rewrite-merger.js';
 import type { Awaited } from './rewritten-statement.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
 import { SplitMerger } from './split-merger.js';
+import { TransactionSteps } from './transaction-steps.js';
 
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
 export class CrossShard {
@@ -32,6 +34,8 @@ export class CrossShard {
   private readonly batch: BatchFrames;
   private readonly cursors: CursorDesk;
   private readonly cursorRequests: CursorRequests;
+  private readonly batches: BatchRequests;
+  private readonly steps: TransactionSteps;
   /** Over several shards: the client's, or of one statement (`isImplicit`). */
   private transaction: DistributedTransaction | null = null;
   private isImplicit = false;
@@ -51,6 +55,28 @@ export class CrossShard {
       refuse: (problem) => this.refuse(problem),
       done: (failure) => this.done(failure),
     });
+    this.steps = new TransactionSteps(session, this.scatter, this.batch, this.cursors.names, {
+      end: (failure, tag) => this.end(failure, tag),
+      refuse: (problem) => this.refuse(problem),
+      done: (failure, tag) => this.done(failure, tag),
+    });
+    const cross = this;
+    this.batches = new BatchRequests(
+      this.batch,
+      new PortalBatch(session, this.scatter, this.batch, this.cursors),
+      {
+        get clientTransaction() {
+          return cross.isInTransaction ? cross.transaction : null;
+        },
+        ownTransaction: () => this.ownTransaction(),
+        run: (request) => this.runWhole(request),
+        refuse: (problem) => this.refuse(problem),
+        done: (failure) => this.done(failure),
+        commitOwn: () => this.ownTransaction().commit((refusal) => this.end(refusal, null)),
+        rollbackOwn: (failure) => this.rollbackOwn(failure),
+        flushed: () => this.flushed(),
+      },
+    );
   }
 
   /** What the client sends waits. */
@@ -92,6 +118,7 @@ export class CrossShard {
   /** A whole Query frame. */
   query(request: CrossShardRequest, frame: Uint8Array): void {
     this.batch.beginQuery(frame, request.edits);
+    this.cursors.names.delete('');
     // Every Query drops the unnamed statement.
     if (this.session.requests !== null) this.session.requests.extended.unnamed.id = 0;
     this.start(request);
@@ -107,11 +134,11 @@ export class CrossShard {
 
   /** A frame of the batch. */
   collect(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
+    if (!this.batches.admits(type, frameBytes)) return this.session.requests?.drop() ?? CONSUMED;
     return this.batch.take(type, bytes, start, end, frameBytes);
   }
 
   private start(request: CrossShardRequest): void {
-    const { scatter, database } = this;
     this.request = request;
     // A shard's part of the transaction is gone: begun anew there, it would be half of what was asked.
     if (this.transaction?.hasLostMember === true) {
@@ -122,18 +149,44 @@ export class CrossShard {
       this.cursorRequests.start(request, request.cursor, this.isImplicit ? null : this.transaction);
       return;
     }
-    if (this.transaction === null && request.isWrite && request.shards.length > 1) {
-      this.transaction = new DistributedTransaction(scatter, database.sharding.commit, 'BEGIN');
-      this.isImplicit = true;
-    }
+    if (this.batch.isQuery) this.runWhole(request);
+    else this.batches.start(request);
+  }
+
+  /** As it is; a write on several shards is a transaction of its own. */
+  private runWhole(request: CrossShardRequest): void {
+    if (request.isWrite && request.shards.length > 1) this.ownTransaction();
     if (request.filled === null) {
       this.run(request);
       return;
     }
-    fillIn(scatter, request.filled, this.transaction, (legs, failure) => {
+    fillIn(this.scatter, request.filled, this.transaction, (legs, failure) => {
       if (failure === null) this.run(request);
       else this.answered(legs, failure, null);
     });
+  }
+
+  /** Of one request alone. */
+  private ownTransaction(): DistributedTransaction {
+    if (this.transaction !== null) return this.transaction;
+    this.isImplicit = true;
+    this.transaction = new DistributedTransaction(this.scatter, this.database.sharding.commit, 'BEGIN');
+    return this.transaction;
+  }
+
+  private rollbackOwn(failure: Uint8Array): void {
+    if (this.transaction === null) this.end(failure, null);
+    else this.transaction.rollback(() => this.end(failure, null));
+  }
+
+  /** What comes behind the Flush belongs to the same batch. */
+  private flushed(): void {
+    const { session } = this;
+    session.queries++;
+    session.queryTimeUs += session.context.nowUs - session.requestSinceUs;
+    this.batch.keepStatements();
+    // Whoever told of the last answer is still at work.
+    session.context.sharded.postpone(() => session.resumeRequests());
   }
 
   /** A statement of the client's transaction has been answered. */
@@ -160,6 +213,8 @@ export class CrossShard {
         isBatch: !batch.isQuery,
         begins: (legs, frames) => this.beginCopy(request, legs, frames),
       },
+      // Those of reads are fetched by portals.
+      rowRefusal: batch.hasRowLimit && request.shards.length > 1 ? portioned() : null,
       framesFor: ({ shard }) => asked?.frames ?? batch.framesFor(shard, request.split, request.filled),
       prepare: (leg) => {
         batch.giveStatements(leg);
@@ -207,8 +262,11 @@ export class CrossShard {
       const isPartial = failure !== null && this.request?.isWrite === true && legs.length > 1;
       this.finish(isPartial ? withDone(failure, legs, this.scatter.failedShard) : failure, null, true);
     } else if (!this.isImplicit) {
-      if (failure === null && this.request !== null)
-        this.cursorRequests.answered(this.request, legs, transaction.depth);
+      const { request } = this;
+      if (failure === null && request !== null) {
+        this.cursorRequests.answered(request, legs, transaction.depth);
+        this.batches.answered(request, transaction);
+      }
       this.done(failure, tag);
     } else if (failure !== null) transaction.rollback(() => this.implicitFailed(failure));
     else transaction.commit((refusal) => this.end(refusal, tag));
@@ -303,61 +361,17 @@ export class CrossShard {
   /** Frame of a Query that is such a step. */
   control(step: ControlStep): void {
     this.batch.beginQuery(null, []);
-    this.runControl(step);
+    if (this.transaction !== null) this.steps.run(step, this.transaction);
   }
 
-  /** The same in a batch of its own. */
+  /** The same in a batch of its own, which may close portals. */
   beginControlBatch(step: ControlStep): void {
-    this.batch.begin(false, () => this.runControl(step));
-  }
-
-  private runControl(step: ControlStep): void {
-    const { transaction, session } = this;
-    if (transaction === null) return;
-    session.requestSinceUs = session.context.nowUs;
-    const tagged = (tag: string) => this.batch.answers(tagFrame(tag));
-    if (step.kind === 'commit' || step.kind === 'rollback') {
-      if (step.kind === 'rollback' || transaction.hasFailed) {
-        transaction.rollback(() => this.end(null, tagged('ROLLBACK')));
-        return;
-      }
-      transaction.commit((failure) => this.end(failure, failure === null ? tagged('COMMIT') : null));
-      return;
-    }
-    if (transaction.hasFailed && step.kind !== 'rollbackTo') {
-      this.finish(errorFrame(new PgDogError('transaction_failed')), null, false);
-      return;
-    }
-    this.mark(transaction, step);
-  }
-
-  /** A savepoint on every member. */
-  private mark(transaction: DistributedTransaction, step: SavepointStep): void {
-    if (transaction.hasLostMember) {
-      this.refuse(lostMember());
-      return;
-    }
-    const { scatter } = this;
-    const tagged = (tag: string) => this.batch.answers(tagFrame(tag));
-    const legs = transaction.shards.map((shard) => scatter.legOf(shard));
-    scatter.order(
-      legs.map((leg) => ({ leg, sql: step.sql })),
-      (failures) => {
-        if (failures.length > 0) transaction.hasFailed = true;
-        else if (step.kind === 'savepoint') transaction.noteSavepoint(step.name);
-        else this.released(transaction, step);
-        const [failure] = failures;
-        if (failure === undefined) this.finish(null, tagged(step.tag), false);
-        else this.finish(failure.frame, null, false);
-      },
-    );
-  }
-
-  private released(transaction: DistributedTransaction, { name, kind }: SavepointStep): void {
-    const isKept = kind === 'rollbackTo';
-    transaction.noteReleased(name, isKept);
-    if (isKept) this.cursors.names.rolledBack(transaction.depth);
-    else this.cursors.names.released(transaction.depth);
+    this.batch.begin(false, () => {
+      const { transaction } = this;
+      if (transaction === null) return;
+      if (transaction.hasFailed) this.steps.run(step, transaction);
+      else this.batches.closeAhead(() => this.steps.run(step, transaction));
+    });
   }
 
   /** It waits, unless it is data that the shards wait for. */
@@ -386,6 +400,7 @@ export class CrossShard {
   close(): void {
     this.transaction = null;
     this.cursors.end();
+    this.batches.end();
     this.scatter.end();
   }
 }

@@ -79,7 +79,7 @@ export class CursorDesk {
   }
 
   /** Each gets half of what is left, so that there is always something for one more. */
-  private newState(request: CrossShardRequest, plan: MergeState['plan']): MergeState {
+  newState(request: CrossShardRequest, plan: MergeState['plan']): MergeState {
     const free = STATE_BYTES_MAX - this.names.stateBytesMax;
     return new MergeState(plan, request, free / 2);
   }
@@ -134,7 +134,8 @@ export class CursorDesk {
     });
   }
 
-  private fetchFrom(
+  /** @param then told of the rows it came to */
+  fetchFrom(
     asked: Pick<FetchTerms, 'cursor' | 'source' | 'wanted' | 'isMove' | 'showsShape'>,
     then: (failure: Uint8Array | null, count: number) => void,
   ): void {

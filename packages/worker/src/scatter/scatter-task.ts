@@ -14,6 +14,8 @@ export interface ScatterTask {
   readonly isInTurn: boolean;
   /** Makes one answer of theirs. */
   readonly merger: RowMerger;
+  /** What a row is answered with that comes all the same. */
+  readonly rowRefusal?: PgDogError | null;
   /** Statements of ours that go ahead; gives the leg the prepared statements that the frames name. */
   prepare(leg: Leg): string[];
   /** A whole ParameterDescription as the client may see it. */

@@ -181,6 +181,10 @@ export class Scatter implements LegReader {
   ): number {
     const { task } = this;
     if (this.failure !== null || task === null || leg.aheadCount > 0) return CONSUMED;
+    if (task.rowRefusal != null) {
+      this.fail(errorFrame(task.rowRefusal));
+      return CONSUMED;
+    }
     if (leg.pending !== null || (this.streaming !== null && this.streaming !== leg)) return BLOCKED;
     const isWhole = end - start === frameBytes;
     if (!isWhole && !task.merger.passesLongRows) {
