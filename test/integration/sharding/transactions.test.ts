@@ -6,6 +6,7 @@ import postgres from 'postgres';
 import { forEachDriver } from '../../support/drivers.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
@@ -222,6 +223,14 @@ forEachDriver('transactions over several shards', (driver) => {
     }
     await client.query('RESET synchronous_commit');
     assert.deepEqual(await balances(), [1, 1, 100]);
+  });
+
+  it('a commit over several shards keeps no server connection', async () => {
+    await client.query('UPDATE account SET balance = balance + 1');
+    await eventually('all are free', async () => {
+      const pools = await proxy.adminQuery<{ sv_active: string }>('SHOW POOLS');
+      return pools.every(({ sv_active }) => Number(sv_active) === 0);
+    });
   });
 
   it('postgres.js: begin() over shards, its callback thrown out and its callback done', async () => {

@@ -9,9 +9,11 @@ const HEADER_BYTES = 5;
 const PREFIX = 'pgdog';
 /** How often it is tried to end what is prepared: a cancel meant for what was before may hit it. */
 const END_ATTEMPTS_MAX = 3;
-/** A decision that a crash of its server could forget is none: others act on it. */
-const DURABLE =
-  "SELECT pg_catalog.set_config('synchronous_commit', 'local', true) WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
+/**
+ * A decision that a crash of its server could forget is none: others act on it. Constant and local, so that it is known to end
+ * with the transaction; what might stay would tie the server connection to the session.
+ */
+const DURABLE = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
 
 /** How a commit that has written on several shards is done: ShardingSnapshot.commit. */
 export type CommitMode = 'two_phase' | 'plain' | 'refused';
