@@ -1,3 +1,4 @@
+// This file is over 400 lines because whatever a client asks of several shards begins and ends here, in one state.
 import { type CursorUse, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
