@@ -336,13 +336,15 @@ export class CrossShard {
         hint: 'SET before BEGIN.',
       });
     }
+    const leg = this.scatter.legOf(server.pool.snapshot.shard);
+    // What keeps it there is the session's too, and two server connections of one shard would be taken for one.
+    if (leg.session.server !== null) return keptElsewhere(leg.shard);
     const spread = new DistributedTransaction(
       this.scatter,
       this.database.sharding.commit,
       beginText,
       transaction.savepointNames,
     );
-    const leg = this.scatter.legOf(server.pool.snapshot.shard);
     leg.session.takeOver(session, server);
     spread.adopt(leg, hasWritten);
     this.transaction = spread;
@@ -404,4 +406,11 @@ export class CrossShard {
     this.batches.end();
     this.scatter.end();
   }
+}
+
+function keptElsewhere(shard: number): PgDogError {
+  const text = `the session keeps another server connection on shard ${shard}, with what it has set or locked there`;
+  return new PgDogError('cross_shard', text, {
+    hint: 'Undo that (DISCARD ALL), or begin the transaction elsewhere.',
+  });
 }

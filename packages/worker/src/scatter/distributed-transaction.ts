@@ -3,6 +3,7 @@ import { PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
 import { errorFrame } from './error-frame.js';
 import type { Leg } from './leg.js';
 import type { Scatter } from './scatter.js';
+import type { OrderFailure } from './scatter-task.js';
 
 const HEADER_BYTES = 5;
 /** Names of prepared transactions: docs/internals/sharding.md. */
@@ -67,6 +68,7 @@ export class DistributedTransaction {
   /** A leg that has begun it already. */
   adopt(leg: Leg, hasWritten: boolean): void {
     this.members.set(leg.shard, leg);
+    leg.readyStatus = READY.InTransaction;
     this.adoptedShard = leg.shard;
     if (hasWritten) this.written.add(leg);
   }
@@ -111,7 +113,7 @@ export class DistributedTransaction {
 
   /** Commits everywhere or nowhere. */
   commit(then: Outcome): void {
-    if (this.hasLostMember) {
+    if (this.hasLostMember || this.legs.some(isOutside)) {
       this.abandon(errorFrame(lostMember()), then);
       return;
     }
@@ -168,9 +170,14 @@ export class DistributedTransaction {
         this.abandon(withRemedy(failures[0].frame), then);
         return;
       }
+      if (isOutside(decider)) {
+        this.abandon(errorFrame(lostMember()), then);
+        return;
+      }
       this.scatter.order(
         others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}` })),
-        (refusals) => {
+        (failures) => {
+          const refusals = [...failures, ...unprepared(others, failures)];
           if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
           else this.decide(decider, others, nameOf, then);
         },
@@ -182,7 +189,7 @@ export class DistributedTransaction {
   private undo(
     decider: Leg,
     others: readonly Leg[],
-    refusals: readonly { leg: Leg; frame: Uint8Array }[],
+    refusals: readonly OrderFailure[],
     nameOf: (leg: Leg) => string,
     then: Outcome,
   ): void {
@@ -218,12 +225,23 @@ export class DistributedTransaction {
         then(errorFrame(unknownOutcome()));
         return;
       }
-      const isUndone = failures.length > 0;
-      this.endPrepared(isUndone ? 'ROLLBACK' : 'COMMIT', others, nameOf, () =>
-        then(isUndone ? failures[0].frame : null),
-      );
+      const isUndone = failures.length > 0 || decider.orderTag !== 'COMMIT';
+      const frame = failures[0]?.frame ?? errorFrame(lostMember());
+      this.endPrepared(isUndone ? 'ROLLBACK' : 'COMMIT', others, nameOf, () => then(isUndone ? frame : null));
     });
   }
+}
+
+/** Not in its transaction, whatever has happened to it: what it does now is done at once, and alone. */
+function isOutside({ readyStatus }: Leg): boolean {
+  return readyStatus !== READY.InTransaction;
+}
+
+/** Postgres answers ROLLBACK, and no error, where there is nothing to prepare: no transaction, or one that has failed. */
+function unprepared(legs: readonly Leg[], failures: readonly OrderFailure[]): OrderFailure[] {
+  return legs
+    .filter((leg) => leg.orderTag !== 'PREPARE TRANSACTION' && !failures.some((each) => each.leg === leg))
+    .map((leg) => ({ leg, frame: errorFrame(lostMember()) }));
 }
 
 /** Our own table is missing, or may not be written: what to do about it. */

@@ -51,6 +51,8 @@ export class Leg implements FrameSink {
   private owedCount = 0;
   /** Of the last ReadyForQuery. */
   readyStatus = 0;
+  /** Of the last statement that was ordered. */
+  orderTag = '';
   /** The row that is next in order: head[0, headSize), its whole DataRow. */
   head: Uint8Array = new Uint8Array(0);
   headSize = 0;
@@ -117,6 +119,11 @@ export class Leg implements FrameSink {
     if (!isItself) this.endCopy(COPY_END.failed);
     else if (this.isBatch) this.endCopy({ plain: SYNC, inBatch: SYNC });
     this.isCopying = false;
+  }
+
+  beginOrder(): void {
+    this.isReady = false;
+    this.orderTag = '';
   }
 
   /** Keeps a row until its turn comes. */

@@ -1,4 +1,4 @@
-import { BACKEND, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
+import { BACKEND, decodeText, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
@@ -67,7 +67,7 @@ export class Scatter implements LegReader {
     this.orderDone = then;
     this.orderFailures = [];
     this.legs = orders.map(({ leg }) => leg);
-    for (const leg of this.legs) leg.isReady = false;
+    for (const leg of this.legs) leg.beginOrder();
     for (const { leg, sql } of orders) leg.begin(queryFrame(sql));
     this.checkDone();
   }
@@ -159,6 +159,8 @@ export class Scatter implements LegReader {
       case BACKEND.CopyData:
         return this.row(leg, bytes, start, end, buffer, frameBytes);
       default:
+        if (type === BACKEND.CommandComplete && this.orderDone !== null)
+          leg.orderTag = decodeText(bytes, start + HEADER_BYTES, end - 1);
         return leg.aheadCount > 0 ? CONSUMED : this.meet(leg, bytes, start, end);
     }
   }
@@ -167,8 +169,11 @@ export class Scatter implements LegReader {
     if (this.orderDone === null) {
       if (this.failure === null) this.failedShard = leg.shard;
       this.fail(frame, leg);
-    } else if (!this.orderFailures.some((failure) => failure.leg === leg))
-      this.orderFailures.push({ leg, frame });
+      return;
+    }
+    // Of a leg that is not asked it would be taken for the failure of one that is.
+    if (!this.legs.includes(leg) || this.orderFailures.some((failure) => failure.leg === leg)) return;
+    this.orderFailures.push({ leg, frame });
   }
 
   private row(
