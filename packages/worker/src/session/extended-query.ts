@@ -279,7 +279,8 @@ export class ExtendedQuery {
     const statement = this.statementNamed(decodeText(bytes, nameStart, nameEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
     ensureStatement(session, server, statement);
-    server.pending.push(KIND_DESCRIBE | FORWARD, shown);
+    // A statement that has gone stale is healed by it.
+    server.pending.push(KIND_DESCRIBE | FORWARD, shown ?? statement);
     writer
       .reset()
       .begin(FRONTEND.Describe)
