@@ -319,8 +319,8 @@ const ACCEPTED: [string, Parameters<typeof errorsOf>[0], string[]][] = [
   ],
   [
     'later key',
-    general('unique_id_min = 1'),
-    ['pgdog.toml:2: general.unique_id_min: not supported yet, ignored'],
+    general('cutover_timeout = 1'),
+    ['pgdog.toml:2: general.cutover_timeout: not supported yet, ignored'],
   ],
   [
     'certificate',

@@ -190,6 +190,8 @@ const ACTIONS: Action[] = [
   ),
 ];
 
+const STEPS_MIN = 3;
+
 forEachDriver('clients at random', (driver) => {
   let proxy: TestProxy;
   before(async () => {
@@ -210,11 +212,10 @@ forEachDriver('clients at random', (driver) => {
     const ends = performance.now() + seconds * 1000;
     await Promise.all(
       walkers.map(async (walker) => {
-        while (performance.now() < ends) await walker.step();
+        // However slow the machine is, each of them does something.
+        while (performance.now() < ends || walker.steps < STEPS_MIN) await walker.step();
       }),
     );
-    const steps = walkers.reduce((sum, walker) => sum + walker.steps, 0);
     await Promise.all(walkers.map((walker) => walker.client.end()));
-    assert.ok(steps > CLIENTS, `only ${steps} steps`);
   });
 });
