@@ -154,6 +154,5 @@ function throwOutside(): void {
 
 function fillMemory(): void {
   const kept: number[][] = [];
-  // In large pieces: the collector looks for garbage between any two of them.
-  for (;;) kept.push(new Array(10_000_000).fill(Math.random()));
+  for (;;) kept.push(new Array(100_000).fill(Math.random()));
 }
