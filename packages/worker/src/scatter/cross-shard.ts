@@ -1,4 +1,3 @@
-// This file is over 400 lines because whatever a client asks of several shards begins and ends here, in one state.
 import { type CursorUse, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
@@ -25,6 +24,7 @@ import type { Awaited } from './rewritten-statement.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
 import { SplitMerger } from './split-merger.js';
+import { spreadTransaction } from './spread-transaction.js';
 import { TransactionSteps } from './transaction-steps.js';
 
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
@@ -328,27 +328,10 @@ export class CrossShard {
    * @returns why it cannot
    */
   spreadOut(beginText: string, hasWritten: boolean): PgDogError | null {
-    const { session } = this;
-    const { server, transaction } = session;
-    if (server === null) return null;
-    if (!server.isQuiet || transaction.hasSettingChanges) {
-      return new PgDogError('cross_shard', 'a transaction that has changed settings stays on its shard', {
-        hint: 'SET before BEGIN.',
-      });
-    }
-    const leg = this.scatter.legOf(server.pool.snapshot.shard);
-    // What keeps it there is the session's too, and two server connections of one shard would be taken for one.
-    if (leg.session.server !== null) return keptElsewhere(leg.shard);
-    const spread = new DistributedTransaction(
-      this.scatter,
-      this.database.sharding.commit,
-      beginText,
-      transaction.savepointNames,
-    );
-    leg.session.takeOver(session, server);
-    spread.adopt(leg, hasWritten);
-    this.transaction = spread;
-    return null;
+    const { commit } = this.database.sharding;
+    const spread = spreadTransaction(this.session, this.scatter, commit, beginText, hasWritten);
+    if (spread instanceof DistributedTransaction) this.transaction = spread;
+    return spread instanceof PgDogError ? spread : null;
   }
 
   /** An error of ours in it: Postgres would refuse what follows. */
@@ -406,11 +389,4 @@ export class CrossShard {
     this.batches.end();
     this.scatter.end();
   }
-}
-
-function keptElsewhere(shard: number): PgDogError {
-  const text = `the session keeps another server connection on shard ${shard}, with what it has set or locked there`;
-  return new PgDogError('cross_shard', text, {
-    hint: 'Undo that (DISCARD ALL), or begin the transaction elsewhere.',
-  });
 }

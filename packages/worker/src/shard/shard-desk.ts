@@ -13,6 +13,7 @@ import type { Cluster } from '../route/cluster.js';
 import { roleSettingsOf } from '../route/role-setting.js';
 import { WriteTrace } from '../route/write-trace.js';
 import { CrossShard } from '../scatter/cross-shard.js';
+import { staysOnShard } from '../scatter/spread-transaction.js';
 import type { Session } from '../session/session.js';
 import { planOfText, preparedText } from './prepared-text.js';
 import { crossShard, PASS, UNCUT } from './several-shards.js';
@@ -226,7 +227,7 @@ export class ShardDesk {
     const begin = this.session.router?.begunWith ?? null;
     if (begin === null) return refusal;
     if (begin.isSerializable || this.isSerializable) return unserializable();
-    if (asked.isShardTold) return stays();
+    if (asked.isShardTold) return staysOnShard();
     return this.cross.spreadOut(begin.text, this.hasWritten) ?? SPREAD;
   }
 
@@ -257,12 +258,6 @@ export class ShardDesk {
     this.forget();
     this.cross.close();
   }
-}
-
-function stays(): PgDogError {
-  return new PgDogError('cross_shard', 'a transaction that has changed settings stays on its shard', {
-    hint: 'SET before BEGIN.',
-  });
 }
 
 /** Each shard knows of its own conflicts only. */

@@ -1,0 +1,41 @@
+import { PgDogError } from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
+import { type CommitMode, DistributedTransaction } from './distributed-transaction.js';
+import type { Scatter } from './scatter.js';
+
+/**
+ * The client's transaction on one shard, over several from now on: the server connection of the session becomes the leg's of
+ * its shard. Null: it has none; an error: why it cannot.
+ */
+export function spreadTransaction(
+  session: Session,
+  scatter: Scatter,
+  mode: CommitMode,
+  beginText: string,
+  hasWritten: boolean,
+): DistributedTransaction | PgDogError | null {
+  const { server, transaction } = session;
+  if (server === null) return null;
+  if (!server.isQuiet || transaction.hasSettingChanges) return staysOnShard();
+  const leg = scatter.legOf(server.pool.snapshot.shard);
+  // What keeps it there is the session's too, and two server connections of one shard would be taken for one.
+  if (leg.session.server !== null) return keptElsewhere(leg.shard);
+  const spread = new DistributedTransaction(scatter, mode, beginText, transaction.savepointNames);
+  leg.session.takeOver(session, server);
+  spread.adopt(leg, hasWritten);
+  return spread;
+}
+
+/** No other shard knows what its own has been told. */
+export function staysOnShard(): PgDogError {
+  return new PgDogError('cross_shard', 'a transaction that has changed settings stays on its shard', {
+    hint: 'SET before BEGIN.',
+  });
+}
+
+function keptElsewhere(shard: number): PgDogError {
+  const text = `the session keeps another server connection on shard ${shard}, with what it has set or locked there`;
+  return new PgDogError('cross_shard', text, {
+    hint: 'Undo that (DISCARD ALL), or begin the transaction elsewhere.',
+  });
+}
