@@ -174,6 +174,7 @@ export class DistributedTransaction {
         this.abandon(errorFrame(lostMember()), then);
         return;
       }
+      for (const { session } of others) session.keepsServer = true;
       this.scatter.order(
         others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}` })),
         (failures) => {
@@ -195,9 +196,15 @@ export class DistributedTransaction {
   ): void {
     const refused = new Set(refusals.map(({ leg }) => leg));
     const prepared = others.filter((leg) => !refused.has(leg) && !leg.isGone);
+    this.drop([...refused]);
     this.scatter.order([{ leg: decider, sql: 'ROLLBACK' }], () =>
       this.endPrepared('ROLLBACK', prepared, nameOf, () => then(refusals[0].frame)),
     );
+  }
+
+  /** Their server connections are not needed any more, and nobody else gives them back. */
+  private drop(legs: readonly Leg[]): void {
+    for (const leg of legs) if (!leg.isGone) leg.session.end();
   }
 
   /** What cannot be ended here is for recovery. */
@@ -208,6 +215,7 @@ export class DistributedTransaction {
     then: () => void,
     attempt = 1,
   ): void {
+    for (const { session } of legs) session.keepsServer = false;
     this.scatter.order(
       legs.filter(({ isGone }) => !isGone).map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}` })),
       (failures) => {
@@ -222,6 +230,7 @@ export class DistributedTransaction {
     this.scatter.order([{ leg: decider, sql: 'COMMIT' }], (failures) => {
       // Lost in between: it may have committed, and only recovery can tell.
       if (failures.length > 0 && decider.isGone) {
+        this.drop(others);
         then(errorFrame(unknownOutcome()));
         return;
       }

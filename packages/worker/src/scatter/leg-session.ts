@@ -1,4 +1,4 @@
-import { assert, PgDogError } from '@pgdog-cluster/core';
+import { assert, PgDogError, READY } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
@@ -24,6 +24,8 @@ export interface LegEvents {
   onCopyIn(): void;
   /** Its server connection has taken what was queued. */
   onDrained(): void;
+  /** It has waited for a server connection, and waits no more. */
+  onServed(): void;
   /** Nobody waits for what it says. */
   isIdle(): boolean;
   onGone(): void;
@@ -64,6 +66,13 @@ export class LegSession extends Session {
   private readonly events: LegEvents;
   /** Its server connection's answers are being shown. */
   private isShowing = false;
+  /** What it was asked has not been read yet. */
+  private isPostponed = false;
+  /**
+   * Between PREPARE TRANSACTION and what ends it. Given back meanwhile, the server connection could go to somebody who waits there for a
+   * lock of this very transaction, and none would be left to end it on.
+   */
+  keepsServer = false;
 
   constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, events: LegEvents) {
     super(client.context, NONE, NONE, client.context.sessions.takeId(), client.addr, client.port);
@@ -111,8 +120,33 @@ export class LegSession extends Session {
   ask(frames: Uint8Array): void {
     this.lastActivityMs = this.context.nowMs;
     // The last answers are shown while the server connection is being given back: nothing may be sent on it any more.
-    if (this.isShowing) this.context.sharded.postpone(() => this.take(frames));
-    else this.take(frames);
+    this.isPostponed = this.isShowing;
+    if (!this.isPostponed) this.take(frames);
+    else {
+      this.context.sharded.postpone(() => {
+        this.isPostponed = false;
+        this.take(frames);
+        if (!this.isWaiting) this.events.onServed();
+      });
+    }
+  }
+
+  /** It has no server connection, and gets none before another session gives one back. */
+  get isWaiting(): boolean {
+    if (this.isPostponed) return true;
+    if (this.waitingSinceMs === 0 || this.pool === null) return false;
+    const { waiters, opening, testing } = this.pool;
+    return waiters.length > opening.connectingCount + testing;
+  }
+
+  override serverQuiet(server: ServerConnection): void {
+    if (this.keepsServer && server.readyStatus === READY.Idle) this.requests?.wake();
+    else super.serverQuiet(server);
+  }
+
+  override serverAssigned(server: ServerConnection): void {
+    super.serverAssigned(server);
+    this.events.onServed();
   }
 
   private take(frames: Uint8Array): void {
@@ -166,14 +200,14 @@ export class LegSession extends Session {
 
   /** Between two statements of a transaction there is nobody but the client to be told (idle in transaction). */
   override fail(error: PgDogError, isInsideAnswer?: boolean): void {
-    const isUnheard = this.events.isIdle();
+    const isUnheard = this.events.isIdle() && !this.keepsServer;
     super.fail(error, isInsideAnswer);
     if (isUnheard) this.client.fail(error);
   }
 
   /** A server's FATAL between two statements, too: what it had done is lost, and must not be begun anew. */
   override closeAfterFatal(): void {
-    const isUnheard = this.events.isIdle();
+    const isUnheard = this.events.isIdle() && !this.keepsServer;
     super.closeAfterFatal();
     if (isUnheard) {
       this.client.fail(new PgDogError('server_lost', `the connection to shard ${this.shard} was lost`));

@@ -31,6 +31,8 @@ export interface LegReader {
   copyBegan(leg: Leg): void;
   /** Its server connection has taken what was queued. */
   drained(): void;
+  /** It has a server connection, for which it has waited. */
+  served(leg: Leg): void;
   /** Its session has ended, by itself or by us. */
   gone(leg: Leg): void;
   violated(leg: Leg, reason: string): void;
@@ -77,6 +79,7 @@ export class Leg implements FrameSink {
         reader.copyBegan(this);
       },
       onDrained: () => reader.drained(),
+      onServed: () => reader.served(this),
       isIdle: () => this.isReady,
       onGone: () => {
         this.isGone = true;

@@ -35,7 +35,7 @@ export class Scatter implements LegReader {
   private streaming: Leg | null = null;
   /** ParameterDescription is being passed. */
   private isDescribing = false;
-  /** Of a task whose shards are asked one after the other: those still to be asked, and the one asked last. */
+  /** Still to be asked, in the order of their shards, and the one asked last. */
   private unbegun: Leg[] = [];
   private begunLast: Leg | null = null;
   /** Orders under way: who is told, and what has gone wrong so far. */
@@ -82,10 +82,27 @@ export class Scatter implements LegReader {
     client.requestSinceUs = client.context.nowUs;
     this.noteActivity();
     for (const leg of this.legs) leg.isReady = false;
-    this.begunLast = this.legs[0] ?? null;
-    this.unbegun = task.isInTurn ? this.legs.slice(1) : [];
-    for (const leg of task.isInTurn ? this.legs.slice(0, 1) : this.legs) this.begin(task, leg);
+    this.unbegun = [...this.legs];
+    this.beginNext(task);
     this.checkDone();
+  }
+
+  /**
+   * Asks the next shard; and those behind it, until one has to wait for a server connection that somebody else has. Whoever holds
+   * some and waits for others waits in the order of the shards: no two tasks wait for each other.
+   */
+  private beginNext(task: ScatterTask): void {
+    for (let leg = this.unbegun.shift(); leg !== undefined; leg = this.unbegun.shift()) {
+      this.begunLast = leg;
+      this.begin(task, leg);
+      if (task.isInTurn || leg.session.isWaiting || this.task !== task || this.failure !== null) return;
+    }
+  }
+
+  served(leg: Leg): void {
+    const { task } = this;
+    if (task !== null && !task.isInTurn && this.begunLast === leg && this.failure === null)
+      this.beginNext(task);
   }
 
   private begin(task: ScatterTask, leg: Leg): void {
@@ -96,7 +113,7 @@ export class Scatter implements LegReader {
   /** The next shard's turn. */
   passed(leg: Leg, hasError: boolean): void {
     const { task } = this;
-    if (task === null || this.begunLast !== leg) return;
+    if (task === null || !task.isInTurn || this.begunLast !== leg) return;
     if (hasError) {
       // It is about to be shown, which ends the task, or is held behind rows that need the next shard's.
       this.client.context.sharded.postpone(() => {
@@ -104,10 +121,7 @@ export class Scatter implements LegReader {
       });
       return;
     }
-    const next = this.unbegun.shift();
-    if (next === undefined) return;
-    this.begunLast = next;
-    if (this.failure === null) this.begin(task, next);
+    if (this.failure === null) this.beginNext(task);
   }
 
   /** A server that waits for the client's data has its locks: the next one may be asked. */
@@ -383,7 +397,12 @@ export class Scatter implements LegReader {
   }
 
   cancel(): void {
-    if (this.task?.merger.isWorking === true) this.fail(errorFrame(new PgDogError('query_cancelled')));
+    // One that waits for a server connection is asked nothing that could answer.
+    const isWaiting = this.legs.some(({ session }) => session.waitingSinceMs !== 0);
+    if (this.task !== null && (isWaiting || this.task.merger.isWorking === true)) {
+      this.fail(errorFrame(new PgDogError('query_cancelled')));
+      return;
+    }
     for (const leg of this.legs) if (!leg.isReady && !leg.isGone) leg.session.cancel();
   }
 
