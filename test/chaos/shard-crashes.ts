@@ -15,7 +15,7 @@ import { Chance } from './chance.js';
 
 const SCHEMA = `
   CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);
-  CREATE TABLE entry (account_id bigint, transfer bigint, PRIMARY KEY (account_id, transfer));`;
+  CREATE TABLE entry (account_id bigint, transfer bigint, delta int, PRIMARY KEY (account_id, transfer));`;
 const TABLES = [
   { name: 'account', column: 'id', data_type: 'bigint' },
   { name: 'entry', column: 'account_id', data_type: 'bigint' },
@@ -138,7 +138,7 @@ export class ShardCrashes {
     for (const id of order) {
       const delta = id === source ? -1 : 1;
       await client.query('UPDATE account SET balance = balance + $1 WHERE id = $2', [delta, id]);
-      await client.query('INSERT INTO entry VALUES ($1, $2)', [id, transfer]);
+      await client.query('INSERT INTO entry VALUES ($1, $2, $3)', [id, transfer, delta]);
     }
     const { command } = await client.query('COMMIT');
     assert.equal(command, 'COMMIT');
@@ -211,6 +211,8 @@ export class ShardCrashes {
       async () => (await this.#servers.prepared()).length === 0,
       PATIENCE_MS,
     );
+    // First, for it tells which half is missing.
+    assert.deepEqual(await this.#servers.all(UNLIKE), [], 'balances that are not the sum of their entries');
     const balances = await this.#servers.all('SELECT balance::int AS balance FROM account');
     const total = balances.reduce((sum, { balance }) => sum + Number(balance), 0);
     assert.equal(total, ACCOUNTS * BALANCE, 'money has come or gone');
@@ -232,3 +234,7 @@ export class ShardCrashes {
 const OTHERS = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
 const CUT = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${OTHERS}`;
 const OPEN = `SELECT pid FROM pg_stat_activity WHERE ${OTHERS} AND state LIKE 'idle in transaction%'`;
+const UNLIKE = `SELECT a.id::int, a.balance::int, ${BALANCE} + coalesce(sum(e.delta), 0)::int AS of_entries,
+  array_agg(e.transfer ORDER BY e.transfer DESC) AS transfers
+  FROM account a LEFT JOIN entry e ON e.account_id = a.id GROUP BY a.id, a.balance
+  HAVING a.balance <> ${BALANCE} + coalesce(sum(e.delta), 0)`;
