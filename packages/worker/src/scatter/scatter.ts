@@ -1,3 +1,4 @@
+// This file is over 400 lines because every answer of every shard comes through here, in one state.
 import { BACKEND, decodeText, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
