@@ -75,9 +75,10 @@ export class ShardServers {
     return (await this.all('SELECT gid FROM pg_prepared_xacts')).map(({ gid }) => String(gid));
   }
 
-  /** All its processes die at once. */
-  kill(shard: number): Promise<void> {
-    return this.servers[shard].kill('SIGQUIT');
+  /** All its processes die at once, and what its gate holds is lost with it. */
+  async kill(shard: number): Promise<void> {
+    await this.servers[shard].kill('SIGQUIT');
+    this.gates[shard].cut();
   }
 
   restart(shard: number): Promise<void> {

@@ -155,8 +155,13 @@ export class StatementGate {
     for (const wire of this.#wires) wire.release();
   }
 
+  /** All its wires break, with what is held. */
+  cut(): void {
+    for (const wire of this.#wires) wire.destroy();
+  }
+
   close(): void {
     this.#server.close();
-    for (const wire of this.#wires) wire.destroy();
+    this.cut();
   }
 }
