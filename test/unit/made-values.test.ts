@@ -29,6 +29,17 @@ function filled(sql: string): string {
   return Buffer.from(withEdits(bytes, 0, bytes.length, edits)).toString();
 }
 
+test('a client cannot mark values of its own beside ours', () => {
+  for (const sql of [
+    'INSERT INTO t VALUES (pgdog.unique_id(), 5::int8::int8)',
+    'INSERT INTO t VALUES (pgdog.unique_id(), (SELECT CAST(CAST($1 AS int8) AS int8)))',
+    'SELECT pgdog.unique_id(); INSERT INTO t VALUES ((5::int8)::int8)',
+  ]) {
+    assert.match(made(sql)?.refusal?.reason ?? '', /cast to int8 twice/, sql);
+  }
+  assert.equal(made('INSERT INTO t VALUES (pgdog.unique_id(), 5::int8)')?.refusal, null);
+});
+
 const NAMED = (n: number): string => `(SELECT '${n}'::int8::int8 AS unique_id)`;
 
 for (const [sql, wanted] of [

@@ -1,7 +1,8 @@
 // Unique constraints that have no sharding key in them: what they would have to check is refused.
-import { before, describe } from 'node:test';
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
 import { loadSqlParser, type ReadTerms } from '@pgdog-cluster/core';
-import { checkVerdicts, termsOf } from './shard-fixture.js';
+import { checkVerdicts, readText, termsOf } from './shard-fixture.js';
 
 let terms: ReadTerms;
 before(async () => {
@@ -71,6 +72,33 @@ refused | ALTER TABLE labels ALTER COLUMN mail TYPE varchar(3) USING lower(mail)
 every | ALTER TABLE labels ALTER COLUMN x TYPE int8
 refused | ALTER TABLE labels ATTACH PARTITION parted_1 FOR VALUES IN (1)
 every | CREATE TABLE public.brand_new (id int8 PRIMARY KEY, user_id int8)`,
+    () => terms,
+  );
+
+  for (const [sql, isMarked] of [
+    ["INSERT INTO items (id, user_id) VALUES ('5'::int8::int8, 1)", true],
+    ['INSERT INTO items (id, user_id) VALUES ((5::int8)::int8, 1)', true],
+    ['INSERT INTO items (id, user_id) VALUES (CAST(CAST(5 AS int8) AS int8), 1)', true],
+    ['INSERT INTO items (id, user_id) VALUES ($1::int8::int8, 1), ($2::int8::int8, 2)', true],
+    ["WITH n AS (INSERT INTO items (id, user_id) VALUES ('5'::int8::int8, 1)) SELECT 1", true],
+    ["SELECT 1; INSERT INTO items (id, user_id) VALUES ('5'::int8::int8, 1)", true],
+    ["EXPLAIN ANALYZE INSERT INTO items (id, user_id) VALUES ('5'::int8::int8, 1)", true],
+    ['UPDATE items SET id = 5::int8::int8 WHERE user_id = 1', true],
+    ['UPDATE items SET x = 5::int8::int8 WHERE user_id = 1', false],
+    ['INSERT INTO orders (id, user_id) VALUES (5::int8::int8, 1)', false],
+  ] as const) {
+    it(`says whether it must be ours that is marked: ${sql}`, () => {
+      const { unlessMade } = readText(sql, terms);
+      assert.equal(unlessMade?.reason.startsWith('a unique constraint of "items"') === true, isMarked);
+    });
+  }
+
+  checkVerdicts(
+    'what looks as made beside others',
+    `
+refused | INSERT INTO items (id, user_id) VALUES (5::int8::int8, 1), (5, 2)
+refused | INSERT INTO items (id, user_id) VALUES (5::int8, 1)
+refused | INSERT INTO items (id, user_id) VALUES (5::bigint::bigint, 1)`,
     () => terms,
   );
 });

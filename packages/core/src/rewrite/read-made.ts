@@ -4,13 +4,18 @@ import { SqlLexer } from '../sql/lexer.js';
 import { nodeOf, nodesOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
 import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import { type MadeCall, MadeCalls } from './find-made.js';
-import { MADE_CAST } from './made-cast.js';
+import { hasMark, MADE_CAST } from './made-cast.js';
 import type { MadeEdit, MadeReading } from './made-reading.js';
 import { isReadAs, withEdits } from './text-edit.js';
 
 /** Without it in a text nothing is made of it. */
 const NAME = /unique_id/i;
 const CLOSE = 0x29;
+/** It would be taken for one of ours. */
+const MARKED: Refusal = {
+  reason: 'a value that is cast to int8 twice stands beside pgdog.unique_id()',
+  remedy: 'cast it once',
+};
 
 /** @returns null: nothing is to be made */
 export function readMade(
@@ -24,7 +29,9 @@ export function readMade(
   for (const statement of statements) calls.read(statement);
   if (calls.found.length === 0) return null;
   const edits = calls.found.map((call) => editOf(text, call)).sort((a, b) => a.start - b.start);
-  const refusal = calls.refusal ?? checkEdits(text, statements, edits, calls.found, parser);
+  const isMarked = statements.some(({ node }) => hasMark(node));
+  const refusal =
+    calls.refusal ?? (isMarked ? MARKED : null) ?? checkEdits(text, statements, edits, calls.found, parser);
   return { edits, refusal };
 }
 

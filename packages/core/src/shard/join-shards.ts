@@ -13,8 +13,10 @@ export function joinShards(readings: readonly ShardReading[]): ShardReading {
   const joined = join(readings);
   const changes = readings.some((reading) => reading.changesTransaction === true);
   const hasCursors = readings.some((reading) => reading.cursor !== undefined);
+  const unlessMade = readings.find((reading) => reading.unlessMade !== undefined)?.unlessMade;
   return {
     ...joined,
+    ...(unlessMade === undefined ? {} : { unlessMade }),
     ...(changes ? { changesTransaction: true } : {}),
     ...(hasCursors ? { hasCursors: true } : {}),
   };

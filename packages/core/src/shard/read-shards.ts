@@ -150,6 +150,11 @@ export function refused(reason: string, remedy: string): ShardReading {
 
 /** With all read: what the statement as a whole may be. */
 export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardReading {
+  const reading = finishRead(ctx, shown, isWrite);
+  return ctx.unlessMade === null ? reading : { ...reading, unlessMade: ctx.unlessMade };
+}
+
+function finishRead(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardReading {
   const resolved = ctx.graph.groups((pin, info) => ctx.isCertain(pin, info));
   const groups = [...resolved.map(toKeyGroup), ...ownGroups(ctx)];
   const refusal = ctx.refusal ?? refusalOfWhole(ctx, groups.length > 0);

@@ -57,6 +57,8 @@ export class ShardContext {
   /** Depth of views; names without a schema mean something else in them. */
   viewDepth = 0;
   refusal: Refusal | null = null;
+  /** Refused, unless values that are marked as made by the proxy are its own. */
+  unlessMade: Refusal | null = null;
   /** Why several shards together would not give the answer. */
   spreadRefusal: Refusal | null = null;
   /** What must meet in one place; null: nothing. */

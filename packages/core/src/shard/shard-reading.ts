@@ -184,6 +184,8 @@ export interface ShardReading {
   readonly needsBlock?: true;
   /** Refused because whole copies would get something else each: unless it is had from one server. */
   readonly differs?: true;
+  /** Why it is refused where it was not the proxy that put marked values into it. */
+  readonly unlessMade?: { readonly reason: string; readonly remedy: string };
   /** What one server is asked for, before all are asked. */
   readonly fill?: FillReading;
   /** An UPDATE that changes one row at most. */

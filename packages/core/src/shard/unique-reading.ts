@@ -1,7 +1,7 @@
 import { madeOperand } from '../rewrite/made-cast.js';
 import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import type { CatalogColumn, CatalogRelation, CatalogUnique } from './shard-catalog.js';
-import type { ShardContext } from './shard-context.js';
+import type { Refusal, ShardContext } from './shard-context.js';
 
 /**
  * Unique constraints without the sharding key. Each shard sees to its own rows only: a value that another one has would be
@@ -9,8 +9,11 @@ import type { ShardContext } from './shard-context.js';
  * the operator says that this is seen to elsewhere.
  */
 
-/** What a statement does with a column. `fresh`: a value that no row has, by how it is made. */
-export type Stored = 'kept' | 'null' | 'fresh' | 'value';
+/**
+ * What a statement does with a column. `fresh`: a value that no row has, by how it is made; `marked`: the same, if it is the
+ * proxy that has put it there, and not a client that writes as the proxy does.
+ */
+export type Stored = 'kept' | 'null' | 'fresh' | 'marked' | 'value';
 
 /** Random, or numbered by us: nobody gets the same one twice. */
 const FRESH_CALLS: ReadonlySet<string> = new Set(
@@ -26,8 +29,18 @@ export function readUniques(
   storedIn: (column: string) => Stored,
 ): void {
   if (relation.looseUniques === undefined || isLeftToShards(ctx, relation)) return;
+  const nameOf = ({ name, columns }: CatalogUnique): string => `"${name}" (${columns.join(', ')})`;
   const loose = relation.looseUniques.find((unique) => mayMeet(relation, unique, storedIn));
-  if (loose !== undefined) refuseLoose(ctx, relation, `"${loose.name}" (${loose.columns.join(', ')})`);
+  if (loose !== undefined) {
+    refuseLoose(ctx, relation, nameOf(loose));
+    return;
+  }
+  const asPlain = (column: string): Stored => {
+    const stored = storedIn(column);
+    return stored === 'marked' ? 'value' : stored;
+  };
+  const marked = relation.looseUniques.find((unique) => mayMeet(relation, unique, asPlain));
+  if (marked !== undefined) ctx.unlessMade ??= looseRefusal(relation, nameOf(marked));
 }
 
 /** What an INSERT stores. @param valuesOf of all its rows; null: the default; none: something that is not seen */
@@ -48,7 +61,7 @@ export function insertedInto(
 /** What an expression stores. */
 export function storedBy(column: CatalogColumn, value: SqlNode): Stored {
   if ('SetToDefault' in value) return storedByDefault(column);
-  if (madeOperand(value) !== null) return 'fresh';
+  if (madeOperand(value) !== null) return 'marked';
   const call = nodeOf(value, 'FuncCall');
   const names = nodesOf(call, 'funcname').map((each) => textOf(nodeOf(each, 'String'), 'sval'));
   return FRESH_CALLS.has(names.join('.')) && nodesOf(call, 'args').length === 0 ? 'fresh' : 'value';
@@ -73,7 +86,7 @@ function mayMeet(
   if (!isTouched) return false;
   return !keys.some((name) => {
     const stored = storedIn(name);
-    return stored === 'fresh' || (stored === 'null' && hasEqualNulls !== true);
+    return stored === 'fresh' || stored === 'marked' || (stored === 'null' && hasEqualNulls !== true);
   });
 }
 
@@ -153,9 +166,14 @@ function refuseNew(ctx: ShardContext, relation: CatalogRelation): void {
 }
 
 function refuseLoose(ctx: ShardContext, relation: CatalogRelation, what: string): void {
+  const { reason, remedy } = looseRefusal(relation, what);
+  ctx.refuse(reason, remedy);
+}
+
+function looseRefusal(relation: CatalogRelation, what: string): Refusal {
   const key = keyOf(relation);
-  ctx.refuse(
-    `a unique constraint of "${relation.name}", ${what}, does not have the sharding key "${key}" in it: another shard may have the same value`,
-    `add "${key}" to it, or set unique_per_shard in [[sharded_tables]] where the application makes sure of it`,
-  );
+  return {
+    reason: `a unique constraint of "${relation.name}", ${what}, does not have the sharding key "${key}" in it: another shard may have the same value`,
+    remedy: `add "${key}" to it, or set unique_per_shard in [[sharded_tables]] where the application makes sure of it`,
+  };
 }

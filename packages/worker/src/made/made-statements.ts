@@ -14,6 +14,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { RequestSink } from '../session/requests.js';
 import type { Session } from '../session/session.js';
+import type { PreparedText } from '../shard/prepared-text.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import { madeBind, madeParse, madeQuery } from './made-frames.js';
 
@@ -26,6 +27,8 @@ export interface MadeStatement {
   readonly kinds: readonly MadeKind[];
   /** Parameters that the client knows of. */
   readonly shownCount: number;
+  /** With parameters of ours in it. */
+  readonly text: Uint8Array;
 }
 
 /** What becomes of one frame. */
@@ -203,6 +206,7 @@ export class MadeStatements {
     const statement = {
       kinds: made.edits.flatMap(({ value }) => value ?? []),
       shownCount: parsed.shownCount,
+      text: textOf(parsed.frame),
     };
     if (!isTaken) this.keep(name, statement);
     return { frame: parsed.frame, problem: null, statement };
@@ -260,11 +264,28 @@ export class MadeStatements {
     return values;
   }
 
+  /**
+   * Whether what is marked as made in a text that `frame` runs was put there by us: the frame was filled in here, and a prepared
+   * text is the one that this has parameters for.
+   */
+  hasMade(text: PreparedText, frame: Uint8Array): boolean {
+    const made = [this.current, this.held, ...this.queue].find((each) => each?.frame === frame);
+    if (made == null) return false;
+    if (made.statement === null) return text.bytes === frame;
+    return Buffer.compare(made.statement.text, text.bytes.subarray(text.textStart, text.textEnd)) === 0;
+  }
+
   /** How many parameters of the statement that is being described the client knows of; -1: all. */
   shownCountOf(name: string): number {
     const statement = this.current?.statement ?? this.byName.get(name);
     return statement?.shownCount ?? -1;
   }
+}
+
+/** Of a whole Parse. */
+function textOf(frame: Uint8Array): Uint8Array {
+  const fields = readParse(frame, HEADER_BYTES, frame.length);
+  return fields === null ? frame : frame.subarray(fields.textStart, fields.textEnd);
 }
 
 function namesStatement(type: number): boolean {

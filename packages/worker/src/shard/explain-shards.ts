@@ -23,7 +23,8 @@ export function explainShards(desk: ShardDesk, plan: SqlPlan): string[] {
   const { shards: reading } = plan;
   if (reading === undefined) return ['the tables of the shards are not known yet'];
   if (reading.unknown.length > 0) return [`"${reading.unknown[0]}" is not known on the shards`];
-  if (reading.refusal !== null) return [`refused: ${reading.refusal.reason} (${reading.refusal.remedy})`];
+  const refusal = reading.refusal ?? reading.unlessMade ?? null;
+  if (refusal !== null) return [`refused: ${refusal.reason} (${refusal.remedy})`];
   return [outcomeOf(desk, reading), ...reading.groups.map(describeGroup)];
 }
 

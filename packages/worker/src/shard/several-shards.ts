@@ -193,6 +193,24 @@ export function refusedAs({ reason, remedy }: { reason: string; remedy: string }
   return new PgDogError('cross_shard', reason, { hint: remedy });
 }
 
+/** Why it is not asked of any shard; null: it may be. @param frame the one that runs it */
+export function refusalOf(
+  { refusal, unlessMade }: ShardReading,
+  { requests }: Session,
+  text: PreparedText | null,
+  frame: Uint8Array,
+): PgDogError | null {
+  if (refusal !== null) return refusedAs(refusal);
+  if (unlessMade === undefined) return null;
+  return text !== null && requests?.made?.hasMade(text, frame) === true ? null : refusedAs(unlessMade);
+}
+
+/** The path is known to be such that nobody can tell what names mean. */
+export function unreadablePath(): PgDogError {
+  const text = 'the search_path of this session cannot be read, so its tables are not known';
+  return new PgDogError('shard_unreadable', text, { hint: 'Set it by SET search_path TO a, b.' });
+}
+
 /** What should have been filled in before has not been: it was not there whole. */
 export function unmade({ refusal }: MadeReading): PgDogError {
   return refusedAs(refusal ?? NOT_WHOLE);

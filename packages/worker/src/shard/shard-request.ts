@@ -30,6 +30,7 @@ import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import { makesTemp, type ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { copyRequest } from './copy-request.js';
+import { ForeignEncoding } from './foreign-encoding.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
 import { searchPathOf } from './search-path.js';
 import {
@@ -46,7 +47,7 @@ import {
   isInBlock,
   omniOnOne,
   PASS,
-  refusedAs,
+  refusalOf,
   setsByCall,
   severalShards,
   spreadOf,
@@ -57,6 +58,7 @@ import {
   unmade,
   unmapped,
   unprepared,
+  unreadablePath,
   unsettable,
   unsplittable,
 } from './several-shards.js';
@@ -95,6 +97,8 @@ export class ShardRequest {
   cursor: CursorUse | null = null;
   /** Of the statement that is being read. */
   private text: PreparedText | null = null;
+  /** What runs it. */
+  private frame = queryText.bytes;
   /** SET LOCAL pgdog.shard in the transaction under way. */
   private localShard = -1;
   /** The transaction under way changes definitions. */
@@ -107,8 +111,7 @@ export class ShardRequest {
   private knownScope: ShardScope = NO_SCOPE;
   private scopeCatalog: ShardCatalogData | null = null;
   private scopeParameters: ParameterSet | null = null;
-  private reportedSeen: ReadonlyMap<string, string> | null = null;
-  private isForeign = false;
+  private readonly encoding = new ForeignEncoding();
 
   constructor(session: Session, database: ShardedDatabase, cross: CrossShard) {
     this.session = session;
@@ -164,6 +167,7 @@ export class ShardRequest {
     queryText.textStart = start;
     queryText.textEnd = end;
     this.text = queryText;
+    this.frame = bytes;
     // Its shape has just been read, for its plan.
     values.begin(bytes, start, end, true);
     values.noTypes();
@@ -174,6 +178,7 @@ export class ShardRequest {
   bound(plan: SqlPlan, text: PreparedText, bytes: Uint8Array, start: number, end: number): void {
     this.bindCount++;
     this.text = text;
+    this.frame = bytes;
     values.begin(text.bytes, text.textStart, text.textEnd);
     values.readTypes(text.bytes, text.typesStart, text.typeCount);
     values.readParameters(bytes, start, end);
@@ -284,8 +289,7 @@ export class ShardRequest {
       // What the grammar refuses is refused by any server, in its own words.
       if ((flags & SYNTAX_ERROR) !== 0) return SHARD_ANY;
       if (this.database.catalog !== null && this.searchPath === null) {
-        const text = 'the search_path of this session cannot be read, so its tables are not known';
-        this.refuse(new PgDogError('shard_unreadable', text, { hint: 'Set it by SET search_path TO a, b.' }));
+        this.refuse(unreadablePath());
       } else if (this.scope === NO_SCOPE) this.hold();
       else this.refuse(new PgDogError('shard_unreadable'));
       return SHARD_ANY;
@@ -295,16 +299,12 @@ export class ShardRequest {
       return SHARD_ANY;
     }
     this.waitsSinceReading = -1;
-    if (reading.refusal !== null) {
-      this.refuse(refusedAs(reading.refusal));
+    const refusal = refusalOf(reading, this.session, this.text, this.frame);
+    if (refusal !== null) {
+      this.refuse(refusal);
       return SHARD_ANY;
     }
-    const { reported } = this.session;
-    if (reported !== this.reportedSeen) {
-      this.reportedSeen = reported;
-      this.isForeign = reported.get('client_encoding') !== reported.get('server_encoding');
-    }
-    values.isForeign = this.isForeign;
+    values.isForeign = this.encoding.of(this.session.reported);
     const shard = chooseShard(reading, this.database.functions, values);
     if (lookupOutcome.missing.length > 0) {
       this.holdForKeys();
