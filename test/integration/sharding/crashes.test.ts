@@ -22,6 +22,5 @@ it(`${ROUNDS} deaths from seed ${SEED}: money stays, transfers are whole`, {
 }, async (t) => {
   const report = await bank.run(ROUNDS);
   t.diagnostic(JSON.stringify(report));
-  assert.equal(report.rounds, ROUNDS);
-  assert.ok(report.confirmed >= ROUNDS, 'nobody has moved anything');
+  assert.ok(report.recovered > 0, 'nobody who died has left anything to recovery');
 });
