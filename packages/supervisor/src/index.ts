@@ -64,4 +64,6 @@ export * from './two-phase/gid.js';
 export * from './two-phase/recovery.js';
 export * from './two-phase/round.js';
 export * from './two-phase/shard-session.js';
+export * from './unique-ids/claim-session.js';
+export * from './unique-ids/node-claims.js';
 export * from './version.js';

@@ -119,6 +119,7 @@ export class Supervisor {
       onAuthRequest: (request) => this.#auth.answer(request),
       onPubSub: (message) => this.pubSub.onMessage(message),
       onCatalogWanted: (message) => this.shards.catalogs.wanted(message),
+      onNodeWanted: (message) => this.shards.ids.wanted(message),
       onKeysWanted: (message) => void this.shards.keys.wanted(message),
       onServing: (worker) => this.#workerServes(worker),
     });

@@ -67,6 +67,7 @@ export function handleWorkerMessage(
     case 'catalogRead':
     case 'keysFound':
     case 'keysForgotten':
+    case 'nodeClaimed':
       context.sharded.receive(message);
       return;
     case 'listen':
@@ -76,10 +77,8 @@ export function handleWorkerMessage(
       context.peerNames.answered(message.uid, message.name, context.nowMs);
       return;
     case 'drain':
-      drain(context, orders);
-      return;
     case 'terminate':
-      terminate(context);
+      endService(context, orders, message.type);
       return;
     case 'cut':
       orders.cut();
@@ -106,6 +105,11 @@ export function handleWorkerMessage(
     default:
       context.log('error', 'unknown_message', 'unknown message in the mailbox', {});
   }
+}
+
+function endService(context: WorkerContext, orders: LoopOrders, how: 'drain' | 'terminate'): void {
+  if (how === 'drain') drain(context, orders);
+  else terminate(context);
 }
 
 function resetQueryCache({ plans, queries }: WorkerContext): void {

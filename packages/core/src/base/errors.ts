@@ -428,6 +428,13 @@ const ROWS = {
     'more unique ids are asked for than the clock gives',
     'Try again; unique_id_function = "standard" gives 4,096 of them in each ms.',
   ],
+  unique_ids_unclaimed: [
+    '55000',
+    'ERROR',
+    'server',
+    'no number of this proxy is claimed for unique ids',
+    'A number is claimed on the primary of shard 0; give each proxy a node_id of its own, or none.',
+  ],
   copy_malformed: ['22P04', 'ERROR', 'client', 'the data of COPY are malformed', ''],
   copy_row_too_long: [
     '54000',

@@ -56,10 +56,10 @@ export const SHARDING_DEFAULTS = {
     'ours',
   ),
   node_id: row(
-    0,
+    null as number | null,
     '',
-    'Number of this proxy in the ids that it makes, 0 to 1023 (`compact`: 63). Each proxy in front of the same tables needs one of its own. The environment variable `NODE_ID` gives it as well, as a number or with a name before it (`proxy-3`).',
-    'one proxy needs none',
+    'Number of this proxy in the ids that it makes, 0 to 1023 (`compact`: 63). The environment variable `NODE_ID` gives it as well, as a number or with a name before it (`proxy-3`). Unset: of databases with several shards one that no other proxy has, claimed on the first shard; of others 0. Two proxies that are given one number: the second makes no ids of databases with several shards (55000).',
+    'proxies find numbers of their own',
     'ours',
   ),
   unique_id_function: row(

@@ -69,7 +69,7 @@ export function checkUniqueIds(
   problems: ProblemList,
 ): void {
   const max = NODE_MAX[unique_id_function];
-  if (node_id <= max) return;
+  if (node_id === null || node_id <= max) return;
   problems.error(
     at('node_id'),
     `node ${node_id} does not fit ids of unique_id_function = "${unique_id_function}": 0 to ${max}`,

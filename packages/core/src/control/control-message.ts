@@ -141,6 +141,16 @@ export interface KeysFoundMessage {
   answers: { key: string; shard: number | null; problem: string }[];
 }
 
+/** Answer to NodeWantedMessage. */
+export interface NodeClaimedMessage {
+  type: 'nodeClaimed';
+  database: string;
+  /** Of the table of ids. */
+  row: number;
+  /** Why no ids can be made for now; '' = they can. */
+  error: string;
+}
+
 /** What lookup_query has said of keys does not count any more. */
 export interface KeysForgottenMessage {
   type: 'keysForgotten';
@@ -278,6 +288,7 @@ export type WorkerMessage =
   | CatalogReadMessage
   | KeysFoundMessage
   | KeysForgottenMessage
+  | NodeClaimedMessage
   | ListenMessage
   | PeerNameMessage
   | DrainMessage
@@ -389,6 +400,13 @@ export interface KeysWantedMessage {
   keys: string[];
 }
 
+/** Ids of a database with several shards are asked for, and no number of this proxy is known to be claimed there, or not for so long. */
+export interface NodeWantedMessage {
+  type: 'nodeWanted';
+  worker: number;
+  database: string;
+}
+
 /** The worker has nothing left to serve; its task ends next. */
 export interface DrainedMessage {
   type: 'drained';
@@ -428,6 +446,7 @@ export type SupervisorMessage =
   | PubSubMessage
   | CatalogWantedMessage
   | KeysWantedMessage
+  | NodeWantedMessage
   | DrainedMessage;
 
 /** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */

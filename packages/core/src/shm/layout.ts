@@ -173,9 +173,14 @@ export const HOMES_FIRST_SLOT = LINE_CELLS;
 /** A power of two. */
 export const HOME_SLOTS = 1024;
 
-// Unique ids: one line. Offsets are 64-bit cells.
+// Unique ids: one line per row. Offsets are 64-bit cells.
 export const IDS_LAST = 0;
 export const IDS_CLOCK = 1;
+export const IDS_LIMIT = 2;
+export const IDS_NODE = 3;
+export const IDS_ROW_CELLS = LINE_BYTES / 8;
+/** Of databases with one shard, and of as many as can have several. */
+export const ID_ROWS = 64;
 
 /** Room for counters before the latency buckets would have to move; counter-table.ts has the names. */
 export const COUNTER_CELLS_MAX = 40;
@@ -435,9 +440,9 @@ export const MEMORY_MAP = {
   },
   ids: {
     name: 'unique ids',
-    row: 'all of this proxy',
-    rowBytes: () => LINE_BYTES,
-    rowCount: () => 1,
+    row: 'databases of one shard; each of several that makes ids',
+    rowBytes: () => IDS_ROW_CELLS * 8,
+    rowCount: () => ID_ROWS,
     cells: cells(
       [
         'last',
@@ -448,6 +453,15 @@ export const MEMORY_MAP = {
         'int64',
       ],
       ['clock', IDS_CLOCK * 8, 'epoch ms when the monotonic clock began', 'supervisor', 'workers', 'int64'],
+      [
+        'limit',
+        IDS_LIMIT * 8,
+        'epoch ms before which ids may be; not of row 0',
+        'supervisor',
+        'workers',
+        'int64',
+      ],
+      ['node', IDS_NODE * 8, 'number that is claimed; not of row 0', 'supervisor', 'workers', 'int64'],
     ),
   },
   fds: {

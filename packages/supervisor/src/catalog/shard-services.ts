@@ -1,4 +1,4 @@
-import type { ConfigSnapshot, SharedMemory } from '@pgdog-cluster/core';
+import { type ConfigSnapshot, cryptoRandom, type SharedMemory, systemClock } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { setUp } from '../commands/setup.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -6,6 +6,8 @@ import type { HostMonitor } from '../health/host-monitor.js';
 import type { Logger } from '../log/logger.js';
 import { TwoPhaseRecovery } from '../two-phase/recovery.js';
 import { ShardSession } from '../two-phase/shard-session.js';
+import { openClaims } from '../unique-ids/claim-session.js';
+import { NodeClaims } from '../unique-ids/node-claims.js';
 import { CatalogWatch } from './catalog-watch.js';
 import { KeyLookupDesk } from './look-up-keys.js';
 import { openShard } from './read-catalog.js';
@@ -27,6 +29,7 @@ export class ShardServices {
   readonly catalogs: CatalogWatch;
   readonly recovery: TwoPhaseRecovery;
   readonly keys: KeyLookupDesk;
+  readonly ids: NodeClaims;
   readonly #program: ShardedProgram;
 
   constructor(program: ShardedProgram) {
@@ -34,10 +37,11 @@ export class ShardServices {
     this.catalogs = watchCatalogs(program);
     this.recovery = watchTransactions(program);
     this.keys = lookUpKeys(program);
+    this.ids = claimNodes(program);
   }
 
   takeUp(loaded: LoadedConfig): void {
-    for (const part of [this.catalogs, this.recovery, this.keys]) part.takeUp(loaded);
+    for (const part of [this.catalogs, this.recovery, this.keys, this.ids]) part.takeUp(loaded);
   }
 
   /**
@@ -62,7 +66,7 @@ export class ShardServices {
   }
 
   close(): void {
-    for (const part of [this.catalogs, this.recovery, this.keys]) part.close();
+    for (const part of [this.catalogs, this.recovery, this.keys, this.ids]) part.close();
   }
 }
 
@@ -102,6 +106,28 @@ function lookUpKeys(program: ShardedProgram): KeyLookupDesk {
     },
     tell: (worker, message) => fleet.order(worker, message),
     forget: () => fleet.broadcast({ type: 'keysForgotten' }),
+  });
+}
+
+/** Claims numbers for the ids that are made for them. */
+function claimNodes(program: ShardedProgram): NodeClaims {
+  const { memory, logger, fleet } = program;
+  return new NodeClaims({
+    logger,
+    ids: memory.ids,
+    clock: systemClock,
+    below: cryptoRandom.below,
+    open: (database) => openClaims(database, sourcesOf(program)),
+    firstHost: (database) => {
+      const { loaded, inOrder } = sourcesOf(program);
+      const [first] = inOrder(
+        loaded.databases.filter(
+          ({ name, shard, role }) => name === database && shard === 0 && role !== 'replica',
+        ),
+      );
+      return first === undefined ? '' : `${first.host}:${first.port}`;
+    },
+    tell: (worker, message) => fleet.order(worker, message),
   });
 }
 

@@ -93,7 +93,7 @@ function toGeneral({ general, workerCount }: LoadedConfig): GeneralSnapshot {
     logConnections: general.log_connections,
     logDisconnections: general.log_disconnections,
     statsPeriodMs: general.stats_period,
-    uniqueIds: { form: general.unique_id_function, node: general.node_id, min: general.unique_id_min },
+    uniqueIds: { form: general.unique_id_function, node: general.node_id ?? 0, min: general.unique_id_min },
     proxyProtocol: toProxyProtocol(general),
   };
 }

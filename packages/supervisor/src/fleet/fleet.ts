@@ -8,6 +8,7 @@ import {
   type IoDriverSetting,
   type KeysWantedMessage,
   type LogMessage,
+  type NodeWantedMessage,
   PgDogError,
   type PubSubMessage,
   type ReportRows,
@@ -56,6 +57,8 @@ export interface FleetOptions {
   onPubSub: (message: PubSubMessage) => void;
   /** Absent: nobody reads catalogs. */
   onCatalogWanted?: (message: CatalogWantedMessage) => void;
+  /** Absent: nobody claims numbers for ids. */
+  onNodeWanted?: (message: NodeWantedMessage) => void;
   /** Absent: nobody looks keys up. */
   onKeysWanted?: (message: KeysWantedMessage) => void;
   /** A worker serves (again): clients that wait for one can be accepted. */
@@ -310,6 +313,9 @@ export class Fleet {
         return;
       case 'keysWanted':
         this.#options.onKeysWanted?.(message);
+        return;
+      case 'nodeWanted':
+        this.#options.onNodeWanted?.(message);
         return;
       case 'drained':
         handle.isDrained = true;

@@ -9,14 +9,15 @@ import {
   readTarget,
   type ShardScope,
   type SqlPlan,
-  systemClock,
   TARGET,
 } from '@pgdog-cluster/core';
 import type { RequestSink } from '../session/requests.js';
 import type { Session } from '../session/session.js';
 import type { PreparedText } from '../shard/prepared-text.js';
-import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { WAIT } from './claimed-ids.js';
 import { madeBind, madeParse, madeQuery } from './made-frames.js';
+import { nextId } from './next-id.js';
 
 const HEADER_BYTES = 5;
 /** Names that the session may not have any more are looked through beyond this many. */
@@ -41,6 +42,8 @@ interface MadeFrame {
 }
 
 const ITSELF: MadeFrame = { frame: null, problem: null, statement: null };
+/** There are no ids yet: the session is resumed when there are. */
+export const UNMADE: MadeFrame = { ...ITSELF };
 
 /** bytes[start, end) is a frame as the client has sent it. */
 interface SentFrame {
@@ -100,6 +103,7 @@ export class MadeStatements {
     if (!isWhole && this.needsWhole(type, bytes, start, end)) return NEED_WHOLE;
     const made =
       type === FRONTEND.Query ? this.heldQuery(bytes, start, end) : this.head(type, bytes, start, end);
+    if (made === UNMADE) return BLOCKED;
     const outcome = this.showMade(requests, made, type, { bytes, start, end }, buffer, frameBytes);
     if (outcome === CONSUMED && type === FRONTEND.Query) this.held = null;
     else if (outcome === CONSUMED) this.queue.shift();
@@ -137,9 +141,10 @@ export class MadeStatements {
   /** A Query that waits is shown again: what has been made of it may have chosen its shard already. */
   private heldQuery(bytes: Uint8Array, start: number, end: number): MadeFrame {
     const { id } = this.scope;
-    if (this.held === null || this.queueScopeId !== id) this.held = this.query(bytes, start, end);
+    const isNew = this.held === null || this.held === UNMADE || this.queueScopeId !== id;
+    if (isNew) this.held = this.query(bytes, start, end);
     this.queueScopeId = id;
-    return this.held;
+    return this.held ?? ITSELF;
   }
 
   private head(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
@@ -158,10 +163,11 @@ export class MadeStatements {
   /** What becomes of a frame that is going to be shown; frames are looked at in their order. */
   look(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
     if (!namesStatement(type)) return ITSELF;
-    const known = this.queue[this.lookedAt++];
-    if (known !== undefined) return known;
-    const made = this.make(type, bytes, start, end);
-    this.queue.push(made);
+    const known = this.queue[this.lookedAt];
+    const made = known ?? this.make(type, bytes, start, end);
+    if (made === UNMADE) return UNMADE;
+    this.lookedAt++;
+    if (known === undefined) this.queue.push(made);
     return made;
   }
 
@@ -182,6 +188,7 @@ export class MadeStatements {
     const { made } = this.planOf(bytes, textStart, textEnd);
     if (made === undefined) return ITSELF;
     const values = made.refusal === null ? this.values(made.edits.flatMap(({ value }) => value ?? [])) : [];
+    if (values === WAIT) return UNMADE;
     const problem = values instanceof PgDogError ? values : refusalOf(made);
     if (problem !== null || values instanceof PgDogError) return { ...ITSELF, problem };
     return { ...ITSELF, frame: madeQuery(bytes, textStart, textEnd, made, values) };
@@ -218,6 +225,7 @@ export class MadeStatements {
     const statement = fields === null ? undefined : this.byName.get(name);
     if (statement === undefined) return ITSELF;
     const values = this.values(statement.kinds);
+    if (values === WAIT) return UNMADE;
     if (values instanceof PgDogError) return { ...ITSELF, problem: values };
     return { frame: madeBind(bytes.slice(start, end), values), problem: null, statement };
   }
@@ -251,14 +259,11 @@ export class MadeStatements {
     this.byName.set(name, statement);
   }
 
-  private values(kinds: readonly MadeKind[]): string[] | PgDogError {
+  private values(kinds: readonly MadeKind[]): string[] | PgDogError | typeof WAIT {
     const values: string[] = [];
     for (const _ of kinds) {
-      const value = this.session.context.memory.ids.next(
-        systemClock.nowMs(),
-        this.session.context.config.general.uniqueIds,
-      );
-      if (value === null) return new PgDogError('unique_ids_exhausted');
+      const value = nextId(this.session);
+      if (typeof value !== 'bigint') return value;
       values.push(String(value));
     }
     return values;

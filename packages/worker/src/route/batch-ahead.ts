@@ -13,6 +13,7 @@ import {
   readParse,
   type SqlPlan,
 } from '@pgdog-cluster/core';
+import { UNMADE } from '../made/made-statements.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText, planOfText, preparedText } from '../shard/prepared-text.js';
 import { planOfPrepared } from './prepared-route.js';
@@ -50,6 +51,8 @@ export class BatchAhead {
   describeCount = 0;
   /** A text of it is to be filled in, and nobody does so yet. */
   isMadeDue = false;
+  /** It waits for ids that are filled in. */
+  isUnmade = false;
   /** Something in it cannot be filled in. */
   problem: PgDogError | null = null;
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
@@ -67,6 +70,7 @@ export class BatchAhead {
     this.describeCount = 0;
     this.hasOther = false;
     this.isMadeDue = false;
+    this.isUnmade = false;
     this.problem = null;
     session.requests?.made?.beginLook();
   }
@@ -123,7 +127,10 @@ export class BatchAhead {
   private filled(type: number, bytes: Uint8Array, start: number, end: number): void {
     const made = this.session?.requests?.made?.look(type, bytes, start, end) ?? null;
     const frame = made?.frame ?? null;
-    if (made !== null && made.problem !== null) {
+    if (made === UNMADE) {
+      this.isUnmade = true;
+      this.end = END_OTHER;
+    } else if (made !== null && made.problem !== null) {
       this.problem = made.problem;
       this.end = END_OTHER;
     } else if (frame === null) this.frame(type, bytes, start, end);

@@ -237,7 +237,7 @@ export class SessionRouter implements RouteTerms {
     const { session } = this;
     this.beginAhead(false);
     const seenBytes = this.lookAhead(bytes, start, end);
-    if (ahead.isMadeDue && session.requests?.makesValues() === true) return BLOCKED;
+    if (ahead.isUnmade || (ahead.isMadeDue && session.requests?.makesValues() === true)) return BLOCKED;
     if (ahead.problem !== null) {
       session.requests?.refuse(ahead.problem, true);
       return session.requests?.drop() ?? CONSUMED;
@@ -485,7 +485,7 @@ export class SessionRouter implements RouteTerms {
     if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
       this.beginAhead(false);
       const seenBytes = this.lookAhead(bytes, start, end);
-      if (ahead.isMadeDue && this.session.requests?.makesValues() === true) return HOLD;
+      if (ahead.isUnmade || (ahead.isMadeDue && this.session.requests?.makesValues() === true)) return HOLD;
       if (ahead.problem !== null) return ahead.problem;
       this.isLookingAhead = ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX;
       this.looks = this.isLookingAhead ? this.looks + 1 : 0;

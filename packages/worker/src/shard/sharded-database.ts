@@ -9,6 +9,7 @@ import {
   type ShardingSnapshot,
   type ShardScope,
 } from '@pgdog-cluster/core';
+import { ClaimedIds } from '../made/claimed-ids.js';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { WantedKeys } from './wanted-keys.js';
@@ -33,6 +34,7 @@ export class ShardedDatabase {
   private readonly waiters = new Set<Session>();
   /** Those that must be looked up, and who waits for them. */
   readonly keys: WantedKeys;
+  readonly ids: ClaimedIds;
   /** Completed readings, with or without change. */
   readings = 0;
   private isWanted = false;
@@ -44,6 +46,7 @@ export class ShardedDatabase {
     this.name = name;
     this.sharding = sharding;
     this.keys = new WantedKeys(context, name);
+    this.ids = new ClaimedIds(context, name);
     this.takeUp(sharding, null);
   }
 
@@ -152,10 +155,11 @@ export class ShardedDatabase {
   forget(session: Session): void {
     this.waiters.delete(session);
     this.keys.forget(session);
+    this.ids.forget(session);
   }
 
   holds(session: Session): boolean {
-    return this.waiters.has(session) || this.keys.holds(session);
+    return this.waiters.has(session) || this.keys.holds(session) || this.ids.holds(session);
   }
 }
 

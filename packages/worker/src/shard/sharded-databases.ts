@@ -1,4 +1,9 @@
-import type { CatalogReadMessage, KeysForgottenMessage, KeysFoundMessage } from '@pgdog-cluster/core';
+import type {
+  CatalogReadMessage,
+  KeysForgottenMessage,
+  KeysFoundMessage,
+  NodeClaimedMessage,
+} from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { ShardDesk } from './shard-desk.js';
@@ -35,9 +40,10 @@ export class ShardedDatabases {
   }
 
   /** The supervisor has found out something that was asked. */
-  receive(message: CatalogReadMessage | KeysFoundMessage | KeysForgottenMessage): void {
+  receive(message: CatalogReadMessage | KeysFoundMessage | KeysForgottenMessage | NodeClaimedMessage): void {
     if (message.type === 'catalogRead') this.get(message.database)?.wasRead(message.error ?? '');
     else if (message.type === 'keysFound') this.get(message.database)?.keys.found(message);
+    else if (message.type === 'nodeClaimed') this.get(message.database)?.ids.claimed(message);
     else this.forgetKeys();
   }
 

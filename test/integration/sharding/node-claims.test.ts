@@ -1,0 +1,138 @@
+/** Several proxies in front of the same shards: each makes ids by a number of its own, which it finds by itself. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, it } from 'node:test';
+import type pg from 'pg';
+import { forEachDriver } from '../../support/drivers.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+
+const SCHEMA = `
+  CREATE SCHEMA pgdog;
+  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  CREATE TABLE customer (id bigint PRIMARY KEY, name text);`;
+const TABLES = [{ name: 'customer', column: 'id', data_type: 'bigint' }];
+const SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgdog-cluster ids'";
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('numbers of proxies', (driver) => {
+  const proxies: TestProxy[] = [];
+  const clients: pg.Client[] = [];
+
+  const start = async (general: Record<string, number> = {}): Promise<pg.Client> => {
+    const proxy = await startShardedProxy(cluster, driver, { tables: TABLES, general });
+    proxies.push(proxy);
+    const client = await shopClient(proxy);
+    clients.push(client);
+    return client;
+  };
+  const stopAll = async (): Promise<void> => {
+    for (const client of clients.splice(0)) await client.end();
+    for (const proxy of proxies.splice(0)) await proxy.stop();
+  };
+  afterEach(stopAll);
+
+  const idOf = async (
+    client: pg.Client,
+    sql = 'SELECT pgdog.unique_id()',
+    values?: unknown[],
+  ): Promise<bigint> => {
+    const { rows } = await client.query(sql, values);
+    return BigInt(Object.values(rows[0] as Record<string, string>)[0]);
+  };
+  const nodeOf = (id: bigint): number => Number((id >> 12n) & 1023n);
+
+  it('each has another, and nobody makes one twice', async () => {
+    const three = [await start(), await start(), await start()];
+    const ids = await Promise.all(
+      three.map(async (client) => {
+        const made: bigint[] = [];
+        for (let i = 0; i < 60; i++) {
+          made.push(await idOf(client));
+          made.push(await idOf(client, 'SELECT pgdog.unique_id() AS x, $1::int', [i]));
+          made.push(await idOf(client, 'SHOW pgdog.unique_id'));
+        }
+        return made;
+      }),
+    );
+    assert.equal(new Set(ids.flat()).size, 3 * 180);
+    const nodes = ids.map((made) => new Set(made.map(nodeOf)));
+    assert.ok(nodes.every(({ size }) => size === 1));
+    assert.equal(new Set(nodes.map(([node]) => node)).size, 3);
+    assert.ok(nodes.every(([node]) => node > 0));
+  });
+
+  it('nothing is claimed before somebody asks for an id, and the first request of any kind waits for it', async () => {
+    const count = async (): Promise<number> => (await cluster.shard(0, SESSIONS)).length;
+    for (const first of ['query', 'bind', 'show', 'transaction', 'insert']) {
+      const client = await start();
+      await client.query('SELECT FROM customer');
+      assert.equal(await count(), 0);
+      if (first === 'query') await idOf(client);
+      else if (first === 'bind') await idOf(client, 'SELECT pgdog.unique_id() AS x, $1::int', [1]);
+      else if (first === 'show') await idOf(client, 'SHOW pgdog.unique_id');
+      else if (first === 'insert') {
+        const text =
+          'INSERT INTO customer VALUES (pgdog.unique_id(), $1), (pgdog.unique_id(), $1) RETURNING id';
+        assert.equal((await client.query({ name: 'i', text, values: ['x'] })).rowCount, 2);
+      } else {
+        await client.query('BEGIN');
+        await client.query('SELECT FROM customer WHERE id = 5');
+        await client.query('INSERT INTO customer VALUES (pgdog.unique_id(), $1)', ['x']);
+        await client.query("INSERT INTO customer VALUES (pgdog.unique_id(), 'y')");
+        await client.query('COMMIT');
+      }
+      assert.equal(await count(), 1);
+      await stopAll();
+      for (let tries = 0; tries < 50 && (await count()) > 0; tries++) await sleep(20);
+      assert.equal(await count(), 0);
+    }
+  });
+
+  it('a claim that is lost with its connection is made again, and no client sees it', async () => {
+    const client = await start();
+    const ids: bigint[] = [await idOf(client)];
+    const pidOf = async (): Promise<unknown> => (await cluster.shard(0, SESSIONS))[0]?.pid;
+    for (let round = 0; round < 3; round++) {
+      const before = await pidOf();
+      await cluster.shard(0, SESSIONS.replace('SELECT pid', 'SELECT pg_terminate_backend(pid)'));
+      const untilMs = Date.now() + 20_000;
+      const isClaimed = async (): Promise<boolean> =>
+        ![undefined, before].includes((await pidOf()) as undefined);
+      while (!(await isClaimed()) && Date.now() < untilMs) ids.push(await idOf(client));
+      assert.ok(await isClaimed());
+      for (let i = 0; i < 20; i++) ids.push(await idOf(client));
+    }
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it('two that are given one number: the second makes none until the first has gone', async () => {
+    const first = await start({ node_id: 7 });
+    assert.equal(nodeOf(await idOf(first)), 7);
+    const second = await start({ node_id: 7 });
+    await assert.rejects(idOf(second), (error: Error & { code?: string; hint?: string }) => {
+      assert.equal(error.code, '55000');
+      assert.match(error.message, /another proxy makes ids of node_id 7 in "shop"/);
+      assert.match(error.hint ?? '', /node_id of its own, or none/);
+      return true;
+    });
+    await assert.rejects(idOf(second, 'SELECT pgdog.unique_id() AS x, $1::int', [1]), { code: '55000' });
+    await assert.rejects(idOf(second, 'SHOW pgdog.unique_id'), { code: '55000' });
+    assert.equal((await second.query('SELECT 1 AS one')).rows[0].one, 1);
+    await first.end();
+    clients.shift();
+    await proxies.shift()?.stop();
+    const untilMs = Date.now() + 5_000;
+    let id: bigint | null = null;
+    while (id === null && Date.now() < untilMs) id = await idOf(second).catch(() => null);
+    assert.equal(id === null ? null : nodeOf(id), 7);
+  });
+});
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
