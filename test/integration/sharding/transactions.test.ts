@@ -358,6 +358,27 @@ forEachDriver('transactions over several shards', (driver) => {
     }
   });
 
+  it('functions of which nothing is known yet have written, where the client names the shards', async () => {
+    await cluster.everywhere(`
+      CREATE TABLE trace (n int, UNIQUE (n) DEFERRABLE INITIALLY DEFERRED);
+      CREATE FUNCTION leave(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO trace VALUES (n) RETURNING n';`);
+    const fresh = await startShardedProxy(cluster, driver, { tables: TABLES });
+    try {
+      const own = await shopClient(fresh);
+      await own.query('BEGIN');
+      // The first statements of a proxy, which has not asked what functions do.
+      await own.query('/* pgdog_shard: 0 */ SELECT leave(1)');
+      await own.query('/* pgdog_shard: 1 */ SELECT leave(1), leave(1)');
+      await assert.rejects(own.query('COMMIT'), { code: '23505' });
+      await own.end();
+    } finally {
+      await fresh.stop();
+    }
+    assert.deepEqual(await cluster.all('SELECT n FROM trace'), []);
+    await assertNothingPrepared();
+    await cluster.everywhere('DROP TABLE trace; DROP FUNCTION leave');
+  });
+
   it('a client that vanishes in such a transaction leaves nothing behind', async () => {
     const other = await shopClient(proxy);
     other.on('error', () => undefined);

@@ -91,7 +91,7 @@ export function settingProblem(plan: SqlPlan, shardCount: number): PgDogError | 
 
 /** Of its database. */
 export function shardCountOf({ router }: Session): number {
-  return router?.shards?.count ?? 1;
+  return router?.shardCount ?? 1;
 }
 
 function shardProblem(value: string, shardCount: number): PgDogError | null {

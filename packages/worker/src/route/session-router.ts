@@ -69,6 +69,8 @@ export class SessionRouter implements RouteTerms {
   private readonly onlyCluster: Cluster;
   /** Of a sharded database: chooses the cluster. */
   readonly shards: ShardDesk | null;
+  /** Of the client's database. */
+  readonly shardCount: number;
   want: Want = WANT_ANY;
   /** Why, for EXPLAIN (PGDOG) and logs. */
   reason = '';
@@ -86,10 +88,16 @@ export class SessionRouter implements RouteTerms {
   /** On a replica because what came first was a read: what writes must not follow there. */
   private isReadOnlyByChoice = false;
 
-  constructor(session: Session, cluster: Cluster, shards: ShardDesk | null = null) {
+  constructor(
+    session: Session,
+    cluster: Cluster,
+    shards: ShardDesk | null = null,
+    shardCount = shards?.count ?? 1,
+  ) {
     this.session = session;
     this.onlyCluster = cluster;
     this.shards = shards;
+    this.shardCount = shardCount;
     this.onlyTrace = new WriteTrace(session);
     this.desk = new TransactionDesk(session);
   }
@@ -136,6 +144,12 @@ export class SessionRouter implements RouteTerms {
   /** BEGIN of the transaction that is open on a server; null: there is none, or it did not go by us. */
   get begunWith(): HeldTransaction | null {
     return this.sent;
+  }
+
+  /** The transaction as it was begun, or as the session has it by default. */
+  get isReadOnly(): boolean {
+    const begun = this.held ?? this.begunWith;
+    return begun?.isReadOnly ?? roleSettingsOf(this.session.parameters).isReadOnly ?? false;
   }
 
   /** At login. */
@@ -332,7 +346,7 @@ export class SessionRouter implements RouteTerms {
     }
     const problem = settingProblem(
       facts.directive === plan.route.directive ? plan : { ...plan, route: facts },
-      this.shards?.count ?? 1,
+      this.shardCount,
     );
     if (problem !== null && this.held !== null) this.held.hasFailed = true;
     return problem;

@@ -85,7 +85,7 @@ export class LegSession extends Session {
     this.pool = cluster.standing();
     this.homePool = this.pool;
     this.startupParameters = client.startupParameters;
-    this.router = new SessionRouter(this, cluster);
+    this.router = new SessionRouter(this, cluster, null, client.router?.shardCount);
     this.requests = new RequestSink(this);
     this.stream.setSink(this.requests);
     this.tap = new LegTap(events);

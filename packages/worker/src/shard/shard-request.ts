@@ -212,15 +212,15 @@ export class ShardRequest {
     if (this.cross.isInTransaction) this.refuseInside(plan, tellsShard);
     if (plan.statements.some(defines)) this.isDefining = true;
     if (this.problem !== null || this.isHeld) return;
-    if (this.wished(plan)) return;
-    if ((plan.flags & PREPARE_LEVEL) !== 0) {
-      this.refuse(unprepared());
+    if (this.wished(plan)) {
+      // Anywhere else a function of unknown effect is refused.
+      if (why === CATALOG_UNREAD && this.session.router?.isReadOnly !== true) this.isWriting = true;
       return;
     }
-    if (this.isPathChanging && this.statementCount > 1) {
+    if ((plan.flags & PREPARE_LEVEL) !== 0) this.refuse(unprepared());
+    else if (this.isPathChanging && this.statementCount > 1)
       this.refuse(crossShard('search_path or role is changed ahead of it in the same batch'));
-      return;
-    }
+    if (this.problem !== null) return;
     const shard = this.resolve(plan);
     if (shard >= 0) this.join(shard);
     if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
