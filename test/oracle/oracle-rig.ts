@@ -80,7 +80,11 @@ export class OracleRig {
     try {
       for (let shard = 0; shard < SHARD_COUNT; shard++) await cluster.shard(shard, keepOwn(shard));
       await cluster.everywhere(REFILL);
-      const proxy = await startShardedProxy(cluster, driver, { tables: SHARDED, workers: 1 });
+      const proxy = await startShardedProxy(cluster, driver, {
+        tables: SHARDED,
+        workers: 1,
+        sections: { rewrite: { shard_key: 'rewrite' } },
+      });
       return new OracleRig(cluster, proxy, await cluster.reference(stateQuery(null)));
     } catch (error) {
       await cluster.stop();

@@ -69,6 +69,13 @@ const DEFINITIONS = `
   CREATE TABLE owned (k bigint, owner_id int REFERENCES owner ON DELETE CASCADE ON UPDATE CASCADE);
   CREATE TABLE parent_row (k bigint, v int);
   CREATE TABLE child_row (x int) INHERITS (parent_row);
+  CREATE TYPE mood AS ENUM ('low', 'high');
+  CREATE TYPE pair AS (a int, b text);
+  CREATE TABLE parcel (
+    k bigint, id int NOT NULL, code varchar(3), tag char(4), m mood, ms mood[], pr pair, price numeric(5,1) CHECK (price >= 0),
+    at timestamp(0), place rank, kind text COLLATE "C" DEFAULT 'std', weight real, f float8, span interval, b bit(3),
+    product_id int REFERENCES product, made int GENERATED ALWAYS AS IDENTITY, long int GENERATED ALWAYS AS (length(kind)) STORED,
+    raw bytea, "odd ""name" text, doc json, r int4range, rs int4range[], cls regclass, UNIQUE (k, id));
   CREATE VIEW rich AS SELECT id, name, score FROM customer WHERE score > 50;
   CREATE VIEW bought AS SELECT c.id, c.name, o.id AS order_id, o.amount FROM customer c JOIN orders o ON o.customer_id = c.id;
   CREATE VIEW cities AS SELECT city, count(*) AS n FROM customer GROUP BY city;
@@ -278,6 +285,18 @@ export const ORACLE_TABLES: readonly OracleTable[] = [
     key: { column: 'k', type: 'int8' },
   },
   {
+    name: 'parcel',
+    columns:
+      'k, id, code, tag, m, ms, pr, price, at, place, kind, weight, f, span, b, product_id, made, raw, "odd ""name", doc, r, rs, cls',
+    rows: `SELECT CASE WHEN n < 8 THEN n END, n, left('c' || n, 3), 't' || n, (ARRAY['low', 'high', NULL])[1 + n % 3]::mood,
+        CASE WHEN n % 2 > 0 THEN ARRAY['low', 'high']::mood[] END, CASE WHEN n % 4 > 0 THEN ROW(n, 'p"' || n)::pair END, n * 1.5,
+        timestamp '2024-01-01' + n * interval '1 hour', nullif(n, 2), CASE WHEN n % 5 > 0 THEN 'kind ' || n END, n / 3.0, n / 7.0,
+        n * interval '1 day -2 hours', B'101', nullif(n, 6), 100 + n, decode('0' || n, 'hex'), CASE WHEN n % 2 > 0 THEN 'o''\\' || n END,
+        json_build_object('n', n), int4range(n, n + 3), ARRAY[int4range(n, NULL)], CASE WHEN n > 2 THEN 'product'::regclass END
+      FROM generate_series(1, 8) n`,
+    key: { column: 'k', type: 'int8' },
+  },
+  {
     name: 'child_row',
     columns: 'k, v, x',
     rows: `SELECT n, n, n FROM generate_series(1, 5) n`,
@@ -309,6 +328,7 @@ export const SHARDED: TomlTable[] = [
   { name: 'uid', column: 'k', data_type: 'bigint' },
   { name: 'parted_once', column: 'k', data_type: 'bigint' },
   { name: 'owned', column: 'k', data_type: 'bigint' },
+  { name: 'parcel', column: 'k', data_type: 'bigint' },
   { name: 'parent_row', column: 'k', data_type: 'bigint' },
   { name: 'child_row', column: 'k', data_type: 'bigint' },
   { column: 'tenant_id', data_type: 'int' },

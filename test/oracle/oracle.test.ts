@@ -14,6 +14,7 @@ import { directCases } from './corpus-direct.js';
 import { groupCases } from './corpus-groups.js';
 import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
+import { moveCases } from './corpus-move.js';
 import { sessionCases } from './corpus-session.js';
 import { slyCases } from './corpus-sly.js';
 import { writeCases } from './corpus-write.js';
@@ -61,6 +62,7 @@ forOneDriver('the oracle', (driver) => {
       ...mergeCases(),
       ...groupCases(),
       ...writeCases(),
+      ...moveCases(),
       ...copyCases(),
       ...sessionCases(),
       ...slyCases(),

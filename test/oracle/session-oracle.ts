@@ -12,7 +12,7 @@ const SESSION_BATCHES = 4;
 const HISTORY_MAX = 30;
 
 /** Rows of one statement that violate different constraints: which of them is named depends on which is looked at first. */
-const OF_SEVERAL_ROWS = /several rows|ON CONFLICT|SELECT|without the key|writes|mistakes/;
+const OF_SEVERAL_ROWS = /several rows|ON CONFLICT|SELECT|without the key|of the key|writes|mistakes/;
 const VIOLATION = /^23/;
 
 function isOtherRow({ construct }: SessionStep, own: Answer, their: Answer): boolean {

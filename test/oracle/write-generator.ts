@@ -178,8 +178,23 @@ export class WriteGenerator {
     ];
   }
 
+  /** Rows that may belong elsewhere afterwards. */
+  #move(table: WriteTable, key: WriteColumn): [string, string] {
+    const dice = this.#dice;
+    const free = table.columns.filter(({ name }) => !table.needed.includes(name));
+    const others = free.length > 0 && dice.chance(40) ? this.#some(free, 2) : [];
+    const sets = [
+      `${key.name} = ${this.#value(key)}`,
+      ...others.map((column) => `${column.name} = ${this.#assigned(column)}`),
+    ];
+    if (dice.chance(30)) sets.reverse();
+    const text = `UPDATE ${table.name} SET ${sets.join(', ')}${this.#where(table)}${this.#returning(table)}`;
+    return ['UPDATE of the key', text];
+  }
+
   #update(table: WriteTable): [string, string] {
     const dice = this.#dice;
+    if (table.key !== null && dice.chance(20)) return this.#move(table, table.key);
     const free = table.columns.filter(({ name }) => !table.needed.includes(name));
     const settable = free.length > 0 && !dice.chance(5) ? free : table.columns;
     const sets = this.#some(settable, 2).map((column) => `${column.name} = ${this.#assigned(column)}`);

@@ -225,6 +225,9 @@ const RELATIONS: readonly CatalogRelation[] = [
   sharded('pets', 'user_id', 1, ['id:int8', 'user_id:int8', 'owner:int8'], {
     foreignKeys: [foreign('owners', ['owner', 'user_id'], ['id', 'user_id'], 'n', 'c')],
   }),
+  sharded('riders', 'user_id', 1, ['id:int8', 'user_id:int8', 'rider:int8'], {
+    foreignKeys: [foreign('owners', ['rider'], ['id'], 'a', 'a')],
+  }),
   sharded('rents', 'user_id', 1, ['id:int8', 'user_id:int8'], {
     foreignKeys: [foreign('payers', ['user_id'], ['user_id'], 'c', 'a')],
   }),

@@ -90,8 +90,14 @@ function sourceText(source: KeySource): string {
  * `refused`; without sharded tables where it runs; `direct` with the pins of each group (`,` one of, `^` and, `&` the next
  * group); else how it is spread, `no`: not at all.
  */
-export function verdict({ refusal, groups, home, spread }: ShardReading): string {
+export function verdict(reading: ShardReading): string {
+  const { refusal, move } = reading;
   if (refusal !== null) return 'refused';
+  const [source] = move?.pins[0]?.sources ?? [];
+  return source === undefined ? placed(reading) : `${placed(reading)} > ${sourceText(source)}`;
+}
+
+function placed({ groups, home, spread }: ShardReading): string {
   if (groups.length === 0) return home;
   if (groups.every(({ pins }) => pins.length > 0)) {
     const all = groups.map(({ pins }) =>

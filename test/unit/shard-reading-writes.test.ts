@@ -144,8 +144,8 @@ no | DELETE FROM orders WHERE id IN (SELECT order_id FROM items)
 no | DELETE FROM orders WHERE id IN (SELECT id FROM orders LIMIT 10)
 no | DELETE FROM orders WHERE user_id = 1 AND id IN (SELECT order_id FROM items)
 no | DELETE FROM orders o USING users u WHERE u.age = o.n AND u.id = 1
-refused | UPDATE orders SET user_id = 2 WHERE user_id = 1
-refused | UPDATE orders SET user_id = 1 WHERE user_id = 1
+direct 1 > 2 | UPDATE orders SET user_id = 2 WHERE user_id = 1
+direct 1 > 1 | UPDATE orders SET user_id = 1 WHERE user_id = 1
 refused | UPDATE orders SET user_id = DEFAULT WHERE user_id = 1
 refused | UPDATE orders SET user_id = n WHERE user_id = 1
 refused | UPDATE orders SET user_id = user_id + 0 WHERE user_id = 1

@@ -443,6 +443,13 @@ const ROWS = {
     'a row of COPY is too long',
     'Let the sharding key and dates come first in the list of columns.',
   ],
+  moved_rows_limit: [
+    '54000',
+    'ERROR',
+    'client',
+    'an UPDATE moves too many rows to other shards',
+    'Move fewer at a time, by a narrower WHERE.',
+  ],
   commit_unknown: [
     '08007',
     'ERROR',

@@ -88,7 +88,7 @@ export const REWRITE_DEFAULTS = {
   shard_key: row(
     'error' as const,
     '',
-    'UPDATE of a sharding key: `error`, or `rewrite` (rows move). `ignore` would leave rows where nobody looks for them, and is refused.',
+    'UPDATE that sets a sharding key to a value of another shard: `error`, or `rewrite` (rows move, in one transaction; statements that wait for such a row find it deleted). `ignore` would leave rows where nobody looks for them, and is refused.',
     AS_PGDOG,
   ),
   split_inserts: row(

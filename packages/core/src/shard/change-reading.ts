@@ -3,9 +3,9 @@ import { type Cte, openWith, readUnusedCtes } from './cte-reading.js';
 import { findColumn, isTimeType, readExpression, readTimeText } from './expression-reading.js';
 import { readForeignKeys } from './foreign-key-effects.js';
 import { type ReadTable, readFrom, readTable } from './from-reading.js';
-import { readInsert } from './insert-reading.js';
+import { readInsert, storedSource } from './insert-reading.js';
 import { readCondition } from './key-conditions.js';
-import { columnFamily } from './key-family.js';
+import { columnFamily, type KeyInfo } from './key-family.js';
 import { readMerge } from './merge-reading.js';
 import { isOneRow } from './one-row.js';
 import { expandTargets, type Level, NO_SHOWN, type Shown, showColumns } from './query-reading.js';
@@ -87,25 +87,38 @@ function readChange(
   readCondition(ctx, nodeOf(node, 'whereClause'), level, level.scope.nodes);
   readExpression(ctx, node.whereClause, level, true);
   const own: Level = { ...level, scope: new Scope([part], null) };
-  readSets(ctx, nodesOf(node, 'targetList'), relation, level, own);
+  const [place] = node === ctx.topUpdate ? part.nodes : [];
+  const info = place === undefined ? null : ctx.graph.info(place);
+  readSets(ctx, nodesOf(node, 'targetList'), relation, level, own, info);
   if (relation !== null && !isUpdate) readForeignKeys(ctx, relation, null);
   return { ...readReturning(ctx, node, level), splits: part.nodes };
 }
 
-/** SET of UPDATE, of ON CONFLICT and of MERGE. @param own where names can only mean the table itself */
+/**
+ * SET of UPDATE, of ON CONFLICT and of MERGE.
+ * @param own where names can only mean the table itself
+ * @param movable the sharding key of a table whose rows may go where it is set to; null: they must stay
+ */
 export function readSets(
   ctx: ShardContext,
   targets: readonly SqlNode[],
   relation: CatalogRelation | null,
   level: Level,
   own: Level,
+  movable: KeyInfo | null = null,
 ): void {
   const keyName = relation?.columns[relation.keyColumn]?.name;
-  const names = targets
-    .map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'))
-    .filter((name) => name !== keyName);
+  const changed = targets
+    .map((each) => nodeOf(each, 'ResTarget') ?? {})
+    .filter((target) => {
+      return textOf(target, 'name') !== keyName || !isItself(nodeOf(target, 'val') ?? {}, level, own);
+    });
   if (relation !== null) {
-    readForeignKeys(ctx, relation, names);
+    readForeignKeys(
+      ctx,
+      relation,
+      changed.map((target) => textOf(target, 'name')),
+    );
     if (targets.length > 0) readUniques(ctx, relation, storedByTargets(relation, targets));
   }
   for (const each of targets) {
@@ -117,14 +130,35 @@ export function readSets(
     ctx.useParameter(value, columnFamily(column));
     if (relation !== null && column !== null && 'SetToDefault' in value) readDefault(ctx, relation, column);
     readStored(ctx, value, column);
-    if (keyName === undefined || name !== keyName) continue;
-    const itself = findColumn(value, own);
-    const isItself = itself?.key?.isOwn === true && findColumn(value, level) === itself;
-    if (!isItself)
-      ctx.refuse(
-        `the sharding key ${relation?.name}.${keyName} is set: the row may belong elsewhere`,
-        'delete the row and insert it anew',
-      );
+    if (relation !== null && keyName !== undefined && name === keyName && changed.includes(target))
+      readKey(ctx, relation, value, movable);
+  }
+}
+
+/** The sharding key is set to itself. */
+function isItself(value: SqlNode, level: Level, own: Level): boolean {
+  const itself = findColumn(value, own);
+  return itself?.key?.isOwn === true && findColumn(value, level) === itself;
+}
+
+/** What the sharding key is set to. */
+function readKey(
+  ctx: ShardContext,
+  relation: CatalogRelation,
+  value: SqlNode,
+  movable: KeyInfo | null,
+): void {
+  const key = `the sharding key ${relation.name}.${relation.columns[relation.keyColumn]?.name}`;
+  const source = movable === null ? null : storedSource(ctx, value, movable);
+  if (movable !== null && source !== null) ctx.move = { relation, info: movable, source };
+  else {
+    const why = movable === null ? '' : ', and to no constant and no parameter of its type';
+    ctx.refuse(
+      `${key} is set${why}: the row may belong elsewhere`,
+      movable === null
+        ? 'delete the row and insert it anew'
+        : 'give it as a constant or a parameter, or delete the row and insert it anew',
+    );
   }
 }
 

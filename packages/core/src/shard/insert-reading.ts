@@ -154,7 +154,7 @@ function notKnown(key: KeyInfo): [reason: string, remedy: string] {
 }
 
 /** What is stored may be cut where a length is set: only a text seen to fit is taken. */
-function storedSource(ctx: ShardContext, node: SqlNode, key: KeyInfo): KeySource | null {
+export function storedSource(ctx: ShardContext, node: SqlNode, key: KeyInfo): KeySource | null {
   const source = readSource(node, key.family, ctx.literals);
   if (source === null || key.typmod < 0 || source.kind === 'null') return source;
   const isFitting = source.kind === 'value' && [...source.text].length <= key.typmod - 4;

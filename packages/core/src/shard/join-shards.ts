@@ -22,10 +22,16 @@ export function joinShards(readings: readonly ShardReading[]): ShardReading {
   };
 }
 
+/** Two keys must lead to one shard, which is not looked at beside other statements. */
+function refusalOf({ refusal, move }: ShardReading): ShardReading['refusal'] {
+  if (refusal !== null || move === undefined) return refusal;
+  return { reason: `${move.column} is set in a text of several statements`, remedy: SEVERAL.remedy };
+}
+
 function join(readings: readonly ShardReading[]): ShardReading {
   const groups = readings.flatMap((reading) => reading.groups);
   const unknown = [...new Set(readings.flatMap((reading) => reading.unknown))];
-  const refusal = readings.find((reading) => reading.refusal !== null)?.refusal ?? null;
+  const refusal = readings.map(refusalOf).find((each) => each !== null) ?? null;
   const plain = readings.filter((reading) => reading.groups.length === 0);
   const isBound = plain.some(({ home }) => home === 'every' || (home === 'first' && groups.length > 0));
   if (refusal !== null || isBound) {

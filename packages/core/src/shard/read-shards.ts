@@ -8,6 +8,7 @@ import { declareRefusal, readCursorUse, readDeclared } from './cursor-reading.js
 import { readDefinition } from './definition-reading.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
+import { readMove } from './move-reading.js';
 import { NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import { CHOOSE_SHARD, type ReadTerms, type Refusal, ShardContext } from './shard-context.js';
 import type { KeyGroup, ShardReading, Spread } from './shard-reading.js';
@@ -31,7 +32,8 @@ const FIRST_KINDS: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 
 export function readShards(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
   try {
     // What stands within another statement is not asked by itself.
-    return readStatement(kind, node, kind === 'SelectStmt' ? terms : { ...terms, text: undefined });
+    const isRewritten = kind === 'SelectStmt' || kind === 'UpdateStmt';
+    return readStatement(kind, node, isRewritten ? terms : { ...terms, text: undefined });
   } catch (error) {
     if (!(error instanceof RangeError)) {
       return refused('the statement is not understood', CHOOSE_SHARD);
@@ -56,7 +58,8 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
   ctx.countParameters({ [kind]: node });
   if (kind === 'SelectStmt') return finish(ctx, readSelect(ctx, node, null, null), false);
   if (WRITES.has(kind)) {
-    const reading = finish(ctx, readWrite(ctx, kind, node, null, null), true);
+    if (kind === 'UpdateStmt') ctx.topUpdate = node;
+    const reading = readMove(ctx, node, finish(ctx, readWrite(ctx, kind, node, null, null), true));
     return ctx.isOneRow ? { ...reading, isOneRow: true } : reading;
   }
   switch (kind) {
@@ -104,7 +107,11 @@ function changesTransaction(kind: string, node: SqlNode): boolean {
 function readInner(node: SqlNode, terms: ReadTerms): ShardReading {
   const query = nodeOf(node, 'query') ?? {};
   const kind = Object.keys(query)[0] ?? '';
-  return readStatement(kind, nodeOf(query, kind) ?? {}, terms);
+  const { move, ...reading } = readStatement(kind, nodeOf(query, kind) ?? {}, terms);
+  // Whoever runs it later, or shows its plan, does not look at two keys.
+  return move === undefined
+    ? reading
+    : refused(`${move.column} is set within another statement`, 'send the UPDATE by itself');
 }
 
 function readDeclare(node: SqlNode, terms: ReadTerms): ShardReading {

@@ -8,7 +8,7 @@ const SEMICOLON = 0x3b;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
-interface Token {
+export interface Token {
   readonly kind: number;
   readonly start: number;
   readonly end: number;
@@ -181,8 +181,8 @@ export class SelectText {
   }
 }
 
-/** Of the first statement; null: the text is malformed, or there is another one. */
-function tokensOf(bytes: Uint8Array): Token[] | null {
+/** Of the first statement; null: the text is malformed, has a backslash, or there is another one. */
+export function tokensOf(bytes: Uint8Array): Token[] | null {
   const lexer = new SqlLexer();
   lexer.reset(bytes, 0, bytes.length);
   const tokens: Token[] = [];

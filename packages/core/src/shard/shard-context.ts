@@ -5,7 +5,7 @@ import { type KeyFamily, type KeyInfo, keyOfRelation } from './key-family.js';
 import { KEY_NODES_MAX, KeyGraph } from './key-graph.js';
 import type { LiteralPlaces } from './key-source.js';
 import type { CatalogRelation, FoundRelation, RelationLookup } from './shard-catalog.js';
-import type { KeyPin } from './shard-reading.js';
+import type { KeyPin, KeySource } from './shard-reading.js';
 import type { ShardingSnapshot } from './sharding-snapshot.js';
 
 export interface ReadTerms {
@@ -28,6 +28,13 @@ export interface ReadTerms {
 export interface Refusal {
   readonly reason: string;
   readonly remedy: string;
+}
+
+/** The sharding key that an UPDATE sets, and to what. */
+export interface MovedKey {
+  readonly relation: CatalogRelation;
+  readonly info: KeyInfo;
+  readonly source: KeySource;
 }
 
 /** Queries, views and common table expressions read for one statement, each as often as it is referred to. */
@@ -75,6 +82,10 @@ export class ShardContext {
   readonly ownShards = new Map<string, number>();
   /** The statement is an UPDATE that changes one row at most. */
   isOneRow = false;
+  /** The statement as a whole, where it is an UPDATE: what stands within another one cannot move rows. */
+  topUpdate: SqlNode | null = null;
+  /** It sets the sharding key, and the new value is known. */
+  move: MovedKey | null = null;
   /** Tables written. */
   readonly omniWrites: string[] = [];
   readonly shardedWrites: string[] = [];

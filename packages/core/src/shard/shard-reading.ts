@@ -8,6 +8,7 @@ import type { GroupExpression } from './group-expression.js';
 
 import type { CopyLayout } from '../copy/copy-layout.js';
 import type { FillReading } from '../rewrite/fill-reading.js';
+import type { MovePlan } from './move-plan.js';
 
 /** What a key is compared with, or what is inserted as one. */
 export type KeySource =
@@ -143,6 +144,8 @@ export type Spread =
   | { readonly kind: 'every' }
   /** One statement per shard with the rows that belong there: INSERT of several rows. */
   | { readonly kind: 'split' }
+  /** UPDATE of the sharding key: rows leave their shards for the one of the key that is set. */
+  | { readonly kind: 'move'; readonly plan: MovePlan }
   /** COPY FROM STDIN: each row to its shard, or (a layout without a key) all rows to every shard. */
   | { readonly kind: 'copy'; readonly layout: CopyLayout }
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string };
@@ -190,6 +193,8 @@ export interface ShardReading {
   readonly fill?: FillReading;
   /** An UPDATE that changes one row at most. */
   readonly isOneRow?: true;
+  /** What an UPDATE sets the sharding key to, as one pin: it is direct only where that leads to the same shard as `groups`. */
+  readonly move?: KeyGroup;
   readonly cursor?: CursorUse;
   /** Some statement of a text of several does something with cursors. */
   readonly hasCursors?: true;

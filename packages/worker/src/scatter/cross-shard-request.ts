@@ -1,6 +1,7 @@
 import type { CopyLayout, CursorUse, MergePlan, ShardFunction } from '@pgdog-cluster/core';
 import type { FilledStatement } from './filled-statement.js';
 import type { RewrittenStatement } from './rewritten-statement.js';
+import type { RowMove } from './row-move.js';
 import type { SplitInsert } from './split-insert.js';
 
 /** bytes[start, end) of a text, counted from its beginning, become `text`. */
@@ -32,6 +33,8 @@ export interface CrossShardRequest {
   readonly filled: FilledStatement | null;
   /** All are asked something else than the client asks; absent: they are not. */
   readonly rewritten?: RewrittenStatement;
+  /** Rows go from some of the shards to another one; absent: they stay. */
+  readonly moved?: RowMove;
   /** COPY FROM STDIN; null: something else, or all of it is for one shard. */
   readonly copy: CopyRequest | null;
   /** Rows the client gets at most; Infinity: all. */

@@ -17,6 +17,7 @@ import { fillIn } from './fill-in.js';
 import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
 import { MergeState } from './merge-state.js';
+import { type MoveDone, moveRows } from './move-rows.js';
 import { PlanMerger } from './plan-merger.js';
 import { PortalBatch } from './portal-batch.js';
 import { RewriteMerger } from './rewrite-merger.js';
@@ -156,7 +157,13 @@ export class CrossShard {
 
   /** As it is; a write on several shards is a transaction of its own. */
   private runWhole(request: CrossShardRequest): void {
+    const { scatter, batch } = this;
     if (request.isWrite && request.shards.length > 1) this.ownTransaction();
+    if (request.moved !== undefined) {
+      const done: MoveDone = (legs, failure, tag) => this.answered(legs, failure, tag);
+      moveRows(scatter, batch, request.moved, request.shards, this.ownTransaction(), done);
+      return;
+    }
     if (request.filled === null) {
       this.run(request);
       return;

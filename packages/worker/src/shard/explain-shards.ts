@@ -3,6 +3,7 @@ import {
   chooseShard,
   type KeyGroup,
   type MergePlan,
+  PgDogError,
   SHARD_ANY,
   SHARD_EVERY,
   SHARD_SEVERAL,
@@ -10,6 +11,7 @@ import {
   type SqlPlan,
   StatementValues,
 } from '@pgdog-cluster/core';
+import { readMovePlaces, shardsOfMove } from './move-places.js';
 import type { ShardDesk } from './shard-desk.js';
 import { directiveWish, wishOf } from './shard-wish.js';
 
@@ -29,10 +31,13 @@ export function explainShards(desk: ShardDesk, plan: SqlPlan): string[] {
 }
 
 function outcomeOf(desk: ShardDesk, reading: ShardReading): string {
+  if (hasParameters(reading) && reading.move !== undefined)
+    return `by its parameters: direct where both keys are on one shard, else ${movesText(reading)}`;
   if (hasParameters(reading)) return 'direct: the shard of its parameter, or several if they are on several';
   const values = new StatementValues();
   values.begin(NOTHING, 0, 0);
   const shard = chooseShard(reading, desk.database.functions, values);
+  if (reading.move !== undefined) return moveText(desk, reading, shard, values);
   if (shard >= 0) return `direct: shard ${shard}`;
   if (shard === SHARD_ANY) return 'any shard: it reads what all of them have';
   if (shard === SHARD_EVERY) return `all ${desk.count} shards do the same, in one transaction`;
@@ -44,6 +49,22 @@ function those(desk: ShardDesk): string {
   return shards === null
     ? `all ${desk.count} shards`
     : `shards ${[...shards].sort((a, b) => a - b).join(', ')}`;
+}
+
+const MOVES = 'rows leave their shards and are inserted where the key that is set leads, in one transaction';
+
+function movesText({ spread }: ShardReading): string {
+  return spread.kind === 'refused' ? `refused: ${spread.reason} (${spread.remedy})` : MOVES;
+}
+
+/** An UPDATE of the sharding key. */
+function moveText(desk: ShardDesk, reading: ShardReading, shard: number, values: StatementValues): string {
+  const places = readMovePlaces(reading, shard, desk.database.functions, values);
+  if (places === null) return `direct: shard ${shard}, where its rows stay`;
+  if (places instanceof PgDogError) return `refused: ${places.message}`;
+  if (reading.spread.kind === 'refused') return movesText(reading);
+  const shards = [...(shardsOfMove(places) ?? Array(desk.count).keys())].sort((a, b) => a - b);
+  return `shards ${shards.join(', ')}: ${MOVES} (shard ${places.target})`;
 }
 
 function spreadText({ spread }: ShardReading): string {
@@ -58,6 +79,8 @@ function spreadText({ spread }: ShardReading): string {
       return 'each row goes to its shard, in one transaction';
     case 'byText':
       return 'they are asked for other columns besides, or for parts of groups';
+    case 'move':
+      return MOVES;
     case 'split':
       return 'refused: rows of several shards in one INSERT';
     default:
@@ -81,8 +104,8 @@ function describeGroup({ column, pins, rule }: KeyGroup): string {
   return `${column}: compared with ${pins.length === 1 ? 'a value or a list' : `${pins.length} values or lists`}`;
 }
 
-function hasParameters({ groups }: ShardReading): boolean {
-  return groups.some(({ pins }) =>
+function hasParameters({ groups, move }: ShardReading): boolean {
+  return [...groups, ...(move === undefined ? [] : [move])].some(({ pins }) =>
     pins.some(({ sources }) => sources.some(({ kind }) => kind === 'parameter' || kind === 'parameterArray')),
   );
 }

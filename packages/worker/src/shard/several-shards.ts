@@ -10,6 +10,7 @@ import {
   type ShardReading,
   type ShardScope,
   type Spread,
+  type SqlPlan,
   type StatementPlan,
   type StatementValues,
 } from '@pgdog-cluster/core';
@@ -22,7 +23,7 @@ import type { PreparedText } from './prepared-text.js';
 export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits' | 'counts'>;
 export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [], counts: NO_COUNTS };
 
-export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled'> = {
+export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled' | 'moved'> = {
   split: null,
   copy: null,
   filled: null,
@@ -144,21 +145,30 @@ export function isInBlock({ router, server }: Session): boolean {
 }
 
 /** Of the session, beyond its cursors. */
-export function changesSession({ effect }: StatementPlan): boolean {
+function changesSession({ effect }: StatementPlan): boolean {
   return effect !== null && effect.type !== 'closeCursor' && effect.type !== 'declareHold';
-}
-
-export function holdsCursor(statements: readonly StatementPlan[]): boolean {
-  return statements.some(({ effect }) => effect?.type === 'declareHold');
 }
 
 export const CURSOR_NOT_ALONE =
   'cursors of a transaction over several shards are used by statements that are sent alone';
 
-export function unholdable(): PgDogError {
+function unholdable(): PgDogError {
   return new PgDogError('cross_shard', 'a cursor WITH HOLD in a transaction over several shards', {
     hint: 'DECLARE it outside of transactions, or leave WITH HOLD out.',
   });
+}
+
+/** What cannot be in a transaction over several shards. */
+export function insideProblem(
+  { shards, statements }: SqlPlan,
+  tellsShard: boolean,
+  usesCursor: boolean,
+  isBehindOthers: boolean,
+): PgDogError | null {
+  if (statements.some(({ effect }) => effect?.type === 'declareHold')) return unholdable();
+  if (tellsShard || statements.some(changesSession)) return unsettable();
+  const isAlone = !isBehindOthers && statements.length === 1;
+  return (usesCursor || shards?.hasCursors === true) && !isAlone ? crossShard(CURSOR_NOT_ALONE) : null;
 }
 
 export function defines(statement: StatementPlan): boolean {
@@ -171,7 +181,7 @@ export function unprepared(): PgDogError {
   return new PgDogError('cross_shard', text, { hint });
 }
 
-export function unsettable(): PgDogError {
+function unsettable(): PgDogError {
   return new PgDogError('cross_shard', 'settings cannot be changed in a transaction over several shards', {
     hint: 'Change them before BEGIN.',
   });
@@ -233,4 +243,12 @@ export function hiddenPath(): PgDogError {
   return new PgDogError('cross_shard', text, {
     hint: 'Change them by a statement of its own, outside of transactions, or write names with their schemas.',
   });
+}
+
+export function unreadCatalog(failure: string): PgDogError {
+  return new PgDogError('shard_catalog_unread', `the tables of the shards are not known: ${failure}`);
+}
+
+export function unknownTable(name: string): PgDogError {
+  return new PgDogError('shard_unknown_table', `relation "${name}" does not exist on the shards`);
 }

@@ -3,6 +3,7 @@ import {
   beginLookups,
   CATALOG_UNREAD,
   type CopyLayout,
+  type CrossShard as CrossShardMode,
   type CursorUse,
   choice,
   chooseShard,
@@ -15,7 +16,6 @@ import {
   SHARD_ANY,
   SHARD_EVERY,
   SHARD_SEVERAL,
-  type ShardCatalogData,
   type ShardReading,
   type ShardScope,
   type SqlPlan,
@@ -27,23 +27,23 @@ import type { CrossShard } from '../scatter/cross-shard.js';
 import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
 import { rewrittenOf } from '../scatter/rewritten-statement.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
-import { makesTemp, type ParameterSet } from '../session/parameter-set.js';
+import { makesTemp } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { copyRequest } from './copy-request.js';
 import { ForeignEncoding } from './foreign-encoding.js';
+import { type MovePlaces, newRowMove, readMovePlaces } from './move-places.js';
 import { newPreparedText, type PreparedText } from './prepared-text.js';
-import { searchPathOf } from './search-path.js';
+import { SessionScope } from './session-scope.js';
 import {
   CURSOR_NOT_ALONE,
   type Cut,
-  changesSession,
   crossShard,
   cutOf,
   defines,
   directOnly,
   filledIn,
   hiddenPath,
-  holdsCursor,
+  insideProblem,
   isInBlock,
   omniOnOne,
   PASS,
@@ -54,12 +54,12 @@ import {
   UNCUT,
   UNDIVIDED,
   uncuttable,
-  unholdable,
+  unknownTable,
   unmade,
   unmapped,
   unprepared,
   unreadablePath,
-  unsettable,
+  unreadCatalog,
   unsplittable,
 } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
@@ -80,6 +80,7 @@ export class ShardRequest {
   private readonly session: Session;
   private readonly database: ShardedDatabase;
   private readonly cross: CrossShard;
+  private readonly meaning: SessionScope;
   /** SHARD_ANY: no statement of it needs a certain one. */
   found = SHARD_ANY;
   problem: PgDogError | null = null;
@@ -107,37 +108,18 @@ export class ShardRequest {
   isShardTold = false;
   /** Readings of the catalog when this session first waited for one; -1: it does not. */
   private waitsSinceReading = -1;
-  /** By the catalog and the settings it was made with. */
-  private knownScope: ShardScope = NO_SCOPE;
-  private scopeCatalog: ShardCatalogData | null = null;
-  private scopeParameters: ParameterSet | null = null;
   private readonly encoding = new ForeignEncoding();
 
   constructor(session: Session, database: ShardedDatabase, cross: CrossShard) {
     this.session = session;
     this.database = database;
     this.cross = cross;
+    this.meaning = new SessionScope(session, database);
   }
 
   /** By the session's search path; NO_SCOPE: nothing is known of the catalog, and what is asked must wait. */
   get scope(): ShardScope {
-    const { database, session } = this;
-    const { catalog } = database;
-    if (catalog === null || database.isStale) return NO_SCOPE;
-    if (catalog !== this.scopeCatalog || session.parameters !== this.scopeParameters) {
-      const path = this.searchPath;
-      this.knownScope = path === null ? NO_SCOPE : database.scopeFor(path);
-      this.scopeCatalog = catalog;
-      this.scopeParameters = session.parameters;
-    }
-    return this.knownScope;
-  }
-
-  /** Null: it cannot be read, or the catalog is not known. */
-  private get searchPath(): readonly string[] | null {
-    const { catalog } = this.database;
-    const { parameters, user, context } = this.session;
-    return catalog === null ? null : searchPathOf(parameters, user, catalog, context.parser);
+    return this.meaning.current;
   }
 
   /** @returns whether it has changed definitions */
@@ -209,7 +191,9 @@ export class ShardRequest {
     const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
     if (tellsShard) this.isShardTold = true;
     this.cursor = plan.shards?.cursor ?? null;
-    if (this.cross.isInTransaction) this.refuseInside(plan, tellsShard);
+    if (this.cross.isInTransaction) {
+      this.problem ??= insideProblem(plan, tellsShard, this.cursor !== null, this.statementCount > 1);
+    }
     if (plan.statements.some(defines)) this.isDefining = true;
     if (this.problem !== null || this.isHeld) return;
     if (this.wished(plan)) {
@@ -226,15 +210,6 @@ export class ShardRequest {
     if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
       this.refuse(crossShard(`${this.request.what}, and other statements are sent with it`));
     }
-  }
-
-  /** In a transaction over several shards. */
-  private refuseInside({ shards, statements }: SqlPlan, tellsShard: boolean): void {
-    if (holdsCursor(statements)) this.refuse(unholdable());
-    else if (tellsShard || statements.some(changesSession)) this.refuse(unsettable());
-    const usesCursor = this.cursor !== null || shards?.hasCursors === true;
-    if (usesCursor && (this.statementCount > 1 || statements.length > 1))
-      this.refuse(crossShard(CURSOR_NOT_ALONE));
   }
 
   /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */
@@ -288,7 +263,7 @@ export class ShardRequest {
     if (reading === undefined) {
       // What the grammar refuses is refused by any server, in its own words.
       if ((flags & SYNTAX_ERROR) !== 0) return SHARD_ANY;
-      if (this.database.catalog !== null && this.searchPath === null) {
+      if (this.database.catalog !== null && this.meaning.searchPath === null) {
         this.refuse(unreadablePath());
       } else if (this.scope === NO_SCOPE) this.hold();
       else this.refuse(new PgDogError('shard_unreadable'));
@@ -305,9 +280,15 @@ export class ShardRequest {
       return SHARD_ANY;
     }
     values.isForeign = this.encoding.of(this.session.reported);
-    const shard = chooseShard(reading, this.database.functions, values);
+    const { functions } = this.database;
+    const shard = chooseShard(reading, functions, values);
+    const places = readMovePlaces(reading, shard, functions, values);
     if (lookupOutcome.missing.length > 0) {
       this.holdForKeys();
+      return SHARD_ANY;
+    }
+    if (places !== null) {
+      this.moves(reading, places);
       return SHARD_ANY;
     }
     if (reading.needsBlock === true && !isInBlock(this.session)) return SHARD_ANY;
@@ -315,13 +296,24 @@ export class ShardRequest {
     return shard;
   }
 
+  /** Rows of an UPDATE go to another shard. */
+  private moves(reading: ShardReading, places: MovePlaces | PgDogError): void {
+    const spread = spreadOf(reading, this.text, this.session.context.plans, this.scope);
+    const moved = newRowMove(spread, places, this.text, this.allowed);
+    if (moved instanceof PgDogError) this.refuse(moved);
+    else this.ask(moved.shards, PASS, UNCUT, 'its rows move', { ...UNDIVIDED, moved });
+  }
+
+  private get allowed(): CrossShardMode {
+    return this.session.pool?.snapshot.crossShard ?? this.database.sharding.crossShard;
+  }
+
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
     const spread = spreadOf(reading, this.text, this.session.context.plans, this.scope);
     const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards({ ...reading, spread }, shard);
-    const allowed = this.session.pool?.snapshot.crossShard ?? this.database.sharding.crossShard;
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
-    const isForbidden = allowed === 'direct_only';
+    const isForbidden = this.allowed === 'direct_only';
     if (isForbidden || !isKnown) this.refuse(isForbidden ? directOnly(refusal) : refusal);
     else if (spread.kind === 'copy') this.copy(spread.layout, refusal);
     else if (shard === SHARD_EVERY)
@@ -358,7 +350,7 @@ export class ShardRequest {
     plan: MergePlan | null,
     cut: Cut,
     what: string,
-    parts: Pick<CrossShardRequest, 'split' | 'copy' | 'filled'> = UNDIVIDED,
+    parts: typeof UNDIVIDED = UNDIVIDED,
   ): void {
     if (makesTemp(this.session.parameters)) {
       this.refuse(crossShard('new tables are temporary by the search_path, and those are on one shard'));
@@ -376,7 +368,7 @@ export class ShardRequest {
     if (readings - this.waitsSinceReading < READINGS_MAX) this.hold();
     else {
       this.waitsSinceReading = -1;
-      this.refuse(new PgDogError('shard_unknown_table', `relation "${name}" does not exist on the shards`));
+      this.refuse(unknownTable(name));
     }
   }
 
@@ -390,8 +382,7 @@ export class ShardRequest {
     if (this.waitsSinceReading < 0) this.waitsSinceReading = database.readings;
     if (database.catalog === null && database.readings - this.waitsSinceReading >= READINGS_MAX) {
       this.waitsSinceReading = -1;
-      const text = `the tables of the shards are not known: ${database.readFailure}`;
-      this.refuse(new PgDogError('shard_catalog_unread', text));
+      this.refuse(unreadCatalog(database.readFailure));
       return;
     }
     this.isHeld = true;
