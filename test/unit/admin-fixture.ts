@@ -22,6 +22,7 @@ import {
   type CatalogState,
   type CertificateReport,
   createAdminHandler,
+  type DriftRow,
   type LeftPart,
   type ListeningSocket,
   type RecoveryFigures,
@@ -129,6 +130,7 @@ export interface AdminWorld {
   catalogs: CatalogState[];
   transactions: TransactionRow[];
   recovery: RecoveryFigures[];
+  drift: DriftRow[];
   drained: string[];
   failures: string[];
   crashed: number[];
@@ -171,6 +173,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     catalogs: [],
     transactions: [],
     recovery: [],
+    drift: [],
     drained: [],
     failures: [],
     crashed: [],
@@ -194,6 +197,8 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     catalogs: () => world.catalogs,
     transactions: async () => world.transactions,
     recovery: () => world.recovery,
+    drift: async () => world.drift,
+    driftFigures: () => [{ database: 'shop', differing: 2 }],
     listeners: () => [
       { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
     ],

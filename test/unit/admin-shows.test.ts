@@ -69,6 +69,7 @@ const EXPECTED: Record<string, string> = {
   sharded_tables:
     '| database schema name kind placement shard:n column data_type function unique_per_shard difference',
   transactions: 'database user transaction_name transaction_state | id:q shard:n decider:n age:q reason',
+  omni_drift: '| database schema name state shard:n rows:q checksum reason',
   bans: 'id:q database user addr port:n shard:n role ban_reason ban_time_left:q',
   replication:
     'id:q database user addr port:n shard:n role replica_lag:q pg_lsn lsn_age:q pg_is_in_recovery:b | replica_lag_bytes:n timeline:n',
@@ -93,6 +94,13 @@ test('every SHOW has the expected columns and types, and each row as many values
   world.transactions.push(
     { database: 'shop', part: null, reason: 'shard 0: ECONNREFUSED' },
     { database: 'shop', part: leftPart(), reason: '' },
+  );
+  const copy = { rows: '3', checksum: '-17' };
+  const table = { schema: 'public', name: 'country', reason: '' };
+  world.drift.push(
+    { database: 'shop', row: { ...table, state: 'same', copies: [copy, copy] }, reason: '' },
+    { database: 'shop', row: { ...table, state: 'unread', copies: [copy, null] }, reason: 'shard 1: gone' },
+    { database: 'other', row: null, reason: 'not read yet' },
   );
   world.memory.hosts.ban(world.snapshot.hosts[0].index, BAN_REPLICA_LAG, 0);
   assert.deepEqual(SHOWS.map(({ name }) => name).sort(), Object.keys(EXPECTED).sort());
@@ -126,6 +134,25 @@ function checkText(value: string | null, typeOid: number, where: string): void {
   if (typeOid === OIDS.n) assert.ok(value !== '' && Number.isFinite(Number(value)), `${where} = ${value}`);
   if (typeOid === OIDS.q) assert.ok(Number.isSafeInteger(Number(value)), `${where} = ${value}`);
 }
+
+test('SHOW OMNI_DRIFT tells what is not well first, shard by shard', async () => {
+  const world = await makeWorld();
+  const [one, other] = [
+    { rows: '3', checksum: '-17' },
+    { rows: '4', checksum: '20' },
+  ];
+  const table = { schema: 'public', reason: '' };
+  world.drift.push(
+    { database: 'shop', row: { ...table, name: 'same', state: 'same', copies: [one, one] }, reason: '' },
+    { database: 'shop', row: { ...table, name: 'odd', state: 'differs', copies: [one, other] }, reason: '' },
+  );
+  const { rows } = await ask(world, 'show omni_drift');
+  assert.deepEqual(rows, [
+    ['shop', 'public', 'odd', 'differs', '0', '3', '-17', ''],
+    ['shop', 'public', 'odd', 'differs', '1', '4', '20', ''],
+    ['shop', 'public', 'same', 'same', null, '3', '-17', ''],
+  ]);
+});
 
 test('SHOW POOLS sums all workers and tells the oldest wait', async () => {
   const world = await makeWorld();

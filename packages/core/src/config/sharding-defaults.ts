@@ -55,6 +55,13 @@ export const SHARDING_DEFAULTS = {
     'rows that a dead proxy has left locked are free within seconds, for one login per shard',
     'ours',
   ),
+  omnisharded_check_interval: row(
+    86_400_000,
+    'ms',
+    'How often tables that every shard has whole are read and compared, as SHOW OMNI_DRIFT does; first after one interval. A table that is not the same on all shards is said in the log and counted in `omni_tables_differing`. 0: only by SHOW OMNI_DRIFT.',
+    'a reading a day of tables that are small by their nature',
+    'ours',
+  ),
   node_id: row(
     null as number | null,
     '',

@@ -108,6 +108,7 @@ export const shardingGeneralShape = {
   load_schema: field.oneOf('on', 'off', 'auto'),
   load_schema_interval: field.duration(),
   two_phase_recovery_interval: field.duration(),
+  omnisharded_check_interval: field.duration(),
   node_id: field.count(),
   unique_id_function: field.oneOf('standard', 'compact'),
   unique_id_min: field.count(),

@@ -11,6 +11,7 @@ import type {
 import type { SettingRow } from '@pgdog-cluster/core/config';
 import type { CatalogState } from '../catalog/catalog-watch.js';
 import type { CertificateReport } from '../config/tls-files.js';
+import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
 import type { ListenerRow } from '../pubsub/hub.js';
 import type { RecoveryFigures, TransactionRow } from '../two-phase/recovery.js';
 import type { ListeningSocket } from './show-addresses.js';
@@ -53,6 +54,9 @@ export interface AdminContext {
   /** What is prepared on their shards; asks all of them. */
   readonly transactions: () => Promise<readonly TransactionRow[]>;
   readonly recovery: () => readonly RecoveryFigures[];
+  /** Tables that all shards have whole, as they are there; reads all of them. */
+  readonly drift: () => Promise<readonly DriftRow[]>;
+  readonly driftFigures: () => readonly DriftFigures[];
   /** Channels that are listened to for clients. */
   readonly listeners: () => readonly ListenerRow[];
   readonly listening: () => readonly ListeningSocket[];

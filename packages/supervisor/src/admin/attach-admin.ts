@@ -37,6 +37,8 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     catalogs: () => supervisor.shards.catalogs.states,
     transactions: () => supervisor.shards.recovery.rows(),
     recovery: () => supervisor.shards.recovery.figures,
+    drift: () => supervisor.shards.copies.rows(),
+    driftFigures: () => supervisor.shards.copies.figures,
     listeners: () => supervisor.pubSub.rows(),
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),

@@ -15,6 +15,7 @@ import { SHOW_LISTENERS } from './show-listeners.js';
 import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
 import { SHOW_MIRRORS } from './show-mirrors.js';
+import { SHOW_OMNI_DRIFT } from './show-omni-drift.js';
 import { SHOW_POOLS } from './show-pools.js';
 import { SHOW_QUERIES, SHOW_QUERY_CACHE } from './show-queries.js';
 import { SHOW_REPLICAS } from './show-replicas.js';
@@ -66,6 +67,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SHARDS,
   SHOW_SHARDED_TABLES,
   SHOW_TRANSACTIONS,
+  SHOW_OMNI_DRIFT,
   SHOW_BANS,
   SHOW_REPLICATION,
   SHOW_REPLICAS,

@@ -29,6 +29,8 @@ export interface ShardPurpose<Greeting> {
   user?: string;
   /** Never a replica, whatever is configured. */
   isForWriting?: boolean;
+  /** Of one question; default: half a minute. */
+  queryTimeoutMs?: number;
   /** First question. A host that turns out to be a replica is left where there is a primary. */
   greet: (client: Client) => Promise<{ isReplica: boolean; greeting: Greeting }>;
 }
@@ -148,7 +150,7 @@ async function openBy<Greeting>(
   { way, port, database, user, password }: Login,
   host: string,
   { snapshot }: ShardSources,
-  { applicationName, greet }: ShardPurpose<Greeting>,
+  { applicationName, greet, queryTimeoutMs = QUERY_TIMEOUT_MS }: ShardPurpose<Greeting>,
 ): Promise<{ client: Client; isReplica: boolean; greeting: Greeting }> {
   const settings: ClientConfig & { scramMaxIterations: number } = {
     port,
@@ -159,7 +161,7 @@ async function openBy<Greeting>(
     application_name: applicationName,
     client_encoding: 'UTF8',
     connectionTimeoutMillis: snapshot.general.connectTimeoutMs || CONNECT_TIMEOUT_MS_DEFAULT,
-    query_timeout: QUERY_TIMEOUT_MS,
+    query_timeout: queryTimeoutMs,
     scramMaxIterations: SCRAM_ITERATIONS_MAX,
   };
   const client = await connectByPg({ ...way, host }, settings);

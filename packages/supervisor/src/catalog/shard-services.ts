@@ -1,6 +1,8 @@
 import { type ConfigSnapshot, cryptoRandom, type SharedMemory, systemClock } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import { setUp } from '../commands/setup.js';
+import { openCopyReader } from '../copies/copy-reader.js';
+import { CopyWatch } from '../copies/copy-watch.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { HostMonitor } from '../health/host-monitor.js';
 import type { Logger } from '../log/logger.js';
@@ -30,6 +32,7 @@ export class ShardServices {
   readonly recovery: TwoPhaseRecovery;
   readonly keys: KeyLookupDesk;
   readonly ids: NodeClaims;
+  readonly copies: CopyWatch;
   readonly #program: ShardedProgram;
 
   constructor(program: ShardedProgram) {
@@ -38,10 +41,19 @@ export class ShardServices {
     this.recovery = watchTransactions(program);
     this.keys = lookUpKeys(program);
     this.ids = claimNodes(program);
+    this.copies = new CopyWatch({
+      logger: program.logger,
+      catalogs: () => this.catalogs.states,
+      open: (database, shard) => openCopyReader(database, shard, sourcesOf(program)),
+    });
+  }
+
+  get #parts() {
+    return [this.catalogs, this.recovery, this.keys, this.ids, this.copies];
   }
 
   takeUp(loaded: LoadedConfig): void {
-    for (const part of [this.catalogs, this.recovery, this.keys, this.ids]) part.takeUp(loaded);
+    for (const part of this.#parts) part.takeUp(loaded);
   }
 
   /**
@@ -66,7 +78,7 @@ export class ShardServices {
   }
 
   close(): void {
-    for (const part of [this.catalogs, this.recovery, this.keys, this.ids]) part.close();
+    for (const part of this.#parts) part.close();
   }
 }
 

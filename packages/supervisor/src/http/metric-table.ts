@@ -16,6 +16,7 @@ import {
 } from '@pgdog-cluster/core';
 import { averageOf, STATISTICS, type Statistic, totalOf } from '../admin/averages.js';
 import type { ListenerRow } from '../pubsub/hub.js';
+import { COPY_METRICS } from './copy-metrics.js';
 import { HOST_METRICS } from './host-metrics.js';
 import type { LatencyMetric } from './latency-histogram.js';
 import { type Metric, plainMetric, poolMetric, type WorkerFigures, workerMetric } from './metric.js';
@@ -225,6 +226,7 @@ const PROCESS_METRICS: readonly Metric[] = [
   ...LISTENER_METRICS,
   ...MIRROR_METRICS,
   ...TWO_PHASE_METRICS,
+  ...COPY_METRICS,
   {
     name: 'maintenance',
     type: 'gauge',

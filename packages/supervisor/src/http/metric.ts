@@ -4,6 +4,7 @@ import type { HostFigures } from '../admin/host-figures.js';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
 import type { CertificateReport } from '../config/tls-files.js';
+import type { DriftFigures } from '../copies/copy-watch.js';
 import type { ListenerRow } from '../pubsub/hub.js';
 import type { RecoveryFigures } from '../two-phase/recovery.js';
 
@@ -27,6 +28,7 @@ export interface Scrape {
   mirrors: readonly MirrorReport[];
   certificates: readonly CertificateReport[];
   recovery: readonly RecoveryFigures[];
+  drift: readonly DriftFigures[];
   nowMs: number;
 }
 

@@ -62,6 +62,7 @@ function readScrape(context: AdminContext, mirrors: readonly MirrorReport[]): Sc
     mirrors,
     certificates: context.certificates(),
     recovery: context.recovery(),
+    drift: context.driftFigures(),
     nowMs: now,
   };
 }
