@@ -135,25 +135,6 @@ function checkText(value: string | null, typeOid: number, where: string): void {
   if (typeOid === OIDS.q) assert.ok(Number.isSafeInteger(Number(value)), `${where} = ${value}`);
 }
 
-test('SHOW OMNI_DRIFT tells what is not well first, shard by shard', async () => {
-  const world = await makeWorld();
-  const [one, other] = [
-    { rows: '3', checksum: '-17' },
-    { rows: '4', checksum: '20' },
-  ];
-  const table = { schema: 'public', reason: '' };
-  world.drift.push(
-    { database: 'shop', row: { ...table, name: 'same', state: 'same', copies: [one, one] }, reason: '' },
-    { database: 'shop', row: { ...table, name: 'odd', state: 'differs', copies: [one, other] }, reason: '' },
-  );
-  const { rows } = await ask(world, 'show omni_drift');
-  assert.deepEqual(rows, [
-    ['shop', 'public', 'odd', 'differs', '0', '3', '-17', ''],
-    ['shop', 'public', 'odd', 'differs', '1', '4', '20', ''],
-    ['shop', 'public', 'same', 'same', null, '3', '-17', ''],
-  ]);
-});
-
 test('SHOW POOLS sums all workers and tells the oldest wait', async () => {
   const world = await makeWorld();
   const { load, capacity } = world.memory;

@@ -53,3 +53,22 @@ test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', 
   world.catalogs[0] = catalogState({ data, error: 'shard 0: gone' });
   assert.match((await shown())[0], /^shop +as read before: shard 0: gone$/);
 });
+
+test('SHOW OMNI_DRIFT tells what is not well first, shard by shard', async () => {
+  const world = await makeWorld();
+  const [one, other] = [
+    { rows: '3', checksum: '-17' },
+    { rows: '4', checksum: '20' },
+  ];
+  const table = { schema: 'public', reason: '' };
+  world.drift.push(
+    { database: 'shop', row: { ...table, name: 'same', state: 'same', copies: [one, one] }, reason: '' },
+    { database: 'shop', row: { ...table, name: 'odd', state: 'differs', copies: [one, other] }, reason: '' },
+  );
+  const { rows } = await ask(world, 'show omni_drift');
+  assert.deepEqual(rows, [
+    ['shop', 'public', 'odd', 'differs', '0', '3', '-17', ''],
+    ['shop', 'public', 'odd', 'differs', '1', '4', '20', ''],
+    ['shop', 'public', 'same', 'same', null, '3', '-17', ''],
+  ]);
+});
