@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { catalogState, makeWorld, rowsOf } from './admin-fixture.js';
+import { ask, catalogState, makeWorld, rowsOf } from './admin-fixture.js';
 
 test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', async () => {
   const world = await makeWorld();
