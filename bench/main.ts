@@ -21,6 +21,7 @@ import { idle } from './workloads/idle.js';
 import { pipeline } from './workloads/pipeline.js';
 import { reconnect } from './workloads/reconnect.js';
 import { ROUTING_KEYS, routing } from './workloads/routing.js';
+import { SHARDING_KEYS, sharding } from './workloads/sharding.js';
 import { SMALL_POOL_SIZE, SMALL_POOL_WORKERS, smallPool } from './workloads/small-pool.js';
 import { storm } from './workloads/storm.js';
 import { texts } from './workloads/texts.js';
@@ -43,6 +44,7 @@ const WORKLOADS: Record<Group, (run: BenchRun) => Promise<void>> = {
   tls,
   storm,
   routing,
+  sharding,
   copy,
 };
 
@@ -145,6 +147,7 @@ function rolesOf(run: BenchRun): Roles {
     smallPoolMany: both(SMALL_POOL_WORKERS),
     smallPoolSize: SMALL_POOL_SIZE,
     routing: ROUTING_KEYS,
+    sharding: SHARDING_KEYS,
     copies: COPY_KEYS,
   };
 }

@@ -13,6 +13,7 @@ export const GROUPS = [
   'tls',
   'storm',
   'routing',
+  'sharding',
   'copy',
 ] as const;
 export type Group = (typeof GROUPS)[number];

@@ -2,7 +2,7 @@
  * The figures to reach, each with what was measured. A target that could not be measured is said to be so;
  * a ratio is the median over repeats of ratios within a repeat, with its spread.
  */
-import { differenceOf, type Metric, type Results, ratioOf, summaryOf } from './results.js';
+import { differenceOf, type Metric, type Results, ratioOf, series, summaryOf } from './results.js';
 import { pairedRatio, type Summary } from './statistics.js';
 
 export interface Figure {
@@ -25,6 +25,8 @@ export interface Roles {
   smallPoolSize: number;
   /** One server, and a primary with a standby. */
   routing: readonly { driver: string; plain: string; routed: string }[];
+  /** One server, and several shards. */
+  sharding: readonly { driver: string; plain: string; sharded: string }[];
   /** COPY into one server without a proxy, and divided among shards. */
   copies: readonly { driver: string; plain: string; split: string }[];
 }
@@ -75,6 +77,7 @@ export function verdict(results: Results, roles: Roles): Figure[] {
     ...smallPool(results, roles),
     ...storms(results, roles),
     ...routing(results, roles),
+    ...sharding(results, roles),
     ...copies(results, roles),
   ];
 }
@@ -202,6 +205,36 @@ function routing(results: Results, roles: Roles): Figure[] {
       ...costs,
       judge(`routing, ${driver}: throughput, many shapes`, ' x that of one', { atLeast: 0.5 }, ratio),
       judge(`routing, ${driver}: memory growth, many shapes`, ' MB', { atMost: GROWTH_MB_MAX }, growth),
+    ];
+  });
+}
+
+const MERGED_ROWS_PER_S_MIN = 300_000;
+
+function sharding(results: Results, roles: Roles): Figure[] {
+  return roles.sharding.flatMap(({ driver, plain, sharded }) => {
+    const costs = Object.entries(ROUTING_COSTS_US).map(([protocol, atMost]) => {
+      const more = differenceOf(results, `sharding-${protocol}`, 'cpuUsPerQuery', sharded, plain);
+      return judge(
+        `one of several shards, ${driver}: CPU per query, ${protocol}`,
+        ' us more',
+        { atMost },
+        more,
+      );
+    });
+    const latency = (key: string, base: string): Summary | null =>
+      pairedRatio(series(results, key, sharded, 'p50Ms'), series(results, base, sharded, 'p50Ms'));
+    const scatter = latency('sharding-scatter', 'sharding-slowest');
+    const commit = latency('sharding-commit-two', 'sharding-commit-one');
+    const rows = summaryOf(results, 'sharding-merge', sharded, 'rowsPerS');
+    const growth = summaryOf(results, 'sharding-merge', sharded, 'rssGrowthMb');
+    const merge = `sorted rows of several shards, ${driver}`;
+    return [
+      ...costs,
+      judge(`a lookup on all shards, ${driver}: latency`, ' x the slowest shard', { atMost: 1.3 }, scatter),
+      judge(`${merge}: rows per second`, '', { atLeast: MERGED_ROWS_PER_S_MIN }, rows, 0),
+      judge(`${merge}: memory growth, second half`, ' MB', { atMost: GROWTH_MB_MAX }, growth),
+      judge(`a commit over two shards, ${driver}: latency`, ' x that of one', { atMost: 2.2 }, commit),
     ];
   });
 }

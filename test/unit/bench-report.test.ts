@@ -76,6 +76,7 @@ const ROLES = {
   smallPoolMany: { io_uring: 'ours-io_uring-4', epoll: 'ours-epoll-4' },
   smallPoolSize: 4,
   routing: [{ driver: 'epoll', plain: 'plain', routed: 'routed' }],
+  sharding: [{ driver: 'epoll', plain: 'one', sharded: 'three' }],
   copies: [{ driver: 'epoll', plain: 'direct', split: 'split' }],
 };
 
