@@ -290,11 +290,6 @@ const REFUSED: [string, ConfigurationTexts, string][] = [
     'pgdog.toml:17: rewrite.split_inserts: "ignore" is refused',
   ],
   [
-    'ids',
-    sharded('[rewrite]\nprimary_key = "rewrite"\n'),
-    'pgdog.toml:17: rewrite.primary_key: "rewrite" is not supported yet',
-  ],
-  [
     'catalogs of all shards',
     sharded('', '[general]\nsystem_catalogs = "sharded"\n'),
     'pgdog.toml:18: general.system_catalogs: catalogs of all shards in one answer are not supported yet',

@@ -162,6 +162,13 @@ test('[general] and [rewrite] reach the database', () => {
     },
   );
   assert.equal(shopOf(sharded('', '[general]\ntwo_phase_commit = true\n'))?.commit, 'two_phase');
+  const keysOf = (value: string) => shopOf(sharded('', `[rewrite]\nprimary_key = "${value}"\n`))?.madeKeys;
+  assert.deepEqual(['ignore', 'rewrite', 'rewrite_omni', 'error'].map(keysOf), [
+    undefined,
+    'all',
+    'omni',
+    'error',
+  ]);
 });
 
 test('cross_shard_disabled: user over database over general', async () => {

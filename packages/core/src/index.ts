@@ -49,6 +49,7 @@ export { VALUE_FORMAT, VALUE_TYPE } from './merge/value-types.js';
 export * from './rewrite/fill-reading.js';
 export * from './rewrite/made-reading.js';
 export { readFill } from './rewrite/read-fill.js';
+export { readMade } from './rewrite/read-made.js';
 export * from './rewrite/text-edit.js';
 export { AccessKnowledge } from './route/access-knowledge.js';
 export { ACCESS_SQL } from './route/access-question.js';

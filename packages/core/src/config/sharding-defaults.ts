@@ -107,7 +107,7 @@ export const REWRITE_DEFAULTS = {
   primary_key: row(
     'ignore' as const,
     '',
-    'Ids for rows that come without one: `ignore` (none are made up). Other values are refused by this version.',
+    'Rows of INSERT … VALUES that leave a primary key of one bigint to its default get an id as `pgdog.unique_id()` makes them: `ignore` (none do), `rewrite` (of all tables of databases with several shards), `rewrite_omni` (of those that are whole on every shard), `error` (such rows are refused, of all tables).',
     AS_PGDOG,
   ),
 };

@@ -57,9 +57,12 @@ export function checkRewrite(rewrite: RewriteSettings, origin: Origin, problems:
     const why = value === 'ignore' ? 'rows would be where nobody looks for them' : 'it has no meaning here';
     problems.error(origin.place(key), `"${value}" is refused, ${why}: expected "error" or "rewrite"`);
   }
-  if (rewrite.primary_key === 'ignore') return;
-  const text = `"${rewrite.primary_key}" is not supported yet: no ids are made up`;
-  problems.error(origin.place('primary_key'), text);
+}
+
+const KEYS_MADE = { rewrite: 'all', rewrite_omni: 'omni', error: 'error' } as const;
+
+function madeKeysOf({ primary_key }: RewriteSettings): Pick<ShardingSnapshot, 'madeKeys'> {
+  return primary_key === 'ignore' ? {} : { madeKeys: KEYS_MADE[primary_key] };
 }
 
 /** Ids of two proxies with one number may be the same, and so may those of a number that is cut off. */
@@ -147,6 +150,7 @@ class ShardingReader {
         general.two_phase_commit === null ? 'refused' : general.two_phase_commit ? 'two_phase' : 'plain',
       areKeysMovable: rewrite.shard_key === 'rewrite',
       areInsertsSplit: rewrite.split_inserts === 'rewrite',
+      ...madeKeysOf(rewrite),
     };
   }
 

@@ -171,7 +171,7 @@ export class MadeCalls {
 const STATEMENTS: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt']);
 const PLAIN_CALL: ReadonlySet<string> = new Set(['funcname', 'funcformat', 'location']);
 
-function isUniqueId(path: readonly string[]): boolean {
+export function isUniqueId(path: readonly string[]): boolean {
   return path.length === 2 && path[0] === 'pgdog' && path[1] === 'unique_id';
 }
 

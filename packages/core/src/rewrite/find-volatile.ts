@@ -2,6 +2,7 @@
 import { SqlLexer, TOKEN_END, TOKEN_MALFORMED } from '../sql/lexer.js';
 import { isSqlNode, nodeOf, nodesOf, pathOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import type { FillValue } from './fill-reading.js';
+import { isUniqueId } from './find-made.js';
 import { HARMLESS_SCALARS } from './scalar-functions.js';
 
 export interface VolatileCall {
@@ -81,7 +82,8 @@ export function makesRows(root: SqlValue): boolean {
     else if (isSqlNode(value)) {
       const path = pathOf(nodeOf(value, 'FuncCall'), 'funcname');
       const name = bareName(path);
-      if (path.length > 0 && (name === null || !HARMLESS_SCALARS.has(name))) return true;
+      const isScalar = path.length === 0 || isUniqueId(path) || (name !== null && HARMLESS_SCALARS.has(name));
+      if (!isScalar) return true;
       for (const key in value) if (value[key] !== undefined) stack.push(value[key]);
     }
   }

@@ -7,7 +7,7 @@ import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import { type FillEdit, type FillReading, type FillValue, partsText, valuesOf } from './fill-reading.js';
 import { findVolatile, makesRows, type VolatileCall } from './find-volatile.js';
 import { type AddedColumn, editInsert, type InsertEdits, type Parts, quoteName } from './insert-edit.js';
-import { isReadAs, withEdits } from './text-edit.js';
+import { isAscii, isReadAs, withEdits } from './text-edit.js';
 
 /** Asked for in one query; a list of it may have 1,664. */
 const VALUES_MAX = 1000;
@@ -71,11 +71,6 @@ function areCertain(text: Uint8Array, edits: readonly FillEdit[], added: readonl
   return rows.starts.every((start, row) => {
     return numbers.filter((edit) => edit.start >= start && edit.start < rows.ends[row]).length <= 1;
   });
-}
-
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
-  return true;
 }
 
 const NO_EDITS: InsertEdits = { edits: [], tree: {} };

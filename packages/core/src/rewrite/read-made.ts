@@ -1,4 +1,5 @@
 /** What of a text the proxy fills in before a server has it. */
+import type { ShardScope } from '../shard/reading-scope.js';
 import type { Refusal } from '../shard/shard-context.js';
 import { SqlLexer } from '../sql/lexer.js';
 import { nodeOf, nodesOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
@@ -6,6 +7,7 @@ import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import { type MadeCall, MadeCalls } from './find-made.js';
 import { hasMark, MADE_CAST } from './made-cast.js';
 import type { MadeEdit, MadeReading } from './made-reading.js';
+import { findMissingKeys } from './missing-keys.js';
 import { isReadAs, withEdits } from './text-edit.js';
 
 /** Without it in a text nothing is made of it. */
@@ -13,7 +15,7 @@ const NAME = /unique_id/i;
 const CLOSE = 0x29;
 /** It would be taken for one of ours. */
 const MARKED: Refusal = {
-  reason: 'a value that is cast to int8 twice stands beside pgdog.unique_id()',
+  reason: 'a value that is cast to int8 twice stands beside an id that is made',
   remedy: 'cast it once',
 };
 
@@ -23,16 +25,31 @@ export function readMade(
   statements: readonly ParsedStatement[],
   parser: SqlParser,
   isOneRow: boolean,
+  scope: Pick<ShardScope, 'find' | 'madeKeys'>,
 ): MadeReading | null {
+  const keys = findMissingKeys(text, statements, scope, parser);
+  const calls = readCalls(text, statements, isOneRow);
+  if (keys === null && calls === null) return null;
+  const found = calls?.found ?? [];
+  const edits = [...(keys?.edits ?? []), ...found.map((call) => editOf(text, call))];
+  edits.sort((a, b) => a.start - b.start);
+  const refusal = keys?.refusal ?? calls?.refusal ?? null;
+  if (refusal !== null) return { edits, refusal };
+  if (statements.some(({ node }) => hasMark(node))) return { edits, refusal: MARKED };
+  const replaced = new Map<SqlNode, SqlValue>(keys?.replaced);
+  for (const { node, isName } of found) replaced.set(node, sampleOf(isName, parser));
+  return { edits, refusal: checkEdits(text, statements, edits, replaced, parser) };
+}
+
+function readCalls(
+  text: Uint8Array,
+  statements: readonly ParsedStatement[],
+  isOneRow: boolean,
+): MadeCalls | null {
   if (!NAME.test(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'))) return null;
   const calls = new MadeCalls(isOneRow);
   for (const statement of statements) calls.read(statement);
-  if (calls.found.length === 0) return null;
-  const edits = calls.found.map((call) => editOf(text, call)).sort((a, b) => a.start - b.start);
-  const isMarked = statements.some(({ node }) => hasMark(node));
-  const refusal =
-    calls.refusal ?? (isMarked ? MARKED : null) ?? checkEdits(text, statements, edits, calls.found, parser);
-  return { edits, refusal };
+  return calls.found.length === 0 ? null : calls;
 }
 
 /**
@@ -60,11 +77,9 @@ function checkEdits(
   text: Uint8Array,
   statements: readonly ParsedStatement[],
   edits: readonly MadeEdit[],
-  found: readonly MadeCall[],
+  replaced: ReadonlyMap<SqlNode, SqlValue>,
   parser: SqlParser,
 ): Refusal | null {
-  const replaced = new Map<SqlNode, SqlValue>();
-  for (const { node, isName } of found) replaced.set(node, sampleOf(isName, parser));
   const edited = withEdits(
     text,
     0,
@@ -73,7 +88,7 @@ function checkEdits(
   );
   if (isReadAs(Buffer.from(edited).toString('utf8'), statements, replaced, parser)) return null;
   return {
-    reason: 'pgdog.unique_id() stands where it is not understood',
+    reason: 'an id is to be made where it is not understood',
     remedy: 'give the id as a parameter',
   };
 }

@@ -75,3 +75,9 @@ function isAlike(before: SqlNode, after: SqlNode, replaced: ReadonlyMap<SqlNode,
 function fieldsOf(node: SqlNode): string[] {
   return Object.keys(node).filter((key) => !PLACES.has(key) && node[key] !== undefined);
 }
+
+/** The same bytes in every encoding that a client may have. */
+export function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
+}

@@ -34,7 +34,7 @@ export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null
   let splits: readonly number[] = [];
   if (source !== undefined && isPlain) readRows(ctx, source, relation, columns, part, { outer, ctes });
   else if (source !== undefined) splits = readQuery(ctx, source, relation, columns, part, { outer, ctes });
-  else if (part.nodes.length > 0) refuseMissing(ctx, relation);
+  else if (part.nodes.length > 0) readMissing(ctx, relation, part);
   readConflict(ctx, node, relation, part, outer, ctes);
   const conflict = nodeOf(node, 'onConflictClause');
   if (conflict !== undefined && !isPlain) ctx.unordered ??= 'ON CONFLICT of a query';
@@ -99,6 +99,31 @@ function widthOf(source: SqlNode): number | null {
   return lists.length > 0 ? itemsOf(lists[0]).length : null;
 }
 
+/** DEFAULT VALUES: the row belongs where the default of its key says. */
+function readMissing(ctx: ShardContext, relation: CatalogRelation, part: FromPart): void {
+  const [node] = part.nodes;
+  const source = defaultSource(ctx, relation, ctx.graph.info(node));
+  if (source === null) refuseMissing(ctx, relation);
+  else ctx.graph.pin(node, [source]);
+}
+
+/** What a row without a key gets for one; null: that is no constant, or there is none. */
+function defaultSource(ctx: ShardContext, relation: CatalogRelation, key: KeyInfo): KeySource | null {
+  const column = relation.columns[relation.keyColumn];
+  if (column === undefined || column.defaultText === null || column.generated !== '' || column.isDomain)
+    return null;
+  const parsed = ctx.terms.parser.parse(`SELECT ${column.defaultText}`);
+  const [only] = parsed === null || parsed === 'unread' ? [] : parsed;
+  const [target] = nodesOf(only?.node, 'targetList');
+  const value = nodeOf(nodeOf(target, 'ResTarget'), 'val');
+  const { literals } = ctx;
+  // Its constants stand in the catalog, not in the statement.
+  ctx.literals = null;
+  const source = value === undefined ? null : storedSource(ctx, value, key);
+  ctx.literals = literals;
+  return source?.kind === 'value' ? source : null;
+}
+
 function refuseMissing(ctx: ShardContext, relation: CatalogRelation): void {
   const name = relation.columns[relation.keyColumn]?.name ?? '';
   ctx.refuse(
@@ -131,12 +156,14 @@ function readRows(
   const place = columns.indexOf(relation.columns[relation.keyColumn]);
   const [node] = part.nodes;
   const key = ctx.graph.info(node);
-  const isMissing = place < 0 || rows.some((row) => row.length <= place || 'SetToDefault' in row[place]);
-  if (isMissing) {
+  const isLeft = (row: readonly SqlNode[]): boolean =>
+    place < 0 || row.length <= place || 'SetToDefault' in row[place];
+  const byDefault = rows.some(isLeft) ? defaultSource(ctx, relation, key) : null;
+  if (byDefault === null && rows.some(isLeft)) {
     refuseMissing(ctx, relation);
     return;
   }
-  const sources = rows.map((row) => storedSource(ctx, row[place], key));
+  const sources = rows.map((row) => (isLeft(row) ? byDefault : storedSource(ctx, row[place], key)));
   const known = sources.filter((each) => each !== null);
   // One row belongs to one shard; how the rest is told apart is not for several rows of WITH.
   ctx.isSplitInsert = rows.length > 1 && ctes === null;

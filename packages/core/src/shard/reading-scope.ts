@@ -21,6 +21,8 @@ export interface ShardScope {
   ): ShardReading | null;
   /** @param schema null: not said */
   find(schema: string | null, name: string): FoundRelation;
+  /** As ShardingSnapshot has it. */
+  readonly madeKeys?: 'all' | 'omni' | 'error';
 }
 
 /** Of databases that are not sharded. */

@@ -62,4 +62,6 @@ export interface ShardingSnapshot {
   readonly areKeysMovable?: boolean;
   /** INSERT of rows for several shards is split ([rewrite] split_inserts). Absent: yes. */
   readonly areInsertsSplit?: boolean;
+  /** Primary keys that rows come without are made ([rewrite] primary_key): of all tables, or of whole ones, or refused. Absent: of none. */
+  readonly madeKeys?: 'all' | 'omni' | 'error';
 }

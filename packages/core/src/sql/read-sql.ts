@@ -181,7 +181,7 @@ function parseUtf8(
   const reading = scope.read(parsed, isShape ? literalPlaces(text) : null, isOneText ? text : null);
   if (isShape && (reading?.needsText === true || reading?.differs === true)) return null;
   const shards = reading?.differs === true ? filledReading(text, parsed, parser, scope, reading) : reading;
-  const made = readMade(text, parsed, parser, shards?.isOneRow === true);
+  const made = readMade(text, parsed, parser, shards?.isOneRow === true, scope);
   // What is filled in stands in the text itself.
   if (isShape && made !== null) return null;
   const read = { ...plan, ...(shards === null ? {} : { shards }), ...(made === null ? {} : { made }) };

@@ -185,6 +185,7 @@ export class MadeStatements {
   private query(bytes: Uint8Array, start: number, end: number): MadeFrame {
     const [textStart, textEnd] = [start + HEADER_BYTES, end - 1];
     if (textEnd < textStart) return ITSELF;
+    if (this.awaitsCatalog()) return UNMADE;
     const { made } = this.planOf(bytes, textStart, textEnd);
     if (made === undefined) return ITSELF;
     const values = made.refusal === null ? this.values(made.edits.flatMap(({ value }) => value ?? [])) : [];
@@ -197,6 +198,7 @@ export class MadeStatements {
   private parse(bytes: Uint8Array, start: number, end: number): MadeFrame {
     const fields = readParse(bytes, start + HEADER_BYTES, end);
     if (fields === null) return ITSELF;
+    if (this.awaitsCatalog()) return UNMADE;
     const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
     const { made } = this.planOf(bytes, fields.textStart, fields.textEnd);
     const problem = made === undefined ? null : refusalOf(made);
@@ -217,6 +219,16 @@ export class MadeStatements {
     };
     if (!isTaken) this.keep(name, statement);
     return { frame: parsed.frame, problem: null, statement };
+  }
+
+  /** Whether keys are missing in a text; what is prepared now cannot be filled in later. */
+  private awaitsCatalog(): boolean {
+    const database = this.session.router?.shards?.database ?? null;
+    if (database === null || database.sharding.madeKeys === undefined || database.readFailure !== '')
+      return false;
+    if (database.catalog !== null && !database.isStale) return false;
+    database.hold(this.session, 'unknown');
+    return true;
   }
 
   private bind(bytes: Uint8Array, start: number, end: number): MadeFrame {

@@ -211,7 +211,8 @@ export class SessionRouter implements RouteTerms {
       return outcome;
     }
     const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
-    if (plan.made !== undefined && session.requests?.makesValues() === true) return BLOCKED;
+    const isMade = plan.made !== undefined || shards?.makesKeys === true;
+    if (isMade && session.requests?.makesValues() === true) return BLOCKED;
     const isInside = shards?.cross.isInTransaction === true;
     const step = isInside ? shards.cross.controlOf(plan) : null;
     if (step !== null) {
@@ -247,11 +248,17 @@ export class SessionRouter implements RouteTerms {
     return requests?.drop() ?? CONSUMED;
   }
 
+  /** The batch that was looked at is to be shown again, filled in. */
+  private isMadeFirst(): boolean {
+    const isDue = ahead.isMadeDue || this.shards?.makesKeys === true;
+    return ahead.isUnmade || (isDue && this.session.requests?.makesValues() === true);
+  }
+
   private batch(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { session } = this;
     this.beginAhead(false);
     const seenBytes = this.lookAhead(bytes, start, end);
-    if (ahead.isUnmade || (ahead.isMadeDue && session.requests?.makesValues() === true)) return BLOCKED;
+    if (this.isMadeFirst()) return BLOCKED;
     if (ahead.problem !== null) {
       session.requests?.refuse(ahead.problem, true);
       return session.requests?.drop() ?? CONSUMED;
@@ -499,7 +506,7 @@ export class SessionRouter implements RouteTerms {
     if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
       this.beginAhead(false);
       const seenBytes = this.lookAhead(bytes, start, end);
-      if (ahead.isUnmade || (ahead.isMadeDue && this.session.requests?.makesValues() === true)) return HOLD;
+      if (this.isMadeFirst()) return HOLD;
       if (ahead.problem !== null) return ahead.problem;
       this.isLookingAhead = ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX;
       this.looks = this.isLookingAhead ? this.looks + 1 : 0;

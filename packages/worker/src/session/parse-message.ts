@@ -62,7 +62,8 @@ export function parseMessage(
     return CONSUMED;
   }
   const plan = planOf(extended, server, bytes, fields.textStart, fields.textEnd);
-  if (plan?.made !== undefined && extended.requests.makesValues()) {
+  const isMade = plan?.made !== undefined || session.router?.shards?.makesKeys === true;
+  if (isMade && extended.requests.makesValues()) {
     server.isBatchOpen = wasBatchOpen;
     return BLOCKED;
   }

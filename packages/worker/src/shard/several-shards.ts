@@ -228,7 +228,7 @@ export function unmade({ refusal }: MadeReading): PgDogError {
 
 const NOT_WHOLE = {
   reason: 'ids are filled into batches only that are there whole',
-  remedy: 'send the batch with its Sync',
+  remedy: 'send the batch with its Sync; what was prepared before is to be prepared again',
 };
 
 export function omniOnOne(): PgDogError {

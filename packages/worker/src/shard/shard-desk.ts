@@ -80,6 +80,11 @@ export class ShardDesk {
     return this.traces[this.shard];
   }
 
+  /** Statements may get keys that are missing in them. */
+  get makesKeys(): boolean {
+    return this.database.sharding.madeKeys !== undefined;
+  }
+
   get scope(): ShardScope {
     return this.asked.scope;
   }
@@ -161,7 +166,8 @@ export class ShardDesk {
         else {
           const { plans } = this.session.context;
           const plan = plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
-          if (plan.made !== undefined && this.session.requests?.makesValues() === true) return HOLD;
+          const isMade = plan.made !== undefined || this.makesKeys;
+          if (isMade && this.session.requests?.makesValues() === true) return HOLD;
           this.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
         }
         break;

@@ -94,6 +94,7 @@ export class ShardedDatabase {
     const isImmutable = immutableFunctions(catalog);
     return {
       id: ++scopeIds,
+      madeKeys: sharding.madeKeys,
       find: (schema, name) => lookup.find(schema, name),
       read: (statements, literals, text) => {
         const terms = { lookup, parser, sharding, literals, isImmutable };
