@@ -69,8 +69,32 @@ describe(`numeric as Postgres computes it (SEED=${seed})`, () => {
   });
   after(() => postgres.stop());
 
-  it(`sums, products, quotients, remainders of ${COUNT} pairs`, async () => {
-    const pairs = Array.from({ length: COUNT }, () => [odd(), odd()]);
+  it(`sums, products, quotients, remainders of ${COUNT} pairs`, () =>
+    judgePairs(Array.from({ length: COUNT }, () => [odd(), odd()])));
+
+  it('the same of values with as many digits behind the point as there can be', async () => {
+    const scales = [600, 1000, 1001, 1100, 16_000];
+    const longs = scales.flatMap((scale) => [
+      `${sign()}${1 + below(9999)}.${digits(scale)}`,
+      `0.${'0'.repeat(scale - 1)}${1 + below(9)}`,
+      `${sign()}0.${'0'.repeat(990 % scale)}${digits(scale - (990 % scale) - 1)}5`,
+    ]);
+    const others = [
+      '7',
+      '-3',
+      '20000',
+      '1e-1000',
+      '123456789e30',
+      'NaN',
+      '0',
+      pick(...longs),
+      pick(...longs),
+    ];
+    const pairs = longs.flatMap((a) => others.map((b) => [a, b]));
+    await judgePairs([...pairs, ...pairs.map(([a, b]) => [b, a])]);
+  });
+
+  async function judgePairs(pairs: string[][]): Promise<void> {
     const rows = await postgres.query(
       `SELECT a::text, b::text, (a + b)::text AS sum, (a - b)::text AS difference, (a * b)::text AS product,
          CASE WHEN b = 0 AND a <> 'NaN' THEN 'division by zero' ELSE (a / b)::text END AS quotient,
@@ -79,7 +103,7 @@ describe(`numeric as Postgres computes it (SEED=${seed})`, () => {
        FROM unnest($1::numeric[], $2::numeric[]) u (a, b)`,
       [pairs.map(([a]) => a), pairs.map(([, b]) => b)],
     );
-    assert.equal(rows.length, COUNT);
+    assert.equal(rows.length, pairs.length);
     for (const row of rows) {
       const [a, b] = [read(row.a as string), read(row.b as string)];
       const ours = {
@@ -96,20 +120,30 @@ describe(`numeric as Postgres computes it (SEED=${seed})`, () => {
       };
       assert.deepEqual(ours, row);
     }
-  });
+  }
 
   it('averages and deviations of groups, from their counts, sums and squares', async () => {
     const values = Array.from({ length: COUNT }, (_, at) => [
       at >> below(5),
       at % 7 === 0 ? odd() : number(),
     ]);
+    const rows = await judgeGroups(values);
+    assert.ok(rows > 100);
+  });
+
+  it('averages and deviations of values with many digits behind the point', async () => {
+    const long = (): string => `${sign()}${digits(1 + below(5))}.${digits(below(pick(1200, 8191)))}1`;
+    await judgeGroups(Array.from({ length: 60 }, (_, at) => [at >> 1, long()]));
+    await judgeGroups(Array.from({ length: 4 }, (_, at) => [0, `${at + 1}e-8191`]));
+  });
+
+  async function judgeGroups(values: (string | number)[][]): Promise<number> {
     const rows = await postgres.query(
       `SELECT count(v)::text, sum(v)::text, sum(v * v)::text AS squares, avg(v)::text,
          var_samp(v)::text, var_pop(v)::text, stddev_samp(v)::text, stddev_pop(v)::text
        FROM unnest($1::int[], $2::numeric[]) u (g, v) GROUP BY g`,
       [values.map(([g]) => g), values.map(([, v]) => v)],
     );
-    assert.ok(rows.length > 100);
     for (const row of rows) {
       const count = BigInt(row.count as string);
       const [sum, squares] = [read(row.sum as string), read(row.squares as string)];
@@ -129,6 +163,12 @@ describe(`numeric as Postgres computes it (SEED=${seed})`, () => {
       };
       assert.deepEqual(ours, row);
     }
+    return rows.length;
+  }
+
+  it('more digits behind the point than their squares could have', () => {
+    const value = read(`0.${'1'.repeat(8192)}`);
+    assert.throws(() => deviation(2n, value, value, true, true), { problem: 'too many digits' });
   });
 
   it('values as they are sent, in text and in binary, there and back', async () => {

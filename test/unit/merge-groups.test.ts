@@ -233,4 +233,30 @@ describe('groups that are refused', () => {
       assert.equal(answer.problem?.message, message);
     }
   });
+
+  it('a quotient of more digits behind the point than quotients have is rounded', () => {
+    const digits = `0.${'3'.repeat(1100)}`;
+    const answer = made({
+      ...AVERAGE,
+      shown: [column(0), call('/', constant('numeric', digits), column(2))],
+      client: [int4, numeric],
+    });
+    const bytes = row([narrow(1), wide(40_000), wide(1)]);
+    assert.ok(answer.add(bytes, 0, bytes.length));
+    assert.deepEqual(finished(answer), [['1', digits.slice(0, 1002)]]);
+  });
+
+  it('whatever else is thrown on the way is the end of the statement, not of the worker', () => {
+    // No statement has such a length: it is what a mistake of ours would look like.
+    const modifier = { precision: 5, scale: Number.NaN };
+    const answer = made({
+      ...AVERAGE,
+      shown: [column(0), { kind: 'cast', to: { type: 'numeric', modifier }, arg: column(1) }],
+      client: [int4, numeric],
+    });
+    const bytes = row([narrow(1), wide(40_000), wide(1)]);
+    assert.ok(answer.add(bytes, 0, bytes.length));
+    assert.equal(answer.finishSome(100), 'failed');
+    assert.equal(answer.problem?.sqlstate, '0A000');
+  });
 });

@@ -20,8 +20,8 @@ const QUOTIENT_SCALE_MAX = 1000;
 /** Of one digit of numeric, which are of base 10,000. */
 const GROUP_DIGITS = 4;
 
-/** Why there is no result. */
-export type MathProblem = 'division by zero' | 'value overflows numeric format';
+/** Why there is no result; `too many digits`: Postgres has one. */
+export type MathProblem = 'division by zero' | 'value overflows numeric format' | 'too many digits';
 
 export class MathError extends Error {
   readonly problem: MathProblem;
@@ -100,12 +100,21 @@ export function divide(a: Decimal, b: Decimal): Decimal {
   }
   if (b.special !== null) return decimal(0n);
   if (b.digits === 0n) throw new MathError('division by zero');
+  return fitting(quotientOf(a, b));
+}
+
+/** Of finite ones, larger than numeric can be included. */
+function quotientOf(a: Decimal, b: Decimal): Decimal {
   const scale = quotientScale(a, b);
-  return fitting(decimal(quotient(a.digits * tenTo(scale + b.scale - a.scale), b.digits), scale));
+  // Below zero where a has more digits behind the point than quotients are shown with.
+  const exponent = scale + b.scale - a.scale;
+  const [above, below] =
+    exponent < 0 ? [a.digits, b.digits * tenTo(-exponent)] : [a.digits * tenTo(exponent), b.digits];
+  return decimal(quotient(above, below), scale);
 }
 
 /** select_div_scale: how many digits are shown behind the point of a quotient. */
-export function quotientScale(a: Decimal, b: Decimal): number {
+function quotientScale(a: Decimal, b: Decimal): number {
   const [one, other] = [firstGroup(a), firstGroup(b)];
   let weight = one.weight - other.weight;
   if (one.group <= other.group) weight--;
@@ -157,16 +166,19 @@ export function deviation(
 ): Decimal | null {
   if (count === 0n || (isSample && count === 1n)) return null;
   if (sum.special !== null || squares.special !== null) return NAN;
-  const many = decimal(count);
-  const above = subtract(multiply(many, squares), multiply(sum, sum));
+  // Squares of more digits are rounded where they are a value of their own; Postgres adds them up as they are.
+  if (2 * sum.scale > SCALE_MAX) throw new MathError('too many digits');
+  const scale = Math.max(squares.scale, 2 * sum.scale);
+  const squared = decimal(sum.digits * sum.digits, 2 * sum.scale);
+  const above = decimal(count * digitsAt(squares, scale) - digitsAt(squared, scale), scale);
   if (above.digits <= 0n) return decimal(0n);
   const below = decimal(count * (isSample ? count - 1n : count));
-  const variance = divide(above, below);
-  return isVariance ? variance : squareRoot(variance, variance.scale);
+  const variance = quotientOf(above, below);
+  return fitting(isVariance ? variance : squareRoot(variance, variance.scale));
 }
 
 /** sqrt_var, of what is not negative: rounded to so many digits behind the point. */
-export function squareRoot({ digits, scale }: Decimal, wanted: number): Decimal {
+function squareRoot({ digits, scale }: Decimal, wanted: number): Decimal {
   // One digit more, by which it is rounded: the root of what is whole is never just a half.
   const exponent = 2 * (wanted + 1) - scale;
   const whole = exponent < 0 ? digits / tenTo(-exponent) : digits * tenTo(exponent);

@@ -73,7 +73,8 @@ export class GroupAnswer {
     try {
       return this.#project(this.#projection, budget);
     } catch (error) {
-      if (!(error instanceof PgDogError)) throw error;
+      // Whatever values lead to is their client's: other sessions of the worker go on.
+      if (!(error instanceof PgDogError)) return this.#fail('values that cannot be computed with');
       this.problem = error;
       return 'failed';
     }

@@ -55,6 +55,9 @@ function computed<T>(compute: () => T): T {
   } catch (error) {
     if (!(error instanceof math.MathError)) throw error;
     if (error.problem === 'division by zero') throw new PgDogError('merge_division');
+    if (error.problem === 'too many digits') {
+      throw new PgDogError('cross_shard', 'groups of several shards have too many digits behind the point');
+    }
     throw new PgDogError('merge_overflow', error.problem);
   }
 }
