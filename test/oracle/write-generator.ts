@@ -178,13 +178,22 @@ export class WriteGenerator {
     ];
   }
 
+  /** One for all rows, or for each its own. */
+  #movedKey(key: WriteColumn): string {
+    const dice = this.#dice;
+    if (dice.chance(75)) return this.#value(key);
+    if (key.type === 'text') return `${key.name} || ${dice.of(["'+'", "'a'"])}`;
+    if (key.type === 'int8' || key.type === 'date') return `${key.name} + ${dice.of(['1', '0', '50'])}`;
+    return `coalesce(${key.name}, ${this.#value(key)})`;
+  }
+
   /** Rows that may belong elsewhere afterwards. */
   #move(table: WriteTable, key: WriteColumn): [string, string] {
     const dice = this.#dice;
     const free = table.columns.filter(({ name }) => !table.needed.includes(name));
     const others = free.length > 0 && dice.chance(40) ? this.#some(free, 2) : [];
     const sets = [
-      `${key.name} = ${this.#value(key)}`,
+      `${key.name} = ${this.#movedKey(key)}`,
       ...others.map((column) => `${column.name} = ${this.#assigned(column)}`),
     ];
     if (dice.chance(30)) sets.reverse();

@@ -94,7 +94,8 @@ export function verdict(reading: ShardReading): string {
   const { refusal, move } = reading;
   if (refusal !== null) return 'refused';
   const [source] = move?.pins[0]?.sources ?? [];
-  return source === undefined ? placed(reading) : `${placed(reading)} > ${sourceText(source)}`;
+  if (move === undefined) return placed(reading);
+  return `${placed(reading)} > ${source === undefined ? 'each' : sourceText(source)}`;
 }
 
 function placed({ groups, home, spread }: ShardReading): string {

@@ -43,10 +43,16 @@ byText > 2 | UPDATE orders SET user_id = 2, n = (SELECT max(x) FROM items i WHER
 byText > 2 | UPDATE orders SET user_id = 2 WHERE note IN (SELECT code FROM countries)
 direct 1 > 2 | UPDATE orders o SET user_id = 2 FROM items i WHERE i.user_id = o.user_id AND o.user_id = 1
 sum | UPDATE orders SET user_id = user_id, n = 1
-refused | UPDATE orders SET user_id = n
-refused | UPDATE orders SET user_id = 2.5
+byText > each | UPDATE orders SET user_id = n
+byText > each | UPDATE orders SET user_id = 2.5
+byText > each | UPDATE orders SET user_id = user_id + $1 WHERE id = $2
+direct 1 > each | UPDATE orders SET user_id = user_id + 1 WHERE user_id = 1
+no > each | UPDATE orders SET user_id = n FROM items i WHERE i.x = 1
+refused | UPDATE payers SET user_id = user_id + 1
+no > each | UPDATE sums SET amount = amount + 1
+refused | UPDATE tags SET name = name || 'x'
+refused | UPDATE orders SET user_id = DEFAULT
 refused | UPDATE orders SET user_id = $1, note = $1
-refused | UPDATE orders SET user_id = 2, user_id = n
 no > 2 | UPDATE orders SET user_id = 2, at = now()
 no > 2 | UPDATE orders SET user_id = 2, n = (SELECT max(x) FROM items)
 refused | WITH x AS (UPDATE orders SET user_id = 2 WHERE user_id = 1 RETURNING *) SELECT * FROM x
@@ -102,6 +108,19 @@ refused | UPDATE triggered SET user_id = 2 WHERE user_id = 1`,
     assert.match(come, /^INSERT INTO "public"."orders" AS "o""x" \(.*\)\nRETURNING "o""x".\*, n\+1 AS m$/);
   });
 
+  it('where each row has a key of its own, the one that it had is asked for as well', () => {
+    const sql = 'UPDATE regions SET region = region + 1, x = region';
+    const [gone] = textsOf(sql);
+    assert.match(
+      gone,
+      /RETURNING \(region \+ 1\)::"pg_catalog"."int8", \(region\)::"pg_catalog"."int4", "regions"."region"$/,
+    );
+    const { spread } = moved(sql);
+    assert.deepEqual(spread.kind === 'move' && spread.plan.routed, { keyColumn: 0, hasUniques: false });
+    const other = moved('UPDATE users SET id = id + 1').spread;
+    assert.deepEqual(other.kind === 'move' && other.plan.routed, { keyColumn: 0, hasUniques: true });
+  });
+
   it('computed columns are left out, and those that are set to their default', () => {
     const [gone, come] = textsOf('UPDATE labels SET user_id = 2, kind = DEFAULT WHERE x = 1');
     assert.match(gone, /RETURNING "labels"."id", \(2\)::"pg_catalog"."int8", "labels"."mail", "labels"."x"$/);
@@ -131,6 +150,13 @@ refused | UPDATE triggered SET user_id = 2 WHERE user_id = 1`,
       ['UPDATE followers SET user_id = 2', /^move$/],
       ['UPDATE halves SET user_id = 2, x = 1', /a unique constraint/],
       ['UPDATE halves SET user_id = 2, y = 1', /^move$/],
+      ['UPDATE orders SET user_id = n WHERE n IN (SELECT size FROM countries)', /subquery in WHERE/],
+      ['UPDATE orders SET user_id = n WHERE random() < 0.5', /a function in WHERE/],
+      ['UPDATE orders SET user_id = n WHERE lower(note) = note', /^move$/],
+      ["UPDATE lefts SET kind = 2, mail = 'x'", /"by_mail" of "lefts" is unique on each shard/],
+      ['UPDATE lefts SET kind = 2', /^move$/],
+      ['UPDATE owners SET user_id = user_id + 1', /would set its sharding key/],
+      ['UPDATE orders SET user_id = n, (n, f) = (1, 2)', /several columns are set from one list/],
     ];
     for (const [sql, expected] of cases) assert.match(reasonOf(sql), expected, sql);
   });

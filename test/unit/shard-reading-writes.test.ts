@@ -147,11 +147,11 @@ no | DELETE FROM orders o USING users u WHERE u.age = o.n AND u.id = 1
 direct 1 > 2 | UPDATE orders SET user_id = 2 WHERE user_id = 1
 direct 1 > 1 | UPDATE orders SET user_id = 1 WHERE user_id = 1
 refused | UPDATE orders SET user_id = DEFAULT WHERE user_id = 1
-refused | UPDATE orders SET user_id = n WHERE user_id = 1
-refused | UPDATE orders SET user_id = user_id + 0 WHERE user_id = 1
-refused | UPDATE orders o SET user_id = i.user_id FROM items i WHERE i.user_id = o.user_id AND o.user_id = 1
-refused | UPDATE orders SET (user_id, n) = (SELECT 1, 2) WHERE user_id = 1
-refused | UPDATE orders SET (user_id, n) = (user_id, 2) WHERE user_id = 1
+direct 1 > each | UPDATE orders SET user_id = n WHERE user_id = 1
+direct 1 > each | UPDATE orders SET user_id = user_id + 0 WHERE user_id = 1
+direct 1 > each | UPDATE orders o SET user_id = i.user_id FROM items i WHERE i.user_id = o.user_id AND o.user_id = 1
+direct 1 > each | UPDATE orders SET (user_id, n) = (SELECT 1, 2) WHERE user_id = 1
+direct 1 > each | UPDATE orders SET (user_id, n) = (user_id, 2) WHERE user_id = 1
 refused | UPDATE triggered SET id = 1 WHERE user_id = 1
 refused | UPDATE plain SET b = o.note FROM orders o WHERE o.id = a
 refused | UPDATE plain SET b = (SELECT max(note) FROM orders)

@@ -64,7 +64,7 @@ export { findInsertRows, type InsertRows, type PartialInsert, takeInsertRows } f
 export { joinShards } from './shard/join-shards.js';
 export * from './shard/key-lookups.js';
 export { compareMappingValues, type MappingValue, readMappingValue } from './shard/mapping-value.js';
-export type { MovePlan } from './shard/move-plan.js';
+export type { MovePlan, RoutedMove } from './shard/move-plan.js';
 export { PARTITIONS_MAX } from './shard/partition-hash.js';
 export { readShards } from './shard/read-shards.js';
 export * from './shard/reading-scope.js';

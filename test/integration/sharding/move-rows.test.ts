@@ -117,6 +117,27 @@ forEachDriver('rows that move', (driver) => {
     await same('UPDATE parcel SET owner = $1 WHERE id > $2', [9, 3]);
   });
 
+  it('each row where its own key leads', async () => {
+    await same('UPDATE parcel SET owner = owner + 100 RETURNING *');
+    await same(
+      'UPDATE parcel SET owner = owner * 7, note = owner::text WHERE id <> 5 RETURNING owner, id, note',
+    );
+    await same('UPDATE parcel SET owner = id + $1 WHERE id > $2', [2000, 6]);
+    await same('UPDATE parcel SET owner = owner + 1 WHERE id = 3 RETURNING owner');
+    await same('UPDATE parcel SET owner = 3000 + id % 2 WHERE owner > 5');
+    await same('UPDATE parcel SET owner = owner WHERE false RETURNING id');
+    await fails('UPDATE parcel SET owner = owner + 1', '0A000', /depends on their order/);
+    await fails('UPDATE parcel SET owner = 5000 + id, weight = -1', '23514', /check constraint/);
+    await fails('UPDATE parcel SET owner = 5000, id = owner / 0', '22012', /division by zero/);
+    await fails("UPDATE parcel SET owner = note || 'x'", '42804', /type bigint/);
+    await client.query('BEGIN');
+    await client.query('UPDATE parcel SET owner = owner + 10000');
+    await client.query('UPDATE parcel SET owner = owner + 10000');
+    await client.query('COMMIT');
+    await cluster.reference('UPDATE parcel SET owner = owner + 20000');
+    await isAsReference();
+  });
+
   it('errors are those of one server, and nothing is done', async () => {
     await fails('UPDATE parcel SET owner = 7, id = 1', '23505', /parcel_pkey/);
     await fails('UPDATE parcel SET owner = 7, weight = weight - 5', '23514', /check constraint/);
@@ -129,7 +150,8 @@ forEachDriver('rows that move', (driver) => {
   });
 
   it('what cannot be moved says why', async () => {
-    await fails('UPDATE parcel SET owner = owner + 1', '0A000', /no constant/);
+    await fails('UPDATE parcel SET owner = owner + 1', '0A000', /depends on their order/);
+    await fails('UPDATE parcel SET owner = DEFAULT', '0A000', /is set/);
     await fails('UPDATE guarded SET k = 5', '0A000', /row security/);
     await fails('UPDATE parcel SET owner = 7 RETURNING (SELECT 1)', '0A000', /subquery in RETURNING/);
     await fails('PREPARE p AS UPDATE parcel SET owner = 7', '0A000', /PREPARE/);
@@ -183,6 +205,12 @@ forEachDriver('rows that move', (driver) => {
     assert.equal(await types(P('', 'UPDATE parcel SET owner = 34 WHERE id < 4'), B('', ''), S()), 'EZ');
     assert.equal(await types(bound, E('', 1), S()), 'EZ');
     assert.equal(await types(bound, E(''), E(''), S()), 'EZ');
+    const each = 'UPDATE parcel SET owner = owner + $1 WHERE id < 4 RETURNING id';
+    assert.equal(
+      await types(P('e', each), B('', 'e', { values: ['500'] }), D('P', ''), E(''), S()),
+      '12TDDDCZ',
+    );
+    assert.equal(await types(B('', 'e', { values: ['500'] }), E(''), C('P', ''), S()), '2DDDC3Z');
     assert.equal(await types(Q('BEGIN')), 'CZ');
     raw.send(bound, E(''), H());
     assert.equal((await raw.readUntil('C')).map(({ type }) => type).join(''), '2DDDC');

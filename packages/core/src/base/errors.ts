@@ -450,6 +450,13 @@ const ROWS = {
     'an UPDATE moves too many rows to other shards',
     'Move fewer at a time, by a narrower WHERE.',
   ],
+  moved_meanwhile: [
+    '40001',
+    'ERROR',
+    'client',
+    'rows that an UPDATE would have moved were made by another transaction while it ran',
+    'Try again.',
+  ],
   commit_unknown: [
     '08007',
     'ERROR',

@@ -149,17 +149,12 @@ function readKey(
   movable: KeyInfo | null,
 ): void {
   const key = `the sharding key ${relation.name}.${relation.columns[relation.keyColumn]?.name}`;
+  const remedy = 'delete the row and insert it anew';
   const source = movable === null ? null : storedSource(ctx, value, movable);
-  if (movable !== null && source !== null) ctx.move = { relation, info: movable, source };
-  else {
-    const why = movable === null ? '' : ', and to no constant and no parameter of its type';
-    ctx.refuse(
-      `${key} is set${why}: the row may belong elsewhere`,
-      movable === null
-        ? 'delete the row and insert it anew'
-        : 'give it as a constant or a parameter, or delete the row and insert it anew',
-    );
-  }
+  // A value that is only known with its row must be stored as it is seen then.
+  const isSeen = source !== null || (movable?.typmod === -1 && !('SetToDefault' in value));
+  if (movable !== null && isSeen) ctx.move = { relation, info: movable, source };
+  else ctx.refuse(`${key} is set: the row may belong elsewhere`, remedy);
 }
 
 function storedByTargets(relation: CatalogRelation, targets: readonly SqlNode[]): (column: string) => Stored {

@@ -1,5 +1,5 @@
 /** UPDATE of the sharding key: rows that belong elsewhere with what it is set to, and why they cannot go there. */
-import { nodeOf, nodesOf, pathOf, type SqlNode } from '../sql/sql-node.js';
+import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { isSameRule, keyOfRelation } from './key-family.js';
 import { refusedSpread } from './merge-plan-reader.js';
 import { readMoveText } from './move-text.js';
@@ -16,8 +16,8 @@ const SPLIT_REMEDY = 'delete the rows and insert them anew';
 export function readMove(ctx: ShardContext, node: SqlNode, reading: ShardReading): ShardReading {
   const { move } = ctx;
   if (move === null || reading.refusal !== null) return reading;
-  const pin = { sources: [move.source] };
-  if (!ctx.isCertain(pin, move.info)) {
+  const pins = move.source === null ? [] : [{ sources: [move.source] }];
+  if (!pins.every((pin) => ctx.isCertain(pin, move.info))) {
     const refusal = {
       reason: `what the sharding key ${move.info.label} is set to may be of another type`,
       remedy: 'cast the parameter to the type of the key wherever it stands',
@@ -25,7 +25,7 @@ export function readMove(ctx: ShardContext, node: SqlNode, reading: ShardReading
     return { ...reading, refusal, spread: refusedSpread(refusal) };
   }
   const { rule, keyType, label } = move.info;
-  const key: KeyGroup = { rule, keyType, column: label, pins: [pin] };
+  const key: KeyGroup = { rule, keyType, column: label, pins };
   return { ...reading, move: key, spread: spreadOfMove(ctx, move, node, reading.spread) };
 }
 
@@ -39,11 +39,15 @@ function spreadOfMove(ctx: ShardContext, move: MovedKey, node: SqlNode, spread: 
       remedy: 'set [rewrite] shard_key = "rewrite", or delete the row and insert it anew',
     });
   }
-  const why = whyTable(ctx, move.relation) ?? whyStatement(node);
+  const why =
+    whyTable(ctx, move.relation) ??
+    (move.source === null ? (whyRouted(ctx, move) ?? whyCondition(ctx, node)) : null) ??
+    whyLoose(ctx, move, node) ??
+    whyStatement(node);
   if (why !== null) return refusedSpread({ reason: `${why}: its rows are not moved`, remedy: SPLIT_REMEDY });
   // Of a shape, or where it is only told what would be done.
   if (ctx.literals !== null || terms.text === undefined) return { kind: 'byText' };
-  const plan = readMoveText(terms.parser, terms.text, node, move.relation);
+  const plan = readMoveText(terms.parser, terms.text, node, move.relation, move.source === null);
   if (plan !== null) return { kind: 'move', plan };
   return refusedSpread({
     reason: `the text of an UPDATE that sets ${label} cannot be rewritten`,
@@ -64,6 +68,43 @@ function whyTable({ terms }: ShardContext, relation: CatalogRelation): string | 
   if (outgoing !== undefined)
     return `a foreign key of "${name}" to "${outgoing.table}" does not go by their sharding keys`;
   return null;
+}
+
+/** Each row has a new key of its own, which is known when it has left. */
+function whyRouted({ terms }: ShardContext, { relation, info }: MovedKey): string | null {
+  const { schema, name } = relation;
+  // Some rows keep their key: those may be referred to, and could not be deleted.
+  if (terms.lookup.referencing(schema, name).length > 0)
+    return `a foreign key to "${name}", whose sharding key is set to another value for each row`;
+  if (terms.sharding.tables[info.rule]?.function === 'lookup')
+    return `the sharding key ${info.label} is set to another value for each row, which would have to be looked up`;
+  // Equal numbers may have different digits.
+  return info.family === 'numeric'
+    ? `the sharding key ${info.label} of type numeric is set to another value for each row`
+    : null;
+}
+
+/** Rows that have left must be all: what is asked again for them must not mean others then. */
+function whyCondition({ volatile }: ShardContext, node: SqlNode): string | null {
+  let why: string | null = null;
+  walkNodes(node.whereClause, (type) => {
+    if (type === 'SubLink') why ??= 'a subquery in WHERE';
+    if (type === 'FuncCall' && volatile !== null) why ??= `${volatile}, and a function in WHERE`;
+    return true;
+  });
+  return why === null ? null : `${why} of an UPDATE that sets the sharding key to another value for each row`;
+}
+
+/** A constraint that each shard has for itself would compare rows as they are when they arrive, not one after the other. */
+function whyLoose({ terms }: ShardContext, { relation, info }: MovedKey, node: SqlNode): string | null {
+  if (terms.sharding.tables[info.rule]?.areUniquesPerShard !== true) return null;
+  const set = nodesOf(node, 'targetList').map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'));
+  const computed = relation.columns.filter(({ generated }) => generated === 's' || generated === 'v');
+  const touched = new Set([...set, ...computed.map(({ name }) => name)]);
+  const loose = relation.looseUniques?.find(({ columns }) => columns.some((column) => touched.has(column)));
+  return loose === undefined
+    ? null
+    : `"${loose.name}" of "${relation.name}" is unique on each shard, and is set beside the sharding key`;
 }
 
 /** A row that is referred to can be deleted exactly when its key can be changed. */

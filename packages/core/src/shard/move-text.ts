@@ -22,12 +22,13 @@ interface UpdateParts {
   readonly returning: string;
 }
 
-/** Other texts than these are not moved by. @returns null: the text is not as it is looked for */
+/** @param isRouted each row has a new key of its own. @returns null: the text is not as it is looked for */
 export function readMoveText(
   parser: SqlParser,
   text: Uint8Array,
   node: SqlNode,
   relation: CatalogRelation,
+  isRouted: boolean,
 ): MovePlan | null {
   const parts = partsOf(text);
   const targets = nodesOf(node, 'targetList').map((each) => nodeOf(each, 'ResTarget') ?? {});
@@ -42,11 +43,15 @@ export function readMoveText(
   });
   const names = stored.flatMap(({ column }) => [column.name, column.type]);
   if (![...names, relation.name, relation.schema].every(isAscii)) return null;
-  const deleteText = deleteOf(parser, parts, node, relation, stored);
+  const key = relation.columns[relation.keyColumn];
+  const returned = isRouted ? [...stored, { column: key, set: null }] : stored;
+  const deleteText = deleteOf(parser, parts, node, relation, returned);
   const insertText = insertOf(parser, parts, node, relation, stored);
   if (deleteText === null || insertText === null) return null;
   const columns = stored.map(({ column }) => ({ isBinary: isBinary(column) }));
-  return { deleteText, insertText, columns, givesRows: parts.returning !== '' };
+  const keyColumn = stored.findIndex(({ column }) => column === key);
+  const routed = isRouted ? { keyColumn, hasUniques: relation.uniques.length > 0 } : null;
+  return { deleteText, insertText, columns, routed, givesRows: parts.returning !== '' };
 }
 
 interface StoredColumn {

@@ -34,7 +34,8 @@ export interface Refusal {
 export interface MovedKey {
   readonly relation: CatalogRelation;
   readonly info: KeyInfo;
-  readonly source: KeySource;
+  /** null: each row has a value of its own. */
+  readonly source: KeySource | null;
 }
 
 /** Queries, views and common table expressions read for one statement, each as often as it is referred to. */

@@ -193,7 +193,10 @@ export interface ShardReading {
   readonly fill?: FillReading;
   /** An UPDATE that changes one row at most. */
   readonly isOneRow?: true;
-  /** What an UPDATE sets the sharding key to, as one pin: it is direct only where that leads to the same shard as `groups`. */
+  /**
+   * What an UPDATE sets the sharding key to, as one pin: it is direct only where that leads to the same shard as `groups`. Without
+   * a pin each row has a value of its own, and it never is.
+   */
   readonly move?: KeyGroup;
   readonly cursor?: CursorUse;
   /** Some statement of a text of several does something with cursors. */

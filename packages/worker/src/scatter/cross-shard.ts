@@ -161,7 +161,7 @@ export class CrossShard {
     if (request.isWrite && request.shards.length > 1) this.ownTransaction();
     if (request.moved !== undefined) {
       const done: MoveDone = (legs, failure, tag) => this.answered(legs, failure, tag);
-      moveRows(scatter, batch, request.moved, request.shards, this.ownTransaction(), done);
+      moveRows({ scatter, batch, transaction: this.ownTransaction() }, request.moved, request.shards, done);
       return;
     }
     if (request.filled === null) {

@@ -1,93 +1,115 @@
-import { BACKEND, decodeText, PgDogError } from '@pgdog-cluster/core';
+import { BACKEND, decodeText, PgDogError, RowShape } from '@pgdog-cluster/core';
 import { CONSUMED } from '../wire/frame-stream.js';
 import { tagFrame } from './agree.js';
 import type { Leg } from './leg.js';
+import { type MovedRows, unlike } from './moved-rows.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
-import { hasColumns, type RowMove } from './row-move.js';
 
 const HEADER_BYTES = 5;
 
-/** What the client is told by the shard where rows go. */
+/** What the client is told. */
 export interface MoveOutput extends Pick<MergeOutput, 'pass'> {
   /** A whole ParameterDescription as the client may see it. */
   described(frame: Uint8Array): Uint8Array;
 }
 
-/**
- * Answers while rows leave: those of the shard where they go are the client's, but for its CommandComplete and what is behind
- * that, which wait; the others give rows, which are kept.
- */
-export class LeaveMerger implements RowMerger {
-  readonly passesLongRows = false;
+/** The client's own UPDATE on one shard, whose CommandComplete waits, with what is behind it, until all is done. */
+export class OwnAnswer {
   problem: PgDogError | null = null;
-  /** Rows that the UPDATE changed where they go. */
-  private stayedCount = 0;
+  /** Rows that it changed, and that stay. */
+  private count = 0;
   private readonly output: MoveOutput;
-  private readonly move: RowMove;
-  /** The client's, behind its CommandComplete. */
   private readonly behind: Uint8Array[] = [];
   private hasCompleted = false;
-  /** Of the leg that is answering: shards are asked one after the other. */
-  private types: Uint8Array | null = null;
-  private leftBefore = 0;
+  /** No row may be there any more. */
+  private readonly isEmpty: boolean;
+  /** Of rows of RETURNING, as far as somebody has asked. */
+  shape: RowShape | null = null;
 
-  constructor(output: MoveOutput, move: RowMove) {
+  constructor(output: MoveOutput, isEmpty: boolean) {
     this.output = output;
-    this.move = move;
+    this.isEmpty = isEmpty;
   }
 
-  begin(): void {
-    this.move.begin();
-  }
-  legMeets(): void {}
-  meet(): void {}
-
-  row(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number): number {
-    const { move } = this;
-    if (leg.shard === move.target) this.output.pass(bytes, start, end, buffer);
-    else if (!hasColumns(bytes, start, end, move.plan.columns.length)) this.problem = unlike();
-    else this.problem ??= move.keep(bytes, start, end);
-    return CONSUMED;
-  }
-
-  said(leg: Leg, bytes: Uint8Array, start: number, end: number): void {
-    if (leg.shard === this.move.target) this.show(bytes, start, end);
-    else this.take(bytes, start, end);
-  }
-
-  private show(bytes: Uint8Array, start: number, end: number): void {
+  show(bytes: Uint8Array, start: number, end: number): void {
     if (bytes[start] === BACKEND.CommandComplete) {
-      this.stayedCount = countOf(bytes, start, end, 'UPDATE');
+      this.count = countOf(bytes, start, end, 'UPDATE');
       this.hasCompleted = true;
-      if (this.stayedCount < 0) this.problem = unlike();
+      if (this.count < 0) this.problem = unlike();
+      if (this.count > 0 && this.isEmpty) this.problem = new PgDogError('moved_meanwhile');
     } else if (this.hasCompleted) this.behind.push(bytes.slice(start, end));
-    else if (bytes[start] !== BACKEND.ParameterDescription) this.output.pass(bytes, start, end, -1);
+    else this.pass(bytes, start, end);
+  }
+
+  private pass(bytes: Uint8Array, start: number, end: number): void {
+    if (bytes[start] === BACKEND.RowDescription) this.shape = RowShape.read(bytes, start + HEADER_BYTES, end);
+    if (bytes[start] !== BACKEND.ParameterDescription) this.output.pass(bytes, start, end, -1);
     else {
       const frame = this.output.described(bytes.slice(start, end));
       this.output.pass(frame, 0, frame.length, -1);
     }
   }
 
+  /** Of the whole UPDATE, with what the client is told behind. */
+  completion(movedCount: number): Uint8Array {
+    return Buffer.concat([tagFrame(`UPDATE ${this.count + movedCount}`), ...this.behind]);
+  }
+}
+
+/** Answers while rows leave: those of one shard may be the client's; the others give rows, which are kept. */
+export class LeaveMerger implements RowMerger {
+  readonly passesLongRows = false;
+  private readonly output: MoveOutput;
+  private readonly rows: MovedRows;
+  private readonly own: OwnAnswer;
+  /** Whose answers are the client's; -1: none. */
+  private readonly ownShard: number;
+  private failed: PgDogError | null = null;
+  /** Of the leg that is answering: shards are asked one after the other. */
+  private types: Uint8Array | null = null;
+  private leftBefore = 0;
+
+  constructor(output: MoveOutput, rows: MovedRows, own: OwnAnswer, ownShard: number) {
+    this.output = output;
+    this.rows = rows;
+    this.own = own;
+    this.ownShard = ownShard;
+  }
+
+  get problem(): PgDogError | null {
+    return this.failed ?? this.own.problem;
+  }
+
+  begin(): void {}
+  legMeets(): void {}
+  meet(): void {}
+
+  row(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number): number {
+    if (leg.shard === this.ownShard) this.output.pass(bytes, start, end, buffer);
+    else this.failed ??= this.rows.keep(bytes, start, end);
+    return CONSUMED;
+  }
+
+  said(leg: Leg, bytes: Uint8Array, start: number, end: number): void {
+    if (leg.shard === this.ownShard) this.own.show(bytes, start, end);
+    else this.take(bytes, start, end);
+  }
+
   /** A parameter of another type would mean another value. */
   private take(bytes: Uint8Array, start: number, end: number): void {
-    const { move } = this;
+    const { rows } = this;
     if (bytes[start] === BACKEND.ParameterDescription) {
       const types = bytes.slice(start, end);
       if (this.types === null) this.types = types;
       else {
-        if (Buffer.compare(this.types, types) !== 0) this.problem = untyped();
+        if (Buffer.compare(this.types, types) !== 0) this.failed = untyped();
         this.types = null;
       }
     } else if (bytes[start] === BACKEND.CommandComplete) {
-      const isAll = countOf(bytes, start, end, 'DELETE') === move.count - this.leftBefore;
-      if (!isAll) this.problem = unlike();
-      this.leftBefore = move.count;
+      const isAll = countOf(bytes, start, end, 'DELETE') === rows.count - this.leftBefore;
+      if (!isAll) this.failed = unlike();
+      this.leftBefore = rows.count;
     }
-  }
-
-  /** Of the whole UPDATE, with what the client is told behind. */
-  get completion(): Uint8Array {
-    return Buffer.concat([tagFrame(`UPDATE ${this.stayedCount + this.move.count}`), ...this.behind]);
   }
 }
 
@@ -97,9 +119,11 @@ export class ArriveMerger implements RowMerger {
   problem: PgDogError | null = null;
   arrivedCount = 0;
   private readonly output: MoveOutput;
+  private readonly own: OwnAnswer;
 
-  constructor(output: MoveOutput) {
+  constructor(output: MoveOutput, own: OwnAnswer) {
     this.output = output;
+    this.own = own;
   }
 
   begin(): void {}
@@ -111,10 +135,23 @@ export class ArriveMerger implements RowMerger {
     return CONSUMED;
   }
 
-  said(_leg: Leg, bytes: Uint8Array, start: number, end: number): void {
+  said(leg: Leg, bytes: Uint8Array, start: number, end: number): void {
+    if (bytes[start] === BACKEND.RowDescription) this.agree(leg, bytes, start, end);
     if (bytes[start] !== BACKEND.CommandComplete) return;
     if (countOf(bytes, start, end, 'INSERT 0') === 1) this.arrivedCount++;
     else this.problem = unlike();
+  }
+
+  /** The client is told of its columns once. */
+  private agree(leg: Leg, bytes: Uint8Array, start: number, end: number): void {
+    const { own } = this;
+    const shape = RowShape.read(bytes, start + HEADER_BYTES, end)?.withFormats([]) ?? null;
+    own.shape = own.shape?.withFormats([]) ?? shape;
+    const why = shape === null ? 'a description that cannot be read' : (own.shape?.agree(shape) ?? null);
+    if (why === null) return;
+    this.problem = new PgDogError('cross_shard', `shard ${leg.shard} answers differently: ${why}`, {
+      hint: 'Leave such columns out of RETURNING.',
+    });
   }
 }
 
@@ -122,10 +159,6 @@ export class ArriveMerger implements RowMerger {
 function countOf(bytes: Uint8Array, start: number, end: number, verb: string): number {
   const tag = decodeText(bytes, start + HEADER_BYTES, end - 1);
   return tag.startsWith(`${verb} `) ? Number(tag.slice(verb.length + 1)) : -1;
-}
-
-export function unlike(): PgDogError {
-  return new PgDogError('internal', 'shards have answered otherwise than rows can be moved by');
 }
 
 function untyped(): PgDogError {

@@ -64,7 +64,7 @@ function moveText(desk: ShardDesk, reading: ShardReading, shard: number, values:
   if (places instanceof PgDogError) return `refused: ${places.message}`;
   if (reading.spread.kind === 'refused') return movesText(reading);
   const shards = [...(shardsOfMove(places) ?? Array(desk.count).keys())].sort((a, b) => a - b);
-  return `shards ${shards.join(', ')}: ${MOVES} (shard ${places.target})`;
+  return `shards ${shards.join(', ')}: ${MOVES}${places.target === null ? '' : ` (shard ${places.target})`}`;
 }
 
 function spreadText({ spread }: ShardReading): string {

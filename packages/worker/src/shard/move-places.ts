@@ -14,11 +14,13 @@ import {
 import { RowMove } from '../scatter/row-move.js';
 import type { PreparedText } from './prepared-text.js';
 import { crossShard, directOnly, refusedAs, severalShards, unmapped } from './several-shards.js';
+import type { ShardedDatabase } from './sharded-database.js';
 
 export interface MovePlaces {
   /** Where rows may be; null: on any shard. */
   readonly from: ReadonlySet<number> | null;
-  readonly target: number;
+  /** Where they go; null: each where its own key leads. */
+  readonly target: number | null;
 }
 
 /**
@@ -36,6 +38,7 @@ export function readMovePlaces(
   const isKnown = shard >= 0 || (shard === SHARD_SEVERAL && choice.problem === '');
   if (!isKnown) return severalShards(reading, shard);
   const from = shard >= 0 ? new Set([shard]) : choice.shards;
+  if (move.pins.length === 0) return { from, target: null };
   const [target] = shardsOfRows(move, functions, values) ?? [];
   if (target === undefined) {
     const why = choice.problem === '' ? 'the value that it is set to leads to no shard' : choice.problem;
@@ -44,12 +47,21 @@ export function readMovePlaces(
   return target === shard ? null : { from, target };
 }
 
-/** @param allowed what the operator lets several shards do */
+export interface MoveTerms {
+  readonly database: ShardedDatabase;
+  /** What the operator lets several shards do. */
+  readonly allowed: CrossShard;
+  /** The client's encoding is not the servers'. */
+  readonly isForeign: boolean;
+}
+
+/** How a statement moves its rows. @param spread of its text */
 export function newRowMove(
+  { move }: ShardReading,
   spread: Spread,
   places: MovePlaces | PgDogError,
   text: PreparedText | null,
-  allowed: CrossShard,
+  { database, allowed, isForeign }: MoveTerms,
 ): RowMove | PgDogError {
   if (lookupOutcome.isUnmapped) return unmapped();
   if (places instanceof PgDogError) return places;
@@ -57,10 +69,16 @@ export function newRowMove(
   if (spread.kind !== 'move' || text === null)
     return crossShard('its text cannot be rewritten for rows that move');
   if (allowed === 'direct_only') return directOnly(crossShard('rows move to another one'));
-  return new RowMove(shardsOfMove(places), places.target, spread.plan, text);
+  const { plan } = spread;
+  const { routed } = plan;
+  if (places.target !== null) return new RowMove(shardsOfMove(places), places.target, plan, text);
+  if (routed === null || move === undefined) return crossShard('its text has been read as that of another');
+  const rule = database.functions[move.rule];
+  const isText = move.keyType === 'pg_catalog.text' || move.keyType === 'pg_catalog.varchar';
+  return new RowMove(places.from, { ...routed, rule, isText, isForeign }, plan, text);
 }
 
 /** All that are asked; null: every shard. */
 export function shardsOfMove({ from, target }: MovePlaces): ReadonlySet<number> | null {
-  return from === null ? null : new Set([...from, target]);
+  return from === null || target === null ? from : new Set([...from, target]);
 }

@@ -299,7 +299,12 @@ export class ShardRequest {
   /** Rows of an UPDATE go to another shard. */
   private moves(reading: ShardReading, places: MovePlaces | PgDogError): void {
     const spread = spreadOf(reading, this.text, this.session.context.plans, this.scope);
-    const moved = newRowMove(spread, places, this.text, this.allowed);
+    const { database, allowed } = this;
+    const moved = newRowMove(reading, spread, places, this.text, {
+      database,
+      allowed,
+      isForeign: values.isForeign,
+    });
     if (moved instanceof PgDogError) this.refuse(moved);
     else this.ask(moved.shards, PASS, UNCUT, 'its rows move', { ...UNDIVIDED, moved });
   }
