@@ -1,6 +1,7 @@
 /**
  * How long a test waits for what must come. It is no measure of speed: a machine may run other things beside the tests. Less
- * than the time-outs that the program has when a test sets none, so that what a setting should end is not ended by these.
+ * than the default of shutdown_timeout and client_login_timeout (60 s), so that what a setting of theirs should end is not ended by
+ * these. The time-outs of a few seconds (connecting, checkout, checks, cancels) are shorter: a test of one of them bounds it itself.
  */
 export const PATIENCE_MS = 40_000;
 

@@ -291,7 +291,8 @@ test('reports come from all workers; one that hangs or crashed is left out', asy
   assert.deepEqual(await rig.supervisor.requestReport('clients'), []);
   tell(rig, 0, 'stand still');
   const startedMs = performance.now();
-  assert.deepEqual(await rig.supervisor.requestReport('servers'), []);
+  const rows = await soon('an answer without it', rig.supervisor.requestReport('servers'));
+  assert.deepEqual(rows, []);
   const tookMs = performance.now() - startedMs;
   assert.ok(tookMs > 1500, `${tookMs}`);
   await soon('a thread that stands still is ended', rig.supervisor.cut());

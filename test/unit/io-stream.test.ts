@@ -238,8 +238,13 @@ for (const name of driverNames) {
     };
     const quickest = Math.min(...Array.from({ length: 100 }, () => tookMs(0)));
     assert.ok(quickest < 5, `${quickest} ms`);
-    const waited = tookMs(40);
-    assert.ok(waited > 35, `${waited} ms`);
+    const waits = Array.from({ length: 3 }, () => tookMs(40));
+    assert.ok(
+      waits.every((ms) => ms > 35),
+      `${waits} ms`,
+    );
+    // Who shares the machine may be late, but not each time by seconds.
+    assert.ok(Math.min(...waits) < 2000, `${waits} ms`);
     assert.deepEqual(rig.end(), NOTHING_LOST);
   });
 }

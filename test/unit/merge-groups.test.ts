@@ -101,7 +101,7 @@ describe('groups of partial results', () => {
         ...AVERAGE,
         more: {
           hidden: [call('negate', column(2))],
-          having: call('<', column(1), constant('int4', '50')),
+          having: call('<', column(1), constant('int4', '75')),
         },
         sort: [{ column: 2, isDescending: true, isNullsFirst: false }],
       });
@@ -111,8 +111,15 @@ describe('groups of partial results', () => {
       }
       return finished(answer, budget);
     });
-    // Sums are 3 * g + 60 over 3 rows each: none is below 50.
-    assert.deepEqual(results, [[], [], []]);
+    // Sums are 3 * g + 60, counts 3 * (g + 1): five groups are below 75, sorted by the count from the least.
+    const expected = [
+      ['0', '20.0000000000000000'],
+      ['1', '10.5000000000000000'],
+      ['2', '7.3333333333333333'],
+      ['3', '5.7500000000000000'],
+      ['4', '4.8000000000000000'],
+    ];
+    assert.deepEqual(results, [expected, expected, expected]);
   });
 
   it('keep their order and lose what HAVING leaves out, in parts and at once', () => {

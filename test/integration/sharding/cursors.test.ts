@@ -7,6 +7,7 @@ import { B, D, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
 import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { eventually } from '../../support/wire.js';
 
 const ROWS = 4000;
 const LONG_ROWS = 120;
@@ -204,7 +205,7 @@ forEachDriver('cursors over several shards', (driver) => {
       assert.equal(await answer(), 'T');
       raw.send(Q('FETCH ALL FROM c'));
       const running = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE 'FETCH FORWARD%' AND wait_event = 'PgSleep'`;
-      while ((await cluster.reference(running))[0]?.n === 0) await new Promise((r) => setTimeout(r, 5));
+      await eventually('it runs', async () => (await cluster.reference(running))[0]?.n !== 0);
       await raw.cancel();
       assert.equal(await answer(), '57014E');
       raw.send(Q('ROLLBACK TO s'));

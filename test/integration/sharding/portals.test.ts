@@ -8,6 +8,7 @@ import { B, C, D, E, type Frame, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, summarise } from '../../support/raw-client.js';
 import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { eventually } from '../../support/wire.js';
 
 const ROWS = 300;
 const SCHEMA = `
@@ -237,7 +238,7 @@ forEachDriver('portals over several shards', (driver) => {
     await answer(ours, [P('', `${SORTED}`), B('c', ''), E('c', 3), H()], 's');
     ours.destroy();
     const open = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname LIKE 'shard_%' AND state LIKE 'idle in%'`;
-    while ((await cluster.reference(open))[0]?.n !== 0) await new Promise((r) => setTimeout(r, 5));
+    await eventually('nothing is open', async () => (await cluster.reference(open))[0]?.n === 0);
   });
 
   it('writes without rows, of which JDBC wants one at most', async () => {
