@@ -1,7 +1,7 @@
 /** What only shows when a server answers at just the wrong moment: forced with a scripted one. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { forOneDriver } from '../support/drivers.js';
+import { forEachDriver } from '../support/drivers.js';
 import {
   answer,
   type FakePostgres,
@@ -14,7 +14,7 @@ import { clientOf, eventually, run, sleep, sqlstateOf, startWireProxy } from '..
 
 type Body = (proxy: TestProxy, fake: FakePostgres) => Promise<void>;
 
-forOneDriver('interleavings', (driver) => {
+forEachDriver('interleavings', (driver) => {
   const withFake = async (options: FakePostgresOptions, body: Body, general = {}): Promise<void> => {
     const fake = await startFakePostgres(options);
     const proxy = await startWireProxy(fake, driver, { database: { pool_size: 1 }, general });

@@ -1,7 +1,7 @@
 /** The life of a server connection: its age, its checks, what a vanished client leaves, its end. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forOneDriver } from '../support/drivers.js';
+import { decisionsOn, forEachDriver, forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import {
   answer,
@@ -174,7 +174,8 @@ forOneDriver('checks of idle server connections', (driver) => {
   });
 });
 
-forOneDriver('connection_recovery', (driver) => {
+forEachDriver('connection_recovery', (driver) => {
+  const itOnce = decisionsOn(driver);
   type Moment = 'in a query' | 'in a transaction' | 'between';
 
   /** Lets a client vanish; then, whether the next one finds the same connection, which must be clean. */
@@ -201,7 +202,9 @@ forOneDriver('connection_recovery', (driver) => {
     drop: { 'in a query': false, 'in a transaction': false, between: true },
   };
   for (const [mode, moments] of Object.entries(kept)) {
-    it(`${mode}: ${JSON.stringify(moments)}`, async () => {
+    // How a client vanishes is the driver's matter, what follows from it is not.
+    const each = mode === 'recover' ? it : itOnce;
+    void each(`${mode}: ${JSON.stringify(moments)}`, async () => {
       const proxy = await startWireProxy(server, driver, {
         database: { pool_size: 1 },
         general: { connection_recovery: mode, checkout_timeout: 10_000 },
@@ -216,55 +219,62 @@ forOneDriver('connection_recovery', (driver) => {
     });
   }
 
-  it('rollback_timeout: a server that does not answer the ROLLBACK is closed, the next client served by another', async () => {
-    const fake = await startFakePostgres({
-      onFrame: (connection, frame) => {
-        if (!frame.body.toString().startsWith('ROLLBACK')) answer(connection, frame);
-      },
-    });
-    const proxy = await startWireProxy(fake, driver, {
-      database: { pool_size: 1 },
-      general: { rollback_timeout: 300 },
-    });
-    try {
-      const client = await clientOf(proxy);
-      await run(client, 'BEGIN');
-      client.destroy(true);
-      await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
-      assert.equal(fake.connections.length, 2);
-    } finally {
-      await proxy.stop();
-      await fake.stop();
-    }
-  });
+  itOnce(
+    'rollback_timeout: a server that does not answer the ROLLBACK is closed, the next client served by another',
+    async () => {
+      const fake = await startFakePostgres({
+        onFrame: (connection, frame) => {
+          if (!frame.body.toString().startsWith('ROLLBACK')) answer(connection, frame);
+        },
+      });
+      const proxy = await startWireProxy(fake, driver, {
+        database: { pool_size: 1 },
+        general: { rollback_timeout: 300 },
+      });
+      try {
+        const client = await clientOf(proxy);
+        await run(client, 'BEGIN');
+        client.destroy(true);
+        await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
+        assert.equal(fake.connections.length, 2);
+      } finally {
+        await proxy.stop();
+        await fake.stop();
+      }
+    },
+  );
 
-  it('cancel_wait_timeout: a cancel that the server does not take is given up, its client is served on', async () => {
-    const fake = await startFakePostgres({
-      onFrame: (connection, frame) => {
-        if (!frame.body.toString().startsWith('SELECT slow')) answer(connection, frame);
-      },
-    });
-    const proxy = await startWireProxy(fake, driver, {
-      general: { cancel_wait_timeout: 300, shutdown_timeout: 300 },
-    });
-    try {
-      const client = await clientOf(proxy);
-      await run(client, 'SELECT 1');
-      client.send(Q('SELECT slow'));
-      await eventually('it is there', async () =>
-        fake.connections.some(({ frames }) => frames.at(-1)?.body.toString().startsWith('SELECT slow')),
-      );
-      fake.script({ isMute: true });
-      const since = performance.now();
-      await client.cancel();
-      const tookMs = performance.now() - since;
-      assert.ok(tookMs > 250, `${tookMs} ms`);
-      client.destroy();
-    } finally {
-      await proxy.stop();
-      await fake.stop();
-    }
-  });
+  itOnce(
+    'cancel_wait_timeout: a cancel that the server does not take is given up, its client is served on',
+    async () => {
+      const fake = await startFakePostgres({
+        onFrame: (connection, frame) => {
+          if (!frame.body.toString().startsWith('SELECT slow')) answer(connection, frame);
+        },
+      });
+      const proxy = await startWireProxy(fake, driver, {
+        general: { cancel_wait_timeout: 300, shutdown_timeout: 300 },
+      });
+      try {
+        const client = await clientOf(proxy);
+        await run(client, 'SELECT 1');
+        client.send(Q('SELECT slow'));
+        await eventually('it is there', async () =>
+          fake.connections.some(({ frames }) => frames.at(-1)?.body.toString().startsWith('SELECT slow')),
+        );
+        fake.script({ isMute: true });
+        const since = performance.now();
+        await client.cancel();
+        const tookMs = performance.now() - since;
+        // By default it would be 10 s.
+        assert.ok(tookMs > 250 && tookMs < 9000, `${tookMs} ms`);
+        client.destroy();
+      } finally {
+        await proxy.stop();
+        await fake.stop();
+      }
+    },
+  );
 });
 
 forOneDriver('the end of server connections', (driver) => {

@@ -1,7 +1,7 @@
 // Batches are looked at before a host is chosen for them: cut into two pieces at each offset, and into single bytes.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { forOneDriver } from '../support/drivers.js';
+import { forEachDriver } from '../support/drivers.js';
 import { everySplit, sendInPieces, singleBytes } from '../support/every-split.js';
 import { B, C, D, E, H, P, Q, S } from '../support/frames.js';
 import { startProxy, type TestProxy } from '../support/proxy.js';
@@ -101,7 +101,7 @@ function check(result: RawResult, { hosts, tags, status = 'I' }: Exchange): void
   assert.equal(result.status, status);
 }
 
-forOneDriver('batches', (ioDriver) => {
+forEachDriver('batches', (ioDriver) => {
   let proxy: TestProxy;
   let client: RawClient;
   before(async () => {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { BANK_TABLES, Bank } from '../support/bank.js';
-import { forOneDriver, type TestDriver } from '../support/drivers.js';
+import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import type { ReplicationHost } from '../support/replication-host.js';
 import { SILENCE_TIMEOUT_MS, startRoutedProxy } from '../support/routed-proxy.js';
@@ -123,4 +123,4 @@ function testFailover(name: string, driver: TestDriver): void {
 }
 
 forOneDriver('a failover', (driver) => testFailover('killed', driver));
-forOneDriver('a failover of one that wakes up again', (driver) => testFailover('frozen', driver));
+forEachDriver('a failover of one that wakes up again', (driver) => testFailover('frozen', driver));
