@@ -9,6 +9,11 @@ import type { TomlTable } from './toml-text.js';
 export const SHOP = 'shop';
 const REFERENCE = 'reference';
 
+/** What a commit over several shards needs; `pgdog-cluster setup` makes it. */
+export const PGDOG_SCHEMA = `
+  CREATE SCHEMA pgdog;
+  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+
 /** Shards as [[databases]] of the proxy. */
 export interface ShardEntries {
   readonly entries: (TomlTable & { name: string; host: string; port: number })[];

@@ -21,6 +21,8 @@ export function spreadTransaction(
   // What keeps it there is the session's too, and two server connections of one shard would be taken for one.
   if (leg.session.server !== null) return keptElsewhere(leg.shard);
   const spread = new DistributedTransaction(scatter, mode, beginText, transaction.savepointNames);
+  // What is shown may have been behind a statement whose answer is still being handed over: it is the client's, not the leg's.
+  server.relay.flushRun();
   leg.session.takeOver(session, server);
   spread.adopt(leg, hasWritten);
   return spread;
