@@ -1,14 +1,13 @@
 /** Shards that are servers of their own: each can be killed and started again. Their wires can be stopped at a statement. */
 import { startPostgres, type TestPostgres } from './embedded-postgres.js';
-import { SHOP, type ShardEntries } from './shard-cluster.js';
+import { PGDOG_SCHEMA, SHOP, type ShardEntries } from './shard-cluster.js';
 import { StatementGate } from './statement-gate.js';
 
 const CLUSTER_ID = '5a6f1fd4-6b0e-4a52-9a55-1d1f0f6f4f11';
 
 /** What `pgdog-cluster setup` makes. */
 const setupOf = (shard: number, count: number): string => `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE pgdog.shard (cluster uuid NOT NULL, number int NOT NULL, count int NOT NULL);
   INSERT INTO pgdog.shard VALUES ('${CLUSTER_ID}', ${shard}, ${count});`;
 

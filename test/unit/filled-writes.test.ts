@@ -9,23 +9,12 @@ import {
   readFill,
   withEdits,
 } from '@pgdog-cluster/core';
+import { column as columnOf } from '../support/raw-catalogs.js';
 
 const parser = await loadSqlParser();
 
-function column(name: string, more: Partial<CatalogColumn> = {}): CatalogColumn {
-  return {
-    name,
-    type: 'pg_catalog.text',
-    typmod: -1,
-    isDomain: false,
-    isNotNull: false,
-    isByteOrdered: true,
-    isDeterministic: true,
-    defaultText: null,
-    generated: '',
-    ...more,
-  };
-}
+const column = (name: string, more: Partial<CatalogColumn> = {}): CatalogColumn =>
+  columnOf(name, 'text', more);
 
 const NOTE: CatalogRelation = {
   schema: 'public',

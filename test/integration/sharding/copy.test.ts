@@ -6,15 +6,20 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, c, D, d, E, f, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, type RawResult, summarise } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE item (id bigint PRIMARY KEY, n int CHECK (n >= 0), note text);
   CREATE TABLE country (code text PRIMARY KEY, name text);
   CREATE TABLE hashed (k bigint) PARTITION BY HASH (k);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 const COPY = 'COPY item FROM STDIN';
 const TIMEOUT_MS = 60_000;
 

@@ -6,7 +6,13 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, D, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const ROWS = 4000;
@@ -15,8 +21,7 @@ const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, kind int NOT NULL, price numeric, name text COLLATE "C");
   CREATE TABLE large (id bigint PRIMARY KEY, body text NOT NULL);
   CREATE TABLE by_hash (k bigint) PARTITION BY HASH (k);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 const FILL = `
   INSERT INTO thing SELECT n, n % 700, CASE WHEN n % 9 > 0 THEN n * 0.25 END, 'thing ' || n * 7919 % 10007
     FROM generate_series(1, ${ROWS}) n;

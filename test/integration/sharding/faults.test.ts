@@ -6,14 +6,19 @@ import { forEachDriver } from '../../support/drivers.js';
 import { Q } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE item (id bigint PRIMARY KEY, note text);
   CREATE TABLE setting (name text PRIMARY KEY, value text);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 const ITEMS = 60;
 /** What a client is told of a shard that has gone, or how its own connection ends. */
 const LOSS =

@@ -5,12 +5,17 @@ import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
 import { Q } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { clientOf, eventually, firstValue, sqlstateOf } from '../../support/wire.js';
 
 const SCHEMA = `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE home (tenant text PRIMARY KEY, shard int NOT NULL);
   CREATE TABLE owner (thing uuid PRIMARY KEY, customer bigint NOT NULL);
   CREATE TABLE doc (tenant text, n int, PRIMARY KEY (tenant, n));

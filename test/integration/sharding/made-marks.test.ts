@@ -6,11 +6,16 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, C, E, P, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 
 const SCHEMA = `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL);`;
 const TABLES = [{ name: 'orders', column: 'customer_id', data_type: 'bigint' }];
 

@@ -7,14 +7,19 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, C, D, E, type Frame, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, summarise } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const ROWS = 300;
 const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, kind int NOT NULL, name text COLLATE "C");
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE by_hash (k bigint) PARTITION BY HASH (k);`;
 const SORTED = 'SELECT id, name FROM thing ORDER BY id';
 const TIMEOUT_MS = 60_000;

@@ -8,13 +8,12 @@ import { forEachDriver, type TestDriver } from '../../support/drivers.js';
 import { cancelRequest } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { eventually, sleep } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE item (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 const ITEMS = 60;
 const CLIENTS = 6;
 const STATEMENTS = 12;

@@ -5,14 +5,19 @@ import type pg from 'pg';
 import postgres from 'postgres';
 import { forEachDriver } from '../../support/drivers.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
   CREATE TABLE country (code text PRIMARY KEY, name text);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 const TABLES = [{ name: 'account', column: 'id', data_type: 'bigint' }];
 const ACCOUNTS = 30;
 
