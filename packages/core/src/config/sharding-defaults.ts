@@ -85,7 +85,7 @@ export const SHARDING_DEFAULTS = {
   sharding_lookup_timeout: row(
     5_000,
     'ms',
-    'How long a statement waits for the shard of its keys to be looked up; then it fails. 0: 30 s.',
+    'How long a statement waits for an answer to `lookup_query`, which it asks for 500 of its keys at a time; then it fails. 0: 30 s.',
     AS_PGDOG,
   ),
 };

@@ -1,7 +1,7 @@
 // ● per-frame path
 import { shape } from '../sql/shape.js';
 import { readBinaryArray, readTextArray, type TakeItem } from './array-items.js';
-import { beginLookups, lookupOutcome } from './key-lookups.js';
+import { awaitsKeys, beginLookups, lookupOutcome, MISSING_KEYS_MAX } from './key-lookups.js';
 import { LIST_END, literal, nextInList, readLiteral } from './literal-bytes.js';
 import type { ShardFunction } from './shard-function.js';
 import { type ShardKeyType, UNKNOWN_SHARD } from './shard-of-value.js';
@@ -150,11 +150,16 @@ function collectPin({ sources }: KeyPin, rule: ShardFunction, values: StatementV
   collectedSet = null;
   for (const source of sources) {
     collectSource(source, rule, values);
-    // Keys that must be looked up are found all at once.
-    if (collected === UNKNOWN_SHARD && lookupOutcome.missing.length === 0) return;
+    if (!isOpen()) return;
   }
   // An empty list selects nothing, wherever it is asked.
   if (collected === NOTHING_YET && sources.length > 0) collected = 0;
+}
+
+/** Whether it is worth reading on. Keys that must be looked up are found all at once, as many as are asked for. */
+function isOpen(): boolean {
+  if (collected !== UNKNOWN_SHARD) return true;
+  return awaitsKeys() && lookupOutcome.missing.length < MISSING_KEYS_MAX;
 }
 
 const encoder = new TextEncoder();
@@ -202,8 +207,19 @@ function collectText(
   rule: ShardFunction,
   values: StatementValues,
 ): void {
-  const isCertain = !values.isForeign || rule.keyType !== 'text' || isAscii(bytes, start, end);
-  collect(isCertain ? rule.ofText(bytes, start, end) : UNKNOWN_SHARD);
+  collect(isSame(bytes, start, end, rule, values) ? rule.ofText(bytes, start, end) : UNKNOWN_SHARD);
+}
+
+/** Whether what is sent is what the rule's function is of: bytes as they are stored, or UTF-8 where they are asked for. */
+function isSame(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { keyType, lookups }: ShardFunction,
+  { isForeign, isUtf8 }: StatementValues,
+): boolean {
+  if (keyType !== 'text') return true;
+  return !(isForeign || (lookups !== null && !isUtf8)) || isAscii(bytes, start, end);
 }
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
@@ -233,7 +249,7 @@ function collectList(index: number, rule: ShardFunction, values: StatementValues
   const start = shape.literalStarts[index];
   collectLiteral(index, isSigned(text, start), rule, values);
   let at = shape.literalEnds[index];
-  for (;;) {
+  while (isOpen()) {
     at = nextInList(text, at, values.listEnd);
     if (at === LIST_END) return;
     if (at < 0) {
@@ -276,9 +292,8 @@ function collectParameter(
   const start = values.starts[index];
   const end = start + values.sizes[index];
   if (values.isBinary[index] === 0) collectText(values.bytes, start, end, rule, values);
-  else if (values.isForeign && rule.keyType === 'text' && !isAscii(values.bytes, start, end)) {
-    collected = UNKNOWN_SHARD;
-  } else if (type === 0 && cast !== null && !isCastAlike(cast, rule.keyType)) collected = UNKNOWN_SHARD;
+  else if (!isSame(values.bytes, start, end, rule, values)) collected = UNKNOWN_SHARD;
+  else if (type === 0 && cast !== null && !isCastAlike(cast, rule.keyType)) collected = UNKNOWN_SHARD;
   else collect(rule.ofBinary(values.bytes, start, end));
 }
 
@@ -295,7 +310,7 @@ function textItems(rule: ShardFunction, values: StatementValues): TakeItem {
   // exempt: once per array of keys
   return (bytes, start, end) => {
     collectText(bytes, start, end, rule, values);
-    return collected !== UNKNOWN_SHARD || lookupOutcome.missing.length > 0;
+    return isOpen();
   };
 }
 
@@ -319,8 +334,8 @@ function collectArray(index: number, rule: ShardFunction, values: StatementValue
           end,
           (oid) => OIDS[rule.keyType].has(oid),
           (bytes, from, to) => {
-            collect(rule.ofBinary(bytes, from, to));
-            return collected !== UNKNOWN_SHARD || lookupOutcome.missing.length > 0;
+            collect(isSame(bytes, from, to, rule, values) ? rule.ofBinary(bytes, from, to) : UNKNOWN_SHARD);
+            return isOpen();
           },
         );
   if (!isRead) collected = UNKNOWN_SHARD;

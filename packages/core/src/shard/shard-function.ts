@@ -150,7 +150,7 @@ export class ShardFunction {
   }
 
   private ofMapKey(key: MapKey): number {
-    if (this.kind === 'lookup') return this.lookups?.find(key) ?? UNKNOWN_SHARD;
+    if (this.kind === 'lookup') return this.lookups?.find(key, this.keyType === 'text') ?? UNKNOWN_SHARD;
     if (this.kind === 'sha1') return this.ofSha1(key);
     const listed = this.list.get(key);
     if (listed !== undefined) return listed;

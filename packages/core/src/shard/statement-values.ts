@@ -34,6 +34,8 @@ export class StatementValues {
   isBound = false;
   /** Texts that are not ASCII are not stored as they are sent: the encodings differ. */
   isForeign = false;
+  /** They are stored as UTF-8. */
+  isUtf8 = true;
 
   /** A Query or Parse with this text. @param isShapeRead readShape() was last called for it */
   begin(text: Uint8Array, start: number, end: number, isShapeRead = false): void {

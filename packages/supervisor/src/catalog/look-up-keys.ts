@@ -48,6 +48,8 @@ interface Question {
   readonly rule: ShardRule;
   readonly key: string;
   readonly resolve: (answer: KeyAnswer) => void;
+  /** Nobody waits for it any more. */
+  isOver: boolean;
 }
 
 /** Asks `lookup_query` for the workers, by connections of its own. */
@@ -132,15 +134,20 @@ class Line {
         answer(null, `${this.#waiting.length} keys wait to be looked up already`);
         return;
       }
-      const timer = setTimeout(
-        () => answer(null, `lookup_query has given no answer in ${this.#timeoutMs} ms`),
-        this.#timeoutMs,
-      );
-      const done = (given: KeyAnswer): void => {
-        clearTimeout(timer);
-        answer(given.shard, given.problem);
+      const question: Question = {
+        rule,
+        key,
+        isOver: false,
+        resolve: (given) => {
+          clearTimeout(timer);
+          answer(given.shard, given.problem);
+        },
       };
-      this.#waiting.push({ rule, key, resolve: done });
+      const timer = setTimeout(() => {
+        question.isOver = true;
+        answer(null, `lookup_query has given no answer in ${this.#timeoutMs} ms`);
+      }, this.#timeoutMs);
+      this.#waiting.push(question);
       this.#work();
     });
   }
@@ -174,7 +181,7 @@ class Line {
 
   /** One question after another, as long as there are any. */
   async #serve(client: Client): Promise<void> {
-    for (let question = this.#waiting.shift(); question !== undefined; question = this.#waiting.shift()) {
+    for (let question = this.#next(); question !== undefined; question = this.#next()) {
       this.#work();
       const { rule, key, resolve } = question;
       try {
@@ -194,6 +201,13 @@ class Line {
     else this.#idle.push(client);
   }
 
+  /** Those that are over would keep those behind them waiting. */
+  #next(): Question | undefined {
+    let question = this.#waiting.shift();
+    while (question?.isOver === true) question = this.#waiting.shift();
+    return question;
+  }
+
   async #find(client: Client, rule: ShardRule, key: string): Promise<Omit<KeyAnswer, 'key'>> {
     const question: QueryArrayConfig<string[]> & { query_timeout: number } = {
       text: rule.lookupQuery ?? '',
@@ -209,7 +223,7 @@ class Line {
       throw asError('gives another answer than one value in one row');
     }
     const shard =
-      rule.lookupResult === 'shard' ? Number(value) : this.#shardOf(rule, fields[0].dataTypeID, value);
+      rule.lookupResult === 'shard' ? shardNumber(value) : this.#shardOf(rule, fields[0].dataTypeID, value);
     const isShard = Number.isInteger(shard) && shard >= 0 && shard < this.#shardCount;
     if (!isShard) throw asError(`gives "${value}", and there are shards 0 to ${this.#shardCount - 1}`);
     return { shard, problem: '' };
@@ -253,6 +267,11 @@ class Line {
     }
     for (const client of this.#idle.splice(0)) void client.end().catch(() => {});
   }
+}
+
+/** NaN: it is none. A text without a digit is no 0. */
+function shardNumber(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN;
 }
 
 const lostClients = new WeakSet<Client>();

@@ -101,6 +101,7 @@ export class ShardDesk {
   settle(): ShardOutcome {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
+    this.database.keys.chosen(this.session);
     if (asked.problem !== null) return asked.problem;
     if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
@@ -138,6 +139,7 @@ export class ShardDesk {
     const isOnOne = !asked.isHeld && asked.problem === null && asked.request === null;
     const may = isOnOne && (asked.found === SHARD_ANY || asked.found === shard);
     if (may) {
+      this.database.keys.chosen(this.session);
       this.checkedBinds += asked.bindCount;
       if (asked.isWriting) this.hasWritten = true;
     }
@@ -217,6 +219,7 @@ export class ShardDesk {
   private settleAt(server: ServerConnection): ShardOutcome {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
+    this.database.keys.chosen(this.session);
     if (asked.problem !== null) return asked.problem;
     const { shard } = server.pool.snapshot;
     if (asked.request === null && (asked.found === SHARD_ANY || asked.found === shard)) {

@@ -1,5 +1,6 @@
 // ● per-frame path
 import {
+  awaitsKeys,
   beginLookups,
   CATALOG_UNREAD,
   type CopyLayout,
@@ -253,7 +254,7 @@ export class ShardRequest {
     beginLookups();
     const shard = shardOfWish(wish, this.database.functions, this.database.shardCount);
     if (typeof shard === 'number') return shard;
-    if (lookupOutcome.missing.length > 0) this.holdForKeys();
+    if (awaitsKeys()) this.holdForKeys();
     else this.refuse(shard);
     return -1;
   }
@@ -279,11 +280,13 @@ export class ShardRequest {
       this.refuse(refusal);
       return SHARD_ANY;
     }
-    values.isForeign = this.encoding.of(this.session.reported);
+    const { isForeign, isUtf8 } = this.encoding.read(this.session.reported);
+    values.isForeign = isForeign;
+    values.isUtf8 = isUtf8;
     const { functions } = this.database;
     const shard = chooseShard(reading, functions, values);
     const places = readMovePlaces(reading, shard, functions, values);
-    if (lookupOutcome.missing.length > 0) {
+    if (awaitsKeys()) {
       this.holdForKeys();
       return SHARD_ANY;
     }

@@ -7,6 +7,8 @@ import {
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 
+type Missing = (typeof lookupOutcome.missing)[number];
+
 /**
  * Keys of one database whose shards are being looked up, and who waits for them. The supervisor asks: a client that waits
  * takes no server connection for it, and no right or setting of the client counts.
@@ -18,6 +20,8 @@ export class WantedKeys {
   /** By rule and key: those who wait for it last. */
   private readonly waiters = new Map<string, Set<Session>>();
   private readonly waitsFor = new Map<Session, string>();
+  /** What statements that are not chosen for yet have asked for, in all their turns. */
+  private readonly asked = new Map<Session, Missing[]>();
 
   constructor(context: WorkerContext, database: string) {
     this.context = context;
@@ -26,6 +30,7 @@ export class WantedKeys {
 
   takeUp(functions: readonly ShardFunction[]): void {
     this.functions = functions;
+    this.asked.clear();
     this.release([...this.waiters.keys()]);
   }
 
@@ -33,7 +38,11 @@ export class WantedKeys {
   hold(session: Session): void {
     const wanted = new Map<number, string[]>();
     let last = '';
+    const asked = this.asked.get(session) ?? [];
+    this.asked.set(session, asked);
     for (const { lookups, key } of lookupOutcome.missing) {
+      lookups.hold(key);
+      asked.push({ lookups, key });
       const text = this.functions[lookups.rule].textOfKey(key);
       last = idOf(lookups.rule, key);
       if (this.waiters.has(last)) continue;
@@ -71,8 +80,16 @@ export class WantedKeys {
     for (const session of sessions) session.resumeRequests();
   }
 
+  /** What it asks has its shard, or is refused: answers count no longer than others do. */
+  chosen(session: Session): void {
+    if (this.asked.size === 0) return;
+    for (const { lookups, key } of this.asked.get(session) ?? []) lookups.letGo(key);
+    this.asked.delete(session);
+  }
+
   /** It waits no more: gone, or cancelled. */
   forget(session: Session): void {
+    this.chosen(session);
     const id = this.waitsFor.get(session);
     if (id === undefined) return;
     this.waitsFor.delete(session);

@@ -1,0 +1,121 @@
+/** Keys that are looked up, where something is against it: every statement ends, with the answer or an error. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type pg from 'pg';
+import { forEachDriver } from '../../support/drivers.js';
+import { B, E, P, S } from '../../support/frames.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { clientOf, firstValue, sqlstateOf } from '../../support/wire.js';
+
+const SCHEMA = `
+  CREATE SCHEMA pgdog;
+  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  CREATE TABLE home (tenant text PRIMARY KEY, shard int NOT NULL);
+  CREATE TABLE doc (tenant text, n int, PRIMARY KEY (tenant, n));
+  CREATE TABLE slow (k text);
+  CREATE TABLE lazy (k text);
+  CREATE TABLE blank (k text);
+  INSERT INTO home VALUES ('a', 0), ('b', 1), ('c', 2);`;
+
+const lookedUp = (name: string, column: string, query: string): Record<string, string> => ({
+  name,
+  column,
+  data_type: 'text',
+  lookup_result: 'shard',
+  lookup_query: query,
+});
+const TABLES = [
+  lookedUp('doc', 'tenant', 'SELECT shard FROM public.home WHERE tenant = $1'),
+  lookedUp('slow', 'k', 'SELECT 1 FROM pg_sleep(60) WHERE $1::text IS NOT NULL'),
+  lookedUp(
+    'lazy',
+    'k',
+    'SELECT shard FROM public.home WHERE tenant = CASE WHEN (SELECT count(*) FROM pg_sleep(0.01)) >= 0 THEN $1 END',
+  ),
+  lookedUp('blank', 'k', 'SELECT $1::text'),
+];
+const TIMEOUT_MS = 3_000;
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('faults of keys that are looked up', (driver) => {
+  let proxy: TestProxy;
+  let client: pg.Client;
+  before(async () => {
+    // Not one answer is remembered longer than a statement needs it.
+    const general = { sharding_lookup_cache_size: 0, sharding_lookup_timeout: TIMEOUT_MS };
+    proxy = await startShardedProxy(cluster, driver, { tables: TABLES, general });
+    client = await shopClient(proxy);
+    await cluster.everywhere('TRUNCATE doc');
+  });
+  after(async () => {
+    await client.end();
+    await proxy.stop();
+  });
+  const list = (count: number): string => Array.from({ length: count }, (_, n) => `'no ${n}'`).join();
+
+  it('a key that is not UTF-8: as the servers say, or nothing is inserted', async () => {
+    const raw = await clientOf(proxy, { database: SHOP });
+    const bad = (sql: string): Buffer =>
+      Buffer.concat([P('', sql), B('', '', { values: [Buffer.from([0x61, 0xff])] }), E(''), S()]);
+    raw.send(bad('SELECT n FROM doc WHERE tenant = $1'));
+    assert.equal(sqlstateOf(await raw.readUntilReady()), '22021');
+    raw.send(bad('INSERT INTO doc VALUES ($1, 1)'));
+    assert.equal(sqlstateOf(await raw.readUntilReady()), '0A000');
+    assert.equal(await firstValue(raw, 'SELECT 7'), '7');
+    await raw.end();
+  });
+
+  it('a key that only looks like UTF-8 is not looked up as another one', async () => {
+    // U+FFFD itself is a text like any other.
+    await assert.rejects(client.query("INSERT INTO doc VALUES ('\uFFFD', 1)"), /gives no shard/);
+  });
+
+  it('several keys where nothing is remembered', async () => {
+    await client.query("INSERT INTO doc VALUES ('a', 1), ('b', 2), ('c', 3)");
+    const { rows } = await client.query("SELECT n FROM doc WHERE tenant IN ('a', 'b', 'c') ORDER BY n");
+    assert.deepEqual(
+      rows.map(({ n }) => n),
+      [1, 2, 3],
+    );
+    for (const [tenant, n] of [
+      ['a', 1],
+      ['c', 3],
+    ]) {
+      assert.deepEqual((await client.query('SELECT n FROM doc WHERE tenant = $1', [tenant])).rows, [{ n }]);
+    }
+  });
+
+  it('a list of more keys than are asked for at once fails at the first that is not answered in time', async () => {
+    const before = performance.now();
+    await assert.rejects(
+      client.query(`SELECT * FROM slow WHERE k IN (${list(1_200)})`),
+      /lookup_query has given no answer in 3000 ms/,
+    );
+    const tookMs = performance.now() - before;
+    assert.ok(tookMs < 3 * TIMEOUT_MS, `${tookMs}`);
+  });
+
+  it('many keys without a shard, more slowly than that is believed', async () => {
+    const { rows } = await client.query(`SELECT * FROM lazy WHERE k IN (${list(1_200)})`);
+    assert.deepEqual(rows, []);
+  });
+
+  it('a text that is no number is no shard', async () => {
+    for (const text of ['', ' ', '0x1', '1e0', '-0', ' 1']) {
+      await assert.rejects(
+        client.query('INSERT INTO blank VALUES ($1)', [text]),
+        /lookup_query fails: gives ".*", and there are shards 0 to 2/,
+        JSON.stringify(text),
+      );
+    }
+    await client.query("INSERT INTO blank VALUES ('1')");
+    assert.deepEqual(await cluster.shard(1, 'SELECT k FROM blank'), [{ k: '1' }]);
+    await cluster.everywhere('TRUNCATE blank');
+  });
+});
