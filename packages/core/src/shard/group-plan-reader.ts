@@ -147,14 +147,13 @@ export class GroupPlanReader {
       const node = nodeOf(item, 'node') ?? {};
       const position = findShown(this.#ctx, this.#top, node);
       if (position >= 0 && !this.#isAskedAgain(shown[position])) {
-        const expression = shown[position];
-        if (expression.kind === 'column') this.#requireOrder(expression.column);
+        this.#columns.requireOrder(shown[position]);
         return { column: position, ...sortDirection(item) };
       }
       if (position < 0 && texts[i] === undefined) throw neverMerged('a statement that cannot be rewritten');
       const piece = position < 0 ? { text: texts[i], node } : this.#targets[position];
       const expression = this.#reader.whole(piece, -1);
-      if (expression.kind === 'column') this.#requireOrder(expression.column);
+      this.#columns.requireOrder(expression);
       hidden.push(expression);
       return { column: shown.length + hidden.length - 1, ...sortDirection(item) };
     });
@@ -164,10 +163,5 @@ export class GroupPlanReader {
   #isAskedAgain(expression: GroupExpression): boolean {
     const fold = expression.kind === 'column' ? this.#columns.list[expression.column].fold : null;
     return fold === 'min' || fold === 'max' || fold === 'first';
-  }
-
-  #requireOrder(index: number): void {
-    const column = this.#columns.list[index];
-    if (!column.isOrderKnown) column.plain = { mayBeText: false, mayBeInexact: column.fold !== null };
   }
 }

@@ -249,7 +249,8 @@ export class GroupReader {
   ): { expression: GroupExpression; type: string | null } {
     const [one, other] = [this.#read(left), this.#read(right)];
     const args = [this.#resolved(one, typeOf(other)), this.#resolved(other, typeOf(one))];
-    this.#requireOrder(args);
+    // With the order of what is compared it is known what is equal.
+    for (const arg of args) this.#columns.requireOrder(arg);
     const common = commonType([one, other]);
     // NULLIF gives its first argument, widened only where the two are not compared as they are.
     const type = operator === 'nullif' && common !== 'numeric' ? typeOf(one) : common;
@@ -277,16 +278,6 @@ export class GroupReader {
     return bool(isNegated ? call('not', within) : within);
   }
 
-  /** Of what is compared, the order, and with it what is equal, must be one that is known here. */
-  #requireOrder(args: readonly GroupExpression[]): void {
-    for (const arg of args) {
-      if (arg.kind !== 'column') continue;
-      const column = this.#columns.list[arg.column];
-      if (!column.isOrderKnown && column.plain === null)
-        column.plain = { mayBeText: false, mayBeInexact: true };
-    }
-  }
-
   #boolean(inner: SqlNode): Typed {
     const args = nodesOf(inner, 'args').map((arg) => this.#typed(arg, 'bool'));
     const operator = { AND_EXPR: 'and', OR_EXPR: 'or', NOT_EXPR: 'not' }[textOf(inner, 'boolop')];
@@ -305,7 +296,7 @@ export class GroupReader {
     const read = nodes.map((each) => this.#read(each));
     const type = commonType(read);
     const args = read.map((each) => this.#resolved(each, type));
-    if (operator !== 'coalesce') this.#requireOrder(args);
+    if (operator !== 'coalesce') for (const arg of args) this.#columns.requireOrder(arg);
     return { expression: call(operator, ...args), type };
   }
 

@@ -1,5 +1,6 @@
 import { nodeOf, nodesOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
 import type { SqlParser } from '../sql/sql-parser.js';
+import type { GroupExpression } from './group-expression.js';
 import { NoMerge } from './no-merge.js';
 import type { AggregateKind, PlainColumn } from './shard-reading.js';
 import { walkNodes } from './value-facts.js';
@@ -32,8 +33,43 @@ export class PartialColumns {
     return this.list.length - 1;
   }
 
+  /** Values of this are put in order here: whichever columns they may be of must be of types whose order is known. */
+  requireOrder(expression: GroupExpression): void {
+    for (const index of valueColumns(expression)) {
+      const column = this.list[index];
+      if (!column.isOrderKnown)
+        column.plain = { mayBeText: false, mayBeInexact: column.plain?.mayBeInexact ?? true };
+    }
+  }
+
   get plain(): PlainColumn[] {
     return this.list.flatMap(({ plain }, column) => (plain === null ? [] : [{ column, ...plain }]));
+  }
+}
+
+/** Columns whose value an expression may be, as it is. */
+function valueColumns(root: GroupExpression): number[] {
+  const found: number[] = [];
+  const pending = [root];
+  for (let each = pending.pop(); each !== undefined; each = pending.pop()) {
+    if (each.kind === 'column') found.push(each.column);
+    else if (each.kind === 'call') pending.push(...valueArguments(each));
+  }
+  return found;
+}
+
+function valueArguments({ operator, args }: Extract<GroupExpression, { kind: 'call' }>): GroupExpression[] {
+  switch (operator) {
+    case 'coalesce':
+    case 'greatest':
+    case 'least':
+      return [...args];
+    case 'nullif':
+      return args.slice(0, 1);
+    case 'case':
+      return args.filter((_, i) => i % 2 === 1 || i === args.length - 1);
+    default:
+      return [];
   }
 }
 
