@@ -130,7 +130,13 @@ export function deviation(
       const isSample = operator.endsWith('samp');
       const isVariance = operator.startsWith('var');
       return computed(() =>
-        math.deviation(many as bigint, total as Decimal, squared as Decimal, isSample, isVariance),
+        math.deviation(
+          many as bigint,
+          toDecimal(total as bigint | Decimal),
+          squared as Decimal,
+          isSample,
+          isVariance,
+        ),
       );
     },
   };

@@ -1,5 +1,6 @@
 /** Aggregates over groups that are spread over shards: what each shard is asked for, and what is made of it. */
 import { nodeOf, nodesOf, pathOf, type SqlNode } from '../sql/sql-node.js';
+import { isUnsteady } from './call-reading.js';
 import { findColumn } from './expression-reading.js';
 import { call, type GroupExpression } from './group-expression.js';
 import { NoMerge, neverMerged } from './no-merge.js';
@@ -47,6 +48,11 @@ export function foldOf(node: SqlNode): AggregateKind | null {
 }
 
 const nameOf = (node: SqlNode): string => pathOf(node, 'funcname').at(-1) ?? '';
+
+function isUntyped(node: SqlNode): boolean {
+  const constant = nodeOf(node, 'A_Const');
+  return constant !== undefined && ('sval' in constant || constant.isnull === true);
+}
 
 export class AggregateReader {
   readonly #ctx: ShardContext;
@@ -97,18 +103,28 @@ export class AggregateReader {
       const column = this.#column(template, kind, node, format);
       return { expression: column, type: isCount ? 'int8' : this.#resultType(kind, args[0]) };
     }
-    const counted = (): GroupExpression => this.#column('pg_catalog.count($1)', 'count', node, -1);
-    if (name === 'avg' && args.length === 1) {
-      const sum = this.#column('pg_catalog.sum($1)', 'sum', node, -1);
-      return { expression: call('avg', sum, counted()), type: 'numeric' };
-    }
     const deviation = DEVIATIONS.get(name);
-    if (deviation === undefined || args.length === 0) throw neverMerged(`${name}() over several shards`);
-    // They would see other values in each of the sums.
-    if (this.#ctx.volatile !== null) throw neverMerged(`${name}() beside ${this.#ctx.volatile}`);
-    const sum = this.#column('pg_catalog.sum($1::numeric)', 'sum', node, -1);
+    if (args.length === 0 || (name !== 'avg' && deviation === undefined))
+      throw neverMerged(`${name}() over several shards`);
+    this.#requireSteady(node);
+    // For which each of the functions would settle on a type of its own.
+    if ('ParamRef' in args[0] || isUntyped(args[0]))
+      throw neverMerged(`${name}() of a constant without a type`);
+    // As it is, so that the type tells whether the sums of shards add up to the sum of all: those of floats do not.
+    const sum = this.#column('pg_catalog.sum($1)', 'sum', node, -1);
+    const count = this.#column('pg_catalog.count($1)', 'count', node, -1);
+    if (deviation === undefined) return { expression: call('avg', sum, count), type: 'numeric' };
     const squares = this.#column('pg_catalog.sum($1::numeric * $1::numeric)', 'sum', node, -1);
-    return { expression: call(deviation, counted(), sum, squares), type: 'numeric' };
+    return { expression: call(deviation, count, sum, squares), type: 'numeric' };
+  }
+
+  /** Partial results that belong together would be of other values each. */
+  #requireSteady(node: SqlNode): void {
+    walkNodes([node.args, node.agg_filter], (type, inner) => {
+      if (type === 'FuncCall' && isUnsteady(inner))
+        throw neverMerged(`${nameOf(node)}() beside ${nameOf(inner)}()`);
+      return true;
+    });
   }
 
   /** Values of the sharding key are all different from one shard to the other; others are asked for, each once. */
@@ -126,6 +142,7 @@ export class AggregateReader {
     if (!isWhole || (name !== 'sum' && name !== 'avg'))
       throw neverMerged(`${name}(DISTINCT) over several shards`);
     if (name === 'sum') return { expression: of('sum', format), type: type === 'int8' ? 'numeric' : 'int8' };
+    this.#requireSteady(node);
     return { expression: call('avg', of('sum', -1), of('count', -1)), type: 'numeric' };
   }
 

@@ -21,6 +21,8 @@ const ORDERLESS = words('count min max bool_and bool_or every bit_and bit_or bit
 const CLOCKS = words('now clock_timestamp statement_timestamp transaction_timestamp timeofday age');
 /** Differ from call to call. */
 const RANDOM = words('random random_normal gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle');
+/** So do these, of those that are known elsewhere. */
+const UNSTEADY = words('clock_timestamp timeofday set_config setseed');
 /** Differ from shard to shard. */
 const VOLATILES = words(
   'bernoulli system version current_database current_query inet_client_addr inet_client_port getpgusername regclass oid oidlarger ' +
@@ -54,6 +56,14 @@ export function readCall(ctx: ShardContext, call: SqlNode, scope: Scope, isCondi
   }
   if (!ORDERLESS.has(name)) ctx.unordered ??= `${name}()`;
   if (scope.outer !== null && isOfOuter(call, scope)) ctx.refuse('an aggregate belongs to an outer query');
+}
+
+/** It may give another result each time that it is called within one statement. */
+export function isUnsteady(call: SqlNode): boolean {
+  const path = pathOf(call, 'funcname');
+  const name = path.at(-1) ?? '';
+  if (RANDOM.has(name) || UNSTEADY.has(name) || functionAccess(path, call) === 'write') return true;
+  return name.startsWith('pg_') && isVolatile(name);
 }
 
 /** @param path of its name: schema, if given, and name */

@@ -133,11 +133,19 @@ export class GroupPlanReader {
     if (typeof position === 'number') return this.#targets[position - 1] ?? null;
     const path = pathOf(nodeOf(node, 'ColumnRef'), 'fields');
     if (path.length !== 1) return null;
-    const own = new Scope(this.#top.level.scope.parts, null).find(path);
-    if (own !== 'none' && own !== 'opaque') return null;
+    const scope = new Scope(this.#top.level.scope.parts, null);
+    if (typeof scope.find(path) !== 'string') return null;
     const named = (this.#top.targets ?? []).flatMap(({ name }, i) => (name === path[0] ? [i] : []));
     if (named.length > 1) throw neverMerged(`GROUP BY "${path[0]}", which several columns are called`);
-    return named.length === 1 ? this.#targets[named[0]] : null;
+    const target = named.length === 1 ? this.#targets[named[0]] : null;
+    // Shown under the name that it has in FROM, it is the same whichever is meant.
+    if (target !== null && scope.mayHave(path[0]) && canonical(target.node) !== canonical(node)) {
+      throw neverMerged(
+        `GROUP BY "${path[0]}", which may be a column of something in FROM`,
+        'qualify the column, or give what is shown another name',
+      );
+    }
+    return target;
   }
 
   #sort(shown: readonly GroupExpression[], hidden: GroupExpression[]): SortKey[] {

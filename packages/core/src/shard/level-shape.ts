@@ -139,9 +139,11 @@ function groupColumn(
   const reference = nodeOf(item, 'ColumnRef');
   const path = pathOf(reference, 'fields');
   if (path.length === 1) {
-    const own = new Scope(level.scope.parts, null).find(path);
+    const scope = new Scope(level.scope.parts, null);
+    const own = scope.find(path);
     if (typeof own !== 'string') return own;
     const shown = targets.filter(({ name }) => name === path[0]);
+    if (shown.length > 0 && scope.mayHave(path[0])) return null;
     if (shown.length > 0) return shown.length === 1 ? shown[0].column : null;
     if (targets.some(({ name }) => name === '')) return null;
   }

@@ -74,6 +74,11 @@ export class Scope {
     return entry.isOpaque || found.length > 1 || hasUnnamed(entry.columns) ? 'opaque' : 'none';
   }
 
+  /** Something in FROM at this level has a column of that name, or may have. */
+  mayHave(name: string): boolean {
+    return this.isOpaque || hasUnnamed(this.columns) || this.columns.some((column) => column.name === name);
+  }
+
   /** @param path of what qualifies a column. null: not found, or more than one */
   entry(path: readonly string[]): Entry | null {
     const schema = path.length === 2 ? path[0] : null;
