@@ -51,3 +51,18 @@ describe('what must not be text, as its order is not known', () => {
     it(rest, () => assert.deepEqual(textless(sql).sort(), columns.sort()));
   }
 });
+
+describe('what must not be text, as DISTINCT goes by bytes', () => {
+  const CASES: [sql: string, columns: string[]][] = [
+    ['SELECT DISTINCT note COLLATE ci, avg(n) FROM orders GROUP BY note', ['note COLLATE ci']],
+    ['SELECT DISTINCT note COLLATE "C", avg(n) FROM orders GROUP BY note', []],
+    ['SELECT DISTINCT upper(note), avg(n) FROM orders GROUP BY note', []],
+    ['SELECT DISTINCT f.x, avg(n) FROM orders, unnest(ARRAY[1]) AS f (x) GROUP BY f.x', ['f.x']],
+    [
+      'SELECT DISTINCT coalesce(max(note COLLATE ci) IS NULL, true), count(*) FROM orders GROUP BY n',
+      ['pg_catalog.max((note COLLATE ci))'],
+    ],
+    ['SELECT note COLLATE ci, avg(n) FROM orders GROUP BY note', []],
+  ];
+  for (const [sql, columns] of CASES) it(sql, () => assert.deepEqual(textless(sql), columns));
+});

@@ -11,7 +11,14 @@ import type { ShardContext } from './shard-context.js';
 import type { MergePlan, SortKey } from './shard-reading.js';
 import { Scope } from './shard-scope.js';
 import { findShown, sortDirection } from './sort-reading.js';
-import { canonical, hasAggregate, isNamedTarget, isOrderKnown, isTextEqual } from './value-facts.js';
+import {
+  canonical,
+  hasAggregate,
+  isDeterministic,
+  isNamedTarget,
+  isOrderKnown,
+  isTextEqual,
+} from './value-facts.js';
 
 /** Groups of which each shard has a part, where more is asked than shards' answers have in them. */
 export class GroupPlanReader {
@@ -43,6 +50,7 @@ export class GroupPlanReader {
   read(limits: Limits): MergePlan {
     const { node, shape } = this.#top;
     const shown = this.#targets.map((target, i) => this.#reader.whole(target, i));
+    if (shape.distinct === 'all') this.#requireSame(shown);
     const havingNode = nodeOf(node, 'havingClause');
     const keepsHaving = havingNode !== undefined && !hasAggregate(havingNode);
     if (keepsHaving) this.#requireAlike();
@@ -71,6 +79,12 @@ export class GroupPlanReader {
         groups: { shown, hidden, having, isOne: isOne && !keepsHaving },
       },
     };
+  }
+
+  /** Rows are told apart by their bytes, which texts may differ in that a collation takes for equal. */
+  #requireSame(shown: readonly GroupExpression[]): void {
+    for (const [i, { node }] of this.#targets.entries())
+      if (!isDeterministic(node, this.#top.level)) this.#columns.requireOrder(shown[i]);
   }
 
   /** Shards that leave out other groups than others would tell of parts of them. */
