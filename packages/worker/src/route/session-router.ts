@@ -88,17 +88,18 @@ export class SessionRouter implements RouteTerms {
   /** On a replica because what came first was a read: what writes must not follow there. */
   private isReadOnlyByChoice = false;
 
+  /** @param part of a session that asks one shard for another session: what they share */
   constructor(
     session: Session,
     cluster: Cluster,
     shards: ShardDesk | null = null,
-    shardCount = shards?.count ?? 1,
+    part: { readonly shardCount: number; readonly trace: WriteTrace } | null = null,
   ) {
     this.session = session;
     this.onlyCluster = cluster;
     this.shards = shards;
-    this.shardCount = shardCount;
-    this.onlyTrace = new WriteTrace(session);
+    this.shardCount = part?.shardCount ?? shards?.count ?? 1;
+    this.onlyTrace = part?.trace ?? new WriteTrace(session);
     this.desk = new TransactionDesk(session);
   }
 

@@ -31,10 +31,14 @@ export class BatchFrames {
   private types: number[] = [];
   /** Called at the Sync; null: no batch is open. */
   private onSync: (() => void) | null = null;
-  /** Statements it names, and those it makes (their Parse frames) or closes (null). */
+  /** Statements it names, and those it makes or closes. */
   private readonly uses = new Set<string>();
-  private readonly makes = new Map<string, Uint8Array | null>();
-  private unnamedParse: Uint8Array | null = null;
+  private readonly makes = new Set<string>();
+  /** Frames that prepare or close, as they come, with the statement's name; a portal that is closed has none. */
+  private changes: { name: string | null; parse: Uint8Array | null }[] = [];
+  /** Of those that prepare, and of those that close, so many have been done, as the client was told. */
+  private preparedCount = 0;
+  private closedCount = 0;
   private counts: ReadonlyMap<number, number | null> = NO_COUNTS;
   /** Rows must be described, by the client or by us. */
   private needsShape = false;
@@ -65,7 +69,9 @@ export class BatchFrames {
     this.onSync = null;
     this.uses.clear();
     this.makes.clear();
-    this.unnamedParse = null;
+    this.changes = [];
+    this.preparedCount = 0;
+    this.closedCount = 0;
     this.shownCounts = [];
     this.needsShape = false;
     this.isDescribed = false;
@@ -186,9 +192,9 @@ export class BatchFrames {
     if (type === FRONTEND.Parse) {
       const fields = readParse(bytes, start, end);
       if (fields === null) return;
-      const frame = bytes.slice(start - HEADER_BYTES, end);
-      if (fields.nameStart === fields.nameEnd) this.unnamedParse = frame;
-      else this.makes.set(decodeText(bytes, fields.nameStart, fields.nameEnd), frame);
+      const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+      this.changes.push({ name, parse: bytes.slice(start - HEADER_BYTES, end) });
+      if (name !== '') this.makes.add(name);
     } else if (type === FRONTEND.Bind) {
       const fields = readBind(bytes, start, end);
       if (fields !== null) this.uses.add(decodeText(bytes, fields.statementStart, fields.statementEnd));
@@ -202,36 +208,53 @@ export class BatchFrames {
     if (fields === null) return;
     if (fields.target !== TARGET.Statement) {
       if (type === FRONTEND.Describe) this.isDescribed = true;
+      else this.changes.push({ name: null, parse: null });
       return;
     }
     const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
     this.uses.add(name);
     if (type === FRONTEND.Describe)
       this.shownCounts.push(this.session.requests?.made?.shownCountOf(name) ?? -1);
-    if (type === FRONTEND.Close) this.makes.set(name, null);
+    if (type !== FRONTEND.Close) return;
+    this.changes.push({ name, parse: null });
+    this.makes.add(name);
   }
 
   /** The leg has what the client has prepared, as far as the frames name it. */
   giveStatements({ session }: Leg): void {
     const { statements, requests, context } = this.session;
     session.statements.clear();
-    for (const name of new Set([...this.uses, ...this.makes.keys()])) {
+    for (const name of new Set([...this.uses, ...this.makes])) {
       const known = statements.get(name);
       if (known !== undefined) session.statements.set(name, context.statements.acquire(known));
     }
     session.requests?.extended.unnamed.takeOver(requests?.extended.unnamed.copied() ?? null);
   }
 
-  /** The client has what the batch has prepared, and has no more what it has closed. */
-  keepStatements(): void {
+  /** The client has been told that something is prepared, or closed. */
+  told(type: number): void {
+    if (type === BACKEND.ParseComplete) this.preparedCount++;
+    else if (type === BACKEND.CloseComplete) this.closedCount++;
+  }
+
+  /**
+   * The client has what the batch has prepared, and has no more what it has closed. @param isDone all of it; else what the
+   * client was told of before the error, as Postgres keeps it
+   */
+  keepStatements(isDone: boolean): void {
     const { statements, requests } = this.session;
-    for (const [name, frame] of this.makes) {
-      const made = frame === null ? null : this.statementOf(frame);
+    for (const { name, parse } of this.changes) {
+      const leftCount = parse === null ? this.closedCount-- : this.preparedCount--;
+      if (!isDone && leftCount <= 0) return;
+      if (name === null) continue;
+      if (name === '') {
+        if (parse !== null) requests?.extended.unnamed.keepUnsent(parse, 0, parse.length, null);
+        continue;
+      }
+      const made = parse === null ? null : this.statementOf(parse);
       if (made === null) statements.remove(name);
       else statements.set(name, made);
     }
-    const parse = this.unnamedParse;
-    if (parse !== null) requests?.extended.unnamed.keepUnsent(parse, 0, parse.length, null);
   }
 
   private statementOf(frame: Uint8Array): PreparedStatement | null {
@@ -247,7 +270,9 @@ export class BatchFrames {
   answers(tag: Uint8Array): Uint8Array {
     if (this.types.length === 0) return tag;
     const parts: Uint8Array[] = [];
-    for (const type of this.types) {
+    for (const [index, type] of this.types.entries()) {
+      const isOfStatement = this.parts[index][HEADER_BYTES] === TARGET.Statement;
+      if (type === FRONTEND.Describe && isOfStatement) parts.push(NO_PARAMETERS);
       if (type === FRONTEND.Execute) parts.push(tag);
       else if (MADE[type] !== undefined) parts.push(MADE[type]);
     }
@@ -255,6 +280,7 @@ export class BatchFrames {
   }
 }
 
+const NO_PARAMETERS = new FrameWriter(16).begin(BACKEND.ParameterDescription).int16(0).end().take();
 const bare = (type: number): Uint8Array => Uint8Array.of(type, 0, 0, 0, 4);
 const MADE: Record<number, Uint8Array | undefined> = {
   [FRONTEND.Parse]: bare(BACKEND.ParseComplete),

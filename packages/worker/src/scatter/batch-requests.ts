@@ -3,6 +3,7 @@ import type { BatchFrames } from './batch-frames.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
 import type { DistributedTransaction } from './distributed-transaction.js';
 import { errorFrame } from './error-frame.js';
+import { isOfOneStatement } from './one-statement.js';
 import type { PortalBatch } from './portal-batch.js';
 
 /** Of a batch that goes on behind a Flush, with a portal that is open. */
@@ -64,7 +65,7 @@ export class BatchRequests {
       host.refuse(placed);
       return;
     }
-    portals.closeAhead((failure) => {
+    portals.closeAhead(transaction.hasFailed, (failure) => {
       if (failure === null) this.startPlaced(placed, transaction);
       else host.done(failure);
     });
@@ -72,6 +73,12 @@ export class BatchRequests {
 
   private startPlaced(request: CrossShardRequest, transaction: DistributedTransaction | null): void {
     const { host, portals } = this;
+    if (replaces(request) && !isOfOneStatement(this.batch.taken)) {
+      host.refuse(
+        new PgDogError('cross_shard', `${request.what}, and other statements are prepared with it`),
+      );
+      return;
+    }
     if (portals.takes(request, transaction !== null)) {
       if (transaction !== null) portals.start(request, transaction, (failure) => host.done(failure));
       else portals.start(request, host.ownTransaction(), (failure) => this.ownAnswered(request, failure));
@@ -79,19 +86,20 @@ export class BatchRequests {
     }
     const problem = this.problemOf(request, transaction !== null);
     if (problem === null) host.run(request);
-    else host.refuse(new PgDogError('cross_shard', problem));
+    else host.refuse(problem);
   }
 
   /** Of what is sent as it is; null: nothing against it. */
-  private problemOf(request: CrossShardRequest, isInTransaction: boolean): string | null {
+  private problemOf(request: CrossShardRequest, isInTransaction: boolean): PgDogError | null {
     const { batch } = this;
-    const isWhole = request.shards.length === 1 || batch.bound === null || !batch.endsAtFlush;
-    return isWhole || isInTransaction ? null : 'a batch without its Sync cannot go to several shards';
+    if (isInTransaction) return this.portals.ownProblem;
+    if (request.shards.length === 1 || batch.bound === null || !batch.endsAtFlush) return null;
+    return new PgDogError('cross_shard', 'a batch without its Sync cannot go to several shards');
   }
 
   /** Portals that it closes, before anything else of it. */
   closeAhead(then: () => void): void {
-    this.portals.closeAhead((failure) => {
+    this.portals.closeAhead(false, (failure) => {
       if (failure === null) then();
       else this.host.done(failure);
     });
@@ -151,6 +159,11 @@ export class BatchRequests {
   end(): void {
     this.open = null;
   }
+}
+
+/** Shards are sent something else than the statement of the client. */
+function replaces({ split, filled, rewritten, moved }: CrossShardRequest): boolean {
+  return split !== null || filled !== null || rewritten !== undefined || moved !== undefined;
 }
 
 /** What a row is answered with that a limited Execute of a write gives. */

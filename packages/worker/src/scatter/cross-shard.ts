@@ -49,7 +49,7 @@ export class CrossShard {
   constructor(session: Session, database: ShardedDatabase, clusters: readonly Cluster[]) {
     this.session = session;
     this.database = database;
-    this.scatter = new Scatter(session, clusters);
+    this.scatter = new Scatter(session, clusters, (type) => this.batch.told(type));
     this.batch = new BatchFrames(session);
     this.cursors = new CursorDesk(session, this.scatter, this.batch);
     this.cursorRequests = new CursorRequests(this.scatter, this.batch, this.cursors, {
@@ -107,7 +107,7 @@ export class CrossShard {
 
   /** Where a statement of the transaction is asked that any shard can answer. */
   get memberShard(): number | null {
-    return this.transaction?.shards[0] ?? null;
+    return this.transaction?.firstShard ?? null;
   }
 
   /** Where what is done with a cursor of the transaction is asked; null: it does not matter. */
@@ -192,7 +192,7 @@ export class CrossShard {
     const { session } = this;
     session.queries++;
     session.queryTimeUs += session.context.nowUs - session.requestSinceUs;
-    this.batch.keepStatements();
+    this.batch.keepStatements(true);
     // Whoever told of the last answer is still at work.
     session.context.sharded.postpone(() => session.resumeRequests());
   }
@@ -311,7 +311,7 @@ export class CrossShard {
       session.errors++;
       session.send(failure);
     } else if (tag !== null) session.send(tag);
-    if (failure === null) this.batch.keepStatements();
+    this.batch.keepStatements(failure === null);
     const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue;
     this.isSyncDue = false;
     this.batch.forget();
@@ -343,7 +343,7 @@ export class CrossShard {
 
   /** An error of ours in it: Postgres would refuse what follows. */
   markFailed(): void {
-    if (this.isInTransaction && this.transaction !== null) this.transaction.hasFailed = true;
+    if (this.isInTransaction) this.transaction?.fail();
   }
 
   /** What a text does to the transaction; null: it is a statement like others. */

@@ -59,7 +59,7 @@ export class CursorDesk {
 
   /** Why there cannot be another one of this name. */
   problemOf(name: string): PgDogError | null {
-    if (this.names.get(name) === null) return this.names.problem;
+    if (this.names.get(name) === null) return this.names.problemOf(1);
     return new PgDogError('duplicate_cursor', `cursor "${name}" already exists`);
   }
 

@@ -34,9 +34,9 @@ export class CursorNames {
     return this.#entries.get(name)?.place ?? null;
   }
 
-  /** Of one more. */
-  get problem(): PgDogError | null {
-    if (this.#entries.size < NAMES_MAX) return null;
+  /** Of so many more. */
+  problemOf(count: number): PgDogError | null {
+    if (this.#entries.size + count <= NAMES_MAX) return null;
     return new PgDogError('cross_shard', `more than ${NAMES_MAX} cursors are open`, { hint: 'CLOSE some.' });
   }
 

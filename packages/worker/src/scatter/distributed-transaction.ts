@@ -59,6 +59,12 @@ export class DistributedTransaction {
     return [...this.members.keys()].sort((a, b) => a - b);
   }
 
+  /** The one that joined first tells the time of the transaction; null: it has none yet. */
+  get firstShard(): number | null {
+    for (const shard of this.members.keys()) return shard;
+    return null;
+  }
+
   /** What a shard had done in it is gone: nothing of it may be committed. */
   get hasLostMember(): boolean {
     for (const leg of this.members.values()) if (leg.isGone) return true;
@@ -83,6 +89,16 @@ export class DistributedTransaction {
     if (this.members.get(leg.shard) === leg) return [];
     this.members.set(leg.shard, leg);
     return [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
+  }
+
+  /** A statement of it was answered with an error. Who joined with it and never began has done nothing in it. */
+  fail(): void {
+    this.hasFailed = true;
+    for (const [shard, leg] of this.members) {
+      if (leg.aheadCount === 0) continue;
+      this.members.delete(shard);
+      this.written.delete(leg);
+    }
   }
 
   noteWrite(leg: Leg): void {

@@ -23,7 +23,7 @@ export function fillIn(
   }
   const merger = new ValueMerger();
   scatter.start({
-    shards: [filled.needsFirst ? 0 : (transaction?.shards[0] ?? 0)],
+    shards: [filled.needsFirst ? 0 : (transaction?.firstShard ?? 0)],
     merger,
     isInTurn: false,
     framesFor: () => queryFrame(filled.question),

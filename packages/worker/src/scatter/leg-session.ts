@@ -61,6 +61,8 @@ class LegTap implements SessionTap {
  */
 export class LegSession extends Session {
   readonly shard: number;
+  /** Its client is, before anything of it begins. */
+  override readonly isHoldable = false;
   readonly answers: FrameStream;
   private readonly client: Session;
   private readonly events: LegEvents;
@@ -85,7 +87,9 @@ export class LegSession extends Session {
     this.pool = cluster.standing();
     this.homePool = this.pool;
     this.startupParameters = client.startupParameters;
-    this.router = new SessionRouter(this, cluster, null, client.router?.shardCount);
+    const desk = client.router?.shards ?? null;
+    const part = desk === null ? null : { shardCount: desk.count, trace: desk.traceOf(shard) };
+    this.router = new SessionRouter(this, cluster, null, part);
     this.requests = new RequestSink(this);
     this.stream.setSink(this.requests);
     this.tap = new LegTap(events);

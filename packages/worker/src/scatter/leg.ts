@@ -49,6 +49,7 @@ export class Leg implements FrameSink {
   isReady = true;
   /** ReadyForQuery to come of statements that went ahead. */
   aheadCount = 0;
+  private isCancelDue = false;
   /** ReadyForQuery that its server owes. */
   private owedCount = 0;
   /** Of the last ReadyForQuery. */
@@ -100,9 +101,24 @@ export class Leg implements FrameSink {
     this.isBatch = isBatch;
     this.isReady = false;
     this.aheadCount = aheadCount;
+    this.isCancelDue = false;
     this.owedCount = aheadCount + 1;
     this.session.prepare();
     this.session.ask(frames);
+  }
+
+  /** One of the statements that went ahead has been answered. */
+  aheadAnswered(): void {
+    this.aheadCount--;
+    if (this.aheadCount > 0 || !this.isCancelDue) return;
+    this.isCancelDue = false;
+    this.session.cancel();
+  }
+
+  /** Not of BEGIN: what stands behind it would be done by itself. */
+  cancel(): void {
+    if (this.aheadCount > 0 && this.session.server !== null) this.isCancelDue = true;
+    else this.session.cancel();
   }
 
   /** bytes[start, end) is a CopyData. */

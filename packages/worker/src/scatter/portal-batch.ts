@@ -114,8 +114,14 @@ export class PortalBatch {
   }
 
   /** Portals of several shards that it closes and does nothing else with: whatever else it asks may be on others. */
-  closeAhead(onDone: Outcome): void {
+  closeAhead(hasFailed: boolean, onDone: Outcome): void {
     const { names, closed } = this.used();
+    // None is open any more.
+    if (hasFailed) {
+      for (const name of closed) this.desk.names.delete(name);
+      onDone(null);
+      return;
+    }
     const orders = [...closed].flatMap((name) => {
       const place = this.desk.names.get(name);
       if (names.has(name) || place?.kind !== 'spread' || name === '') return [];
@@ -123,6 +129,20 @@ export class PortalBatch {
       return place.cursor.legs.map((leg) => ({ leg, sql: `CLOSE ${quoted(name)}` }));
     });
     this.scatter.order(orders, ([failure]) => onDone(failure?.frame ?? null));
+  }
+
+  /** Against the portals that it makes, of which it will be known where they are; null: nothing. */
+  get ownProblem(): PgDogError | null {
+    const made = new Set<string>();
+    for (const frame of this.batch.steps().flatMap((step) => split(step))) {
+      const name = frame[0] === FRONTEND.Bind ? portalOf(frame) : null;
+      if (name !== null && this.desk.names.get(name) === null) made.add(name);
+    }
+    if ([...made].some((name) => Buffer.byteLength(name) > OWN_NAME_BYTES_MAX)) {
+      const text = `the name of a portal in a transaction over several shards has ${OWN_NAME_BYTES_MAX} bytes at most`;
+      return new PgDogError('cross_shard', text);
+    }
+    return this.desk.names.problemOf(made.size);
   }
 
   /** It has been answered by its shards as it is, the client's transaction goes on. */
@@ -147,6 +167,7 @@ export class PortalBatch {
   private next(failure: Uint8Array | null): void {
     const [frame] = this.steps;
     if (failure !== null || frame === undefined) {
+      this.request = null;
       this.onDone(failure);
       return;
     }
@@ -270,6 +291,8 @@ function portalProblem(request: CrossShardRequest, name: string): PgDogError | n
 }
 
 const NAME_BYTES = 64;
+/** Of one that is on one shard, where the server takes names of any length; each is kept until the transaction ends. */
+const OWN_NAME_BYTES_MAX = 1024;
 
 /** Nobody knows any more whether it is there where the transaction began. */
 function unknownUnnamed(adoptedShard: number | null): PgDogError {

@@ -24,6 +24,7 @@ const HEADER_BYTES = 5;
 export class Scatter implements LegReader {
   private readonly client: Session;
   private readonly clusters: readonly Cluster[];
+  private readonly onMet: (type: number) => void;
   /** By shard, kept from one task to the next. */
   private readonly kept: (Leg | null)[];
   private legs: Leg[] = [];
@@ -45,8 +46,10 @@ export class Scatter implements LegReader {
   /** The client sends data of COPY; null: it does not. */
   copying: CopyIn | null = null;
 
-  constructor(client: Session, clusters: readonly Cluster[]) {
+  /** @param onMet a frame of this type has been said by all, and told to the client */
+  constructor(client: Session, clusters: readonly Cluster[], onMet: (type: number) => void) {
     this.client = client;
+    this.onMet = onMet;
     this.clusters = clusters;
     this.kept = clusters.map(() => null);
   }
@@ -76,6 +79,7 @@ export class Scatter implements LegReader {
   start(task: ScatterTask): void {
     this.task = task;
     this.failure = null;
+    this.failedShard = -1;
     this.streaming = null;
     this.legs = task.shards.map((shard) => this.legOf(shard));
     task.merger.begin(this.legs);
@@ -158,11 +162,13 @@ export class Scatter implements LegReader {
     switch (type) {
       case BACKEND.ReadyForQuery:
         leg.readyStatus = bytes[start + HEADER_BYTES];
-        if (leg.aheadCount > 0) leg.aheadCount--;
+        if (leg.aheadCount > 0) leg.aheadAnswered();
         else this.ready(leg);
         return CONSUMED;
       case BACKEND.ErrorResponse:
         this.legFailed(leg, asError(bytes, start, end));
+        // What was to be within a transaction is on its way, and would be done by itself.
+        if (leg.aheadCount > 0) leg.session.end();
         return CONSUMED;
       case BACKEND.NoticeResponse:
         if (this.failure === null) this.client.passBytes(bytes, start, end);
@@ -267,6 +273,7 @@ export class Scatter implements LegReader {
     const copyProblem = type === BACKEND.CopyInResponse ? this.copyBegins(task, frames) : null;
     if (type !== BACKEND.CopyInResponse) task.merger.meet(type, frames);
     this.isDescribing = false;
+    if (task.merger.problem === null) this.onMet(type);
     this.haveMet(task, copyProblem);
   }
 
@@ -320,7 +327,7 @@ export class Scatter implements LegReader {
     for (const leg of this.legs) {
       leg.pending = null;
       leg.abortCopy(leg === failed);
-      if (leg !== failed && !leg.isReady && !leg.isGone) leg.session.cancel();
+      if (leg !== failed && !leg.isReady && !leg.isGone) leg.cancel();
     }
     this.resumeAll();
     this.checkDone();
@@ -404,7 +411,7 @@ export class Scatter implements LegReader {
       this.fail(errorFrame(new PgDogError('query_cancelled')));
       return;
     }
-    for (const leg of this.legs) if (!leg.isReady && !leg.isGone) leg.session.cancel();
+    for (const leg of this.legs) if (!leg.isReady && !leg.isGone) leg.cancel();
   }
 
   /** The client has gone. */

@@ -89,10 +89,14 @@ export function login(session: Session): void {
   if (server !== null) session.serverAssigned(server);
 }
 
-/** A session that keeps its server connection is on one shard: which one must be said. */
+/**
+ * A session that keeps its server connection is on one shard: which one must be said. So it must where there are no
+ * transactions, for a write on several shards is one.
+ */
 function shardedModeProblem(session: Session): PgDogError | null {
-  const { isSessionMode, startupParameters } = session;
-  if (!isSessionMode || shardCountOf(session) === 1 || wishOf(startupParameters).shard !== null) return null;
+  const { startupParameters, pool } = session;
+  const hasTransactions = pool?.snapshot.poolerMode === 'transaction';
+  if (hasTransactions || shardCountOf(session) === 1 || wishOf(startupParameters).shard !== null) return null;
   return new PgDogError('shard_session');
 }
 

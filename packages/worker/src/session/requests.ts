@@ -334,7 +334,7 @@ export class RequestSink implements FrameSink {
   serverForRequest(): ServerConnection | null {
     const { session } = this;
     const { maintenance } = session.context;
-    if (maintenance.isOn && maintenance.hold(session)) return null;
+    if (maintenance.isOn && session.isHoldable && maintenance.hold(session)) return null;
     const { server } = session;
     if (server === null) {
       this.isCheckingOut = true;

@@ -75,9 +75,14 @@ export class ShardDesk {
 
   /** What the session has written on the shard where it is: positions in the log are each server's own. */
   get trace(): WriteTrace {
+    return this.traceOf(this.shard);
+  }
+
+  /** For whoever asks that shard for the session. */
+  traceOf(shard: number): WriteTrace {
     // exempt: one per session and shard
-    this.traces[this.shard] ??= new WriteTrace(this.session);
-    return this.traces[this.shard];
+    this.traces[shard] ??= new WriteTrace(this.session);
+    return this.traces[shard];
   }
 
   /** Statements may get keys that are missing in them. */
@@ -105,6 +110,8 @@ export class ShardDesk {
     if (asked.problem !== null) return asked.problem;
     if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
+      const { maintenance } = this.session.context;
+      if (maintenance.isOn && maintenance.hold(this.session)) return HOLD;
       const held = this.session.router?.held ?? null;
       if (held?.isSerializable === true || this.isSerializable) return unserializable();
       if (held !== null) this.cross.begin(held);

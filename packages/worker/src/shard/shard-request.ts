@@ -177,6 +177,12 @@ export class ShardRequest {
 
   /** Too long to be read. */
   unread(what: string): void {
+    if (this.cross.isInTransaction) {
+      this.refuse(new PgDogError('shard_unreadable', `${what}, and its transaction is over several shards`));
+      return;
+    }
+    // What it does nobody knows.
+    if (this.session.router?.isReadOnly !== true) this.isWriting = true;
     if (this.wished(null)) return;
     this.refuse(new PgDogError('shard_unreadable', `${what}, so its shard is not known`));
   }
