@@ -177,14 +177,13 @@ export class ShardRequest {
 
   /** Too long to be read. */
   unread(what: string): void {
-    if (this.cross.isInTransaction) {
-      this.refuse(new PgDogError('shard_unreadable', `${what}, and its transaction is over several shards`));
-      return;
-    }
+    const where = this.cross.isInTransaction
+      ? 'its transaction is over several shards'
+      : 'so its shard is not known';
     // What it does nobody knows.
     if (this.session.router?.isReadOnly !== true) this.isWriting = true;
-    if (this.wished(null)) return;
-    this.refuse(new PgDogError('shard_unreadable', `${what}, so its shard is not known`));
+    if (!this.cross.isInTransaction && this.wished(null)) return;
+    this.refuse(new PgDogError('shard_unreadable', `${what}, ${where}`));
   }
 
   private add(plan: SqlPlan): void {
