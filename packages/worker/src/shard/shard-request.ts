@@ -177,12 +177,11 @@ export class ShardRequest {
 
   /** Too long to be read. */
   unread(what: string): void {
-    const where = this.cross.isInTransaction
-      ? 'its transaction is over several shards'
-      : 'so its shard is not known';
+    const isInside = this.cross.isInTransaction;
+    const where = isInside ? 'its transaction is over several shards' : 'so its shard is not known';
     // What it does nobody knows.
     if (this.session.router?.isReadOnly !== true) this.isWriting = true;
-    if (!this.cross.isInTransaction && this.wished(null)) return;
+    if (!isInside && this.wished(null)) return;
     this.refuse(new PgDogError('shard_unreadable', `${what}, ${where}`));
   }
 
