@@ -1,11 +1,6 @@
 /** Cursors over several shards: DECLARE, FETCH, MOVE, CLOSE, what they meet in a transaction. A list, over 400 lines because of a step a line. */
-import { type OracleCase, type Step, script } from './oracle-case.js';
+import { type OracleCase, p, type Step, script } from './oracle-case.js';
 
-const p = (sql: string, values: Step['values'] = [], more: Partial<Step> = {}): Step => ({
-  sql,
-  values,
-  ...more,
-});
 type Text = string | Step;
 
 /** Each within one transaction. */

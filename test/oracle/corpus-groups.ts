@@ -170,7 +170,7 @@ const SORTED = [
   'SELECT level FROM customer GROUP BY level ORDER BY max(name) DESC, level',
   'SELECT level FROM customer GROUP BY level ORDER BY max(rating)',
   'SELECT level, count(DISTINCT visits) FROM customer GROUP BY level ORDER BY count(DISTINCT visits), level',
-  'SELECT level, stddev(visits) FROM customer GROUP BY level ORDER BY 2 DESC',
+  'SELECT level, stddev(visits) FROM customer GROUP BY level ORDER BY 2 DESC, level',
   'SELECT level, CASE WHEN count(*) > 11 THEN 1 ELSE 0 END AS c FROM customer GROUP BY level ORDER BY c, level',
   'SELECT level, bool_or(active) AND count(*) > 3 AS b FROM customer GROUP BY level ORDER BY b, level',
   'SELECT DISTINCT count(*) AS n FROM customer GROUP BY level, active ORDER BY n',

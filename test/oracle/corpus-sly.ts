@@ -1,11 +1,5 @@
 /** What hides from a reading of the text: triggers, types that round, keys made by the server, other uses of the protocol. */
-import { type OracleCase, type Step, script, sorted, sortedBy, writes } from './oracle-case.js';
-
-const p = (sql: string, values: Step['values'] = [], more: Partial<Step> = {}): Step => ({
-  sql,
-  values,
-  ...more,
-});
+import { byHome, type OracleCase, p, type Step, script, sorted, sortedBy, writes } from './oracle-case.js';
 
 const WRITES = [
   'INSERT INTO money (k, v) VALUES (1.005, 1)',
@@ -198,18 +192,11 @@ const SCRIPTS: readonly (readonly string[])[] = [
   ],
   [
     'BEGIN',
-    "SELECT set_config('TimeZone', 'Asia/Tokyo', true)",
-    'SELECT seen FROM customer WHERE id = 7',
-    'COMMIT',
-  ],
-  [
-    'BEGIN',
     'SET CONSTRAINTS ALL IMMEDIATE',
     'DELETE FROM loose WHERE k = 1',
     'DELETE FROM loose WHERE k = 2',
     'COMMIT',
   ],
-  ['BEGIN', 'SET transaction_read_only TO on', 'DELETE FROM loose WHERE k = 1', 'ROLLBACK'],
   [
     'BEGIN',
     'DELETE FROM loose WHERE k = 1',
@@ -225,7 +212,6 @@ const SCRIPTS: readonly (readonly string[])[] = [
     'DELETE FROM loose WHERE k = 4',
     'ROLLBACK',
   ],
-  ['BEGIN; SET LOCAL TimeZone TO $$Asia/Tokyo$$', 'SELECT seen FROM customer WHERE id = 8', 'COMMIT'],
   [
     'BEGIN',
     'SAVEPOINT s',
@@ -302,6 +288,18 @@ const SCRIPTS: readonly (readonly string[])[] = [
   ],
 ];
 
+/** A setting is on the shard that the session's number says, and the row may be on another. */
+const BY_HOME: string[][] = [
+  [
+    'BEGIN',
+    "SELECT set_config('TimeZone', 'Asia/Tokyo', true)",
+    'SELECT seen FROM customer WHERE id = 7',
+    'COMMIT',
+  ],
+  ['BEGIN', 'SET transaction_read_only TO on', 'DELETE FROM loose WHERE k = 1', 'ROLLBACK'],
+  ['BEGIN; SET LOCAL TimeZone TO $$Asia/Tokyo$$', 'SELECT seen FROM customer WHERE id = 8', 'COMMIT'],
+];
+
 export function slyCases(): OracleCase[] {
   return [
     ...writes('triggers, rounding types, made keys', ...WRITES),
@@ -310,5 +308,6 @@ export function slyCases(): OracleCase[] {
     ...writes('parameters of such keys', ...PARAMETER_WRITES),
     ...PIPELINES.map((step) => script('batches of several statements', step)),
     ...SCRIPTS.map((steps) => script('transactions, definitions, settings once more', ...steps)),
+    ...BY_HOME.map((steps) => byHome('transactions, definitions, settings once more', ...steps)),
   ];
 }

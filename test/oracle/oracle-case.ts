@@ -31,7 +31,16 @@ export interface OracleCase {
   isWrite: boolean;
   /** Leaves something in the session. */
   isSession: boolean;
+  /** Refused or not: a transaction that any shard can begin begins on the one of the session's number, and may have to leave it. */
+  isByHome?: boolean;
 }
+
+/** A batch of the one statement, with its values. */
+export const p = (sql: string, values: Step['values'] = [], more: Partial<Step> = {}): Step => ({
+  sql,
+  values,
+  ...more,
+});
 
 type Text = string | Step;
 
@@ -81,6 +90,11 @@ export function writes(construct: string, ...texts: Text[]): OracleCase[] {
 /** Several statements one after the other in a session that is ended afterwards. */
 export function script(construct: string, ...texts: Text[]): OracleCase {
   return { construct, steps: texts.map(toStep), order: 'any', isWrite: true, isSession: true };
+}
+
+/** A script that is refused or not by the number of its client: OracleCase.isByHome. */
+export function byHome(construct: string, ...texts: Text[]): OracleCase {
+  return { ...script(construct, ...texts), isByHome: true };
 }
 
 export function describeCase({ steps }: OracleCase): string {

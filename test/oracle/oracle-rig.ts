@@ -6,6 +6,7 @@ import { SHOP, ShardCluster, startShardedProxy } from '../support/shard-cluster.
 import { type Answer, difference, run } from './oracle-answer.js';
 import { describeCase, type OracleCase } from './oracle-case.js';
 import {
+  COPIES,
   keepOwn,
   ORACLE_SCHEMA,
   ORACLE_TABLES,
@@ -14,6 +15,7 @@ import {
   SHARDED,
   stateQuery,
 } from './oracle-schema.js';
+import type { Counts } from './oracle-table.js';
 
 export interface Verdict {
   kind: 'equal' | 'refused' | 'wrong';
@@ -46,7 +48,13 @@ function stateDifference(reference: State, shards: State[]): string | null {
     const problem = listDifference(lines(rows.filter(isOmni)), omni, `shard ${shard}`);
     if (problem !== null) return problem;
   }
-  const sharded = shards.flatMap((rows) => rows.filter((row) => !isOmni(row)));
+  const isCopy = ({ t }: Record<string, unknown>): boolean => String(t).startsWith(COPIES);
+  const [first = [], ...others] = shards.map((rows) => lines(rows.filter(isCopy)));
+  for (const [index, copy] of others.entries()) {
+    const problem = listDifference(copy, first, `shard ${index + 1} against shard 0`);
+    if (problem !== null) return problem;
+  }
+  const sharded = shards.flatMap((rows) => rows.filter((row) => !isOmni(row) && !isCopy(row)));
   return listDifference(lines(sharded), lines(reference.filter((row) => !isOmni(row))), 'shards together');
 }
 
@@ -204,14 +212,15 @@ export class OracleRig {
 
 /** Verdicts of a run, counted. */
 export class OracleTally {
-  readonly constructs = new Map<string, { equal: number; refused: number; wrong: number }>();
+  readonly constructs = new Map<string, Required<Counts> & { wrong: number }>();
   readonly reasons = new Map<string, number>();
   readonly wrongs: string[] = [];
 
   add(each: OracleCase, verdict: Verdict): void {
-    const counts = this.constructs.get(each.construct) ?? { equal: 0, refused: 0, wrong: 0 };
+    const counts = this.constructs.get(each.construct) ?? { equal: 0, refused: 0, wrong: 0, byHome: 0 };
     this.constructs.set(each.construct, counts);
     counts[verdict.kind]++;
+    if (each.isByHome === true) counts.byHome++;
     if (verdict.kind === 'refused') this.reasons.set(verdict.text, (this.reasons.get(verdict.text) ?? 0) + 1);
     if (verdict.kind === 'wrong')
       this.wrongs.push(`${each.construct}: ${describeCase(each)}\n      ${verdict.text}`);

@@ -1,4 +1,5 @@
 /** Tables of the oracle: what sharding can be done by, and what columns, nulls and values can do to it. */
+import { PGDOG_SCHEMA } from '../support/shard-cluster.js';
 import type { TomlTable } from '../support/toml-text.js';
 
 export const SHARD_COUNT = 3;
@@ -18,8 +19,7 @@ export interface OracleTable {
 }
 
 const DEFINITIONS = `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE SEQUENCE pgdog.ids;
   CREATE FUNCTION pgdog.unique_id() RETURNS bigint LANGUAGE sql AS $$SELECT nextval('pgdog.ids')$$;
   CREATE SCHEMA other;
@@ -371,11 +371,18 @@ export const REFILL = [
   ),
 ].join('\n');
 
+/** Of rows to the letter, which the copies on all shards must have alike, whatever is other than on the reference. */
+export const COPIES = 'copies of ';
+
 /** All rows as text, and on a shard those that belong elsewhere. */
 export function stateQuery(shard: number | null): string {
   return ORACLE_TABLES.flatMap((table) => {
     const each = `SELECT '${table.name}' AS t, ${table.state ?? 'x::text'} AS r FROM ${table.name} x`;
-    if (shard === null || table.key === null) return [each];
+    if (shard === null) return [each];
+    if (table.key === null)
+      return table.state === undefined
+        ? [each]
+        : [each, `SELECT '${COPIES}${table.name}', x::text FROM ${table.name} x`];
     return [
       each,
       `SELECT 'misplaced ${table.name}', x::text FROM ${table.name} x WHERE ${isElsewhere(table.key, shard)}`,

@@ -6,6 +6,8 @@ import { binaryOf, oidOf, type WriteColumn } from './write-tables.js';
 
 export interface SessionStep extends Step {
   construct: string;
+  /** What is executed, where it has been prepared before. */
+  prepared?: string;
   order: RowOrder;
 }
 
@@ -135,6 +137,7 @@ export class SessionGenerator {
     return {
       ...this.#binding(prepared),
       construct: `prepared: ${kind}`,
+      prepared: prepared.construct,
       statement: { name: prepared.name, phase: 'execute' },
     };
   }

@@ -12,13 +12,13 @@ const SESSION_BATCHES = 4;
 const HISTORY_MAX = 30;
 
 /** Rows of one statement that violate different constraints: which of them is named depends on which is looked at first. */
-const OF_SEVERAL_ROWS = /several rows|ON CONFLICT|SELECT|without the key|of the key|writes|mistakes/;
+const OF_SEVERAL_ROWS = /several rows|ON CONFLICT|SELECT|without the key|of the key/;
 const VIOLATION = /^23/;
 
-function isOtherRow({ construct }: SessionStep, own: Answer, their: Answer): boolean {
+function isOtherRow({ construct, prepared }: SessionStep, own: Answer, their: Answer): boolean {
   const isViolation = ({ error }: Answer): boolean => VIOLATION.test(error?.C ?? '');
   const isLike = own.status === their.status && isViolation(own) && isViolation(their);
-  return isLike && OF_SEVERAL_ROWS.test(construct);
+  return isLike && OF_SEVERAL_ROWS.test(prepared ?? construct);
 }
 
 export class SessionOracle {
