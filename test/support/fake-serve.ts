@@ -131,7 +131,7 @@ function obeyText(fake: Fake, text: string, isLast: boolean): void {
   else if (text === 'leave') fake.isEnding = true;
   else if (text === 'throw outside') setImmediate(throwOutside);
   else if (text === 'run out of memory') fillMemory();
-  else if (text === 'be deaf') fake.deafUntilMs = Date.now() + 300;
+  else if (text === 'be deaf') fake.deafUntilMs = Date.now() + 2000;
   else if (text === 'stand still') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   else if (text.startsWith('ask ')) {
     const ask = { slot: 1, generation: 2, database: 'admin', user: 'u', isAdmin: true };

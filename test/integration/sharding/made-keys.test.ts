@@ -6,11 +6,16 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 
 const SCHEMA = `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE customer (id bigint PRIMARY KEY, name text);
   CREATE TABLE orders (note text, id bigserial, customer_id bigint, PRIMARY KEY (id));
   CREATE TABLE country (id bigint PRIMARY KEY, code text, made timestamptz DEFAULT now());

@@ -6,12 +6,17 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, C, D, E, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE parcel (
     owner bigint NOT NULL, id int NOT NULL, note text, weight numeric(5,1) CHECK (weight > 0), PRIMARY KEY (owner, id));
   CREATE TABLE bulk (k bigint, v bytea);

@@ -4,11 +4,10 @@ import { after, afterEach, before, it } from 'node:test';
 import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 
 const SCHEMA = `
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());
+  ${PGDOG_SCHEMA}
   CREATE TABLE customer (id bigint PRIMARY KEY, name text);`;
 const TABLES = [{ name: 'customer', column: 'id', data_type: 'bigint' }];
 const SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgdog-cluster ids'";

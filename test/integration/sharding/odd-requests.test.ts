@@ -5,14 +5,13 @@ import { forEachDriver } from '../../support/drivers.js';
 import { B, C, D, E, F, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, type RawResult, summarise } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
+import { PGDOG_SCHEMA, SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0);
   CREATE TABLE late (id bigint, UNIQUE (id) DEFERRABLE INITIALLY DEFERRED);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 const TABLES = [
   { name: 'thing', column: 'id', data_type: 'bigint' },
   { name: 'late', column: 'id', data_type: 'bigint' },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import pg from 'pg';
 import type { TestProxy } from '../../support/proxy.js';
-import { ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
@@ -12,8 +12,7 @@ const SCHEMA = `
   CREATE TABLE "Odd ""table" (at timestamptz, f float8, j jsonb, b bytea);
   CREATE TABLE part (n int) PARTITION BY RANGE (n);
   CREATE TABLE part_low PARTITION OF part FOR VALUES FROM (0) TO (10);
-  CREATE SCHEMA pgdog;
-  CREATE TABLE pgdog.transactions (id bigint PRIMARY KEY, decided_at timestamptz NOT NULL DEFAULT now());`;
+  ${PGDOG_SCHEMA}`;
 
 let cluster: ShardCluster;
 let proxy: TestProxy;

@@ -30,6 +30,7 @@ import { rewrittenOf } from '../scatter/rewritten-statement.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import { makesTemp } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
+import { CatalogWait } from './catalog-wait.js';
 import { copyRequest } from './copy-request.js';
 import { ForeignEncoding } from './foreign-encoding.js';
 import { type MovePlaces, newRowMove, readMovePlaces } from './move-places.js';
@@ -66,9 +67,6 @@ import {
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
 import { changesPath, isLocal, writesOmni } from './statement-reach.js';
-
-/** A reading of the catalog that was under way when it was asked for may miss what is looked for; the next one does not. */
-const READINGS_MAX = 2;
 
 const values = new StatementValues();
 const queryText = newPreparedText();
@@ -107,8 +105,7 @@ export class ShardRequest {
   private isDefining = false;
   /** Its shard has been told how the transaction goes on, which no other shard knows. */
   isShardTold = false;
-  /** Readings of the catalog when this session first waited for one; -1: it does not. */
-  private waitsSinceReading = -1;
+  private readonly wait = new CatalogWait();
   private readonly encoding = new ForeignEncoding();
 
   constructor(session: Session, database: ShardedDatabase, cross: CrossShard) {
@@ -278,7 +275,7 @@ export class ShardRequest {
       this.notFound(reading.unknown[0]);
       return SHARD_ANY;
     }
-    this.waitsSinceReading = -1;
+    this.wait.end();
     const refusal = refusalOf(reading, this.session, this.text, this.frame);
     if (refusal !== null) {
       this.refuse(refusal);
@@ -375,13 +372,8 @@ export class ShardRequest {
 
   /** A name that the catalog does not have: it may have been made just now. */
   private notFound(name: string): void {
-    const { readings } = this.database;
-    if (this.waitsSinceReading < 0) this.waitsSinceReading = readings;
-    if (readings - this.waitsSinceReading < READINGS_MAX) this.hold();
-    else {
-      this.waitsSinceReading = -1;
-      this.refuse(unknownTable(name));
-    }
+    if (this.wait.isOver(this.database.readings)) this.refuse(unknownTable(name));
+    else this.hold();
   }
 
   private holdForKeys(): void {
@@ -391,9 +383,8 @@ export class ShardRequest {
 
   private hold(): void {
     const { database, session } = this;
-    if (this.waitsSinceReading < 0) this.waitsSinceReading = database.readings;
-    if (database.catalog === null && database.readings - this.waitsSinceReading >= READINGS_MAX) {
-      this.waitsSinceReading = -1;
+    this.wait.begin(database.readings);
+    if (database.catalog === null && this.wait.isOver(database.readings)) {
       this.refuse(unreadCatalog(database.readFailure));
       return;
     }
