@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
-import { B, C, E, P, S } from '../../support/frames.js';
+import { B, C, D, E, P, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
 import {
@@ -158,5 +158,33 @@ forEachDriver('marks of made values', (driver) => {
       ids.join(),
     );
     assert.ok(ids.length > count);
+  });
+
+  it('a statement whose Close is skipped behind an error lives on, and is filled in on', async () => {
+    const raw = await RawClient.connect({
+      user: 'postgres',
+      password: 'postgres',
+      port: proxy.port,
+      database: SHOP,
+    });
+    const own = 'SELECT 1 / $1::int AS x, pgdog.unique_id() AS id';
+    const other = 'SELECT pgdog.unique_id() AS a, pgdog.unique_id() AS b, $1::int AS x';
+    const bind = (value: string): Buffer => B('', 's', { values: [value] });
+    const sent = async (...frames: Buffer[]): Promise<string> => {
+      raw.send(...frames, S());
+      return (await raw.readUntil('Z')).map(({ type }) => type).join('');
+    };
+    await sent(P('s', own));
+    for (const parse of [[], [P('s', other)], [P('s', 'SELECT 1')]]) {
+      assert.equal(await sent(bind('0'), E(''), C('S', 's'), ...parse), 'EZ');
+      assert.equal(await sent(bind('1'), E('')), '2DCZ');
+      assert.equal(await sent(D('S', 's'), bind('1'), E('')), 'tT2DCZ');
+    }
+    assert.equal(await sent(C('S', 's'), P('s', other), bind('1'), E('')), '312DCZ');
+    assert.equal(await sent(bind('0'), E('')), '2DCZ');
+    assert.equal(await sent(C('S', 's')), '3Z');
+    assert.equal(await sent(bind('0'), E('')), 'EZ');
+    assert.equal(await sent(P('s', 'SELECT $1::int'), bind('1'), E('')), '12DCZ');
+    raw.destroy();
   });
 });

@@ -22,7 +22,7 @@ forEachDriver('numbers of proxies', (driver) => {
   const proxies: TestProxy[] = [];
   const clients: pg.Client[] = [];
 
-  const start = async (general: Record<string, number> = {}): Promise<pg.Client> => {
+  const start = async (general: Record<string, number | string> = {}): Promise<pg.Client> => {
     const proxy = await startShardedProxy(cluster, driver, { tables: TABLES, general });
     proxies.push(proxy);
     const client = await shopClient(proxy);
@@ -90,6 +90,21 @@ forEachDriver('numbers of proxies', (driver) => {
       for (let tries = 0; tries < 50 && (await count()) > 0; tries++) await sleep(20);
       assert.equal(await count(), 0);
     }
+  });
+
+  it('statements of more ids than a fresh claim has at once, as the first ones', async () => {
+    const count = 200;
+    const text = `INSERT INTO customer (id) VALUES ${Array(count).fill('(pgdog.unique_id())').join()}`;
+    await cluster.everywhere('TRUNCATE customer');
+    const first = await start({ unique_id_function: 'compact' });
+    const own = await Promise.all(Array.from({ length: 5 }, () => shopClient(proxies[0])));
+    clients.push(...own);
+    await Promise.all(
+      [first, ...own].map((client, at) => client.query(at % 2 === 0 ? text : { name: 'many', text })),
+    );
+    const { rows } = await first.query<{ id: string }>('SELECT id FROM customer');
+    assert.equal(new Set(rows.map(({ id }) => id)).size, 6 * count);
+    assert.ok(rows.every(({ id }) => Number.isSafeInteger(Number(id))));
   });
 
   it('a claim that is lost with its connection is made again, and no client sees it', async () => {

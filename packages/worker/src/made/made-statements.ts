@@ -65,6 +65,12 @@ export class MadeStatements {
   private readonly byName = new Map<string, MadeStatement>();
   /** Names that are being given up. */
   private readonly closing = new Set<string>();
+  /** What names were before they were given up: a server skips a Close behind an error. */
+  private readonly former = new Map<string, MadeStatement>();
+  /** Names that the batch under way prepares or closes. */
+  private readonly touched = new Set<string>();
+  /** Values for a frame that waits for more: thrown away, one of many would never have them all. */
+  private readonly ready: string[] = [];
   /** Of the frames of a batch that name a statement, from the next one to be shown on. */
   private queue: MadeFrame[] = [];
   private lookedAt = 0;
@@ -95,7 +101,10 @@ export class MadeStatements {
     buffer: number,
     frameBytes: number,
   ): number {
-    if (type === FRONTEND.Sync) this.queue = [];
+    if (type === FRONTEND.Sync) {
+      this.queue = [];
+      this.touched.clear();
+    }
     const isWhole = end - start === frameBytes;
     if (!(type === FRONTEND.Query && isWhole) && !namesStatement(type)) {
       return requests.take(type, bytes, start, end, buffer, frameBytes);
@@ -135,7 +144,7 @@ export class MadeStatements {
   private needsWhole(type: number, bytes: Uint8Array, start: number, end: number): boolean {
     const fields = type === FRONTEND.Bind ? readBind(bytes, start + HEADER_BYTES, end) : null;
     if (fields === null) return type === FRONTEND.Bind;
-    return this.byName.has(decodeText(bytes, fields.statementStart, fields.statementEnd));
+    return this.statementOf(decodeText(bytes, fields.statementStart, fields.statementEnd)) !== null;
   }
 
   /** A Query that waits is shown again: what has been made of it may have chosen its shard already. */
@@ -208,6 +217,7 @@ export class MadeStatements {
     // A name that is taken is refused, and keeps its meaning.
     const isTaken = name !== '' && this.session.statements.get(name) !== undefined && !this.closing.has(name);
     this.closing.delete(name);
+    this.touched.add(name);
     if (made === undefined || parsed === null) {
       if (!isTaken) this.byName.delete(name);
       return made === undefined ? ITSELF : { ...ITSELF, problem: tooMany() };
@@ -217,7 +227,7 @@ export class MadeStatements {
       shownCount: parsed.shownCount,
       text: textOf(parsed.frame),
     };
-    if (!isTaken) this.keep(name, statement);
+    if (!isTaken) this.keep(this.byName, name, statement);
     return { frame: parsed.frame, problem: null, statement };
   }
 
@@ -234,8 +244,8 @@ export class MadeStatements {
   private bind(bytes: Uint8Array, start: number, end: number): MadeFrame {
     const fields = readBind(bytes, start + HEADER_BYTES, end);
     const name = fields === null ? '' : decodeText(bytes, fields.statementStart, fields.statementEnd);
-    const statement = fields === null ? undefined : this.byName.get(name);
-    if (statement === undefined) return ITSELF;
+    const statement = fields === null ? null : this.statementOf(name);
+    if (statement === null) return ITSELF;
     const values = this.values(statement.kinds);
     if (values === WAIT) return UNMADE;
     if (values instanceof PgDogError) return { ...ITSELF, problem: values };
@@ -247,13 +257,24 @@ export class MadeStatements {
     const fields = readTarget(bytes, start + HEADER_BYTES, end);
     if (fields === null || fields.target !== TARGET.Statement) return ITSELF;
     const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
-    const statement = this.byName.get(name) ?? null;
+    const statement = this.statementOf(name);
     if (type === FRONTEND.Close) {
       this.byName.delete(name);
+      this.touched.add(name);
       if (name !== '') this.closing.add(name);
+      if (name !== '' && statement !== null) this.keep(this.former, name, statement);
       return ITSELF;
     }
     return statement === null ? ITSELF : { ...ITSELF, statement };
+  }
+
+  /** What a name stands for, or stands for again. */
+  private statementOf(name: string): MadeStatement | null {
+    const known = this.byName.get(name) ?? null;
+    const former = this.former.get(name);
+    if (former === undefined || this.touched.has(name)) return known;
+    const there = this.session.statements.get(name);
+    return there !== undefined && Buffer.compare(former.text, textOf(there.frame)) === 0 ? former : known;
   }
 
   private planOf(bytes: Uint8Array, start: number, end: number): SqlPlan {
@@ -261,24 +282,28 @@ export class MadeStatements {
   }
 
   /** A client may have closed names by statements of which nothing is known here. */
-  private keep(name: string, statement: MadeStatement): void {
+  private keep(map: Map<string, MadeStatement>, name: string, statement: MadeStatement): void {
     const { statements } = this.session;
-    if (this.byName.size >= NAMES_KEPT_MAX + statements.count) {
-      for (const known of this.byName.keys()) {
-        if (known !== '' && statements.get(known) === undefined) this.byName.delete(known);
+    if (map.size >= NAMES_KEPT_MAX + statements.count) {
+      for (const known of map.keys()) {
+        if (known !== '' && statements.get(known) === undefined) map.delete(known);
       }
     }
-    this.byName.set(name, statement);
+    map.set(name, statement);
   }
 
   private values(kinds: readonly MadeKind[]): string[] | PgDogError | typeof WAIT {
-    const values: string[] = [];
-    for (const _ of kinds) {
+    const { ready } = this;
+    while (ready.length < kinds.length) {
       const value = nextId(this.session);
-      if (typeof value !== 'bigint') return value;
-      values.push(String(value));
+      if (value === WAIT) return WAIT;
+      if (value instanceof PgDogError) {
+        ready.length = 0;
+        return value;
+      }
+      ready.push(String(value));
     }
-    return values;
+    return ready.splice(0, kinds.length);
   }
 
   /**
@@ -294,7 +319,7 @@ export class MadeStatements {
 
   /** How many parameters of the statement that is being described the client knows of; -1: all. */
   shownCountOf(name: string): number {
-    const statement = this.current?.statement ?? this.byName.get(name);
+    const statement = this.current?.statement ?? this.statementOf(name);
     return statement?.shownCount ?? -1;
   }
 }
