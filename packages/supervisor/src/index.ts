@@ -12,6 +12,7 @@ export * from './admin/show-config.js';
 export * from './admin/stats-window.js';
 export * from './catalog/catalog-watch.js';
 export * from './catalog/compare-catalogs.js';
+export * from './catalog/look-up-keys.js';
 export * from './catalog/raw-catalog.js';
 export * from './catalog/read-catalog.js';
 export * from './catalog/shard-login.js';

@@ -37,7 +37,7 @@ type KeyAnswer = KeysFoundMessage['answers'][number];
 
 export interface KeyLookupOptions {
   logger: Logger;
-  /** To any shard: what the query reads is on all of them. Rejects with the reason. */
+  /** To the first shard: what the query reads is on all of them. Rejects with the reason. */
   open: (database: string) => Promise<Client>;
   tell: (worker: number, message: KeysFoundMessage) => void;
   /** To all workers. */
@@ -56,37 +56,50 @@ interface Question {
 export class KeyLookupDesk {
   readonly #options: KeyLookupOptions;
   readonly #lines = new Map<string, Line>();
-  #loaded: LoadedConfig | null = null;
+  #loaded: Pick<LoadedConfig, 'sharding' | 'general'> | null = null;
+  /** Of what is asked. What has been asked in one before may be another now. */
+  #generation = 0;
 
   constructor(options: KeyLookupOptions) {
     this.#options = options;
   }
 
-  takeUp(loaded: LoadedConfig): void {
+  takeUp(loaded: Pick<LoadedConfig, 'sharding' | 'general'>): void {
+    this.#generation++;
     this.close();
     this.#loaded = loaded;
   }
 
   /** The tables that are read may be others now. */
   hurry(): void {
+    this.#generation++;
     this.#options.forget();
   }
 
-  /** Never rejects. */
-  async wanted({ worker, database, rule: number, keys }: KeysWantedMessage): Promise<void> {
+  /** Never rejects. What is answered was asked after the last `forget`: workers keep it for long. */
+  async wanted({ worker, database, rule, keys }: KeysWantedMessage): Promise<void> {
+    let generation: number;
+    let answers: KeyAnswer[];
+    do {
+      generation = this.#generation;
+      answers = await this.#ask(database, rule, keys);
+    } while (generation !== this.#generation);
+    for (let at = 0; at < answers.length; at += ANSWERS_MAX) {
+      const part = answers.slice(at, at + ANSWERS_MAX);
+      this.#options.tell(worker, { type: 'keysFound', database, rule, answers: part });
+    }
+  }
+
+  #ask(database: string, number: number, keys: readonly string[]): Promise<KeyAnswer[]> {
     const sharding = this.#loaded?.sharding.get(database);
     const rule = sharding?.tables[number];
-    const answers = await Promise.all(
+    return Promise.all(
       keys.map((key) =>
         rule === undefined || sharding === undefined
           ? { key, shard: null, problem: 'it has no lookup_query' }
           : this.#line(database, sharding.shardCount).ask(rule, key),
       ),
     );
-    for (let at = 0; at < answers.length; at += ANSWERS_MAX) {
-      const part = answers.slice(at, at + ANSWERS_MAX);
-      this.#options.tell(worker, { type: 'keysFound', database, rule: number, answers: part });
-    }
   }
 
   #line(database: string, shardCount: number): Line {
@@ -173,6 +186,8 @@ class Line {
     } catch (error) {
       this.#connections--;
       this.#failed(`cannot be asked: ${reasonOf(error)}`);
+      // Others serve all that wait, or come here themselves.
+      if (this.#connections > 0) return;
       for (const { key, resolve } of this.#waiting.splice(0)) {
         resolve({ key, shard: null, problem: `lookup_query cannot be asked: ${reasonOf(error)}` });
       }
