@@ -94,4 +94,17 @@ forEachDriver('listening and faults', (driver) => {
     await run(notifier, "NOTIFY news, 'still'");
     for (const client of survivors) assert.equal(await nextNotification(client), 'news=still');
   });
+
+  it('a server that ends idle sessions does not end the listening connection', async () => {
+    await server.query("ALTER ROLE postgres IN DATABASE second SET idle_session_timeout = '500ms'");
+    const there = { database: 'second' };
+    const client = await guests.join(there);
+    await run(client, 'LISTEN rare');
+    await isFree(1);
+    await client.expectSilence(1_500);
+    const other = await guests.join(there);
+    await run(other, "NOTIFY rare, 'at last'");
+    assert.equal(await nextNotification(client), 'rare=at last');
+    await server.query('ALTER ROLE postgres IN DATABASE second RESET idle_session_timeout');
+  });
 });

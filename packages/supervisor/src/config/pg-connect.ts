@@ -6,6 +6,10 @@ import type { PgTls } from './database-tls.js';
 /** What pg says when a server answers the question for TLS with `N`. It has no code for it. */
 const NO_TLS = 'The server does not support SSL connections';
 
+/** Servers before 14 do not know the setting, and would refuse to be told it. */
+export const STAY_WHILE_IDLE = `SELECT pg_catalog.set_config(name, '0', false)
+  FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`;
+
 /** How a server is reached, beside what pg itself knows of. */
 export interface PgWay {
   /** Of a Unix socket: its path. */

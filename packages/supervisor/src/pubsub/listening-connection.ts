@@ -1,6 +1,6 @@
 import { SCRAM_ITERATIONS_MAX } from '@pgdog-cluster/core';
 import type { Client, ClientConfig, Notification } from 'pg';
-import { connectByPg } from '../config/pg-connect.js';
+import { connectByPg, STAY_WHILE_IDLE } from '../config/pg-connect.js';
 import type { ListenTarget } from './listen-target.js';
 
 const QUERY_TIMEOUT_MS = 5000;
@@ -9,8 +9,7 @@ const CONNECT_TIMEOUT_MS = 5000;
 const CHUNK = 100;
 
 /** No time-out of the server's may end it, and no search path of anybody's be in force. */
-const OPTIONS =
-  '-c search_path=pg_catalog -c statement_timeout=0 -c idle_session_timeout=0 -c lock_timeout=0';
+const OPTIONS = '-c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0';
 
 export interface ListeningHandlers {
   onNotification: (notification: { channel: string; processId: number; payload: string }) => void;
@@ -50,6 +49,7 @@ export class ListeningConnection {
     });
     try {
       await connection.check();
+      await client.query(STAY_WHILE_IDLE);
       const { rows } = await client.query('SHOW server_encoding');
       if (rows[0].server_encoding === 'SQL_ASCII') {
         throw new Error(

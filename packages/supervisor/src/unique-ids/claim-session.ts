@@ -1,5 +1,6 @@
 import type { Client, QueryConfig, QueryResult } from 'pg';
 import { connectToShard, type ShardSources } from '../catalog/shard-login.js';
+import { STAY_WHILE_IDLE } from '../config/pg-connect.js';
 
 /** First half of the keys of our advisory locks, a number of a proxy being the other: 'pgid'. Those of commits have one key of 64 bits. */
 const LOCK_CLASS = 0x70676964;
@@ -42,7 +43,7 @@ export async function openClaims(database: string, sources: ShardSources): Promi
     isForWriting: true,
     greet: async (asked) => {
       await asked.query(
-        'SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_session_timeout = 0',
+        `SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; ${STAY_WHILE_IDLE}`,
       );
       const { rows } = await asked.query(PROOF);
       return { isReplica: rows[0].is_replica === true, greeting: Number(rows[0].pid) };
