@@ -266,4 +266,21 @@ describe('groups that are refused', () => {
     assert.equal(answer.finishSome(100), 'failed');
     assert.equal(answer.problem?.sqlstate, '0A000');
   });
+
+  it('rows of which much is computed are made in more parts', () => {
+    const partsOf = (terms: number): number => {
+      const sum = Array.from({ length: terms }, () => column(2)).reduce((a, b) => call('+', a, b));
+      const answer = made({ ...AVERAGE, shown: [column(0), sum], client: [int4, int8] });
+      for (let key = 0; key < 100; key++) {
+        const bytes = row([narrow(key), wide(key), wide(1)]);
+        assert.ok(answer.add(bytes, 0, bytes.length));
+      }
+      let parts = 1;
+      while (answer.finishSome(100) === 'more') parts++;
+      assert.equal(answer.rowCount, 100);
+      return parts;
+    };
+    assert.ok(partsOf(2) < 5);
+    assert.ok(partsOf(400) > 50);
+  });
 });

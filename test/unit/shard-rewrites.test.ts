@@ -96,6 +96,17 @@ describe('what shards are asked', () => {
   ];
   for (const [sql, text] of CASES) it(sql, () => assert.equal(asked(sql), text));
 
+  it('lists are as long as statements may be, what they are compared with is read once', () => {
+    const items = Array.from({ length: 1000 }, (_, i) => i).join(', ');
+    const terms = Array.from({ length: 100 }, (_, i) => ` + ${i}`).join('');
+    const of = (value: string): Spread =>
+      spreadOf(`SELECT n FROM orders GROUP BY n HAVING ${value} IN (${items})`);
+    assert.equal(of('count(*)').kind, 'merge');
+    assert.equal(of('(count(*) + n)').kind, 'merge');
+    // It would be computed for each item of each group.
+    assert.equal(of(`(count(*)${terms})`).kind, 'refused');
+  });
+
   it('columns have names that hide none of the tables', () => {
     assert.equal(
       planOf('SELECT id FROM orders ORDER BY n').rewrite?.text,

@@ -65,6 +65,7 @@ export { joinShards } from './shard/join-shards.js';
 export * from './shard/key-lookups.js';
 export { compareMappingValues, type MappingValue, readMappingValue } from './shard/mapping-value.js';
 export type { MovePlan, RoutedMove } from './shard/move-plan.js';
+export { NodeIds } from './shard/node-ids.js';
 export { PARTITIONS_MAX } from './shard/partition-hash.js';
 export { readShards } from './shard/read-shards.js';
 export * from './shard/reading-scope.js';
@@ -76,6 +77,7 @@ export { type ShardKeyType, shardOfBinary, shardOfText, UNKNOWN_SHARD } from './
 export * from './shard/shard-reading.js';
 export * from './shard/sharding-snapshot.js';
 export { StatementValues } from './shard/statement-values.js';
+export { isSameNode } from './shard/value-facts.js';
 export * from './shm/capacity-table.js';
 export * from './shm/catalog-table.js';
 export * from './shm/counter-table.js';

@@ -90,7 +90,7 @@ export class GroupAnswer {
     const { writer } = projection;
     const fold = this.#fold;
     let left = budget;
-    for (; this.#projectedCount < fold.rowCount; left--) {
+    for (; this.#projectedCount < fold.rowCount; left -= projection.stepsPerRow) {
       if (left <= 0) return 'more';
       const row = this.#projectedCount++;
       const before = writer.length;
@@ -98,7 +98,7 @@ export class GroupAnswer {
       if (writer.length > before) this.#starts.push(writer.length);
       if (writer.length > this.#limitBytes) return this.#fail('too many groups');
     }
-    return this.#sorted(projection, left);
+    return this.#sorted(projection, Math.max(1, left));
   }
 
   #sorted(projection: GroupProjection, budget: number): Progress {

@@ -1,4 +1,4 @@
-import type { GroupExpression } from '../shard/group-expression.js';
+import { type GroupExpression, sizeOfGroup } from '../shard/group-expression.js';
 import type { MergePlan, RewritePlan } from '../shard/shard-reading.js';
 import { FrameWriter } from '../wire/frame-writer.js';
 import { BACKEND, FRAME_HEADER_BYTES } from '../wire/message-type.js';
@@ -14,11 +14,16 @@ import { typeName, VALUE_FORMAT } from './value-types.js';
 /** A value of the answer: one of the row's as it is, or computed. */
 type Output = { readonly column: number } | { readonly program: GroupProgram; readonly format: number };
 
+/** Parts of expressions that take as long as the rest of a row, about. */
+const PARTS_PER_STEP = 8;
+
 /** Makes rows of the answer of rows of partial results, with what they are sorted by behind what is shown. */
 export class GroupProjection {
   /** Of the rows that are made. */
   readonly shape: RowShape;
   readonly writer = new FrameWriter(4096);
+  /** What a row costs of a budget. */
+  readonly stepsPerRow: number;
   readonly #outputs: readonly Output[];
   readonly #having: GroupProgram | null;
   readonly #cells: Int32Array;
@@ -29,7 +34,9 @@ export class GroupProjection {
     outputs: readonly Output[],
     having: GroupProgram | null,
     count: number,
+    size: number,
   ) {
+    this.stepsPerRow = 1 + Math.floor(size / PARTS_PER_STEP);
     this.shape = shape;
     this.#outputs = outputs;
     this.#having = having;
@@ -58,7 +65,9 @@ export class GroupProjection {
       const having = groups.having === null ? null : compileGroup(groups.having, types);
       const columns = [...client.columns, ...hidden.map(hiddenColumn)];
       const outputs = [...shown, ...hidden.map((program) => ({ program, format: VALUE_FORMAT.binary }))];
-      return new GroupProjection(new RowShape(columns), outputs, having, asked.columns.length);
+      const all = [...groups.shown, ...groups.hidden, ...(groups.having === null ? [] : [groups.having])];
+      const size = all.reduce((sum, each) => sum + sizeOfGroup(each), 0);
+      return new GroupProjection(new RowShape(columns), outputs, having, asked.columns.length, size);
     } catch (error) {
       if (!(error instanceof NoProgram)) throw error;
       return `groups of several shards cannot be computed: ${error.message}`;

@@ -60,3 +60,10 @@ export function call(operator: GroupOperator, ...args: GroupExpression[]): Group
 export function constant(type: ComputedType | 'null', text: string): GroupExpression {
   return { kind: 'constant', type, text };
 }
+
+/** How many parts it has, for each time that they are computed. */
+export function sizeOfGroup(expression: GroupExpression): number {
+  if (expression.kind === 'cast') return 1 + sizeOfGroup(expression.arg);
+  if (expression.kind !== 'call') return 1;
+  return expression.args.reduce((size, arg) => size + sizeOfGroup(arg), 1);
+}

@@ -3,6 +3,7 @@ import { AggregateReader } from './aggregate-reading.js';
 import type { GroupExpression } from './group-expression.js';
 import { type GroupKey, GroupReader, keyPlain } from './group-reader.js';
 import { neverMerged } from './no-merge.js';
+import { NodeIds } from './node-ids.js';
 import { PartialColumns, type Piece } from './partial-columns.js';
 import type { Top } from './query-reading.js';
 import { groupText, type Limits } from './rewritten-text.js';
@@ -12,11 +13,11 @@ import type { MergePlan, SortKey } from './shard-reading.js';
 import { Scope } from './shard-scope.js';
 import { findShown, sortDirection } from './sort-reading.js';
 import {
-  canonical,
   hasAggregate,
   isDeterministic,
   isNamedTarget,
   isOrderKnown,
+  isSameNode,
   isTextEqual,
 } from './value-facts.js';
 
@@ -26,6 +27,7 @@ export class GroupPlanReader {
   readonly #top: Top;
   readonly #text: SelectText;
   readonly #columns = new PartialColumns();
+  readonly #ids = new NodeIds();
   readonly #targets: readonly Piece[];
   readonly #keys: readonly GroupKey[];
   readonly #aggregates: AggregateReader;
@@ -38,7 +40,7 @@ export class GroupPlanReader {
     this.#targets = this.#readTargets();
     this.#keys = this.#readKeys();
     this.#aggregates = new AggregateReader(ctx, top, text, this.#columns);
-    this.#reader = new GroupReader(ctx, top, this.#columns, this.#aggregates, this.#keys);
+    this.#reader = new GroupReader(ctx, top, this.#columns, this.#aggregates, this.#keys, this.#ids);
   }
 
   static of(ctx: ShardContext, top: Top, bytes: Uint8Array): GroupPlanReader {
@@ -135,7 +137,7 @@ export class GroupPlanReader {
       if (found !== null && found.type !== null && !isTextEqual(found.type)) {
         throw neverMerged('GROUP BY of something whose equality Postgres alone knows');
       }
-      return { ...piece, column: found, canonical: canonical(piece.node) };
+      return { ...piece, column: found, id: this.#ids.of(piece.node) };
     });
     // The same one written twice is one.
     return keys.filter(({ text }, i) => keys.findIndex((other) => other.text === text) === i);
@@ -153,7 +155,7 @@ export class GroupPlanReader {
     if (named.length > 1) throw neverMerged(`GROUP BY "${path[0]}", which several columns are called`);
     const target = named.length === 1 ? this.#targets[named[0]] : null;
     // Shown under the name that it has in FROM, it is the same whichever is meant.
-    if (target !== null && scope.mayHave(path[0]) && canonical(target.node) !== canonical(node)) {
+    if (target !== null && scope.mayHave(path[0]) && !isSameNode(target.node, node)) {
       throw neverMerged(
         `GROUP BY "${path[0]}", which may be a column of something in FROM`,
         'qualify the column, or give what is shown another name',

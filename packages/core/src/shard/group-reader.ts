@@ -6,12 +6,12 @@ import { call, constant, type GroupExpression, type GroupOperator } from './grou
 import { castTarget, commonType, quotedString, readConstant, type Typed, typeOf } from './group-types.js';
 import { itemsOf } from './key-source.js';
 import { neverMerged } from './no-merge.js';
+import type { NodeIds } from './node-ids.js';
 import { fillTemplate, type PartialColumns, type Piece } from './partial-columns.js';
 import type { Top } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import type { ShownColumn } from './shard-scope.js';
 import {
-  canonical,
   columnText,
   columnTypeName,
   hasAggregate,
@@ -25,13 +25,13 @@ import {
 export interface GroupKey extends Piece {
   /** Where it is a plain column. */
   readonly column: ShownColumn | null;
-  /** canonical() of its tree. */
-  readonly canonical: string;
+  /** Of its tree, by NodeIds. */
+  readonly id: number;
 }
 
 const OPERATORS: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%', '=', '<>', '<', '<=', '>', '>=']);
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=']);
-/** Parts of expressions: what stands once may be computed several times (x BETWEEN a AND b reads x twice). */
+/** Parts of expressions, for each time that they are computed: x BETWEEN a AND b computes x twice. */
 const READS_MAX = 5000;
 
 /** Reads what is shown of groups, or asked of them, into what can be computed of their keys and partial results. */
@@ -41,6 +41,7 @@ export class GroupReader {
   readonly #columns: PartialColumns;
   readonly #aggregates: AggregateReader;
   readonly #keys: readonly GroupKey[];
+  readonly #ids: NodeIds;
   #readCount = 0;
 
   constructor(
@@ -49,12 +50,14 @@ export class GroupReader {
     columns: PartialColumns,
     aggregates: AggregateReader,
     keys: readonly GroupKey[],
+    ids: NodeIds,
   ) {
     this.#ctx = ctx;
     this.#top = top;
     this.#columns = columns;
     this.#aggregates = aggregates;
     this.#keys = keys;
+    this.#ids = ids;
   }
 
   /** What stands alone. @param format of PartialColumn, if nothing is computed of it */
@@ -88,9 +91,9 @@ export class GroupReader {
 
   #keyOf(node: SqlNode): GroupKey | undefined {
     if (this.#keys.length === 0) return undefined;
-    const same = canonical(node);
+    const same = this.#ids.of(node);
     const found = findColumn(node, this.#top.level);
-    return this.#keys.find((key) => key.canonical === same || (found !== null && key.column === found));
+    return this.#keys.find((key) => key.id === same || (found !== null && key.column === found));
   }
 
   #requireKeys(node: SqlNode): void {
@@ -133,8 +136,21 @@ export class GroupReader {
     return this.#add({ ...piece, fold: 'first', format: -1, plain: null, isOrderKnown: true });
   }
 
+  #count(parts: number): void {
+    this.#readCount += parts;
+    if (this.#readCount > READS_MAX) throw neverMerged('expressions over groups that are too long');
+  }
+
+  /** What is computed so many times, and read once. */
+  #readOften(node: SqlNode, times: number): Typed {
+    const before = this.#readCount;
+    const read = this.#read(node);
+    this.#count((times - 1) * (this.#readCount - before));
+    return read;
+  }
+
   #read(node: SqlNode): Typed {
-    if (++this.#readCount > READS_MAX) throw neverMerged('expressions over groups that are too long');
+    this.#count(1);
     const [kind = ''] = Object.keys(node);
     const inner = nodeOf(node, kind) ?? {};
     return this.#key(node) ?? this.#readKind(kind, inner, node);
@@ -217,11 +233,11 @@ export class GroupReader {
       case 'AEXPR_NOT_BETWEEN':
         return this.#between(left ?? {}, itemsOf(inner.rexpr), textOf(inner, 'kind') === 'AEXPR_NOT_BETWEEN');
       case 'AEXPR_DISTINCT':
-        return bool(call('not', this.#pair('same', left ?? {}, right).expression));
+        return bool(call('not', this.#pair('same', this.#read(left ?? {}), this.#read(right)).expression));
       case 'AEXPR_NOT_DISTINCT':
-        return this.#pair('same', left ?? {}, right);
+        return this.#pair('same', this.#read(left ?? {}), this.#read(right));
       case 'AEXPR_NULLIF':
-        return this.#pair('nullif', left ?? {}, right);
+        return this.#pair('nullif', this.#read(left ?? {}), this.#read(right));
       default:
         throw neverMerged(`${name} over groups of several shards`);
     }
@@ -238,16 +254,15 @@ export class GroupReader {
     if (!OPERATORS.has(name)) throw neverMerged(`${name} over groups of several shards`);
     // Which transform_null_equals makes another question of.
     if (name === '=' && (isNull(left) || isNull(right))) throw neverMerged('= NULL over groups');
-    const { expression, type } = this.#pair(name as GroupOperator, left, right);
+    const { expression, type } = this.#pair(name as GroupOperator, this.#read(left), this.#read(right));
     return COMPARISONS.has(name) ? bool(expression) : { expression, type };
   }
 
   #pair(
     operator: GroupOperator,
-    left: SqlNode,
-    right: SqlNode,
+    one: Typed,
+    other: Typed,
   ): { expression: GroupExpression; type: string | null } {
-    const [one, other] = [this.#read(left), this.#read(right)];
     const args = [this.#resolved(one, typeOf(other)), this.#resolved(other, typeOf(one))];
     // With the order of what is compared it is known what is equal.
     for (const arg of args) this.#columns.requireOrder(arg);
@@ -258,22 +273,25 @@ export class GroupReader {
   }
 
   #list(left: SqlNode, items: readonly SqlNode[], isNegated: boolean): Typed {
-    const types = new Set([left, ...items].map((each) => this.#read(each)).map(typeOf));
-    const isTyped = items.every((item) => 'expression' in this.#read(item) || isNull(item));
+    const one = this.#readOften(left, items.length);
+    const others = items.map((item) => this.#read(item));
+    const types = new Set([one, ...others].map(typeOf));
+    const isTyped = items.every((item, i) => 'expression' in others[i] || isNull(item));
     // All have a type in common, which one of them may make another than the first one's.
     if (!isTyped && [...types].filter((type) => type !== null).length !== 1) {
       throw neverMerged('a list of values of several types');
     }
-    const equals = items.map((item) => this.#pair('=', left, item).expression);
+    const equals = others.map((other) => this.#pair('=', one, other).expression);
     const matched = equals.length === 1 ? equals[0] : call('or', ...equals);
     return bool(isNegated ? call('not', matched) : matched);
   }
 
   #between(left: SqlNode, [from, to]: readonly SqlNode[], isNegated: boolean): Typed {
+    const one = this.#readOften(left, 2);
     const within = call(
       'and',
-      this.#pair('>=', left, from ?? {}).expression,
-      this.#pair('<=', left, to ?? {}).expression,
+      this.#pair('>=', one, this.#read(from ?? {})).expression,
+      this.#pair('<=', one, this.#read(to ?? {})).expression,
     );
     return bool(isNegated ? call('not', within) : within);
   }
@@ -302,10 +320,10 @@ export class GroupReader {
 
   #case(inner: SqlNode): Typed {
     const whens = nodesOf(inner, 'args').map((each) => nodeOf(each, 'CaseWhen') ?? {});
-    const tested = nodeOf(inner, 'arg');
+    const arg = nodeOf(inner, 'arg');
     const otherwise = nodeOf(inner, 'defresult');
-    if (tested !== undefined && 'untyped' in this.#read(tested))
-      throw neverMerged('a value whose type is not known');
+    const tested = arg === undefined ? null : this.#readOften(arg, whens.length);
+    if (tested !== null && 'untyped' in tested) throw neverMerged('a value whose type is not known');
     const results = whens.map((when) => this.#read(nodeOf(when, 'result') ?? {}));
     const last: Typed =
       otherwise === undefined ? { expression: constant('null', ''), type: null } : this.#read(otherwise);
@@ -313,7 +331,7 @@ export class GroupReader {
     const args = whens.flatMap((when, i) => {
       const test = nodeOf(when, 'expr') ?? {};
       const condition =
-        tested === undefined ? this.#typed(test, 'bool') : this.#pair('=', tested, test).expression;
+        tested === null ? this.#typed(test, 'bool') : this.#pair('=', tested, this.#read(test)).expression;
       return [condition, this.#resolved(results[i], type)];
     });
     return { expression: call('case', ...args, this.#resolved(last, type)), type };

@@ -23,12 +23,13 @@ export interface PartialColumn {
 /** All of a statement, each once. */
 export class PartialColumns {
   readonly list: PartialColumn[] = [];
+  readonly #places = new Map<string, number>();
 
   add(column: PartialColumn): number {
-    const isSame = ({ text, fold, format }: PartialColumn): boolean =>
-      text === column.text && fold === column.fold && format === column.format;
-    const known = this.list.findIndex(isSame);
-    if (known >= 0) return known;
+    const key = `${column.fold} ${column.format} ${column.text}`;
+    const known = this.#places.get(key);
+    if (known !== undefined) return known;
+    this.#places.set(key, this.list.length);
     this.list.push(column);
     return this.list.length - 1;
   }
@@ -79,11 +80,22 @@ export interface Piece {
   readonly node: SqlNode;
 }
 
-export function fillTemplate(parser: SqlParser, template: string, parts: readonly Piece[]): Piece {
+/** Of templates, of which there are as many as aggregates and types. */
+const templateTrees = new Map<string, SqlNode>();
+
+function templateTree(parser: SqlParser, template: string): SqlNode {
+  const known = templateTrees.get(template);
+  if (known !== undefined) return known;
   const parsed = parser.parse(`SELECT ${template}`);
   const target = Array.isArray(parsed) ? nodesOf(parsed[0]?.node, 'targetList')[0] : undefined;
   const value = nodeOf(nodeOf(target, 'ResTarget'), 'val');
   if (value === undefined) throw new NoMerge('a statement that cannot be rewritten');
+  templateTrees.set(template, value);
+  return value;
+}
+
+export function fillTemplate(parser: SqlParser, template: string, parts: readonly Piece[]): Piece {
+  const value = templateTree(parser, template);
   let text = template;
   // From the last one on, so that $1 is not found in what another stands for.
   const places: [number, number, string][] = [];

@@ -115,7 +115,19 @@ export function columnTypeName(type: CatalogColumn | null): string | null {
 
 /** The same tree, wherever it stands in the text. */
 export function isSameNode(one: SqlValue, other: SqlValue): boolean {
-  return canonical(one) === canonical(other);
+  if (one === other) return true;
+  if (Array.isArray(one)) {
+    if (!Array.isArray(other) || one.length !== other.length) return false;
+    return one.every((item: SqlValue, i) => isSameNode(item, other[i]));
+  }
+  if (!isSqlNode(one) || !isSqlNode(other)) return false;
+  const fields = fieldsOf(one);
+  return fields.length === fieldsOf(other).length && fields.every((key) => isSameNode(one[key], other[key]));
+}
+
+/** Of a tree's node, those that are there and do not tell where it stands. */
+export function fieldsOf(node: SqlNode): string[] {
+  return Object.keys(node).filter((key) => !isPlace(key) && node[key] !== undefined);
 }
 
 /** JSON without places, the same for the same tree. */
