@@ -28,6 +28,15 @@ refused | INSERT INTO labels (id, user_id) VALUES (gen_random_uuid(), 1), ($1, 1
 refused | INSERT INTO labels (user_id, mail) VALUES (1, 'a')
 refused | INSERT INTO labels (user_id, mail) VALUES (1, gen_random_uuid()::text)
 refused | INSERT INTO labels DEFAULT VALUES
+direct 1 | INSERT INTO labels (user_id, mail) VALUES (1, NULL)
+direct 1,1 | INSERT INTO labels (user_id, mail) VALUES (1, NULL::text), (1, NULL)
+direct 1 | INSERT INTO labels (user_id, mail) VALUES (1, CAST(NULL AS varchar(5)))
+direct 1 | UPDATE labels SET mail = NULL WHERE user_id = 1
+refused | INSERT INTO labels (user_id, mail) VALUES (1, NULL), (1, 'a')
+refused | INSERT INTO labels (user_id, mail) VALUES (1, NULL::app.odd)
+refused | INSERT INTO labels (user_id, mail) VALUES (1, NULL::odd)
+refused | INSERT INTO labels (user_id, mail) VALUES (1, coalesce(NULL, 'a'))
+refused | INSERT INTO halves (user_id, mail) VALUES (1, NULL)
 direct 1 | UPDATE labels SET x = 5, kind = 'y' WHERE user_id = 1
 direct 1 | UPDATE labels SET id = gen_random_uuid() WHERE user_id = 1
 direct 1 | UPDATE labels SET mail = DEFAULT WHERE user_id = 1

@@ -2,6 +2,7 @@ import { madeOperand } from '../rewrite/made-cast.js';
 import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import type { CatalogColumn, CatalogRelation, CatalogUnique } from './shard-catalog.js';
 import type { Refusal, ShardContext } from './shard-context.js';
+import { isBuiltinCast } from './value-facts.js';
 
 /**
  * Unique constraints without the sharding key. Each shard sees to its own rows only: a value that another one has would be
@@ -61,10 +62,19 @@ export function insertedInto(
 /** What an expression stores. */
 export function storedBy(column: CatalogColumn, value: SqlNode): Stored {
   if ('SetToDefault' in value) return storedByDefault(column);
+  if (isNull(column, value)) return 'null';
   if (madeOperand(value) !== null) return 'marked';
   const call = nodeOf(value, 'FuncCall');
   const names = nodesOf(call, 'funcname').map((each) => textOf(nodeOf(each, 'String'), 'sval'));
   return FRESH_CALLS.has(names.join('.')) && nodesOf(call, 'args').length === 0 ? 'fresh' : 'value';
+}
+
+/** NULL as it is written. Of types that users make, and to them, a cast is a function that may give anything. */
+function isNull({ type }: CatalogColumn, value: SqlNode): boolean {
+  const cast = nodeOf(value, 'TypeCast');
+  if (cast === undefined) return nodeOf(value, 'A_Const')?.isnull === true;
+  const isOwn = isBuiltinCast(cast) && type.startsWith('pg_catalog.');
+  return isOwn && nodeOf(nodeOf(cast, 'arg'), 'A_Const')?.isnull === true;
 }
 
 function storedByDefault({ defaultText, generated, isDomain }: CatalogColumn): Stored {

@@ -54,6 +54,12 @@ export function hasAggregate(node: SqlValue): boolean {
   return has;
 }
 
+/** @param cast a TypeCast's fields */
+export function isBuiltinCast(cast: SqlNode): boolean {
+  const path = pathOf(nodeOf(cast, 'typeName'), 'names');
+  return path.length <= 2 && BUILTIN_CASTS.has(`pg_catalog.${path.at(-1)}`);
+}
+
 /** All it is made of is Postgres's own, so that its type is, and functions of that type are those of pg_catalog. */
 export function isBuiltin(node: SqlValue, level: Level): boolean {
   let is = true;
@@ -62,8 +68,7 @@ export function isBuiltin(node: SqlValue, level: Level): boolean {
       const column = findColumn({ ColumnRef: inner }, level);
       if (column?.type?.type.startsWith('pg_catalog.') !== true) is = false;
     } else if (type === 'TypeCast') {
-      const path = pathOf(nodeOf(inner, 'typeName'), 'names');
-      if (path.length > 2 || !BUILTIN_CASTS.has(`pg_catalog.${path.at(-1)}`)) is = false;
+      if (!isBuiltinCast(inner)) is = false;
     } else if (type === 'SubLink' || type === 'RowExpr') is = false;
     return true;
   });
