@@ -23,6 +23,7 @@ const DEFINITIONS = `
   CREATE SEQUENCE pgdog.ids;
   CREATE FUNCTION pgdog.unique_id() RETURNS bigint LANGUAGE sql AS $$SELECT nextval('pgdog.ids')$$;
   CREATE SCHEMA other;
+  CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
   CREATE DOMAIN rank AS int CHECK (VALUE > 0);
   CREATE TABLE product (id int PRIMARY KEY, name text NOT NULL, price numeric(8,2), kind text COLLATE "C", parent int REFERENCES product);
   CREATE TABLE country (code varchar(2) PRIMARY KEY, title text, size bigint);

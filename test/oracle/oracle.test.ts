@@ -11,6 +11,7 @@ import { ROOT } from '../support/tree.js';
 import { copyCases } from './corpus-copy.js';
 import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
+import { groupEdgeCases } from './corpus-group-edges.js';
 import { groupCases } from './corpus-groups.js';
 import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
@@ -61,6 +62,7 @@ forOneDriver('the oracle', (driver) => {
       ...directCases(),
       ...mergeCases(),
       ...groupCases(),
+      ...groupEdgeCases(),
       ...writeCases(),
       ...moveCases(),
       ...copyCases(),

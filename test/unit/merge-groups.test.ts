@@ -283,4 +283,24 @@ describe('groups that are refused', () => {
     assert.ok(partsOf(2) < 5);
     assert.ok(partsOf(400) > 50);
   });
+
+  it('constants of which nothing can be made are told before there is a row', () => {
+    const one = constant('int4', '1');
+    const never = call('<', column(2), constant('int4', '0'));
+    const shown = (made: GroupExpression): Asked => ({
+      ...AVERAGE,
+      shown: [column(0), call('case', never, made, constant('int4', '5'))],
+      client: [int4, int4],
+    });
+    refused(shown(call('/', one, constant('int4', '0'))), 'division by zero');
+    refused(shown(call('*', constant('int4', '2147483647'), constant('int4', '2'))), 'integer out of range');
+    refused(
+      shown({ kind: 'cast', to: { type: 'int2', modifier: null }, arg: constant('int4', '70000') }),
+      'smallint out of range',
+    );
+    const answer = made(shown(call('+', one, call('negate', constant('int4', '-3')))));
+    const bytes = row([narrow(1), wide(2), wide(-1)]);
+    assert.ok(answer.add(bytes, 0, bytes.length));
+    assert.deepEqual(finished(answer), [['1', '4']]);
+  });
 });

@@ -85,6 +85,14 @@ describe('what shards are asked', () => {
     ],
     ['SELECT count(*) FROM orders', 'as it is'],
     [
+      'SELECT 100 / (n - 5), upper(note), (n % 2) + 0 FROM orders GROUP BY n, note HAVING n <> 5',
+      'SELECT 100 / (n - 5), upper(note), (n % 2) + 0, n, note FROM orders GROUP BY n, note HAVING n <> 5',
+    ],
+    [
+      "SELECT n % 2, date_trunc('month', at), CASE WHEN note IS NULL THEN 'x' ELSE note || $1 END, 1 / 0 FROM orders GROUP BY n % 2, at, note HAVING count(*) > '3'",
+      "SELECT n % 2, date_trunc('month', at), CASE WHEN note IS NULL THEN 'x' ELSE note || $1 END, 1 / 0, pg_catalog.count(*), at, note FROM orders GROUP BY n % 2, at, note",
+    ],
+    [
       'SELECT x, avg(n) FROM orders, generate_series(1, 3) x GROUP BY x',
       'SELECT x, pg_catalog.sum((n)), pg_catalog.count((n)) FROM orders, generate_series(1, 3) x GROUP BY x',
     ],
@@ -148,6 +156,19 @@ describe('what is refused of groups', () => {
     ['SELECT avg(n + extract(epoch FROM clock_timestamp())) FROM orders', 'avg() beside clock_timestamp()'],
     ["SELECT stddev('5') FROM orders", 'stddev() of a constant without a type'],
     ['SELECT variance($1) FROM orders', 'variance() of a constant without a type'],
+    [
+      'SELECT n, 100 / (n - 5) FROM orders GROUP BY n HAVING count(*) > 3',
+      'a computation that may fail in groups that HAVING leaves out',
+    ],
+    [
+      'SELECT n FROM orders GROUP BY n HAVING count(*) > 3 ORDER BY sqrt(n)',
+      'a computation that may fail in groups that HAVING leaves out',
+    ],
+    [
+      "SELECT n, date_trunc('moth', at) FROM orders GROUP BY n, at HAVING count(*) > 3",
+      'a computation that may fail in groups that HAVING leaves out',
+    ],
+    ["SELECT count(*) > ' 1' FROM orders", 'a text that is not plainly int8'],
     ['SELECT count(*) = NULL FROM orders', '= NULL over groups'],
     ['SELECT sum(DISTINCT total) FROM orders', 'sum(DISTINCT) over several shards'],
     ["SELECT avg(n) FROM orders WHERE note = 'a\\b'", 'a statement that cannot be rewritten'],

@@ -19,6 +19,8 @@ const QUOTIENT_DIGITS_MIN = 16;
 const QUOTIENT_SCALE_MAX = 1000;
 /** Of one digit of numeric, which are of base 10,000. */
 const GROUP_DIGITS = 4;
+/** The logarithm of 16, rounded up. */
+const DIGITS_PER_HEX = 1.2042;
 
 /** Why there is no result; `too many digits`: Postgres has one. */
 export type MathProblem = 'division by zero' | 'value overflows numeric format' | 'too many digits';
@@ -56,7 +58,10 @@ const digitsAt = ({ digits, scale }: Decimal, wanted: number): bigint => digits 
 const infinity = (sign: number): Decimal => special(sign < 0 ? 'minusInfinity' : 'infinity');
 
 function fitting(value: Decimal): Decimal {
-  if (digitsBefore(value) > DIGITS_BEFORE_MAX) throw new MathError('value overflows numeric format');
+  // Decimal digits of a hundred thousand take a hundred times as long to tell as those of base 16, which are fewer.
+  const isNear = value.digits.toString(16).length * DIGITS_PER_HEX - value.scale > DIGITS_BEFORE_MAX;
+  if (isNear && digitsBefore(value) > DIGITS_BEFORE_MAX)
+    throw new MathError('value overflows numeric format');
   return value;
 }
 

@@ -1,10 +1,19 @@
 /** Expressions over groups, made ready to be computed row by row: types are settled once, as Postgres settles them. */
+import { PgDogError } from '../base/errors.js';
 import type { GroupExpression, GroupOperator } from '../shard/group-expression.js';
 import { INCOMPARABLE } from './byte-order.js';
 import { type Decimal, decimalOf } from './decimal.js';
 import { compareDecimals } from './decimal-math.js';
 import { absoluteOf, arithmetic, average, castTo, deviation, negated, rounding } from './group-numbers.js';
-import { commonType, type GroupProgram, MalformedGroup, NoProgram, nameOf, widened } from './group-terms.js';
+import {
+  commonType,
+  type GroupProgram,
+  type GroupRow,
+  MalformedGroup,
+  NoProgram,
+  nameOf,
+  widened,
+} from './group-terms.js';
 import { type GroupValue, type RawValue, readGroupValue, type ValueType } from './group-value.js';
 import { orderOf } from './value-order.js';
 import { typeName, VALUE_FORMAT } from './value-types.js';
@@ -16,13 +25,28 @@ export function compileGroup(expression: GroupExpression, types: readonly ValueT
       return readColumn(expression.column, types[expression.column]);
     case 'constant':
       return readConstant(expression.type, expression.text);
-    case 'cast':
-      return castTo(expression.to, compileGroup(expression.arg, types));
-    case 'call':
-      return compileCall(
-        expression.operator,
-        expression.args.map((arg) => compileGroup(arg, types)),
-      );
+    case 'cast': {
+      const arg = compileGroup(expression.arg, types);
+      return folded(castTo(expression.to, arg), [arg]);
+    }
+    case 'call': {
+      const args = expression.args.map((arg) => compileGroup(arg, types));
+      return folded(compileCall(expression.operator, args), args);
+    }
+  }
+}
+
+const NO_ROW: GroupRow = { bytes: new Uint8Array(0), places: new Int32Array(0) };
+
+/** What is computed of constants alone Postgres computes once, and fails of it although no row should ever come there. */
+function folded(program: GroupProgram, args: readonly GroupProgram[]): GroupProgram {
+  if (!args.every(({ isConstant }) => isConstant === true)) return program;
+  try {
+    const value = program.run(NO_ROW);
+    return { type: program.type, isConstant: true, run: () => value };
+  } catch (error) {
+    const why = error instanceof PgDogError ? error.message : 'not known';
+    throw new NoProgram(`constants of which nothing can be made: ${why}`);
   }
 }
 
@@ -50,7 +74,7 @@ function readConstant(type: ValueType, text: string): GroupProgram {
           ? decimalOf(text)
           : BigInt(text);
   if (value === null && type !== 'null') throw new NoProgram(`${text} is too long a number`);
-  return { type, run: () => value };
+  return { type, isConstant: true, run: () => value };
 }
 
 function compileCall(operator: GroupOperator, args: readonly GroupProgram[]): GroupProgram {

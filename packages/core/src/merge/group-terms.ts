@@ -12,6 +12,8 @@ export interface GroupRow {
 
 export interface GroupProgram {
   readonly type: ValueType;
+  /** The same for every row. */
+  readonly isConstant?: boolean;
   run(row: GroupRow): GroupValue;
 }
 

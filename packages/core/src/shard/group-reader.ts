@@ -3,7 +3,16 @@ import type { AggregateReader } from './aggregate-reading.js';
 import { isAggregate } from './call-reading.js';
 import { findColumn, isTimeType, readTimeText } from './expression-reading.js';
 import { call, constant, type GroupExpression, type GroupOperator } from './group-expression.js';
-import { castTarget, commonType, quotedString, readConstant, type Typed, typeOf } from './group-types.js';
+import {
+  castTarget,
+  commonType,
+  isComputed,
+  quotedString,
+  readConstant,
+  readText,
+  type Typed,
+  typeOf,
+} from './group-types.js';
 import { itemsOf } from './key-source.js';
 import { neverMerged } from './no-merge.js';
 import type { NodeIds } from './node-ids.js';
@@ -131,6 +140,7 @@ export class GroupReader {
     }
     const constant = nodeOf(nodeOf(node, 'A_Const'), 'sval');
     if (constant !== undefined && isTimeType(`pg_catalog.${type}`)) readTimeText(this.#ctx, constant, false);
+    if (constant !== undefined && isComputed(type)) return readText(type, textOf(constant, 'sval'));
     const text = constant === undefined ? `$${number}` : quotedString(textOf(constant, 'sval'));
     const piece = fillTemplate(this.#ctx.terms.parser, `$1::pg_catalog.${type}`, [{ text, node }]);
     return this.#add({ ...piece, fold: 'first', format: -1, plain: null, isOrderKnown: true });

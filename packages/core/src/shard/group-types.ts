@@ -36,6 +36,23 @@ export function readConstant(node: SqlNode): Typed | null {
   return literal(isInt8(text) ? 'int8' : 'numeric', text);
 }
 
+export function isComputed(type: string): type is ComputedType {
+  return COMPUTED.has(type);
+}
+
+/** A text where a number or a truth value is wanted: as far as it is written plainly. */
+export function readText(type: ComputedType, text: string): GroupExpression {
+  const isPlain = type === 'numeric' ? /^-?[0-9]{1,300}(\.[0-9]{1,300})?$/ : /^-?[0-9]{1,18}$/;
+  if (type === 'bool' && (text === 't' || text === 'true')) return constant('bool', 't');
+  if (type === 'bool' && (text === 'f' || text === 'false')) return constant('bool', 'f');
+  const bits = { int2: 16, int4: 32, int8: 64 }[type as string] ?? 0;
+  const isFit =
+    type === 'numeric' || (isPlain.test(text) && BigInt.asIntN(bits, BigInt(text)) === BigInt(text));
+  if (type === 'bool' || !isPlain.test(text) || !isFit)
+    throw new NoMerge(`a text that is not plainly ${type}`);
+  return constant(type, text);
+}
+
 function literal(type: ComputedType, text: string): Typed {
   return { expression: constant(type, text), type };
 }
