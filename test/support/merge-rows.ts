@@ -79,6 +79,11 @@ export function made<T extends object>(value: T | string): T {
   return value;
 }
 
+/** All at once; false: `failure` says why. */
+export function finishFold(fold: RowFold, order: RowOrder | null): boolean {
+  return fold.finishSome(order, Number.POSITIVE_INFINITY) === 'done';
+}
+
 /** Rows of a finished fold, as text. */
 export function foldedRows(fold: RowFold): (string | null)[][] {
   return Array.from({ length: fold.rowCount }, (_, index) => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AggregateKind, RowDistinct, RowFold, RowShape, VALUE_TYPE } from '@pgdog-cluster/core';
 import {
+  finishFold,
   foldedRows,
   lyingRows,
   made,
@@ -22,7 +23,7 @@ function folded(kind: AggregateKind, type: TypeName, ...partials: RowValue[]): s
     const { bytes, start, end } = rowOf(partial);
     if (!fold.add(bytes, start, end)) return `failed: ${fold.failure}`;
   }
-  if (!fold.finish(null)) return `failed: ${fold.failure}`;
+  if (!finishFold(fold, null)) return `failed: ${fold.failure}`;
   const rows = foldedRows(fold);
   assert.equal(rows.length, 1);
   return rows[0][0];
@@ -82,7 +83,7 @@ describe('aggregates of several shards', () => {
     const [large, small] = [rowOf('9999.9999'), rowOf('-0.0001')];
     for (let count = 0; count < 250_000; count++) fold.add(large.bytes, large.start, large.end);
     fold.add(small.bytes, small.start, small.end);
-    assert.ok(fold.finish(null));
+    assert.ok(finishFold(fold, null));
     assert.deepEqual(foldedRows(fold), [['2499999974.9999']]);
   });
 
@@ -90,7 +91,7 @@ describe('aggregates of several shards', () => {
     const sum = (...partials: string[]): string => {
       const fold = made(RowFold.of(shapeOf('binary', 'numeric'), null, ['sum'], LIMIT));
       foldRows(fold, ...partials.map((hex) => [Buffer.from(hex.replaceAll(' ', ''), 'hex')]));
-      assert.ok(fold.finish(null));
+      assert.ok(finishFold(fold, null));
       // Behind the frame's header, the count and the size.
       return Buffer.from(fold.bytes.subarray(11))
         .toString('hex')
@@ -137,7 +138,7 @@ describe('aggregates of several shards', () => {
       ['32', '1', null],
       ['64', '', ''].map((value) => (value === '' ? null : value)),
     );
-    assert.ok(fold.finish(orderOf(shape, '1 desc')));
+    assert.ok(finishFold(fold, orderOf(shape, '1 desc')));
     assert.deepEqual(foldedRows(fold), [
       ['64', null, null],
       ['32', '1', null],
@@ -151,10 +152,10 @@ describe('aggregates of several shards', () => {
     const shape = shapeOf('text', 'text');
     const fold = made(RowFold.of(shape, [0], [null], LIMIT));
     foldRows(fold, ['b'], [''], [null], ['b'], ['']);
-    assert.ok(fold.finish(null));
+    assert.ok(finishFold(fold, null));
     assert.deepEqual(foldedRows(fold), [['b'], [''], [null]]);
     const none = made(RowFold.of(shape, [0], [null], LIMIT));
-    assert.ok(none.finish(orderOf(shape, '1')));
+    assert.ok(finishFold(none, orderOf(shape, '1')));
     assert.equal(none.rowCount, 0);
   });
 
@@ -164,7 +165,7 @@ describe('aggregates of several shards', () => {
     for (const round of [1, 2, 3]) {
       for (let key = 0; key < 5000; key++) foldRows(fold, [String(key), String(key * round), String(round)]);
     }
-    assert.ok(fold.finish(orderOf(shape, '1')));
+    assert.ok(finishFold(fold, orderOf(shape, '1')));
     assert.deepEqual(
       foldedRows(fold),
       Array.from({ length: 5000 }, (_, key) => [String(key), String(key * 6), '3']),
@@ -193,7 +194,7 @@ describe('aggregates of several shards', () => {
     const shape = shapeOf('text', 'int8', 'text');
     const fold = made(RowFold.of(shape, [1], ['sum', null], LIMIT));
     foldRows(fold, ...[...'qwertyuiop'].map((letter, index) => [String(index % 2), letter]));
-    assert.ok(fold.finish(orderOf(shape, '1')));
+    assert.ok(finishFold(fold, orderOf(shape, '1')));
     assert.equal(
       foldedRows(fold)
         .map(([, letter]) => letter)
@@ -215,7 +216,7 @@ describe('aggregates of several shards', () => {
     }
     assert.equal(fold.failure, 'full');
     assert.ok(count > 300 && count < 5000, `${count} groups`);
-    assert.ok(!fold.finish(null));
+    assert.ok(!finishFold(fold, null));
     // Large values count as well.
     const large = made(RowFold.of(shapeOf('text', 'text'), null, ['max'], 100_000));
     const { bytes, start, end } = rowOf('x'.repeat(200_000));
@@ -228,7 +229,7 @@ describe('aggregates of several shards', () => {
       const fold = made(RowFold.of(shapeOf('text', 'int8', 'text'), [1], ['sum', null], LIMIT));
       assert.ok(!fold.add(lie.bytes, lie.start, lie.end));
       assert.equal(fold.failure, 'malformed');
-      assert.ok(!fold.finish(null));
+      assert.ok(!finishFold(fold, null));
     }
   });
 

@@ -12,7 +12,15 @@ import {
   VALUE_TYPE,
 } from '@pgdog-cluster/core';
 import { text } from '../support/frames.js';
-import { made, orderOf, type RowValue, rowOf, shapeOf, type TypeName } from '../support/merge-rows.js';
+import {
+  finishFold,
+  made,
+  orderOf,
+  type RowValue,
+  rowOf,
+  shapeOf,
+  type TypeName,
+} from '../support/merge-rows.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const ROUNDS = 1500;
@@ -123,7 +131,13 @@ describe(`rows of servers that lie (seed ${seed})`, () => {
               byKey.add(bytes, 64, end),
               distinct.take(bytes, 64, end),
             ]);
-            seen.push(merge.next(), fold.finish(order), fold.failure, byKey.finish(order), byKey.failure);
+            seen.push(
+              merge.next(),
+              finishFold(fold, order),
+              fold.failure,
+              finishFold(byKey, order),
+              byKey.failure,
+            );
             seen.push(fold.rowCount, Buffer.from(fold.bytes).toString('hex'));
             return seen;
           };

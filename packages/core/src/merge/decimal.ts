@@ -76,7 +76,7 @@ function integerOf(text: string): number | null {
   return isDigits(digits) && digits.length < 7 ? Number(text) : null;
 }
 
-export function isDigits(text: string): boolean {
+function isDigits(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     if (text.charCodeAt(at) < 0x30 || text.charCodeAt(at) > 0x39) return false;
   }

@@ -1,6 +1,7 @@
 // ● per-frame path
 import { assert } from '../base/assert.js';
 import type { FrameWriter } from '../wire/frame-writer.js';
+import { DIGITS_BEFORE_MAX, SCALE_MAX, special, writeDecimal } from './decimal.js';
 import { NUMERIC_HEADER_BYTES, NUMERIC_SIGN, numericDigitCount } from './decimal-order.js';
 import { VALUE_FORMAT } from './value-types.js';
 
@@ -8,9 +9,7 @@ const DASH = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
 
-/** Of numeric: src/backend/utils/adt/numeric.c, NUMERIC_MAX_PRECISION and the like. */
-const DIGITS_BEFORE_MAX = 131_072;
-const SCALE_MAX = 0x3fff;
+/** src/backend/utils/adt/numeric.c: NUMERIC_WEIGHT_MAX. */
 const WEIGHT_MAX = 0x7fff;
 /** Values added before carrying: 100,000 times 9,999 fits 31 bits, with room for what is carried in. */
 const PENDING_MAX = 100_000;
@@ -145,10 +144,12 @@ export class NumericSum {
   /** Writes the sum as a value of a DataRow, its size first; false when it is larger than numeric can be. */
   write(writer: FrameWriter, format: number): boolean {
     assert(!this.isEmpty, 'the sum of nothing is NULL');
-    const hasBoth = this.#isInfinite && this.#isMinusInfinite;
-    if (this.#isNan || hasBoth) return writeSpecial(writer, format, NUMERIC_SIGN.nan, 'NaN');
-    if (this.#isInfinite) return writeSpecial(writer, format, NUMERIC_SIGN.infinity, 'Infinity');
-    if (this.#isMinusInfinite) return writeSpecial(writer, format, NUMERIC_SIGN.minusInfinity, '-Infinity');
+    if (this.#isNan || this.#isInfinite || this.#isMinusInfinite) {
+      const hasBoth = this.#isInfinite && this.#isMinusInfinite;
+      const which = this.#isNan || hasBoth ? 'nan' : this.#isInfinite ? 'infinity' : 'minusInfinity';
+      writeDecimal(writer, format, special(which));
+      return true;
+    }
     // Two more: what has been carried into the last slot may have up to ten digits.
     this.#reserve(Math.min(this.#low, 0), Math.max(this.#low + this.#slots.length + 1, 0));
     this.#carry();
@@ -197,15 +198,4 @@ export class NumericSum {
     writer.int16(isNegative ? NUMERIC_SIGN.negative : NUMERIC_SIGN.positive).int16(this.#scale);
     for (let index = top; index >= bottom && count > 0; index--) writer.int16(this.#slots[index]);
   }
-}
-
-function writeSpecial(writer: FrameWriter, format: number, sign: number, text: string): true {
-  if (format === VALUE_FORMAT.text) {
-    writer.value(text);
-    return true;
-  }
-  // Postgres sends 32 as the scale of the infinities: bits of its flags, src/backend/utils/adt/numeric.c, NUMERIC_DSCALE.
-  const scale = sign === NUMERIC_SIGN.nan ? 0 : 32;
-  writer.int32(NUMERIC_HEADER_BYTES).int16(0).int16(0).int16(sign).int16(scale);
-  return true;
 }

@@ -25,7 +25,7 @@ const FAILED = -1;
  * Aggregates over the partial results of several shards, with or without GROUP BY: all rows of all shards in, then the rows
  * of the answer out.
  *
- *   add(row) … finish(order) → row 0 <= index < rowCount: bytes[rowStart(index), rowEnd(index))
+ *   add(row) … finishSome(order, budget) until it is done → row 0 <= index < rowCount: bytes[rowStart(index), rowEnd(index))
  *
  * Of values that are equal and not the same bytes (1.0 and 1.00) the first one is shown; Postgres shows either.
  */
@@ -169,14 +169,11 @@ export class RowFold {
   }
 
   /**
-   * Makes the rows of the answer, in the order asked for, else in the order in which the groups came.
-   * @returns false: `failure` says why, and the answer is an error
+   * Makes the rows of the answer, in the order asked for, else in the order in which the groups came: in parts, as many
+   * groups may take longer than other sessions should wait.
+   * @param budget steps of a row each
+   * @returns `failed`: `failure` says why, and the answer is an error
    */
-  finish(order: RowOrder | null): boolean {
-    return this.finishSome(order, Number.POSITIVE_INFINITY) === 'done';
-  }
-
-  /** finish() in parts, as many groups may take longer than other sessions should wait. @param budget steps of a row each */
   finishSome(order: RowOrder | null, budget: number): Progress {
     this.#isFinishing = true;
     if (this.failure !== null) return 'failed';
