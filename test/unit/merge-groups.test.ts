@@ -303,4 +303,41 @@ describe('groups that are refused', () => {
     assert.ok(answer.add(bytes, 0, bytes.length));
     assert.deepEqual(finished(answer), [['1', '4']]);
   });
+
+  it('numbers of thousands of digits take more parts, and are computed with up to a length', () => {
+    const long = (digits: number, times: number): Asked => {
+      const one = constant('numeric', '7'.repeat(digits));
+      const sum = Array.from({ length: times }, () => one).reduce<GroupExpression>(
+        (a, b) => call('+', a, b),
+        column(2),
+      );
+      return { ...AVERAGE, shown: [column(0), call('>', sum, column(1))], client: [int4, VALUE_TYPE.bool] };
+    };
+    const answer = made(long(4900, 3));
+    for (let key = 0; key < 10; key++) {
+      const bytes = row([narrow(key), wide(key), wide(1)]);
+      assert.ok(answer.add(bytes, 0, bytes.length));
+    }
+    let parts = 1;
+    while (answer.finishSome(100) === 'more') parts++;
+    assert.equal(answer.rowCount, 10);
+    assert.ok(parts > 4, `${parts} parts`);
+    refused(long(5100, 1), 'a number that is too long');
+    const grown = made({
+      ...long(2600, 1),
+      shown: [
+        column(0),
+        call(
+          '*',
+          call('*', constant('numeric', '7'.repeat(2600)), column(2)),
+          constant('numeric', '7'.repeat(2600)),
+        ),
+      ],
+      client: [int4, numeric],
+    });
+    const bytes = row([narrow(1), wide(1), wide(1)]);
+    assert.ok(grown.add(bytes, 0, bytes.length));
+    assert.equal(grown.finishSome(100), 'failed');
+    assert.match(grown.problem?.message ?? '', /5000 digits at most/);
+  });
 });

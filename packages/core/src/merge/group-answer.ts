@@ -1,6 +1,7 @@
 import { PgDogError } from '../base/errors.js';
 import type { MergePlan } from '../shard/shard-reading.js';
 import { FRAME_HEADER_BYTES } from '../wire/message-type.js';
+import { effort } from './group-numbers.js';
 import { GroupProjection } from './group-projection.js';
 import { RowFold } from './row-fold.js';
 import { RowOrder } from './row-order.js';
@@ -90,8 +91,9 @@ export class GroupAnswer {
     const { writer } = projection;
     const fold = this.#fold;
     let left = budget;
-    for (; this.#projectedCount < fold.rowCount; left -= projection.stepsPerRow) {
+    for (; this.#projectedCount < fold.rowCount; left -= projection.stepsPerRow + effort.steps) {
       if (left <= 0) return 'more';
+      effort.steps = 0;
       const row = this.#projectedCount++;
       const before = writer.length;
       if (!projection.write(fold.bytes, fold.rowStart(row), fold.rowEnd(row))) return this.#malformed();

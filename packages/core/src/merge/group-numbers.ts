@@ -49,9 +49,34 @@ export function arithmetic(
   };
 }
 
-function computed<T>(compute: () => T): T {
+/** Postgres takes 147,455. Of so many, what a text of 2,500 words may do with each group would take seconds. */
+const DIGITS_MAX = 5000;
+const HEX_PER_DIGIT = 0.831;
+const DIGITS_PER_STEP = 250;
+
+/** What long numbers have cost since it was set back, in steps of a row each. */
+export const effort = { steps: 0 };
+
+/** It is short enough to be computed with. */
+export function hasLength({ digits, scale }: Decimal): boolean {
+  const count = digits.toString(16).length / HEX_PER_DIGIT;
+  effort.steps += Math.floor(count / DIGITS_PER_STEP);
+  return count <= DIGITS_MAX && scale <= DIGITS_MAX;
+}
+
+export function checkLength(value: Decimal): Decimal {
+  if (hasLength(value)) return value;
+  throw new PgDogError(
+    'cross_shard',
+    `groups of several shards are computed with ${DIGITS_MAX} digits at most`,
+  );
+}
+
+function computed<T extends Decimal | null>(compute: () => T): T {
   try {
-    return compute();
+    const value = compute();
+    if (value !== null) checkLength(value);
+    return value;
   } catch (error) {
     if (!(error instanceof math.MathError)) throw error;
     if (error.problem === 'division by zero') throw new PgDogError('merge_division');

@@ -4,7 +4,17 @@ import type { GroupExpression, GroupOperator } from '../shard/group-expression.j
 import { INCOMPARABLE } from './byte-order.js';
 import { type Decimal, decimalOf } from './decimal.js';
 import { compareDecimals } from './decimal-math.js';
-import { absoluteOf, arithmetic, average, castTo, deviation, negated, rounding } from './group-numbers.js';
+import {
+  absoluteOf,
+  arithmetic,
+  average,
+  castTo,
+  checkLength,
+  deviation,
+  hasLength,
+  negated,
+  rounding,
+} from './group-numbers.js';
 import {
   commonType,
   type GroupProgram,
@@ -59,7 +69,7 @@ function readColumn(column: number, type: ValueType): GroupProgram {
       if (size < 0) return null;
       const value = readGroupValue(type, bytes, start, start + size);
       if (value === undefined) throw new MalformedGroup();
-      return value;
+      return type === 'numeric' ? checkLength(value as Decimal) : value;
     },
   };
 }
@@ -73,7 +83,8 @@ function readConstant(type: ValueType, text: string): GroupProgram {
         : type === 'numeric'
           ? decimalOf(text)
           : BigInt(text);
-  if (value === null && type !== 'null') throw new NoProgram(`${text} is too long a number`);
+  const isLong = value === null ? type !== 'null' : type === 'numeric' && !hasLength(value as Decimal);
+  if (isLong) throw new NoProgram('a number that is too long');
   return { type, isConstant: true, run: () => value };
 }
 
