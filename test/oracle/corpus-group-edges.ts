@@ -40,6 +40,8 @@ const ANY = [
   'SELECT visits, 100 / (visits - 5), avg(level) FROM customer GROUP BY visits',
   'SELECT visits, upper(max(name)) FROM customer GROUP BY visits HAVING count(*) > 1',
   'SELECT visits + 1, count(*) FROM customer GROUP BY visits HAVING count(*) > 1',
+  'SELECT round(score / 3, 2), visits - level, -level, count(*) FROM customer GROUP BY score, visits, level HAVING count(*) > 1',
+  'SELECT born + 1, count(*) FROM customer GROUP BY born HAVING count(*) > 1',
   'SELECT visits + 1, count(*) FROM customer GROUP BY visits + 1 HAVING count(*) > 1',
   'SELECT visits::text, name, count(*) FROM customer GROUP BY visits, name HAVING count(*) > 1',
   'SELECT CASE WHEN count(*) < 0 THEN 1 / 0 ELSE 5 END FROM customer',

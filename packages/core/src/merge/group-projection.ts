@@ -69,8 +69,9 @@ export class GroupProjection {
       const size = all.reduce((sum, each) => sum + sizeOfGroup(each), 0);
       return new GroupProjection(new RowShape(columns), outputs, having, asked.columns.length, size);
     } catch (error) {
-      if (!(error instanceof NoProgram)) throw error;
-      return `groups of several shards cannot be computed: ${error.message}`;
+      // Whatever a statement leads to is its client's: other sessions of the worker go on.
+      const why = error instanceof NoProgram ? error.message : 'not understood';
+      return `groups of several shards cannot be computed: ${why}`;
     }
   }
 

@@ -2,7 +2,6 @@ import { nodeOf, nodesOf, pathOf, type SqlNode } from '../sql/sql-node.js';
 import { AggregateReader } from './aggregate-reading.js';
 import type { GroupExpression } from './group-expression.js';
 import { type GroupKey, GroupReader, keyPlain } from './group-reader.js';
-import { mayFail } from './may-fail.js';
 import { neverMerged } from './no-merge.js';
 import { NodeIds } from './node-ids.js';
 import { PartialColumns, type Piece } from './partial-columns.js';
@@ -66,7 +65,6 @@ export class GroupPlanReader {
     this.#requireRows(isOne && extraKeys.length > 0, keepsHaving);
     const keys = [...this.#keys, ...extraKeys];
     const { list } = this.#columns;
-    if (having !== null) this.#requireHarmless();
     const text = groupText(this.#ctx.terms.parser, this.#text, node, list, keys, keepsHaving, limits);
     const group = list.flatMap(({ fold }, column) => (fold === null ? [column] : []));
     return {
@@ -95,15 +93,6 @@ export class GroupPlanReader {
   #requireAlike(): void {
     const { volatile } = this.#ctx;
     if (volatile !== null) throw neverMerged(`${volatile} beside HAVING`);
-  }
-
-  /** Shards compute what is shown of groups that HAVING leaves out here; on one server nobody would see what fails there. */
-  #requireHarmless(): void {
-    const isKey = (part: SqlNode): boolean => this.#keys.some(({ id }) => id === this.#ids.of(part));
-    for (const { fold, node } of this.#columns.list) {
-      if (fold === 'first' && mayFail(node, isKey))
-        throw neverMerged('a computation that may fail in groups that HAVING leaves out');
-    }
   }
 
   /** A group of no rows is one that shards that group by values do not tell of. */

@@ -14,6 +14,7 @@ import {
   typeOf,
 } from './group-types.js';
 import { itemsOf } from './key-source.js';
+import { mayFail } from './may-fail.js';
 import { neverMerged } from './no-merge.js';
 import type { NodeIds } from './node-ids.js';
 import { fillTemplate, type PartialColumns, type Piece } from './partial-columns.js';
@@ -75,7 +76,16 @@ export class GroupReader {
     const aggregate = nodeOf(node, 'FuncCall');
     if (aggregate !== undefined && isAggregate(aggregate))
       return this.#aggregates.read(aggregate, format).expression;
-    return hasAggregate(node) ? this.#typed(node) : this.#perGroup(piece, format);
+    return hasAggregate(node) || this.#failsElsewhere(node)
+      ? this.#typed(node)
+      : this.#perGroup(piece, format);
+  }
+
+  /** Shards compute it of groups that HAVING leaves out here as well; on one server nobody would see what fails there. */
+  #failsElsewhere(node: SqlNode): boolean {
+    const having = nodeOf(this.#top.node, 'havingClause');
+    if (having === undefined || !hasAggregate(having)) return false;
+    return mayFail(node, (part) => this.#keyOf(part) !== undefined);
   }
 
   condition(node: SqlNode): GroupExpression {
