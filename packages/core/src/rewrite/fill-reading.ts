@@ -5,6 +5,8 @@ export interface FillValue {
   readonly type: string;
   /** Its number is the first shard's to give. */
   readonly isSequence: boolean;
+  /** Of an identity column: a server takes it from the sequence without asking whether the user may. */
+  readonly isIdentity?: boolean;
 }
 
 /** bytes[start, end) of a text become these, one behind the other. */

@@ -122,7 +122,7 @@ function defaultOf(
   if (column.generated === 'd') {
     const table = `${quoteName(schema)}.${quoteName(name)}`;
     const sql = `pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(${quoteText(table)}, ${quoteText(column.name)}))`;
-    return [{ sql, type: 'int8', isSequence: true }];
+    return [{ sql, type: 'int8', isSequence: true, isIdentity: true }];
   }
   if (column.generated !== '' || column.defaultText === null) return null;
   const text = Buffer.from(`SELECT ${column.defaultText}`);

@@ -1,6 +1,6 @@
 import { PgDogError } from '@pgdog-cluster/core';
 import type { DistributedTransaction } from './distributed-transaction.js';
-import { errorFrame } from './error-frame.js';
+import { errorFrame, sqlstateOf } from './error-frame.js';
 import type { FilledStatement } from './filled-statement.js';
 import type { Leg } from './leg.js';
 import { queryFrame } from './query-frame.js';
@@ -29,11 +29,20 @@ export function fillIn(
     framesFor: () => queryFrame(filled.question),
     prepare: (leg) => transaction?.join(leg) ?? [],
     described: (frame) => frame,
-    done: (legs, failure) => {
+    done: (legs, error) => {
+      const failure = error === null ? null : failureOf(error, filled);
       const isFilled = failure === null && filled.fillIn(merger.values);
       then(legs, failure ?? (isFilled ? null : errorFrame(unanswered())));
     },
   });
+}
+
+/** One server asks nobody for rights on the sequence of an identity column; we cannot but ask by name. */
+function failureOf(error: Uint8Array, { hasIdentity }: FilledStatement): Uint8Array {
+  if (!hasIdentity || sqlstateOf(error) !== '42501') return error;
+  const text = 'the number of an identity column is asked for, which needs rights on its sequence';
+  const hint = 'GRANT USAGE ON SEQUENCE … on the first shard, or give the number.';
+  return errorFrame(new PgDogError('cross_shard', text, { hint }));
 }
 
 /** What one shard writes another must read as the same time. */

@@ -43,6 +43,10 @@ export class FilledStatement {
     return valuesOf(this.fill).some(({ isSequence }) => isSequence);
   }
 
+  get hasIdentity(): boolean {
+    return valuesOf(this.fill).some(({ isIdentity }) => isIdentity === true);
+  }
+
   /** Times are read back as they were written in one style only. */
   get hasTime(): boolean {
     return valuesOf(this.fill).some(({ type }) => type.startsWith('time') || type === 'date');
