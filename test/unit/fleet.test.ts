@@ -120,7 +120,11 @@ function ended(socket: Socket): Promise<void> {
 }
 
 test('four workers come up, and clients spread evenly with their addresses', async () => {
+  const startedMs = performance.now();
   const rig = await startRig(4);
+  const tookMs = performance.now() - startedMs;
+  // A second or two; a busy machine may take some more.
+  assert.ok(tookMs < 30_000, `start-up took ${tookMs} ms`);
   assert.equal(rig.supervisor.ioDriver, 'epoll');
   const clients = await Promise.all(Array.from({ length: 40 }, () => client(rig.port)));
   for (let worker = 0; worker < 4; worker++) {
@@ -294,7 +298,8 @@ test('reports come from all workers; one that hangs or crashed is left out', asy
   const rows = await soon('an answer without it', rig.supervisor.requestReport('servers'));
   assert.deepEqual(rows, []);
   const tookMs = performance.now() - startedMs;
-  assert.ok(tookMs > 1500, `${tookMs}`);
+  // It waits 2 s, and no longer but for a machine that is busy.
+  assert.ok(tookMs > 1500 && tookMs < 20_000, `${tookMs}`);
   await soon('a thread that stands still is ended', rig.supervisor.cut());
   assert.equal(rig.logger.of('shutdown_forced').length, 1);
 });

@@ -30,7 +30,10 @@ export function missingSetup(differences: readonly CatalogDifference[]): string 
   return 'schema pgdog is not complete on every shard, and commits over several fail: run pgdog-cluster setup';
 }
 
-/** Sharded tables into which nothing can be inserted, in words: each shard would see to their unique constraints by itself. */
+/**
+ * Sharded tables with unique constraints that each shard would see to by itself, in words: an INSERT is refused there, unless
+ * what they compare is made and no other row can have it.
+ */
 export function looseUniqueTexts(
   { relations }: Pick<ShardCatalogData, 'relations'>,
   { tables }: ShardingSnapshot,

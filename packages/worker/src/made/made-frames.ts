@@ -44,7 +44,7 @@ export function madeParse(
   fields: ParseFields,
   end: number,
   { edits }: MadeReading,
-): { frame: Uint8Array; shownCount: number; madeCount: number } | null {
+): { frame: Uint8Array; shownCount: number } | null {
   const { nameStart, textStart, textEnd, typeCount } = fields;
   const shownCount = Math.max(typeCount, lastParameter(bytes, textStart, textEnd));
   const madeCount = edits.filter(({ value }) => value !== null).length;
@@ -57,7 +57,7 @@ export function madeParse(
     .bytes(filled(bytes, textStart, textEnd, edits, names))
     .bytes(bytes, textEnd, end)
     .end();
-  return { frame: writer.take(), shownCount, madeCount };
+  return { frame: writer.take(), shownCount };
 }
 
 /** The whole Bind `frame` with these values behind its own, as text; null: it is malformed. */
