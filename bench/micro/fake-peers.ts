@@ -70,7 +70,7 @@ export class FakeServer implements Peer {
       return;
     }
     for (let at = start; at < end; at += frameBytes(bytes, at)) {
-      if (!isQuestion(bytes, at)) this.hash.add(bytes, at, at + frameBytes(bytes, at));
+      if (!isOwn(bytes, at)) this.hash.add(bytes, at, at + frameBytes(bytes, at));
       this.answer(socket, bytes, at);
     }
   }
@@ -186,13 +186,17 @@ export class FakeClient implements Peer {
   }
 }
 
-/** The proxy's own, of what functions do: it is asked again after a time, however far the bench has come by then. */
-function isQuestion(bytes: Uint8Array, at: number): boolean {
+/**
+ * The proxy's own: what functions do is asked again after a time, however far the bench has come by then, and until that is
+ * answered connections are reset.
+ */
+function isOwn(bytes: Uint8Array, at: number): boolean {
   const start = at + HEADER_BYTES;
-  return bytes[at] === FRONTEND.Query && asciiOf(bytes, start, start + QUESTION.length) === QUESTION;
+  if (bytes[at] !== FRONTEND.Query) return false;
+  return OWN_TEXTS.some((text) => asciiOf(bytes, start, start + text.length) === text);
 }
 
-const QUESTION = 'SET LOCAL search_path';
+const OWN_TEXTS = ['SET LOCAL search_path', 'RESET SESSION AUTHORIZATION'];
 
 function frameBytes(bytes: Uint8Array, at: number): number {
   return 1 + ((bytes[at + 1] << 24) | (bytes[at + 2] << 16) | (bytes[at + 3] << 8) | bytes[at + 4]);

@@ -224,14 +224,24 @@ function sharding(results: Results, roles: Roles): Figure[] {
     });
     const latency = (key: string, base: string): Summary | null =>
       pairedRatio(series(results, key, sharded, 'p50Ms'), series(results, base, sharded, 'p50Ms'));
-    const scatter = latency('sharding-scatter', 'sharding-slowest');
+    const lookups = [
+      { key: 'busy', what: 'a lookup on all shards' },
+      { key: 'waiting', what: 'a lookup of 2 ms on all shards' },
+    ].map(({ key, what }) =>
+      judge(
+        `${what}, ${driver}: latency`,
+        ' x the slowest shard',
+        { atMost: 1.3 },
+        latency(`sharding-${key}-all`, `sharding-${key}-slowest`),
+      ),
+    );
     const commit = latency('sharding-commit-two', 'sharding-commit-one');
     const rows = summaryOf(results, 'sharding-merge', sharded, 'rowsPerS');
     const growth = summaryOf(results, 'sharding-merge', sharded, 'rssGrowthMb');
     const merge = `sorted rows of several shards, ${driver}`;
     return [
       ...costs,
-      judge(`a lookup on all shards, ${driver}: latency`, ' x the slowest shard', { atMost: 1.3 }, scatter),
+      ...lookups,
       judge(`${merge}: rows per second`, '', { atLeast: MERGED_ROWS_PER_S_MIN }, rows, 0),
       judge(`${merge}: memory growth, second half`, ' MB', { atMost: GROWTH_MB_MAX }, growth),
       judge(`a commit over two shards, ${driver}: latency`, ' x that of one', { atMost: 2.2 }, commit),

@@ -35,13 +35,10 @@ const CLIENTS = 32;
 /** As for routing: where each run is short, one of two may meet what the other does not. */
 const SECONDS_MIN = 4;
 const PROTOCOLS = ['prepared', 'simple'] as const;
-const LOOKUPS = 4000;
 const COMMITS = 2000;
 const QUICK_DIVISOR = 4;
 const WARM_UP_DIVISOR = 4;
 const RSS_PERIOD_MS = 100;
-/** Not a divisor of anything: what is asked next is somewhere else. */
-const STEP = 7919;
 
 const SHARDS = ['bench_shop_0', 'bench_shop_1', 'bench_shop_2'];
 const TABLE = 'CREATE TABLE bench_shop (id bigint, number int, note text)';
@@ -71,7 +68,7 @@ export async function sharding(run: BenchRun): Promise<void> {
     await fill(run, running);
     const ids = await Promise.all(SHARDS.map((database) => someIds({ ...run.server.pooled, database })));
     await direct(run, [...(await startAll(run, plain, 'trust')), ...running]);
-    await scatter(run, running);
+    await scatter(run, running, ids);
     await merge(run, running);
     await commit(run, running, ids);
   } catch (error) {
@@ -144,14 +141,16 @@ async function fill({ server: { pooled } }: BenchRun, running: readonly Running[
   }
 }
 
-/** Two that one shard has. */
-async function someIds(login: Login): Promise<[number, number]> {
+/** Some of those that one shard has; their numbers are the same. */
+async function someIds(login: Login): Promise<number[]> {
   let ids: number[] = [];
   await withClient(login, async (client) => {
-    const { rows } = await client.query('SELECT id::int AS id FROM bench_shop ORDER BY id LIMIT 2');
+    const { rows } = await client.query(
+      'SELECT id::int AS id FROM bench_shop ORDER BY md5(id::text) LIMIT 1000',
+    );
     ids = rows.map(({ id }: { id: number }) => id);
   });
-  return [ids[0], ids[1]];
+  return ids;
 }
 
 async function direct(run: BenchRun, running: readonly Running[]): Promise<void> {
@@ -188,37 +187,58 @@ async function direct(run: BenchRun, running: readonly Running[]): Promise<void>
   await stopAll(plain);
 }
 
-const LOOKUP = (index: number): string =>
-  `SELECT id, note FROM bench_shop WHERE number = ${(index * STEP) % ROWS}`;
+/** At once: three servers, the load and the proxy want two cores at a time. Waiting: as a server behind a network does. */
+const LOOKUPS = [
+  { key: 'busy', what: 'one row by another column', where: '', count: 4000 },
+  { key: 'waiting', what: 'one row that takes 2 ms', where: ' AND pg_sleep(0.002) IS NOT NULL', count: 1000 },
+];
 
-async function scatter(run: BenchRun, running: readonly Running[]): Promise<void> {
-  const count = run.options.isQuick ? LOOKUPS / QUICK_DIVISOR : LOOKUPS;
-  const all = 'one row by another column, one client';
-  const one = addCase(run, {
-    key: 'sharding-slowest',
-    group: 'sharding',
-    title: `${all}, of the slowest of ${SHARDS.length} shards, each asked alone`,
-  });
-  const every = addCase(run, {
-    key: 'sharding-scatter',
-    group: 'sharding',
-    title: `${all}, of all shards at once`,
-  });
-  for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
-    for (const { contender, endpoint } of running) {
-      await measure(run, one, contender, repeat, async () => {
-        const latencies: Values[] = [];
-        for (const shard of SHARDS.keys())
-          latencies.push(
-            await exchanges(endpoint, count, (index) => [`/* pgdog_shard: ${shard} */ ${LOOKUP(index)}`]),
-          );
-        return latencies.reduce((slow, next) => ((next.p50Ms ?? 0) > (slow.p50Ms ?? 0) ? next : slow));
-      });
-      await measure(run, every, contender, repeat, () =>
-        exchanges(endpoint, count, (index) => [LOOKUP(index)]),
-      );
+async function scatter(
+  run: BenchRun,
+  running: readonly Running[],
+  numbers: readonly (readonly number[])[],
+): Promise<void> {
+  for (const { key, what, where, count } of LOOKUPS) {
+    const rounds = run.options.isQuick ? count / QUICK_DIVISOR : count;
+    const lookup = (number: number): string =>
+      `SELECT id, note FROM bench_shop WHERE number = ${number}${where}`;
+    const one = addCase(run, {
+      key: `sharding-${key}-slowest`,
+      group: 'sharding',
+      title: `${what}, one client, of the slowest of ${SHARDS.length} shards, each asked alone`,
+    });
+    const every = addCase(run, {
+      key: `sharding-${key}-all`,
+      group: 'sharding',
+      title: `${what}, one client, of all shards at once`,
+    });
+    for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
+      for (const { contender, endpoint } of running) {
+        await measure(run, one, contender, repeat, () => slowest(endpoint, rounds, lookup, numbers));
+        await measure(run, every, contender, repeat, () =>
+          exchanges(endpoint, rounds, (index) => [lookup(at(numbers[index % numbers.length], index))]),
+        );
+      }
     }
   }
+}
+
+const at = (numbers: readonly number[], index: number): number => numbers[index % numbers.length];
+
+/** A row is on one shard, so each is asked for those that it has. */
+async function slowest(
+  endpoint: Endpoint,
+  count: number,
+  lookup: (number: number) => string,
+  numbers: readonly (readonly number[])[],
+): Promise<Values> {
+  const all: Values[] = [];
+  for (const [shard, own] of numbers.entries()) {
+    all.push(
+      await exchanges(endpoint, count, (index) => [`/* pgdog_shard: ${shard} */ ${lookup(at(own, index))}`]),
+    );
+  }
+  return all.reduce((slow, next) => ((next.p50Ms ?? 0) > (slow.p50Ms ?? 0) ? next : slow));
 }
 
 async function merge(run: BenchRun, running: readonly Running[]): Promise<void> {
@@ -253,7 +273,7 @@ async function readSorted(endpoint: Endpoint): Promise<Values> {
 async function commit(
   run: BenchRun,
   running: readonly Running[],
-  ids: readonly (readonly [number, number])[],
+  ids: readonly (readonly number[])[],
 ): Promise<void> {
   const count = run.options.isQuick ? COMMITS / QUICK_DIVISOR : COMMITS;
   const update = (id: number): string => `UPDATE bench_shop SET number = number + 1 WHERE id = ${id}`;

@@ -20,6 +20,32 @@ export function decodeText(bytes: Uint8Array, start: number, end: number): strin
   return lossyDecoder.decode(bytes.subarray(start, end));
 }
 
+/** Longer names are decoded each time. */
+const NAME_BYTES_MAX = 32;
+/** A power of two: names of a driver's statements are few, and of all clients the same. */
+const NAMES_MAX = 512;
+const nameBytes = new Uint8Array(NAMES_MAX * NAME_BYTES_MAX);
+const nameSizes = new Uint8Array(NAMES_MAX);
+const names: string[] = new Array(NAMES_MAX).fill('');
+
+/** As decodeText, of names that come again and again: one that is remembered is not decoded. */
+export function decodeName(bytes: Uint8Array, start: number, end: number): string {
+  const size = end - start;
+  if (size > NAME_BYTES_MAX || end > bytes.length) return decodeText(bytes, start, end);
+  let hash = size;
+  for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]) | 0;
+  const place = (hash ^ (hash >>> 11)) & (NAMES_MAX - 1);
+  const base = place * NAME_BYTES_MAX;
+  let same = nameSizes[place] === size ? 0 : -1;
+  while (same >= 0 && same < size && nameBytes[base + same] === bytes[start + same]) same++;
+  if (same === size) return names[place];
+  const name = decodeText(bytes, start, end);
+  for (let i = 0; i < size; i++) nameBytes[base + i] = bytes[start + i];
+  nameSizes[place] = size;
+  names[place] = name;
+  return name;
+}
+
 /** Text of start <= i < end, or null when it is not UTF-8. For what is compared: names, settings. */
 export function decodeTextStrictly(bytes: Uint8Array, start: number, end: number): string | null {
   if (isShortAscii(bytes, start, end)) {

@@ -1,9 +1,9 @@
 /**
- * What servers of one pool report by ParameterStatus, as shared maps: thousands of sessions and connections
- * of a pool see the same few combinations. A map is never changed; a change leads to another map.
+ * What servers report by ParameterStatus, as shared maps: thousands of sessions and connections see the same few
+ * combinations. A map is never changed; a change leads to another map.
  */
 
-const INTERNED_MAX = 256;
+const INTERNED_MAX = 1024;
 /** Longer maps are not shared: what is kept here is bounded by both. Postgres's own take less than 1 KB. */
 const INTERNED_KEY_LENGTH_MAX = 16 * 1024;
 /** Postgres reports 15; extensions may add some. Each connection and session refers to a map of them. */
@@ -17,9 +17,11 @@ export function hasRoomFor(map: ReadonlyMap<string, string>, name: string): bool
 /** Reported by servers that are replicas. A session that goes from host to host is told what holds for all it may reach. */
 const STANDBY = 'in_hot_standby';
 
+/** Of all pools: a session that goes from one server to another, on another shard too, finds the same map there. */
+const interned = new Map<string, ReadonlyMap<string, string>>();
+
 export class ReportedParameters {
   private readonly isRouted: boolean;
-  private readonly interned = new Map<string, ReadonlyMap<string, string>>();
 
   /** @param isRouted of a database with several hosts */
   constructor(isRouted: boolean) {
@@ -45,10 +47,10 @@ export class ReportedParameters {
       .sort()
       .join('\u0000');
     if (key.length > INTERNED_KEY_LENGTH_MAX) return map;
-    const known = this.interned.get(key);
+    const known = interned.get(key);
     if (known !== undefined) return known;
-    if (this.interned.size >= INTERNED_MAX) this.interned.clear();
-    this.interned.set(key, map);
+    if (interned.size >= INTERNED_MAX) interned.clear();
+    interned.set(key, map);
     return map;
   }
 }

@@ -1,7 +1,7 @@
 // ● per-frame path
 import {
   type BindFields,
-  decodeText,
+  decodeName,
   FRONTEND,
   frameBytesOf,
   joinRoutes,
@@ -191,7 +191,7 @@ export class BatchAhead {
     else {
       // exempt: a client prepares a name once
       this.named ??= new Map();
-      this.named.set(decodeText(bytes, nameStart, nameEnd), text);
+      this.named.set(decodeName(bytes, nameStart, nameEnd), text);
     }
   }
 
@@ -214,7 +214,7 @@ export class BatchAhead {
       if (kept !== undefined && kept !== null) this.plans.push(kept);
       return;
     }
-    const name = decodeText(bytes, statementStart, statementEnd);
+    const name = decodeName(bytes, statementStart, statementEnd);
     if (this.named?.has(name) === true) return;
     const statement = session.statements.get(name);
     // Unknown: a server is asked, and says so.
@@ -229,7 +229,7 @@ export class BatchAhead {
     end: number,
   ): void {
     const { statementStart, statementEnd } = fields;
-    const name = statementStart === statementEnd ? '' : decodeText(bytes, statementStart, statementEnd);
+    const name = statementStart === statementEnd ? '' : decodeName(bytes, statementStart, statementEnd);
     const own = name === '' ? (this.hasUnnamedParse ? this.unnamed : null) : (this.named?.get(name) ?? null);
     const text = own ?? preparedText(session, bytes, fields);
     // Unknown: a server is asked, and says so.

@@ -211,7 +211,9 @@ export class SessionRouter implements RouteTerms {
       if (outcome === GO) this.decideUnread();
       return outcome;
     }
-    const plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
+    const { plans } = session.context;
+    const known = session.requests?.knownPlan ?? null;
+    const plan = known ?? plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
     const isMade = plan.made !== undefined || shards?.makesKeys === true;
     if (isMade && session.requests?.makesValues() === true) return BLOCKED;
     const isInside = shards?.cross.isInTransaction === true;

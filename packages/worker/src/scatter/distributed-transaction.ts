@@ -176,12 +176,12 @@ export class DistributedTransaction {
 
   private commitInPhases(writers: readonly Leg[], then: Outcome): void {
     const [decider, ...others] = writers;
-    const id = randomBytes(8).readBigInt64BE() & 0x7fff_ffff_ffff_ffffn;
+    const id = newId();
     const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
     const lock =
       `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ${DURABLE}; ` +
       `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
-    this.scatter.order([{ leg: decider, sql: lock }], (failures) => {
+    this.scatter.order([{ leg: decider, sql: lock, kind: 'lock' }], (failures) => {
       if (failures.length > 0) {
         this.abandon(withRemedy(failures[0].frame), then);
         return;
@@ -192,7 +192,7 @@ export class DistributedTransaction {
       }
       for (const { session } of others) session.keepsServer = true;
       this.scatter.order(
-        others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}` })),
+        others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
         (failures) => {
           const refusals = [...failures, ...unprepared(others, failures)];
           if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
@@ -233,7 +233,9 @@ export class DistributedTransaction {
   ): void {
     for (const { session } of legs) session.keepsServer = false;
     this.scatter.order(
-      legs.filter(({ isGone }) => !isGone).map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}` })),
+      legs
+        .filter(({ isGone }) => !isGone)
+        .map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}`, kind: verb })),
       (failures) => {
         const again = failures.map(({ leg }) => leg);
         if (again.length === 0 || attempt === END_ATTEMPTS_MAX) then();
@@ -255,6 +257,14 @@ export class DistributedTransaction {
       this.endPrepared(isUndone ? 'ROLLBACK' : 'COMMIT', others, nameOf, () => then(isUndone ? frame : null));
     });
   }
+}
+
+const IDS_FROM = 10n ** 18n;
+const IDS_TO = 2n ** 63n;
+
+/** Of all positive ones of type bigint those of 19 digits: texts with them are of one length. */
+function newId(): bigint {
+  return IDS_FROM + (randomBytes(8).readBigUInt64BE() % (IDS_TO - IDS_FROM));
 }
 
 /** Not in its transaction, whatever has happened to it: what it does now is done at once, and alone. */

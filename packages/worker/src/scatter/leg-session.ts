@@ -1,4 +1,4 @@
-import { assert, PgDogError, READY } from '@pgdog-cluster/core';
+import { assert, PgDogError, READY, type SqlPlan } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
@@ -121,15 +121,16 @@ export class LegSession extends Session {
     if (server.lastSessionId === client.id) server.lastSessionId = this.id;
   }
 
-  ask(frames: Uint8Array): void {
+  /** @param plan of the one Query that `frames` is; null: it is read */
+  ask(frames: Uint8Array, plan: SqlPlan | null = null): void {
     this.lastActivityMs = this.context.nowMs;
     // The last answers are shown while the server connection is being given back: nothing may be sent on it any more.
     this.isPostponed = this.isShowing;
-    if (!this.isPostponed) this.take(frames);
+    if (!this.isPostponed) this.take(frames, plan);
     else {
       this.context.sharded.postpone(() => {
         this.isPostponed = false;
-        this.take(frames);
+        this.take(frames, plan);
         if (!this.isWaiting) this.events.onServed();
       });
     }
@@ -153,7 +154,8 @@ export class LegSession extends Session {
     this.events.onServed();
   }
 
-  private take(frames: Uint8Array): void {
+  private take(frames: Uint8Array, plan: SqlPlan | null): void {
+    if (this.requests !== null) this.requests.knownPlan = plan;
     if (this.phase !== 'closed') this.read(frames, 0, frames.length, NONE);
   }
 

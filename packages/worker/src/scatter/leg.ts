@@ -1,4 +1,4 @@
-import { BACKEND, SYNC } from '@pgdog-cluster/core';
+import { BACKEND, type SqlPlan, SYNC } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import type { FrameSink } from '../wire/frame-stream.js';
@@ -89,8 +89,11 @@ export class Leg implements FrameSink {
     });
   }
 
-  /** @param aheadCount statements of ours at the beginning of `frames`, of whose answers the client hears nothing */
-  begin(frames: Uint8Array, aheadCount = 0, isBatch = false): void {
+  /**
+   * @param aheadCount statements of ours at the beginning of `frames`, of whose answers the client hears nothing
+   * @param plan of the one Query that `frames` is; null: it is read
+   */
+  begin(frames: Uint8Array, aheadCount = 0, isBatch = false, plan: SqlPlan | null = null): void {
     if (this.isGone) {
       this.reader.gone(this);
       return;
@@ -104,7 +107,7 @@ export class Leg implements FrameSink {
     this.isCancelDue = false;
     this.owedCount = aheadCount + 1;
     this.session.prepare();
-    this.session.ask(frames);
+    this.session.ask(frames, plan);
   }
 
   /** One of the statements that went ahead has been answered. */

@@ -35,6 +35,8 @@ export interface ScatterTask {
 export interface Order {
   readonly leg: Leg;
   readonly sql: string;
+  /** Of texts that differ in numbers alone: which one it is. Absent: it is read as any other. */
+  readonly kind?: string;
 }
 
 export interface OrderFailure {

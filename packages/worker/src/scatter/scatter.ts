@@ -7,6 +7,7 @@ import type { CopyIn } from './copy-in.js';
 import { asError, errorFrame } from './error-frame.js';
 import { Leg, type LegReader } from './leg.js';
 import { isNeedMet } from './met-needs.js';
+import { orderPlan } from './order-plan.js';
 import { queryFrame } from './query-frame.js';
 import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
 
@@ -72,7 +73,10 @@ export class Scatter implements LegReader {
     this.orderFailures = [];
     this.legs = orders.map(({ leg }) => leg);
     for (const leg of this.legs) leg.beginOrder();
-    for (const { leg, sql } of orders) leg.begin(queryFrame(sql));
+    const { plans } = this.client.context;
+    for (const { leg, sql, kind } of orders) {
+      leg.begin(queryFrame(sql), 0, false, kind === undefined ? null : orderPlan(plans, kind, sql));
+    }
     this.checkDone();
   }
 

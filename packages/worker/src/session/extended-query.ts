@@ -1,6 +1,7 @@
 // ● per-frame path
 import {
   buildErrorResponse,
+  decodeName,
   decodeText,
   FRONTEND,
   FrameWriter,
@@ -170,7 +171,7 @@ export class ExtendedQuery {
       return CONSUMED;
     }
     const isUnnamed = statementStart === statementEnd;
-    const statement = isUnnamed ? null : this.statementNamed(decodeText(bytes, statementStart, statementEnd));
+    const statement = isUnnamed ? null : this.statementNamed(decodeName(bytes, statementStart, statementEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, statementStart, statementEnd);
     const refusal = guardBound(session, server, statement, this.unnamed);
     if (refusal !== null) return this.refuse(server, refusal);
@@ -276,7 +277,7 @@ export class ExtendedQuery {
       server.forward(bytes, start, end, buffer);
       return CONSUMED;
     }
-    const statement = this.statementNamed(decodeText(bytes, nameStart, nameEnd));
+    const statement = this.statementNamed(decodeName(bytes, nameStart, nameEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
     ensureStatement(session, server, statement);
     // A statement that has gone stale is healed by it.

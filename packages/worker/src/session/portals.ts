@@ -1,5 +1,5 @@
 // ● per-frame path
-import { decodeText, type SqlPlan } from '@pgdog-cluster/core';
+import { decodeName, type SqlPlan } from '@pgdog-cluster/core';
 import { bindValues } from './bind-values.js';
 import type { BindValues } from './effects.js';
 
@@ -27,7 +27,7 @@ export class Portals {
       this.unnamed = plan === null ? null : { plan, values: bindValues(plan, bytes, valuesStart, end) };
       return;
     }
-    const name = decodeText(bytes, portalStart, portalEnd);
+    const name = decodeName(bytes, portalStart, portalEnd);
     if (plan === null) {
       this.byName?.delete(name);
       return;
@@ -40,7 +40,7 @@ export class Portals {
   find(bytes: Uint8Array, start: number, end: number): PortalPlan | null {
     if (start === end) return this.unnamed;
     if (this.byName === null) return null;
-    return this.byName.get(decodeText(bytes, start, end)) ?? null;
+    return this.byName.get(decodeName(bytes, start, end)) ?? null;
   }
 
   /** Portals live no longer than a transaction. */

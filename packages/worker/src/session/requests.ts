@@ -9,6 +9,7 @@ import {
   frameBytesOf,
   PgDogError,
   READY,
+  type SqlPlan,
   SYNC,
 } from '@pgdog-cluster/core';
 import {
@@ -64,6 +65,8 @@ export class RequestSink implements FrameSink {
   private isCheckingOut = false;
   /** Settings could not be applied: the next request is answered with this. */
   refusal: PgDogError | null = null;
+  /** Of the Query that is shown, where whoever has sent it knows; null: it is read. */
+  knownPlan: SqlPlan | null = null;
   /** Fills in what the proxy makes; null: nothing has needed it yet. */
   made: MadeStatements | null = null;
   /** The frame that is being shown is the first one to be filled in. */

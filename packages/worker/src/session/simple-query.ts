@@ -50,7 +50,8 @@ export function simpleQuery(
   let plan: SqlPlan | null = null;
   if (session.isSessionMode) {
     if (isWhole) plan = settingsPlan(session, bytes, start + HEADER_BYTES, textEnd);
-  } else if (!isWhole) plan = STREAMED_PLAN;
+  } else if (requests.knownPlan !== null) plan = requests.knownPlan;
+  else if (!isWhole) plan = STREAMED_PLAN;
   else if (!isPlainSql(bytes, start + HEADER_BYTES, textEnd)) {
     plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
   } else if (session.pool?.snapshot.poolerMode === 'statement') {

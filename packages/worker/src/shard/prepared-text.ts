@@ -1,7 +1,7 @@
 // ● per-frame path
 import {
   type BindFields,
-  decodeText,
+  decodeName,
   readParse,
   type ShardScope,
   type SqlPlan,
@@ -46,7 +46,7 @@ const unnamedText = newPreparedText();
 export function preparedText(session: Session, bytes: Uint8Array, fields: BindFields): PreparedText | null {
   const { statementStart, statementEnd } = fields;
   if (statementStart === statementEnd) return unnamed(session);
-  const statement = session.statements.get(decodeText(bytes, statementStart, statementEnd));
+  const statement = session.statements.get(decodeName(bytes, statementStart, statementEnd));
   // What PREPARE has made cannot be bound.
   if (statement === undefined || statement.isSqlLevel) return null;
   let text = texts.get(statement.frame);
