@@ -133,6 +133,8 @@ forOneDriver('SHOW QUERIES', (ioDriver) => {
         };
         while (!(await areWaiting())) await sleep(20);
         for (let i = 0; i < 3; i++) await proxy.adminQuery('RESET QUERY_CACHE');
+        // Every worker has obeyed when it answers what is asked of it later.
+        await queries();
         await direct.query('SELECT pg_advisory_unlock(77)');
         for (const { rows } of await Promise.all(answers)) assert.equal(rows[0][1], '42');
       } finally {
