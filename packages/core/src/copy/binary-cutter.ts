@@ -1,5 +1,6 @@
 // ● per-frame path
 import { UNKNOWN_SHARD } from '../shard/shard-of-value.js';
+import { readLength } from '../wire/message-type.js';
 import { type CopyFrames, EVERY_LEG } from './copy-frames.js';
 import type { CopyKey } from './copy-key.js';
 import { RowCutter, UNPLACED } from './row-cutter.js';
@@ -44,8 +45,8 @@ export class BinaryCutter extends RowCutter {
   }
 
   private word(at: number): number {
-    const { bytes } = this.frames;
-    return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+    // Signed.
+    return readLength(this.frames.bytes, at) | 0;
   }
 
   /** @returns false: more must be there first */
@@ -83,7 +84,8 @@ export class BinaryCutter extends RowCutter {
   private readCount(): boolean {
     if (this.available < 2) return false;
     const { bytes } = this.frames;
-    const count = ((bytes[this.at] << 24) >> 16) | bytes[this.at + 1];
+    // Signed.
+    const count = (((bytes[this.at] << 8) | bytes[this.at + 1]) << 16) >> 16;
     this.at += 2;
     if (count === TRAILER) {
       this.leg = EVERY_LEG;
