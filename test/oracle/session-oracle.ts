@@ -13,7 +13,8 @@ const HISTORY_MAX = 30;
 
 /** Rows of one statement that violate different constraints: which of them is named depends on which is looked at first. */
 const OF_SEVERAL_ROWS = /several rows|ON CONFLICT|SELECT|without the key|of the key/;
-const VIOLATION = /^23/;
+/** 21000: a row that ON CONFLICT would change twice, which is seen where both are. */
+const VIOLATION = /^23|^21000$/;
 
 function isOtherRow({ construct, prepared }: SessionStep, own: Answer, their: Answer): boolean {
   const isViolation = ({ error }: Answer): boolean => VIOLATION.test(error?.C ?? '');
