@@ -1,6 +1,6 @@
 /** A wire to a server whose answers come in pieces, cut where a test says. What is sent to it passes as it comes. */
-import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { listenLocally } from './listen-locally.js';
 
 /** Behind so many bytes since the mark, and behind `every` further ones; null: nowhere. */
 export type Cut = { at: number; every: number } | null;
@@ -80,11 +80,7 @@ export class SplitRelay {
 
   static async open(targetPort: number): Promise<SplitRelay> {
     const relay = new SplitRelay(targetPort);
-    relay.#server.listen(0, '127.0.0.1');
-    await once(relay.#server, 'listening');
-    const address = relay.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('a relay listens on a port');
-    relay.port = address.port;
+    relay.port = await listenLocally(relay.#server);
     return relay;
   }
 

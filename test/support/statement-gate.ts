@@ -2,9 +2,9 @@
  * A wire to a server that stops at a statement: before the server has it, or when it has answered and nobody has heard.
  * Whoever dies then dies at that very step.
  */
-import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { backend, FrameCollector, frame } from './frames.js';
+import { listenLocally } from './listen-locally.js';
 
 const CODE_STARTUP = 196_608;
 
@@ -126,11 +126,7 @@ export class StatementGate {
 
   static async open(targetPort: number): Promise<StatementGate> {
     const gate = new StatementGate(targetPort);
-    gate.#server.listen(0, '127.0.0.1');
-    await once(gate.#server, 'listening');
-    const address = gate.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('a gate listens on a port');
-    gate.port = address.port;
+    gate.port = await listenLocally(gate.#server);
     return gate;
   }
 

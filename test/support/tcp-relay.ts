@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import koffi from 'koffi';
+import { listenLocally } from './listen-locally.js';
 
 const AF_INET = 2;
 const SOCK_STREAM = 1;
@@ -85,11 +86,7 @@ export class TcpRelay {
 
   async #listen(): Promise<void> {
     const server = createServer((socket) => this.#join(socket));
-    server.listen(this.port, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('a relay listens on a port');
-    this.port = address.port;
+    this.port = await listenLocally(server, this.port);
     this.#server = server;
   }
 
