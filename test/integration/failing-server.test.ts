@@ -88,21 +88,30 @@ forOneDriver('a server that refuses logins', (driver) => {
     }
   });
 
-  it('starting up (57P03) is waited for', async () => {
-    const fake = await startFakePostgres(refuse('57P03', 'the database system is starting up'));
-    const proxy = await startWireProxy(fake, driver, { general: { checkout_timeout: 30_000 } });
-    try {
-      const answered = attempt(proxy.port);
-      await sleep(500);
-      fake.script({ onStartup: undefined as never });
-      const { error, ms } = await answered;
-      assert.equal(error, null);
-      assert.ok(ms > 400);
-    } finally {
-      await proxy.stop();
-      await fake.stop();
-    }
-  });
+  const passing = {
+    '57P03': 'the database system is starting up',
+    '57P01': 'terminating connection due to administrator command',
+    '57P02': 'terminating connection because of crash of another server process',
+    '53300': 'sorry, too many clients already',
+    '53200': 'out of memory',
+    '08006': 'connection to its own storage lost',
+  };
+  for (const [code, message] of Object.entries(passing))
+    it(`${code} at the login is waited for: ${message}`, async () => {
+      const fake = await startFakePostgres(refuse(code, message));
+      const proxy = await startWireProxy(fake, driver, { general: { checkout_timeout: 30_000 } });
+      try {
+        const answered = attempt(proxy.port);
+        await sleep(500);
+        fake.script({ onStartup: undefined as never });
+        const { error, ms } = await answered;
+        assert.equal(error, null);
+        assert.ok(ms > 400);
+      } finally {
+        await proxy.stop();
+        await fake.stop();
+      }
+    });
 });
 
 forOneDriver('connect_attempts and connect_attempt_delay', (driver) => {

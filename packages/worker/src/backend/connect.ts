@@ -27,6 +27,12 @@ const HEADER_BYTES = 5;
 const AUTHENTICATIONS_MAX = 4;
 /** SQLSTATE invalid_password. */
 const WRONG_PASSWORD = '28P01';
+/**
+ * Classes of errors at a login that say nothing about who logs in, and pass by themselves: connection exceptions, lack
+ * of resources (too many clients), intervention by an operator (terminated, a crash of another process, starting up).
+ * The empty one is of an error without a code. Source: Postgres, appendix A.
+ */
+const PASSING_CLASSES: ReadonlySet<string> = new Set(['', '08', '53', '57']);
 
 /** Starts a connect with login; null when no descriptor is to be had. Capacity has been claimed. */
 export function openServer(pool: Pool, address: HostAddress): ServerConnection | null {
@@ -198,8 +204,7 @@ class Login implements FrameSink {
 
   private refused(bytes: Uint8Array, start: number, end: number): void {
     const fields = parseErrorFields(bytes, start, end);
-    // 57P03: starting up or shutting down; 53300: full. Both pass by themselves.
-    const isPassing = fields.sqlstate === '57P03' || fields.sqlstate === '53300' || fields.sqlstate === '';
+    const isPassing = PASSING_CLASSES.has(fields.sqlstate.slice(0, 2));
     const { snapshot, credentials, opening } = this.server.pool;
     if (fields.sqlstate === WRONG_PASSWORD && credentials.tryNext(this.authentication.passwordNumber)) {
       opening.passwordRefused(this.server);
