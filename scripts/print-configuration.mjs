@@ -73,8 +73,8 @@ server; \`pgdog-cluster setup\` makes on the shards of a database what commits o
 - A [general] key is taken from the command line, else the file, else \`PGDOG_<KEY>\`, else the default below.
 - \`pool_size\`, \`min_pool_size\`, \`pooler_mode\`, \`idle_timeout\`, \`server_lifetime\` and the like: a user's value wins over
   a database's, which wins over [general].
-- Secrets (\`password\`, \`passwords\`, \`password_hash\`, \`server_password\`, \`auth_password\`) are a text, \`{ env = "NAME" }\` or
-  \`{ file = "path" }\`, the path being relative to the file that names it.
+- Secrets (\`password\`, \`passwords\`, \`password_hash\`, \`server_password\`, \`auth_password\`, \`openmetrics_token\`) are a text,
+  \`{ env = "NAME" }\` or \`{ file = "path" }\`, the path being relative to the file that names it.
 - An unknown key is an error that names the nearest known one.
 
 ## [general]

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
 import { test } from 'node:test';
 import {
   COUNTER_NAMES,
@@ -10,103 +9,10 @@ import {
   QUERY_TIME_US,
   SENT,
   SeededRandom,
-  WORKER_DRAINING,
 } from '@pgdog-cluster/core';
-import { createMetrics, HttpServer, LATENCY_BOUNDS_SECONDS, METRICS, openHttp } from 'pgdog-cluster';
+import { createMetrics, LATENCY_BOUNDS_SECONDS, LATENCY_METRICS, METRICS } from 'pgdog-cluster';
+import { parsePage } from '../support/metrics-text.js';
 import { type AdminWorld, makeWorld, NOW_MS, ODD_USER } from './admin-fixture.js';
-
-interface Sample {
-  name: string;
-  labels: Record<string, string>;
-  value: number;
-}
-
-interface Family {
-  help: string;
-  type: string;
-  samples: Sample[];
-}
-
-const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_';
-const isName = (text: string) =>
-  LETTERS.includes(text[0]) &&
-  [...text].every((unit) => LETTERS.includes(unit) || (unit >= '0' && unit <= '9'));
-
-/** Labels of one line, from after `{`; strict about quoting. Returns where the `}` stands. */
-function parseLabels(line: string, from: number): { labels: Record<string, string>; end: number } {
-  const labels: Record<string, string> = {};
-  let at = from;
-  while (line[at] !== '}') {
-    const equals = line.indexOf('="', at);
-    assert.ok(equals > at, line);
-    const name = line.slice(at, equals);
-    assert.ok(isName(name) && !Object.hasOwn(labels, name), line);
-    let value = '';
-    for (at = equals + 2; line[at] !== '"'; at++) {
-      assert.ok(at < line.length, `unterminated label: ${line}`);
-      if (line[at] !== '\\') value += line[at];
-      else {
-        at++;
-        assert.ok('\\"n'.includes(line[at]), `escape \\${line[at]}`);
-        value += line[at] === 'n' ? '\n' : line[at];
-      }
-    }
-    labels[name] = value;
-    at++;
-    assert.ok(line[at] === ',' || line[at] === '}', line);
-    if (line[at] === ',') at++;
-  }
-  return { labels, end: at };
-}
-
-function parseSample(line: string): Sample {
-  const brace = line.indexOf('{');
-  const name = line.slice(0, brace === -1 ? line.indexOf(' ') : brace);
-  assert.ok(isName(name), line);
-  const { labels, end } = brace === -1 ? { labels: {}, end: name.length - 1 } : parseLabels(line, brace + 1);
-  assert.equal(line[end + 1], ' ', line);
-  const text = line.slice(end + 2);
-  const value = Number(text);
-  assert.ok(text !== '' && !Number.isNaN(value), line);
-  return { name, labels, value };
-}
-
-/** Text format 0.0.4, strictly: HELP, TYPE, then the samples of that family and no other. */
-function parsePage(text: string): Map<string, Family> {
-  const families = new Map<string, Family>();
-  const seen = new Set<string>();
-  let current = '';
-  assert.ok(text.endsWith('\n'));
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const [mark, kind, name, ...rest] = line.split(' ');
-    if (mark === '#' && kind === 'HELP') {
-      assert.ok(!families.has(name), `two families ${name}`);
-      families.set(name, { help: rest.join(' '), type: '', samples: [] });
-      current = name;
-    } else if (mark === '#') {
-      assert.equal(kind, 'TYPE');
-      assert.equal(name, current);
-      families.get(name)!.type = rest.join(' ');
-    } else {
-      const sample = parseSample(line);
-      const family = families.get(current)!;
-      const suffixes = family.type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
-      assert.ok(
-        suffixes.some((suffix) => sample.name === `${current}${suffix}`),
-        line,
-      );
-      const key = `${sample.name}${JSON.stringify(Object.entries(sample.labels).sort())}`;
-      assert.ok(!seen.has(key), `twice: ${line}`);
-      seen.add(key);
-      family.samples.push(sample);
-    }
-  }
-  for (const [name, { help, type }] of families) {
-    assert.ok(help.length > 0 && ['gauge', 'counter', 'histogram'].includes(type), name);
-  }
-  return families;
-}
 
 /** Fills every counter of every worker and pool; returns what was put in, by pool. */
 function fill({ memory, snapshot }: AdminWorld, random: SeededRandom): number[][] {
@@ -131,7 +37,7 @@ test('query_cache_* are sums over the workers, without labels', async () => {
     workers.setQueryCache(worker, 1000 + worker, 20 + worker, 3);
     workers.setQueryCacheSize(worker, 7, 9000);
   }
-  const page = parsePage(await createMetrics(world.context).text());
+  const page = parsePage(await createMetrics(world.context).page());
   const values = ['hits', 'misses', 'evictions', 'size', 'bytes'].map((name) => {
     const family = page.get(`query_cache_${name}`);
     assert.deepEqual(family?.samples[0].labels, {});
@@ -151,7 +57,7 @@ test('the page is valid, and counters equal the sums over workers', async () => 
   const seed = Date.now() % 1_000_000;
   console.log(`seed ${seed}`);
   const sums = fill(world, new SeededRandom(seed));
-  const page = parsePage(await createMetrics(world.context).text());
+  const page = parsePage(await createMetrics(world.context).page());
   const expected: [name: string, counter: (typeof COUNTER_NAMES)[number], divisor: number][] = [
     ['errors', 'errors', 1],
     ['total_server_errors', 'errors', 1],
@@ -196,12 +102,17 @@ test('the page is valid, and counters equal the sums over workers', async () => 
     [],
     'a counter nobody can see',
   );
-  for (const { name } of METRICS) assert.ok(page.has(name), name);
+  for (const { name, type, labels } of METRICS) {
+    assert.equal(page.get(name)?.type, type, name);
+    // Some have no samples here, and none may have other labels than the reference says.
+    for (const sample of page.get(name)!.samples) assert.deepEqual(Object.keys(sample.labels), labels, name);
+  }
+  for (const { name } of LATENCY_METRICS) assert.equal(page.get(name)?.type, 'histogram', name);
 });
 
 test('labels are those of PgDog, escaped', async () => {
   const world = await makeWorld();
-  const page = parsePage(await createMetrics(world.context).text());
+  const page = parsePage(await createMetrics(world.context).page());
   const labels = page.get('total_query_count')!.samples.map((sample) => sample.labels);
   assert.deepEqual(labels[1], {
     user: ODD_USER,
@@ -222,7 +133,7 @@ test('histograms are cumulative, end in +Inf and agree with sum and count', asyn
     counters.cells[row + QUERY_LATENCY + latencyBucket(us)] += 1;
     counters.cells[row + QUERY_TIME_US] += us;
   }
-  const page = parsePage(await createMetrics(world.context).text());
+  const page = parsePage(await createMetrics(world.context).page());
   const family = page.get('query_duration_seconds')!;
   assert.equal(family.type, 'histogram');
   for (const database of ['shop', 'other']) {
@@ -253,7 +164,7 @@ test('gauges follow shared memory from scrape to scrape', async () => {
   const { load, capacity, workers, counters } = world.memory;
   const metrics = createMetrics(world.context, 'pgdog_');
   const read = async (name: string, index = 0) =>
-    parsePage(await metrics.text()).get(`pgdog_${name}`)?.samples[index].value;
+    parsePage(await metrics.page()).get(`pgdog_${name}`)?.samples[index].value;
   load.setWaiting(1, 0, 3);
   load.setOldestWaitSinceMs(1, 0, NOW_MS - 1500);
   capacity.tryClaim(0, 0);
@@ -274,7 +185,7 @@ test('gauges follow shared memory from scrape to scrape', async () => {
   assert.equal(await read('avg_query_count'), 2);
   assert.equal(await read('avg_sent'), 25);
   // Two at once do not disturb each other.
-  const [first, second] = await Promise.all([metrics.text(), metrics.text()]);
+  const [first, second] = await Promise.all([metrics.page(), metrics.page()]);
   assert.equal(parsePage(first).size, parsePage(second).size);
   const info = parsePage(first).get('pgdog_worker_info')!.samples[1];
   assert.deepEqual(info.labels, { worker: '1', state: 'serving', io_driver: 'epoll' });
@@ -285,77 +196,4 @@ test('a namespace that gives no valid names is refused', async () => {
   for (const namespace of ['1x_', 'a-b', 'ä']) {
     assert.throws(() => createMetrics(world.context, namespace), { code: 'configuration' }, namespace);
   }
-});
-
-test('the HTTP port answers its three paths and nothing else', async (t) => {
-  const world = await makeWorld();
-  const server = new HttpServer(world.context);
-  const port = await server.listen('127.0.0.1', 0);
-  t.after(() => server.close());
-  const get = async (path: string, init?: RequestInit) => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
-    return {
-      status: response.status,
-      type: response.headers.get('content-type'),
-      text: await response.text(),
-    };
-  };
-  const page = await get('/metrics?x=1');
-  assert.equal(page.status, 200);
-  assert.equal(page.type, 'text/plain; version=0.0.4; charset=utf-8');
-  assert.ok(parsePage(page.text).size > 50);
-  assert.equal((await get('/metrics', { method: 'HEAD' })).text, '');
-  assert.deepEqual([(await get('/healthz')).text, (await get('/readyz')).status], ['ok\n', 200]);
-  for (const path of ['/', '/metrics/', '/Metrics', '/../metrics', '//metrics', '/readyz%00']) {
-    // fetch() resolves .. itself; what arrives as /metrics is /metrics.
-    const expected = path === '/../metrics' ? 200 : 404;
-    assert.equal((await get(path)).status, expected, path);
-  }
-  for (const method of ['POST', 'PUT', 'DELETE'])
-    assert.equal((await get('/metrics', { method })).status, 405);
-  world.isDraining = true;
-  assert.deepEqual(await get('/readyz').then(({ status, text }) => [status, text]), [503, 'draining\n']);
-  world.isDraining = false;
-  for (const worker of [0, 1]) world.memory.workers.setState(worker, WORKER_DRAINING);
-  assert.equal((await get('/readyz')).status, 503);
-  assert.equal((await get('/healthz')).status, 200);
-});
-
-test('hostile requests cost their own connection only', async (t) => {
-  const world = await makeWorld();
-  const server = new HttpServer(world.context);
-  const port = await server.listen('127.0.0.1', 0);
-  t.after(() => server.close());
-  const raw = (bytes: string) =>
-    new Promise<string>((resolve) => {
-      let text = '';
-      const socket = connect(port, '127.0.0.1', () => socket.end(bytes));
-      socket.on('data', (chunk) => {
-        text += chunk.toString('latin1');
-      });
-      socket.on('error', () => resolve(text));
-      socket.on('close', () => resolve(text));
-    });
-  const hostile = [
-    '\0\0\0',
-    `GET /metrics HTTP/1.1\r\nx: ${'a'.repeat(64 * 1024)}\r\n\r\n`,
-    'GET http://x/metrics\r\n\r\n',
-    'GET',
-  ];
-  for (const bytes of hostile) assert.ok(!(await raw(bytes)).includes('200 OK'), bytes.slice(0, 20));
-  assert.ok((await raw('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).includes('200 OK'));
-});
-
-test('a port in use is one clear error; no port means no server', async (t) => {
-  const world = await makeWorld();
-  const settings = { openmetrics_host: '127.0.0.1', openmetrics_port: null, openmetrics_namespace: null };
-  assert.equal(await openHttp(world.context, settings), null);
-  const server = new HttpServer(world.context);
-  const port = await server.listen('127.0.0.1', 0);
-  t.after(() => server.close());
-  await assert.rejects(openHttp(world.context, { ...settings, openmetrics_port: port }), {
-    code: 'configuration',
-    message: `cannot listen on 127.0.0.1:${port} for metrics: the port is in use by another program`,
-  });
-  await server.close();
 });

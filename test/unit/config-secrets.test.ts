@@ -49,6 +49,39 @@ test('secrets come from text, variable and file', () => {
   assert.equal(loaded.users[2].passwords[0].reveal(), `${MARK}9`);
 });
 
+test('openmetrics_token: text, variable or file, nowhere to be seen, and nothing that no header could say', () => {
+  const config = (general: string) => `[general]\nopenmetrics_port = 9930\n${general}\n${DATABASE}`;
+  const token = `${MARK}-${MARK}-${MARK}`;
+  for (const [general, more] of [
+    [`openmetrics_token = "${token}"`, {}],
+    ['openmetrics_token = { env = "T" }', { environment: { T: token } }],
+    ['openmetrics_token = { file = "t.txt" }', { files: { 't.txt': `${token}\n` } }],
+    ['', { environment: { PGDOG_OPENMETRICS_TOKEN: token } }],
+  ] as const) {
+    const loaded = load({ config: config(general), users: USER, ...more });
+    assert.equal(loaded.httpToken?.reveal(), token);
+    const shown = [JSON.stringify(loaded), inspect(loaded, { depth: null, showHidden: true })];
+    assert.ok(![...shown, JSON.stringify(listSettings(loaded))].join().includes(MARK));
+    assert.deepEqual(loaded.warnings, []);
+  }
+  assert.equal(load({ config: config(''), users: USER }).httpToken, null);
+  for (const wrong of ['', 'fifteen_letters', `${token} x`, `${token}é`, `${token}\\n`]) {
+    const [error] = errorsOf({ config: config(`openmetrics_token = "${wrong}"`), users: USER });
+    assert.match(error, /general\.openmetrics_token: (expected 16 or more visible ASCII|is empty)/, wrong);
+    assert.ok(!error.includes(MARK), error);
+  }
+  for (const [host, count] of [
+    ['0.0.0.0', 1],
+    ['10.0.0.1', 1],
+    ['::1', 0],
+    ['127.0.0.2', 0],
+    ['localhost', 0],
+  ] as const) {
+    const { warnings } = load({ config: config(`openmetrics_host = "${host}"`), users: USER });
+    assert.equal(warnings.length, count, host);
+  }
+});
+
 /** Mistakes beside or in a secret: none of the messages may quote it. */
 const MISTAKES: [string, Parameters<typeof errorsOf>[0]][] = [
   ['syntax error on the same line', { config: DATABASE, users: `[[users]]\npassword = "${MARK}" x\n` }],

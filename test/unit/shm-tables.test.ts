@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   assertMemoryMap,
   CLAIMED,
+  CONNECT_LATENCY,
   COUNTER_NAMES,
   COUNTER_ROW_CELLS,
   createSharedMemory,
@@ -20,7 +21,6 @@ import {
   TOTAL_FULL,
   UNLIMITED,
   USER_FULL,
-  WAIT_LATENCY,
   WORKER_SERVING,
   waitedMs,
 } from '@pgdog-cluster/core';
@@ -256,7 +256,7 @@ test('counters: names match indices, rows do not overlap, sums are over workers'
   assert.equal(COUNTER_NAMES[QUERY_COUNT], 'queryCount');
   assert.equal(COUNTER_NAMES.length, FORCE_CLOSED + 1);
   assert.ok(COUNTER_NAMES.length <= QUERY_LATENCY);
-  assert.equal(WAIT_LATENCY + LATENCY_BUCKETS, COUNTER_ROW_CELLS);
+  assert.equal(CONNECT_LATENCY + LATENCY_BUCKETS, COUNTER_ROW_CELLS);
   const { counters } = small();
   for (let worker = 0; worker < 3; worker++) {
     for (let pool = 0; pool < 8; pool++) {

@@ -35,7 +35,10 @@ export class Loop {
   private nextSessionCheckMs = 0;
   private nextTrimMs = 0;
   private busyUs = 0;
+  /** Of the present window. */
   private events = 0;
+  /** Of all windows before it. */
+  private eventsTotal = 0;
   private windowStartUs = 0;
   private expectedCount = 1;
   private batchWaitUs = BATCH_WAIT_US;
@@ -121,6 +124,7 @@ export class Loop {
     const expected = isBusy ? Math.floor(perUs * this.batchWaitUs) : 1;
     this.expectedCount = Math.max(1, Math.min(BATCH_EVENTS_MAX, expected));
     this.windowStartUs = context.nowUs;
+    this.eventsTotal += this.events;
     this.events = 0;
   }
 
@@ -191,6 +195,7 @@ export class Loop {
     publishQueryCache(context);
     workers.setBusyUs(context.worker, this.busyUs);
     workers.setTurns(context.worker, this.turns);
+    workers.setIoEvents(context.worker, this.eventsTotal);
     workers.setLoopDelayMaxUs(context.worker, this.delayMaxUs);
   }
 

@@ -14,6 +14,7 @@ import {
 } from './entries.js';
 import { type Environment, readEnvironment } from './environment.js';
 import { splitList } from './fields.js';
+import { checkHttp } from './http-checks.js';
 import { parseListenAddress } from './listen-address.js';
 import { checkListening } from './listen-checks.js';
 import type { ListenAddress, LoadedConfig } from './loaded-config.js';
@@ -206,6 +207,12 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const authPassword = secrets.resolve(general.auth_password ?? undefined, generalPlace('auth_password'));
   // Kept as a Secret only: settings are printed.
   general.auth_password = null;
+  const httpToken = secrets.resolve(
+    general.openmetrics_token ?? undefined,
+    generalPlace('openmetrics_token'),
+  );
+  general.openmetrics_token = null;
+  checkHttp(general, httpToken, generalPlace, problems);
   addGeneralWays(entries, general, authPassword, secrets);
   const authFiles = readAuthFiles(general, generalPlace, sources.readSecretFile, problems);
   const listen = listenAddresses(sources.commandLine, general, problems);
@@ -222,6 +229,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     general,
     tcp: fillTcp(documents.config?.data.tcp ?? {}),
     admin,
+    httpToken,
     databases,
     users: entries.users.map((placed) => placed.entry),
     ...authFiles,

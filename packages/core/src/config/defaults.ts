@@ -5,6 +5,7 @@
  */
 import { AUTH_DEFAULTS } from './auth-defaults.js';
 import { type DefaultRow, type DefaultTable, row } from './default-row.js';
+import type { SecretInput } from './fields.js';
 import { HEALTH_DEFAULTS } from './health-defaults.js';
 import { ROUTING_DEFAULTS } from './routing-defaults.js';
 import type { GeneralInput } from './schema.js';
@@ -75,11 +76,23 @@ export const GENERAL_DEFAULTS = {
   openmetrics_host: row(
     '127.0.0.1',
     '',
-    'Address of the metrics endpoint.',
+    'Address of the HTTP port: metrics, health and dashboard.',
     'PgDog listens everywhere; figures about traffic are nothing for strangers',
   ),
-  openmetrics_port: row(null as number | null, '', 'Port of the metrics endpoint. Unset: none.', AS_PGDOG),
+  openmetrics_port: row(
+    null as number | null,
+    '',
+    'HTTP port of metrics, health and dashboard. Unset: none.',
+    AS_PGDOG,
+  ),
   openmetrics_namespace: row(null as string | null, '', 'Prefix of every metric name, verbatim.', AS_PGDOG),
+  openmetrics_token: row(
+    null as SecretInput | null,
+    '',
+    'Whoever asks the HTTP port for more than its health must send it: `Authorization: Bearer …`. Unset: nobody must.',
+    'by default only this machine reaches the port',
+    'ours',
+  ),
   log_format: row(
     'text',
     '',

@@ -117,6 +117,8 @@ export interface LoadedConfig {
   general: GeneralSettings;
   tcp: TcpSettings;
   admin: AdminEntry;
+  /** Asked for by the HTTP port; null: nobody is asked. */
+  httpToken: Secret | null;
   databases: DatabaseEntry[];
   users: UserEntry[];
   /** Null without auth_hba_file. */

@@ -16,7 +16,14 @@ export interface ParsedDocument<T> {
 }
 
 /** Below one of these keys no value is ever shown. */
-const SECRET_KEYS = new Set(['password', 'passwords', 'password_hash', 'server_password', 'auth_password']);
+const SECRET_KEYS = new Set([
+  'password',
+  'passwords',
+  'password_hash',
+  'server_password',
+  'auth_password',
+  'openmetrics_token',
+]);
 const SHOWN_LENGTH_MAX = 40;
 
 /**

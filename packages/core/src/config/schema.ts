@@ -29,6 +29,7 @@ const listenShape = {
   openmetrics_host: field.text(),
   openmetrics_port: field.portNumber(),
   openmetrics_namespace: field.text(),
+  openmetrics_token: field.secret(),
 };
 
 const logShape = {

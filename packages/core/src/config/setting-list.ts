@@ -40,7 +40,7 @@ export function listSettings(loaded: LoadedConfig): SettingRow[] {
   const admin = rows('admin_', ADMIN_DEFAULTS, { name: loaded.admin.name, user: loaded.admin.user });
   const tenants = rows('multi_tenant_', MULTI_TENANT_DEFAULTS, { column: loaded.tenantColumn });
   const rewrite = rows('rewrite_', REWRITE_DEFAULTS, { ...loaded.rewrite });
-  const hidden = ['max_pool_size', 'admin_password', 'auth_password'];
+  const hidden = ['max_pool_size', 'admin_password', 'auth_password', 'openmetrics_token'];
   const isShown = ({ name }: SettingRow) => !hidden.includes(name);
   return [...general, ...tcp, ...admin, ...tenants, ...rewrite].filter(isShown);
 }

@@ -59,6 +59,7 @@ export const COUNTER_NAMES = [
 export const QUERY_LATENCY = COUNTER_CELLS_MAX;
 export const XACT_LATENCY = COUNTER_CELLS_MAX + LATENCY_BUCKETS;
 export const WAIT_LATENCY = COUNTER_CELLS_MAX + 2 * LATENCY_BUCKETS;
+export const CONNECT_LATENCY = COUNTER_CELLS_MAX + 3 * LATENCY_BUCKETS;
 
 /** Bucket of a duration in whole microseconds: i for 2^(i-1) <= us < 2^i, 0 for 0, the last for all above 4 s. */
 export function latencyBucket(us: number): number {

@@ -13,7 +13,7 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 6;
+export const MEMORY_MAP_VERSION = 7;
 
 export interface MemoryDimensions {
   workers: number;
@@ -148,6 +148,7 @@ export const WORKER_QUERY_CACHE_MISSES_F64 = WORKER_QUERY_CACHE_HITS_F64 + 1;
 export const WORKER_QUERY_CACHE_EVICTIONS_F64 = WORKER_QUERY_CACHE_HITS_F64 + 2;
 export const WORKER_QUERY_CACHE_SIZE_F64 = WORKER_QUERY_CACHE_HITS_F64 + 3;
 export const WORKER_QUERY_CACHE_BYTES_F64 = WORKER_QUERY_CACHE_HITS_F64 + 4;
+export const WORKER_IO_EVENTS_F64 = WORKER_QUERY_CACHE_HITS_F64 + 5;
 export const WORKER_ROW_BYTES = 4 * LINE_BYTES;
 
 // Mailboxes: header lines (kept apart by writer), then the ring of bytes.
@@ -186,7 +187,7 @@ export const ID_ROWS = 64;
 export const COUNTER_CELLS_MAX = 40;
 /** Bucket i counts durations below 2^i microseconds (and not below 2^(i-1)); the last one takes the rest. */
 export const LATENCY_BUCKETS = 24;
-export const LATENCY_HISTOGRAMS = 3;
+export const LATENCY_HISTOGRAMS = 4;
 export const COUNTER_ROW_CELLS = COUNTER_CELLS_MAX + LATENCY_HISTOGRAMS * LATENCY_BUCKETS;
 
 type CellRow = readonly [
@@ -368,7 +369,7 @@ export const MEMORY_MAP = {
     rowCount: (d) => d.workers * d.poolsMax,
     cells: cells(
       ['counters', 0, 'counts, bytes, microseconds', 'worker', 'supervisor', 'float64'],
-      ['latency', COUNTER_CELLS_MAX * 8, '3 x 24 counts per log2 us', 'worker', 'supervisor', 'float64'],
+      ['latency', COUNTER_CELLS_MAX * 8, '4 x 24 counts per log2 us', 'worker', 'supervisor', 'float64'],
     ),
   },
   workers: {
@@ -416,6 +417,7 @@ export const MEMORY_MAP = {
       ],
       ['query cache size', WORKER_QUERY_CACHE_SIZE_F64 * 8, 'shapes', 'worker', 'supervisor', 'float64'],
       ['query cache bytes', WORKER_QUERY_CACHE_BYTES_F64 * 8, 'bytes', 'worker', 'supervisor', 'float64'],
+      ['io events', WORKER_IO_EVENTS_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],
     ),
   },
   failures: {

@@ -4,6 +4,7 @@ import {
   WORKER_EPOCH,
   WORKER_HEARTBEAT_MS,
   WORKER_IO_DRIVER,
+  WORKER_IO_EVENTS_F64,
   WORKER_KERNEL_MEMORY_ADDRESS_F64,
   WORKER_KERNEL_MEMORY_BYTES_F64,
   WORKER_LOOP_DELAY_MAX_US,
@@ -145,6 +146,15 @@ export class WorkerTable {
 
   setTurns(worker: number, count: number): void {
     this.#floats[worker * ROW_F64_CELLS + WORKER_TURNS_F64] = count;
+  }
+
+  /** What the kernel told the worker: bytes, clients, sends that ended. */
+  ioEvents(worker: number): number {
+    return this.#floats[worker * ROW_F64_CELLS + WORKER_IO_EVENTS_F64];
+  }
+
+  setIoEvents(worker: number, count: number): void {
+    this.#floats[worker * ROW_F64_CELLS + WORKER_IO_EVENTS_F64] = count;
   }
 
   /** Since the worker's first start. */

@@ -107,7 +107,14 @@ export function allHostFigures(
   nowMs: number,
 ): HostFigures[] {
   const shown = hosts.filter(({ index }) => index < table.hostsMax);
-  return shown.map((host) => readHostFigures(table, host, pools, nowMs));
+  // Once over the pools, not once for each host: there may be a thousand of both.
+  const byHost = new Map<number, PoolSnapshot[]>();
+  for (const pool of pools) {
+    const others = byHost.get(pool.hostIndex);
+    if (others === undefined) byHost.set(pool.hostIndex, [pool]);
+    else others.push(pool);
+  }
+  return shown.map((host) => readHostFigures(table, host, byHost.get(host.index) ?? [], nowMs));
 }
 
 /** What PgDog's columns and labels call a pool's role: primary or replica, as found where it is not configured. */

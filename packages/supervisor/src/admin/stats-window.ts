@@ -68,16 +68,21 @@ export class StatsWindow {
   }
 
   poolChange(pool: number): PoolChange {
-    const last = this.#last ?? this.#sample();
     const before = this.#first.pools.get(pool);
-    const after = last.pools.get(pool) ?? new Array(COUNTER_ROW_CELLS).fill(0);
-    const counters = after.map((value, cell) => Math.max(0, value - (before?.[cell] ?? 0)));
-    return { seconds: (last.atMs - this.#first.atMs) / 1000, counters };
+    // In the first period of the one pool only: a scrape asks for every one of them.
+    const after = this.#last === null ? this.#memory.counters.sum(pool) : this.#last.pools.get(pool);
+    const counters = after ?? new Array(COUNTER_ROW_CELLS).fill(0);
+    const grown =
+      before === undefined ? counters : counters.map((value, cell) => Math.max(0, value - before[cell]));
+    return {
+      seconds: ((this.#last?.atMs ?? this.#clock.nowMs()) - this.#first.atMs) / 1000,
+      counters: grown,
+    };
   }
 
   /** Share of one CPU that the worker was busy, 0 to 100. */
   busyPercent(worker: number): number {
-    const last = this.#last ?? this.#sample();
+    const last = this.#last ?? { atMs: this.#clock.nowMs(), busyUs: this.#busyUs() };
     const tookUs = (last.atMs - this.#first.atMs) * 1000;
     const grown = last.busyUs[worker] - this.#first.busyUs[worker];
     // A restarted worker counts from 0 again.
@@ -86,10 +91,14 @@ export class StatsWindow {
   }
 
   #sample(): Sample {
-    const { counters, workers, handles } = this.#memory;
+    const { counters } = this.#memory;
     const pools = new Map(this.#config().pools.map(({ index }) => [index, counters.sum(index)]));
-    const busyUs = Array.from({ length: handles.dimensions.workers }, (_, worker) => workers.busyUs(worker));
-    return { atMs: this.#clock.nowMs(), pools, busyUs };
+    return { atMs: this.#clock.nowMs(), pools, busyUs: this.#busyUs() };
+  }
+
+  #busyUs(): number[] {
+    const { workers, handles } = this.#memory;
+    return Array.from({ length: handles.dimensions.workers }, (_, worker) => workers.busyUs(worker));
   }
 }
 

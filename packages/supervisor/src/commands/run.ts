@@ -95,7 +95,7 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
   try {
     await supervisor.start();
     admin = attachAdmin(supervisor);
-    http = await openHttp(admin.context, loaded.general);
+    http = await openHttp(admin.context, loaded.general, () => supervisor.loaded.httpToken);
     health = await openHealth(admin.context, loaded.general.healthcheck_port);
   } catch (error) {
     admin?.close();

@@ -109,7 +109,7 @@ async function startProxy(
   await supervisor.start();
   const admin = attachAdmin(supervisor);
   cleanUp.add(() => admin.close());
-  const http = await openHttp(admin.context, loaded.general);
+  const http = await openHttp(admin.context, loaded.general, () => null);
   cleanUp.add(() => http?.close());
   return { supervisor, ended: admin.ended };
 }

@@ -1,30 +1,29 @@
 import { createServer, type Server } from 'node:http';
-import { HEALTH_FAILING, PgDogError } from '@pgdog-cluster/core';
-import type { AdminContext } from '../admin/admin-context.js';
+import { PgDogError } from '@pgdog-cluster/core';
+import { areHostsFailing, type ReadinessContext } from './readiness.js';
 
 /** As PgDog: whoever balances over us is elsewhere. It learns nothing but the one word. */
 const HOST = '0.0.0.0';
 const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
+const LIMITS = {
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: 1000,
+  maxHeaderSize: 8 * 1024,
+};
 const HTTP_OK = 200;
 const HTTP_DOWN = 502;
-
-/** `down` while draining, or when no host can serve anybody. */
-function isUp({ isDraining, memory, config }: AdminContext): boolean {
-  if (isDraining()) return false;
-  const { hosts } = config();
-  const known = hosts.filter(({ index }) => index < memory.hosts.hostsMax);
-  return known.length === 0 || known.some(({ index }) => memory.hosts.health(index) !== HEALTH_FAILING);
-}
 
 /** healthcheck_port: every path and method answers `up` or `down`. */
 export class HealthServer {
   readonly #server: Server;
 
-  constructor(context: AdminContext) {
-    this.#server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  constructor(context: ReadinessContext) {
+    this.#server = createServer(LIMITS, (request, response) => {
       request.resume();
-      const isWell = isUp(context);
+      // As PgDog: up until every host fails its checks.
+      const isWell = !context.isDraining() && !areHostsFailing(context);
       response.writeHead(isWell ? HTTP_OK : HTTP_DOWN, {
         'content-type': 'text/plain',
         'cache-control': 'no-store',
@@ -32,6 +31,7 @@ export class HealthServer {
       response.end(isWell ? 'up' : 'down');
     });
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.timeout = REQUEST_TIMEOUT_MS;
   }
 
   /** @throws PgDogError configuration when the port cannot be listened on. */
@@ -58,7 +58,10 @@ export class HealthServer {
 }
 
 /** Listens where the configuration says; null when it says nothing. */
-export async function openHealth(context: AdminContext, port: number | null): Promise<HealthServer | null> {
+export async function openHealth(
+  context: ReadinessContext,
+  port: number | null,
+): Promise<HealthServer | null> {
   if (port === null) return null;
   const server = new HealthServer(context);
   await server.listen(port);

@@ -1,76 +1,53 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { PgDogError, WORKER_SERVING } from '@pgdog-cluster/core';
+import { PgDogError } from '@pgdog-cluster/core';
+import type { Secret } from '@pgdog-cluster/core/config';
 import type { AdminContext } from '../admin/admin-context.js';
+import { refusalOf } from './access.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { type Page, plain, send } from './page.js';
+import { unreadiness } from './readiness.js';
 
 /** Scrapers and probes are few; a stranger's idle connections must not pile up. */
 const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 5000;
+/** How often the time-outs are looked at; Node's own 30 s would make a minute of five seconds. */
+const TIMEOUT_CHECK_MS = 1000;
+/** Somebody who takes nothing of his answer for so long does not want it. */
+const IDLE_TIMEOUT_MS = 15_000;
 const HEADER_BYTES_MAX = 8 * 1024;
-const PLAIN_TEXT = 'text/plain; charset=utf-8';
+const HEADERS_MAX = 64;
+/** Pages of metrics on their way: each may be many megabytes, and nobody has to read it. */
+const SCRAPES_MAX = 4;
 
-interface Page {
-  status: number;
-  contentType: string;
-  body: string;
-}
-
-function plain(status: number, text: string): Page {
-  return { status, contentType: PLAIN_TEXT, body: `${text}\n` };
-}
-
-/** Why no client should be sent here now; null when all is well. */
-function unreadiness({ isDraining, memory }: AdminContext): string | null {
-  if (isDraining()) return 'draining';
-  const { workers } = memory.handles.dimensions;
-  for (let worker = 0; worker < workers; worker++) {
-    if (memory.workers.state(worker) === WORKER_SERVING) return null;
-  }
-  return 'no worker serves';
-}
-
-async function pageFor(path: string, context: AdminContext, metrics: Metrics): Promise<Page> {
-  switch (path) {
-    case '/metrics':
-      return { status: 200, contentType: metrics.contentType, body: await metrics.text() };
-    case '/healthz':
-      return plain(200, 'ok');
-    case '/readyz': {
-      const reason = unreadiness(context);
-      return reason === null ? plain(200, 'ready') : plain(503, reason);
-    }
-    default:
-      return plain(404, 'not found: try /metrics, /healthz or /readyz');
-  }
-}
-
-function send(response: ServerResponse, method: string, { status, contentType, body }: Page): void {
-  const bytes = Buffer.from(body);
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': bytes.length,
-    'cache-control': 'no-store',
-  });
-  response.end(method === 'HEAD' ? undefined : bytes);
+export interface HttpOptions {
+  namespace?: string;
+  /** Read at each request, so that a new one is in force at once; null: nobody is asked for it. */
+  token?: () => Secret | null;
 }
 
 /** /metrics, /healthz and /readyz. GET and HEAD only; nothing here changes anything. */
 export class HttpServer {
   readonly #context: AdminContext;
   readonly #metrics: Metrics;
+  readonly #token: () => Secret | null;
   readonly #server: Server;
+  #scrapes = 0;
 
   /** @throws PgDogError configuration for a namespace that gives no valid metric names. */
-  constructor(context: AdminContext, namespace = '') {
+  constructor(context: AdminContext, { namespace = '', token = () => null }: HttpOptions = {}) {
     this.#context = context;
     this.#metrics = createMetrics(context, namespace);
+    this.#token = token;
     this.#server = createServer({
       maxHeaderSize: HEADER_BYTES_MAX,
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     });
+    this.#server.maxHeadersCount = HEADERS_MAX;
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.timeout = IDLE_TIMEOUT_MS;
     this.#server.on('request', (request, response) => void this.#answer(request, response));
   }
 
@@ -104,17 +81,57 @@ export class HttpServer {
     const { method = '', url = '/' } = request;
     // A body is of no use here.
     request.resume();
-    if (method !== 'GET' && method !== 'HEAD') {
-      response.setHeader('allow', 'GET, HEAD');
-      send(response, method, plain(405, 'GET or HEAD only'));
+    const isHead = method === 'HEAD';
+    if (method !== 'GET' && !isHead) {
+      send(response, isHead, plain(405, 'GET or HEAD only', { allow: 'GET, HEAD' }));
       return;
     }
     const [path] = url.split('?', 1);
     try {
-      send(response, method, await pageFor(path, this.#context, this.#metrics));
+      const open = this.#openPage(path);
+      if (open !== null) send(response, isHead, open);
+      else await this.#figures(path, request, response, isHead);
     } catch (error) {
       this.#context.logFailure(`GET ${path}`, error);
-      send(response, method, plain(500, 'internal error'));
+      if (!response.headersSent) send(response, isHead, plain(500, 'internal error'));
+      else response.destroy();
     }
+  }
+
+  /** What anybody may see, for it tells nothing of what is served; null: another path. */
+  #openPage(path: string): Page | null {
+    switch (path) {
+      case '/healthz':
+        return plain(200, 'ok');
+      case '/readyz': {
+        const reason = unreadiness(this.#context);
+        return reason === null ? plain(200, 'ready') : plain(503, reason);
+      }
+      default:
+        return null;
+    }
+  }
+
+  async #figures(
+    path: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    isHead: boolean,
+  ): Promise<void> {
+    const refusal = refusalOf(request, this.#token());
+    if (refusal !== null) return send(response, isHead, plain(refusal.status, refusal.text, refusal.headers));
+    if (path === '/metrics') return this.#scrape(response, isHead);
+    send(response, isHead, plain(404, 'not found: try /metrics, /healthz or /readyz'));
+  }
+
+  async #scrape(response: ServerResponse, isHead: boolean): Promise<void> {
+    if (this.#scrapes >= SCRAPES_MAX) {
+      send(response, isHead, plain(503, 'other scrapes are under way', { 'retry-after': '1' }));
+      return;
+    }
+    this.#scrapes++;
+    response.once('close', () => void this.#scrapes--);
+    const { contentType } = this.#metrics;
+    send(response, isHead, { status: 200, contentType, body: await this.#metrics.page() });
   }
 }

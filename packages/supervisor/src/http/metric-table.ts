@@ -2,6 +2,8 @@ import {
   ADOPTED,
   CANCELS,
   CHECKOUT_TIMEOUTS,
+  CONNECT_LATENCY,
+  CONNECT_TIME_US,
   ERROR_COUNT,
   FORCE_CLOSED,
   LENT,
@@ -95,6 +97,12 @@ const WORKER_METRICS: readonly Metric[] = [
   workerMetric('worker_waiting', 'gauge', 'Its clients that wait.', ({ waiting }) => waiting),
   workerMetric('worker_busy_seconds_total', 'counter', 'Time it has worked.', ({ busyUs }) => busyUs / 1e6),
   workerMetric('worker_turns_total', 'counter', 'Turns of its loop.', ({ turns }) => turns),
+  workerMetric(
+    'worker_io_events_total',
+    'counter',
+    'What its io driver told it: bytes received, sends that ended, clients that came.',
+    ({ ioEvents }) => ioEvents,
+  ),
   workerMetric('worker_restarts_total', 'counter', 'Starts after a crash.', ({ restarts }) => restarts),
   workerMetric(
     'worker_loop_delay_max_seconds',
@@ -294,5 +302,11 @@ export const LATENCY_METRICS: readonly LatencyMetric[] = [
     help: 'How long clients waited for a server connection.',
     start: WAIT_LATENCY,
     sum: WAIT_TIME_US,
+  },
+  {
+    name: 'connect_duration_seconds',
+    help: 'How long it took to open server connections, logging in included.',
+    start: CONNECT_LATENCY,
+    sum: CONNECT_TIME_US,
   },
 ];

@@ -1,5 +1,4 @@
 import type { DatabaseSnapshot, MirrorReport } from '@pgdog-cluster/core';
-import { Counter, Gauge, type Registry } from 'prom-client';
 import type { HostFigures } from '../admin/host-figures.js';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
@@ -41,6 +40,7 @@ export interface WorkerFigures {
   waiting: number;
   busyUs: number;
   turns: number;
+  ioEvents: number;
   loopDelayMaxUs: number;
   heartbeatAgeMs: number;
   restarts: number;
@@ -62,6 +62,8 @@ export interface Metric {
   help: string;
   labels: readonly string[];
   samples: (scrape: Scrape) => Iterable<readonly [labels: Labels, value: number]>;
+  /** One sample per pool instead, with POOL_LABELS: made without an object for each. */
+  ofPool?: (figures: PoolFigures, change: PoolChange) => number;
 }
 
 /** As PgDog labels everything about a pool. */
@@ -79,15 +81,7 @@ export function poolMetric(
   help: string,
   value: (figures: PoolFigures, change: PoolChange) => number,
 ): Metric {
-  return {
-    name,
-    type,
-    help,
-    labels: POOL_LABELS,
-    *samples({ pools }) {
-      for (const { figures, change } of pools) yield [poolLabels(figures), value(figures, change)];
-    },
-  };
+  return { name, type, help, labels: POOL_LABELS, samples: () => [], ofPool: value };
 }
 
 /** One sample per worker. */
@@ -116,32 +110,4 @@ export function plainMetric(
   value: (scrape: Scrape) => number,
 ): Metric {
   return { name, type, help, labels: [], samples: (scrape) => [[{}, value(scrape)]] };
-}
-
-/** Registers the metric; its samples are those of `scrape()` whenever the registry is read. */
-export function registerMetric(
-  { name, type, help, labels, samples }: Metric,
-  registry: Registry,
-  prefix: string,
-  scrape: () => Scrape,
-): void {
-  const head = { name: `${prefix}${name}`, help, labelNames: [...labels], registers: [registry] };
-  // reset() forgets the samples of pools that are gone, too.
-  if (type === 'gauge') {
-    new Gauge({
-      ...head,
-      collect() {
-        this.reset();
-        for (const [of, value] of samples(scrape())) this.set(of, value);
-      },
-    });
-  } else {
-    new Counter({
-      ...head,
-      collect() {
-        this.reset();
-        for (const [of, value] of samples(scrape())) this.inc(of, value);
-      },
-    });
-  }
 }

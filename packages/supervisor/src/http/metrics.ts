@@ -1,14 +1,33 @@
 import { IO_DRIVER_NAMES, type MirrorReport, PgDogError, WORKER_STATE_NAMES } from '@pgdog-cluster/core';
-import { Registry } from 'prom-client';
 import type { AdminContext } from '../admin/admin-context.js';
 import { allHostFigures } from '../admin/host-figures.js';
 import { readPoolFigures, serversOfWorker, waitingInWorker } from '../admin/pool-figures.js';
 import { mirrorFigures } from '../admin/show-mirrors.js';
-import { LatencyHistogram } from './latency-histogram.js';
-import { registerMetric, type Scrape, type WorkerFigures } from './metric.js';
+import type { Scrape, WorkerFigures } from './metric.js';
 import { LATENCY_METRICS, METRICS } from './metric-table.js';
+import { isMetricName, METRICS_CONTENT_TYPE, MetricsPage } from './metrics-page.js';
 
-function readWorker({ memory, config, nowMs }: AdminContext, worker: number): WorkerFigures {
+/** What the page is made of. */
+export type MetricsContext = Pick<
+  AdminContext,
+  | 'memory'
+  | 'window'
+  | 'config'
+  | 'version'
+  | 'startedMs'
+  | 'nowMs'
+  | 'isDraining'
+  | 'listeners'
+  | 'certificates'
+  | 'recovery'
+  | 'driftFigures'
+  | 'reportMirrors'
+>;
+
+function readWorker(
+  { memory, config, nowMs }: Pick<MetricsContext, 'memory' | 'config' | 'nowMs'>,
+  worker: number,
+): WorkerFigures {
   const { workers } = memory;
   const { pools } = config();
   return {
@@ -20,6 +39,7 @@ function readWorker({ memory, config, nowMs }: AdminContext, worker: number): Wo
     waiting: waitingInWorker(memory, pools, worker),
     busyUs: workers.busyUs(worker),
     turns: workers.turns(worker),
+    ioEvents: workers.ioEvents(worker),
     loopDelayMaxUs: workers.loopDelayMaxUs(worker),
     heartbeatAgeMs: Math.max(0, workers.heartbeatAgeMs(worker, nowMs())),
     restarts: workers.restarts(worker),
@@ -34,7 +54,7 @@ function readWorker({ memory, config, nowMs }: AdminContext, worker: number): Wo
 }
 
 /** Everything from shared memory: a scrape costs the workers nothing, but for the figures of mirrors where there are any. */
-function readScrape(context: AdminContext, mirrors: readonly MirrorReport[]): Scrape {
+function readScrape(context: MetricsContext, mirrors: readonly MirrorReport[]): Scrape {
   const { memory, window, version, startedMs } = context;
   const { pools, general, epoch, databases, maintenance = [] } = context.config();
   const now = context.nowMs();
@@ -69,34 +89,25 @@ function readScrape(context: AdminContext, mirrors: readonly MirrorReport[]): Sc
 
 export interface Metrics {
   readonly contentType: string;
-  /** The page, of this moment. */
-  text(): Promise<string>;
+  /** The page, of this moment; UTF-8. */
+  page(): Promise<Buffer>;
 }
 
 /**
  * @param namespace put in front of every name as it is
  * @throws PgDogError configuration when that gives names Prometheus does not allow.
  */
-export function createMetrics(context: AdminContext, namespace = ''): Metrics {
-  const registry = new Registry();
-  let scrape = readScrape(context, []);
-  try {
-    for (const metric of METRICS) registerMetric(metric, registry, namespace, () => scrape);
-    for (const metric of LATENCY_METRICS) new LatencyHistogram(metric, registry, namespace, () => scrape);
-  } catch (error) {
+export function createMetrics(context: MetricsContext, namespace = ''): Metrics {
+  if (!isMetricName(`${namespace}x`)) {
     throw new PgDogError(
       'configuration',
       `openmetrics_namespace "${namespace}" does not give valid metric names`,
-      { cause: error, hint: 'Use letters, digits and _; a digit cannot be first.' },
+      { hint: 'Use letters, digits and _; a digit cannot be first.' },
     );
   }
+  const page = new MetricsPage(METRICS, LATENCY_METRICS, namespace);
   return {
-    contentType: registry.contentType,
-    text: async () => {
-      const mirrors = await mirrorFigures(context);
-      // The registry collects all families before it first awaits, so scrapes do not mix.
-      scrape = readScrape(context, mirrors);
-      return registry.metrics();
-    },
+    contentType: METRICS_CONTENT_TYPE,
+    page: async () => page.write(readScrape(context, await mirrorFigures(context))),
   };
 }

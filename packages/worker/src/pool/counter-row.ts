@@ -8,6 +8,7 @@ import {
   CLEANED,
   CLOSE_COUNT,
   CONNECT_COUNT,
+  CONNECT_LATENCY,
   CONNECT_TIME_US,
   type CounterTable,
   ERROR_COUNT,
@@ -75,6 +76,7 @@ export class CounterRow {
   connected(tookUs: number): void {
     this.cells[this.base + CONNECT_COUNT] += 1;
     this.cells[this.base + CONNECT_TIME_US] += tookUs;
+    this.cells[this.base + CONNECT_LATENCY + latencyBucket(tookUs)] += 1;
   }
 
   error(): void {

@@ -1,0 +1,35 @@
+import type { ServerResponse } from 'node:http';
+
+export const PLAIN_TEXT = 'text/plain; charset=utf-8';
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** One answer, whole. */
+export interface Page {
+  status: number;
+  contentType: string;
+  body: string | Buffer;
+  headers?: Record<string, string>;
+}
+
+export function plain(status: number, text: string, headers: Record<string, string> = {}): Page {
+  return { status, contentType: PLAIN_TEXT, body: `${text}\n`, headers };
+}
+
+/** Nothing of ours belongs into somebody else's page, frame or cache, or is another type than it says. */
+export const COMMON_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+export function send(response: ServerResponse, isHead: boolean, page: Page): void {
+  const bytes = typeof page.body === 'string' ? Buffer.from(page.body) : page.body;
+  response.writeHead(page.status, {
+    ...COMMON_HEADERS,
+    'content-type': page.contentType,
+    'content-length': bytes.length,
+    ...page.headers,
+  });
+  response.end(isHead ? undefined : bytes);
+}
