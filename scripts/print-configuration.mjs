@@ -1,6 +1,6 @@
-// Writes docs/reference/configuration.md from the tables the program itself reads. `--check` only compares
-// (exit code 1 when the file is out of date). Needs a build.
-import { readFileSync, writeFileSync } from 'node:fs';
+// Writes docs/reference/configuration.md and pgbouncer.md from the tables the program itself reads. `--check` only compares
+// (exit code 1 when one is out of date). Needs a build.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   ADMIN_DEFAULTS,
   databaseSchema,
@@ -11,6 +11,9 @@ import {
   LATER_USER,
   MULTI_TENANT_DEFAULTS,
   omnishardedTableSchema,
+  PGBOUNCER_DATABASE_KEYS,
+  PGBOUNCER_SETTINGS,
+  PGBOUNCER_USER_KEYS,
   REWRITE_DEFAULTS,
   shardedSchemaSchema,
   shardedTableSchema,
@@ -19,7 +22,7 @@ import {
   userSchema,
 } from '@pgdog-cluster/core/config';
 
-const TARGET = new URL('../docs/reference/configuration.md', import.meta.url);
+const FOLDER = new URL('../docs/reference/', import.meta.url);
 const ORIGINS = { pgdog: 'PgDog', pgbouncer: 'PgBouncer', ours: 'ours' };
 
 function cell(text) {
@@ -185,11 +188,97 @@ ${laterTable(LATER_USER)}
 ${laterTable(LATER_SECTIONS)}
 `;
 
-if (process.argv.includes('--check')) {
-  const isCurrent = readFileSync(TARGET, 'utf8') === text;
-  if (!isCurrent)
-    console.error('docs/reference/configuration.md is out of date: node scripts/print-configuration.mjs');
-  process.exitCode = isCurrent ? 0 : 1;
-} else {
-  writeFileSync(TARGET, text);
+/** What the settings mean together is code; these are its words. */
+const JOINED = {
+  admin_users:
+    '`[admin] user`: the first, with its password of auth_file; the admin database is called `pgbouncer`',
+  stats_users: 'warning',
+  unix_socket_mode: '`unix_socket_mode`',
+  unix_socket_group: '`unix_socket_group`',
+  reserve_pool_size: '`reserve_pool_size`; 0 while reserve_pool_timeout is 0',
+  reserve_pool: '`reserve_pool_size`',
+  reserve_pool_timeout: '`reserve_pool_timeout`',
+  server_check_delay: '`healthcheck_interval`',
+  server_check_query:
+    'empty: no checks; else an empty query is sent, with a warning where yours is another than `select 1`',
+  server_reset_query:
+    'DISCARD, RESET and the like: done anyway; empty: warning; statements of your own: refused',
+  auth_type: '`auth_type`; `any`, `ldap`, `pam`: refused',
+  auth_file: 'entries of users.toml, for all databases',
+  auth_hba_file: '`auth_hba_file`, while auth_type is hba',
+  auth_ident_file: '`auth_ident_file`, while auth_type is hba',
+  client_tls_sslmode: '`client_tls_sslmode`',
+  client_tls_ca_file: '`tls_client_ca_certificate`, from verify-ca on',
+  client_tls_cert_file: '`tls_certificate`',
+  client_tls_key_file: '`tls_private_key`',
+  server_tls_ca_file: '`tls_server_ca_certificate`',
+  server_tls_cert_file: '`tls_server_certificate`',
+  server_tls_key_file: '`tls_server_private_key`',
+  dbname: '`database_name`',
+  host: '`host`; a list: an entry each with `role = "auto"`, and a warning; none: unix_socket_dir',
+  user: '`user`',
+  password: '`password`; without one, that of the user in auth_file',
+};
+
+function ruleText(key, rule) {
+  const silent = (rule.harmless ?? []).map((value) => `\`${value === '' ? '(empty)' : value}\``).join(', ');
+  const except = silent === '' ? '' : `; silent at ${silent}`;
+  if (rule.kind === 'map') return `\`${rule.to.replace('general.', '')}\``;
+  if (rule.kind === 'ignore') return `warning: ${rule.why}${except}`;
+  if (rule.kind === 'refuse') return `refused: ${rule.why}${except}`;
+  return JOINED[key];
+}
+
+function ruleTable(rules) {
+  const lines = ['| setting | here |', '|---|---|'];
+  for (const [key, rule] of Object.entries(rules)) {
+    lines.push(`| \`${key}\` | ${cell(ruleText(key, rule))} |`);
+  }
+  return lines.join('\n');
+}
+
+const pgbouncerText = `# PgBouncer's configuration
+
+<!-- Written by scripts/print-configuration.mjs from packages/core/src/config/pgbouncer; edit there. -->
+
+\`pgdog-cluster --pgbouncer-ini pgbouncer.ini\` runs from PgBouncer's own files: the ini with what it includes, auth_file,
+auth_hba_file, auth_ident_file. \`check\` and \`route\` take the option too. \`pgdog-cluster import-pgbouncer pgbouncer.ini -o
+directory\` writes the same as pgdog.toml and users.toml, each key with the line it came from.
+
+- What the ini does not say has PgBouncer's default where ours is another: session mode, 20 server connections per pool, 100
+  clients, a wait of 120 s.
+- Names, units and quotes are PgBouncer's: seconds without a unit, 0 and 1, 0 for "no limit". Paths are relative to the
+  working directory. Of two lines with one key the later counts.
+- What has no meaning here is told by a warning, what would change answers or whom clients reach is refused, each by its name;
+  an unknown key is an error with file, line and the nearest known key.
+- A client that waits for longer than query_wait_timeout gets an error and stays connected.
+
+## [pgbouncer]
+
+${ruleTable(PGBOUNCER_SETTINGS)}
+
+## [databases]
+
+${ruleTable(PGBOUNCER_DATABASE_KEYS)}
+
+## [users]
+
+${ruleTable(PGBOUNCER_USER_KEYS)}
+
+## [peers]
+
+Read and checked; one warning each: cancel requests are not passed on to other processes.
+`;
+
+for (const [name, content] of [
+  ['configuration.md', text],
+  ['pgbouncer.md', pgbouncerText],
+]) {
+  const target = new URL(name, FOLDER);
+  if (!process.argv.includes('--check')) {
+    writeFileSync(target, content);
+  } else if (!existsSync(target) || readFileSync(target, 'utf8') !== content) {
+    console.error(`docs/reference/${name} is out of date: node scripts/print-configuration.mjs`);
+    process.exitCode = 1;
+  }
 }

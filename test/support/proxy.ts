@@ -26,6 +26,8 @@ export interface StartProxyOptions {
   databases?: ProxyDatabase[];
   /** Whole pgdog.toml instead; [general] host, port and workers come from the options below all the same. */
   toml?: string;
+  /** pgbouncer.ini instead of both files. */
+  ini?: string;
   /** `-d url` instead of files. */
   url?: string;
   users?: ProxyUser[];
@@ -127,6 +129,11 @@ function writeFiles(
   const where = options.general?.host === undefined ? ['--listen', `127.0.0.1:${port}`] : [];
   const listen = [...where, '--workers', String(general.workers)];
   if (options.url !== undefined) return ['-d', options.url, ...listen];
+  if (options.ini !== undefined) {
+    const path = join(directory, 'pgbouncer.ini');
+    writeFileSync(path, options.ini);
+    return ['--pgbouncer-ini', path, ...listen];
+  }
   return [
     '-c',
     join(directory, 'pgdog.toml'),

@@ -14,6 +14,13 @@ export * from './config/loaded-config.js';
 export * from './config/mirroring.js';
 export * from './config/nearest-key.js';
 export * from './config/parse-document.js';
+export {
+  DATABASE_KEYS as PGBOUNCER_DATABASE_KEYS,
+  USER_KEYS as PGBOUNCER_USER_KEYS,
+} from './config/pgbouncer/entry-keys.js';
+export { SETTINGS as PGBOUNCER_SETTINGS } from './config/pgbouncer/settings.js';
+export * from './config/pgbouncer/translate-pgbouncer.js';
+export * from './config/pgbouncer/write-toml.js';
 export * from './config/problem-list.js';
 export * from './config/schema.js';
 export * from './config/secret.js';

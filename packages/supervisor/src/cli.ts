@@ -36,6 +36,11 @@ function fileOptions<T>(argv: Argv<T>) {
       describe: 'pgdog.toml [./pgdog.toml]',
     })
     .option('users', { alias: 'u', type: 'string', requiresArg: true, describe: 'users.toml [./users.toml]' })
+    .option('pgbouncer-ini', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'pgbouncer.ini, instead of both',
+    })
     .option('database-url', {
       alias: 'd',
       type: 'string',
@@ -45,7 +50,8 @@ function fileOptions<T>(argv: Argv<T>) {
     });
 }
 
-function configurationOptions<T>(argv: Argv<T>) {
+/** `isBrief`: the less usual ones are not in the help, which fits a screen; that of `run` has them. */
+function configurationOptions<T>(argv: Argv<T>, isBrief = false) {
   return fileOptions(argv)
     .option('workers', {
       type: 'string',
@@ -64,6 +70,7 @@ function configurationOptions<T>(argv: Argv<T>) {
       type: 'string',
       requiresArg: true,
       describe: 'Server connections per pool [10]',
+      hidden: isBrief,
       coerce: wholeNumber('pool-size', 1, 65_535),
     })
     .option('min-pool-size', {
@@ -71,14 +78,21 @@ function configurationOptions<T>(argv: Argv<T>) {
       type: 'string',
       requiresArg: true,
       describe: 'Kept open per pool [1]',
+      hidden: isBrief,
       coerce: wholeNumber('min-pool-size', 0, 65_535),
     })
-    .option('session-mode', { alias: 's', type: 'boolean', describe: 'Pool by session' });
+    .option('session-mode', {
+      alias: 's',
+      type: 'boolean',
+      describe: 'Pool by session',
+      hidden: isBrief,
+    });
 }
 
 interface RawOptions {
   config?: string | string[];
   users?: string | string[];
+  pgbouncerIni?: string | string[];
   databaseUrl?: string[];
   workers?: number;
   listen?: string[];
@@ -91,6 +105,7 @@ function toOptions(raw: RawOptions): ConfigurationOptions {
   return {
     config: last(raw.config),
     users: last(raw.users),
+    pgbouncerIni: last(raw.pgbouncerIni),
     databaseUrls: raw.databaseUrl ?? [],
     workers: raw.workers,
     listen: raw.listen ?? [],
@@ -98,6 +113,14 @@ function toOptions(raw: RawOptions): ConfigurationOptions {
     minPoolSize: raw.minPoolSize,
     isSessionMode: raw.sessionMode ?? false,
   };
+}
+
+function checkOptions(argv: Argv) {
+  return configurationOptions(argv).option('connect', {
+    type: 'boolean',
+    default: false,
+    describe: 'Log in to each server too',
+  });
 }
 
 function routeOptions(argv: Argv) {
@@ -133,54 +156,73 @@ function hashOptions(argv: Argv) {
     });
 }
 
+function demoOptions(argv: Argv) {
+  return argv
+    .option('workers', {
+      type: 'string',
+      default: '2',
+      requiresArg: true,
+      coerce: wholeNumber('workers', 1, WORKERS_MAX),
+    })
+    .option('port', {
+      type: 'string',
+      default: '6432',
+      requiresArg: true,
+      coerce: wholeNumber('port', 1, 65_535),
+    })
+    .option('load', { type: 'boolean', default: false, describe: 'Run a pgbench-like load' });
+}
+
 type SetExit = (code: ExitCode) => void;
 
 /** Each command's code is imported when it runs: `hash` needs no thread pool and `check` no demo. */
-function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
-  return argv
-    .command(['run', '$0'], 'Serve (the default)', configurationOptions, async (raw) => {
-      const { run } = await import('./commands/run.js');
-      setExit(await run(toOptions(raw), io));
-    })
-    .command(
-      ['check', 'configcheck'],
-      'Check the configuration; --connect: log in to each server',
-      (inner) => configurationOptions(inner).option('connect', { type: 'boolean', default: false }),
-      async (raw) => {
-        const { check } = await import('./commands/check.js');
-        setExit(await check({ ...toOptions(raw), connect: raw.connect }, io));
-      },
-    )
-    .command(
-      'demo',
-      'Three Postgres servers and the proxy: :6432',
-      (inner) =>
-        inner
-          .option('workers', {
-            type: 'string',
-            default: '2',
-            requiresArg: true,
-            coerce: wholeNumber('workers', 1, WORKERS_MAX),
-          })
-          .option('port', {
-            type: 'string',
-            default: '6432',
-            requiresArg: true,
-            coerce: wholeNumber('port', 1, 65_535),
-          })
-          .option('load', { type: 'boolean', default: false, describe: 'Run a pgbench-like load' }),
-      async (raw) => {
+function addServing(argv: Argv, isBrief: boolean, io: CommandIo, setExit: SetExit) {
+  const checkNow = async (raw: RawOptions & { connect: boolean }): Promise<void> => {
+    const { check } = await import('./commands/check.js');
+    setExit(await check({ ...toOptions(raw), connect: raw.connect }, io));
+  };
+  return (
+    argv
+      .command(
+        ['run', '$0'],
+        'Serve (the default)',
+        (inner) => configurationOptions(inner, isBrief),
+        async (raw) => {
+          const { run } = await import('./commands/run.js');
+          setExit(await run(toOptions(raw), io));
+        },
+      )
+      .command('check', 'Is the configuration right?', checkOptions, checkNow)
+      // PgDog's name of it.
+      .command('configcheck', false, checkOptions, checkNow)
+      .command('demo', 'Three Postgres servers and the proxy', demoOptions, async (raw) => {
         const { demo } = await import('./commands/demo.js');
         setExit(await demo({ load: raw.load, workers: raw.workers ?? 2, port: raw.port ?? 6432 }));
-      },
-    )
+      })
+      .command('setup', 'Make on all shards what commits need', setupOptions, async (raw) => {
+        const { setup } = await import('./commands/setup.js');
+        setExit(await setup({ ...toOptions(raw), database: last(raw.database) ?? null }, io));
+      })
+  );
+}
+
+/** What needs no server, or only asks. */
+function addTools(argv: Argv, io: CommandIo, setExit: SetExit) {
+  return argv
+    .command('hash [password]', 'SCRAM verifier of a password', hashOptions, async (raw) => {
+      const { hash } = await import('./commands/hash.js');
+      setExit(await hash(raw, io));
+    })
     .command(
-      'hash [password]',
-      'Print the SCRAM verifier of a password (asked for, or from stdin)',
-      hashOptions,
+      'import-pgbouncer <ini>',
+      'Write it as pgdog.toml, users.toml',
+      (inner) =>
+        inner
+          .positional('ini', { type: 'string', demandOption: true })
+          .option('out', { alias: 'o', type: 'string', requiresArg: true, describe: 'Directory [.]' }),
       async (raw) => {
-        const { hash } = await import('./commands/hash.js');
-        setExit(await hash(raw, io));
+        const { importPgBouncer } = await import('./commands/import-pgbouncer.js');
+        setExit(importPgBouncer({ ini: raw.ini, out: last(raw.out) ?? '.' }, io));
       },
     )
     .command('route [statement]', 'Where statements would go, and why', routeOptions, async (raw) => {
@@ -191,18 +233,14 @@ function addCommands(argv: Argv, io: CommandIo, setExit: SetExit) {
     })
     .command(
       'schema [file]',
-      'JSON Schema of pgdog.toml or users.toml',
+      'JSON Schema of the configuration',
       (inner) =>
         inner.positional('file', { choices: ['pgdog', 'users'] as const, default: 'pgdog' as const }),
       async (raw) => {
         const { schema } = await import('./commands/schema.js');
         setExit(schema(raw.file, io));
       },
-    )
-    .command('setup', 'Make on all shards what commits need', setupOptions, async (raw) => {
-      const { setup } = await import('./commands/setup.js');
-      setExit(await setup({ ...toOptions(raw), database: last(raw.database) ?? null }, io));
-    });
+    );
 }
 
 /**
@@ -214,7 +252,8 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<Ex
   const setExit = (code: ExitCode) => {
     exit = code;
   };
-  const parser = addCommands(yargs([...argv]), io, setExit)
+  const serving = addServing(yargs([...argv]), argv[0] !== 'run', io, setExit);
+  const parser = addTools(serving, io, setExit)
     .scriptName('pgdog-cluster')
     .usage('$0 [command] [options]   a pooling Postgres proxy for all cores')
     .parserConfiguration({ 'camel-case-expansion': true, 'parse-positional-numbers': false })

@@ -1,3 +1,4 @@
+import type * as z from 'zod';
 import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
 import { readAuthFiles } from './auth-files.js';
 import { ConfigurationError } from './configuration-problem.js';
@@ -19,7 +20,9 @@ import { parseListenAddress } from './listen-address.js';
 import { checkListening } from './listen-checks.js';
 import type { ListenAddress, LoadedConfig } from './loaded-config.js';
 import { toMirror } from './mirroring.js';
-import { type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
+import { checkDocument, type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
+import type { DraftDocument } from './pgbouncer/draft.js';
+import { translatePgBouncer } from './pgbouncer/translate-pgbouncer.js';
 import { Origin, ProblemList } from './problem-list.js';
 import { type ConfigInput, configSchema, type GeneralInput, type UsersInput, usersSchema } from './schema.js';
 import type { Secret } from './secret.js';
@@ -40,6 +43,8 @@ export interface CommandLineSettings {
 export interface ConfigurationSources {
   config: SourceText | null;
   users: SourceText | null;
+  /** Instead of both: pgbouncer.ini. */
+  pgbouncer?: SourceText | null;
   commandLine: CommandLineSettings;
   environment: Environment;
   /** CPUs the process may use. */
@@ -56,9 +61,28 @@ interface Documents {
 /** Most worker threads; the table of workers in shared memory and common sense end here. */
 const WORKERS_MAX = 256;
 
+function parseFile<S extends z.ZodType>(source: SourceText | null, schema: S, problems: ProblemList) {
+  return source === null ? null : parseDocument(source, schema, problems);
+}
+
+/** Through the same schema as files of ours: a translation has no way around a check. */
+function readPgBouncer(
+  source: SourceText,
+  { readSecretFile }: Pick<ConfigurationSources, 'readSecretFile'>,
+  problems: ProblemList,
+): Pick<Documents, 'config' | 'users'> {
+  const { config, users } = translatePgBouncer(source, readSecretFile, problems);
+  const originOf = (document: DraftDocument) => new Origin(source.name, document.places());
+  return {
+    config: checkDocument(config.toObject(), originOf(config), configSchema, problems),
+    users: checkDocument(users.toObject(), originOf(users), usersSchema, problems),
+  };
+}
+
 function readDocuments(sources: ConfigurationSources, problems: ProblemList): Documents {
-  const config = sources.config === null ? null : parseDocument(sources.config, configSchema, problems);
-  const users = sources.users === null ? null : parseDocument(sources.users, usersSchema, problems);
+  const files = sources.pgbouncer ? readPgBouncer(sources.pgbouncer, sources, problems) : null;
+  const config = files !== null ? files.config : parseFile(sources.config, configSchema, problems);
+  const users = files !== null ? files.users : parseFile(sources.users, usersSchema, problems);
   const urls: UrlEntry[] = [];
   const add = (text: string, source: string) => {
     const entry = parseDatabaseUrl(text, new Origin(source), problems);
@@ -183,7 +207,8 @@ function addGeneralWays(
 }
 
 function sourceNames(sources: ConfigurationSources, documents: Documents): string[] {
-  const names = [sources.config?.name, sources.users?.name].filter((name) => name !== undefined);
+  const { config, users, pgbouncer } = sources;
+  const names = [config?.name, users?.name, pgbouncer?.name].filter((name) => name !== undefined);
   return [...names, ...documents.urls.map((url) => url.origin.source)];
 }
 
@@ -237,7 +262,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     sharding,
     rewrite,
     tenantColumn: documents.config?.data.multi_tenant?.column ?? null,
-    configFile: sources.config?.name ?? null,
+    configFile: sources.config?.name ?? sources.pgbouncer?.name ?? null,
     listen,
     workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),
     sources: sourceNames(sources, documents),

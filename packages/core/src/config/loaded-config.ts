@@ -130,7 +130,7 @@ export interface LoadedConfig {
   /** Of databases with several shards, by name. */
   sharding: ReadonlyMap<string, ShardingSnapshot>;
   rewrite: RewriteSettings;
-  /** pgdog.toml as named, to which paths in it are relative; null = no such file. */
+  /** pgdog.toml (or pgbouncer.ini) as named, to which paths in it are relative; null = no such file. */
   configFile: string | null;
   /** Where clients may connect by TCP: general.host and port, or what --listen says. Empty: only by a Unix socket. */
   listen: ListenAddress[];

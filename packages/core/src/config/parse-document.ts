@@ -117,7 +117,16 @@ export function parseDocument<S extends z.ZodType>(
     problems.error({ source: source.name, line, key: '' }, `not valid TOML: ${reason}`);
     return null;
   }
-  const origin = new Origin(source.name, new TomlPositions(source.text));
+  return checkDocument(raw, new Origin(source.name, new TomlPositions(source.text)), schema, problems);
+}
+
+/** The same for what has been read otherwise. */
+export function checkDocument<S extends z.ZodType>(
+  raw: unknown,
+  origin: Origin,
+  schema: S,
+  problems: ProblemList,
+): ParsedDocument<z.infer<S>> | null {
   const result = schema.safeParse(raw);
   if (result.success) return { data: result.data, origin };
   for (const issue of result.error.issues) reportIssue(issue, raw, schema, origin, problems);

@@ -1,5 +1,5 @@
 import type { ConfigurationProblem } from './configuration-problem.js';
-import type { KeyPath, TomlPositions } from './toml-positions.js';
+import type { KeyPath } from './toml-positions.js';
 
 /** Where a value came from, for messages about it. */
 export interface Place {
@@ -18,13 +18,21 @@ export function dottedKey(path: KeyPath): string {
   return dotted;
 }
 
+/** Where keys stand in a source. */
+export interface Positions {
+  /** From 1; 0 = not known. */
+  lineOf?(path: KeyPath): number;
+  /** Instead, where one source was made of another; null = not known. */
+  placeOf?(path: KeyPath): Place | null;
+}
+
 /** A part of one source: a whole file, one [[databases]] entry, one URL. Gives the place of each key in it. */
 export class Origin {
   readonly source: string;
-  readonly #positions: TomlPositions | null;
+  readonly #positions: Positions | null;
   readonly #path: KeyPath;
 
-  constructor(source: string, positions: TomlPositions | null = null, path: KeyPath = []) {
+  constructor(source: string, positions: Positions | null = null, path: KeyPath = []) {
     this.source = source;
     this.#positions = positions;
     this.#path = path;
@@ -36,7 +44,8 @@ export class Origin {
 
   place(...path: KeyPath): Place {
     const full = [...this.#path, ...path];
-    return { source: this.source, line: this.#positions?.lineOf(full) ?? 0, key: dottedKey(full) };
+    const place = this.#positions?.placeOf?.(full) ?? null;
+    return place ?? { source: this.source, line: this.#positions?.lineOf?.(full) ?? 0, key: dottedKey(full) };
   }
 }
 

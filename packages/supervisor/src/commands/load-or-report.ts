@@ -13,7 +13,8 @@ export function readTlsOrReport(loaded: LoadedConfig, io: CommandIo): LoadedTls 
   return reporting(() => readTls(loaded), io);
 }
 
-function reporting<T>(read: () => T, io: CommandIo): T | null {
+/** Null after one line per problem. */
+export function reporting<T>(read: () => T, io: CommandIo): T | null {
   try {
     return read();
   } catch (error) {

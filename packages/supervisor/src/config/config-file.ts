@@ -19,6 +19,8 @@ export interface ConfigurationOptions extends CommandLineSettings {
   config?: string;
   /** Path of users.toml; undefined = ./users.toml if there is one. */
   users?: string;
+  /** Path of pgbouncer.ini, instead of both. */
+  pgbouncerIni?: string;
 }
 
 export const NO_CONFIGURATION = [
@@ -66,15 +68,22 @@ function hasUrlVariable(): boolean {
  */
 export function loadConfig(options: ConfigurationOptions): LoadedConfig {
   const problems: ConfigurationProblem[] = [];
-  const config = readSource(options.config, CONFIG_DEFAULT, problems);
-  const users = readSource(options.users, USERS_DEFAULT, problems);
+  const { pgbouncerIni } = options;
+  const isOurs = pgbouncerIni === undefined;
+  if (!isOurs && (options.config !== undefined || options.users !== undefined)) {
+    problems.push(problem('--pgbouncer-ini', 'stands instead of -c and -u: give either'));
+  }
+  const pgbouncer = isOurs ? null : readSource(pgbouncerIni, pgbouncerIni, problems);
+  const config = isOurs ? readSource(options.config, CONFIG_DEFAULT, problems) : null;
+  const users = isOurs ? readSource(options.users, USERS_DEFAULT, problems) : null;
   if (problems.length > 0) throw new ConfigurationError(problems);
-  if (config === null && options.databaseUrls.length === 0 && !hasUrlVariable()) {
+  if (isOurs && config === null && options.databaseUrls.length === 0 && !hasUrlVariable()) {
     throw new ConfigurationError([problem('pgdog-cluster', NO_CONFIGURATION)]);
   }
   return assembleConfig({
     config,
     users,
+    pgbouncer,
     commandLine: options,
     environment: process.env,
     cpuCount: cpuCount(),
