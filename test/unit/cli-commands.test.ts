@@ -51,6 +51,16 @@ test('--help fits a screen, --version is the version', async () => {
   assert.match(version.out, /^\d+\.\d+\.\d+\n$/);
 });
 
+test('completion prints a script, and the words it asks for', async () => {
+  const script = await pgdogCluster(['completion']);
+  assert.equal(script.code, 0, script.err);
+  assert.match(script.out, /pgdog-cluster --get-yargs-completions/);
+  const words = await pgdogCluster(['--get-yargs-completions', 'pgdog-cluster', 'che']);
+  assert.match(words.out, /^check/m);
+  const options = await pgdogCluster(['--get-yargs-completions', 'pgdog-cluster', 'check', '--con']);
+  assert.match(options.out, /^--connect/m);
+});
+
 const USAGE: [string[], string][] = [
   [[], 'nothing to serve'],
   [['check'], 'nothing to serve'],

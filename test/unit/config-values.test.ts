@@ -7,7 +7,10 @@ import {
   configurationJsonSchema,
   GENERAL_DEFAULTS,
   generalSchema,
+  LATER_DATABASE,
   LATER_GENERAL,
+  LATER_SECTIONS,
+  LATER_USER,
   listSettings,
 } from '@pgdog-cluster/core/config';
 import { DATABASE, load, USER } from '../support/load-configuration.js';
@@ -115,6 +118,41 @@ test('JSON Schema knows types, defaults and strictness', () => {
   assert.deepEqual(schema.properties.databases.items.required.sort(), ['host', 'name']);
   const users = JSON.parse(JSON.stringify(configurationJsonSchema('users')));
   assert.deepEqual(users.properties.users.items.required, ['name']);
+});
+
+interface SchemaNode {
+  description?: string;
+  properties?: Record<string, SchemaNode>;
+  items?: SchemaNode;
+}
+
+/** Paths of all properties with what they say about themselves. */
+function descriptions(node: SchemaNode, path = ''): [string, string | undefined][] {
+  return Object.entries(node.properties ?? {}).flatMap(([key, property]) => [
+    [`${path}${key}`, property.description] as [string, string | undefined],
+    ...descriptions(property.items ?? property, `${path}${key}.`),
+  ]);
+}
+
+test('JSON Schema says of every key what it means; of those without a feature, that', () => {
+  for (const file of ['pgdog', 'users'] as const) {
+    const schema = JSON.parse(JSON.stringify(configurationJsonSchema(file)));
+    const unused = (path: string): boolean => {
+      const [section, key] = path.split('.');
+      return (
+        Object.hasOwn(LATER_SECTIONS, section) ||
+        (section === 'general' && Object.hasOwn(LATER_GENERAL, key)) ||
+        (section === 'databases' && Object.hasOwn(LATER_DATABASE, key ?? '')) ||
+        (section === 'users' && Object.hasOwn(LATER_USER, key ?? '')) ||
+        path === 'tcp.congestion_control'
+      );
+    };
+    for (const [path, text] of descriptions(schema)) {
+      assert.ok(text !== undefined && text.length > 5, `${file}: ${path} has no description`);
+      const isUnused = text === 'Known, but not supported by this version.';
+      assert.equal(isUnused, unused(path), `${file}: ${path}: ${text}`);
+    }
+  }
 });
 
 test('the example files are accepted without a warning', () => {

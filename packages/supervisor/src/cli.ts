@@ -258,6 +258,7 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<Ex
     .usage('$0 [command] [options]   a pooling Postgres proxy for all cores')
     .parserConfiguration({ 'camel-case-expansion': true, 'parse-positional-numbers': false })
     .version(VERSION)
+    .completion('completion', 'Completion script of the shell in use')
     .help()
     .alias('help', 'h')
     .strict()
@@ -267,7 +268,9 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<Ex
       throw error instanceof Error ? error : new UsageError(message);
     });
   try {
-    await parser.parseAsync();
+    // Yargs would print it and go on to find that it knows no such command.
+    if (argv[0] === 'completion') parser.showCompletionScript();
+    else await parser.parseAsync();
     return exit;
   } catch (error) {
     if (error instanceof UsageError || (error instanceof Error && error.name === 'YError')) {

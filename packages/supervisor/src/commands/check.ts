@@ -1,4 +1,4 @@
-import { type ConfigSnapshot, type PoolSnapshot, serverName, type TlsSnapshot } from '@pgdog-cluster/core';
+import type { ConfigSnapshot } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { differenceText } from '../catalog/catalog-watch.js';
 import {
@@ -11,9 +11,9 @@ import {
 import { openShard, openShards } from '../catalog/read-catalog.js';
 import { primariesFirst } from '../catalog/shard-login.js';
 import type { ConfigurationOptions } from '../config/config-file.js';
-import { pgTlsOf, setDatabaseTls } from '../config/database-tls.js';
-import { connectByPg } from '../config/pg-connect.js';
+import { setDatabaseTls } from '../config/database-tls.js';
 import { buildSnapshot } from '../config/publish-config.js';
+import { checkServers } from './check-servers.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
 import { loadOrReport, readTlsOrReport } from './load-or-report.js';
 
@@ -22,86 +22,18 @@ export interface CheckOptions extends ConfigurationOptions {
   connect: boolean;
 }
 
-/** Without connect_timeout a dead host must still not hang the check. */
-const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
-/** Servers tried at once: a check must not look like an attack. */
-const PARALLEL_MAX = 8;
-
 function summary(loaded: LoadedConfig, snapshot: ConfigSnapshot): string {
   const { databases, users, sources } = loaded;
   const counts = `${databases.length} databases, ${users.length} users, ${snapshot.pools.length} pools`;
   return `configuration is valid (${sources.join(', ')}): ${counts}`;
 }
 
-function placeOf(pool: PoolSnapshot): string {
-  return `${pool.serverUser}@${serverName(pool)}/${pool.serverDatabase}`;
-}
-
-/** Logs in once per known password, as a pool would; the server's version, or why not. */
-async function tryServer(
-  pool: PoolSnapshot,
-  timeoutMs: number,
-  tls: TlsSnapshot,
-): Promise<{ isReached: boolean; text: string }> {
-  if (pool.serverPasswords.length === 0 && pool.serverMd5Hashes.length + pool.serverVerifiers.length > 0) {
-    return { isReached: true, text: 'not tried: only a hash of the password is known' };
-  }
-  if (pool.addresses.length === 0) return { isReached: false, text: 'the host name does not resolve' };
-  let text = '';
-  for (const password of pool.serverPasswords.length > 0 ? pool.serverPasswords : ['']) {
-    try {
-      const client = await connectByPg(
-        {
-          host: pool.addresses[0].text,
-          tls: pgTlsOf(pool.host, tls.servers[pool.tls]),
-          requirePeer: pool.requirePeer,
-        },
-        {
-          port: pool.port,
-          database: pool.serverDatabase,
-          user: pool.serverUser,
-          password,
-          connectionTimeoutMillis: timeoutMs,
-          query_timeout: timeoutMs,
-          application_name: 'pgdog-cluster check',
-        },
-      );
-      try {
-        const result = await client.query('SHOW server_version');
-        return { isReached: true, text: `PostgreSQL ${result.rows[0].server_version}` };
-      } finally {
-        await client.end().catch(() => {});
-      }
-    } catch (error) {
-      const isEmpty = !(error instanceof Error) || error.message === '';
-      text = isEmpty ? 'no connection' : (error as Error).message;
-      if (isEmpty && error instanceof Error && 'code' in error) text = String(error.code);
-    }
-  }
-  return { isReached: false, text };
-}
-
-/** One line per distinct server login; true when all worked. */
-async function checkServers(snapshot: ConfigSnapshot, io: CommandIo): Promise<boolean> {
-  const pools = new Map(
-    snapshot.pools.map((pool) => [placeOf(pool) + JSON.stringify(pool.serverPasswords), pool]),
-  );
-  const timeoutMs = snapshot.general.connectTimeoutMs || CONNECT_TIMEOUT_MS_DEFAULT;
-  const queue = [...pools.values()];
-  let areAllReached = true;
-  const work = async () => {
-    for (let pool = queue.shift(); pool !== undefined; pool = queue.shift()) {
-      const { isReached, text } = await tryServer(pool, timeoutMs, snapshot.tls);
-      areAllReached &&= isReached;
-      io.out(`${isReached ? 'ok    ' : 'FAILED'} ${placeOf(pool)}: ${text}`);
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL_MAX }, work));
-  return areAllReached;
-}
-
-/** What the shards do not have in common, as warnings: the tables are refused, the rest works. */
-async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: CommandIo): Promise<void> {
+/**
+ * What the shards do not have in common, as warnings: the tables are refused, the rest works. False when they cannot be
+ * read at all.
+ */
+async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: CommandIo): Promise<boolean> {
+  let areRead = true;
   for (const [name, sharding] of loaded.sharding) {
     const numbers = Array.from({ length: sharding.shardCount }, (_, shard) => shard);
     try {
@@ -129,9 +61,11 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
       const sharded = relations.filter(({ placement }) => placement === 'sharded').length;
       io.out(`ok     "${name}": ${shards.length} shards, ${relations.length} relations, ${sharded} sharded`);
     } catch (error) {
-      io.err(`warning: "${name}": ${error instanceof Error ? error.message : error}`);
+      areRead = false;
+      io.out(`FAILED "${name}": ${error instanceof Error ? error.message : error}`);
     }
   }
+  return areRead;
 }
 
 /** `pgdog-cluster check`: is the configuration valid and, with --connect, does every server let us in? */
@@ -145,7 +79,7 @@ export async function check(options: CheckOptions, io: CommandIo): Promise<ExitC
   const snapshot = await buildSnapshot(loaded, 0, tls);
   io.out(summary(loaded, snapshot));
   if (!options.connect) return EXIT_OK;
-  const areAllReached = await checkServers(snapshot, io);
-  await checkShards(loaded, snapshot, io);
-  return areAllReached ? EXIT_OK : EXIT_FAILED;
+  const areServersWell = await checkServers(loaded, snapshot, io);
+  const areShardsRead = await checkShards(loaded, snapshot, io);
+  return areServersWell && areShardsRead ? EXIT_OK : EXIT_FAILED;
 }
