@@ -5,12 +5,12 @@ import {
   clusterFor,
   Deadlines,
   Directory,
+  Holds,
   KernelMemory,
   KeyDerivation,
   LoginBudget,
   Loop,
   libc,
-  Maintenance,
   Mirrors,
   OutputQueueSet,
   openStreamSocket,
@@ -29,6 +29,8 @@ import {
 import { benchConfig } from './bench-config.js';
 import { FakeDriver } from './fake-driver.js';
 import { ByteHash, FakeClient, FakeServer } from './fake-peers.js';
+
+const AT_REST = { turn: 0, isDraining: false, drainMode: null, activeServers: 0, waitingSessions: 0 };
 
 const WORKER = 0;
 const SUPERVISOR = -1;
@@ -170,19 +172,17 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     tls: new TlsWorker(driver.memory, loginBudget),
     loginBudget,
     sessions: new SessionTable(),
+    ...AT_REST,
     pools: new Map(),
     clusters: new Map(),
     deadlines: new Deadlines(),
     peerNames: new PeerNames(),
-    maintenance: new Maintenance(),
+    holds: new Holds(),
     config,
     directory: new Directory(config),
     derivation: new KeyDerivation(),
     nowMs: Date.now(),
     nowUs: 0,
-    turn: 0,
-    isDraining: false,
-    activeServers: 0,
     hungryPools: new Set(),
     get arrivals() {
       return arrivals;
@@ -196,7 +196,6 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     get sharded() {
       return sharded;
     },
-    waitingSessions: 0,
     logLines: [],
     flushLog() {},
     linger() {},

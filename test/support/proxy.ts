@@ -75,7 +75,7 @@ export interface TestProxy {
   metrics(): Promise<string>;
 }
 
-const ADMIN = { name: 'admin', user: 'admin', password: 'admin' };
+export const ADMIN = { name: 'admin', user: 'admin', password: 'admin' };
 const DEFAULT_USER: ProxyUser = { name: 'postgres', password: 'postgres' };
 /** Two workers take half a second, and a minute where other suites share the cores. */
 const START_TIMEOUT_MS = 180_000;

@@ -117,15 +117,7 @@ test('unknown commands are syntax errors with a hint, and leave the session aliv
 
 test('what other poolers have and this one does not is said so', async () => {
   const world = await makeWorld();
-  const orders = [
-    'PAUSE',
-    'RESUME shop',
-    'RECONNECT',
-    'PROBE x',
-    'KILL shop',
-    'SHUTDOWN WAIT_FOR_CLIENTS',
-    'RESET PREPARED',
-  ];
+  const orders = ['PROBE x', 'FORCE_RELOAD', 'RESET PREPARED'];
   for (const text of [
     ...orders,
     'SHOW PEERS',
@@ -163,19 +155,62 @@ test('RELOAD reads certificates again, and takes nothing behind it', async () =>
   assert.equal(world.reloads, 1);
 });
 
-test('MAINTENANCE says what it is about, or is refused', async () => {
+test('orders about databases say which, in letters of any case where that is clear', async () => {
   const world = await makeWorld();
-  const good = await ask(world, 'maintenance on; MAINTENANCE OFF shop; Maintenance On "Shop"');
-  assert.deepEqual(good.tags, ['MAINTENANCE', 'MAINTENANCE', 'MAINTENANCE']);
-  assert.deepEqual(world.maintenance, [
-    [true, null],
-    [false, 'shop'],
-    [true, 'Shop'],
+  const good = await ask(
+    world,
+    'maintenance on; MAINTENANCE OFF SHOP; Maintenance On "shop"; PAUSE; pause shop; RESUME Other; SUSPEND; ' +
+      'RECONNECT; RECONNECT shop; WAIT_CLOSE; DISABLE shop; enable shop; KILL; KILL shop; KILL_CLIENT 2097157',
+  );
+  assert.deepEqual(good.errors, []);
+  assert.equal(good.tags.at(3), 'PAUSE');
+  assert.equal(good.tags.length, 15);
+  assert.deepEqual(world.ordered, [
+    ['maintenance', true, null],
+    ['maintenance', false, 'shop'],
+    ['maintenance', true, 'shop'],
+    ['pause', null],
+    ['pause', 'shop'],
+    ['resume', 'other'],
+    ['suspend'],
+    ['reconnect', null],
+    ['reconnect', 'shop'],
+    ['waitClose', null],
+    ['setDisabled', 'shop', true],
+    ['setDisabled', 'shop', false],
+    ['kill', null],
+    ['kill', 'shop'],
+    ['killClient', 1, 5],
   ]);
-  for (const text of ['MAINTENANCE', 'MAINTENANCE maybe', 'MAINTENANCE ON a b', "MAINTENANCE 'on'"]) {
-    assert.equal((await ask(world, text)).errors[0]?.C, '08P01', text);
+});
+
+test('an order that is about nothing is refused, in the words PgBouncer has for it', async () => {
+  const world = await makeWorld();
+  const refusals: [string, string, string][] = [
+    ['PAUSE nowhere', '08P01', 'no such database: nowhere'],
+    ['PAUSE "SHOP"', '08P01', 'no such database: SHOP'],
+    ['KILL my-shop.x', '08P01', 'no such database: my-shop.x'],
+    ['PAUSE pgbouncer', '08P01', 'cannot pause in admin db: pgbouncer'],
+    ['RECONNECT pgbouncer', '08P01', 'cannot reconnect in admin db: pgbouncer'],
+    ['DISABLE pgbouncer', '08P01', 'cannot disable in admin db: pgbouncer'],
+    ['ENABLE pgbouncer', '08P01', 'cannot enable in admin db: pgbouncer'],
+    ['KILL pgbouncer', '08P01', 'cannot kill in admin db: pgbouncer'],
+    ['WAIT_CLOSE pgbouncer', '08P01', 'cannot wait in admin db: pgbouncer'],
+    ['DISABLE', '08P01', 'a database is required'],
+    ['ENABLE', '08P01', 'a database is required'],
+    ['KILL_CLIENT', '08P01', 'invalid client pointer supplied'],
+    ['KILL_CLIENT 5', '08P01', 'invalid client pointer supplied'],
+    ['KILL_CLIENT 99999999999', '08P01', 'invalid client pointer supplied'],
+    ['KILL_CLIENT 0x1f', '08P01', 'invalid client pointer supplied'],
+    ['PAUSE app shop', '0A000', 'one user of a database cannot be ordered about'],
+  ];
+  for (const [text, state, words] of refusals) {
+    const { errors } = await ask(world, text);
+    assert.deepEqual([errors[0]?.C, errors[0]?.M], [state, words], text);
   }
-  assert.equal(world.maintenance.length, 3);
+  const wrong = ['MAINTENANCE', 'MAINTENANCE maybe', "MAINTENANCE 'on'", "PAUSE 'shop'", 'SUSPEND shop'];
+  for (const text of wrong) assert.equal((await ask(world, text)).errors[0]?.C, '08P01', text);
+  assert.deepEqual(world.ordered, []);
 });
 
 test('SETUP SCHEMA tells what it has done, or what stood in the way', async () => {
@@ -196,7 +231,10 @@ test('SETUP SCHEMA tells what it has done, or what stood in the way', async () =
 test('SHUTDOWN drains, once, and is answered', async () => {
   const world = await makeWorld();
   const { tags } = await ask(world, 'shutdown;', { user: 'boss' });
-  assert.deepEqual([tags, world.drained], [['SHUTDOWN'], ['SHUTDOWN by boss']]);
+  assert.deepEqual([tags, world.drained], [['SHUTDOWN'], ['SHUTDOWN by boss: transactions']]);
+  await ask(world, 'SHUTDOWN WAIT_FOR_SERVERS; SHUTDOWN wait_for_clients');
+  assert.deepEqual(world.drained.slice(1), ['SHUTDOWN by admin: servers', 'SHUTDOWN by admin: clients']);
+  assert.equal((await ask(world, 'SHUTDOWN wait_for_godot')).errors[0]?.C, '08P01');
 });
 
 test('CRASH WORKER exists with test hooks only', async () => {
@@ -315,7 +353,7 @@ test('SHOW HELP names every SHOW and order that works', async () => {
   for (const [usage] of rows) {
     if (usage?.startsWith('SHOW')) assert.deepEqual((await ask(world, usage)).tags, ['SHOW'], usage);
   }
-  assert.ok(rows.some(([usage]) => usage === 'SHUTDOWN'));
+  assert.ok(rows.some(([usage]) => usage?.startsWith('SHUTDOWN')));
   assert.ok(!rows.some(([usage]) => usage?.startsWith('CRASH')));
 });
 

@@ -134,8 +134,8 @@ export interface AdminWorld {
   drained: string[];
   failures: string[];
   crashed: number[];
-  /** Orders of MAINTENANCE: on or off, database or null. */
-  maintenance: [boolean, string | null][];
+  /** Orders about databases: which, with what. */
+  ordered: unknown[][];
   reachable: Set<string>;
   isDraining: boolean;
   certificates: CertificateReport[];
@@ -177,7 +177,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     drained: [],
     failures: [],
     crashed: [],
-    maintenance: [],
+    ordered: [],
     reachable: new Set(),
     isDraining: false,
     certificates: [],
@@ -211,12 +211,12 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     startedMs: NOW_MS - 60_000,
     nowMs: () => NOW_MS,
     hasTestHooks: options.hasTestHooks ?? false,
+    desk: recordOrders(world.ordered),
     orders: {
-      drain: (reason) => void world.drained.push(reason),
+      drain: (reason, mode) => void world.drained.push(`${reason}: ${mode}`),
       reload: async () => {
         world.reloads++;
       },
-      maintenance: async (isOn, database) => void world.maintenance.push([isOn, database]),
       banHost: (host) => memory.hosts.setOrders(host, ORDER_BAN),
       unbanHost: (host) => memory.hosts.setOrders(host, 0),
       checkHost: async (host) => (world.reachable.has(`host ${host}`) ? null : 'no answer in time'),
@@ -230,6 +230,25 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),
   };
   return Object.assign(world, { context });
+}
+
+function recordOrders(ordered: unknown[][]): AdminContext['desk'] {
+  const note =
+    (name: string) =>
+    async (...given: unknown[]) => {
+      ordered.push([name, ...given.filter((value) => !(value instanceof AbortSignal))]);
+    };
+  return {
+    maintenance: note('maintenance'),
+    pause: note('pause'),
+    resume: note('resume'),
+    suspend: note('suspend'),
+    setDisabled: note('setDisabled'),
+    reconnect: note('reconnect'),
+    kill: note('kill'),
+    killClient: note('killClient'),
+    waitClose: note('waitClose'),
+  };
 }
 
 export interface Answer {
@@ -309,6 +328,7 @@ export function mirrorReport(changes: Partial<MirrorReport> = {}): MirrorReport 
 export function clientReport(changes: Partial<ClientReport> = {}): ClientReport {
   return {
     slot: 5,
+    session: 77,
     worker: 1,
     user: 'app',
     database: 'shop',
@@ -340,6 +360,7 @@ export function serverReport(changes: Partial<ServerReport> = {}): ServerReport 
     pool: 0,
     worker: 1,
     state: 'active',
+    isDoomed: false,
     connectTimeMs: NOW_MS - 5000,
     requestTimeMs: NOW_MS - 20,
     remotePid: 4242,

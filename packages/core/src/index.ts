@@ -26,6 +26,7 @@ export * from './base/random.js';
 export * from './base/required-peer.js';
 export * from './base/unique-id.js';
 export * from './base/unix-socket.js';
+export * from './config/operator-orders.js';
 export * from './config/snapshot.js';
 export * from './control/control-message.js';
 export * from './control/serve-task.js';

@@ -1,3 +1,4 @@
+import type { DrainMode } from '@pgdog-cluster/core';
 import type { Fleet } from './fleet/fleet.js';
 import type { Logger } from './log/logger.js';
 
@@ -19,6 +20,13 @@ export interface ShutdownSteps {
   closeRest: () => void;
 }
 
+const PATIENCE: Record<DrainMode, number> = { transactions: 0, servers: 1, clients: 2 };
+const AWAITED: Record<DrainMode, string> = {
+  transactions: 'finishing transactions',
+  servers: 'waiting until server connections are released',
+  clients: 'waiting until clients have left',
+};
+
 /**
  * The way out, in phases with a deadline each:
  *
@@ -31,6 +39,7 @@ export class Shutdown {
   readonly #steps: ShutdownSteps;
   #phase: ShutdownPhase = 'none';
   #isCutAsked = false;
+  #mode: DrainMode = 'clients';
   #run: Promise<void> | null = null;
 
   constructor(steps: ShutdownSteps) {
@@ -41,8 +50,14 @@ export class Shutdown {
     return this.#phase;
   }
 
-  /** Finish what runs, then end. Resolves when everything has ended. */
-  drain(reason: string): Promise<void> {
+  /**
+   * Finish what runs, then end. Resolves when everything has ended. `servers` and `clients` wait as long as it takes; a
+   * stricter mode that comes later counts from then on, a more patient one is too late.
+   */
+  drain(reason: string, mode: DrainMode): Promise<void> {
+    const isStricter = PATIENCE[mode] < PATIENCE[this.#mode];
+    if (this.#run === null || isStricter) this.#mode = mode;
+    if (this.#run !== null && isStricter) this.#steps.fleet.wake();
     this.#run ??= this.#go(reason);
     return this.#run;
   }
@@ -56,10 +71,10 @@ export class Shutdown {
   }
 
   async #go(reason: string): Promise<void> {
-    const { fleet, logger, stopAccepting, drainTimeoutMs, closeRest } = this.#steps;
+    const { fleet, logger, stopAccepting, closeRest } = this.#steps;
     stopAccepting();
     fleet.beginStop();
-    if (!this.#isCutAsked) await this.#drain(reason, drainTimeoutMs());
+    if (!this.#isCutAsked) await this.#drain(reason);
     this.#phase = 'cutting';
     fleet.broadcast({ type: 'cut' });
     const hasEnded = await fleet.waitEnded(CUT_DEADLINE_MS);
@@ -71,21 +86,32 @@ export class Shutdown {
     logger.log('info', 'shutdown_done', 'stopped');
   }
 
-  async #drain(reason: string, timeoutMs: number): Promise<void> {
+  async #drain(reason: string): Promise<void> {
     const { fleet, logger, terminationTimeoutMs } = this.#steps;
     this.#phase = 'draining';
-    const limit = timeoutMs === 0 ? 'no time limit' : `at most ${timeoutMs} ms`;
-    logger.log('info', 'shutdown_drain', `${reason}: finishing transactions, ${limit}`, {
-      reason,
-      timeoutMs,
-    });
-    fleet.broadcast({ type: 'drain', deadlineMs: timeoutMs });
-    const isDrained = await fleet.waitDrained(timeoutMs, () => this.#isCutAsked);
-    if (isDrained || this.#isCutAsked) return;
+    if ((await this.#drainByMode(reason)) || this.#isCutAsked) return;
     logger.log('warn', 'shutdown_cut', 'clients still in transactions are cut');
     const terminationMs = terminationTimeoutMs();
     if (terminationMs === 0) return;
     fleet.broadcast({ type: 'terminate' });
     await fleet.waitDrained(terminationMs, () => this.#isCutAsked);
+  }
+
+  /** True when nothing is left; false when the time is over or a cut was asked for. */
+  async #drainByMode(reason: string): Promise<boolean> {
+    const { fleet, logger, drainTimeoutMs } = this.#steps;
+    for (;;) {
+      const mode = this.#mode;
+      const timeoutMs = mode === 'transactions' ? drainTimeoutMs() : 0;
+      const limit = timeoutMs === 0 ? 'no time limit' : `at most ${timeoutMs} ms`;
+      logger.log('info', 'shutdown_drain', `${reason}: ${AWAITED[mode]}, ${limit}`, {
+        reason,
+        mode,
+        timeoutMs,
+      });
+      fleet.broadcast({ type: 'drain', mode });
+      const isDrained = await fleet.waitDrained(timeoutMs, () => this.#isCutAsked || this.#mode !== mode);
+      if (isDrained || this.#isCutAsked || this.#mode === mode) return isDrained;
+    }
   }
 }

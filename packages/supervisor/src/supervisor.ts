@@ -1,6 +1,7 @@
 import {
   type AdminQueryMessage,
   type ConfigSnapshot,
+  type DrainMode,
   type HostAddress,
   type HostSnapshot,
   PgDogError,
@@ -34,7 +35,8 @@ import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-
 import type { Listener } from './listen/listener.js';
 import { openListeners } from './listen/open-listeners.js';
 import type { Logger } from './log/logger.js';
-import { MaintenanceOrder } from './maintenance.js';
+import { openDesk } from './orders/open-desk.js';
+import type { OperatorDesk } from './orders/operator-desk.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
@@ -60,7 +62,7 @@ export class Supervisor {
   readonly fleet: Fleet;
   readonly startedMs = Date.now();
   readonly descriptors: DescriptorLimit;
-  readonly maintenance: MaintenanceOrder;
+  readonly desk: OperatorDesk;
   readonly health: HostMonitor;
   readonly pubSub: PubSub;
   readonly shards: ShardServices;
@@ -115,7 +117,7 @@ export class Supervisor {
       ioDriver: loaded.general.io_driver,
       testHooks: this.#testHooks,
       logger,
-      onAdminQuery: (message) => this.#answerAdminQuery(message),
+      onAdminQuery: (message, signal) => this.#answerAdminQuery(message, signal),
       onAuthRequest: (request) => this.#auth.answer(request),
       onPubSub: (message) => this.pubSub.onMessage(message),
       onCatalogWanted: (message) => this.shards.catalogs.wanted(message),
@@ -130,12 +132,14 @@ export class Supervisor {
       logger,
     });
     this.shards = new ShardServices(this.#shardedProgram());
-    this.maintenance = new MaintenanceOrder({
+    this.desk = openDesk({
       memory: this.memory,
       logger,
+      fleet: this.fleet,
+      pubSub: this.pubSub,
       snapshot: () => this.snapshot,
-      publish: (maintenance) => this.#republish(() => ({ maintenance })),
-      servingWorkers: () => this.fleet.servingWorkers(),
+      republish: (change) => this.#republish(change),
+      isDraining: () => this.shutdownPhase !== 'none',
     });
     this.#shutdown = new Shutdown({
       fleet: this.fleet,
@@ -272,9 +276,9 @@ export class Supervisor {
     return this.fleet.requestReport(kind, filter);
   }
 
-  /** Finishes what runs, then ends. Resolves when everything has ended. Idempotent. */
-  drain(reason = 'shutdown'): Promise<void> {
-    return this.#shutdown.drain(reason);
+  /** Finishes what runs, then ends. Resolves when everything has ended. A stricter mode may follow a patient one. */
+  drain(reason = 'shutdown', mode: DrainMode = 'transactions'): Promise<void> {
+    return this.#shutdown.drain(reason, mode);
   }
 
   /** Ends now; also while draining. Idempotent. */
@@ -298,7 +302,7 @@ export class Supervisor {
     const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
     snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
     snapshot.clusters = clustersOf(snapshot.pools);
-    if (this.#snapshot?.maintenance !== undefined) snapshot.maintenance = this.#snapshot.maintenance;
+    if (this.#snapshot?.orders !== undefined) snapshot.orders = this.#snapshot.orders;
     this.#limits.apply(snapshot);
     this.memory.routing.publish(snapshot);
     this.#loaded = loaded;
@@ -313,10 +317,10 @@ export class Supervisor {
   }
 
   /** The snapshot in force with some of it changed, in the order of all other changes. Resolves with its epoch. */
-  #republish(change: () => Partial<ConfigSnapshot>): Promise<number> {
+  #republish(change: (epoch: number) => Partial<ConfigSnapshot>): Promise<number> {
     const next = this.#publishing.then(() => {
       const epoch = this.memory.routing.epoch() + 1;
-      const snapshot = { ...this.snapshot, ...change(), epoch };
+      const snapshot = { ...this.snapshot, ...change(epoch), epoch };
       // Of pools that were made since the last publication too.
       snapshot.clusters = clustersOf(snapshot.pools);
       this.memory.routing.publish(snapshot);
@@ -384,8 +388,8 @@ export class Supervisor {
     for (const listener of this.#listeners) listener.close();
   }
 
-  #answerAdminQuery(message: AdminQueryMessage): Promise<Uint8Array[]> {
+  #answerAdminQuery(message: AdminQueryMessage, signal: AbortSignal): Promise<Uint8Array[]> {
     if (this.#onAdminQuery === null) return Promise.reject(new PgDogError('admin_failed', 'not ready yet'));
-    return this.#onAdminQuery(message);
+    return this.#onAdminQuery(message, signal);
   }
 }

@@ -1,32 +1,35 @@
-import {
-  type AdminReplyMessage,
-  type AdoptMessage,
-  type AdoptPlaceMessage,
-  type AuthReplyMessage,
-  type CancelDoneMessage,
-  type CancelForMessage,
-  type CancelMessage,
-  type EvictMessage,
-  type LendRequestMessage,
-  type ListenSocket,
-  PgDogError,
-  READY,
-  type ReportRequestMessage,
-  type ReportRows,
-  type WorkerMessage,
+import type {
+  AdminReplyMessage,
+  AdoptMessage,
+  AdoptPlaceMessage,
+  AuthReplyMessage,
+  CancelDoneMessage,
+  CancelForMessage,
+  CancelMessage,
+  CutMessage,
+  DrainMessage,
+  EvictMessage,
+  KillClientMessage,
+  LendRequestMessage,
+  ListenSocket,
+  ReportRequestMessage,
+  ReportRows,
+  TerminateMessage,
+  WorkerMessage,
 } from '@pgdog-cluster/core';
-import { cancelOnServer, deliverCancel } from './backend/cancel.js';
+import { deliverCancel } from './backend/cancel.js';
 import { unpackServer } from './backend/parcel.js';
 import { ServerConnection } from './backend/server-connection.js';
+import { drain, terminate } from './drain.js';
 import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
+import { doomIfOld, killed, obeyOrders } from './pool/obey-orders.js';
 import { reportClients, reportServers } from './report.js';
 import { reportQueries } from './report-queries.js';
 import { takeUpClusters } from './route/clusters.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
 import { sessionGone } from './session/close.js';
-import type { Session } from './session/session.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** What the mailbox may ask of the loop itself. */
@@ -71,17 +74,18 @@ export function handleWorkerMessage(
       context.sharded.receive(message);
       return;
     case 'listen':
-      if (!context.isDraining) orders.listen(message.sockets);
+      if (context.drainMode === null) orders.listen(message.sockets);
       return;
     case 'peerName':
       context.peerNames.answered(message.uid, message.name, context.nowMs);
       return;
     case 'drain':
     case 'terminate':
-      endService(context, orders, message.type);
-      return;
     case 'cut':
-      orders.cut();
+      endService(context, orders, message);
+      return;
+    case 'killClient':
+      killClient(context, message);
       return;
     case 'reportRequest':
       report(context, message);
@@ -107,9 +111,22 @@ export function handleWorkerMessage(
   }
 }
 
-function endService(context: WorkerContext, orders: LoopOrders, how: 'drain' | 'terminate'): void {
-  if (how === 'drain') drain(context, orders);
-  else terminate(context);
+function endService(
+  context: WorkerContext,
+  orders: LoopOrders,
+  message: DrainMessage | TerminateMessage | CutMessage,
+): void {
+  if (message.type === 'cut') orders.cut();
+  else if (message.type === 'terminate') terminate(context);
+  else {
+    orders.listen([]);
+    drain(context, message.mode);
+  }
+}
+
+function killClient(context: WorkerContext, { slot, session: id }: KillClientMessage): void {
+  const session = context.sessions.at(slot);
+  if (session?.id === id) session.fail(killed());
 }
 
 function resetQueryCache({ plans, queries }: WorkerContext): void {
@@ -186,6 +203,7 @@ function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uin
   const server = new ServerConnection(context, pool, fd);
   pool.all.add(server);
   unpackServer(server, state);
+  doomIfOld(server);
   pool.row.adopted();
   pool.serverReady(server);
 }
@@ -198,19 +216,22 @@ function adoptPlace(context: WorkerContext, poolIndex: number): void {
 
 export function takeUpConfiguration(context: WorkerContext): void {
   const config = context.memory.routing.read();
+  const { epoch: epochBefore } = context.config;
   context.config = config;
   context.directory.takeUp(config);
   context.plans.entriesMax = config.general.queryCacheLimit;
   context.queries.entriesMax = config.general.queryCacheLimit;
   takeUpTls(context);
-  context.maintenance.takeUp(config.maintenance ?? []);
-  context.memory.workers.setEpoch(context.worker, config.epoch);
   for (const pool of context.pools.values()) {
     const snapshot = context.directory.poolAt(pool.index);
     if (snapshot !== null) pool.takeUp(snapshot);
   }
   takeUpClusters(context);
   context.sharded.takeUp();
+  context.holds.takeUp(config.orders);
+  obeyOrders(context, epochBefore);
+  // Last: who waits for it waits for all of the above.
+  context.memory.workers.setEpoch(context.worker, config.epoch);
   // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
   for (const snapshot of config.pools) {
     if (snapshot.minPoolSize > 0 && context.arrivals.homes.isKeeper(snapshot)) context.poolFor(snapshot);
@@ -226,51 +247,4 @@ function takeUpTls(context: WorkerContext): void {
   if (config.tls.clients !== null && tls.clients === null) {
     throw new Error('TLS towards clients cannot be set up, and they must not be served without it');
   }
-}
-
-/** No new clients; the idle are told to go, the others at the end of their transaction (checkDrain). */
-function drain(context: WorkerContext, orders: LoopOrders): void {
-  orders.listen([]);
-  context.isDraining = true;
-  context.arrivals.clear();
-  checkDrain(context);
-}
-
-/** Ends sessions that are between transactions. True when none is left. */
-export function checkDrain(context: WorkerContext): boolean {
-  const streaming: Session[] = [];
-  context.sessions.forEach((session) => {
-    const { server } = session;
-    const isBusy =
-      session.waitingSinceMs !== 0 ||
-      session.router?.shards?.cross.isBusy === true ||
-      session.router?.shards?.cross.isInTransaction === true ||
-      (server !== null && (!server.isQuiet || server.readyStatus !== READY.Idle));
-    if (!isBusy) session.fail(new PgDogError('shutting_down'));
-    else if (session.isStreaming) streaming.push(session);
-  });
-  // Streams of replication have no end to wait for: they go last, when nobody's work would be missing in them.
-  if (streaming.length === context.sessions.count) {
-    for (const session of streaming) session.fail(new PgDogError('shutting_down'));
-  }
-  if (context.sessions.count > 0 || !context.mirrors.isDrained(context.nowMs)) return false;
-  let isCleaning = false;
-  for (const pool of context.pools.values()) {
-    for (const server of [...pool.all]) {
-      if (server.state === 'idle') pool.close(server);
-      // What a client left running is read to its end or cancelled: a server must not go on with it after us.
-      else if (server.state === 'cleaning') isCleaning = true;
-    }
-  }
-  return !isCleaning;
-}
-
-/** The time to finish is over: what runs is cancelled, its client told, and the rest is cleaning (rollback). */
-function terminate(context: WorkerContext): void {
-  context.sessions.forEach((session) => {
-    const { server } = session;
-    if (server !== null && server.pending.length > 0) cancelOnServer(server);
-    session.fail(new PgDogError('shutting_down'));
-  });
-  context.mirrors.drop();
 }

@@ -46,7 +46,7 @@ export { default as serve } from './serve.js';
 export * from './session/arrivals.js';
 export { likenessesOf } from './session/auth/likeness.js';
 export { CountedPortals } from './session/counted-portals.js';
-export { Maintenance } from './session/maintenance.js';
+export { Holds } from './session/holds.js';
 export * from './session/parameter-set.js';
 export { PeerNames } from './session/peer-names.js';
 export { ownerOfProcessId, processIdOf, SessionTable } from './session/session-table.js';

@@ -1,6 +1,7 @@
 // ● per-frame path
 import { type ListenSocket, WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
-import { checkDrain, handleWorkerMessage } from './control-inbox.js';
+import { handleWorkerMessage } from './control-inbox.js';
+import { checkDrain } from './drain.js';
 import { Acceptor } from './listen/acceptor.js';
 import { publishClients } from './listen/hand-over.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
@@ -187,7 +188,7 @@ export class Loop {
       this.nextTrimMs = nowMs + TRIM_MS;
       context.driver.memory.trim();
     }
-    if (context.isDraining) this.drain();
+    if (context.drainMode !== null) this.drain();
     workers.setHeartbeatMs(context.worker, nowMs);
     publishClients(context);
     const { doneCount, failedCount } = context.tls.handshakes;

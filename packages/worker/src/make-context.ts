@@ -11,18 +11,22 @@ import { Mirrors } from './mirror/mirrors.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { QueryStats } from './plan/query-stats.js';
+import { takeUpOrders } from './pool/obey-orders.js';
 import { Pool } from './pool/pool.js';
 import { PoolShared } from './pool/pool-shared.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { clusterFor } from './route/clusters.js';
 import { Arrivals } from './session/arrivals.js';
-import { Maintenance } from './session/maintenance.js';
+import { Holds } from './session/holds.js';
 import { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import { SessionTable } from './session/session-table.js';
 import { ShardedDatabases } from './shard/sharded-databases.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
+
+/** Nothing has happened yet. */
+const AT_REST = { turn: 0, isDraining: false, drainMode: null, activeServers: 0, waitingSessions: 0 };
 
 /** What the parts of one worker share, over the memory and the port its task came with. */
 export function makeContext(
@@ -47,20 +51,18 @@ export function makeContext(
     statements: new StatementRegistry(),
     sessions: new SessionTable(),
     tls: new TlsWorker(driver.memory, loginBudget),
+    ...AT_REST,
     pools: new Map(),
     clusters: new Map(),
     deadlines,
     loginBudget,
     peerNames: new PeerNames(),
-    maintenance: new Maintenance(config.maintenance),
+    holds: new Holds(config.orders),
     config,
     directory: new Directory(config),
     derivation: new KeyDerivation(),
     nowMs: Date.now(),
     nowUs: 0,
-    turn: 0,
-    isDraining: false,
-    activeServers: 0,
     hungryPools: new Set(),
     get arrivals() {
       return parts.arrivals;
@@ -74,7 +76,6 @@ export function makeContext(
     get sharded() {
       return parts.sharded;
     },
-    waitingSessions: 0,
     logLines: [],
     post: poster(task, memory, driver),
     flushLog() {
@@ -147,5 +148,6 @@ function poolFor(context: WorkerContext, snapshot: PoolSnapshot): Pool {
 function addPool(context: WorkerContext, snapshot: PoolSnapshot, shared: PoolShared): Pool {
   const made = new Pool(context, snapshot, shared);
   context.pools.set(snapshot.index, made);
+  takeUpOrders(made);
   return made;
 }

@@ -16,6 +16,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
   context.sessions.forEach((session) => {
     rows.push({
       slot: session.slot,
+      session: session.id,
       worker: context.worker,
       user: session.user,
       database: session.database,
@@ -58,6 +59,7 @@ export function reportServers(context: WorkerContext): ServerReport[] {
         pool: pool.index,
         worker: context.worker,
         state: stateOf(server),
+        isDoomed: server.isDoomed,
         connectTimeMs: server.createdMs,
         requestTimeMs: server.requestSinceMs,
         remotePid: server.remotePid,

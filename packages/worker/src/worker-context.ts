@@ -1,5 +1,6 @@
 import type {
   ConfigSnapshot,
+  DrainMode,
   LogLevel,
   LogLine,
   PoolSnapshot,
@@ -22,7 +23,7 @@ import type { Pool } from './pool/pool.js';
 import type { PubSub } from './pubsub/pub-sub.js';
 import type { Cluster } from './route/cluster.js';
 import type { Arrivals } from './session/arrivals.js';
-import type { Maintenance } from './session/maintenance.js';
+import type { Holds } from './session/holds.js';
 import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
@@ -55,7 +56,10 @@ export interface WorkerContext {
   /** Of this turn. Epoch milliseconds, and microseconds of the monotonic clock. */
   nowMs: number;
   nowUs: number;
+  /** No new clients, and server connections are closed as they come free. */
   isDraining: boolean;
+  /** Null: nobody has ordered the end. */
+  drainMode: DrainMode | null;
   readonly arrivals: Arrivals;
   readonly loginBudget: LoginBudget;
   readonly pubSub: PubSub;
@@ -76,7 +80,7 @@ export interface WorkerContext {
   turn: number;
   readonly deadlines: Deadlines;
   readonly peerNames: PeerNames;
-  readonly maintenance: Maintenance;
+  readonly holds: Holds;
   /** Closes what is still open a few seconds from now: a peer that does not read its last words. */
   linger(connection: Connection): void;
   countAuthAttempt(session: Session): void;

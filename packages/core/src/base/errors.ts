@@ -217,6 +217,14 @@ const ROWS = {
     'Ask for a database named in the configuration.',
   ],
 
+  database_disabled: [
+    '55000',
+    'FATAL',
+    'operator',
+    'database is disabled',
+    'An operator has ordered it: ENABLE in the admin database lets clients in again.',
+  ],
+
   // What the client sent.
   protocol_violation: ['08P01', 'FATAL', 'client', 'protocol violation', ''],
   proxy_header_missing: [
@@ -406,6 +414,14 @@ const ROWS = {
     'SHOW HELP lists the commands.',
   ],
   unknown_parameter: ['42704', 'ERROR', 'client', 'unrecognized configuration parameter', ''],
+  order_refused: ['08P01', 'ERROR', 'operator', 'the order cannot be carried out now', ''],
+  order_withdrawn: [
+    '57014',
+    'ERROR',
+    'operator',
+    'the order was taken back before it was carried out',
+    'Another operator has given RESUME.',
+  ],
   admin_failed: ['58000', 'ERROR', 'ours', 'the admin command failed', ''],
   tenant_filter: [
     '42501',

@@ -11,6 +11,7 @@ import type { RequiredPeer } from '../base/required-peer.js';
 import type { UniqueIdTerms } from '../base/unique-id.js';
 import type { ShardCatalogData } from '../shard/shard-catalog.js';
 import type { CrossShard, ShardingSnapshot } from '../shard/sharding-snapshot.js';
+import type { OperatorOrders } from './operator-orders.js';
 
 export type PoolerMode = 'transaction' | 'session' | 'statement';
 /** How a client shows who it is; `hba` = as the rules of the HBA file say. */
@@ -336,8 +337,8 @@ export interface ConfigSnapshot {
   /** Null without an HBA file. In the order of the file; `samehost` and `samenet` are networks here. */
   hba: HbaRule[] | null;
   identMappings: IdentMapping[];
-  /** Databases in maintenance: their clients' next transactions wait. Absent: none. */
-  maintenance?: readonly string[];
+  /** Absent: nothing was ordered. */
+  orders?: OperatorOrders;
   /** Absent: none. */
   mirrors?: readonly MirrorSnapshot[];
   /** Key of UserSecrets.passwordTags; of this process. */

@@ -179,10 +179,13 @@ export interface PeerNameMessage {
   name: string | null;
 }
 
-/** Stop taking new clients, finish transactions, close the idle with 57P01. */
+/** What is waited for: the end of transactions, of the use of server connections, of clients. From strict to patient. */
+export type DrainMode = 'transactions' | 'servers' | 'clients';
+
+/** Stop taking new clients; then as the mode says. May come again with a stricter mode. */
 export interface DrainMessage {
   type: 'drain';
-  deadlineMs: number;
+  mode: DrainMode;
 }
 
 /** The time of `drain` is over: cancel what runs, tell the clients, roll back. */
@@ -202,6 +205,14 @@ export interface ReportRequestMessage {
   kind: keyof ReportRows;
   /** Of `queries`: only shapes whose text has this in it, in lower case; '' = all. */
   filter: string;
+}
+
+/** KILL_CLIENT. */
+export interface KillClientMessage {
+  type: 'killClient';
+  slot: number;
+  /** Session.id: slots are reused. */
+  session: number;
 }
 
 /** RESET QUERY_CACHE: forget plans, shapes and what was counted for them. */
@@ -296,6 +307,7 @@ export type WorkerMessage =
   | CutMessage
   | ReportRequestMessage
   | ResetQueryCacheMessage
+  | KillClientMessage
   | AdminReplyMessage
   | AuthReplyMessage
   | PubSubNews
@@ -324,6 +336,17 @@ export interface LogLine {
   code: string;
   message: string;
   fields: Record<string, string | number | boolean | null>;
+}
+
+/**
+ * A client of the admin database does not wait for its answer any more: it is gone, or has cancelled the command. Sent
+ * whether or not it waits for one.
+ */
+export interface AdminCancelMessage {
+  type: 'adminCancel';
+  worker: number;
+  generation: number;
+  isGone: boolean;
 }
 
 /** A command of an admin client, or `SHOW pgdog.…` of an ordinary one. */
@@ -440,6 +463,7 @@ export type SupervisorMessage =
   | ReadyMessage
   | LogMessage
   | AdminQueryMessage
+  | AdminCancelMessage
   | AuthRequestMessage
   | ReportMessage
   | PeerNameRequestMessage
@@ -452,12 +476,14 @@ export type SupervisorMessage =
 /** One row of SHOW CLIENTS, as a worker knows it. Times in microseconds or epoch ms as named. */
 export interface ClientReport {
   slot: number;
+  /** Session.id; of this worker. */
+  session: number;
   worker: number;
   user: string;
   database: string;
   addr: string;
   port: number;
-  /** idle, active, waiting, held (by maintenance), idle in transaction, login. */
+  /** idle, active, waiting, held (by an order), idle in transaction, login. */
   state: string;
   replication: Replication;
   connectTimeMs: number;
@@ -514,6 +540,8 @@ export interface ServerReport {
   pool: number;
   worker: number;
   state: string;
+  /** It is closed as soon as it comes free. */
+  isDoomed: boolean;
   connectTimeMs: number;
   requestTimeMs: number;
   remotePid: number;

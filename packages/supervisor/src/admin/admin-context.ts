@@ -2,6 +2,7 @@ import type {
   AdminQueryMessage,
   ClientReport,
   ConfigSnapshot,
+  DrainMode,
   MirrorReport,
   PoolSnapshot,
   QueryReport,
@@ -12,19 +13,21 @@ import type { SettingRow } from '@pgdog-cluster/core/config';
 import type { CatalogState } from '../catalog/catalog-watch.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
+import type { OperatorDesk } from '../orders/operator-desk.js';
 import type { ListenerRow } from '../pubsub/hub.js';
 import type { RecoveryFigures, TransactionRow } from '../two-phase/recovery.js';
 import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
 
+/** Orders about databases and their clients. */
+export type DatabaseOrders = Omit<OperatorDesk, never>;
+
 /** What an admin command may set in motion. */
 export interface AdminOrders {
   /** Finish what runs, then end. Returns at once. */
-  drain(reason: string): void;
+  drain(reason: string, mode: DrainMode): void;
   /** Reads the files of TLS again. Rejects when one of them cannot be used; the old ones then stay in force. */
   reload(): Promise<void>;
-  /** MAINTENANCE; null: all databases. Resolves when every worker obeys. */
-  maintenance(isOn: boolean, database: string | null): Promise<void>;
   /** BAN and UNBAN of a host; UNBAN also forgets what was measured against it. */
   banHost(host: number): void;
   unbanHost(host: number): void;
@@ -73,6 +76,8 @@ export interface AdminContext {
   readonly nowMs: () => number;
   readonly hasTestHooks: boolean;
   readonly orders: AdminOrders;
+  /** PAUSE and its kin. */
+  readonly desk: DatabaseOrders;
   /** A mistake of ours: who asked gets XX000, the log gets the reason. */
   readonly logFailure: (what: string, error: unknown) => void;
 }

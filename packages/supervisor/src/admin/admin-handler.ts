@@ -10,16 +10,16 @@ import { splitCommands } from './admin-lexer.js';
 import { COMMANDS, SHOWS } from './command-table.js';
 
 /** Whole backend messages without ReadyForQuery, which is the worker's to add. Never rejects. */
-export type AdminAnswer = (message: AdminQueryMessage) => Promise<Uint8Array[]>;
+export type AdminAnswer = (message: AdminQueryMessage, signal?: AbortSignal) => Promise<Uint8Array[]>;
 
 const CLIENT_PREFIX = 'SHOW ';
 const OWN_NAMESPACE = 'pgdog.';
 
 export function createAdminHandler(context: AdminContext): AdminAnswer {
-  return async (message) => {
+  return async (message, signal = new AbortController().signal) => {
     const answer: Uint8Array[] = [];
     try {
-      if (message.isAdmin) await answerAdmin(context, message, answer);
+      if (message.isAdmin) await answerAdmin(context, message, answer, signal);
       else answer.push(await answerClient(context, message));
     } catch (error) {
       // What commands before the failed one answered stands, as in Postgres.
@@ -34,6 +34,7 @@ async function answerAdmin(
   context: AdminContext,
   message: AdminQueryMessage,
   answer: Uint8Array[],
+  signal: AbortSignal,
 ): Promise<void> {
   const commands = splitCommands(message.text);
   if (commands.length === 0) answer.push(EMPTY_QUERY_RESPONSE);
@@ -41,7 +42,9 @@ async function answerAdmin(
     const [first] = tokens;
     const command = COMMANDS.find(({ word }) => first.kind === 'word' && word === first.text);
     if (command === undefined) throw new PgDogError('admin_syntax');
-    answer.push(await command.run({ context, caller: message, tokens }));
+    // Who has left has taken back what was not begun.
+    if (signal.aborted) return;
+    answer.push(await command.run({ context, caller: message, tokens, signal }));
   }
 }
 

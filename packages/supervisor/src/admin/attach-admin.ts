@@ -49,11 +49,11 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     startedMs,
     nowMs: Date.now,
     hasTestHooks: process.env.PGDOG_TEST_HOOKS === '1',
+    desk: supervisor.desk,
     orders: {
       // Later, so that the answer is on its way before the session it is for is told to go.
-      drain: (reason) => void setImmediate(() => endWith(supervisor.drain(reason))),
+      drain: (reason, mode) => void setImmediate(() => endWith(supervisor.drain(reason, mode))),
       reload: () => supervisor.reloadTls(),
-      maintenance: (isOn, database) => supervisor.maintenance.set(isOn, database),
       banHost: (host) => supervisor.health.order(host, ORDER_BAN, true),
       unbanHost: (host) => {
         supervisor.health.order(host, ORDER_BAN, false);

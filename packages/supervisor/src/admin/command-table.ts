@@ -4,6 +4,19 @@ import type { AdminToken } from './admin-lexer.js';
 import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
 import { runBan, runHealthcheck, runUnban } from './host-commands.js';
 import type { ShowQuestion } from './merged-queries.js';
+import {
+  runDisable,
+  runEnable,
+  runKill,
+  runKillClient,
+  runMaintenance,
+  runPause,
+  runReconnect,
+  runResume,
+  runShutdown,
+  runSuspend,
+  runWaitClose,
+} from './order-commands.js';
 import { runSetup } from './shard-commands.js';
 import type { Privilege, Show } from './show.js';
 import { SHOW_ADDRESSES } from './show-addresses.js';
@@ -40,6 +53,8 @@ export interface CommandCall {
   caller: AdminCaller;
   /** All tokens of the command; the first is its word. */
   tokens: readonly AdminToken[];
+  /** Raised when nobody waits for the answer any more (GivenUp). */
+  signal: AbortSignal;
 }
 
 export interface AdminCommand extends HelpLine {
@@ -87,9 +102,7 @@ const LATER_SHOWS: ReadonlySet<string> = new Set(
 );
 
 /** Orders of PgDog and PgBouncer that this version does not have. */
-const LATER_ORDERS =
-  'pause resume reconnect force_reload probe schema_sync copy_data ' +
-  'replicate reshard cutover stop_task suspend kill kill_client disable enable wait_close';
+const LATER_ORDERS = 'force_reload probe schema_sync copy_data replicate reshard cutover stop_task';
 
 function unsupported(what: string): never {
   throw new PgDogError('unsupported_feature', `${what} is not supported by this version`);
@@ -137,15 +150,6 @@ async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8A
   return answerDriverShow(rest);
 }
 
-function runShutdown({ context, caller, tokens }: CommandCall): Uint8Array {
-  if (tokens.length > 1) {
-    if (joined(tokens.slice(1)).startsWith('wait_for_')) unsupported('SHUTDOWN WAIT_FOR_…');
-    throw new PgDogError('admin_syntax');
-  }
-  context.orders.drain(`SHUTDOWN by ${caller.user}`);
-  return completion('SHUTDOWN');
-}
-
 async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> {
   if (tokens.length > 1) throw new PgDogError('admin_syntax');
   await context.orders.reload();
@@ -155,15 +159,8 @@ async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> 
 const RELOAD_HELP =
   'Read certificates, keys, revocation lists and the schema of sharded databases again; other settings: by a restart only.';
 
-/** MAINTENANCE ON | OFF [database]. */
-async function runMaintenance({ context, tokens }: CommandCall): Promise<Uint8Array> {
-  const [, word, name, ...rest] = tokens;
-  const isKnown = word?.kind === 'word' && (word.text === 'on' || word.text === 'off');
-  const isName = name === undefined || name.kind === 'word' || name.kind === 'quoted';
-  if (!isKnown || !isName || rest.length > 0) throw new PgDogError('admin_syntax');
-  await context.orders.maintenance(word.text === 'on', name?.text ?? null);
-  return completion('MAINTENANCE');
-}
+const SHUTDOWN_HELP =
+  'Takes no new clients, finishes transactions, ends; or waits, however long, until server connections are released, or clients have left.';
 
 function runCrash({ context, tokens }: CommandCall): Uint8Array {
   const [, what, number, ...rest] = tokens;
@@ -196,7 +193,7 @@ function driver(word: string, run: AdminCommand['run']): AdminCommand {
 /** Every command there is, by first word, with the privilege it needs. */
 export const COMMANDS: readonly AdminCommand[] = [
   order('show', 'SHOW <name>', 'One of the tables; another name: one row, for drivers.', runShow),
-  order('shutdown', 'SHUTDOWN', 'Take no new clients, finish transactions, end.', runShutdown),
+  order('shutdown', 'SHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]', SHUTDOWN_HELP, runShutdown),
   order('reload', 'RELOAD', RELOAD_HELP, runReload),
   order(
     'maintenance',
@@ -204,6 +201,35 @@ export const COMMANDS: readonly AdminCommand[] = [
     'Clients wait, connected, before their next transaction; running ones finish.',
     runMaintenance,
   ),
+  order(
+    'pause',
+    'PAUSE [database]',
+    'As MAINTENANCE ON, server connections are closed too; answered when none is left.',
+    runPause,
+  ),
+  order('resume', 'RESUME [database]', 'Ends PAUSE, KILL and SUSPEND.', runResume),
+  order('suspend', 'SUSPEND', 'Clients wait before their next request, in transactions too.', runSuspend),
+  order(
+    'reconnect',
+    'RECONNECT [database]',
+    'Server connections are closed as they come free, and others opened.',
+    runReconnect,
+  ),
+  order(
+    'wait_close',
+    'WAIT_CLOSE [database]',
+    'Answered when RECONNECT has closed the last one.',
+    runWaitClose,
+  ),
+  order(
+    'disable',
+    'DISABLE <database>',
+    'New clients are refused; those that are connected stay.',
+    runDisable,
+  ),
+  order('enable', 'ENABLE <database>', 'Takes DISABLE back.', runEnable),
+  order('kill', 'KILL [database]', 'Clients and server connections are cut now; then as PAUSE.', runKill),
+  order('kill_client', 'KILL_CLIENT <id>', 'Ends one client, by its id in SHOW CLIENTS.', runKillClient),
   order('ban', 'BAN [pool]', 'The host of a pool, or every host, is not read from until UNBAN.', runBan),
   order('unban', 'UNBAN [pool]', 'Takes BAN back, and forgets what was measured against the host.', runUnban),
   order(

@@ -7,3 +7,9 @@ const SLOT_BITS = 20;
 export function sessionNumber(worker: number, slot: number): number | null {
   return slot < 0 ? null : ((worker + 1) << SLOT_BITS) | slot;
 }
+
+/** The other way round; null for what cannot be such a number. */
+export function slotOfSession(number: number): { worker: number; slot: number } | null {
+  if (!Number.isInteger(number) || number < 1 << SLOT_BITS || number > 0x7fff_ffff) return null;
+  return { worker: (number >> SLOT_BITS) - 1, slot: number & ((1 << SLOT_BITS) - 1) };
+}

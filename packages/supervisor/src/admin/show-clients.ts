@@ -23,7 +23,7 @@ export const SHOW_CLIENTS = defineShow<ClientReport>({
     column(
       'state',
       'text',
-      'idle, active, waiting, held (by MAINTENANCE), idle in transaction, login.',
+      'idle, active, waiting, held (by MAINTENANCE, PAUSE, SUSPEND), idle in transaction, login.',
       (row) => row.state,
     ),
     column('replication', 'text', 'none, physical or logical.', (row) => row.replication),

@@ -1,3 +1,4 @@
+import { HOLD_MAINTENANCE, ordersOf } from '@pgdog-cluster/core';
 import { column, defineShow } from './show.js';
 
 interface MaintenanceRow {
@@ -13,14 +14,19 @@ export const SHOW_MAINTENANCE = defineShow<MaintenanceRow>({
   columns: [
     column('database', 'text', 'Name clients ask for.', (row) => row.database),
     column('maintenance', 'bool', 'MAINTENANCE ON is in force.', (row) => row.isOn),
-    column('cl_held', 'numeric', 'Clients that wait for its end.', (row) => row.held),
+    column(
+      'cl_held',
+      'numeric',
+      'Clients that wait, for its end or that of another order.',
+      (row) => row.held,
+    ),
   ],
   async rows({ config, reportClients }) {
     const clients = await reportClients();
-    const { databases, maintenance = [] } = config();
+    const { databases, orders } = config();
     return databases.map(({ name }) => ({
       database: name,
-      isOn: maintenance.includes(name),
+      isOn: (ordersOf(orders, name).holds & HOLD_MAINTENANCE) !== 0,
       held: clients.filter(({ database, state }) => database === name && state === 'held').length,
     }));
   },

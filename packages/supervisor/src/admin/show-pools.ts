@@ -6,6 +6,7 @@ import {
   ROLLBACKS,
   type SharedMemory,
 } from '@pgdog-cluster/core';
+import { isPaused } from '../orders/operator-desk.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { column, defineShow } from './show.js';
 
@@ -14,6 +15,7 @@ interface PoolRow extends PoolFigures {
   /** Has a server connection that is logged in. */
   isConnected: boolean;
   spread: string;
+  isPaused: boolean;
 }
 
 /** `0:3/2/0 1:…`: idle, active and waiting of each worker that has anything to do with the pool. */
@@ -58,7 +60,7 @@ export const SHOW_POOLS = defineShow<PoolRow>({
       (row) => (row.maxWaitMs % 1000) * 1000,
     ),
     column('pool_mode', 'text', 'transaction, session or statement.', (row) => row.pool.poolerMode),
-    column('paused', 'bool', 'Always f in this version.', () => false),
+    column('paused', 'bool', 'PAUSE is in force.', (row) => row.isPaused),
     column('banned', 'bool', 'Its host is not read from; see SHOW BANS.', (row) => row.isBanned),
     column(
       'healthy',
@@ -117,6 +119,7 @@ export const SHOW_POOLS = defineShow<PoolRow>({
       idleInTransaction: idleInTransaction.get(pool.index) ?? 0,
       isConnected: connected.has(pool.index),
       spread: spreadOf(memory, pool.index),
+      isPaused: isPaused(config(), pool.database),
     }));
   },
 });

@@ -45,6 +45,21 @@ function logStart(loaded: LoadedConfig, logger: Logger): void {
   }
 }
 
+/** SIGUSR1 and SIGUSR2 do as PAUSE and RESUME of all databases. (Node's own use of SIGUSR1, its debugger, ends with it.) */
+function pauseSignals(supervisor: Supervisor, logger: Logger): [NodeJS.Signals, () => void][] {
+  const signal = new AbortController().signal;
+  const obey = (name: NodeJS.Signals, order: () => Promise<void>) => () => {
+    // What becomes of it the log says; nobody waits for an answer.
+    order().catch((error) => {
+      logger.log('warn', 'signal_refused', `${name}: ${describeFailure(error)}`, { signal: name });
+    });
+  };
+  return [
+    ['SIGUSR1', obey('SIGUSR1', () => supervisor.desk.pause(null, signal))],
+    ['SIGUSR2', obey('SIGUSR2', () => supervisor.desk.resume(null))],
+  ];
+}
+
 /** Drain at the first SIGTERM or SIGINT, cut at the second. Resolves when the supervisor has stopped. */
 function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -60,7 +75,9 @@ function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
       // What goes wrong is logged there.
       supervisor.reloadTls().catch(() => {});
     };
+    const pausing = pauseSignals(supervisor, logger);
     const done = () => {
+      for (const [signal, obey] of pausing) process.off(signal, obey);
       process.off('SIGTERM', onStop);
       process.off('SIGINT', onStop);
       process.off('SIGHUP', onHangUp);
@@ -69,6 +86,7 @@ function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
     process.on('SIGTERM', onStop);
     process.on('SIGINT', onStop);
     process.on('SIGHUP', onHangUp);
+    for (const [signal, obey] of pausing) process.on(signal, obey);
   });
 }
 

@@ -10,18 +10,19 @@ import type { Logger } from '../log/logger.js';
 /** Small enough that an answer never fills a mailbox other messages need. */
 export const ADMIN_REPLY_BYTES_MAX = 32 * 1024;
 
-/** Answers with whole backend messages; the worker adds ReadyForQuery. */
-export type AdminQueryHandler = (message: AdminQueryMessage) => Promise<Uint8Array[]>;
+/** Answers with whole backend messages; the worker adds ReadyForQuery. `signal`: nobody waits any more (GivenUp). */
+export type AdminQueryHandler = (message: AdminQueryMessage, signal: AbortSignal) => Promise<Uint8Array[]>;
 
 /** Asks the handler; what it throws becomes an ErrorResponse, so that the client always gets an end. */
 export async function answerAdminQuery(
   message: AdminQueryMessage,
   handler: AdminQueryHandler,
   logger: Logger,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<AdminReplyMessage[]> {
   let answer: Uint8Array[];
   try {
-    answer = await handler(message);
+    answer = await handler(message, signal);
   } catch (error) {
     // The client is not told what went wrong inside; the log is.
     if (!(error instanceof PgDogError))

@@ -7,7 +7,6 @@ import {
   type CatalogWantedMessage,
   type IoDriverSetting,
   type KeysWantedMessage,
-  type LogMessage,
   type NodeWantedMessage,
   PgDogError,
   type PubSubMessage,
@@ -23,13 +22,15 @@ import {
 import { Piscina } from 'piscina';
 import { close, createEventFd, writeEventFd } from '../listen/libc.js';
 import { userNameInTime } from '../listen/system-users.js';
-import type { LogFields, Logger } from '../log/logger.js';
+import type { Logger } from '../log/logger.js';
 import { sourceTrace } from '../log/source-trace.js';
 import { type AdminQueryHandler, answerAdminQuery } from './admin-replies.js';
+import { AdminWaits } from './admin-waits.js';
 import { cleanUpAfter } from './clean-up.js';
 import { HeartbeatWatch } from './heartbeat-watch.js';
 import { ReportCollector } from './report-collector.js';
 import { WorkerHandle } from './worker-handle.js';
+import { logLines, logReady } from './worker-log.js';
 
 /**
  * Old generation: far above what a loop that keeps no bytes on the heap needs; a leak then ends one worker and not
@@ -73,6 +74,7 @@ export class Fleet {
   readonly #pool: Piscina<ServeTask, void>;
   readonly #handles: WorkerHandle[] = [];
   readonly #reports = new ReportCollector();
+  readonly #adminWaits = new AdminWaits();
   readonly #heartbeats: HeartbeatWatch;
   #isStarting = true;
   #isStopping = false;
@@ -119,6 +121,13 @@ export class Fleet {
 
   isServing(worker: number): boolean {
     return this.#handles[worker].phase === 'serving';
+  }
+
+  /** Those that serve, and those about to: they may have claimed something. */
+  liveWorkers(): number[] {
+    return this.#handles
+      .filter(({ phase }) => phase === 'serving' || phase === 'starting')
+      .map(({ worker }) => worker);
   }
 
   /** What the workers use; more than one name after a restart that had to choose otherwise. '' before they are ready. */
@@ -179,6 +188,12 @@ export class Fleet {
   requestReport<Kind extends keyof ReportRows>(kind: Kind, filter: string): Promise<ReportRows[Kind][]> {
     const post = (worker: number, message: WorkerMessage) => this.order(worker, message);
     return this.#reports.request(kind, this.servingWorkers(), post, filter);
+  }
+
+  /** As above; null when a worker has not answered in time. One that has crashed has nothing to report. */
+  requestWholeReport<Kind extends keyof ReportRows>(kind: Kind): Promise<ReportRows[Kind][] | null> {
+    const post = (worker: number, message: WorkerMessage) => this.order(worker, message);
+    return this.#reports.requestWhole(kind, this.liveWorkers(), post);
   }
 
   /** From now on a task that ends is not started again. */
@@ -263,6 +278,7 @@ export class Fleet {
     if (this.#isStarting) this.#startFailure ??= error ?? new Error(reason);
     const report = await cleanUpAfter(this.#memory, worker);
     this.#reports.onWorkerGone(worker);
+    this.#adminWaits.onWorkerGone(worker);
     // It may have died between marking a wake as sent and sending it; and what it gave back is there to claim.
     for (const other of this.#handles) if (other !== handle) writeEventFd(other.eventFd);
     this.wake();
@@ -285,15 +301,18 @@ export class Fleet {
       case 'ready':
         if (handle.phase !== 'starting') return;
         handle.onReady(message, Date.now());
-        this.#logReady(handle);
+        logReady(this.#logger, handle);
         this.wake();
         this.#options.onServing(handle.worker);
         return;
       case 'log':
-        this.#log(handle.worker, message);
+        logLines(this.#logger, handle.worker, message);
         return;
       case 'adminQuery':
         void this.#answer(handle, message);
+        return;
+      case 'adminCancel':
+        this.#adminWaits.giveUp(handle.worker, message.generation, message.isGone ? 'gone' : 'cancelled');
         return;
       case 'authRequest':
         void this.#answerAuth(handle, message);
@@ -330,7 +349,10 @@ export class Fleet {
 
   async #answer(handle: WorkerHandle, message: AdminQueryMessage): Promise<void> {
     const restarts = this.#memory.workers.restarts(handle.worker);
-    const replies = await answerAdminQuery(message, this.#options.onAdminQuery, this.#logger);
+    const { onAdminQuery } = this.#options;
+    const replies = await this.#adminWaits.during(message, (signal) =>
+      answerAdminQuery(message, onAdminQuery, this.#logger, signal),
+    );
     // The session it was for is gone with the thread that had it.
     if (handle.phase !== 'serving' || this.#memory.workers.restarts(handle.worker) !== restarts) return;
     for (const reply of replies) handle.outbox.post(reply);
@@ -347,19 +369,6 @@ export class Fleet {
     const reply = await this.#options.onAuthRequest(message);
     if (handle.phase !== 'serving' || this.#memory.workers.restarts(handle.worker) !== restarts) return;
     handle.outbox.post(reply);
-  }
-
-  #logReady({ worker, ready }: WorkerHandle): void {
-    const { ioDriver, ioDriverReason } = ready!;
-    const why = ioDriverReason === '' ? '' : ` (${ioDriverReason})`;
-    const fields: LogFields = { worker, ioDriver, ioDriverReason };
-    this.#logger.log('info', 'worker_ready', `worker ${worker} serves by ${ioDriver}${why}`, fields);
-  }
-
-  #log(worker: number, { lines }: LogMessage): void {
-    for (const { level, code, message, fields } of lines) {
-      this.#logger.log(level, code, message, { worker, ...fields });
-    }
   }
 
   #hasEnded({ phase }: WorkerHandle): boolean {

@@ -8,6 +8,8 @@ interface Pending {
   finish: () => void;
 }
 
+type Post = (worker: number, message: ReportRequestMessage) => void;
+
 /** Asks workers for what ReportRows names and puts the answers together. */
 export class ReportCollector {
   readonly #pending = new Map<number, Pending>();
@@ -22,17 +24,37 @@ export class ReportCollector {
   request<Kind extends keyof ReportRows>(
     kind: Kind,
     workers: readonly number[],
-    post: (worker: number, message: ReportRequestMessage) => void,
+    post: Post,
     filter = '',
   ): Promise<ReportRows[Kind][]> {
+    return this.#request(kind, workers, post, filter).then(({ rows }) => rows);
+  }
+
+  /** Null when one of them did not answer in time. Never rejects. */
+  async requestWhole<Kind extends keyof ReportRows>(
+    kind: Kind,
+    workers: readonly number[],
+    post: Post,
+  ): Promise<ReportRows[Kind][] | null> {
+    const { rows, isWhole } = await this.#request(kind, workers, post, '');
+    return isWhole ? rows : null;
+  }
+
+  #request<Kind extends keyof ReportRows>(
+    kind: Kind,
+    workers: readonly number[],
+    post: Post,
+    filter: string,
+  ): Promise<{ rows: ReportRows[Kind][]; isWhole: boolean }> {
     const requestId = this.#nextRequestId;
     this.#nextRequestId += 1;
     return new Promise((resolve) => {
       const rows: ReportRows[Kind][] = [];
       const finish = (): void => {
         clearTimeout(timer);
+        const isWhole = this.#pending.get(requestId)?.waitingFor.size === 0;
         this.#pending.delete(requestId);
-        resolve(rows);
+        resolve({ rows, isWhole });
       };
       const timer = setTimeout(finish, this.#timeoutMs);
       this.#pending.set(requestId, { waitingFor: new Set(workers), rows, finish });

@@ -1,4 +1,11 @@
-import { IO_DRIVER_NAMES, type MirrorReport, PgDogError, WORKER_STATE_NAMES } from '@pgdog-cluster/core';
+import {
+  HOLD_MAINTENANCE,
+  IO_DRIVER_NAMES,
+  type MirrorReport,
+  ordersOf,
+  PgDogError,
+  WORKER_STATE_NAMES,
+} from '@pgdog-cluster/core';
 import type { AdminContext } from '../admin/admin-context.js';
 import { allHostFigures } from '../admin/host-figures.js';
 import { readPoolFigures, serversOfWorker, waitingInWorker } from '../admin/pool-figures.js';
@@ -56,7 +63,7 @@ function readWorker(
 /** Everything from shared memory: a scrape costs the workers nothing, but for the figures of mirrors where there are any. */
 function readScrape(context: MetricsContext, mirrors: readonly MirrorReport[]): Scrape {
   const { memory, window, version, startedMs } = context;
-  const { pools, general, epoch, databases, maintenance = [] } = context.config();
+  const { pools, general, epoch, databases, orders } = context.config();
   const now = context.nowMs();
   return {
     pools: pools.map((pool) => ({
@@ -77,7 +84,9 @@ function readScrape(context: MetricsContext, mirrors: readonly MirrorReport[]): 
     startedMs,
     isDraining: context.isDraining(),
     databases,
-    maintenance,
+    maintenance: databases
+      .map(({ name }) => name)
+      .filter((name) => (ordersOf(orders, name).holds & HOLD_MAINTENANCE) !== 0),
     listeners: context.listeners(),
     mirrors,
     certificates: context.certificates(),

@@ -38,6 +38,11 @@ export class PubSub {
     return [...this.#hubs.values()].flatMap((hub) => hub.rows());
   }
 
+  /** Its listeners are gone by order: no connection is kept for them. Null: of all databases. */
+  end(database: string | null): void {
+    for (const [name, hub] of this.#hubs) if (database === null || name === database) hub.close();
+  }
+
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;

@@ -31,8 +31,13 @@ export function deliverCancel(
     onDelivered();
     return;
   }
-  if (context.maintenance.holds(session)) {
-    context.maintenance.forget(session);
+  if (session.isAdmin) {
+    context.tell({ type: 'adminCancel', worker: context.worker, generation: session.id, isGone: false });
+    onDelivered();
+    return;
+  }
+  if (context.holds.has(session)) {
+    context.holds.forget(session);
     session.requests?.refusedWhileWaiting(new PgDogError('query_cancelled'));
     onDelivered();
     return;

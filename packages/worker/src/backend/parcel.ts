@@ -8,6 +8,7 @@ interface Parcel {
   remotePid: number;
   secret: Uint8Array;
   createdMs: number;
+  openedEpoch: number;
   expiresMs: number;
   parameters: SessionParameter[];
   reported: [string, string][];
@@ -31,6 +32,7 @@ export function packServer(server: ServerConnection): Uint8Array | null {
     remotePid: server.remotePid,
     secret: server.secret,
     createdMs: server.createdMs,
+    openedEpoch: server.openedEpoch,
     expiresMs: server.expiresMs,
     parameters: [...server.parameters.entries.values()],
     reported: [...server.reported],
@@ -54,6 +56,7 @@ export function unpackServer(server: ServerConnection, state: Uint8Array): void 
   server.remotePid = parcel.remotePid;
   server.secret = parcel.secret;
   server.createdMs = parcel.createdMs;
+  server.openedEpoch = parcel.openedEpoch;
   server.expiresMs = parcel.expiresMs;
   server.parameters = makeParameterSet(parcel.parameters);
   server.reported = server.pool.reported.intern(new Map(parcel.reported));

@@ -97,6 +97,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   remotePid = 0;
   secret: Uint8Array = new Uint8Array(0);
   createdMs: number;
+  /** The configuration it was opened under (RECONNECT). */
+  openedEpoch: number;
   /** When it must be closed because of its age, 0 = never. */
   expiresMs = 0;
   idleSinceMs = 0;
@@ -132,6 +134,7 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
     this.context = context;
     this.pool = pool;
     this.createdMs = context.nowMs;
+    this.openedEpoch = context.config.epoch;
     this.relay = new Relay(this);
     this.stream = new FrameStream(this.relay, context.config.general.maxPacketBytes);
     this.connection = new Connection(context.driver, fd, this, {

@@ -38,7 +38,7 @@ export function checkPools(context: WorkerContext): void {
       openReserve(pool);
       if (pool.waiters.length > 0 && !pool.opening.isOpening) wishForServer(pool);
     } else keepMinimum(pool);
-    if (!context.isDraining) pool.opening.probe();
+    if (!context.isDraining && !pool.isPaused) pool.opening.probe();
   }
 }
 
@@ -150,11 +150,12 @@ function checkIdle(pool: Pool, server: ServerConnection): void {
 
 /** What a client may not exceed on a server connection. */
 function checkActive(pool: Pool, server: ServerConnection): void {
+  const { context } = pool;
   const { session } = server;
-  if (session === null) return;
+  if (session === null || context.holds.has(session)) return;
   // A stream of replication or a base backup takes as long as it takes.
   if (server.dedicatedTo !== null && server.pending.length > 0) return;
-  const { nowMs, nowUs } = pool.context;
+  const { nowMs, nowUs } = context;
   const { queryTimeoutMs, transactionTimeoutMs, clientIdleInTransactionTimeoutMs } = pool.snapshot;
   const isRunning = server.pending.length > 0;
   if (isRunning && queryTimeoutMs > 0 && nowMs - server.requestSinceMs > queryTimeoutMs) {
@@ -193,7 +194,7 @@ function cutOff(server: ServerConnection, session: Session, error: PgDogError): 
 /** min_pool_size is kept by one worker of each pool, so that N of them do not open N times as many. */
 function keepMinimum(pool: Pool): void {
   const { context, snapshot } = pool;
-  if (context.isDraining || snapshot.minPoolSize === 0 || pool.opening.isOpening) return;
+  if (context.isDraining || pool.isPaused || snapshot.minPoolSize === 0 || pool.opening.isOpening) return;
   if (!context.arrivals.homes.isKeeper(snapshot) || pool.credentials.isWaitingForProof) return;
   if (context.memory.capacity.claimed(snapshot.index) >= snapshot.minPoolSize) return;
   if (!isRoomWanted(pool)) pool.opening.tryOpen();
@@ -205,6 +206,7 @@ export function checkSessions(context: WorkerContext): void {
   const { clientLoginTimeoutMs } = general;
   context.pubSub.check();
   context.sessions.forEach((session) => {
+    if (context.holds.has(session)) return;
     if (session.phase !== 'ready') {
       const isLate = clientLoginTimeoutMs > 0 && context.nowMs - session.connectedMs > clientLoginTimeoutMs;
       if (isLate && session.phase !== 'closed') {

@@ -54,6 +54,8 @@ export class Pool {
   code: DatabaseCode;
   /** Some client has asked for currval() or lastval(): from then on they are forgotten between sessions. */
   isSequenceStateUsed = false;
+  /** PAUSE: server connections are closed as they come free. */
+  isPaused = false;
   /** Closed by us, but not by their server yet: they still count. */
   readonly ending = new Set<ServerConnection>();
   /** Of `all`, those that answer a check. */
@@ -206,7 +208,7 @@ export class Pool {
     server.idleSinceMs = idleSinceMs;
     server.provenMs = context.nowMs;
     const isExpired = server.expiresMs !== 0 && context.nowMs >= server.expiresMs;
-    const isNotNeeded = context.isDraining && this.waiters.length === 0;
+    const isNotNeeded = (context.isDraining || this.isPaused) && this.waiters.length === 0;
     if (isExpired || isNotNeeded || server.isDoomed || isOwed(this)) {
       this.close(server);
       return;

@@ -1,3 +1,4 @@
+import { takeUpOrders } from '../pool/obey-orders.js';
 import { Pool } from '../pool/pool.js';
 import { PoolShared } from '../pool/pool-shared.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -32,6 +33,7 @@ export function clusterFor(
 function addPool(context: WorkerContext, snapshot: Pool['snapshot'], shared: PoolShared): Pool {
   const pool = new Pool(context, snapshot, shared);
   context.pools.set(snapshot.index, pool);
+  takeUpOrders(pool);
   return pool;
 }
 

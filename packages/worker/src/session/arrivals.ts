@@ -58,7 +58,7 @@ export class Arrivals {
     moved: MovedClient | null = null,
   ): void {
     const { context } = this;
-    if (context.isDraining) {
+    if (context.drainMode !== null) {
       context.closeFd(fd);
       return;
     }

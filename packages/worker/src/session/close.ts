@@ -22,7 +22,10 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.statements.clear();
   session.requests?.extended.forgetPortals();
   context.sessions.remove(session);
-  context.maintenance.forget(session);
+  context.holds.forget(session);
+  if (session.isAdmin && wasReady) {
+    context.tell({ type: 'adminCancel', worker: context.worker, generation: session.id, isGone: true });
+  }
   session.router?.shards?.end();
   context.pubSub.forget(session);
   context.arrivals.settled(session);

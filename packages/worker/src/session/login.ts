@@ -18,6 +18,7 @@ import { makesTemp } from './parameter-set.js';
 import { PIN_TEMP } from './pin-reasons.js';
 import { startReplication } from './replication.js';
 import { RequestSink } from './requests.js';
+import { seekServer } from './seek-server.js';
 import type { Session } from './session.js';
 import { processIdOf } from './session-table.js';
 
@@ -46,6 +47,10 @@ export function login(session: Session): void {
   const pool = context.poolFor(snapshot);
   session.pool = pool;
   session.homePool = pool;
+  if (context.holds.of(session.database).isDisabled) {
+    session.fail(new PgDogError('database_disabled', `database "${session.database}" is disabled`));
+    return;
+  }
   const refusal = claimAtLogin(session, snapshot);
   if (refusal !== null) {
     context.arrivals.refused(refusal);
@@ -62,7 +67,7 @@ export function login(session: Session): void {
       startReplication(session, server);
       finishLogin(session, server.reported);
     };
-    pool.checkoutDedicated(session);
+    seekServer(session);
     return;
   }
   session.isSessionMode = snapshot.poolerMode === 'session';
@@ -82,11 +87,7 @@ export function login(session: Session): void {
   // Nobody has logged in with these settings yet: a server must accept them and tell what it reports.
   session.stream.block();
   session.onServer = (server) => validateSettings(session, server);
-  session.router?.wantAny();
-  if (cluster === null) pool.checkout(session);
-  else cluster.checkout(session);
-  const { server } = session;
-  if (server !== null) session.serverAssigned(server);
+  seekServer(session);
 }
 
 /**

@@ -336,8 +336,8 @@ export class RequestSink implements FrameSink {
    */
   serverForRequest(): ServerConnection | null {
     const { session } = this;
-    const { maintenance } = session.context;
-    if (maintenance.isOn && session.isHoldable && maintenance.hold(session)) return null;
+    const { holds } = session.context;
+    if (holds.isOn && session.isHoldable && holds.hold(session)) return null;
     const { server } = session;
     if (server === null) {
       this.isCheckingOut = true;

@@ -13,9 +13,10 @@ export type SessionState =
 
 export function stateOfSession(session: Session): SessionState {
   const { phase, waitingSinceMs, server, context, router } = session;
-  if (phase !== 'ready') return phase === 'closed' ? 'closed' : 'login';
+  if (phase === 'closed') return 'closed';
+  if (context.holds.has(session)) return 'held';
+  if (phase !== 'ready') return 'login';
   if (waitingSinceMs !== 0) return 'waiting';
-  if (context.maintenance.holds(session)) return 'held';
   if (router?.shards?.isWaiting === true) return 'waiting';
   if (router?.shards?.cross.isBusy === true) return 'active';
   if (router?.shards?.cross.isInTransaction === true) return 'idle in transaction';

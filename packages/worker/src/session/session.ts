@@ -74,7 +74,7 @@ export class Session implements ConnectionOwner {
   /** Null: the connection is in the clear. */
   tls: TlsInfo | null = null;
   isAdmin = false;
-  /** MAINTENANCE makes it wait. */
+  /** MAINTENANCE and PAUSE make it wait. */
   readonly isHoldable: boolean = true;
   /** What it counts for in the limits on clients (client-places.ts). */
   places = 0;

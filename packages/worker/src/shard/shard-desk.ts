@@ -110,8 +110,8 @@ export class ShardDesk {
     if (asked.problem !== null) return asked.problem;
     if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
-      const { maintenance } = this.session.context;
-      if (maintenance.isOn && maintenance.hold(this.session)) return HOLD;
+      const { holds } = this.session.context;
+      if (holds.isOn && holds.hold(this.session)) return HOLD;
       const held = this.session.router?.held ?? null;
       if (held?.isSerializable === true || this.isSerializable) return unserializable();
       if (held !== null) this.cross.begin(held);
