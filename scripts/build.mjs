@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { bundle } from './bundle.mjs';
 import { runCommand } from './run-command.mjs';
 
-const TREES = ['packages/core', 'packages/worker', 'packages/supervisor', 'test', 'bench'];
+const TREES = [
+  'packages/core',
+  'packages/worker',
+  'packages/supervisor',
+  'packages/dashboard',
+  'test',
+  'bench',
+];
 const SKIPPED = new Set(['node_modules', 'results']);
 
 function* filesBelow(directory) {

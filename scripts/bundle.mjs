@@ -3,7 +3,7 @@
  * are plain JavaScript: a start of the program loads a handful of modules instead of four hundred. What is shared
  * lies in files of its own, as does what is imported only when it is used.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Native code, WebAssembly, threads and what is loaded from a package's own folder: those stay where they are. */
@@ -37,6 +37,23 @@ const stringWidth = {
   },
 };
 
+/** The dashboard: what a browser loads, in as few bytes as may be. */
+async function bundlePage(build, packages, outdir) {
+  const source = join(packages, 'dashboard', 'src');
+  await build({
+    entryPoints: { main: join(packages, 'dashboard/dist/main.js'), style: join(source, 'style.css') },
+    outdir,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    charset: 'utf8',
+    logLevel: 'warning',
+  });
+  for (const file of ['index.html', 'icon.svg']) copyFileSync(join(source, file), join(outdir, file));
+}
+
 /** Writes packages/supervisor/bundle. Exit code. */
 export async function bundle(root) {
   const { build } = await import('esbuild');
@@ -67,6 +84,7 @@ export async function bundle(root) {
       sourcesContent: false,
       logLevel: 'warning',
     });
+    await bundlePage(build, packages, join(outdir, 'dashboard'));
   } catch {
     // Said by esbuild itself.
     return 1;

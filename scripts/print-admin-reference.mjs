@@ -69,11 +69,13 @@ const metrics = `# Metrics
 
 | path | answer |
 |---|---|
+| \`/\` | the dashboard, for a browser |
+| \`/api/status\` | its figures once, JSON (\`StatusFrame\` in packages/core/src/status); \`/api/events\`: every second, as server-sent events |
 | \`/metrics\` | Prometheus text format 0.0.4 |
 | \`/healthz\` | 200 while the process lives |
 | \`/readyz\` | 200 when clients are welcome; 503 while draining, when no worker serves or no server passes its checks |
 
-With \`openmetrics_token\` all but health is for those who send \`Authorization: Bearer …\` with it (401 else). Without one, who
+With \`openmetrics_token\` all but health and the empty page is for those who send \`Authorization: Bearer …\` with it (401 else). Without one, who
 asks over the loopback interface must do so by an IP address or as \`localhost\` (421 else), so that no page of a stranger in a
 browser of this machine reads the answer. At most 64 connections, 8 KB of headers, 5 s for a request, 4 scrapes at once.
 

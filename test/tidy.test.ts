@@ -14,6 +14,7 @@ const ENTRIES = [
     ({ path, text }) => laws.exportedSources(path.replace('/package.json', ''), text),
   ),
   'packages/supervisor/src/main.ts',
+  'packages/dashboard/src/main.ts',
 ];
 
 const packages = readFiles(listFiles('packages', ['.ts'])).map(readSource);

@@ -11,6 +11,7 @@ const PACKAGES = {
   pg_dump: 'postgresql-client',
   pgbench: 'postgresql-contrib (or postgresql on newer Debian)',
   pgbouncer: 'pgbouncer',
+  chromium: 'chromium',
 } as const;
 export type ProgramName = keyof typeof PACKAGES;
 

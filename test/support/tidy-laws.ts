@@ -106,6 +106,8 @@ const DIRECTION = 'core imports nothing of ours, worker only core, supervisor on
 /** core/config brings zod and the schemas with it: nothing for every worker thread. */
 function mayImport(packageName: string, name: string): boolean {
   if (packageName === 'core') return false;
+  // A browser loads it: of ours only what was made for that.
+  if (packageName === 'dashboard') return name === '@pgdog-cluster/core/status';
   const isPart = packageName === 'supervisor' && name.startsWith('@pgdog-cluster/core/');
   return isPart || name === '@pgdog-cluster/core';
 }

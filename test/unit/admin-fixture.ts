@@ -16,6 +16,7 @@ import {
   WORKER_SERVING,
 } from '@pgdog-cluster/core';
 import { listSettings } from '@pgdog-cluster/core/config';
+import type { LogEvent } from '@pgdog-cluster/core/status';
 import {
   type AdminContext,
   buildSnapshot,
@@ -138,6 +139,7 @@ export interface AdminWorld {
   ordered: unknown[][];
   reachable: Set<string>;
   isDraining: boolean;
+  events: LogEvent[];
   certificates: CertificateReport[];
   reloads: number;
 }
@@ -180,6 +182,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     ordered: [],
     reachable: new Set(),
     isDraining: false,
+    events: [],
     certificates: [],
     reloads: 0,
   };
@@ -205,6 +208,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     listening: () => LISTENING,
     isReachable: async ({ host }: PoolSnapshot) => world.reachable.has(host),
     certificates: () => (world as AdminWorld).certificates,
+    recentEvents: () => world.events,
     isDraining: () => (world as AdminWorld).isDraining,
     window: new StatsWindow(memory, () => snapshot, clock),
     version: '0.1.0',

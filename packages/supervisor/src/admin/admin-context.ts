@@ -10,6 +10,7 @@ import type {
   SharedMemory,
 } from '@pgdog-cluster/core';
 import type { SettingRow } from '@pgdog-cluster/core/config';
+import type { LogEvent } from '@pgdog-cluster/core/status';
 import type { CatalogState } from '../catalog/catalog-watch.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
@@ -66,6 +67,8 @@ export interface AdminContext {
   /** Does the host take connections now? Asked only where no server connection answers that already. */
   readonly isReachable: (pool: PoolSnapshot) => Promise<boolean>;
   readonly isDraining: () => boolean;
+  /** The last warnings and errors of the log, newest first. */
+  readonly recentEvents: () => LogEvent[];
   /** Those in use since the last reload that succeeded. */
   readonly certificates: () => readonly CertificateReport[];
   /** Averages of the last full stats_period. */

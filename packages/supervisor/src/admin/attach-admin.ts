@@ -1,5 +1,6 @@
 import { type ConfigSnapshot, ORDER_BAN } from '@pgdog-cluster/core';
 import { listSettings } from '@pgdog-cluster/core/config';
+import { RecentLog } from '../log/recent-log.js';
 import { sourceTrace } from '../log/source-trace.js';
 import type { Supervisor } from '../supervisor.js';
 import { VERSION } from '../version.js';
@@ -17,7 +18,7 @@ export interface AttachedAdmin {
 }
 
 /** Answers admin commands from now on. The supervisor must have published its configuration. */
-export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
+export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog()): AttachedAdmin {
   const { memory, startedMs } = supervisor;
   const config = (): ConfigSnapshot => supervisor.snapshot;
   const probe = new HostProbe();
@@ -43,6 +44,7 @@ export function attachAdmin(supervisor: Supervisor): AttachedAdmin {
     listening: () => supervisor.listeners,
     isReachable: (pool) => probe.isReachable(pool),
     certificates: () => supervisor.certificates,
+    recentEvents: () => recentLog.events(),
     isDraining: () => supervisor.shutdownPhase !== 'none',
     window,
     version: VERSION,

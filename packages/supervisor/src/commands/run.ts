@@ -11,6 +11,7 @@ import { type HealthServer, openHealth } from '../http/health-server.js';
 import type { HttpServer } from '../http/http-server.js';
 import { openHttp } from '../http/open-http.js';
 import { createLogger, type Logger } from '../log/logger.js';
+import { RecentLog } from '../log/recent-log.js';
 import { Supervisor } from '../supervisor.js';
 import { VERSION } from '../version.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
@@ -102,7 +103,8 @@ function logReady(supervisor: Supervisor, logger: Logger): void {
 export async function run(options: ConfigurationOptions, io: CommandIo): Promise<ExitCode> {
   const loaded = loadOrReport(options, io);
   if (loaded === null) return EXIT_USAGE;
-  const logger = createLogger(loaded.general);
+  const recentLog = new RecentLog();
+  const logger = recentLog.over(createLogger(loaded.general));
   logStart(loaded, logger);
   const supervisor = new Supervisor({ loaded, logger });
   // Before the start: a signal in the middle of it must not kill the threads in mid-work.
@@ -112,7 +114,7 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
   let health: HealthServer | null = null;
   try {
     await supervisor.start();
-    admin = attachAdmin(supervisor);
+    admin = attachAdmin(supervisor, recentLog);
     http = await openHttp(admin.context, loaded.general, () => supervisor.loaded.httpToken);
     health = await openHealth(admin.context, loaded.general.healthcheck_port);
   } catch (error) {

@@ -8,6 +8,7 @@ import { setUp } from '../commands/setup.js';
 import { buildSnapshot } from '../config/publish-config.js';
 import { openHttp } from '../http/open-http.js';
 import { createLogger } from '../log/logger.js';
+import { RecentLog } from '../log/recent-log.js';
 import { Supervisor } from '../supervisor.js';
 import { DEMO_DATABASE, demoConfiguration } from './demo-configuration.js';
 import { demoDirectory, lockDemo } from './demo-state.js';
@@ -99,7 +100,8 @@ async function startProxy(
   cleanUp: CleanUp,
   stop: StopRequest,
 ): Promise<{ supervisor: Supervisor; ended: Promise<void> }> {
-  const logger = createLogger(loaded.general);
+  const recentLog = new RecentLog();
+  const logger = recentLog.over(createLogger(loaded.general));
   const supervisor = new Supervisor({ loaded, logger });
   stop.onAgain = () => void supervisor.cut();
   cleanUp.add(async () => {
@@ -107,7 +109,7 @@ async function startProxy(
     logger.close();
   });
   await supervisor.start();
-  const admin = attachAdmin(supervisor);
+  const admin = attachAdmin(supervisor, recentLog);
   cleanUp.add(() => admin.close());
   const http = await openHttp(admin.context, loaded.general, () => null);
   cleanUp.add(() => http?.close());

@@ -45,6 +45,7 @@ export function welcomeText(facts: WelcomeFacts, style: Style): string {
     row('connect', `PGPASSWORD=postgres ${psql} -U postgres`),
     row('application', `DATABASE_URL=postgres://postgres:postgres@127.0.0.1:${port}/postgres`),
     row('admin', `PGPASSWORD=admin ${psql} -U admin admin`),
+    row('dashboard', `http://127.0.0.1:${metricsPort}/`),
     row('metrics', `curl http://127.0.0.1:${metricsPort}/metrics`),
     ...(facts.hasLoad ? [] : [row('load', 'npm run demo -- --load')]),
     '',

@@ -3,10 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { PgDogError } from '@pgdog-cluster/core';
 import type { Secret } from '@pgdog-cluster/core/config';
 import type { AdminContext } from '../admin/admin-context.js';
+import { DASHBOARD_FILES, dashboardFile, isDashboardPath } from '../dashboard-files.js';
 import { refusalOf } from './access.js';
 import { createMetrics, type Metrics } from './metrics.js';
-import { type Page, plain, send } from './page.js';
+import { JSON_TYPE, type Page, plain, send } from './page.js';
 import { unreadiness } from './readiness.js';
+import { StatusFeed } from './status/status-feed.js';
 
 /** Scrapers and probes are few; a stranger's idle connections must not pile up. */
 const CONNECTIONS_MAX = 64;
@@ -17,6 +19,9 @@ const TIMEOUT_CHECK_MS = 1000;
 const IDLE_TIMEOUT_MS = 15_000;
 const HEADER_BYTES_MAX = 8 * 1024;
 const HEADERS_MAX = 64;
+/** Nothing from elsewhere, nothing inline, nothing that a text could be made into. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 /** Pages of metrics on their way: each may be many megabytes, and nobody has to read it. */
 const SCRAPES_MAX = 4;
 
@@ -26,12 +31,13 @@ export interface HttpOptions {
   token?: () => Secret | null;
 }
 
-/** /metrics, /healthz and /readyz. GET and HEAD only; nothing here changes anything. */
+/** The dashboard, its figures, /metrics, /healthz and /readyz. GET and HEAD only; nothing here changes anything. */
 export class HttpServer {
   readonly #context: AdminContext;
   readonly #metrics: Metrics;
   readonly #token: () => Secret | null;
   readonly #server: Server;
+  readonly #feed: StatusFeed;
   #scrapes = 0;
 
   /** @throws PgDogError configuration for a namespace that gives no valid metric names. */
@@ -39,6 +45,7 @@ export class HttpServer {
     this.#context = context;
     this.#metrics = createMetrics(context, namespace);
     this.#token = token;
+    this.#feed = new StatusFeed(context);
     this.#server = createServer({
       maxHeaderSize: HEADER_BYTES_MAX,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -71,6 +78,7 @@ export class HttpServer {
 
   /** Closes what is open, requests under way included. Idempotent. */
   close(): Promise<void> {
+    this.#feed.close();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
@@ -88,7 +96,7 @@ export class HttpServer {
     }
     const [path] = url.split('?', 1);
     try {
-      const open = this.#openPage(path);
+      const open = await this.#openPage(path);
       if (open !== null) send(response, isHead, open);
       else await this.#figures(path, request, response, isHead);
     } catch (error) {
@@ -99,7 +107,12 @@ export class HttpServer {
   }
 
   /** What anybody may see, for it tells nothing of what is served; null: another path. */
-  #openPage(path: string): Page | null {
+  async #openPage(path: string): Promise<Page | null> {
+    if (isDashboardPath(path)) {
+      const { contentType } = DASHBOARD_FILES[path];
+      const headers = { 'content-security-policy': PAGE_POLICY };
+      return { status: 200, contentType, body: await dashboardFile(path), headers };
+    }
     switch (path) {
       case '/healthz':
         return plain(200, 'ok');
@@ -120,8 +133,22 @@ export class HttpServer {
   ): Promise<void> {
     const refusal = refusalOf(request, this.#token());
     if (refusal !== null) return send(response, isHead, plain(refusal.status, refusal.text, refusal.headers));
-    if (path === '/metrics') return this.#scrape(response, isHead);
-    send(response, isHead, plain(404, 'not found: try /metrics, /healthz or /readyz'));
+    switch (path) {
+      case '/metrics':
+        return this.#scrape(response, isHead);
+      case '/api/status': {
+        const body = `${JSON.stringify(await this.#feed.next())}\n`;
+        return send(response, isHead, { status: 200, contentType: JSON_TYPE, body });
+      }
+      case '/api/events':
+        if (isHead || !this.#feed.listen(response))
+          send(response, isHead, plain(503, 'too many are looking', { 'retry-after': '5' }));
+        return;
+      default: {
+        const known = '/, /metrics, /healthz, /readyz, /api/status or /api/events';
+        send(response, isHead, plain(404, `not found: try ${known}`));
+      }
+    }
   }
 
   async #scrape(response: ServerResponse, isHead: boolean): Promise<void> {
