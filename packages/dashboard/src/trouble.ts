@@ -12,7 +12,7 @@ export function troubleText(frame: StatusFrame): string {
   if (frame.unready !== null) parts.push(`Not ready: ${frame.unready}.`);
   const crashed = frame.workers.filter(({ state }) => state === 'crashed' || state === 'starting');
   if (crashed.length > 0) parts.push(`${crashed.length} of ${frame.workers.length} workers do not serve.`);
-  if (frame.maintenance.length > 0) parts.push(`Clients are held: ${frame.maintenance.join(', ')}.`);
+  if (frame.held.length > 0) parts.push(`Clients are held: ${frame.held.join(', ')}.`);
   const hosts = new Map<string, HostStatus>();
   for (const { shards } of frame.databases) {
     for (const host of shards.flatMap((shard) => shard.hosts)) hosts.set(`${host.host}:${host.port}`, host);

@@ -13,8 +13,8 @@ export interface StatusFrame {
   epoch: number;
   /** Serving workers that go by it. */
   epochWorkers: number;
-  /** Databases whose clients are held (MAINTENANCE). */
-  maintenance: string[];
+  /** Databases whose clients are held, and by which orders: MAINTENANCE, PAUSE, SUSPEND. */
+  held: string[];
   totals: TotalFigures;
   workers: WorkerStatus[];
   databases: DatabaseStatus[];

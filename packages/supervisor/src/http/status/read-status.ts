@@ -1,4 +1,13 @@
-import { IO_DRIVER_NAMES, WORKER_SERVING, WORKER_STATE_NAMES } from '@pgdog-cluster/core';
+import {
+  type ConfigSnapshot,
+  HOLD_MAINTENANCE,
+  HOLD_PAUSE,
+  HOLD_SUSPEND,
+  IO_DRIVER_NAMES,
+  ordersOf,
+  WORKER_SERVING,
+  WORKER_STATE_NAMES,
+} from '@pgdog-cluster/core';
 import {
   type DatabaseStatus,
   type HostStatus,
@@ -24,6 +33,20 @@ export type StatusContext = Pick<
   'memory' | 'config' | 'isDraining' | 'version' | 'startedMs' | 'nowMs' | 'reportQueries' | 'recentEvents'
 >;
 
+const HOLDS = [
+  [HOLD_MAINTENANCE, 'MAINTENANCE'],
+  [HOLD_PAUSE, 'PAUSE'],
+  [HOLD_SUSPEND, 'SUSPEND'],
+] as const;
+
+function heldDatabases({ databases, orders }: ConfigSnapshot): string[] {
+  return databases.flatMap(({ name }) => {
+    const { holds } = ordersOf(orders, name);
+    const by = HOLDS.filter(([bit]) => (holds & bit) !== 0).map(([, order]) => order);
+    return by.length === 0 ? [] : [`${name} (${by.join(', ')})`];
+  });
+}
+
 interface GrownPool {
   figures: PoolFigures;
   growth: Growth;
@@ -36,7 +59,7 @@ export function readStatus(
   after: CounterSample,
 ): Omit<StatusFrame, 'shapes'> {
   const { memory } = context;
-  const { pools, epoch, maintenance = [] } = context.config();
+  const { pools, epoch } = context.config();
   const nowMs = context.nowMs();
   const seconds = Math.max(0.001, (after.atMs - before.atMs) / 1000);
   const grown = pools.map((pool) => {
@@ -56,7 +79,7 @@ export function readStatus(
       ({ worker }) =>
         memory.workers.state(worker) === WORKER_SERVING && memory.workers.epoch(worker) === epoch,
     ).length,
-    maintenance: [...maintenance],
+    held: heldDatabases(context.config()),
     totals: totalsOf(context, grown, before, after, seconds),
     workers,
     databases: databasesOf(grown, hosts, seconds),
