@@ -89,7 +89,9 @@ export function decideRoute(asked: Asked): Decision {
   if (isSerializable(asked)) return PRIMARY.of('serializable');
   const isSaid = facts.begin?.isReadOnly ?? held?.isReadOnly ?? null;
   if (isSaid ?? asked.isReadOnlyByDefault) return decideReadOnly(asked.writes);
-  return isTransaction ? decideTransaction(asked) : decideStatement(asked);
+  return isTransaction
+    ? decideTransaction(asked)
+    : decideStatement(facts, asked.writes, asked.hasJustWritten);
 }
 
 /**
@@ -105,7 +107,9 @@ function isSerializable({ facts, held, isSerializableByDefault }: Asked): boolea
   return isSerializableByDefault || held?.isSerializable === true || facts.begin?.isSerializable === true;
 }
 
-function decideStatement({ facts, writes, hasJustWritten }: Asked): Decision {
+/** Of a statement by itself, of a session that has said nothing about its hosts: what decideRoute() comes to for it. */
+export function decideStatement(facts: RouteFacts, writes: string | null, hasJustWritten: boolean): Decision {
+  if (facts.access === 'neutral') return ANY.of(facts.reason);
   // Without a primary to ask a replica may: it refuses what writes.
   if (writes === CATALOG_UNREAD) return ANY.of(writes);
   if (writes !== null) return PRIMARY.of(writes);

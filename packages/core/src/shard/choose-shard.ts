@@ -282,7 +282,7 @@ function collectParameter(
     collect(rule.ofNull);
     return;
   }
-  const type = values.types[index];
+  const type = values.typeOf(index);
   // Of another type the value is converted, or compared otherwise, by rules that are Postgres's.
   if (type !== 0 && !OIDS[rule.keyType].has(type)) {
     choice.problem = `parameter $${index + 1} is declared with another type (oid ${type}) than the key`;
@@ -315,7 +315,7 @@ function textItems(rule: ShardFunction, values: StatementValues): TakeItem {
 }
 
 function collectArray(index: number, rule: ShardFunction, values: StatementValues): void {
-  const type = values.types[index] ?? 0;
+  const type = values.typeOf(index);
   const isThere = index < values.count && values.sizes[index] >= 0;
   if (!isThere || (type !== 0 && !ARRAY_OIDS[rule.keyType].has(type))) {
     // = ANY(NULL) selects nothing.

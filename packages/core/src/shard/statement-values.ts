@@ -27,8 +27,9 @@ export class StatementValues {
   starts = new Int32Array(START_CAPACITY);
   sizes = new Int32Array(START_CAPACITY);
   isBinary = new Uint8Array(START_CAPACITY);
-  /** Type oids as the Parse declares them; 0: the server infers it. */
-  types = new Uint32Array(START_CAPACITY);
+  /** Type oids as the Parse declares them, so many. */
+  private types = new Uint32Array(START_CAPACITY);
+  private typeCount = 0;
   count = 0;
   /** A Bind's: the text was prepared before. */
   isBound = false;
@@ -118,12 +119,17 @@ export class StatementValues {
   readTypes(bytes: Uint8Array, start: number, count: number): void {
     const size = Math.min(count, PARAMETERS_MAX);
     this.reserve(size);
-    this.types.fill(0);
+    this.typeCount = size;
     for (let index = 0; index < size; index++) this.types[index] = oidAt(bytes, start + 4 * index);
   }
 
   noTypes(): void {
-    this.types.fill(0);
+    this.typeCount = 0;
+  }
+
+  /** Oid of a parameter's type; 0: the server infers it. */
+  typeOf(index: number): number {
+    return index < this.typeCount ? this.types[index] : 0;
   }
 
   /**

@@ -20,6 +20,7 @@ import { planOfPrepared } from './prepared-route.js';
 import type { SessionRouter } from './session-router.js';
 
 const HEADER_BYTES = 5;
+const NO_PLANS: readonly SqlPlan[] = [];
 
 /** More may come that decides: not before Sync or Flush does a server answer, so nobody waits for us. */
 export const END_OPEN = 0;
@@ -43,8 +44,9 @@ export class BatchAhead {
   private takesPart = false;
   /** A Parse without a name is among it. */
   hasUnnamedParse = false;
-  /** Of what it prepares and what it binds, in order. */
-  readonly plans: SqlPlan[] = [];
+  /** Kept from one batch to the next, which mostly is of one plan again: emptying an array gives its memory away. */
+  private readonly kept: SqlPlan[] = [];
+  private planCount = 0;
   end = END_OPEN;
   hasBind = false;
   executeCount = 0;
@@ -63,7 +65,7 @@ export class BatchAhead {
     this.takesPart = takesPart;
     this.named = null;
     this.hasUnnamedParse = false;
-    this.plans.length = 0;
+    this.planCount = 0;
     this.end = END_OPEN;
     this.hasBind = false;
     this.executeCount = 0;
@@ -75,6 +77,19 @@ export class BatchAhead {
     session.requests?.made?.beginLook();
   }
 
+  /** Of what it prepares and what it binds, in order. Valid until the next batch. */
+  get plans(): readonly SqlPlan[] {
+    return this.planCount === 0 ? NO_PLANS : this.kept;
+  }
+
+  private note(plan: SqlPlan): void {
+    const { kept, planCount } = this;
+    if (planCount === 0 && kept.length > 1) kept.length = 1;
+    if (planCount < kept.length) kept[planCount] = plan;
+    else kept.push(plan);
+    this.planCount++;
+  }
+
   /** Of all that was seen, together. */
   flags(): number {
     let flags = 0;
@@ -84,7 +99,7 @@ export class BatchAhead {
 
   /** Facts of all that was seen. */
   facts(): RouteFacts {
-    return this.plans.length === 1 ? this.plans[0].route : joinRoutes(this.plans.map(({ route }) => route));
+    return this.planCount === 1 ? this.kept[0].route : joinRoutes(this.plans.map(({ route }) => route));
   }
 
   /**
@@ -113,7 +128,7 @@ export class BatchAhead {
     const router = this.session?.router ?? null;
     if (this.session !== null && router !== null) {
       const plan = this.session.context.plans.lookup(bytes, start, end, router.scope);
-      this.plans.push(plan);
+      this.note(plan);
       router.shards?.asked.query(plan, bytes, start, end);
     }
     this.end = END_SYNC;
@@ -185,7 +200,7 @@ export class BatchAhead {
       text === null
         ? session.context.plans.lookup(bytes, fields.textStart, fields.textEnd)
         : planOfText(text, session.context.plans, scope);
-    this.plans.push(plan);
+    this.note(plan);
     if (plan.made !== undefined) this.isMadeDue = true;
     if (isUnnamed) this.hasUnnamedParse = true;
     else {
@@ -211,14 +226,14 @@ export class BatchAhead {
     const { plans } = session.context;
     if (statementStart === statementEnd) {
       const kept = this.hasUnnamedParse ? null : session.requests?.extended.unnamed.wholePlan(plans);
-      if (kept !== undefined && kept !== null) this.plans.push(kept);
+      if (kept !== undefined && kept !== null) this.note(kept);
       return;
     }
     const name = decodeName(bytes, statementStart, statementEnd);
     if (this.named?.has(name) === true) return;
     const statement = session.statements.get(name);
     // Unknown: a server is asked, and says so.
-    if (statement !== undefined) this.plans.push(planOfPrepared(statement, plans));
+    if (statement !== undefined) this.note(planOfPrepared(statement, plans));
   }
 
   private bindOnShard(
@@ -235,7 +250,7 @@ export class BatchAhead {
     // Unknown: a server is asked, and says so.
     if (text === null) return;
     const plan = planOfText(text, session.context.plans, scope);
-    if (own === null) this.plans.push(plan);
+    if (own === null) this.note(plan);
     shards?.asked.bound(plan, text, bytes, statementEnd + 1, end);
   }
 

@@ -17,6 +17,7 @@ import {
   WANT_PRIMARY,
   WANT_READ,
   WANT_REPLICA,
+  type Want,
 } from '@pgdog-cluster/core';
 import type { DatabaseCode } from '../pool/database-code.js';
 import { abandonReads, dethroned } from '../pool/leave-host.js';
@@ -110,9 +111,17 @@ export class Cluster {
 
   /** Who serves it now; null: nobody. */
   choose(terms: RouteTerms): ClusterHost | null {
+    if (this.hosts.length === 1 && this.isServedByOnly(this.hosts[0], terms.want)) return this.hosts[0];
     const count = this.gather(terms);
     if (count === 0) return null;
     return this.candidates[this.balance.pick(this.context.config.routing.strategy, this.candidates, count)];
+  }
+
+  /** What gather() comes to where there is one host, the primary: most clusters of a database of several shards. */
+  private isServedByOnly(host: ClusterHost, want: Want): boolean {
+    if (want === WANT_REPLICA || this.roleOf(host) !== ROLE_PRIMARY) return false;
+    if (want === WANT_READ && this.context.config.routing.readWriteSplit === 'exclude_primary') return false;
+    return (this.table.orders(host.hostIndex) & (ORDER_DRAIN | ORDER_DISABLE)) === 0;
   }
 
   /** All who may serve it now, and the one it would be; null where that is left to chance. Changes no turns. */

@@ -3,7 +3,7 @@
 import {
   type Decision,
   decideRoute,
-  decodeText,
+  decideStatement,
   FRONTEND,
   FUNCTION_CALL,
   NO_SCOPE,
@@ -32,7 +32,7 @@ import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
 import { problemInFailed } from './failed-transaction.js';
 import type { HeldTransaction } from './held-transaction.js';
-import { localRole, roleSettingsOf, settingProblem } from './role-setting.js';
+import { localRole, NO_ROLE_SETTINGS, roleSettingsOf, settingProblem } from './role-setting.js';
 import { TransactionDesk } from './transaction-desk.js';
 import { whyWrite } from './why-write.js';
 import { WriteTrace } from './write-trace.js';
@@ -222,7 +222,7 @@ export class SessionRouter implements RouteTerms {
       shards?.cross.control(step);
       return session.requests?.drop() ?? CONSUMED;
     }
-    if (!isInside && this.desk.takesQuery(plan, () => decodeText(bytes, start + HEADER_BYTES, end - 1))) {
+    if (!isInside && this.desk.takesQuery(plan, bytes, start + HEADER_BYTES, end - 1)) {
       return session.requests?.drop() ?? CONSUMED;
     }
     const problem = this.problemOf(plan, plan.route);
@@ -380,6 +380,11 @@ export class SessionRouter implements RouteTerms {
   judge(facts: RouteFacts, writes: string | null, plans: readonly SqlPlan[]): Decision {
     const { session, held } = this;
     const settings = roleSettingsOf(session.parameters);
+    const isPlain =
+      held === null && facts.begin === null && facts.directive === null && !session.isSessionMode;
+    if (isPlain && settings === NO_ROLE_SETTINGS && !this.isReadOnlyUser) {
+      return decideStatement(facts, writes, writes === null && this.hasJustWritten);
+    }
     // exempt: one small object for what would be eight arguments
     return decideRoute({
       facts,
@@ -389,10 +394,14 @@ export class SessionRouter implements RouteTerms {
       isReadOnlyByDefault: settings.isReadOnly ?? this.isReadOnlyUser,
       isSerializableByDefault: settings.isSerializable,
       isSessionMode: session.isSessionMode,
-      // Where nobody can write, a refused attempt has left nothing to be seen.
-      hasJustWritten: this.trace.isFresh && !this.cluster.hasReplicasOnly,
+      hasJustWritten: this.hasJustWritten,
       strategy: session.context.config.routing.readWriteStrategy,
     });
+  }
+
+  /** Where nobody can write, a refused attempt has left nothing to be seen. */
+  private get hasJustWritten(): boolean {
+    return this.trace.isFresh && !this.cluster.hasReplicasOnly;
   }
 
   private localRoleOf(plans: readonly SqlPlan[]): RoleWish {
@@ -505,6 +514,8 @@ export class SessionRouter implements RouteTerms {
   ): ShardOutcome {
     const { shards } = this;
     if (shards === null) return null;
+    // Most of what goes to a server connection that the session has: the rest of a batch whose Bind has been looked at.
+    if (type === FRONTEND.Execute && server.isBatchOpen) return null;
     // The first frame of a batch: where the others belong is seen before anything of it is sent.
     if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
       this.beginAhead(false);

@@ -1,4 +1,4 @@
-import type { SqlPlan } from '@pgdog-cluster/core';
+import { decodeText, type SqlPlan } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import { CONSUMED } from '../wire/frame-stream.js';
 import { type BatchAhead, END_SYNC } from './batch-ahead.js';
@@ -20,11 +20,11 @@ export class TransactionDesk {
     return this.made !== null;
   }
 
-  /** A Query of this plan: true, it has been answered. */
-  takesQuery(plan: SqlPlan, text: () => string): boolean {
+  /** A Query of this plan, whose text is bytes[start, end): true, it has been answered. */
+  takesQuery(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): boolean {
     const step = stepOf(plan);
     if (step === null || !this.mayTake(step)) return false;
-    this.take(step, plan, text());
+    this.take(step, plan, decodeText(bytes, start, end));
     this.session.sendReady();
     return true;
   }

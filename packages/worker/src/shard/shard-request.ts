@@ -66,7 +66,7 @@ import {
 } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
-import { changesPath, isLocal, writesOmni } from './statement-reach.js';
+import { changesPath, isInert, isLocal, writesOmni } from './statement-reach.js';
 
 const values = new StatementValues();
 const queryText = newPreparedText();
@@ -184,19 +184,11 @@ export class ShardRequest {
 
   private add(plan: SqlPlan): void {
     this.statementCount++;
-    if (plan.made !== undefined) this.refuse(unmade(plan.made));
     const why = this.session.router?.whyWrite(plan.route, plan.flags) ?? null;
     // Functions that nobody knows are refused where it matters.
     if (why !== null && why !== CATALOG_UNREAD) this.isWriting = true;
-    if (changesPath(plan, this.session.user, this.database.catalog?.schemas ?? []))
-      this.refuseHiddenPath(plan);
-    const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
-    if (tellsShard) this.isShardTold = true;
-    this.cursor = plan.shards?.cursor ?? null;
-    if (this.cross.isInTransaction) {
-      this.problem ??= insideProblem(plan, tellsShard, this.cursor !== null, this.statementCount > 1);
-    }
-    if (plan.statements.some(defines)) this.isDefining = true;
+    if (isInert(plan)) this.cursor = null;
+    else this.addEffects(plan);
     if (this.problem !== null || this.isHeld) return;
     if (this.wished(plan)) {
       // Anywhere else a function of unknown effect is refused.
@@ -212,6 +204,20 @@ export class ShardRequest {
     if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
       this.refuse(crossShard(`${this.request.what}, and other statements are sent with it`));
     }
+  }
+
+  /** What it does to its session and its transaction, which others depend on. */
+  private addEffects(plan: SqlPlan): void {
+    if (plan.made !== undefined) this.refuse(unmade(plan.made));
+    if (changesPath(plan, this.session.user, this.database.catalog?.schemas ?? []))
+      this.refuseHiddenPath(plan);
+    const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
+    if (tellsShard) this.isShardTold = true;
+    this.cursor = plan.shards?.cursor ?? null;
+    if (this.cross.isInTransaction) {
+      this.problem ??= insideProblem(plan, tellsShard, this.cursor !== null, this.statementCount > 1);
+    }
+    if (plan.statements.some(defines)) this.isDefining = true;
   }
 
   /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */

@@ -1,5 +1,26 @@
 /** What a statement does to where others look, and where it may not be asked alone. */
-import type { SqlPlan, StatementPlan } from '@pgdog-cluster/core';
+import { PREPARE_LEVEL, type SqlPlan, type StatementPlan } from '@pgdog-cluster/core';
+
+/** Of plans: they are shared by all who send their text, and few. */
+const inert = new WeakMap<SqlPlan, boolean>();
+
+/**
+ * Whether a text does nothing but what its rows and its shard are: no settings, cursors, definitions, prepared statements,
+ * directives, nothing that is filled in. Most texts; all that is asked of others need not be asked of these.
+ */
+export function isInert(plan: SqlPlan): boolean {
+  let known = inert.get(plan);
+  if (known === undefined) {
+    const { statements, flags, route, shards, made } = plan;
+    const isQuiet = statements.every(({ effect, defines }) => effect === null && defines !== true);
+    const isSettled =
+      shards !== undefined && !shards.changesTransaction && !shards.cursor && !shards.hasCursors;
+    const isAsIs = made === undefined && route.directive === null && (flags & PREPARE_LEVEL) === 0;
+    known = isQuiet && isSettled && isAsIs && statements.length === 1;
+    inert.set(plan, known);
+  }
+  return known;
+}
 
 /**
  * Whether a statement changes where names without a schema are looked for. A role does, for `$user`, where a schema has its
