@@ -6,11 +6,13 @@ import { SHOP, ShardCluster, startShardedProxy } from '../support/shard-cluster.
 import { type Answer, difference, run } from './oracle-answer.js';
 import { describeCase, type OracleCase } from './oracle-case.js';
 import {
+  ALL_TABLES,
   COPIES,
   keepOwn,
   ORACLE_SCHEMA,
   ORACLE_TABLES,
-  REFILL,
+  REFERENCES,
+  refill,
   SHARD_COUNT,
   SHARDED,
   stateQuery,
@@ -58,6 +60,19 @@ function stateDifference(reference: State, shards: State[]): string | null {
   return listDifference(lines(sharded), lines(reference.filter((row) => !isOmni(row))), 'shards together');
 }
 
+/** Tables of which rows are not what they were. */
+function changedTables(start: State, now: State): string[] {
+  const rows = (state: State): Map<string, string[]> => {
+    const of = new Map<string, string[]>();
+    for (const { t, r } of state) of.set(String(t), [...(of.get(String(t)) ?? []), String(r)]);
+    return of;
+  };
+  const [before, after] = [rows(start), rows(now)];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  const textOf = (list: string[] = []): string => list.sort().join('\n');
+  return [...names].filter((name) => textOf(before.get(name)) !== textOf(after.get(name)));
+}
+
 /** Without names and numbers, so that refusals of one kind are one. */
 export function refusalKind({ M = '' }: Record<string, string>): string {
   return M.replace(/"[^"]*"/g, '"…"')
@@ -65,16 +80,31 @@ export function refusalKind({ M = '' }: Record<string, string>): string {
     .replace(/\d+/g, 'n');
 }
 
+/** Of the reference, then of each shard. */
+function statesOf(cluster: ShardCluster): Promise<State[]> {
+  return Promise.all([
+    cluster.reference(stateQuery(null)),
+    ...cluster.shards.map((_, shard) => cluster.shard(shard, stateQuery(shard))),
+  ]);
+}
+
 export class OracleRig {
   readonly cluster: ShardCluster;
   readonly proxy: TestProxy;
   #ours: RawClient | null = null;
   #theirs: RawClient | null = null;
-  /** What the reference has before each case. */
-  readonly #start: State;
+  /** What the reference and the shards have before each case. */
+  readonly #starts: State[];
+  readonly #references: { own: string; other: string }[];
 
-  private constructor(cluster: ShardCluster, proxy: TestProxy, start: State) {
-    this.#start = start;
+  private constructor(
+    cluster: ShardCluster,
+    proxy: TestProxy,
+    starts: State[],
+    references: { own: string; other: string }[],
+  ) {
+    this.#starts = starts;
+    this.#references = references;
     this.cluster = cluster;
     this.proxy = proxy;
   }
@@ -87,13 +117,19 @@ export class OracleRig {
     });
     try {
       for (let shard = 0; shard < SHARD_COUNT; shard++) await cluster.shard(shard, keepOwn(shard));
-      await cluster.everywhere(REFILL);
+      await cluster.everywhere(refill(ALL_TABLES));
       const proxy = await startShardedProxy(cluster, driver, {
         tables: SHARDED,
         workers: 1,
         sections: { rewrite: { shard_key: 'rewrite' } },
       });
-      return new OracleRig(cluster, proxy, await cluster.reference(stateQuery(null)));
+      const references = await cluster.reference(REFERENCES);
+      return new OracleRig(
+        cluster,
+        proxy,
+        await statesOf(cluster),
+        references as { own: string; other: string }[],
+      );
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -131,11 +167,16 @@ export class OracleRig {
     while ((await this.cluster.reference(text, [pid])).length > 0) await new Promise((r) => setTimeout(r, 2));
   }
 
-  /** What a case has left open may still be on its way out. */
-  async refill(): Promise<void> {
+  /** What a case has left open may still be on its way out. @param names of tables; those that refer to them are put back, too */
+  async refill(names: ReadonlySet<string> = ALL_TABLES): Promise<void> {
+    const all = new Set(names);
+    // A set that grows is walked to its end.
+    for (const name of all) {
+      for (const { own, other } of this.#references) if (other === name) all.add(own);
+    }
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.cluster.everywhere(REFILL);
+        return await this.cluster.everywhere(refill(all));
       } catch (error) {
         if (attempt === REFILLS_MAX) throw error;
       }
@@ -144,15 +185,8 @@ export class OracleRig {
 
   /** null: the shards together have what the reference has. */
   async stateDifference(): Promise<string | null> {
-    const [reference, ...shards] = await this.#states();
+    const [reference, ...shards] = await statesOf(this.cluster);
     return stateDifference(reference ?? [], shards);
-  }
-
-  #states(): Promise<State[]> {
-    return Promise.all([
-      this.cluster.reference(stateQuery(null)),
-      ...this.cluster.shards.map((_, shard) => this.cluster.shard(shard, stateQuery(shard))),
-    ]);
   }
 
   async judge(each: OracleCase): Promise<Verdict> {
@@ -173,13 +207,14 @@ export class OracleRig {
 
   /** A refused statement changed nothing; several that were refused half way may have done the first half. */
   async #stateAfter({ steps }: OracleCase, verdict: Verdict): Promise<string | null> {
-    const start = this.#start;
-    const [reference = [], ...shards] = await this.#states();
+    const [start = []] = this.#starts;
+    const states = await statesOf(this.cluster);
+    const [reference = [], ...shards] = states;
     const isHalf = verdict.kind === 'refused' && steps.length > 1;
     const problem = isHalf ? null : stateDifference(verdict.kind === 'refused' ? start : reference, shards);
-    const isUnchanged =
-      lines(reference).join() === lines(start).join() && stateDifference(start, shards) === null;
-    if (!isUnchanged || steps.length > 1) await this.refill();
+    const changed = states.flatMap((state, index) => changedTables(this.#starts[index] ?? [], state));
+    const names = changed.map((name) => name.replace(/^(misplaced |copies of )/, ''));
+    if (names.length > 0 || steps.length > 1) await this.refill(new Set(names));
     return problem;
   }
 
