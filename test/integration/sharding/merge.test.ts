@@ -95,6 +95,13 @@ forEachDriver('reads of several shards', (driver) => {
     await same('SELECT id FROM customer ORDER BY id LIMIT 7');
     await same('SELECT id FROM customer ORDER BY id DESC LIMIT 10 OFFSET 20');
     await same('SELECT id FROM customer ORDER BY id LIMIT 0');
+    // Which column it is stands among the literals, too.
+    await same('SELECT name, id FROM customer ORDER BY 2 DESC LIMIT 10 OFFSET 20');
+    await same('SELECT name, id FROM customer WHERE id > $1 ORDER BY 2 LIMIT 10 OFFSET 20', [4]);
+    await same("SELECT 'é', id FROM customer ORDER BY 2 /* é 2 */ OFFSET 5 LIMIT 3");
+    await same(
+      'SELECT city, count(*) FROM customer GROUP BY 1 ORDER BY 2 DESC, 1 NULLS FIRST LIMIT 2 OFFSET 1',
+    );
     await same('SELECT id FROM customer ORDER BY id OFFSET 290');
     await same('SELECT id FROM customer ORDER BY id LIMIT $1', [5]);
     await same('SELECT id FROM customer WHERE id > $3 ORDER BY id LIMIT $1 OFFSET $2', [5, 10, 7]);
@@ -110,6 +117,48 @@ forEachDriver('reads of several shards', (driver) => {
     await assert.rejects(client.query('SELECT id FROM customer ORDER BY id LIMIT $1 OFFSET $1', [3]), {
       code: '0A000',
     });
+  });
+
+  it('LIMIT and OFFSET in the text of what is prepared', async () => {
+    await same('SELECT id FROM customer WHERE id > $1 ORDER BY id LIMIT 10 OFFSET 20', [3]);
+    await same('SELECT * FROM customer WHERE id > $1 ORDER BY name, id OFFSET 20 LIMIT 10', [3]);
+    await same('SELECT id FROM customer WHERE id > $2 ORDER BY id LIMIT $1 OFFSET 4', [5, 7]);
+    await same('SELECT id FROM customer WHERE id > $2 ORDER BY id LIMIT 5 OFFSET $1', [5, 7]);
+    await same(
+      "SELECT 'é', id FROM customer WHERE id > $1 ORDER BY id DESC OFFSET 5 ROWS FETCH FIRST 3 ROWS ONLY",
+      [7],
+    );
+    await same(
+      'SELECT city, count(*) FROM customer WHERE id > $1 GROUP BY city ORDER BY city LIMIT 3 OFFSET 1',
+      [9],
+    );
+    await same(
+      'SELECT DISTINCT city FROM customer WHERE id > $1 ORDER BY city NULLS FIRST LIMIT 2 OFFSET 2',
+      [9],
+    );
+    await same('SELECT id FROM customer WHERE id IN ($1, 2, 3, 4, 5, 6) ORDER BY id LIMIT 2 OFFSET 1', [1]);
+  });
+
+  it('the same by name: prepared once, run with other values, in and out of transactions', async () => {
+    const text = 'SELECT id, name FROM customer WHERE id > $1 ORDER BY id LIMIT 4 OFFSET 6';
+    const run = async (on: pg.Client, after: number): Promise<unknown[]> => {
+      const { rows } = await on.query({ name: 'page', text, values: [after], rowMode: 'array' });
+      return rows;
+    };
+    for (const id of [1, 50, 290, 400])
+      assert.deepEqual(await run(client, id), await run(reference, id), `${id}`);
+    await client.query('BEGIN');
+    for (const id of [2, 60]) assert.deepEqual(await run(client, id), await run(reference, id), `${id}`);
+    await client.query('COMMIT');
+    // A shape has one plan, whatever its numbers.
+    const other = {
+      name: 'other',
+      text: text.replace('4 OFFSET 6', '2 OFFSET 1'),
+      values: [7],
+      rowMode: 'array' as const,
+    };
+    assert.deepEqual((await client.query(other)).rows, (await reference.query(other)).rows);
+    assert.deepEqual(await run(client, 50), await run(reference, 50));
   });
 
   it('DISTINCT, and aggregates with groups and without', async () => {

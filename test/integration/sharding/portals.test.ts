@@ -239,6 +239,21 @@ forEachDriver('portals over several shards', (driver) => {
     await both([averages, B('', ''), E('', 0), S()]);
   });
 
+  it('LIMIT and OFFSET in the text: all at once as any other, in portions not', async () => {
+    const page = 'SELECT id, name FROM thing WHERE id > $1 ORDER BY id LIMIT 5 OFFSET 3';
+    const above = (value: string) => ({ values: [value] });
+    assert.equal(await both([P('page', page), D('S', 'page'), S()]), '1tTZ');
+    assert.equal(await both([B('', 'page', above('10')), E(''), S()]), '2DCZ');
+    assert.equal(await both([D('S', 'page'), B('', 'page', above('4')), D('P', ''), E(''), S()]), 'tT2TDCZ');
+    assert.equal(await both([P('', page), B('', '', above('4')), E(''), S()]), '12DCZ');
+    await both([B('', '', above('5')), D('P', ''), E(''), S()]);
+    await refused(B('', 'page', above('4')), E('', 3), S());
+    await refused(B('p', 'page', above('4')), S());
+    await refused(P('', `DECLARE c CURSOR FOR ${page.replace('$1', '1')}`), B('', ''), E(''), S());
+    await both([Q(`SELECT count(*) FROM thing`)]);
+    assert.equal(await both([C('S', 'page'), S()]), '3Z');
+  });
+
   it('a client that goes in the middle leaves nothing behind', async () => {
     await answer(ours, [P('', `${SORTED}`), B('c', ''), E('c', 3), H()], 's');
     ours.destroy();

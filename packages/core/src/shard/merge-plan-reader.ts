@@ -10,7 +10,15 @@ import type { Target, Top } from './query-reading.js';
 import { type Limits, widerText } from './rewritten-text.js';
 import { SelectText } from './select-text.js';
 import type { Refusal, ShardContext } from './shard-context.js';
-import type { AggregateKind, CountSource, MergePlan, PlainColumn, SortKey, Spread } from './shard-reading.js';
+import type {
+  AggregateKind,
+  CountSource,
+  MergePlan,
+  PlainColumn,
+  SortKey,
+  Spread,
+  TextPlace,
+} from './shard-reading.js';
 import { findShown, sortDirection } from './sort-reading.js';
 import {
   isBuiltin,
@@ -269,12 +277,33 @@ class MergePlanReader {
     if (constant?.isnull === true) return null;
     if (constant !== undefined && 'ival' in constant) {
       const { literals } = this.#ctx;
-      if (literals === null) return { kind: 'value', value: String(nodeOf(constant, 'ival')?.ival ?? 0) };
-      const place = literals(typeof constant.location === 'number' ? constant.location : 0);
+      const at = typeof constant.location === 'number' ? constant.location : 0;
+      if (literals === null) {
+        const number = nodeOf(constant, 'ival')?.ival ?? 0;
+        return { kind: 'value', value: String(number), place: digitsAt(this.#ctx.terms.text, at) };
+      }
+      const place = literals(at);
       if (place !== null && !place.isNegative) return { kind: 'literal', index: place.index };
     }
     throw neverMerged('LIMIT or OFFSET of an expression', 'give a number or a parameter');
   }
+}
+
+/** Where a number stands that is written in decimal digits alone; null: it is not. */
+function digitsAt(text: Uint8Array | undefined, start: number): TextPlace | null {
+  if (text === undefined) return null;
+  let end = start;
+  while (end < text.length && isDigit(text[end])) end++;
+  // 1_000, 0x10, 1e3.
+  return end > start && !isWordByte(text[end] ?? 0) ? { start, end } : null;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+function isWordByte(byte: number): boolean {
+  return byte === 0x5f || byte >= 0x80 || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a);
 }
 
 function requireTextEqual(type: Parameters<typeof isTextEqual>[0], where: string): void {

@@ -125,10 +125,16 @@ export interface SortKey {
   readonly isNullsFirst: boolean;
 }
 
+/** Byte offsets from the beginning of a text; `end` is exclusive. */
+export interface TextPlace {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** LIMIT and OFFSET: a constant, a literal of the shape, or a parameter. */
 export type CountSource =
-  /** What stands in the text itself: of a reading of one text. */
-  | { readonly kind: 'value'; readonly value: string }
+  /** What stands in the text itself: of a reading of one text, where it is bytes [start, end) of it; null: that is not known. */
+  | { readonly kind: 'value'; readonly value: string; readonly place: TextPlace | null }
   | { readonly kind: 'literal'; readonly index: number }
   | { readonly kind: 'parameter'; readonly number: number };
 

@@ -15,7 +15,8 @@ import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import { withCounts } from './bind-parts.js';
-import { NO_COUNTS, type TextEdit } from './cross-shard-request.js';
+import { type CrossShardRequest, NO_COUNTS, type TextEdit } from './cross-shard-request.js';
+import type { EditedStatement } from './edited-statement.js';
 import type { FilledStatement } from './filled-statement.js';
 import type { Leg } from './leg.js';
 import type { SplitInsert } from './split-insert.js';
@@ -23,6 +24,10 @@ import type { SplitInsert } from './split-insert.js';
 const HEADER_BYTES = 5;
 const writer = new FrameWriter(256);
 const NO_BYTES = new Uint8Array(0);
+
+/** What shards are asked instead of what the client asks. */
+type BatchChanges = Pick<CrossShardRequest, 'counts' | 'edited'>;
+const UNCHANGED: BatchChanges = { counts: NO_COUNTS };
 
 /** What a client asks of several shards, as frames: a Query, or a batch while it comes, with the statements that it names. */
 export class BatchFrames {
@@ -50,6 +55,7 @@ export class BatchFrames {
   /** Some Execute asks for a portion of its rows. */
   hasRowLimit = false;
   private frames: Uint8Array = NO_BYTES;
+  private edited: EditedStatement | null = null;
   /** Its end was a Flush. */
   endsAtFlush = false;
   /** Of each statement that is described, parameters that the client knows of; -1: all. */
@@ -79,6 +85,7 @@ export class BatchFrames {
     this.hasRowLimit = false;
     this.endsAtFlush = false;
     this.frames = NO_BYTES;
+    this.edited = null;
   }
 
   /** A Query's whole frame; null: it is not sent as it is. */
@@ -87,13 +94,10 @@ export class BatchFrames {
     if (frame !== null) this.frames = edits.length === 0 ? frame : edited(frame, edits);
   }
 
-  begin(
-    needsShape: boolean,
-    onSync: () => void,
-    counts: ReadonlyMap<number, number | null> = NO_COUNTS,
-  ): void {
+  begin(needsShape: boolean, onSync: () => void, { counts, edited }: BatchChanges = UNCHANGED): void {
     this.forget();
     this.counts = counts;
+    this.edited = edited ?? null;
     this.needsShape = needsShape;
     this.onSync = onSync;
   }
@@ -126,10 +130,11 @@ export class BatchFrames {
 
   /** With a Describe of ours, if one is needed. */
   private whole(): Uint8Array {
-    const { parts, ownDescribeAt: at } = this;
-    if (!this.isOwnDescribe) return Buffer.concat(parts);
-    const asked = describePortal(parts[at], HEADER_BYTES, parts[at].length);
-    return Buffer.concat([...parts.slice(0, at), asked, ...parts.slice(at)]);
+    const { parts, ownDescribeAt: at, edited } = this;
+    const described = this.isOwnDescribe
+      ? [...parts.slice(0, at), describePortal(parts[at], HEADER_BYTES, parts[at].length), ...parts.slice(at)]
+      : parts;
+    return edited === null ? Buffer.concat(described) : edited.batchFrames(described);
   }
 
   /** The whole ParameterDescription that comes next, as the client may see it. */

@@ -162,8 +162,9 @@ export class BatchRequests {
 }
 
 /** Shards are sent something else than the statement of the client. */
-function replaces({ split, filled, rewritten, moved }: CrossShardRequest): boolean {
-  return split !== null || filled !== null || rewritten !== undefined || moved !== undefined;
+function replaces({ split, filled, rewritten, edited, moved }: CrossShardRequest): boolean {
+  const isOther = rewritten !== undefined || edited !== undefined || moved !== undefined;
+  return split !== null || filled !== null || isOther;
 }
 
 /** What a row is answered with that a limited Execute of a write gives. */

@@ -1,4 +1,5 @@
 import type { CopyLayout, CursorUse, MergePlan, ShardFunction } from '@pgdog-cluster/core';
+import type { EditedStatement } from './edited-statement.js';
 import type { FilledStatement } from './filled-statement.js';
 import type { RewrittenStatement } from './rewritten-statement.js';
 import type { RowMove } from './row-move.js';
@@ -33,6 +34,8 @@ export interface CrossShardRequest {
   readonly filled: FilledStatement | null;
   /** All are asked something else than the client asks; absent: they are not. */
   readonly rewritten?: RewrittenStatement;
+  /** What `edits` make of a statement that was prepared; absent: they are of a Query, or none. */
+  readonly edited?: EditedStatement;
   /** Rows go from some of the shards to another one; absent: they stay. */
   readonly moved?: RowMove;
   /** COPY FROM STDIN; null: something else, or all of it is for one shard. */

@@ -128,10 +128,10 @@ export class CrossShard {
 
   /** What follows, up to Sync, is for it. */
   beginBatch(request: CrossShardRequest): void {
-    const { plan, cursor, rewritten } = request;
-    const isAsIs = cursor === null && rewritten === undefined;
+    const { plan } = request;
+    const isAsIs = request.cursor === null && request.rewritten === undefined;
     const needsShape = plan !== null && isAsIs && MergeState.needsShape(plan);
-    this.batch.begin(needsShape, () => this.start(request), request.counts);
+    this.batch.begin(needsShape, () => this.start(request), request);
   }
 
   /** A frame of the batch. */
@@ -240,14 +240,14 @@ export class CrossShard {
     awaited: readonly Awaited[],
   ): RowMerger & { heldTag: Uint8Array | null } {
     const { scatter, batch } = this;
-    const { plan, split, copy, cursor, filled, rewritten } = request;
+    const { plan, split, copy, cursor, filled, rewritten, edited } = request;
     // Of a COPY some row may have no place, though every shard has taken what it got.
     const holdsTag = this.isImplicit || copy !== null;
     if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, holdsTag);
-    if (plan === null || cursor?.kind === 'declare') {
-      return new FirstMerger(scatter, holdsTag, filled !== null && !batch.hasParse);
-    }
-    const merger = new PlanMerger(scatter, new MergeState(plan, request), batch.isOwnDescribe, holdsTag);
+    const isOwnParse = (filled !== null || edited !== undefined) && !batch.hasParse;
+    if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, holdsTag, isOwnParse);
+    const withheld = { shape: batch.isOwnDescribe, parse: isOwnParse, tag: holdsTag };
+    const merger = new PlanMerger(scatter, new MergeState(plan, request), withheld);
     return rewritten === undefined ? merger : new RewriteMerger(scatter, merger, rewritten, awaited);
   }
 

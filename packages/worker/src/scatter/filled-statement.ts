@@ -3,18 +3,14 @@ import {
   FRONTEND,
   FrameWriter,
   partsText,
-  readTarget,
   type ShardReading,
-  TARGET,
   valuesOf,
   withEdits,
 } from '@pgdog-cluster/core';
 import type { PreparedText } from '../shard/prepared-text.js';
-import { bindFrame, bindParts } from './bind-parts.js';
 import { declaredTypes } from './split-insert.js';
+import { unnamedBatch, unnamedParse } from './unnamed-batch.js';
 
-const HEADER_BYTES = 5;
-const UNNAMED = Uint8Array.of(0);
 const writer = new FrameWriter(4096);
 
 /** A write to whole copies that stores what one server has said, and the question to that server. */
@@ -84,38 +80,8 @@ export class FilledStatement {
     return writer.take();
   }
 
-  /** Frames of a batch up to its Sync: the statement is always the unnamed one, prepared anew each time. */
+  /** Frames of a batch up to its Sync. */
   batchFrames(frames: readonly Uint8Array[]): Uint8Array {
-    const out: Uint8Array[] = [this.parseFrame()];
-    for (const frame of frames) {
-      if (frame[0] === FRONTEND.Parse) continue;
-      out.push(frame[0] === FRONTEND.Bind ? bindUnnamed(frame) : isStatement(frame) ? DESCRIBE : frame);
-    }
-    return Buffer.concat(out);
-  }
-
-  private parseFrame(): Uint8Array {
-    writer.reset().begin(FRONTEND.Parse).byte(0).bytes(this.whole).byte(0).int16(this.types.length);
-    for (const type of this.types) writer.int32(type);
-    writer.end();
-    return writer.take();
+    return unnamedBatch(unnamedParse(this.whole, this.types), frames);
   }
 }
-
-function bindUnnamed(frame: Uint8Array): Uint8Array {
-  const parts = bindParts(frame);
-  return parts === null ? frame : bindFrame({ ...parts, statement: UNNAMED });
-}
-
-/** Describe of a statement. */
-function isStatement(frame: Uint8Array): boolean {
-  if (frame[0] !== FRONTEND.Describe) return false;
-  return readTarget(frame, HEADER_BYTES, frame.length)?.target === TARGET.Statement;
-}
-
-const DESCRIBE: Uint8Array = new FrameWriter(16)
-  .begin(FRONTEND.Describe)
-  .byte(TARGET.Statement)
-  .byte(0)
-  .end()
-  .take();

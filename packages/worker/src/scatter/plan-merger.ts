@@ -17,15 +17,23 @@ const HEADER_BYTES = 5;
 /** Groups that are finished, sorted or given in one turn of the loop: a few milliseconds at most. */
 const STEPS_PER_TURN = 4000;
 
+/** What the client does not get: it has not asked for it, or must wait. */
+export interface Withheld {
+  /** The RowDescription was asked for by us alone. */
+  readonly shape: boolean;
+  /** ParseComplete answers a Parse of ours. */
+  readonly parse: boolean;
+  /** CommandComplete is kept until the transaction has committed. */
+  readonly tag: boolean;
+}
+
 /** Merges by a MergePlan: one shard's rows among the others', in the order of its sort keys, or as groups. */
 export class PlanMerger implements RowMerger {
   /** CommandComplete, kept until the transaction has committed. */
   heldTag: Uint8Array | null = null;
   private readonly output: MergeOutput;
   private readonly state: MergeState;
-  private readonly holdsTag: boolean;
-  /** The RowDescription was asked for by us alone. */
-  private readonly swallowsShape: boolean;
+  private readonly withheld: Withheld;
   private ownProblem: PgDogError | null = null;
   private legs: readonly Leg[] = [];
   private merge: RowMerge | null = null;
@@ -43,11 +51,10 @@ export class PlanMerger implements RowMerger {
   /** A row without what it was sorted by. */
   private cutting = new Uint8Array(0);
 
-  constructor(output: MergeOutput, state: MergeState, swallowsShape: boolean, holdsTag: boolean) {
+  constructor(output: MergeOutput, state: MergeState, withheld: Withheld) {
     this.output = output;
     this.state = state;
-    this.swallowsShape = swallowsShape;
-    this.holdsTag = holdsTag;
+    this.withheld = withheld;
   }
 
   get problem(): PgDogError | null {
@@ -126,6 +133,9 @@ export class PlanMerger implements RowMerger {
   meet(type: number, frames: readonly Uint8Array[]): void {
     const [first] = frames;
     switch (type) {
+      case BACKEND.ParseComplete:
+        if (this.withheld.parse) return;
+        break;
       case BACKEND.ParameterDescription:
         this.isStatementDescribed = true;
         break;
@@ -151,7 +161,7 @@ export class PlanMerger implements RowMerger {
     const shape = RowShape.read(frames[0], HEADER_BYTES, frames[0].length);
     if (!isOfPortal || shape === null) return true;
     this.takeShapes(shape, shape);
-    return !this.swallowsShape && this.problem === null;
+    return !this.withheld.shape && this.problem === null;
   }
 
   /** @param asked columns that the shards send. @param client those that the client is shown */
@@ -224,7 +234,7 @@ export class PlanMerger implements RowMerger {
     const isCounted = this.state.isCut || this.state.needsShape;
     const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(this.completion);
     if (frame instanceof PgDogError) this.ownProblem = frame;
-    else if (this.holdsTag) this.heldTag = frame;
+    else if (this.withheld.tag) this.heldTag = frame;
     else this.output.pass(frame, 0, frame.length, -1);
   }
 }

@@ -255,7 +255,7 @@ export class PortalBatch {
       merger:
         bound === null
           ? new FirstMerger(scatter, false)
-          : new PlanMerger(scatter, bound.state, bound.asksShape, false),
+          : new PlanMerger(scatter, bound.state, { shape: bound.asksShape, parse: false, tag: false }),
       prepare: (leg) => {
         // What an earlier part of the batch has prepared there is not the client's yet.
         if (!this.given.has(leg)) batch.giveStatements(leg);
@@ -284,6 +284,12 @@ function portalProblem(request: CrossShardRequest, name: string): PgDogError | n
     const text = `${request.what}; across shards what it gives is computed of all rows, and not given in portions`;
     return new PgDogError('cross_shard', text, {
       hint: 'Execute it without a row limit, and without a name of the portal.',
+    });
+  }
+  if (request.edited !== undefined) {
+    const text = `${request.what}; LIMIT and OFFSET stand in its text, and it is read in portions`;
+    return new PgDogError('cross_shard', text, {
+      hint: 'Send them as parameters, or execute it without a row limit and without a name of the portal.',
     });
   }
   if (Buffer.byteLength(name) < NAME_BYTES) return null;

@@ -13,9 +13,11 @@ import {
   type SqlPlan,
   type StatementPlan,
   type StatementValues,
+  type TextPlace,
 } from '@pgdog-cluster/core';
 import type { PlanCache } from '../plan/plan-cache.js';
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard-request.js';
+import { EditedStatement } from '../scatter/edited-statement.js';
 import { FilledStatement } from '../scatter/filled-statement.js';
 import type { Session } from '../session/session.js';
 import type { PreparedText } from './prepared-text.js';
@@ -23,7 +25,7 @@ import type { PreparedText } from './prepared-text.js';
 export type Cut = Pick<CrossShardRequest, 'limit' | 'offset' | 'edits' | 'counts'>;
 export const UNCUT: Cut = { limit: Number.POSITIVE_INFINITY, offset: 0, edits: [], counts: NO_COUNTS };
 
-export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled' | 'moved'> = {
+export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled' | 'edited' | 'moved'> = {
   split: null,
   copy: null,
   filled: null,
@@ -32,6 +34,16 @@ export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled' | 'm
 /** With what one shard is asked before all are. */
 export function filledIn(text: PreparedText | null, reading: ShardReading): typeof UNDIVIDED {
   return { ...UNDIVIDED, filled: FilledStatement.of(text, reading) };
+}
+
+/** A Query is edited as it is sent; what has been prepared becomes another statement. */
+export function editedBy(
+  { edits }: Cut,
+  text: PreparedText | null,
+  { isBound }: StatementValues,
+): typeof UNDIVIDED {
+  if (!isBound || edits.length === 0 || text === null) return UNDIVIDED;
+  return { ...UNDIVIDED, edited: new EditedStatement(text, edits) };
 }
 
 /** One shard's answer after the other. */
@@ -46,9 +58,9 @@ export const PASS: MergePlan = {
 
 /**
  * How LIMIT and OFFSET are applied to what is merged, and what shards are asked instead; null: that cannot be asked, for it
- * would take another text of a statement that is prepared, or a parameter that is used elsewhere as well.
+ * would take another value of a parameter that is used elsewhere as well, or another text of a cursor that was prepared.
  */
-export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
+export function cutOf(plan: MergePlan, from: StatementValues, isOfCursor: boolean): Cut | null {
   const limit = plan.limit === null ? Number.POSITIVE_INFINITY : countOf(plan.limit, from);
   const offset = plan.offset === null ? 0 : countOf(plan.offset, from);
   if (limit < 0 || offset < 0) return null;
@@ -67,14 +79,20 @@ export function cutOf(plan: MergePlan, from: StatementValues): Cut | null {
     [plan.offset, 0],
   ] as const) {
     if (source === null) continue;
-    if (source.kind === 'literal' && !from.isBound) {
-      const text = count === null ? 'NULL' : String(count);
-      edits.push({ start: from.literalOffset(source.index), end: from.literalOffsetEnd(source.index), text });
-    } else if (source.kind === 'parameter' && from.parameterUses(source.number) === 1) {
+    const place = placeOf(source, from);
+    if (place !== null) edits.push({ ...place, text: count === null ? 'NULL' : String(count) });
+    else if (source.kind === 'parameter' && from.parameterUses(source.number) === 1) {
       counts.set(source.number - 1, count);
     } else return null;
   }
-  return { limit, offset, edits, counts };
+  return isOfCursor && from.isBound && edits.length > 0 ? null : { limit, offset, edits, counts };
+}
+
+/** Where in the text it stands; null: it does not, or that is not known. */
+function placeOf(source: CountSource, from: StatementValues): TextPlace | null {
+  if (source.kind === 'value') return source.place;
+  if (source.kind !== 'literal') return null;
+  return { start: from.literalOffset(source.index), end: from.literalOffsetEnd(source.index) };
 }
 
 /** A shape may leave it to its texts how they are asked of several shards. */

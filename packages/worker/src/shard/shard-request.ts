@@ -43,6 +43,7 @@ import {
   cutOf,
   defines,
   directOnly,
+  editedBy,
   filledIn,
   hiddenPath,
   insideProblem,
@@ -271,9 +272,8 @@ export class ShardRequest {
     if (reading === undefined) {
       // What the grammar refuses is refused by any server, in its own words.
       if ((flags & SYNTAX_ERROR) !== 0) return SHARD_ANY;
-      if (this.database.catalog !== null && this.meaning.searchPath === null) {
-        this.refuse(unreadablePath());
-      } else if (this.scope === NO_SCOPE) this.hold();
+      if (this.database.catalog !== null && this.meaning.searchPath === null) this.refuse(unreadablePath());
+      else if (this.scope === NO_SCOPE) this.hold();
       else this.refuse(new PgDogError('shard_unreadable'));
       return SHARD_ANY;
     }
@@ -335,9 +335,9 @@ export class ShardRequest {
       this.ask(null, null, UNCUT, refusal.message, filledIn(this.text, reading));
     else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
     else if (spread.kind === 'merge') {
-      const cut = cutOf(spread.plan, values);
-      if (cut !== null) this.ask(choice.shards, spread.plan, cut, refusal.message);
-      else this.refuse(uncuttable(refusal));
+      const cut = cutOf(spread.plan, values, this.cursor !== null);
+      if (cut === null) this.refuse(uncuttable(refusal));
+      else this.ask(choice.shards, spread.plan, cut, refusal.message, editedBy(cut, this.text, values));
     } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
       this.split(reading.groups[0], refusal);
     } else this.refuse(refusal);
