@@ -5,14 +5,12 @@ import { RawClient } from '../support/raw-client.js';
 import { SHOP, ShardCluster, startShardedProxy } from '../support/shard-cluster.js';
 import { type Answer, difference, run } from './oracle-answer.js';
 import { describeCase, type OracleCase } from './oracle-case.js';
+import { ALL_TABLES, REFERENCES, refill } from './oracle-refill.js';
 import {
-  ALL_TABLES,
   COPIES,
   keepOwn,
   ORACLE_SCHEMA,
   ORACLE_TABLES,
-  REFERENCES,
-  refill,
   SHARD_COUNT,
   SHARDED,
   stateQuery,

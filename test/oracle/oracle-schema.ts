@@ -335,7 +335,8 @@ export const SHARDED: TomlTable[] = [
   { column: 'tenant_id', data_type: 'int' },
 ];
 
-const pristine = (table: OracleTable): string => `pristine."p ${table.name}"`;
+/** Where its rows are kept. */
+export const pristine = (table: OracleTable): string => `pristine."p ${table.name}"`;
 
 /** All of it with the rows; shards keep theirs. */
 export const ORACLE_SCHEMA = [
@@ -361,27 +362,6 @@ export function keepOwn(shard: number): string {
         ],
   ).join('\n');
 }
-
-/** Puts the rows of these tables back, on any database, and all sequences. Those that refer to them must be among them. */
-export function refill(names: ReadonlySet<string>): string {
-  const tables = ORACLE_TABLES.filter(({ name }) => names.has(name));
-  return [
-    "SET session_replication_role = replica; SET lock_timeout = '5s';",
-    ...(tables.length === 0 ? [] : [`TRUNCATE ${tables.map(({ name }) => name).join(', ')};`]),
-    `SELECT setval(seqrelid, seqstart, false) FROM pg_sequence JOIN pg_class c ON c.oid = seqrelid
-      WHERE c.relpersistence = 'p' AND c.relnamespace::regnamespace::text <> 'pgdog';`,
-    ...tables.map(
-      (table) =>
-        `INSERT INTO ${table.name} (${table.columns}) OVERRIDING SYSTEM VALUE SELECT ${table.columns} FROM ${pristine(table)};`,
-    ),
-  ].join('\n');
-}
-
-export const ALL_TABLES: ReadonlySet<string> = new Set(ORACLE_TABLES.map(({ name }) => name));
-
-/** Tables that refer to others: TRUNCATE of one takes both. */
-export const REFERENCES = `SELECT conrelid::regclass::text AS own, confrelid::regclass::text AS other
-  FROM pg_constraint WHERE contype = 'f' AND conparentid = 0`;
 
 /** Of rows to the letter, which the copies on all shards must have alike, whatever is other than on the reference. */
 export const COPIES = 'copies of ';

@@ -5,6 +5,7 @@ import {
   type Asked,
   CATALOG_UNREAD,
   decideRoute,
+  decideStatement,
   loadSqlParser,
   readSqlBytes,
   type SqlParser,
@@ -111,6 +112,29 @@ describe('who may run it', () => {
         want === 'read' && change.strategy === 'aggressive' && change.held === 'BEGIN',
       );
     }
+  });
+
+  it('of a session that has said nothing, the short way is the long one', () => {
+    let compared = 0;
+    for (const [, sql] of ROWS) {
+      const { route: facts } = planOf(sql);
+      if (facts.begin !== null || facts.directive !== null) continue;
+      for (const writes of [
+        null,
+        'calls f()',
+        CATALOG_UNREAD,
+        facts.access === 'write' ? facts.reason : null,
+      ]) {
+        for (const hasJustWritten of [false, true]) {
+          const settled = { role: null, isReadOnlyByDefault: false, isSerializableByDefault: false };
+          const asked = { facts, writes, hasJustWritten, held: null, isSessionMode: false, ...settled };
+          const long = decideRoute({ ...asked, strategy: 'conservative' });
+          assert.equal(decideStatement(facts, writes, hasJustWritten), long, sql);
+          compared++;
+        }
+      }
+    }
+    assert.ok(compared > 100, `${compared}`);
   });
 
   it('decisions are the same object for the same question', () => {
