@@ -80,7 +80,7 @@ forEachDriver('reload of certificates', (driver) => {
       folder.write('own.key', issue('other').privateKey);
       await assert.rejects(
         proxy.adminQuery('RELOAD'),
-        /old certificates stay in force: .*own\.key: is not the key/,
+        /old configuration stays in force: .*own\.key: is not the key/,
       );
       await eventuallyShows(proxy, 'third');
       folder.write('own.pem', '');

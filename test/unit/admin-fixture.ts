@@ -32,6 +32,7 @@ import {
 } from 'pgdog-cluster';
 import { columnNames, errorFields, type Frame, FrameCollector, rowValues } from '../support/frames.js';
 import { load } from '../support/load-configuration.js';
+import { LISTENER, reloadState } from './admin-rows.js';
 
 export const NOW_MS = Date.UTC(2030, 0, 31, 12);
 export const SECRET = 'hunter2-very-secret';
@@ -202,14 +203,13 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     recovery: () => world.recovery,
     drift: async () => world.drift,
     driftFigures: () => [{ database: 'shop', differing: 2 }],
-    listeners: () => [
-      { database: 'shop', user: 'app', channel: 'news', listeners: 3, received: 40, dropped: 1 },
-    ],
+    listeners: () => [LISTENER],
     listening: () => LISTENING,
     isReachable: async ({ host }: PoolSnapshot) => world.reachable.has(host),
     certificates: () => (world as AdminWorld).certificates,
     recentEvents: () => world.events,
     isDraining: () => (world as AdminWorld).isDraining,
+    reloadState: () => reloadState(NOW_MS),
     window: new StatsWindow(memory, () => snapshot, clock),
     version: '0.1.0',
     startedMs: NOW_MS - 60_000,

@@ -9,22 +9,16 @@ import {
   type ReportRows,
   type SharedMemory,
 } from '@pgdog-cluster/core';
-import {
-  ConfigurationError,
-  formatProblem,
-  type ListenAddress,
-  type LoadedConfig,
-} from '@pgdog-cluster/core/config';
+import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
 import { type ShardedProgram, ShardServices } from './catalog/shard-services.js';
-import { withAddresses, withTls } from './config/changed-snapshot.js';
-import { clustersOf } from './config/clusters.js';
-import { setDatabaseTls } from './config/database-tls.js';
 import { logExpired } from './config/expired-certificates.js';
 import { memoryFor, poolsMaxOf } from './config/memory-size.js';
 import { NameWatch, type NameWatchOptions } from './config/name-watch.js';
+import { type MakeSnapshot, Publication } from './config/publication.js';
 import { buildSnapshot } from './config/publish-config.js';
-import { type CertificateReport, type LoadedTls, NO_TLS, readTls } from './config/tls-files.js';
+import { Reloads } from './config/reloads.js';
+import type { CertificateReport, LoadedTls } from './config/tls-files.js';
 import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
 import { CapacityLimits } from './fleet/capacity-limits.js';
@@ -40,13 +34,13 @@ import type { OperatorDesk } from './orders/operator-desk.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
 
-type MakeSnapshot = (loaded: LoadedConfig, epoch: number, tls: LoadedTls) => Promise<ConfigSnapshot>;
-
 export interface SupervisorOptions {
   loaded: LoadedConfig;
   logger: Logger;
   /** Module of the workers; the worker package's own unless a test has another. */
   serveFile?: string;
+  /** Reads the configuration again, for reloads; default: what was given stays, only the files that it names are read again. */
+  load?: () => LoadedConfig;
   /** Turns a loaded configuration into a snapshot; injected by tests. */
   makeSnapshot?: MakeSnapshot;
   /** Asks a name again; injected by tests. */
@@ -66,32 +60,30 @@ export class Supervisor {
   readonly health: HostMonitor;
   readonly pubSub: PubSub;
   readonly shards: ShardServices;
-  readonly #makeSnapshot: MakeSnapshot;
+  readonly reloads: Reloads;
+  readonly #publication: Publication;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
   readonly #shutdown: Shutdown;
   readonly #auth: AuthRequests;
   readonly #names: NameWatch;
-  #loaded: LoadedConfig;
-  #snapshot: ConfigSnapshot | null = null;
   #listeners: Listener[] = [];
   /** Workers may be told the listening sockets. */
   #isAccepting = false;
-  #tls: LoadedTls = NO_TLS;
   #onAdminQuery: AdminQueryHandler | null = null;
-  #publishing: Promise<void> = Promise.resolve();
 
   constructor(options: SupervisorOptions) {
     const { loaded, logger } = options;
     const workers = loaded.workerCount;
-    this.#loaded = loaded;
     this.logger = logger;
-    this.#makeSnapshot = options.makeSnapshot ?? buildSnapshot;
     this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
     this.descriptors = raiseDescriptorLimit(workers);
-    const poolsMax = poolsMaxOf(loaded);
-    this.memory = memoryFor(loaded, poolsMax, this.descriptors.limit);
+    this.memory = memoryFor(loaded, poolsMaxOf(loaded), this.descriptors.limit);
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
+    this.#publication = this.#openPublication(options);
+    const load = options.load ?? (() => loaded);
+    const onReloaded = () => this.shards.hurry();
+    this.reloads = new Reloads({ load, publication: this.#publication, logger, onReloaded }, loaded);
     this.health = new HostMonitor({
       table: this.memory.hosts,
       logger,
@@ -105,7 +97,7 @@ export class Supervisor {
     this.#auth = new AuthRequests({
       loaded,
       logger,
-      poolsMax,
+      numbers: this.#publication.numbers,
       snapshot: () => this.snapshot,
       onPool: (pool) => this.#poolMade(pool),
       inOrder: (hosts) => this.health.inOrder(hosts),
@@ -138,28 +130,41 @@ export class Supervisor {
       fleet: this.fleet,
       pubSub: this.pubSub,
       snapshot: () => this.snapshot,
-      republish: (change) => this.#republish(change),
+      republish: (change) => this.#publication.republish(change),
       isDraining: () => this.shutdownPhase !== 'none',
     });
     this.#shutdown = new Shutdown({
       fleet: this.fleet,
       logger,
       stopAccepting: () => this.#stopAccepting(),
-      drainTimeoutMs: () => this.#snapshot?.general.shutdownTimeoutMs ?? 0,
-      terminationTimeoutMs: () => this.#snapshot?.general.shutdownTerminationTimeoutMs ?? 0,
+      drainTimeoutMs: () => this.#general?.shutdownTimeoutMs ?? 0,
+      terminationTimeoutMs: () => this.#general?.shutdownTerminationTimeoutMs ?? 0,
       closeRest: () => this.#closeRest(),
+    });
+  }
+
+  #openPublication({ loaded, makeSnapshot = buildSnapshot }: SupervisorOptions): Publication {
+    return new Publication({
+      memory: this.memory,
+      loaded,
+      limits: this.#limits,
+      makeSnapshot,
+      auth: () => this.#auth,
+      onTakenUp: (...taken) => this.#takenUp(...taken),
+      tell: (epoch) => this.fleet.broadcast({ type: 'epoch', epoch }),
     });
   }
 
   #shardedProgram(): ShardedProgram {
     const { memory, logger, fleet, health } = this;
-    const loaded = (): LoadedConfig => this.#loaded;
+    const loaded = (): LoadedConfig => this.loaded;
     const snapshot = (): ConfigSnapshot => this.snapshot;
-    const republish = (change: () => Partial<ConfigSnapshot>) => this.#republish(change);
+    const republish = (change: () => Partial<ConfigSnapshot>) => this.#publication.republish(change);
     return { memory, logger, fleet, health, loaded, snapshot, republish };
   }
 
   #closeRest(): void {
+    this.reloads.close();
     for (const part of [this.#auth, this.#names, this.health, this.pubSub, this.shards]) part.close();
     this.#closeListeners();
   }
@@ -172,7 +177,7 @@ export class Supervisor {
   /** Of a user who is not configured. */
   #poolMade(pool: PoolSnapshot): void {
     this.#limits.applyPool(pool);
-    this.health.offerLogin(pool, this.#loaded, this.snapshot);
+    this.health.offerLogin(pool, this.loaded, this.snapshot);
   }
 
   #workerServes(worker: number): void {
@@ -185,18 +190,21 @@ export class Supervisor {
 
   /** The configuration last taken up. */
   get loaded(): LoadedConfig {
-    return this.#loaded;
+    return this.#publication.loaded;
   }
 
   /** The published snapshot. Throws before start() has published one. */
   get snapshot(): ConfigSnapshot {
-    if (this.#snapshot === null) throw new Error('nothing has been published yet');
-    return this.#snapshot;
+    return this.#publication.snapshot;
+  }
+
+  get #general(): ConfigSnapshot['general'] | null {
+    return this.#publication.hasSnapshot ? this.snapshot.general : null;
   }
 
   /** Those in use; see SHOW TLS. */
   get certificates(): readonly CertificateReport[] {
-    return this.#tls.certificates;
+    return this.#publication.tls.certificates;
   }
 
   /** io_uring or epoll, as the workers chose. */
@@ -226,9 +234,9 @@ export class Supervisor {
     const text = `open files: ${limit} (was ${before}), room for ${connectionsMax} connections`;
     this.logger.log('info', 'open_files', text, { limit, before, connectionsMax });
     try {
-      await this.publish(this.#loaded);
+      await this.#publication.publish(this.loaded);
       const { tcp } = this.snapshot;
-      const { general, listen } = this.#loaded;
+      const { general, listen } = this.loaded;
       // Listening first: a port in use is the likeliest failure, and the cheapest to find. Clients that come
       // before the workers are up wait in the backlog.
       const unix = unixSocketSettings(general, listen);
@@ -246,24 +254,6 @@ export class Supervisor {
     for (const { address } of this.#listeners) {
       this.logger.log('info', 'listening', `listening on ${address}`, { address });
     }
-  }
-
-  /** Takes up a configuration: limits first, then the snapshot, then workers are told. Calls are carried out one after another. */
-  publish(loaded: LoadedConfig): Promise<void> {
-    const next = this.#publishing.then(() => this.#publishNow(loaded));
-    this.#publishing = next.catch(() => {});
-    return next;
-  }
-
-  /**
-   * Reads certificates, keys and revocation lists again and gives them to the workers: new connections use them,
-   * those that exist go on as they are. All or nothing: a file that cannot be used leaves everything as it was.
-   * @throws PgDogError `configuration`
-   */
-  reloadTls(): Promise<void> {
-    const next = this.#publishing.then(() => this.#reloadTlsNow());
-    this.#publishing = next.catch(() => {});
-    return next;
   }
 
   /** Who answers admin commands; before it is set they are refused. */
@@ -295,44 +285,12 @@ export class Supervisor {
     this.fleet.order(worker, { type: 'crash' });
   }
 
-  async #publishNow(loaded: LoadedConfig): Promise<void> {
-    const epoch = this.memory.routing.epoch() + 1;
-    const tls = readTls(loaded);
-    setDatabaseTls(tls);
-    const snapshot = await this.#makeSnapshot(loaded, epoch, tls);
-    snapshot.pools.push(...(await this.#auth.takeUp(loaded)));
-    snapshot.clusters = clustersOf(snapshot.pools);
-    if (this.#snapshot?.orders !== undefined) snapshot.orders = this.#snapshot.orders;
-    this.#limits.apply(snapshot);
-    this.memory.routing.publish(snapshot);
-    this.#loaded = loaded;
-    this.#snapshot = snapshot;
-    this.#tls = tls;
+  #takenUp(loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls): void {
     logExpired(tls, this.logger);
     this.health.takeUp(loaded, snapshot);
     this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
     this.shards.takeUp(loaded);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);
-    this.fleet.broadcast({ type: 'epoch', epoch });
-  }
-
-  /** The snapshot in force with some of it changed, in the order of all other changes. Resolves with its epoch. */
-  #republish(change: (epoch: number) => Partial<ConfigSnapshot>): Promise<number> {
-    const next = this.#publishing.then(() => {
-      const epoch = this.memory.routing.epoch() + 1;
-      const snapshot = { ...this.snapshot, ...change(epoch), epoch };
-      // Of pools that were made since the last publication too.
-      snapshot.clusters = clustersOf(snapshot.pools);
-      this.memory.routing.publish(snapshot);
-      this.#snapshot = snapshot;
-      this.fleet.broadcast({ type: 'epoch', epoch });
-      return epoch;
-    });
-    this.#publishing = next.then(
-      () => {},
-      () => {},
-    );
-    return next;
   }
 
   /** A name has other addresses: connections to those that are gone end with what they do now. */
@@ -340,33 +298,7 @@ export class Supervisor {
     const list = addresses.map(({ text }) => text).join(', ');
     this.logger.log('info', 'host_moved', `${host} resolves to ${list} now`, { host, port });
     this.#auth.moveHost(index, addresses);
-    const change = (): Partial<ConfigSnapshot> => withAddresses(this.snapshot, index, addresses);
-    void this.#republish(change).then(() => this.health.moveHost(index, addresses));
-  }
-
-  async #reloadTlsNow(): Promise<void> {
-    const epoch = this.memory.routing.epoch() + 1;
-    try {
-      const tls = readTls(this.#loaded);
-      const snapshot = { ...withTls(this.snapshot, this.#loaded, tls), epoch };
-      snapshot.clusters = clustersOf(snapshot.pools);
-      this.memory.routing.publish(snapshot);
-      this.#snapshot = snapshot;
-      this.#tls = tls;
-      setDatabaseTls(tls);
-      this.fleet.broadcast({ type: 'epoch', epoch });
-    } catch (error) {
-      const reasons =
-        error instanceof ConfigurationError ? error.problems.map(formatProblem).join('; ') : String(error);
-      const text = `reload: the old certificates stay in force: ${reasons}`;
-      this.logger.log('error', 'tls_reload_failed', text);
-      throw new PgDogError('configuration', text, { cause: error });
-    }
-    const { length } = this.#tls.certificates;
-    const text = `reload: ${length} certificates read again; other settings are taken up by a restart only`;
-    this.logger.log('info', 'tls_reloaded', text, { epoch, certificates: length });
-    logExpired(this.#tls, this.logger);
-    this.shards.hurry();
+    void this.#publication.moveHost(index, addresses).then(() => this.health.moveHost(index, addresses));
   }
 
   /** Clients that come while no worker serves wait in the backlog. */

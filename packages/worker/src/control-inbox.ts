@@ -23,13 +23,13 @@ import { ServerConnection } from './backend/server-connection.js';
 import { drain, terminate } from './drain.js';
 import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
-import { doomIfOld, killed, obeyOrders } from './pool/obey-orders.js';
+import { doomIfOld, killed } from './pool/obey-orders.js';
 import { reportClients, reportServers } from './report.js';
 import { reportQueries } from './report-queries.js';
-import { takeUpClusters } from './route/clusters.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
 import { sessionGone } from './session/close.js';
+import { takeUpConfiguration } from './take-up.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** What the mailbox may ask of the loop itself. */
@@ -204,47 +204,14 @@ function adopt(context: WorkerContext, poolIndex: number, fd: number, state: Uin
   pool.all.add(server);
   unpackServer(server, state);
   doomIfOld(server);
+  // Lent by a worker that had not taken up yet what this one has, or the other way round.
+  if (server.version !== pool.version) server.isDoomed = true;
   pool.row.adopted();
   pool.serverReady(server);
 }
 
 function adoptPlace(context: WorkerContext, poolIndex: number): void {
-  const snapshot = context.config.pools.find(({ index }) => index === poolIndex);
-  if (snapshot === undefined) context.memory.capacity.giveBack(context.worker, poolIndex);
+  const snapshot = context.directory.poolAt(poolIndex);
+  if (snapshot === null) context.memory.capacity.giveBack(context.worker, poolIndex);
   else context.poolFor(snapshot).opening.takePlace();
-}
-
-export function takeUpConfiguration(context: WorkerContext): void {
-  const config = context.memory.routing.read();
-  const { epoch: epochBefore } = context.config;
-  context.config = config;
-  context.directory.takeUp(config);
-  context.plans.entriesMax = config.general.queryCacheLimit;
-  context.queries.entriesMax = config.general.queryCacheLimit;
-  takeUpTls(context);
-  for (const pool of context.pools.values()) {
-    const snapshot = context.directory.poolAt(pool.index);
-    if (snapshot !== null) pool.takeUp(snapshot);
-  }
-  takeUpClusters(context);
-  context.sharded.takeUp();
-  context.holds.takeUp(config.orders);
-  obeyOrders(context, epochBefore);
-  // Last: who waits for it waits for all of the above.
-  context.memory.workers.setEpoch(context.worker, config.epoch);
-  // Pools appear when clients ask for them; those to be kept warm, at their keeper, at once.
-  for (const snapshot of config.pools) {
-    if (snapshot.minPoolSize > 0 && context.arrivals.homes.isKeeper(snapshot)) context.poolFor(snapshot);
-  }
-}
-
-/** The supervisor has tried the settings out; should this OpenSSL see them otherwise, the old ones stay in force. */
-function takeUpTls(context: WorkerContext): void {
-  const { tls, config } = context;
-  tls.takeUp(config, (what, reason) => {
-    context.log('error', 'tls_settings', `TLS towards ${what} cannot be set up: ${reason}`, {});
-  });
-  if (config.tls.clients !== null && tls.clients === null) {
-    throw new Error('TLS towards clients cannot be set up, and they must not be served without it');
-  }
 }

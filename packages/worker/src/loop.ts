@@ -6,6 +6,7 @@ import { Acceptor } from './listen/acceptor.js';
 import { publishClients } from './listen/hand-over.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
 import { lookAgainAtHosts } from './route/clusters.js';
+import { leaveRetired } from './take-up.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** Longest sleep in the kernel: time-outs and the heartbeat are looked at in between. */
@@ -177,6 +178,7 @@ export class Loop {
     const { workers } = context.memory;
     this.nextPoolCheckMs = nowMs + POOL_CHECK_MS;
     checkPools(context);
+    leaveRetired(context);
     context.deadlines.check(nowMs);
     context.flushLog();
     if (nowMs >= this.nextSessionCheckMs) {

@@ -5,11 +5,11 @@ import {
   PgDogError,
   type ServeTask,
 } from '@pgdog-cluster/core';
-import { takeUpConfiguration } from './control-inbox.js';
 import { openDriver } from './io/choose-driver.js';
 import { Loop } from './loop.js';
 import { makeContext } from './make-context.js';
 import { PlanCache } from './plan/plan-cache.js';
+import { takeUpConfiguration } from './take-up.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** Plans kept by a worker, and their bytes: a plan takes 0.5 to 3 KB, so that some 10,000 shapes find room. */

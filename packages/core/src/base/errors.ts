@@ -162,6 +162,13 @@ const ROWS = {
     'terminating connection due to administrator command',
     'Reconnect.',
   ],
+  access_removed: [
+    '57P01',
+    'FATAL',
+    'operator',
+    'terminating connection due to a change of the configuration',
+    'The database or the user is not configured any more. Reconnecting works when both are there again.',
+  ],
 
   // Logging in.
   wrong_password: ['28P01', 'FATAL', 'client', 'password authentication failed', ''],
@@ -518,6 +525,13 @@ const ROWS = {
     'operator',
     'configuration error',
     'pgdog-cluster check tells file, line and key.',
+  ],
+  reload_failed: [
+    'F0000',
+    'ERROR',
+    'operator',
+    'the configuration cannot be used; the one in force stays',
+    'Mend what is said and RELOAD again; `pgdog-cluster check` tells the same.',
   ],
   internal: [
     'XX000',

@@ -83,8 +83,15 @@ export const AUTH_DEFAULTS = {
   dynamic_users_max: row(
     1_000,
     '',
-    'Pairs of database and user with a pool although users.toml does not list them (auth_query, passthrough). They are kept until the end. Taken at start.',
+    'Pairs of database and user with a pool although users.toml does not list them (auth_query, passthrough). They are kept until the end.',
     'bounds the memory that strangers can ask for',
+    'ours',
+  ),
+  password_grace_period: row(
+    300_000,
+    'ms',
+    'After a reload that changes the passwords of a user in users.toml, the former ones are accepted beside the new for this long, and tried towards servers after them. A former hash serves only where it has the salt of the new one. 0: the former ones are refused from the reload on.',
+    'programs that still start with the old password go on until they have the new one',
     'ours',
   ),
   auth_failures_max: row(

@@ -161,13 +161,16 @@ export interface PoolPair {
   user: UserEntry;
 }
 
-/** Every allowed pair, databases in the order of the file, then users: the position is the pool's index. */
+/** Every allowed pair, databases in the order of the file, then users in theirs. */
 export function poolPairs(loaded: Pick<LoadedConfig, 'databases' | 'users'>): PoolPair[] {
-  const pairs: PoolPair[] = [];
-  for (const database of loaded.databases) {
-    for (const user of loaded.users) {
-      if (user.databases === null || user.databases.includes(database.name)) pairs.push({ database, user });
+  // By name first: thousands of users of one database each are not looked at for every database.
+  const usersOf = new Map<string, UserEntry[]>(loaded.databases.map(({ name }) => [name, []]));
+  for (const user of loaded.users) {
+    for (const name of user.databases === null ? usersOf.keys() : new Set(user.databases)) {
+      usersOf.get(name)?.push(user);
     }
   }
-  return pairs;
+  return loaded.databases.flatMap((database) =>
+    (usersOf.get(database.name) ?? []).map((user) => ({ database, user })),
+  );
 }

@@ -95,6 +95,7 @@ const authShape = {
   auth_query_failure_ttl: field.duration(),
   auth_query_cache_size: field.count(1),
   dynamic_users_max: field.count(),
+  password_grace_period: field.duration(),
   auth_failures_max: field.count(),
   auth_failures_window: field.duration(),
 };

@@ -205,6 +205,11 @@ export interface PoolSnapshot {
   port: number;
   /** Empty when the name does not resolve (yet). */
   addresses: HostAddress[];
+  /**
+   * Epoch at which it was last changed what its server connections are: as whom, in which database, with which settings.
+   * Connections of another version end when they come free. Absent: 0.
+   */
+  serverVersion?: number;
   /** Name of the database on the server. */
   serverDatabase: string;
   serverUser: string;

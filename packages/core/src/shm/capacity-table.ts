@@ -224,6 +224,15 @@ export class CapacityTable {
     this.#countClientsDown(pool, 1);
   }
 
+  /** It counts in another pool of the same database and user from now on, whose limits it is counted in already. */
+  movePoolClient(worker: number, fromPool: number, toPool: number): void {
+    const rows = this.#rows;
+    rows.lowerClaim(rows.claimCell(worker, fromPool, CLIENTS), worker, `a client of pool ${fromPool}`);
+    Atomics.add(this.#claims, rows.claimCell(worker, toPool, CLIENTS), 1);
+    Atomics.add(this.#cells, rows.poolLine(toPool) + CAPACITY_CLIENTS, 1);
+    Atomics.sub(this.#cells, rows.poolLine(fromPool) + CAPACITY_CLIENTS, 1);
+  }
+
   // The queue.
 
   /** Claims one place in the pool's queue; false when `limit` sessions wait already. */
@@ -271,6 +280,11 @@ export class CapacityTable {
 
   claimedBy(worker: number, pool: number): number {
     return Atomics.load(this.#claims, this.#rows.claimCell(worker, pool, SERVERS));
+  }
+
+  /** Clients of that worker which are counted in the pool. */
+  clientsOf(worker: number, pool: number): number {
+    return Atomics.load(this.#claims, this.#rows.claimCell(worker, pool, CLIENTS));
   }
 
   queued(pool: number): number {

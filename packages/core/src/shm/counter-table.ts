@@ -94,6 +94,14 @@ export class CounterTable {
     return (worker * this.#poolsMax + pool) * this.#stride;
   }
 
+  /** Supervisor only, when no worker has the pool any more (WorkerTable.settledEpoch): the row is to be another's. */
+  clearPool(pool: number): void {
+    for (let worker = 0; worker < this.#workers; worker++) {
+      const row = this.rowBase(worker, pool);
+      this.cells.fill(0, row, row + this.#stride);
+    }
+  }
+
   /** COUNTER_ROW_CELLS numbers: the row layout, summed over all workers. */
   sum(pool: number): number[] {
     const totals: number[] = new Array(COUNTER_ROW_CELLS).fill(0);

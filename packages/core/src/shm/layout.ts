@@ -142,6 +142,7 @@ export const WORKER_KERNEL_MEMORY_BYTES_F64 = 7;
 export const WORKER_RESTARTS = LINE_CELLS;
 /** The first line is full: a third, written by the worker. */
 export const WORKER_SPREAD_CLIENTS = 2 * LINE_CELLS;
+export const WORKER_SETTLED_EPOCH = 2 * LINE_CELLS + 1;
 /** A line of its own, written together. */
 export const WORKER_QUERY_CACHE_HITS_F64 = (3 * LINE_CELLS) / 2;
 export const WORKER_QUERY_CACHE_MISSES_F64 = WORKER_QUERY_CACHE_HITS_F64 + 1;
@@ -404,6 +405,13 @@ export const MEMORY_MAP = {
         'clients that are not at home in this worker',
         'worker',
         'workers',
+      ],
+      [
+        'settled epoch',
+        WORKER_SETTLED_EPOCH * 4,
+        'pools that were gone by this snapshot are left',
+        'worker',
+        'supervisor',
       ],
       ['query cache hits', WORKER_QUERY_CACHE_HITS_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],
       ['query cache misses', WORKER_QUERY_CACHE_MISSES_F64 * 8, 'count', 'worker', 'supervisor', 'float64'],

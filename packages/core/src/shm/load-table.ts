@@ -163,6 +163,15 @@ export class LoadTable {
     }
   }
 
+  /** Supervisor only, when no worker has the pool any more. */
+  clearPool(pool: number): void {
+    for (let worker = 0; worker < this.#workers; worker++) {
+      const row = this.#row(worker, pool);
+      this.#cells.fill(0, row, row + LINE_CELLS);
+    }
+    this.#waiting.fill(0, pool * LINE_CELLS, (pool + 1) * LINE_CELLS);
+  }
+
   #row(worker: number, pool: number): number {
     return (worker * this.#poolsMax + pool) * LINE_CELLS;
   }

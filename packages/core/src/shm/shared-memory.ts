@@ -23,8 +23,8 @@ import { RoutingTable } from './routing-table.js';
 import { WorkerTable } from './worker-table.js';
 
 export const WORKERS_MAX = 512;
-export const POOLS_MAX_DEFAULT = 1024;
-export const HOSTS_MAX_DEFAULT = 256;
+export const POOLS_MAX_DEFAULT = 4096;
+export const HOSTS_MAX_DEFAULT = 4096;
 export const FD_MAX_DEFAULT = 1024 * 1024;
 
 /** Plain data, to be sent to a worker with its task: it maps the same memory there. */
@@ -66,7 +66,7 @@ export interface SharedMemory {
 /**
  * Supervisor only. Regions are sized for the maxima at once, because a SharedArrayBuffer cannot move under its
  * readers; the kernel gives pages only when they are first written, so unused rows cost address space alone
- * (64 workers x 1024 pools: 58 MB of counters, of which a page per pool in use).
+ * (64 workers x 4096 pools: 235 MB of counters, of which a page per pool in use).
  */
 export function createSharedMemory(options: SharedMemoryOptions): SharedMemory {
   const dimensions: MemoryDimensions = {

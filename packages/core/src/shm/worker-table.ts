@@ -15,6 +15,7 @@ import {
   WORKER_QUERY_CACHE_SIZE_F64,
   WORKER_RESTARTS,
   WORKER_ROW_BYTES,
+  WORKER_SETTLED_EPOCH,
   WORKER_SPREAD_CLIENTS,
   WORKER_STATE,
   WORKER_TLS_FAILURES,
@@ -100,6 +101,19 @@ export class WorkerTable {
 
   setEpoch(worker: number, epoch: number): void {
     this.#cells[worker * ROW_CELLS + WORKER_EPOCH] = epoch;
+  }
+
+  /**
+   * The worker has nothing left of any pool that was gone by this snapshot: no server connection, no client, no row it
+   * would write. At most its epoch.
+   */
+  settledEpoch(worker: number): number {
+    return Atomics.load(this.#cells, worker * ROW_CELLS + WORKER_SETTLED_EPOCH);
+  }
+
+  /** After the last write to rows of those pools: hence atomically, for they may be cleared as soon as this is seen. */
+  setSettledEpoch(worker: number, epoch: number): void {
+    Atomics.store(this.#cells, worker * ROW_CELLS + WORKER_SETTLED_EPOCH, epoch);
   }
 
   ioDriver(worker: number): number {
@@ -224,6 +238,7 @@ export class WorkerTable {
     this.#cells[row + WORKER_CLIENTS] = 0;
     this.#cells[row + WORKER_SPREAD_CLIENTS] = 0;
     this.#cells[row + WORKER_EPOCH] = 0;
+    this.#cells[row + WORKER_SETTLED_EPOCH] = 0;
     this.#cells[row + WORKER_LOOP_DELAY_MAX_US] = 0;
     this.setQueryCacheSize(worker, 0, 0);
   }

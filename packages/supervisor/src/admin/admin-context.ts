@@ -12,6 +12,7 @@ import type {
 import type { SettingRow } from '@pgdog-cluster/core/config';
 import type { LogEvent } from '@pgdog-cluster/core/status';
 import type { CatalogState } from '../catalog/catalog-watch.js';
+import type { ReloadFigures, ReloadStatus } from '../config/reloads.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
 import type { OperatorDesk } from '../orders/operator-desk.js';
@@ -23,12 +24,19 @@ import type { StatsWindow } from './stats-window.js';
 /** Orders about databases and their clients. */
 export type DatabaseOrders = Omit<OperatorDesk, never>;
 
+/** How reloads went, and the epoch in force. */
+export interface ReloadState {
+  status: ReloadStatus;
+  figures: ReloadFigures;
+  epoch: number;
+}
+
 /** What an admin command may set in motion. */
 export interface AdminOrders {
   /** Finish what runs, then end. Returns at once. */
   drain(reason: string, mode: DrainMode): void;
-  /** Reads the files of TLS again. Rejects when one of them cannot be used; the old ones then stay in force. */
-  reload(): Promise<void>;
+  /** Reads the whole configuration again. Rejects with `reload_failed`; the one in force then stays. */
+  reload(trigger: string): Promise<void>;
   /** BAN and UNBAN of a host; UNBAN also forgets what was measured against it. */
   banHost(host: number): void;
   unbanHost(host: number): void;
@@ -69,6 +77,7 @@ export interface AdminContext {
   readonly isDraining: () => boolean;
   /** The last warnings and errors of the log, newest first. */
   readonly recentEvents: () => LogEvent[];
+  readonly reloadState: () => ReloadState;
   /** Those in use since the last reload that succeeded. */
   readonly certificates: () => readonly CertificateReport[];
   /** Averages of the last full stats_period. */

@@ -46,6 +46,10 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
     certificates: () => supervisor.certificates,
     recentEvents: () => recentLog.events(),
     isDraining: () => supervisor.shutdownPhase !== 'none',
+    reloadState: () => {
+      const { status, figures } = supervisor.reloads;
+      return { status, figures, epoch: supervisor.snapshot.epoch };
+    },
     window,
     version: VERSION,
     startedMs,
@@ -55,7 +59,7 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
     orders: {
       // Later, so that the answer is on its way before the session it is for is told to go.
       drain: (reason, mode) => void setImmediate(() => endWith(supervisor.drain(reason, mode))),
-      reload: () => supervisor.reloadTls(),
+      reload: (trigger) => supervisor.reloads.reload(trigger),
       banHost: (host) => supervisor.health.order(host, ORDER_BAN, true),
       unbanHost: (host) => {
         supervisor.health.order(host, ORDER_BAN, false);

@@ -23,6 +23,7 @@ import { SHOW_ADDRESSES } from './show-addresses.js';
 import { SHOW_BANS } from './show-bans.js';
 import { SHOW_CLIENTS } from './show-clients.js';
 import { SHOW_CONFIG } from './show-config.js';
+import { SHOW_CONFIG_STATUS } from './show-config-status.js';
 import { makeShowHelp } from './show-help.js';
 import { SHOW_LISTENERS } from './show-listeners.js';
 import { SHOW_LISTS } from './show-lists.js';
@@ -79,6 +80,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_WORKERS,
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
+  SHOW_CONFIG_STATUS,
   SHOW_SHARDS,
   SHOW_SHARDED_TABLES,
   SHOW_TRANSACTIONS,
@@ -150,14 +152,14 @@ async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8A
   return answerDriverShow(rest);
 }
 
-async function runReload({ context, tokens }: CommandCall): Promise<Uint8Array> {
+async function runReload({ context, caller, tokens }: CommandCall): Promise<Uint8Array> {
   if (tokens.length > 1) throw new PgDogError('admin_syntax');
-  await context.orders.reload();
+  await context.orders.reload(`RELOAD by ${caller.user}`);
   return completion('RELOAD');
 }
 
 const RELOAD_HELP =
-  'Read certificates, keys, revocation lists and the schema of sharded databases again; other settings: by a restart only.';
+  'Read all files of the configuration again, with secrets and certificates, and the schema of sharded databases. An error changes nothing.';
 
 const SHUTDOWN_HELP =
   'Takes no new clients, finishes transactions, ends; or waits, however long, until server connections are released, or clients have left.';

@@ -7,6 +7,7 @@ import type {
   UserSnapshot,
 } from '@pgdog-cluster/core';
 import { type DatabaseEntry, type LoadedConfig, Secret, type UserEntry } from '@pgdog-cluster/core/config';
+import type { PoolNumbers } from '../config/pool-numbers.js';
 import { toUser } from '../config/publish-config.js';
 import { passwordTag } from '../config/user-secrets.js';
 import type { Logger } from '../log/logger.js';
@@ -19,7 +20,7 @@ type Answer = Omit<AuthReplyMessage, 'type' | 'slot' | 'generation'>;
 export interface AuthRequestsOptions {
   loaded: LoadedConfig;
   logger: Logger;
-  poolsMax: number;
+  numbers: Pick<PoolNumbers, 'obtain'>;
   /** The published snapshot; pools of new users are added to it. */
   snapshot: () => ConfigSnapshot;
   /** A pool was made or changed: its limits must stand before a worker hears of it. */
@@ -37,21 +38,24 @@ export class AuthRequests {
   #loaded: LoadedConfig;
 
   constructor(options: AuthRequestsOptions) {
-    const { loaded, logger, poolsMax, inOrder } = options;
+    const { loaded, logger, numbers, inOrder } = options;
     this.#options = options;
     this.#loaded = loaded;
     this.#lookup = new UserLookup(loaded, logger, inOrder);
     this.#passthrough = new PassthroughCheck(loaded, logger, inOrder);
-    this.#pools = new DynamicPools(loaded, poolsMax);
+    this.#pools = new DynamicPools(loaded, numbers);
   }
 
-  /** Pools beside the configured ones, for the next snapshot. */
-  async takeUp(loaded: LoadedConfig): Promise<PoolSnapshot[]> {
+  /** Pools beside the configured ones. */
+  get pools(): PoolSnapshot[] {
+    return this.#pools.pools;
+  }
+
+  async takeUp(loaded: LoadedConfig): Promise<void> {
     this.#loaded = loaded;
     this.#lookup.takeUp(loaded);
     this.#passthrough.takeUp(loaded);
     await this.#pools.takeUp(loaded);
-    return this.#pools.pools;
   }
 
   /** Its name has other addresses. */

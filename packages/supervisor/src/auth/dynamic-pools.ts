@@ -8,6 +8,7 @@ import type {
 } from '@pgdog-cluster/core/config';
 import { databaseTlsIndex } from '../config/database-tls.js';
 import { resolveHost } from '../config/host-address.js';
+import { DistinctKeys, type PoolNumbers, poolKeyOf } from '../config/pool-numbers.js';
 import { resolvePeer, toPool } from '../config/publish-config.js';
 
 const NO_ROLE_OVERRIDES = { poolSize: null, minPoolSize: null, idleTimeoutMs: null };
@@ -57,12 +58,11 @@ interface Entry {
   user: UserEntry;
   /** One per entry of the database: per host of each shard. */
   pools: PoolSnapshot[];
+  /** Not in users.toml. */
+  isStranger: boolean;
 }
 
-/** Which row a pool has: by its shard and host. */
-type Rows = readonly Pick<PoolSnapshot, 'shard' | 'host' | 'port' | 'index'>[];
-
-/** Rows at the top of shared memory that belong to such pools: each user has one pool per host of each shard. */
+/** Rows of shared memory that such pools may need: each user has one pool per host of each shard. */
 export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
   const canExist =
     general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
@@ -73,21 +73,17 @@ export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
 }
 
 /**
- * Pools of users who log in by auth_query or passthrough: made at their first login, kept until the end. Their numbers
- * are taken from the top of the shared-memory rows, those of configured pools from the bottom; a number never changes
- * its meaning, so a pool that was made once keeps its row, counters and claims over every reload.
+ * Pools of users who log in by auth_query or passthrough: made at their first login, kept until the end. A pool that was
+ * made once keeps its number, row, counters and claims over every reload, also when its user comes to be listed.
  */
 export class DynamicPools {
   readonly #entries = new Map<string, Entry>();
-  readonly #poolsMax: number;
-  /** Rows below `poolsMax` that are free for them. */
-  readonly #rowsMax: number;
+  readonly #numbers: Pick<PoolNumbers, 'obtain'>;
   #loaded: LoadedConfig;
 
-  constructor(loaded: LoadedConfig, poolsMax: number) {
+  constructor(loaded: LoadedConfig, numbers: Pick<PoolNumbers, 'obtain'>) {
     this.#loaded = loaded;
-    this.#poolsMax = poolsMax;
-    this.#rowsMax = dynamicPoolsMax(loaded);
+    this.#numbers = numbers;
   }
 
   get pools(): PoolSnapshot[] {
@@ -121,7 +117,8 @@ export class DynamicPools {
     const entry = { ...user, passwords: [secret], passwordHash: null };
     const pools = await this.#poolsOf(databases, entry, known?.pools ?? configured);
     if (pools === null) return [];
-    this.#entries.set(key, { database: databases[0].name, user: entry, pools });
+    const isStranger = known?.isStranger ?? configured.length === 0;
+    this.#entries.set(key, { database: databases[0].name, user: entry, pools, isStranger });
     return pools;
   }
 
@@ -153,11 +150,9 @@ export class DynamicPools {
     }
   }
 
-  /** Users whose pools have rows of their own here. */
   get #strangersCount(): number {
-    const first = this.#poolsMax - this.#rowsMax;
     let count = 0;
-    for (const { pools } of this.#entries.values()) if (pools.some(({ index }) => index >= first)) count++;
+    for (const { isStranger } of this.#entries.values()) if (isStranger) count++;
     return count;
   }
 
@@ -165,7 +160,7 @@ export class DynamicPools {
   async #poolsOf(
     databases: readonly DatabaseEntry[],
     user: UserEntry,
-    rows: Rows,
+    before: readonly PoolSnapshot[],
   ): Promise<PoolSnapshot[] | null> {
     const ways = await Promise.all(
       databases.map(async (database) => ({
@@ -173,28 +168,24 @@ export class DynamicPools {
         peer: await resolvePeer(database),
       })),
     );
-    // From here on without a pause, so that nobody else is given the same rows.
-    const taken: number[] = [];
+    const keys = new DistinctKeys();
     const pools: PoolSnapshot[] = [];
     for (const [place, database] of databases.entries()) {
       const { addresses, peer } = ways[place];
-      const known = rows.find((row) => isPlaceOf(row, database));
-      const index = known?.index ?? this.#freeIndex(taken);
+      const index = this.#numbers.obtain(keys.of(poolKeyOf(database, user.name)));
       if (index === null) return null;
-      taken.push(index);
-      const tls = databaseTlsIndex(database);
-      pools.push(toPool({ database, user }, index, addresses, this.#loaded, peer, tls));
+      const pool = toPool(
+        { database, user },
+        index,
+        addresses,
+        this.#loaded,
+        peer,
+        databaseTlsIndex(database),
+      );
+      const serverVersion = before.find((old) => old.index === index)?.serverVersion;
+      pools.push(serverVersion === undefined ? pool : { ...pool, serverVersion });
     }
     return pools;
-  }
-
-  #freeIndex(taken: readonly number[]): number | null {
-    const used = new Set([...this.pools.map(({ index }) => index), ...taken]);
-    for (let place = 1; place <= this.#rowsMax; place++) {
-      const index = this.#poolsMax - place;
-      if (!used.has(index)) return index;
-    }
-    return null;
   }
 }
 
@@ -205,7 +196,7 @@ function withTlsOf(pool: PoolSnapshot, databases: readonly DatabaseEntry[]): Poo
 }
 
 /** One host may have several shards, each in a database of its own. */
-function isPlaceOf({ shard, host, port }: Rows[number], database: DatabaseEntry): boolean {
+function isPlaceOf({ shard, host, port }: PoolSnapshot, database: DatabaseEntry): boolean {
   return shard === database.shard && host === database.host && port === database.port;
 }
 

@@ -6,7 +6,7 @@ import {
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
-import type { ConfigurationOptions } from '../config/config-file.js';
+import { type ConfigurationOptions, loadConfig } from '../config/config-file.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
 import type { HttpServer } from '../http/http-server.js';
 import { openHttp } from '../http/open-http.js';
@@ -74,7 +74,7 @@ function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
     };
     const onHangUp = () => {
       // What goes wrong is logged there.
-      supervisor.reloadTls().catch(() => {});
+      supervisor.reloads.reload('SIGHUP').catch(() => {});
     };
     const pausing = pauseSignals(supervisor, logger);
     const done = () => {
@@ -106,7 +106,7 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
   const recentLog = new RecentLog();
   const logger = recentLog.over(createLogger(loaded.general));
   logStart(loaded, logger);
-  const supervisor = new Supervisor({ loaded, logger });
+  const supervisor = new Supervisor({ loaded, logger, load: () => loadConfig(options) });
   // Before the start: a signal in the middle of it must not kill the threads in mid-work.
   const stopped = untilStopped(supervisor, logger);
   let admin: AttachedAdmin | null = null;

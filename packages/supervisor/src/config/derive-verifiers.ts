@@ -10,6 +10,7 @@ import {
   scramKeysOf,
 } from '@pgdog-cluster/core';
 import type { Secret } from '@pgdog-cluster/core/config';
+import { KnownVerifiers } from './known-verifiers.js';
 
 const pbkdf2Async = promisify(pbkdf2);
 
@@ -38,15 +39,31 @@ async function deriveVerifierAsync(
  * one salt before it can know which password is meant; those of a given verifier win.
  */
 export async function deriveVerifiers(
+  user: string,
   passwords: readonly Secret[],
   given: readonly ScramVerifier[],
 ): Promise<ScramVerifier[]> {
-  const terms = given[0] ?? { iterations: SCRAM_ITERATIONS_DEFAULT, salt: randomBytes(SCRAM_SALT_BYTES) };
-  const derived = await Promise.all(
-    passwords.map((password) => deriveVerifierAsync(password.reveal(), terms)),
-  );
-  return [...given, ...derived];
+  const before = passwords.map((password) => known.get(user, password.reveal()));
+  const terms = given[0] ??
+    before.find((verifier) => verifier !== null) ?? {
+      iterations: SCRAM_ITERATIONS_DEFAULT,
+      salt: randomBytes(SCRAM_SALT_BYTES),
+    };
+  const derived = passwords.map(async (password, place) => {
+    const verifier = before[place];
+    if (verifier !== null && isOf(verifier, terms)) return verifier;
+    const made = await deriveVerifierAsync(password.reveal(), terms);
+    known.set(user, password.reveal(), made);
+    return made;
+  });
+  return [...given, ...(await Promise.all(derived))];
 }
+
+function isOf(verifier: ScramVerifier, { iterations, salt }: ScramTerms): boolean {
+  return verifier.iterations === iterations && Buffer.compare(verifier.salt, salt) === 0;
+}
+
+const known = new KnownVerifiers();
 
 export function deriveMd5Hashes(passwords: readonly Secret[], user: string): string[] {
   return passwords.map((password) => md5Hash(password.reveal(), user));

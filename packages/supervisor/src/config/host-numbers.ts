@@ -6,18 +6,29 @@ interface Address {
 }
 
 /**
- * A host keeps its number, its row in shared memory, for the life of the process: what was measured of it and what
- * workers do with it goes on over every reload.
+ * A host keeps its number, its row in shared memory, over every reload: what was measured of it and what workers do with it
+ * goes on. One that is gone gives its number back once nobody uses it (releaseHosts).
  */
 const numbers = new Map<string, number>();
+const free: number[] = [];
+let next = 0;
 
 export function hostIndexOf({ host, port }: Address): number {
   const key = `${port} ${host}`;
   const known = numbers.get(key);
   if (known !== undefined) return known;
-  const index = numbers.size;
+  const index = free.pop() ?? next++;
   numbers.set(key, index);
   return index;
+}
+
+/** Hosts that are neither configured nor have a pool in some worker. */
+export function releaseHosts(isInUse: (index: number) => boolean): void {
+  for (const [key, index] of numbers) {
+    if (isInUse(index)) continue;
+    numbers.delete(key);
+    free.push(index);
+  }
 }
 
 /** Each host once, by its number. */

@@ -3,15 +3,21 @@ import {
   createSharedMemory,
   HOSTS_MAX_DEFAULT,
   POOLS_MAX_DEFAULT,
+  ROUTING_AREA_BYTES_DEFAULT,
   type SharedMemory,
 } from '@pgdog-cluster/core';
-import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import { ConfigurationError, type LoadedConfig, poolPairs } from '@pgdog-cluster/core/config';
 import { dynamicPoolsMax } from '../auth/dynamic-pools.js';
 
-/** Room for twice what is configured, and for users who are found elsewhere. */
+/** A pool with its users packs to some 1,000 bytes; twice that and more for long names and many addresses. */
+const PACKED_POOL_BYTES = 2048;
+
+/**
+ * Room for twice what is configured, and for users who are found elsewhere. Untouched rows cost address space alone, so
+ * that a reload hardly ever finds too little.
+ */
 export function poolsMaxOf(loaded: LoadedConfig): number {
-  const configuredMax = Math.max(POOLS_MAX_DEFAULT, 2 * loaded.databases.length * loaded.users.length);
-  return configuredMax + dynamicPoolsMax(loaded);
+  return Math.max(POOLS_MAX_DEFAULT, 2 * poolPairs(loaded).length) + dynamicPoolsMax(loaded);
 }
 
 /** @param fdMax descriptor numbers are below it */
@@ -21,6 +27,15 @@ export function memoryFor(loaded: LoadedConfig, poolsMax: number, fdMax: number)
     poolsMax,
     hostsMax: Math.max(HOSTS_MAX_DEFAULT, 2 * loaded.databases.length),
     fdMax,
-    catalogAreaBytes: loaded.sharding.size > 0 ? CATALOG_AREA_BYTES : undefined,
+    routingAreaBytes: ROUTING_AREA_BYTES_DEFAULT + poolsMax * PACKED_POOL_BYTES,
+    // A reload may bring the first database with several shards.
+    catalogAreaBytes: CATALOG_AREA_BYTES,
   });
+}
+
+/** A reload that needs more than was made at start. */
+export function noRoom(loaded: LoadedConfig, what: string, wanted: number, room: number): ConfigurationError {
+  const message = `${wanted} ${what} are configured, and there is room for ${room}: it is made at start, for twice what is configured then; restart to make more`;
+  const source = loaded.configFile ?? 'pgdog-cluster';
+  return new ConfigurationError([{ severity: 'error', source, line: 0, key: '', message }]);
 }

@@ -198,13 +198,23 @@ function clientTimeouts(mine: PoolOverrides, theirs: PoolOverrides, general: Loa
   };
 }
 
-/** A user's limits hold over all databases, whichever of its entries says them. */
+const NO_LIMITS: GroupLimits = { servers: null, clients: null };
+/** By the users of one configuration: thousands of pools ask. */
+const limitsByUsers = new WeakMap<readonly UserEntry[], Map<string, GroupLimits>>();
+
+/** A user's limits hold over all databases, whichever of its entries says them first. */
 function limitsOf(users: readonly UserEntry[], name: string): GroupLimits {
-  const limits = users.filter((user) => user.name === name).map((user) => user.limits);
-  return {
-    servers: limits.find(({ servers }) => servers !== null)?.servers ?? null,
-    clients: limits.find(({ clients }) => clients !== null)?.clients ?? null,
-  };
+  let limits = limitsByUsers.get(users);
+  if (limits === undefined) {
+    limits = new Map();
+    for (const { name: each, limits: said } of users) {
+      const known = limits.get(each) ?? NO_LIMITS;
+      const { servers, clients } = said;
+      limits.set(each, { servers: known.servers ?? servers, clients: known.clients ?? clients });
+    }
+    limitsByUsers.set(users, limits);
+  }
+  return limits.get(name) ?? NO_LIMITS;
 }
 
 /** user > database > general. */
@@ -302,23 +312,24 @@ async function peerOf(name: string): Promise<RequiredPeer> {
 
 /**
  * What workers get to see: names resolved, passwords turned into verifiers, one pool per allowed pair of
- * database and user, numbered in the order of the configuration. A name that does not resolve has no addresses.
+ * database and user, by default numbered in the order of the configuration. A name that does not resolve has no addresses.
  * Rejects with ConfigurationError only for files of TLS that cannot be used.
  */
 export async function buildSnapshot(
   loaded: LoadedConfig,
   epoch: number,
   tls: LoadedTls = readTls(loaded),
+  numberOf: (pair: PoolPair, position: number) => number = (_pair, position) => position,
 ): Promise<ConfigSnapshot> {
   const addresses = resolveAll(loaded.databases);
   const peers = await resolvePeers(loaded.databases);
   const users = toUsers(loaded);
   const admin = toAdmin(loaded);
   const resolved = await addresses;
-  const pools = poolPairs(loaded).map((pair, index) =>
+  const pools = poolPairs(loaded).map((pair, position) =>
     toPool(
       pair,
-      index,
+      numberOf(pair, position),
       resolved.get(pair.database) ?? [],
       loaded,
       peers.get(pair.database.requirePeer ?? ''),
@@ -346,9 +357,9 @@ export async function buildSnapshot(
 }
 
 function databasesOf({ databases, general, tenantColumn, sharding }: LoadedConfig): DatabaseSnapshot[] {
-  const names = [...new Set(databases.map(({ name }) => name))];
-  return names.map((name) => {
-    const entries = databases.filter((entry) => entry.name === name);
+  const byName = new Map<string, DatabaseEntry[]>();
+  for (const entry of databases) byName.set(entry.name, [...(byName.get(entry.name) ?? []), entry]);
+  return [...byName].map(([name, entries]) => {
     const ofShards = sharding.get(name);
     const sizes = entries.map(({ overrides }) => limit(overrides.poolSize ?? general.default_pool_size));
     return {

@@ -50,7 +50,11 @@ export async function toUserSecrets(
   // Where md5 is asked, a user with nothing but a verifier is asked for SCRAM; a password in clear is compared with any form.
   const needsHashes = methods.has('md5') || methods.has('plain');
   return {
-    verifiers: methods.has('scram') ? await deriveVerifiers(clear, verifiers) : needsHashes ? verifiers : [],
+    verifiers: methods.has('scram')
+      ? await deriveVerifiers(name, clear, verifiers)
+      : needsHashes
+        ? verifiers
+        : [],
     md5Hashes: [
       ...(methods.has('md5') ? deriveMd5Hashes(clear, name) : []),
       ...(needsHashes ? md5Hashes : []),

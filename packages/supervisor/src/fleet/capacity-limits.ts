@@ -3,22 +3,34 @@ import type { CapacityTable, ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster
 /** Clients of the admin database: enough for people and their tools, and none of them can shut the others out. */
 const ADMIN_CLIENTS_MAX = 20;
 
-/** Numbers names in the order they are first seen, and never again otherwise. */
+/** Numbers names; one keeps its number as long as some pool has the name. */
 class NameNumbers {
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers = new Map<string, { number: number; pools: Set<number> }>();
+  readonly #free: number[] = [];
+  #next = 0;
 
-  of(name: string): number {
+  of(name: string, pool: number): number {
+    let known = this.#numbers.get(name);
+    if (known === undefined) {
+      known = { number: this.#free.pop() ?? this.#next++, pools: new Set() };
+      this.#numbers.set(name, known);
+    }
+    known.pools.add(pool);
+    return known.number;
+  }
+
+  forget(name: string, pool: number): void {
     const known = this.#numbers.get(name);
-    if (known !== undefined) return known;
-    const number = this.#numbers.size;
-    this.#numbers.set(name, number);
-    return number;
+    known?.pools.delete(pool);
+    if (known === undefined || known.pools.size > 0) return;
+    this.#numbers.delete(name);
+    this.#free.push(known.number);
   }
 }
 
 /**
- * Sets the limits of the capacity table from the configuration, at start and at each reload. Groups keep their
- * numbers for the life of the process, because connections already claimed are counted in them.
+ * Sets the limits of the capacity table from the configuration, at start and at each reload. Groups keep their numbers
+ * as long as a pool is in them, because connections already claimed are counted there.
  */
 export class CapacityLimits {
   readonly #capacity: CapacityTable;
@@ -26,6 +38,7 @@ export class CapacityLimits {
   readonly #users = new NameNumbers();
   readonly #connectionsMax: number;
   #pools = new Set<number>();
+  readonly #namesOf = new Map<number, Pick<PoolSnapshot, 'database' | 'user'>>();
 
   /** `connectionsMax`: what open files allow, clients and servers together. */
   constructor(capacity: CapacityTable, connectionsMax: number) {
@@ -36,8 +49,9 @@ export class CapacityLimits {
   /** Also for a pool that comes to be between two configurations. Before any worker hears of it. */
   applyPool(pool: PoolSnapshot): void {
     const capacity = this.#capacity;
-    const database = this.#databases.of(pool.database);
-    const user = this.#users.of(pool.user);
+    const database = this.#databases.of(pool.database, pool.index);
+    const user = this.#users.of(pool.user, pool.index);
+    this.#namesOf.set(pool.index, { database: pool.database, user: pool.user });
     this.#pools.add(pool.index);
     capacity.setPoolGroups(pool.index, database, user);
     capacity.setPoolLimit(pool.index, pool.poolSize, pool.reservePoolSize);
@@ -45,6 +59,15 @@ export class CapacityLimits {
     capacity.setDatabaseClientLimit(database, pool.databaseClientsMax);
     capacity.setUserLimit(user, pool.userServersMax);
     capacity.setUserClientLimit(user, pool.userClientsMax);
+  }
+
+  /** Nobody has the pool of that number any more. */
+  forgetPool(index: number): void {
+    const names = this.#namesOf.get(index);
+    if (names === undefined) return;
+    this.#namesOf.delete(index);
+    this.#databases.forget(names.database, index);
+    this.#users.forget(names.user, index);
   }
 
   /** Before the snapshot is published: a worker must not find a pool without a limit. */

@@ -5,6 +5,8 @@ import type { ServerConnection } from './server-connection.js';
 
 /** What travels with the descriptor when a server connection changes worker. */
 interface Parcel {
+  /** PoolSnapshot.serverVersion of the snapshot under which it was opened. */
+  version: number;
   remotePid: number;
   secret: Uint8Array;
   createdMs: number;
@@ -29,6 +31,7 @@ const packr = new Packr({ useRecords: false });
 /** Null when it does not fit into a mailbox message (thousands of statements): such a connection stays. */
 export function packServer(server: ServerConnection): Uint8Array | null {
   const parcel: Parcel = {
+    version: server.version,
     remotePid: server.remotePid,
     secret: server.secret,
     createdMs: server.createdMs,
@@ -53,6 +56,7 @@ export function packServer(server: ServerConnection): Uint8Array | null {
 
 export function unpackServer(server: ServerConnection, state: Uint8Array): void {
   const parcel = packr.unpack(state) as Parcel;
+  server.version = parcel.version;
   server.remotePid = parcel.remotePid;
   server.secret = parcel.secret;
   server.createdMs = parcel.createdMs;

@@ -114,6 +114,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   askedTurn = 0;
   /** Turn in which it was given to its session. */
   attachedTurn = 0;
+  /** Of the snapshot under which it was opened; see PoolSnapshot.serverVersion. */
+  version: number;
   /** Must not be used again: it said so, or an operator did. */
   isDoomed = false;
   /** After closing: the worker that gets its place in the pool, -1 = whoever claims it first. */
@@ -133,6 +135,7 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   constructor(context: WorkerContext, pool: Pool, fd: number) {
     this.context = context;
     this.pool = pool;
+    this.version = pool.version;
     this.createdMs = context.nowMs;
     this.openedEpoch = context.config.epoch;
     this.relay = new Relay(this);

@@ -139,6 +139,8 @@ export class MirrorRunner implements UnitTaker, SessionTap {
       if (this.isSourceGone) this.end(false);
       return false;
     }
+    // Its pool is gone by a new configuration; there may be another.
+    if (this.session?.isOutdated === true) this.session.end(false);
     this.mirror.begun();
     this.figures.queued--;
     this.unit = unit;

@@ -98,6 +98,11 @@ export class MirrorSession extends Session {
     return isSkipping && (server === null || server.pending.foreignReadyCount === 0);
   }
 
+  /** What it would ask next belongs to another pool. */
+  get isOutdated(): boolean {
+    return this.homePool !== null && this.homePool.retiredEpoch !== 0;
+  }
+
   /** Whatever it was doing: a transaction that is open is rolled back. */
   end(isUrgent: boolean): void {
     const { server } = this;

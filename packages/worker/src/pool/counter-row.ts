@@ -10,6 +10,7 @@ import {
   CONNECT_COUNT,
   CONNECT_LATENCY,
   CONNECT_TIME_US,
+  COUNTER_ROW_CELLS,
   type CounterTable,
   ERROR_COUNT,
   FORCE_CLOSED,
@@ -35,12 +36,18 @@ import {
 
 /** This worker's statistics of one pool, in shared memory: plain adds to cells nobody else writes. */
 export class CounterRow {
-  private readonly cells: Float64Array;
-  private readonly base: number;
+  private cells: Float64Array;
+  private base: number;
 
   constructor(counters: CounterTable, worker: number, pool: number) {
     this.cells = counters.cells;
     this.base = counters.rowBase(worker, pool);
+  }
+
+  /** The row may be another pool's from now on: what is still counted goes nowhere. */
+  leave(): void {
+    this.cells = new Float64Array(COUNTER_ROW_CELLS);
+    this.base = 0;
   }
 
   queryDone(tookUs: number): void {

@@ -269,7 +269,7 @@ export function codeOf(
     known.set(key, code);
   }
   if (context.directory.cluster(database, user)?.isRouted === true) code.wantsAccess = true;
-  code.tenantColumn = context.config.databases.find(({ name }) => name === database)?.tenantColumn ?? null;
+  code.tenantColumn = context.directory.database(database)?.tenantColumn ?? null;
   return code;
 }
 

@@ -2,6 +2,7 @@ import { buildNoticeResponse, PgDogError, READY, serverName } from '@pgdog-clust
 import { cancelOnServer } from '../backend/cancel.js';
 import { checkCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { followAtRest } from '../follow.js';
 import type { Session } from '../session/session.js';
 import { stateOfSession } from '../session/session-state.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -206,6 +207,7 @@ export function checkSessions(context: WorkerContext): void {
   const { clientLoginTimeoutMs } = general;
   context.pubSub.check();
   context.sessions.forEach((session) => {
+    if (session.isStale) followAtRest(session);
     if (context.holds.has(session)) return;
     if (session.phase !== 'ready') {
       const isLate = clientLoginTimeoutMs > 0 && context.nowMs - session.connectedMs > clientLoginTimeoutMs;

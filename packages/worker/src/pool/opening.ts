@@ -149,7 +149,8 @@ export class Opening {
   }
 
   private mayTry(): boolean {
-    const { context, snapshot, index } = this.pool;
+    const { context, snapshot, index, retiredEpoch } = this.pool;
+    if (retiredEpoch !== 0) return false;
     if (snapshot.addresses.length === 0) {
       const text = `host name ${snapshot.host} does not resolve`;
       this.lastError = new PgDogError('server_unreachable', text);

@@ -32,6 +32,7 @@ import { feedHungry, isOwed } from './make-room.js';
 import { Opening } from './opening.js';
 import { PoolShared } from './pool-shared.js';
 import type { ReportedParameters } from './reported-parameters.js';
+import { leaveOldVersions, shrink } from './retire.js';
 import { serverFailed, serverOutOfSync } from './server-trouble.js';
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
@@ -66,6 +67,8 @@ export class Pool {
   /** Until then the place of the next connection that comes free is another pool's (make-room.ts); 0 = none is owed. */
   owedUntilMs = 0;
   readonly knownReports: KnownReports;
+  /** The snapshot that has it no more; 0 = it is configured. */
+  retiredEpoch = 0;
 
   constructor(context: WorkerContext, snapshot: PoolSnapshot, shared = new PoolShared()) {
     this.context = context;
@@ -87,8 +90,10 @@ export class Pool {
   get index(): number {
     return this.snapshot.index;
   }
-
-  // Checkout.
+  /** See PoolSnapshot.serverVersion. */
+  get version(): number {
+    return this.snapshot.serverVersion ?? 0;
+  }
 
   /** Gives the session an idle server connection at once, or puts it into the queue. */
   checkout(session: Session): void {
@@ -173,8 +178,6 @@ export class Pool {
     if (session.phase === 'login' || requests === null) session.fail(error);
     else requests.refusedWhileWaiting(error);
   }
-
-  // Checkin.
 
   /** The session is done with it: the next one waiting gets it, here or in another worker. */
   checkin(server: ServerConnection): void {
@@ -262,8 +265,6 @@ export class Pool {
     this.row.forceClosed();
     this.closeCancelled(server);
   }
-
-  // Ends.
 
   /**
    * Closes a server connection that serves nobody. Its place is given back when the server has let go of it too (ended):
@@ -371,13 +372,16 @@ export class Pool {
 
   /** What the configuration says has changed: remembered answers may be wrong. */
   takeUp(snapshot: PoolSnapshot): void {
-    const { addresses } = this.snapshot;
+    const before = this.snapshot;
     this.snapshot = snapshot;
+    this.retiredEpoch = 0;
     this.code = codeOf(this.context, snapshot);
     this.credentials.takeUp(snapshot);
     this.knownReports.clear();
     this.opening.forget();
-    leaveGoneAddresses(this, addresses);
+    leaveGoneAddresses(this, before.addresses);
+    leaveOldVersions(this);
+    shrink(this, before);
   }
 
   /** Says in shared memory how this part of the pool stands. */

@@ -21,9 +21,9 @@ const STANDBY = 'in_hot_standby';
 const interned = new Map<string, ReadonlyMap<string, string>>();
 
 export class ReportedParameters {
-  private readonly isRouted: boolean;
+  /** Of a database with several hosts. Once true it stays so. */
+  isRouted: boolean;
 
-  /** @param isRouted of a database with several hosts */
   constructor(isRouted: boolean) {
     this.isRouted = isRouted;
   }

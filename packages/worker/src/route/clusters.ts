@@ -19,6 +19,8 @@ export function clusterFor(
   const snapshots = snapshot.pools.flatMap((index) => context.directory.poolAt(index) ?? []);
   const pools = snapshots.map((pool) => context.pools.get(pool.index));
   const shared = pools.find((pool) => pool !== undefined)?.shared ?? new PoolShared(true);
+  // Of a database that had one host until now.
+  shared.reported.isRouted = true;
   const made = new Cluster(
     context,
     snapshot,

@@ -1,4 +1,5 @@
 import { CLAIMED, DATABASE_FULL, PgDogError, type PoolSnapshot } from '@pgdog-cluster/core';
+import type { Pool } from '../pool/pool.js';
 import type { Session } from './session.js';
 
 /** What a session has claimed of the limits on clients. Bits of Session.places. */
@@ -55,6 +56,14 @@ export function claimAtLogin(session: Session, snapshot: PoolSnapshot): PgDogErr
   }
   const text = `too many clients for user "${user}" (max_user_client_connections = ${userClientsMax})`;
   return new PgDogError('too_many_user_clients', text);
+}
+
+/** The pool in which it is counted is gone: it counts in another one of the same database and user. */
+export function moveHomePool(session: Session, pool: Pool): void {
+  const { places, context, homePool } = session;
+  session.homePool = pool;
+  if ((places & PLACE_POOL) === 0 || homePool === null) return;
+  context.memory.capacity.movePoolClient(context.worker, homePool.index, pool.index);
 }
 
 /** The session ends. */

@@ -13,8 +13,8 @@ import {
   type SqlPlan,
   UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
-import type { ServerConnection } from '../backend/server-connection.js';
-import { PAUSE_CLIENT_FULL } from '../backend/server-connection.js';
+import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
+import { followAtRest } from '../follow.js';
 import { Connection, type ConnectionOwner, HIGH_MARK } from '../io/connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
 import { SilentDriver } from '../mirror/silent-driver.js';
@@ -87,6 +87,9 @@ export class Session implements ConnectionOwner {
   pool: Pool | null = null;
   /** The pool in which it is counted as a client. */
   homePool: Pool | null = null;
+  /** A new configuration is still to be followed (follow.ts); `outdated`: by it the session may not be here. */
+  isStale = false;
+  outdated: PgDogError | null = null;
   /** Chooses among several hosts; null: there is one. */
   router: SessionRouter | null = null;
   isSessionMode = false;
@@ -190,11 +193,9 @@ export class Session implements ConnectionOwner {
     this.context.arrivals.flush(this);
     sessionGone(this, 'client closed the connection');
   }
-
   handleWriteFailed(): void {
     sessionGone(this, 'client reset the connection');
   }
-
   /** The client has read what was queued: whoever was held up goes on. */
   handleDrained(): void {
     this.context.pubSub.drained(this);
@@ -204,7 +205,6 @@ export class Session implements ConnectionOwner {
   }
 
   handleConnected(): void {}
-
   handleDetached(): void {
     this.onReleased?.(this.connection.fd);
   }
@@ -241,7 +241,6 @@ export class Session implements ConnectionOwner {
     this.connection.pauseReceive(PAUSE_OUTPUT);
   }
 
-  /** After each chunk of the client's. */
   onClientChunkEnd(): void {
     if (this.server !== null && this.server.connection.queuedBytes > HIGH_MARK) {
       this.connection.pauseReceive(PAUSE_SERVER_FULL);
@@ -290,6 +289,7 @@ export class Session implements ConnectionOwner {
     if (isIdle && !this.isSessionMode && !probePins(this, server) && this.pins === 0) {
       server.pool.checkin(server);
     }
+    if (this.isStale && isIdle) followAtRest(this);
     this.requests?.wake();
   }
 

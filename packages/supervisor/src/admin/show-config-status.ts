@@ -1,0 +1,44 @@
+import { describeChanges } from '../config/config-diff.js';
+import { describePending } from '../config/restart-only.js';
+import type { ReloadState } from './admin-context.js';
+import { column, defineShow } from './show.js';
+
+const timeText = (epochMs: number): string => new Date(epochMs).toISOString();
+
+export const SHOW_CONFIG_STATUS = defineShow<ReloadState>({
+  name: 'config_status',
+  privilege: 'admin',
+  description: 'One row: the last attempt to take up the configuration, and what waits for a restart.',
+  columns: [
+    column('last_attempt', 'text', 'When it began, ISO 8601 in UTC.', ({ status }) => timeText(status.atMs)),
+    column(
+      'trigger',
+      'text',
+      'What began it: `start`, `RELOAD by <user>`, `SIGHUP`, `file watch`.',
+      ({ status }) => status.trigger,
+    ),
+    column('result', 'text', '`ok`, or `failed`: then nothing has changed.', ({ status }) =>
+      status.isOk ? 'ok' : 'failed',
+    ),
+    column('error', 'text', 'Every problem with file, line and key.', ({ status }) => status.error),
+    column('changes', 'text', 'What it changed; of secrets only that they did.', ({ status }) =>
+      status.isOk ? describeChanges(status.changes) : '',
+    ),
+    column('epoch', 'numeric', 'Number of the configuration that is in force.', (row) => row.epoch),
+    column('pending_restart', 'text', 'Settings whose value in the files takes a restart.', ({ status }) =>
+      status.pending.map(describePending).join('; '),
+    ),
+    column('took_ms', 'numeric', 'Until the workers were told.', ({ status }) => status.tookMs),
+    column('last_success', 'text', 'When the configuration in force was read.', ({ figures }) =>
+      timeText(figures.lastOkMs),
+    ),
+    column('reloads_ok', 'numeric', 'Reloads that went well.', ({ figures }) => figures.okCount),
+    column(
+      'reloads_failed',
+      'numeric',
+      'Reloads that changed nothing.',
+      ({ figures }) => figures.failedCount,
+    ),
+  ],
+  rows: ({ reloadState }) => [reloadState()],
+});

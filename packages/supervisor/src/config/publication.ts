@@ -1,0 +1,171 @@
+import type { ConfigSnapshot, HostAddress, SharedMemory } from '@pgdog-cluster/core';
+import { ConfigurationError, type LoadedConfig, type PoolPair, poolPairs } from '@pgdog-cluster/core/config';
+import type { CapacityLimits } from '../fleet/capacity-limits.js';
+import { withAddresses } from './changed-snapshot.js';
+import { clustersOf } from './clusters.js';
+import { setDatabaseTls } from './database-tls.js';
+import { releaseHosts } from './host-numbers.js';
+import { noRoom } from './memory-size.js';
+import { DistinctKeys, PoolNumbers, poolKeyOf } from './pool-numbers.js';
+import { setServerVersions } from './server-versions.js';
+import { type LoadedTls, NO_TLS, readTls } from './tls-files.js';
+
+export type MakeSnapshot = (
+  loaded: LoadedConfig,
+  epoch: number,
+  tls: LoadedTls,
+  numberOf?: (pair: PoolPair) => number,
+) => Promise<ConfigSnapshot>;
+
+export interface PublicationOptions {
+  memory: SharedMemory;
+  loaded: LoadedConfig;
+  limits: CapacityLimits;
+  makeSnapshot: MakeSnapshot;
+  /** Pools beside the configured ones. */
+  auth: () => { takeUp(loaded: LoadedConfig): Promise<void>; pools: ConfigSnapshot['pools'] };
+  /** Published, and no worker has been told yet. */
+  onTakenUp: (loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls) => void;
+  /** Workers are to look at the table. */
+  tell: (epoch: number) => void;
+}
+
+/**
+ * What is in force, and the one way to change it: changes are carried out one after another, each whole or not at all.
+ * See docs/internals/reload.md.
+ */
+export class Publication {
+  readonly numbers: PoolNumbers;
+  readonly #options: PublicationOptions;
+  readonly #hostOf = new Map<number, number>();
+  #loaded: LoadedConfig;
+  #snapshot: ConfigSnapshot | null = null;
+  #tls: LoadedTls = NO_TLS;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PublicationOptions) {
+    this.#options = options;
+    this.#loaded = options.loaded;
+    this.numbers = new PoolNumbers({
+      memory: options.memory,
+      onFree: (index) => {
+        options.limits.forgetPool(index);
+        this.#hostOf.delete(index);
+      },
+    });
+  }
+
+  get loaded(): LoadedConfig {
+    return this.#loaded;
+  }
+
+  /** Throws before the first publication. */
+  get snapshot(): ConfigSnapshot {
+    if (this.#snapshot === null) throw new Error('nothing has been published yet');
+    return this.#snapshot;
+  }
+
+  get hasSnapshot(): boolean {
+    return this.#snapshot !== null;
+  }
+
+  get tls(): LoadedTls {
+    return this.#tls;
+  }
+
+  /**
+   * Takes up a configuration: limits first, then the snapshot, then workers are told. Resolves with its epoch.
+   * @throws ConfigurationError for files of TLS, or for want of room; everything is as it was then.
+   */
+  publish(loaded: LoadedConfig): Promise<number> {
+    return this.#inTurn(() => this.#publishNow(loaded));
+  }
+
+  /** The snapshot in force with some of it changed. Resolves with its epoch. */
+  republish(change: (epoch: number) => Partial<ConfigSnapshot>): Promise<number> {
+    return this.#inTurn(async () => {
+      const epoch = this.#nextEpoch();
+      const snapshot = { ...this.snapshot, ...change(epoch), epoch };
+      // Of pools that were made since the last publication too.
+      snapshot.clusters = clustersOf(snapshot.pools);
+      this.#options.memory.routing.publish(snapshot);
+      this.#snapshot = snapshot;
+      this.#options.tell(epoch);
+      return epoch;
+    });
+  }
+
+  moveHost(index: number, addresses: HostAddress[]): Promise<number> {
+    return this.republish(() => withAddresses(this.snapshot, index, addresses));
+  }
+
+  #inTurn(work: () => Promise<number>): Promise<number> {
+    const next = this.#last.then(work);
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  #nextEpoch(): number {
+    return this.#options.memory.routing.epoch() + 1;
+  }
+
+  async #publishNow(loaded: LoadedConfig): Promise<number> {
+    const { memory, limits, makeSnapshot, auth, onTakenUp, tell } = this.#options;
+    const epoch = this.#nextEpoch();
+    this.numbers.reclaim();
+    const tls = readTls(loaded);
+    const keys = new DistinctKeys();
+    const snapshot = await makeSnapshot(loaded, epoch, tls, (pair) => this.#numberOf(pair, keys, loaded));
+    this.#checkHosts(snapshot, loaded);
+    // For pools that it makes anew.
+    setDatabaseTls(tls);
+    const own = auth();
+    await own.takeUp(loaded);
+    // From here on without a pause: users who log in meanwhile make pools in the snapshot that is in force.
+    snapshot.pools.push(...own.pools);
+    snapshot.clusters = clustersOf(snapshot.pools);
+    setServerVersions(snapshot, this.#snapshot);
+    if (this.#snapshot?.orders !== undefined) snapshot.orders = this.#snapshot.orders;
+    // Limits first: a worker must not find a pool without one.
+    limits.apply(snapshot);
+    try {
+      memory.routing.publish(snapshot);
+    } catch (error) {
+      if (this.#snapshot !== null) limits.apply(this.#snapshot);
+      await own.takeUp(this.#loaded);
+      throw error instanceof RangeError ? tooLarge(loaded, error) : error;
+    }
+    this.#loaded = loaded;
+    this.#snapshot = snapshot;
+    this.#tls = tls;
+    this.#retain(snapshot);
+    onTakenUp(loaded, snapshot, tls);
+    tell(epoch);
+    return epoch;
+  }
+
+  #numberOf({ database, user }: PoolPair, keys: DistinctKeys, loaded: LoadedConfig): number {
+    const number = this.numbers.obtain(keys.of(poolKeyOf(database, user.name)));
+    if (number === null) throw noRoom(loaded, 'pools', poolPairs(loaded).length, this.numbers.poolsMax);
+    return number;
+  }
+
+  #checkHosts({ hosts }: ConfigSnapshot, loaded: LoadedConfig): void {
+    const { hostsMax } = this.#options.memory.hosts;
+    if (hosts.some(({ index }) => index >= hostsMax)) throw noRoom(loaded, 'hosts', hosts.length, hostsMax);
+  }
+
+  /** Numbers of what is gone are kept until no worker uses it any more. */
+  #retain({ pools, hosts, epoch }: ConfigSnapshot): void {
+    this.numbers.retain(new Set(pools.map(({ index }) => index)), epoch);
+    for (const { index, hostIndex } of pools) this.#hostOf.set(index, hostIndex);
+    const inUse = new Set([...hosts.map(({ index }) => index), ...this.#hostOf.values()]);
+    releaseHosts((index) => inUse.has(index));
+  }
+}
+
+function tooLarge({ configFile }: LoadedConfig, { message: what }: RangeError): ConfigurationError {
+  const message = `${what}: room is made at start, for twice what is configured then; restart to make more`;
+  const source = configFile ?? 'pgdog-cluster';
+  return new ConfigurationError([{ severity: 'error', source, line: 0, key: '', message }]);
+}

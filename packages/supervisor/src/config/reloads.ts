@@ -1,0 +1,172 @@
+import { PgDogError } from '@pgdog-cluster/core';
+import { ConfigurationError, formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import type { Logger } from '../log/logger.js';
+import { type ConfigChange, describeChanges, diffConfig } from './config-diff.js';
+import { FormerPasswords } from './password-grace.js';
+import type { Publication } from './publication.js';
+import { describePending, keepRestartOnly, type PendingSetting } from './restart-only.js';
+
+/** The last attempt to take up the configuration. */
+export interface ReloadStatus {
+  /** Epoch ms when it began. */
+  atMs: number;
+  tookMs: number;
+  /** `start`, `RELOAD by admin`, `SIGHUP`, `file watch`… */
+  trigger: string;
+  isOk: boolean;
+  /** Every problem, with file and line; empty when it went well. */
+  error: string;
+  changes: readonly ConfigChange[];
+  /** Settings whose value in the files waits for a restart. */
+  pending: readonly PendingSetting[];
+  /** In force since. */
+  epoch: number;
+}
+
+export interface ReloadFigures {
+  okCount: number;
+  failedCount: number;
+  /** Epoch ms; the start counts. */
+  lastOkMs: number;
+}
+
+export interface ReloadsOptions {
+  /** Reads everything again. @throws ConfigurationError */
+  load: () => LoadedConfig;
+  publication: Publication;
+  logger: Logger;
+  nowMs?: () => number;
+  /** It was taken up because somebody asked. */
+  onReloaded: () => void;
+}
+
+/** Timers take no longer delays. */
+const DELAY_MS_MAX = 0x7fff_ffff;
+/** Longest text of an error that is kept and logged. */
+const ERROR_CHARS_MAX = 4000;
+
+/**
+ * Reads the whole configuration again and takes it up, or leaves everything as it is and says why. One at a time; who asks
+ * while one runs shares the next, which begins after his question.
+ */
+export class Reloads {
+  readonly #options: ReloadsOptions;
+  readonly #nowMs: () => number;
+  #former = new FormerPasswords();
+  #timer: NodeJS.Timeout | undefined;
+  /** As the program was started. */
+  readonly #running: LoadedConfig;
+  /** As the files say it, without what a restart must change and without former passwords. */
+  #plain: LoadedConfig;
+  #current: Promise<void> = Promise.resolve();
+  #next: { trigger: string; done: Promise<void> } | null = null;
+  #isClosed = false;
+  status: ReloadStatus;
+  readonly figures: ReloadFigures = { okCount: 0, failedCount: 0, lastOkMs: 0 };
+
+  constructor(options: ReloadsOptions, started: LoadedConfig) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#running = started;
+    this.#plain = started;
+    const atMs = this.#nowMs();
+    this.figures.lastOkMs = atMs;
+    const nothing = { error: '', changes: [], pending: [] };
+    this.status = { atMs, tookMs: 0, trigger: 'start', isOk: true, epoch: 1, ...nothing };
+  }
+
+  /** @throws PgDogError `reload_failed` with every problem; nothing has changed then. */
+  reload(trigger: string): Promise<void> {
+    if (this.#next !== null) {
+      this.#next.trigger = trigger;
+      return this.#next.done;
+    }
+    const next = { trigger, done: Promise.resolve() };
+    next.done = this.#current.then(() => {
+      this.#next = null;
+      return this.#isClosed ? undefined : this.#reloadNow(next.trigger);
+    });
+    this.#next = next;
+    this.#current = next.done.catch(() => {});
+    return next.done;
+  }
+
+  /** Nothing is taken up from now on. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #reloadNow(trigger: string): Promise<void> {
+    const { publication, logger, onReloaded } = this.#options;
+    const atMs = this.#nowMs();
+    let read: ReturnType<typeof keepRestartOnly>;
+    let epoch: number;
+    const before = this.#plain;
+    try {
+      read = keepRestartOnly(this.#options.load(), this.#running);
+      epoch = await this.#publish(read.loaded, atMs);
+    } catch (error) {
+      throw this.#failed(error, trigger, atMs);
+    }
+    const { loaded, pending } = read;
+    const changes = diffConfig(before, loaded);
+    const tookMs = this.#nowMs() - atMs;
+    this.status = { atMs, tookMs, trigger, isOk: true, error: '', changes, pending, epoch };
+    this.figures.okCount++;
+    this.figures.lastOkMs = atMs;
+    const { certificates } = publication.tls;
+    const text = `configuration reloaded (${trigger}): ${describeChanges(changes)}`;
+    logger.log('info', 'reloaded', text, { epoch, ms: tookMs, certificates: certificates.length });
+    for (const warning of loaded.warnings) logger.log('warn', 'configuration', formatProblem(warning));
+    for (const setting of pending) logger.log('warn', 'restart_needed', describePending(setting));
+    onReloaded();
+  }
+
+  async #publish(loaded: LoadedConfig, nowMs: number): Promise<number> {
+    const former = this.#former.next(this.#plain, loaded, nowMs);
+    const epoch = await this.#options.publication.publish(former.applyTo(loaded, nowMs));
+    this.#former = former;
+    this.#plain = loaded;
+    clearTimeout(this.#timer);
+    const endMs = former.endMs(nowMs);
+    if (endMs !== null) {
+      const delayMs = Math.min(DELAY_MS_MAX, endMs - nowMs + 1);
+      this.#timer = setTimeout(() => void this.#expire(), delayMs).unref();
+    }
+    return epoch;
+  }
+
+  #failed(error: unknown, trigger: string, atMs: number): PgDogError {
+    const reasons =
+      error instanceof ConfigurationError
+        ? error.problems
+            .filter(({ severity }) => severity === 'error')
+            .map(formatProblem)
+            .join('; ')
+        : `internal error: ${error instanceof Error ? error.message : String(error)}`;
+    const short = reasons.length > ERROR_CHARS_MAX ? `${reasons.slice(0, ERROR_CHARS_MAX)}…` : reasons;
+    const tookMs = this.#nowMs() - atMs;
+    const { epoch, pending } = this.status;
+    this.status = { atMs, tookMs, trigger, isOk: false, error: short, changes: [], pending, epoch };
+    this.figures.failedCount++;
+    const text = `reload: nothing has changed, the old configuration stays in force: ${short}`;
+    this.#options.logger.log('error', 'reload_failed', text, { trigger });
+    return new PgDogError('reload_failed', text, { cause: error });
+  }
+
+  /** Former passwords whose time is over. */
+  async #expire(): Promise<void> {
+    if (this.#isClosed) return;
+    const done = this.#current.then(async () => {
+      if (this.#isClosed) return;
+      const nowMs = this.#nowMs();
+      await this.#publish(this.#plain, nowMs);
+      this.#options.logger.log('info', 'password_grace_over', 'former passwords are not accepted any more');
+    });
+    this.#current = done.catch((error: Error) => {
+      this.#options.logger.log('error', 'reload_failed', `former passwords stay accepted: ${error.message}`);
+    });
+    await this.#current;
+  }
+}

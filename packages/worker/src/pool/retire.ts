@@ -1,0 +1,53 @@
+import type { PoolSnapshot } from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
+import type { Pool } from './pool.js';
+
+/** The configuration has this pool no more: it opens nothing, and ends with the last who uses it. Idempotent. */
+export function retire(pool: Pool, epoch: number): void {
+  if (pool.retiredEpoch === 0) pool.retiredEpoch = epoch;
+  pool.context.hungryPools.delete(pool);
+  for (const server of [...pool.all]) leaveServer(pool, server);
+}
+
+/**
+ * What its server connections are has changed (another password, database, setting): those of before end, the idle now,
+ * the others when they come free.
+ */
+export function leaveOldVersions(pool: Pool): void {
+  for (const server of [...pool.all]) if (server.version !== pool.version) leaveServer(pool, server);
+}
+
+/** A pool that has become smaller: what is too much ends, those that have been idle for longest first. */
+export function shrink(pool: Pool, before: PoolSnapshot): void {
+  const { context, index, snapshot, idle, all, ending } = pool;
+  const allowed = snapshot.poolSize + snapshot.reservePoolSize;
+  if (allowed >= before.poolSize + before.reservePoolSize) return;
+  let excess = context.memory.capacity.claimed(index) - allowed - ending.size;
+  for (; excess > 0 && idle.length > 0; excess--) pool.close(idle[0]);
+  for (const server of all) {
+    if (excess <= 0) return;
+    if (server.isDoomed || server.dedicatedTo !== null) continue;
+    server.isDoomed = true;
+    excess--;
+  }
+}
+
+function leaveServer(pool: Pool, server: ServerConnection): void {
+  if (server.state === 'idle') pool.close(server);
+  // Streams of replication have no end to wait for; they end with their client.
+  else if (server.dedicatedTo === null) server.isDoomed = true;
+}
+
+/** Nobody uses the retired pool any more: neither a server connection nor a client is counted in it here. */
+export function isLeft({ context, index, all, ending, waiters, opening }: Pool): boolean {
+  if (all.size > 0 || ending.size > 0 || waiters.length > 0 || opening.isOpening) return false;
+  return context.memory.capacity.clientsOf(context.worker, index) === 0;
+}
+
+/** Its number may be another pool's from now on: nothing is written to its rows after this. */
+export function leave(pool: Pool): void {
+  pool.publishLoad();
+  pool.opening.forget();
+  pool.row.leave();
+  pool.context.pools.delete(pool.index);
+}
