@@ -12,6 +12,8 @@ const PACKAGES = {
   pgbench: 'postgresql-contrib (or postgresql on newer Debian)',
   pgbouncer: 'pgbouncer',
   chromium: 'chromium',
+  'systemd-socket-activate': 'systemd',
+  'systemd-analyze': 'systemd',
 } as const;
 export type ProgramName = keyof typeof PACKAGES;
 

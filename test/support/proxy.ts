@@ -47,6 +47,10 @@ export interface StartProxyOptions {
   /** Further arguments of the command line. */
   args?: string[];
   env?: Record<string, string>;
+  /** Command in front of Node's, as `sh -c '… exec "$@"' sh`. */
+  wrapper?: string[];
+  /** Descriptors that the program has as 3, 4, and so on. */
+  descriptors?: number[];
   /** Do not wait for the ready line: for tests of start-up errors. */
   isUnready?: boolean;
   startTimeoutMs?: number;
@@ -164,9 +168,14 @@ class ProxyProcess {
   output = '';
   #waiting = new Set<() => void>();
 
-  constructor(directory: string, args: string[], env: Record<string, string>) {
-    this.child = spawn(process.execPath, [programPath, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+  constructor(
+    directory: string,
+    args: string[],
+    { env = {}, wrapper = [], descriptors = [] }: StartProxyOptions,
+  ) {
+    const [command, ...rest] = [...wrapper, process.execPath, programPath, ...args];
+    this.child = spawn(command, rest, {
+      stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
       env: { ...process.env, PGDOG_TEST_HOOKS: '1', ...env },
     });
     running.set(this.child, directory);
@@ -238,7 +247,7 @@ export async function startProxy(options: StartProxyOptions): Promise<TestProxy>
   const port = await freePort();
   const metricsPort = options.metrics === true ? await freePort() : 0;
   const files = writeFiles(directory, options, port, metricsPort);
-  const proxy = new ProxyProcess(directory, [...files, ...(options.args ?? [])], options.env ?? {});
+  const proxy = new ProxyProcess(directory, [...files, ...(options.args ?? [])], options);
   void proxy.exited.then(() => rmSync(directory, { recursive: true, force: true }));
   const { name, user, password } = { ...ADMIN, ...options.admin };
   const adminUrl = `postgres://${user}:${password}@127.0.0.1:${port}/${name}`;

@@ -41,6 +41,8 @@ export interface SupervisorOptions {
   serveFile?: string;
   /** Reads the configuration again, for reloads; default: what was given stays, only the files that it names are read again. */
   load?: () => LoadedConfig;
+  /** Sockets to accept from instead of those that the configuration names; closed with the supervisor. */
+  listeners?: Listener[];
   /** Turns a loaded configuration into a snapshot; injected by tests. */
   makeSnapshot?: MakeSnapshot;
   /** Asks a name again; injected by tests. */
@@ -62,6 +64,7 @@ export class Supervisor {
   readonly shards: ShardServices;
   readonly reloads: Reloads;
   readonly #publication: Publication;
+  readonly #givenListeners: Listener[] | undefined;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
   readonly #shutdown: Shutdown;
@@ -76,6 +79,7 @@ export class Supervisor {
     const { loaded, logger } = options;
     const workers = loaded.workerCount;
     this.logger = logger;
+    this.#givenListeners = options.listeners;
     this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
     this.descriptors = raiseDescriptorLimit(workers);
     this.memory = memoryFor(loaded, poolsMaxOf(loaded), this.descriptors.limit);
@@ -240,7 +244,9 @@ export class Supervisor {
       // Listening first: a port in use is the likeliest failure, and the cheapest to find. Clients that come
       // before the workers are up wait in the backlog.
       const unix = unixSocketSettings(general, listen);
-      this.#listeners = await openListeners(listen, general.listen_backlog, tcp, unix);
+      for (const listener of this.#givenListeners ?? []) listener.setTcpOptions(tcp);
+      this.#listeners =
+        this.#givenListeners ?? (await openListeners(listen, general.listen_backlog, tcp, unix));
       await this.fleet.start();
     } catch (error) {
       for (const part of [this.#names, this.health, this.shards]) part.close();
@@ -304,16 +310,14 @@ export class Supervisor {
   /** Clients that come while no worker serves wait in the backlog. */
   #tellListeners(worker: number): void {
     if (!this.#isAccepting) return;
-    const sockets = this.#listeners.map(({ fd, kind, port }) => ({
-      fd,
-      unixPort: kind === 'unix' ? port : 0,
-    }));
-    this.fleet.order(worker, { type: 'listen', sockets });
+    this.fleet.order(worker, { type: 'listen', sockets: this.#listeners.map((each) => each.socket) });
   }
 
   #stopAccepting(): void {
     this.#isAccepting = false;
     for (const listener of this.#listeners) listener.shutDown();
+    // They find out about those that are shut down; a shared one stays as it was.
+    this.fleet.broadcast({ type: 'listen', sockets: [] });
   }
 
   #closeListeners(): void {

@@ -13,6 +13,9 @@ import { openHttp } from '../http/open-http.js';
 import { createLogger, type Logger } from '../log/logger.js';
 import { RecentLog } from '../log/recent-log.js';
 import { Supervisor } from '../supervisor.js';
+import { passedListeners } from '../systemd/passed-sockets.js';
+import { ServiceNotifier } from '../systemd/service-notifier.js';
+import { statusOf } from '../systemd/status-line.js';
 import { VERSION } from '../version.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
 import { loadOrReport } from './load-or-report.js';
@@ -62,7 +65,7 @@ function pauseSignals(supervisor: Supervisor, logger: Logger): [NodeJS.Signals, 
 }
 
 /** Drain at the first SIGTERM or SIGINT, cut at the second. Resolves when the supervisor has stopped. */
-function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
+function untilStopped(supervisor: Supervisor, notifier: ServiceNotifier, logger: Logger): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0;
     const onStop = (signal: NodeJS.Signals) => {
@@ -70,11 +73,12 @@ function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
       // The supervisor logs the drain itself.
       if (signals > 1) logger.log('info', 'shutdown', `${signal} again: stopping at once`);
       const ending = signals === 1 ? supervisor.drain(signal) : supervisor.cut();
+      notifier.look();
       ending.then(done, reject);
     };
     const onHangUp = () => {
       // What goes wrong is logged there.
-      supervisor.reloads.reload('SIGHUP').catch(() => {});
+      notifier.reloading(() => supervisor.reloads.reload('SIGHUP')).catch(() => {});
     };
     const pausing = pauseSignals(supervisor, logger);
     const done = () => {
@@ -89,6 +93,16 @@ function untilStopped(supervisor: Supervisor, logger: Logger): Promise<void> {
     process.on('SIGHUP', onHangUp);
     for (const [signal, obey] of pausing) process.on(signal, obey);
   });
+}
+
+/** Sockets that systemd opened; null after a line that says why they cannot be used. */
+function passedOrReport({ general }: LoadedConfig, logger: Logger, io: CommandIo) {
+  try {
+    return passedListeners(general.port, logger);
+  } catch (error) {
+    io.err(`error: ${describeFailure(error)}`);
+    return null;
+  }
 }
 
 function logReady(supervisor: Supervisor, logger: Logger): void {
@@ -106,9 +120,18 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
   const recentLog = new RecentLog();
   const logger = recentLog.over(createLogger(loaded.general));
   logStart(loaded, logger);
-  const supervisor = new Supervisor({ loaded, logger, load: () => loadConfig(options) });
+  const listeners = passedOrReport(loaded, logger, io);
+  if (listeners === null) return EXIT_FAILED;
+  const supervisor = new Supervisor({ loaded, logger, listeners, load: () => loadConfig(options) });
+  const notifier = new ServiceNotifier({
+    env: process.env,
+    pid: process.pid,
+    logger,
+    program: supervisor,
+    status: () => statusOf(supervisor),
+  });
   // Before the start: a signal in the middle of it must not kill the threads in mid-work.
-  const stopped = untilStopped(supervisor, logger);
+  const stopped = untilStopped(supervisor, notifier, logger);
   let admin: AttachedAdmin | null = null;
   let http: HttpServer | null = null;
   let health: HealthServer | null = null;
@@ -126,10 +149,12 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
     return EXIT_FAILED;
   }
   if (supervisor.shutdownPhase === 'none') logReady(supervisor, logger);
+  notifier.ready();
   await Promise.race([stopped, admin.ended]);
   admin.close();
   await http?.close();
   await health?.close();
+  notifier.close();
   logger.close();
   return EXIT_OK;
 }

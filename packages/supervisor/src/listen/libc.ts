@@ -59,6 +59,20 @@ export const write: (fd: number, bytes: Uint8Array, length: number) => number = 
   'intptr_t',
   ['int', 'void *', 'size_t'],
 );
+export const sendto: (
+  fd: number,
+  bytes: Uint8Array,
+  length: number,
+  flags: number,
+  sockaddr: Uint8Array,
+  sockaddrLength: number,
+) => number = program.func('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t']);
+/** Its third argument is optional in C, and an int in all uses here. */
+export const fcntl: (fd: number, command: number, value: number) => number = program.func('fcntl', 'int', [
+  'int',
+  'int',
+  'int',
+]);
 export const flock: (fd: number, operation: number) => number = program.func('flock', 'int', ['int', 'int']);
 export const close: (fd: number) => number = program.func('close', 'int', ['int']);
 export const eventfd: (value: number, flags: number) => number = program.func('eventfd', 'int', [
@@ -86,12 +100,15 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
 export const SO_KEEPALIVE = 9;
 export const SO_PEERCRED = 17;
+export const SO_ACCEPTCONN = 30;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
@@ -105,6 +122,11 @@ export const SHUT_RDWR = 2;
 export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
 export const RLIMIT_NOFILE = 7;
+export const MSG_NOSIGNAL = 0x4000;
+export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
@@ -120,6 +142,12 @@ const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** setsockopt with an int. True = taken. */
 export function setOption(fd: number, level: number, name: number, value: number): boolean {
   return setsockopt(fd, level, name, value === 1 ? ONE : new Int32Array([value]), 4) === 0;
+}
+
+/** An int option of a socket; null when it has none, or is no socket. */
+export function readOption(fd: number, level: number, name: number): number | null {
+  const value = new Int32Array(1);
+  return getsockopt(fd, level, name, value, new Int32Array([4])) === 0 ? value[0] : null;
 }
 
 export function createEventFd(): number {

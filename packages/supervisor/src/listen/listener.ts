@@ -1,4 +1,10 @@
-import { readAddress, readPort, SOCKADDR_BYTES_MAX, type TcpSnapshot } from '@pgdog-cluster/core';
+import {
+  type ListenSocket,
+  readAddress,
+  readPort,
+  SOCKADDR_BYTES_MAX,
+  type TcpSnapshot,
+} from '@pgdog-cluster/core';
 import { formatListenAddress } from '@pgdog-cluster/core/config';
 import {
   accept4,
@@ -35,6 +41,8 @@ export class Listener {
   readonly host: string;
   /** As bound: a free one was chosen when 0 was asked for. */
   readonly port: number;
+  /** Another process has it too (systemd, or who takes over): it must not end with this one. */
+  isShared = false;
   readonly #remove: () => void;
   #isShutDown = false;
   #isClosed = false;
@@ -58,6 +66,11 @@ export class Listener {
     return formatListenAddress(this);
   }
 
+  /** As workers are told it. */
+  get socket(): ListenSocket {
+    return { fd: this.fd, unixPort: this.kind === 'unix' ? this.port : 0 };
+  }
+
   /**
    * Options of the clients' sockets, set here once: on Linux an accepted socket inherits them from the listening
    * one, which saves five system calls per client. 0 leaves the system's value.
@@ -75,11 +88,13 @@ export class Listener {
 
   /**
    * Nobody can connect any more, and another process may listen in this one's place; workers that watch it find
-   * out. The number stays taken until close(). Idempotent.
+   * out. The number stays taken until close(). Of a shared one nothing of that: whoever comes waits for the other
+   * process, and workers must be told to look away. Idempotent.
    */
   shutDown(): void {
     if (this.#isShutDown) return;
     this.#isShutDown = true;
+    if (this.isShared) return;
     this.#remove();
     shutdown(this.fd, SHUT_RDWR);
     if (this.kind === 'tcp') return;

@@ -1,0 +1,9 @@
+import type { Supervisor } from '../supervisor.js';
+
+/** One line for `systemctl status`. */
+export function statusOf({ memory, fleet, shutdownPhase, ioDriver }: Supervisor): string {
+  let clients = 0;
+  for (let worker = 0; worker < fleet.count; worker++) clients += memory.workers.clients(worker);
+  const what = shutdownPhase === 'none' ? 'serving' : shutdownPhase;
+  return `${what}: ${clients} clients, ${fleet.servingWorkers().length} workers, ${ioDriver}`;
+}
