@@ -77,11 +77,10 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     const { loaded, logger } = options;
-    const workers = loaded.workerCount;
     this.logger = logger;
     this.#givenListeners = options.listeners;
     this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
-    this.descriptors = raiseDescriptorLimit(workers);
+    this.descriptors = raiseDescriptorLimit(loaded.workerCount);
     this.memory = memoryFor(loaded, poolsMaxOf(loaded), this.descriptors.limit);
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
     this.#publication = this.#openPublication(options);
@@ -108,7 +107,7 @@ export class Supervisor {
     });
     this.fleet = new Fleet({
       memory: this.memory,
-      workers,
+      workers: loaded.workerCount,
       serveFile: options.serveFile ?? serveFile(),
       ioDriver: loaded.general.io_driver,
       testHooks: this.#testHooks,
