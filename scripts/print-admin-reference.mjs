@@ -2,6 +2,7 @@
 // (exit code 1 when a file is out of date). Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
+  BOUNCER_SHOWS,
   helpLines,
   LATENCY_BOUNDS_SECONDS,
   LATENCY_METRICS,
@@ -11,7 +12,7 @@ import {
   UNSUPPORTED_ORDERS,
 } from 'pgdog-cluster';
 
-const TYPES = { 16: 'BOOL', 20: 'BIGINT', 25: 'TEXT', 1700: 'NUMERIC' };
+const TYPES = { 16: 'BOOL', 20: 'BIGINT', 23: 'INTEGER', 25: 'TEXT', 1700: 'NUMERIC' };
 
 const cell = (text) => String(text).replaceAll('|', '\\|');
 
@@ -35,6 +36,7 @@ const admin = `# Admin database
 Database \`admin\` (also \`pgdog\` and \`pgbouncer\`, unless a database of that name is configured), user and password as in
 \`[admin]\`: \`psql -h … -p 6432 -U admin admin\`. Simple query protocol only. Several commands may stand in one query,
 separated by semicolons; the first error ends it. Names and order of the columns are PgDog's; ours follow at the end.
+In database \`pgbouncer\` SHOW POOLS, CLIENTS, SERVERS, STATS, LISTS, CONFIG and PEERS have PgBouncer's columns, which stand at the end of this page.
 Where PgDog has \`used_clients\` twice in SHOW LISTS, it stands once here.
 
 - Times are milliseconds unless a column says otherwise; \`avg_\` columns look at the last full \`stats_period\`.
@@ -51,6 +53,10 @@ ${table(
 Known, and refused by this version with 0A000: ${UNSUPPORTED_ORDERS.map((word) => word.toUpperCase()).join(', ')}.
 
 ${SHOWS.map(showSection).join('\n\n')}
+
+# In database pgbouncer
+
+${BOUNCER_SHOWS.map(showSection).join('\n\n').replaceAll('## SHOW', '## pgbouncer: SHOW')}
 `;
 
 const metricRows = METRICS.map(({ name, type, labels, help }) => [

@@ -120,9 +120,9 @@ test('what other poolers have and this one does not is said so', async () => {
   const orders = ['PROBE x', 'FORCE_RELOAD', 'RESET PREPARED'];
   for (const text of [
     ...orders,
-    'SHOW PEERS',
+    'SHOW PREPARED',
     'SHOW SERVER MEMORY',
-    'SHOW DATABASES',
+    'SHOW REPLICATION_SLOTS',
     'SET checkout_timeout TO 5',
   ]) {
     assert.equal((await ask(world, text)).errors[0]?.C, '0A000', text);

@@ -9,6 +9,7 @@ export * from './admin/session-number.js';
 export * from './admin/show.js';
 export * from './admin/show-addresses.js';
 export * from './admin/show-config.js';
+export { BOUNCER_SHOWS } from './admin/show-table.js';
 export * from './admin/stats-window.js';
 export * from './catalog/catalog-watch.js';
 export * from './catalog/compare-catalogs.js';

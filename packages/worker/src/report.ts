@@ -17,6 +17,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
     rows.push({
       slot: session.slot,
       session: session.id,
+      fd: session.connection.fd,
       worker: context.worker,
       user: session.user,
       database: session.database,
@@ -25,6 +26,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
       state: stateOfSession(session),
       replication: session.replication,
       connectTimeMs: session.connectedMs,
+      waitingSinceMs: session.waitingSinceMs,
       lastRequestMs: session.lastActivityMs,
       queries: session.queries,
       transactions: session.transactions,
@@ -59,6 +61,7 @@ export function reportServers(context: WorkerContext): ServerReport[] {
         pool: pool.index,
         worker: context.worker,
         state: stateOf(server),
+        fd: server.connection.fd,
         isDoomed: server.isDoomed,
         connectTimeMs: server.createdMs,
         requestTimeMs: server.requestSinceMs,

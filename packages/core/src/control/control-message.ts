@@ -478,6 +478,8 @@ export interface ClientReport {
   slot: number;
   /** Session.id; of this worker. */
   session: number;
+  /** Of its socket. */
+  fd: number;
   worker: number;
   user: string;
   database: string;
@@ -487,6 +489,8 @@ export interface ClientReport {
   state: string;
   replication: Replication;
   connectTimeMs: number;
+  /** Since when it waits for a server connection, epoch ms; 0: it does not. */
+  waitingSinceMs: number;
   lastRequestMs: number;
   queries: number;
   transactions: number;
@@ -540,6 +544,7 @@ export interface ServerReport {
   pool: number;
   worker: number;
   state: string;
+  fd: number;
   /** It is closed as soon as it comes free. */
   isDoomed: boolean;
   connectTimeMs: number;

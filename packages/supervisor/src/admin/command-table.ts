@@ -19,30 +19,8 @@ import {
 } from './order-commands.js';
 import { runSetup } from './shard-commands.js';
 import type { Privilege, Show } from './show.js';
-import { SHOW_ADDRESSES } from './show-addresses.js';
-import { SHOW_BANS } from './show-bans.js';
-import { SHOW_CLIENTS } from './show-clients.js';
-import { SHOW_CONFIG } from './show-config.js';
-import { SHOW_CONFIG_STATUS } from './show-config-status.js';
 import { makeShowHelp } from './show-help.js';
-import { SHOW_LISTENERS } from './show-listeners.js';
-import { SHOW_LISTS } from './show-lists.js';
-import { SHOW_MAINTENANCE } from './show-maintenance.js';
-import { SHOW_MIRRORS } from './show-mirrors.js';
-import { SHOW_OMNI_DRIFT } from './show-omni-drift.js';
-import { SHOW_POOLS } from './show-pools.js';
-import { SHOW_QUERIES, SHOW_QUERY_CACHE } from './show-queries.js';
-import { SHOW_REPLICAS } from './show-replicas.js';
-import { SHOW_REPLICATION } from './show-replication.js';
-import { SHOW_SERVERS } from './show-servers.js';
-import { SHOW_SHARDED_TABLES } from './show-sharded-tables.js';
-import { SHOW_SHARDS } from './show-shards.js';
-import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
-import { SHOW_STATS } from './show-stats.js';
-import { SHOW_TLS } from './show-tls.js';
-import { SHOW_TRANSACTIONS } from './show-transactions.js';
-import { SHOW_VERSION } from './show-version.js';
-import { SHOW_WORKERS } from './show-workers.js';
+import { findShow as findTable, SHOWS as TABLES } from './show-table.js';
 
 export interface HelpLine {
   usage: string;
@@ -66,41 +44,17 @@ export interface AdminCommand extends HelpLine {
   run: (call: CommandCall) => Uint8Array | Promise<Uint8Array>;
 }
 
-export const SHOWS: readonly Show[] = [
-  SHOW_POOLS,
-  SHOW_CLIENTS,
-  SHOW_SERVERS,
-  SHOW_STATS,
-  SHOW_QUERIES,
-  SHOW_QUERY_CACHE,
-  SHOW_LISTS,
-  SHOW_LISTENERS,
-  SHOW_MAINTENANCE,
-  SHOW_MIRRORS,
-  SHOW_WORKERS,
-  SHOW_SHARED_MEMORY,
-  SHOW_CONFIG,
-  SHOW_CONFIG_STATUS,
-  SHOW_SHARDS,
-  SHOW_SHARDED_TABLES,
-  SHOW_TRANSACTIONS,
-  SHOW_OMNI_DRIFT,
-  SHOW_BANS,
-  SHOW_REPLICATION,
-  SHOW_REPLICAS,
-  SHOW_ADDRESSES,
-  SHOW_TLS,
-  SHOW_VERSION,
-  makeShowHelp(() => helpLines()),
-];
+export const SHOWS: readonly Show[] = [...TABLES, makeShowHelp(() => helpLines())];
+
+function findShow(database: string, name: string): Show | undefined {
+  return findTable(database, name) ?? SHOWS.find((show) => show.name === name);
+}
 
 /** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
 const LATER_SHOWS: ReadonlySet<string> = new Set(
-  (
-    'prepared replication_slots table_copies schema_sync tasks ' +
-    'peers server_memory client_memory instance_id qos query_plans databases users sockets ' +
-    'active_sockets peer_pools stats_totals stats_averages totals fds mem dns_hosts dns_zones state'
-  ).split(' '),
+  'prepared replication_slots table_copies schema_sync tasks server_memory client_memory qos query_plans'.split(
+    ' ',
+  ),
 );
 
 /** Orders of PgDog and PgBouncer that this version does not have. */
@@ -140,9 +94,11 @@ function questionOf(tokens: readonly AdminToken[]): ShowQuestion {
 async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8Array> {
   const rest = tokens.slice(1);
   if (rest.length === 0) throw new PgDogError('admin_syntax');
-  const whole = SHOWS.find(({ name }) => name === joined(rest));
+  const { database } = caller;
+  const whole =
+    findShow(database, joined(rest)) ?? findShow(database, rest.map(({ text }) => text).join('_'));
   if (whole !== undefined) return whole.answer(context, caller, []);
-  const first = SHOWS.find(({ name }) => name === rest[0].text);
+  const first = findShow(database, rest[0].text);
   if (first?.takesColumns) return first.answer(context, caller, columnList(rest.slice(1)));
   if (first?.takesFilter) return first.answer(context, caller, [], questionOf(rest.slice(1)));
   const name = rest.map(({ text }) => text).join('_');

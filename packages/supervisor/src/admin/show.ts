@@ -2,12 +2,13 @@ import { buildResult, type Column, PgDogError, TYPE_OID } from '@pgdog-cluster/c
 import type { AdminCaller, AdminContext } from './admin-context.js';
 import { type ShowQuestion, WHOLE_SHOW } from './merged-queries.js';
 
-/** What a column travels as: counts and times NUMERIC, ids, pids and ms BIGINT, flags BOOL, the rest TEXT (as PgDog). */
-export type CellType = 'text' | 'bigint' | 'numeric' | 'bool';
+/** What a column travels as: counts and times NUMERIC, ids, pids and ms BIGINT, flags BOOL, the rest TEXT (as PgDog); INTEGER as PgBouncer. */
+export type CellType = 'text' | 'int' | 'bigint' | 'numeric' | 'bool';
 export type CellValue = string | number | boolean | null;
 
 const CELL_OIDS: Record<CellType, number> = {
   text: TYPE_OID.text,
+  int: TYPE_OID.int4,
   bigint: TYPE_OID.int8,
   numeric: TYPE_OID.numeric,
   bool: TYPE_OID.bool,
@@ -118,4 +119,9 @@ function toText(value: CellValue): string | null {
 export function timestampText(epochMs: number): string | null {
   if (epochMs <= 0) return null;
   return new Date(epochMs).toISOString().replace('T', ' ').replace('Z', ' UTC');
+}
+
+/** The same as PgBouncer writes it: 2030-01-31 12:00:00 UTC. */
+export function secondsText(epochMs: number): string | null {
+  return timestampText(epochMs)?.replace(/\.\d+ /, ' ') ?? null;
 }

@@ -20,6 +20,14 @@ const RESTART_ONLY = [
   'node_id',
 ] as const satisfies readonly (keyof GeneralSettings)[];
 
+/** Beside them what is no key of [general] in a loaded configuration. */
+const ALSO_RESTART_ONLY = ['workers', 'host', 'port'];
+
+/** Whether a setting, by its name in SHOW CONFIG, is read at start only. */
+export function isRestartOnly(name: string): boolean {
+  return ALSO_RESTART_ONLY.includes(name) || RESTART_ONLY.some((key) => key === name);
+}
+
 /** A setting whose value in the files is not the one in force. */
 export interface PendingSetting {
   name: string;
