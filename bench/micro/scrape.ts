@@ -51,6 +51,12 @@ function serve({ counters }: SharedMemory): void {
   }
 }
 
+const RELOAD_STATE: ReturnType<MetricsContext['reloadState']> = {
+  status: { atMs: 0, tookMs: 0, trigger: 'start', isOk: true, error: '', changes: [], pending: [], epoch: 1 },
+  figures: { okCount: 0, failedCount: 0, lastOkMs: 0 },
+  epoch: 1,
+};
+
 export async function makeScrapeContext(): Promise<MetricsContext> {
   const loaded = assembleConfig({
     config: { name: 'pgdog.toml', text: toml() },
@@ -75,6 +81,7 @@ export async function makeScrapeContext(): Promise<MetricsContext> {
     startedMs: 0,
     nowMs: Date.now,
     isDraining: () => false,
+    reloadState: () => RELOAD_STATE,
     listeners: () => [],
     certificates: () => [],
     recovery: () => [],

@@ -51,7 +51,11 @@ before(async () => {
   server = await startPostgres();
   await server.query("CREATE ROLE app LOGIN PASSWORD 'postgres'");
   await server.query("CREATE ROLE other LOGIN PASSWORD 'postgres'");
-  proxy = await startWireProxy(server, 'epoll', { workers: 2, general: { password_grace_period: 0 } });
+  proxy = await startWireProxy(server, 'epoll', {
+    workers: 2,
+    general: { password_grace_period: 0, config_watch: false },
+    metrics: true,
+  });
   firstConfig = readFileSync(file('pgdog.toml'), 'utf8');
 });
 after(async () => {
@@ -260,5 +264,31 @@ describe('reload', () => {
     await Promise.all(Array.from({ length: 20 }, () => proxy.adminQuery('RELOAD')));
     const count = Number((await status())['reloads_ok']) - Number(before['reloads_ok']);
     assert.ok(count >= 1 && count <= 20, String(count));
+  });
+
+  it('files are watched: one that cannot be used is told once', async () => {
+    const on = (head: string) => head.replace('config_watch = false', 'config_watch = true');
+    const failures = () =>
+      proxy.output.split('reload_failed').length + proxy.output.split('nothing has changed, the old').length;
+    writeConfig(DATABASE('keep'), on);
+    await reload();
+    const before = failures();
+    writeConfig(DATABASE('keep') + DATABASE('watched'), on);
+    await eventually('it is taken up', async () => (await status())['trigger'] === 'file watch');
+    await (await as('app', 'watched')).end();
+    writeConfig(DATABASE('keep', 'nonsense'), on);
+    await eventually('it is told', async () => (await status())['result'] === 'failed');
+    const told = failures();
+    assert.ok(told > before);
+    await (await as('app', 'watched')).end();
+    writeFileSync(file('unrelated.toml'), 'x');
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    assert.equal(failures(), told);
+    const page = await proxy.metrics();
+    assert.match(page, /config_last_reload_successful 0\n/);
+    assert.match(page, /config_reloads_total\{result="failed"\} [1-9]/);
+    writeConfig(DATABASE('keep'));
+    await eventually('the last one is fine again', async () => (await status())['result'] === 'ok');
+    assert.match(await proxy.metrics(), /config_last_reload_successful 1\n/);
   });
 });

@@ -23,6 +23,7 @@ export * from './config/changed-snapshot.js';
 export * from './config/clusters.js';
 export * from './config/config-diff.js';
 export * from './config/config-file.js';
+export * from './config/config-watch.js';
 export * from './config/cpu-count.js';
 export * from './config/derive-verifiers.js';
 export * from './config/host-address.js';

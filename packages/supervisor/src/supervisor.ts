@@ -12,6 +12,7 @@ import {
 import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
 import { type ShardedProgram, ShardServices } from './catalog/shard-services.js';
+import type { ConfigWatch } from './config/config-watch.js';
 import { logExpired } from './config/expired-certificates.js';
 import { memoryFor, poolsMaxOf } from './config/memory-size.js';
 import { NameWatch, type NameWatchOptions } from './config/name-watch.js';
@@ -43,6 +44,8 @@ export interface SupervisorOptions {
   load?: () => LoadedConfig;
   /** Sockets to accept from instead of those that the configuration names; closed with the supervisor. */
   listeners?: Listener[];
+  /** Told of files that are read beside those, and when an attempt begins and ends. */
+  watch?: Pick<ConfigWatch, 'note' | 'begin' | 'end'>;
   /** Turns a loaded configuration into a snapshot; injected by tests. */
   makeSnapshot?: MakeSnapshot;
   /** Asks a name again; injected by tests. */
@@ -84,9 +87,9 @@ export class Supervisor {
     this.memory = memoryFor(loaded, poolsMaxOf(loaded), this.descriptors.limit);
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
     this.#publication = this.#openPublication(options);
-    const load = options.load ?? (() => loaded);
+    const { load = () => loaded, watch } = options;
     const onReloaded = () => this.shards.hurry();
-    this.reloads = new Reloads({ load, publication: this.#publication, logger, onReloaded }, loaded);
+    this.reloads = new Reloads({ load, publication: this.#publication, logger, onReloaded, watch }, loaded);
     this.health = new HostMonitor({
       table: this.memory.hosts,
       logger,
@@ -146,7 +149,7 @@ export class Supervisor {
     });
   }
 
-  #openPublication({ loaded, makeSnapshot = buildSnapshot }: SupervisorOptions): Publication {
+  #openPublication({ loaded, watch, makeSnapshot = buildSnapshot }: SupervisorOptions): Publication {
     return new Publication({
       memory: this.memory,
       loaded,
@@ -155,6 +158,7 @@ export class Supervisor {
       auth: () => this.#auth,
       onTakenUp: (...taken) => this.#takenUp(...taken),
       tell: (epoch) => this.fleet.broadcast({ type: 'epoch', epoch }),
+      onFileRead: (path) => watch?.note(path),
     });
   }
 

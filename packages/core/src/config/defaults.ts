@@ -93,6 +93,13 @@ export const GENERAL_DEFAULTS = {
     'by default only this machine reaches the port',
     'ours',
   ),
+  config_watch: row(
+    true,
+    '',
+    'The configuration is taken up when one of its files changes: both files, and what they name (secrets, HBA rules, certificates). An error changes nothing and is logged once.',
+    'a changed file that waits for an order is a surprise at the next restart',
+    'ours',
+  ),
   log_format: row(
     'text',
     '',

@@ -33,6 +33,7 @@ const listenShape = {
 };
 
 const logShape = {
+  config_watch: field.flag(),
   log_format: field.oneOf('text', 'json', 'json_flattened'),
   log_level: field.text(),
   log_connections: field.flag(),

@@ -7,18 +7,19 @@ import {
 } from '@pgdog-cluster/core/config';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
 import { type ConfigurationOptions, loadConfig } from '../config/config-file.js';
+import { ConfigWatch } from '../config/config-watch.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
 import type { HttpServer } from '../http/http-server.js';
 import { openHttp } from '../http/open-http.js';
 import { createLogger, type Logger } from '../log/logger.js';
 import { RecentLog } from '../log/recent-log.js';
-import { Supervisor } from '../supervisor.js';
+import { Supervisor, type SupervisorOptions } from '../supervisor.js';
 import { passedListeners } from '../systemd/passed-sockets.js';
 import { ServiceNotifier } from '../systemd/service-notifier.js';
 import { statusOf } from '../systemd/status-line.js';
 import { VERSION } from '../version.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
-import { loadOrReport } from './load-or-report.js';
+import { reporting } from './load-or-report.js';
 import { probeServers } from './probe-servers.js';
 
 /** One line, with what to do about it where the error knows. */
@@ -113,16 +114,35 @@ function logReady(supervisor: Supervisor, logger: Logger): void {
   void probeServers(snapshot, logger);
 }
 
+/** With the watch over its files, `files` among them, which is not started. */
+function makeSupervisor(
+  start: Pick<SupervisorOptions, 'loaded' | 'logger' | 'listeners'>,
+  options: ConfigurationOptions,
+  files: ReadonlySet<string>,
+): { supervisor: Supervisor; watch: ConfigWatch } {
+  const watch = new ConfigWatch({
+    logger: start.logger,
+    isOn: () => supervisor.loaded.general.config_watch,
+    // What goes wrong is logged there.
+    onChange: () => void supervisor.reloads.reload('file watch').catch(() => {}),
+  });
+  for (const path of files) watch.note(path);
+  const load = () => loadConfig(options, (path) => watch.note(path));
+  const supervisor: Supervisor = new Supervisor({ ...start, load, watch });
+  return { supervisor, watch };
+}
+
 /** `pgdog-cluster run`: serves until told to stop. 2 for a bad configuration, 1 when it cannot start. */
 export async function run(options: ConfigurationOptions, io: CommandIo): Promise<ExitCode> {
-  const loaded = loadOrReport(options, io);
+  const files = new Set<string>();
+  const loaded = reporting(() => loadConfig(options, (path) => files.add(path)), io);
   if (loaded === null) return EXIT_USAGE;
   const recentLog = new RecentLog();
   const logger = recentLog.over(createLogger(loaded.general));
   logStart(loaded, logger);
   const listeners = passedOrReport(loaded, logger, io);
   if (listeners === null) return EXIT_FAILED;
-  const supervisor = new Supervisor({ loaded, logger, listeners, load: () => loadConfig(options) });
+  const { supervisor, watch } = makeSupervisor({ loaded, logger, listeners }, options, files);
   const notifier = new ServiceNotifier({
     env: process.env,
     pid: process.pid,
@@ -148,9 +168,13 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
     io.err(`error: ${describeFailure(error)}`);
     return EXIT_FAILED;
   }
-  if (supervisor.shutdownPhase === 'none') logReady(supervisor, logger);
+  if (supervisor.shutdownPhase === 'none') {
+    watch.start();
+    logReady(supervisor, logger);
+  }
   notifier.ready();
   await Promise.race([stopped, admin.ended]);
+  watch.close();
   admin.close();
   await http?.close();
   await health?.close();

@@ -46,7 +46,9 @@ function readSource(
   path: string | undefined,
   fallback: string,
   problems: ConfigurationProblem[],
+  onRead: (path: string) => void,
 ): SourceText | null {
+  onRead(resolve(path ?? fallback));
   if (path === undefined && !existsSync(fallback)) return null;
   const name = path ?? fallback;
   try {
@@ -65,17 +67,21 @@ function hasUrlVariable(): boolean {
 /**
  * Reads and checks the configuration. Throws ConfigurationError with everything that is wrong; its warnings
  * come with the result. Costs a few milliseconds; only at start and reload.
+ * @param onRead told of every file that is asked for, there or not; absolute
  */
-export function loadConfig(options: ConfigurationOptions): LoadedConfig {
+export function loadConfig(
+  options: ConfigurationOptions,
+  onRead: (path: string) => void = () => {},
+): LoadedConfig {
   const problems: ConfigurationProblem[] = [];
   const { pgbouncerIni } = options;
   const isOurs = pgbouncerIni === undefined;
   if (!isOurs && (options.config !== undefined || options.users !== undefined)) {
     problems.push(problem('--pgbouncer-ini', 'stands instead of -c and -u: give either'));
   }
-  const pgbouncer = isOurs ? null : readSource(pgbouncerIni, pgbouncerIni, problems);
-  const config = isOurs ? readSource(options.config, CONFIG_DEFAULT, problems) : null;
-  const users = isOurs ? readSource(options.users, USERS_DEFAULT, problems) : null;
+  const pgbouncer = isOurs ? null : readSource(pgbouncerIni, pgbouncerIni, problems, onRead);
+  const config = isOurs ? readSource(options.config, CONFIG_DEFAULT, problems, onRead) : null;
+  const users = isOurs ? readSource(options.users, USERS_DEFAULT, problems, onRead) : null;
   if (problems.length > 0) throw new ConfigurationError(problems);
   if (isOurs && config === null && options.databaseUrls.length === 0 && !hasUrlVariable()) {
     throw new ConfigurationError([problem('pgdog-cluster', NO_CONFIGURATION)]);
@@ -87,6 +93,10 @@ export function loadConfig(options: ConfigurationOptions): LoadedConfig {
     commandLine: options,
     environment: process.env,
     cpuCount: cpuCount(),
-    readSecretFile: (path, source) => readFileSync(resolve(dirname(source), path), 'utf8'),
+    readSecretFile: (path, source) => {
+      const file = resolve(dirname(source), path);
+      onRead(file);
+      return readFileSync(file, 'utf8');
+    },
   });
 }

@@ -26,6 +26,8 @@ export interface PublicationOptions {
   auth: () => { takeUp(loaded: LoadedConfig): Promise<void>; pools: ConfigSnapshot['pools'] };
   /** Published, and no worker has been told yet. */
   onTakenUp: (loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls) => void;
+  /** Told of every file of TLS. */
+  onFileRead?: (path: string) => void;
   /** Workers are to look at the table. */
   tell: (epoch: number) => void;
 }
@@ -110,10 +112,10 @@ export class Publication {
   }
 
   async #publishNow(loaded: LoadedConfig): Promise<number> {
-    const { memory, limits, makeSnapshot, auth, onTakenUp, tell } = this.#options;
+    const { memory, limits, makeSnapshot, auth, onTakenUp, tell, onFileRead } = this.#options;
     const epoch = this.#nextEpoch();
     this.numbers.reclaim();
-    const tls = readTls(loaded);
+    const tls = readTls(loaded, onFileRead);
     const keys = new DistinctKeys();
     const snapshot = await makeSnapshot(loaded, epoch, tls, (pair) => this.#numberOf(pair, keys, loaded));
     this.#checkHosts(snapshot, loaded);

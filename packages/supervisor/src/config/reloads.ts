@@ -36,6 +36,8 @@ export interface ReloadsOptions {
   publication: Publication;
   logger: Logger;
   nowMs?: () => number;
+  /** Told when an attempt begins to read, and how it ended. */
+  watch?: { begin(): void; end(isOk: boolean): void };
   /** It was taken up because somebody asked. */
   onReloaded: () => void;
 }
@@ -98,15 +100,18 @@ export class Reloads {
   }
 
   async #reloadNow(trigger: string): Promise<void> {
-    const { publication, logger, onReloaded } = this.#options;
+    const { publication, logger, onReloaded, watch } = this.#options;
     const atMs = this.#nowMs();
+    watch?.begin();
     let read: ReturnType<typeof keepRestartOnly>;
     let epoch: number;
     const before = this.#plain;
     try {
       read = keepRestartOnly(this.#options.load(), this.#running);
       epoch = await this.#publish(read.loaded, atMs);
+      watch?.end(true);
     } catch (error) {
+      watch?.end(false);
       throw this.#failed(error, trigger, atMs);
     }
     const { loaded, pending } = read;

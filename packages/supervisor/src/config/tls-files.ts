@@ -55,7 +55,10 @@ class TlsFiles {
   readonly #folder: string;
   readonly #texts = new Map<string, string | null>();
 
-  constructor(configFile: string | null) {
+  readonly #onRead: (path: string) => void;
+
+  constructor(configFile: string | null, onRead: (path: string) => void) {
+    this.#onRead = onRead;
     this.#source = configFile ?? 'configuration';
     this.#folder = configFile === null ? '.' : dirname(configFile);
   }
@@ -75,8 +78,10 @@ class TlsFiles {
   }
 
   #read(path: string): string | null {
+    const file = resolve(this.#folder, path);
+    this.#onRead(file);
     try {
-      const text = readFileSync(resolve(this.#folder, path), 'utf8');
+      const text = readFileSync(file, 'utf8');
       if (text.length <= FILE_BYTES_MAX) return text;
       this.problem(path, `is larger than ${FILE_BYTES_MAX} bytes`);
     } catch (error) {
@@ -228,10 +233,11 @@ function readServers(files: TlsFiles, loaded: LoadedConfig): Pick<LoadedTls, 'in
 
 /**
  * Reads every file that TLS needs and tries all of it out. Synchronous, some milliseconds; at start and reload.
+ * @param onRead told of every file that is asked for, absolute
  * @throws ConfigurationError with everything that is wrong; it names files and reasons, never contents.
  */
-export function readTls(loaded: LoadedConfig): LoadedTls {
-  const files = new TlsFiles(loaded.configFile);
+export function readTls(loaded: LoadedConfig, onRead: (path: string) => void = () => {}): LoadedTls {
+  const files = new TlsFiles(loaded.configFile, onRead);
   const clients = readClients(files, loaded);
   const { servers, indexOf } = readServers(files, loaded);
   if (files.problems.length > 0) throw new ConfigurationError(files.problems);

@@ -23,6 +23,7 @@ import { HOST_METRICS } from './host-metrics.js';
 import type { LatencyMetric } from './latency-histogram.js';
 import { type Metric, plainMetric, poolMetric, type WorkerFigures, workerMetric } from './metric.js';
 import { MIRROR_METRICS } from './mirror-metrics.js';
+import { RELOAD_METRICS } from './reload-metrics.js';
 import { TWO_PHASE_METRICS } from './two-phase-metrics.js';
 
 /** Of SHOW STATS, what is counted; `errors` has names of its own. */
@@ -232,6 +233,7 @@ const PROCESS_METRICS: readonly Metric[] = [
   ),
   plainMetric('draining', 'gauge', '1 while it is shutting down.', ({ isDraining }) => (isDraining ? 1 : 0)),
   ...LISTENER_METRICS,
+  ...RELOAD_METRICS,
   ...MIRROR_METRICS,
   ...TWO_PHASE_METRICS,
   ...COPY_METRICS,

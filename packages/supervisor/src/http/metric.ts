@@ -1,4 +1,5 @@
 import type { DatabaseSnapshot, MirrorReport } from '@pgdog-cluster/core';
+import type { ReloadState } from '../admin/admin-context.js';
 import type { HostFigures } from '../admin/host-figures.js';
 import type { PoolFigures } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
@@ -21,6 +22,7 @@ export interface Scrape {
   version: string;
   startedMs: number;
   isDraining: boolean;
+  reloadState: ReloadState;
   databases: readonly DatabaseSnapshot[];
   maintenance: readonly string[];
   listeners: readonly ListenerRow[];

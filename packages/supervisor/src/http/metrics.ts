@@ -24,6 +24,7 @@ export type MetricsContext = Pick<
   | 'startedMs'
   | 'nowMs'
   | 'isDraining'
+  | 'reloadState'
   | 'listeners'
   | 'certificates'
   | 'recovery'
@@ -83,6 +84,7 @@ function readScrape(context: MetricsContext, mirrors: readonly MirrorReport[]): 
     version,
     startedMs,
     isDraining: context.isDraining(),
+    reloadState: context.reloadState(),
     databases,
     maintenance: databases
       .map(({ name }) => name)
