@@ -14,6 +14,7 @@ const PACKAGES = {
   chromium: 'chromium',
   'systemd-socket-activate': 'systemd',
   'systemd-analyze': 'systemd',
+  python3: 'python3',
 } as const;
 export type ProgramName = keyof typeof PACKAGES;
 

@@ -173,6 +173,16 @@ function demoOptions(argv: Argv) {
     .option('load', { type: 'boolean', default: false, describe: 'Run a pgbench-like load' });
 }
 
+function topOptions(argv: Argv) {
+  return fileOptions(argv)
+    .option('url', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Its HTTP port; token: PGDOG_OPENMETRICS_TOKEN [as configured]',
+    })
+    .option('once', { type: 'boolean', default: false, describe: 'Print one frame' });
+}
+
 type SetExit = (code: ExitCode) => void;
 
 /** Each command's code is imported when it runs: `hash` needs no thread pool and `check` no demo. */
@@ -240,7 +250,11 @@ function addTools(argv: Argv, io: CommandIo, setExit: SetExit) {
         const { schema } = await import('./commands/schema.js');
         setExit(schema(raw.file, io));
       },
-    );
+    )
+    .command('top', 'What runs, live in the terminal', topOptions, async (raw) => {
+      const { top } = await import('./commands/top.js');
+      setExit(await top({ ...toOptions(raw), url: last(raw.url), once: raw.once }, io));
+    });
 }
 
 /**
