@@ -34,8 +34,8 @@ const admin = `# Admin database
 <!-- Written by scripts/print-admin-reference.mjs from packages/supervisor/src/admin; edit there. -->
 
 Database \`admin\` (also \`pgdog\` and \`pgbouncer\`, unless a database of that name is configured), user and password as in
-\`[admin]\`: \`psql -h … -p 6432 -U admin admin\`. Simple query protocol only. Several commands may stand in one query,
-separated by semicolons; the first error ends it. Names and order of the columns are PgDog's; ours follow at the end.
+\`[admin]\`: \`psql -h … -p 6432 -U admin admin\`. Simple and extended query protocol, without parameters.
+Several commands may stand in one Query, separated by semicolons; the first error ends it. Names and order of the columns are PgDog's; ours follow at the end.
 In database \`pgbouncer\` SHOW POOLS, CLIENTS, SERVERS, STATS, LISTS, CONFIG and PEERS have PgBouncer's columns, which stand at the end of this page.
 Where PgDog has \`used_clients\` twice in SHOW LISTS, it stands once here.
 

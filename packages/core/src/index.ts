@@ -131,6 +131,7 @@ export * from './wire/parameter-status.js';
 export * from './wire/prepared-messages.js';
 export * from './wire/proxy-header.js';
 export * from './wire/replication.js';
+export * from './wire/result-format.js';
 export * from './wire/row-description.js';
 export * from './wire/startup-options.js';
 export * from './wire/startup-packet.js';

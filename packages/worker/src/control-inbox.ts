@@ -169,7 +169,7 @@ function reply(context: WorkerContext, message: AdminReplyMessage | AuthReplyMes
   const session = context.sessions.at(message.slot);
   if (session === null || session.id !== message.generation) return;
   if (message.type === 'authReply') supervisorRepliedAboutUser(session, message);
-  else supervisorAnswered(session, message.bytes, message.isLast);
+  else supervisorAnswered(session, message);
 }
 
 /** By way of a descriptor that came along, of a connection that stayed where it is, or the answer to the latter. */

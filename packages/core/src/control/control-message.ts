@@ -227,6 +227,8 @@ export interface AdminReplyMessage {
   generation: number;
   bytes: Uint8Array;
   isLast: boolean;
+  /** An ErrorResponse is among the pieces. */
+  hasFailed?: boolean;
 }
 
 /** Answer to an AuthRequestMessage. */
@@ -360,6 +362,10 @@ export interface AdminQueryMessage {
   /** True in the admin database; false for SHOW pgdog.… in an ordinary one. */
   isAdmin: boolean;
   text: string;
+  /** Of the extended protocol; absent: a Query. */
+  step?: 'describe' | 'execute';
+  /** Result format codes of the Bind; absent: all in text. */
+  formats?: number[];
   /** Of a sharded database: shards that the session's last statement was asked of. */
   lastShards?: number[];
 }

@@ -8,6 +8,7 @@ import {
 import type { AdminContext } from './admin-context.js';
 import { splitCommands } from './admin-lexer.js';
 import { COMMANDS, SHOWS } from './command-table.js';
+import { answerExtended } from './extended-answer.js';
 
 /** Whole backend messages without ReadyForQuery, which is the worker's to add. Never rejects. */
 export type AdminAnswer = (message: AdminQueryMessage, signal?: AbortSignal) => Promise<Uint8Array[]>;
@@ -19,7 +20,9 @@ export function createAdminHandler(context: AdminContext): AdminAnswer {
   return async (message, signal = new AbortController().signal) => {
     const answer: Uint8Array[] = [];
     try {
-      if (message.isAdmin) await answerAdmin(context, message, answer, signal);
+      if (message.step !== undefined && message.isAdmin) {
+        answer.push(...(await answerExtended(message, () => asQuery(context, message, signal))));
+      } else if (message.isAdmin) await answerAdmin(context, message, answer, signal);
       else answer.push(await answerClient(context, message));
     } catch (error) {
       // What commands before the failed one answered stands, as in Postgres.
@@ -28,6 +31,17 @@ export function createAdminHandler(context: AdminContext): AdminAnswer {
     }
     return answer;
   };
+}
+
+/** What a Query with the same text would get. */
+async function asQuery(
+  context: AdminContext,
+  message: AdminQueryMessage,
+  signal: AbortSignal,
+): Promise<Uint8Array[]> {
+  const answer: Uint8Array[] = [];
+  await answerAdmin(context, message, answer, signal);
+  return answer;
 }
 
 async function answerAdmin(

@@ -153,7 +153,7 @@ export function answerSelect(
     first?.kind === 'word' && (isCall || rest.length === 0)
       ? functionValue(first.text, context, caller)
       : null;
-  if (value === null) throw new PgDogError('admin_syntax');
+  if (value === null) throw new PgDogError('admin_syntax', 'the admin database runs no SQL');
   const typeOid = first.text === 'pg_is_in_recovery' ? TYPE_OID.bool : TYPE_OID.text;
   return one({ name: first.text, typeOid }, value);
 }

@@ -2,6 +2,7 @@ import {
   type AdminQueryMessage,
   type AdminReplyMessage,
   buildErrorResponse,
+  holdsError,
   PgDogError,
   toPgDogError,
 } from '@pgdog-cluster/core';
@@ -41,12 +42,20 @@ function fieldsOf(error: unknown): { sqlstate: string; message: string; detail: 
 export function toReplies(message: AdminQueryMessage, answer: readonly Uint8Array[]): AdminReplyMessage[] {
   const { slot, generation } = message;
   const bytes = Buffer.concat(answer);
+  const hasFailed = holdsError(bytes);
   const replies: AdminReplyMessage[] = [];
   let start = 0;
   do {
     const end = Math.min(start + ADMIN_REPLY_BYTES_MAX, bytes.length);
     const isLast = end === bytes.length;
-    replies.push({ type: 'adminReply', slot, generation, bytes: bytes.subarray(start, end), isLast });
+    replies.push({
+      type: 'adminReply',
+      slot,
+      generation,
+      bytes: bytes.subarray(start, end),
+      isLast,
+      hasFailed,
+    });
     start = end;
   } while (start < bytes.length);
   return replies;

@@ -1,18 +1,33 @@
-import { decodeText, FRONTEND, FRONTEND_ALLOWED, PgDogError } from '@pgdog-cluster/core';
+import {
+  type AdminReplyMessage,
+  decodeText,
+  FRONTEND,
+  FRONTEND_ALLOWED,
+  PgDogError,
+} from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
+import { AdminExtended, type AdminStep } from './admin-extended.js';
 import { sessionGone } from './close.js';
 import type { RequestSink } from './requests.js';
 import type { Session } from './session.js';
 
 const HEADER_BYTES = 5;
 
+/** By session: who takes the supervisor's answers of the extended protocol. */
+const sinks = new WeakMap<Session, AdminSink>();
+
 /** A client of the admin database: commands go to the supervisor, its answers come back through the mailbox. */
 export class AdminSink implements FrameSink {
   private readonly session: Session;
+  private readonly extended: AdminExtended;
   private isSkippingToSync = false;
+  /** The supervisor is asked for a step of the extended protocol. */
+  private isStepping = false;
 
   constructor(session: Session) {
     this.session = session;
+    this.extended = new AdminExtended(session);
+    sinks.set(session, this);
   }
 
   headBytes(type: number, frameBytes: number): number {
@@ -23,11 +38,9 @@ export class AdminSink implements FrameSink {
     const { session } = this;
     switch (type) {
       case FRONTEND.Query:
-        sendToSupervisor(
-          session,
-          true,
-          decodeText(bytes, start + HEADER_BYTES, Math.max(start + HEADER_BYTES, end - 1)),
-        );
+        sendToSupervisor(session, true, {
+          text: decodeText(bytes, start + HEADER_BYTES, Math.max(start + HEADER_BYTES, end - 1)),
+        });
         session.stream.block();
         return CONSUMED;
       case FRONTEND.Terminate:
@@ -35,20 +48,50 @@ export class AdminSink implements FrameSink {
         return CONSUMED;
       case FRONTEND.Sync:
         this.isSkippingToSync = false;
+        this.extended.sync();
         session.sendReady();
         return CONSUMED;
       case FRONTEND.PasswordMessage:
         session.fail(new PgDogError('protocol_violation', 'unexpected message'));
         return CONSUMED;
+      case FRONTEND.Flush:
+        return CONSUMED;
       default:
-        if (!this.isSkippingToSync && type !== FRONTEND.Flush) {
-          this.isSkippingToSync = true;
-          session.answerError(
-            new PgDogError('unsupported_feature', 'the admin database speaks the simple query protocol only'),
-          );
-        }
+        if (!this.isSkippingToSync) this.step(type, bytes, start, end);
         return CONSUMED;
     }
+  }
+
+  private step(type: number, bytes: Uint8Array, start: number, end: number): void {
+    const { session } = this;
+    try {
+      const step = this.extended.handle(type, bytes, start, end);
+      if (step === null) return;
+      this.isStepping = true;
+      sendToSupervisor(session, true, step);
+      session.stream.block();
+    } catch (error) {
+      if (!(error instanceof PgDogError)) throw error;
+      if (error.severity === 'FATAL') {
+        session.fail(error);
+        return;
+      }
+      this.isSkippingToSync = true;
+      session.answerError(error);
+    }
+  }
+
+  /** True: the piece was part of the answer to a step. */
+  answered(bytes: Uint8Array, isLast: boolean, hasFailed: boolean): boolean {
+    if (!this.isStepping) return false;
+    const { session } = this;
+    for (const frames of this.extended.answered(bytes, isLast)) session.send(frames);
+    if (!isLast) return true;
+    this.isStepping = false;
+    if (hasFailed) this.isSkippingToSync = true;
+    else session.queries++;
+    session.resumeRequests();
+    return true;
   }
 
   onRest(): void {}
@@ -68,13 +111,13 @@ export function askSupervisor(requests: RequestSink, text: string): number {
     requests.isAwaitingQuiet = true;
     return BLOCKED;
   }
-  sendToSupervisor(session, false, text);
+  sendToSupervisor(session, false, { text });
   // Blocked behind this frame, which is consumed.
   session.stream.block();
   return CONSUMED;
 }
 
-function sendToSupervisor(session: Session, isAdmin: boolean, text: string): void {
+function sendToSupervisor(session: Session, isAdmin: boolean, step: AdminStep): void {
   session.context.tell({
     type: 'adminQuery',
     worker: session.context.worker,
@@ -83,14 +126,18 @@ function sendToSupervisor(session: Session, isAdmin: boolean, text: string): voi
     database: session.database,
     user: session.user,
     isAdmin,
-    text,
+    ...step,
     lastShards: [...(session.router?.shards?.lastShards ?? [])],
   });
 }
 
 /** A piece of the supervisor's answer; the last one is followed by ReadyForQuery. */
-export function supervisorAnswered(session: Session, bytes: Uint8Array, isLast: boolean): void {
+export function supervisorAnswered(
+  session: Session,
+  { bytes, isLast, hasFailed = false }: AdminReplyMessage,
+): void {
   if (session.phase !== 'ready') return;
+  if (sinks.get(session)?.answered(bytes, isLast, hasFailed) === true) return;
   session.send(bytes);
   if (!isLast) return;
   session.queries++;
