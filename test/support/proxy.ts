@@ -31,6 +31,8 @@ export interface StartProxyOptions {
   /** `-d url` instead of files. */
   url?: string;
   users?: ProxyUser[];
+  /** Default: a free one. */
+  port?: number;
   workers?: number;
   ioDriver?: TestDriver;
   general?: TomlTable;
@@ -244,7 +246,7 @@ async function queryOnce<Row>(url: string, sql: string): Promise<Row[]> {
 
 export async function startProxy(options: StartProxyOptions): Promise<TestProxy> {
   const directory = mkdtempSync(join(tmpdir(), 'pgdog-proxy-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const metricsPort = options.metrics === true ? await freePort() : 0;
   const files = writeFiles(directory, options, port, metricsPort);
   const proxy = new ProxyProcess(directory, [...files, ...(options.args ?? [])], options);

@@ -196,10 +196,17 @@ function addServing(argv: Argv, isBrief: boolean, io: CommandIo, setExit: SetExi
       .command(
         ['run', '$0'],
         'Serve (the default)',
-        (inner) => configurationOptions(inner, isBrief),
+        (inner) =>
+          configurationOptions(inner, isBrief).option('take-over', {
+            alias: ['R', 'reboot'],
+            type: 'boolean',
+            default: false,
+            describe: 'From the running process: no client is refused',
+            hidden: isBrief,
+          }),
         async (raw) => {
           const { run } = await import('./commands/run.js');
-          setExit(await run(toOptions(raw), io));
+          setExit(await run({ ...toOptions(raw), isTakeOver: raw.takeOver }, io));
         },
       )
       .command('check', 'Is the configuration right?', checkOptions, checkNow)

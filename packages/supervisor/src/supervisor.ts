@@ -28,7 +28,7 @@ import { serveFile } from './fleet/serve-file.js';
 import { HostMonitor } from './health/host-monitor.js';
 import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
 import type { Listener } from './listen/listener.js';
-import { openListeners } from './listen/open-listeners.js';
+import { type AdoptedListeners, openListeners } from './listen/open-listeners.js';
 import type { Logger } from './log/logger.js';
 import { openDesk } from './orders/open-desk.js';
 import type { OperatorDesk } from './orders/operator-desk.js';
@@ -46,6 +46,8 @@ export interface SupervisorOptions {
   listeners?: Listener[];
   /** Told of files that are read beside those, and when an attempt begins and ends. */
   watch?: Pick<ConfigWatch, 'note' | 'begin' | 'end'>;
+  /** Sockets of a process that is being taken over. */
+  adopted?: AdoptedListeners;
   /** Turns a loaded configuration into a snapshot; injected by tests. */
   makeSnapshot?: MakeSnapshot;
   /** Asks a name again; injected by tests. */
@@ -67,7 +69,7 @@ export class Supervisor {
   readonly shards: ShardServices;
   readonly reloads: Reloads;
   readonly #publication: Publication;
-  readonly #givenListeners: Listener[] | undefined;
+  readonly #given: Pick<SupervisorOptions, 'listeners' | 'adopted'>;
   readonly #limits: CapacityLimits;
   readonly #testHooks: boolean;
   readonly #shutdown: Shutdown;
@@ -81,7 +83,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     const { loaded, logger } = options;
     this.logger = logger;
-    this.#givenListeners = options.listeners;
+    this.#given = options;
     this.#testHooks = options.testHooks ?? process.env.PGDOG_TEST_HOOKS === '1';
     this.descriptors = raiseDescriptorLimit(loaded.workerCount);
     this.memory = memoryFor(loaded, poolsMaxOf(loaded), this.descriptors.limit);
@@ -247,9 +249,10 @@ export class Supervisor {
       // Listening first: a port in use is the likeliest failure, and the cheapest to find. Clients that come
       // before the workers are up wait in the backlog.
       const unix = unixSocketSettings(general, listen);
-      for (const listener of this.#givenListeners ?? []) listener.setTcpOptions(tcp);
+      const { listeners = null, adopted } = this.#given;
+      for (const listener of listeners ?? []) listener.setTcpOptions(tcp);
       this.#listeners =
-        this.#givenListeners ?? (await openListeners(listen, general.listen_backlog, tcp, unix));
+        listeners ?? (await openListeners(listen, general.listen_backlog, tcp, unix, adopted));
       await this.fleet.start();
     } catch (error) {
       for (const part of [this.#names, this.health, this.shards]) part.close();

@@ -5,6 +5,7 @@ import {
   formatProblem,
   type LoadedConfig,
 } from '@pgdog-cluster/core/config';
+import type { AdminContext } from '../admin/admin-context.js';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
 import { type ConfigurationOptions, loadConfig } from '../config/config-file.js';
 import { ConfigWatch } from '../config/config-watch.js';
@@ -17,6 +18,7 @@ import { Supervisor, type SupervisorOptions } from '../supervisor.js';
 import { passedListeners } from '../systemd/passed-sockets.js';
 import { ServiceNotifier } from '../systemd/service-notifier.js';
 import { statusOf } from '../systemd/status-line.js';
+import { beginTakeOver, finishTakeOver, offerTakeOver } from '../takeover/online-restart.js';
 import { VERSION } from '../version.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
 import { reporting } from './load-or-report.js';
@@ -96,13 +98,43 @@ function untilStopped(supervisor: Supervisor, notifier: ServiceNotifier, logger:
   });
 }
 
-/** Sockets that systemd opened; null after a line that says why they cannot be used. */
-function passedOrReport({ general }: LoadedConfig, logger: Logger, io: CommandIo) {
+export interface RunOptions extends ConfigurationOptions {
+  /** From the running process, if there is one. */
+  isTakeOver: boolean;
+}
+
+/** Sockets that exist already: that systemd opened, or another process has; null after a line that says why they cannot be used. */
+async function socketsOrReport(loaded: LoadedConfig, isTakeOver: boolean, logger: Logger, io: CommandIo) {
   try {
-    return passedListeners(general.port, logger);
+    const listeners = passedListeners(loaded.general.port, logger);
+    const takeOver = isTakeOver && listeners === undefined ? await beginTakeOver(loaded, logger) : null;
+    return { listeners, takeOver, adopted: takeOver ?? undefined };
   } catch (error) {
     io.err(`error: ${describeFailure(error)}`);
     return null;
+  }
+}
+
+/** Two ports that only one process can have. */
+class HttpPorts {
+  readonly #supervisor: Supervisor;
+  #http: HttpServer | null = null;
+  #health: HealthServer | null = null;
+
+  constructor(supervisor: Supervisor) {
+    this.#supervisor = supervisor;
+  }
+
+  async open(context: AdminContext, { general }: LoadedConfig): Promise<void> {
+    this.#http = await openHttp(context, general, () => this.#supervisor.loaded.httpToken);
+    this.#health = await openHealth(context, general.healthcheck_port);
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    const servers = [this.#http, this.#health];
+    [this.#http, this.#health] = [null, null];
+    for (const server of servers) await server?.close();
   }
 }
 
@@ -116,7 +148,7 @@ function logReady(supervisor: Supervisor, logger: Logger): void {
 
 /** With the watch over its files, `files` among them, which is not started. */
 function makeSupervisor(
-  start: Pick<SupervisorOptions, 'loaded' | 'logger' | 'listeners'>,
+  start: Pick<SupervisorOptions, 'loaded' | 'logger' | 'listeners' | 'adopted'>,
   options: ConfigurationOptions,
   files: ReadonlySet<string>,
 ): { supervisor: Supervisor; watch: ConfigWatch } {
@@ -132,37 +164,41 @@ function makeSupervisor(
   return { supervisor, watch };
 }
 
+function notifierOf(program: Supervisor, logger: Logger): ServiceNotifier {
+  const { env, pid } = process;
+  return new ServiceNotifier({ env, pid, logger, program, status: () => statusOf(program) });
+}
+
 /** `pgdog-cluster run`: serves until told to stop. 2 for a bad configuration, 1 when it cannot start. */
-export async function run(options: ConfigurationOptions, io: CommandIo): Promise<ExitCode> {
+export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode> {
   const files = new Set<string>();
   const loaded = reporting(() => loadConfig(options, (path) => files.add(path)), io);
   if (loaded === null) return EXIT_USAGE;
   const recentLog = new RecentLog();
   const logger = recentLog.over(createLogger(loaded.general));
   logStart(loaded, logger);
-  const listeners = passedOrReport(loaded, logger, io);
-  if (listeners === null) return EXIT_FAILED;
-  const { supervisor, watch } = makeSupervisor({ loaded, logger, listeners }, options, files);
-  const notifier = new ServiceNotifier({
-    env: process.env,
-    pid: process.pid,
-    logger,
-    program: supervisor,
-    status: () => statusOf(supervisor),
-  });
+  const sockets = await socketsOrReport(loaded, options.isTakeOver, logger, io);
+  if (sockets === null) return EXIT_FAILED;
+  const { takeOver, ...given } = sockets;
+  const { supervisor, watch } = makeSupervisor({ loaded, logger, ...given }, options, files);
+  const notifier = notifierOf(supervisor, logger);
   // Before the start: a signal in the middle of it must not kill the threads in mid-work.
   const stopped = untilStopped(supervisor, notifier, logger);
   let admin: AttachedAdmin | null = null;
-  let http: HttpServer | null = null;
-  let health: HealthServer | null = null;
+  const http = new HttpPorts(supervisor);
   try {
     await supervisor.start();
     admin = attachAdmin(supervisor, recentLog);
-    http = await openHttp(admin.context, loaded.general, () => supervisor.loaded.httpToken);
-    health = await openHealth(admin.context, loaded.general.healthcheck_port);
+    if (takeOver !== null) await finishTakeOver(takeOver, logger);
+    await http.open(admin.context, loaded).catch((error: unknown) => {
+      // Nobody else serves any more: to end for the sake of figures would be the greater harm.
+      if (takeOver === null) throw error;
+      logger.log('error', 'http_failed', describeFailure(error));
+    });
   } catch (error) {
     admin?.close();
-    await http?.close();
+    takeOver?.abandon();
+    await http.close();
     await supervisor.cut();
     logger.close();
     io.err(`error: ${describeFailure(error)}`);
@@ -173,11 +209,12 @@ export async function run(options: ConfigurationOptions, io: CommandIo): Promise
     logReady(supervisor, logger);
   }
   notifier.ready();
-  await Promise.race([stopped, admin.ended]);
+  const { offer, ended } = offerTakeOver(supervisor, logger, () => http.close());
+  await Promise.race([stopped, admin.ended, ended]);
   watch.close();
+  offer.close();
   admin.close();
-  await http?.close();
-  await health?.close();
+  await http.close();
   notifier.close();
   logger.close();
   return EXIT_OK;

@@ -67,6 +67,17 @@ export const sendto: (
   sockaddr: Uint8Array,
   sockaddrLength: number,
 ) => number = program.func('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t']);
+/** Of a struct msghdr at an address. */
+export const sendmsg: (fd: number, message: number, flags: number) => number = program.func(
+  'sendmsg',
+  'intptr_t',
+  ['int', 'uintptr_t', 'int'],
+);
+export const recvmsg: (fd: number, message: number, flags: number) => number = program.func(
+  'recvmsg',
+  'intptr_t',
+  ['int', 'uintptr_t', 'int'],
+);
 /** Its third argument is optional in C, and an int in all uses here. */
 export const fcntl: (fd: number, command: number, value: number) => number = program.func('fcntl', 'int', [
   'int',
@@ -101,6 +112,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
@@ -123,6 +135,8 @@ export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
 export const RLIMIT_NOFILE = 7;
 export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+export const SCM_RIGHTS = 1;
 export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 export const F_GETFL = 3;
@@ -131,9 +145,11 @@ export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
 export const EPERM = 1;
+export const EAGAIN = 11;
 export const EACCES = 13;
 export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
+export const ECONNREFUSED = 111;
 export const EADDRNOTAVAIL = 99;
 
 const ONE = new Int32Array([1]);
@@ -142,6 +158,11 @@ const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** setsockopt with an int. True = taken. */
 export function setOption(fd: number, level: number, name: number, value: number): boolean {
   return setsockopt(fd, level, name, value === 1 ? ONE : new Int32Array([value]), 4) === 0;
+}
+
+/** Address of the first byte. Valid as long as the array lives: its memory is not V8's and does not move. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return BigInt(koffi.address(bytes));
 }
 
 /** An int option of a socket; null when it has none, or is no socket. */

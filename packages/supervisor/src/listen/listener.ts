@@ -24,6 +24,7 @@ import {
   TCP_NODELAY,
   TCP_USER_TIMEOUT,
 } from './libc.js';
+import type { UnixLock } from './unix-lock.js';
 
 /** Where a Unix socket was bound, which it does not tell itself. */
 export interface UnixPlace {
@@ -31,6 +32,8 @@ export interface UnixPlace {
   port: number;
   /** Takes away what others see of it. Run once, before it is shut down. */
   remove: () => void;
+  /** Of a socket in the file system. */
+  lock?: UnixLock;
 }
 
 /** One listening socket: a raw number that the workers accept from. Opened and closed here, never owned by libuv. */
@@ -43,6 +46,7 @@ export class Listener {
   readonly port: number;
   /** Another process has it too (systemd, or who takes over): it must not end with this one. */
   isShared = false;
+  readonly lock: UnixLock | null;
   readonly #remove: () => void;
   #isShutDown = false;
   #isClosed = false;
@@ -51,6 +55,7 @@ export class Listener {
     this.fd = fd;
     this.kind = unix === undefined ? 'tcp' : 'unix';
     this.#remove = unix?.remove ?? (() => {});
+    this.lock = unix?.lock ?? null;
     if (unix !== undefined) {
       this.host = unix.directory;
       this.port = unix.port;
@@ -92,9 +97,8 @@ export class Listener {
    * process, and workers must be told to look away. Idempotent.
    */
   shutDown(): void {
-    if (this.#isShutDown) return;
+    if (this.#isShutDown || this.isShared) return;
     this.#isShutDown = true;
-    if (this.isShared) return;
     this.#remove();
     shutdown(this.fd, SHUT_RDWR);
     if (this.kind === 'tcp') return;

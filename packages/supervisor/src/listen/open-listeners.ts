@@ -42,6 +42,13 @@ const REASONS: Record<number, [reason: string, hint: string]> = {
   ],
 };
 
+export interface AdoptedListeners {
+  /** Null: there is none of that address. A longer or shorter queue is asked for at once. */
+  take(kind: 'tcp' | 'unix', host: string, port: number, backlog: number): Listener | null;
+}
+
+const NONE_ADOPTED: AdoptedListeners = { take: () => null };
+
 /**
  * Opens every configured address, all or none. A host name is listened on at each of its addresses.
  * @throws PgDogError `configuration`, naming the address and what is wrong with it.
@@ -51,16 +58,22 @@ export async function openListeners(
   backlog: number,
   tcp: TcpSnapshot,
   unix: UnixSocketSettings | null = null,
+  /** Sockets that exist already, by a process that is being taken over: those that fit are used. */
+  adopted: AdoptedListeners = NONE_ADOPTED,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
   try {
     for (const wanted of await resolveAll(addresses)) {
-      const listener = openTcpListener(wanted, backlog);
+      const listener =
+        adopted.take('tcp', wanted.host, wanted.port, backlog) ?? openTcpListener(wanted, backlog);
       if (listener === null) continue;
       listener.setTcpOptions(tcp);
       listeners.push(listener);
     }
-    for (const port of unix?.ports ?? []) listeners.push(await openUnixListener(unix!, port, backlog));
+    for (const port of unix?.ports ?? []) {
+      const listener = adopted.take('unix', unix!.directory, port, backlog);
+      listeners.push(listener ?? (await openUnixListener(unix!, port, backlog)));
+    }
   } catch (error) {
     for (const listener of listeners) listener.close();
     throw error;

@@ -40,7 +40,7 @@ export function probeUnix(path: string): string | null {
 }
 
 /** struct ucred: pid, uid, gid. -1 when the kernel does not say. */
-function peerUserId(fd: number): number {
+export function peerUserId(fd: number): number {
   const credentials = new Int32Array(3);
   const length = new Int32Array([credentials.byteLength]);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length) !== 0) return -1;

@@ -58,16 +58,35 @@ export async function openUnixListener(
       chmodSync(path, mode);
     };
     const fd = bindSocket(path, backlog, apply, refuse);
-    const { ino, dev } = lstatSync(path);
-    const remove = (): void => {
-      removeOwn(path, ino, dev);
-      lock.release();
-    };
-    return new Listener(fd, { directory, port, remove });
+    return placedListener(fd, path, { directory, port, lock });
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+function placedListener(
+  fd: number,
+  path: string,
+  { directory, port, lock }: { directory: string; port: number; lock: UnixLock },
+): Listener {
+  const { ino, dev } = lstatSync(path);
+  const remove = (): void => {
+    removeOwn(path, ino, dev);
+    lock.release();
+  };
+  return new Listener(fd, { directory, port, lock, remove });
+}
+
+/** The socket of another process, by descriptors that it passed: `lockFd` null for an abstract one. */
+export function adoptUnixListener(
+  fd: number,
+  lockFd: number | null,
+  { directory, port }: { directory: string; port: number },
+): Listener {
+  const path = unixSocketPath(directory, port);
+  if (lockFd === null) return new Listener(fd, { directory, port, remove: () => {} });
+  return placedListener(fd, path, { directory, port, lock: UnixLock.adopt(lockFd, path) });
 }
 
 type Refuse = (reason: string, hint?: string, cause?: unknown) => PgDogError;

@@ -39,15 +39,40 @@ export class UnixLock {
         return null;
       }
       if (isSameFile(fd, path)) {
-        ftruncateSync(fd, 0);
-        const startedS = Math.floor(performance.timeOrigin / 1000);
-        writeSync(fd, `${process.pid}\n${process.cwd()}\n${startedS}\n${port}\n${directory}\n`, 0);
-        return new UnixLock(fd, path);
+        const lock = new UnixLock(fd, path);
+        lock.sign(directory, port);
+        return lock;
       }
       // Its owner deleted it between our open and our lock: what we hold is a file without a name.
       closeSync(fd);
     }
     return null;
+  }
+
+  /**
+   * The lock of another process, by a descriptor that it passed: the kernel's lock belongs to what is open, whoever has a
+   * number for it, and ends when the last of them closes.
+   */
+  static adopt(fd: number, socketPath: string): UnixLock {
+    return new UnixLock(fd, `${socketPath}.lock`);
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** Writes whose it is into the file. */
+  sign(directory: string, port: number): void {
+    ftruncateSync(this.#fd, 0);
+    const startedS = Math.floor(performance.timeOrigin / 1000);
+    writeSync(this.#fd, `${process.pid}\n${process.cwd()}\n${startedS}\n${port}\n${directory}\n`, 0);
+  }
+
+  /** Another process has it from now on: file and lock stay. Idempotent. */
+  leave(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    closeSync(this.#fd);
   }
 
   /** Deletes the file, then lets go of the lock. Idempotent. */
