@@ -191,8 +191,8 @@ ${laterTable(LATER_SECTIONS)}
 /** What the settings mean together is code; these are its words. */
 const JOINED = {
   admin_users:
-    '`[admin] user`: the first, with its password of auth_file; the admin database is called `pgbouncer`',
-  stats_users: 'warning',
+    '`[admin] user`: the first, with its password of auth_file, `admin_users`: the others; the admin database is called `pgbouncer`',
+  stats_users: '`[admin] stats_users`',
   unix_socket_mode: '`unix_socket_mode`',
   unix_socket_group: '`unix_socket_group`',
   reserve_pool_size: '`reserve_pool_size`; 0 while reserve_pool_timeout is 0',

@@ -18,7 +18,13 @@ describe('the admin database by the extended protocol', () => {
   before(async () => {
     // Nobody listens there: the admin database needs no server.
     const database = { name: 'shop', host: '127.0.0.1', port: 9, pool_size: 3 };
-    proxy = await startProxy({ workers: 1, databases: [database], general: { min_pool_size: 0 } });
+    proxy = await startProxy({
+      workers: 1,
+      databases: [database],
+      users: ['app', 'boss', 'eye'].map((name) => ({ name, password: `${name}-secret` })),
+      admin: { admin_users: ['boss'], stats_users: ['eye'] },
+      general: { min_pool_size: 0 },
+    });
   });
   after(() => proxy.stop());
 
@@ -55,9 +61,9 @@ describe('the admin database by the extended protocol', () => {
     const client = await raw('pgbouncer');
     client.send(P('s', 'SHOW USERS'), D('S', 's'), S());
     assert.equal((await client.readUntilReady()).frames.map(({ type }) => type).join(''), '1tTZ');
-    client.send(B('', 's', { resultFormats: [1] }), D('P', ''), E(''), S());
+    client.send(B('', 's', { resultFormats: [1] }), D('P', ''), E('', 1), S());
     const { frames } = await client.readUntilReady();
-    assert.equal(frames.map(({ type }) => type).join(''), '2TDCZ');
+    assert.equal(frames.map(({ type }) => type).join(''), '2TDsZ');
     const row = frames[2]?.body ?? Buffer.alloc(0);
     // Two texts before it: name and pool_size; then reserve_pool_size, pool_mode, and four numbers of four bytes.
     assert.deepEqual(row.subarray(-8), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0]));
@@ -132,6 +138,21 @@ describe('the admin database by the extended protocol', () => {
       if (text !== 'SERVERS') assert.ok(extended.rows.length > 0, text);
     }
     await client.end();
+  });
+
+  it('admin_users may order, stats_users only look, others not enter', async () => {
+    const login = (user: string, password = `${user}-secret`) =>
+      clientOf(proxy, { user, password, database: 'pgbouncer' });
+    const [boss, eye] = [await login('boss'), await login('eye')];
+    assert.deepEqual((await boss.query('PAUSE shop')).tags, ['PAUSE']);
+    assert.equal((await eye.query('RESUME shop')).error?.['M'], 'admin access needed');
+    assert.equal((await eye.query('SHOW DATABASES')).rows[0]?.[15], '1');
+    eye.send(P('', 'RESUME shop'), B('', ''), E(''), S());
+    assert.equal(sqlstateOf(await eye.readUntilReady()), '42501');
+    assert.deepEqual((await boss.query('RESUME shop')).tags, ['RESUME']);
+    await assert.rejects(login('app'), /password authentication failed/);
+    await assert.rejects(login('eye', 'wrong'), /password authentication failed/);
+    await Promise.all([boss.end(), eye.end()]);
   });
 
   it('psql: \\d, \\l and completion do not break the session', { skip: psql.skip }, async () => {

@@ -9,6 +9,7 @@ import {
   QUERY_TIME_US,
   XACT_COUNT,
 } from '@pgdog-cluster/core';
+import { COMMANDS } from 'pgdog-cluster';
 import {
   type AdminWorld,
   ask,
@@ -162,4 +163,33 @@ test('the other admin databases keep their own columns', async () => {
   for (const database of ['admin', 'pgdog']) {
     assert.equal((await ask(world, 'SHOW LISTS', { database })).columns[0], 'databases');
   }
+});
+
+test('stats_users may look and nothing else', async () => {
+  const world = await makeWorld({ hasTestHooks: true });
+  const viewer = { user: 'app', isViewer: true };
+  for (const text of [
+    ...MONITORING,
+    'SELECT 1',
+    "SET application_name TO 'x'",
+    'DISCARD ALL',
+    'RESET ALL',
+    'BEGIN',
+  ]) {
+    assert.deepEqual((await ask(world, text, viewer)).errors, [], text);
+  }
+  const orders = COMMANDS.filter(
+    ({ isHidden, word }) => isHidden !== true && !['show', 'set', 'reset'].includes(word),
+  );
+  assert.ok(orders.length > 10);
+  for (const text of [
+    ...orders.map(({ word }) => `${word} shop`),
+    'RESET QUERY_CACHE',
+    'SHOW FDS',
+    'CRASH WORKER 0',
+  ]) {
+    const { errors, tags } = await ask(world, text, viewer);
+    assert.deepEqual([errors[0]?.C, errors[0]?.M, tags], ['42501', 'admin access needed', []], text);
+  }
+  assert.deepEqual([world.ordered, world.drained, world.crashed, world.reloads], [[], [], [], 0]);
 });

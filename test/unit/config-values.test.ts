@@ -26,7 +26,7 @@ test('nothing but a database and a user: PgDog defaults', () => {
   assert.equal(general.prepared_statements_limit, 5_000);
   assert.equal(general.openmetrics_port, null);
   assert.equal(tcp.keepalive, true);
-  assert.deepEqual(admin, { name: 'admin', user: 'admin', password: null });
+  assert.deepEqual(admin, { name: 'admin', user: 'admin', password: null, adminUsers: [], statsUsers: [] });
   assert.deepEqual(listen, [{ host: '0.0.0.0', port: 6432 }]);
   assert.equal(workerCount, 3, 'one per CPU');
 });

@@ -81,6 +81,11 @@ export class Directory {
     return entries.find(({ databases }) => databases === null || databases.includes(database)) ?? null;
   }
 
+  /** A configured user, whichever databases are his; null when there is none. */
+  anyUser(name: string): UserSnapshot | null {
+    return this.users.get(name)?.[0] ?? null;
+  }
+
   database(name: string): DatabaseSnapshot | null {
     return this.databases.get(name) ?? null;
   }

@@ -270,6 +270,22 @@ function checkNotEmpty(parts: CheckedParts, problems: ProblemList): void {
   }
 }
 
+/** Who may enter the admin database must be somebody: a name with a slip would let nobody in, in silence. */
+function checkOperators(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {
+  const names = new Set(parts.users.map(({ entry }) => entry.name));
+  const lists = [
+    ['admin_users', admin.adminUsers],
+    ['stats_users', admin.statsUsers],
+  ] as const;
+  for (const [key, listed] of lists) {
+    for (const name of listed) {
+      if (names.has(name) || name === admin.user) continue;
+      const place = { source: 'pgdog.toml', line: 0, key: `admin.${key}` };
+      problems.error(place, `"${name}" is no user of users.toml`);
+    }
+  }
+}
+
 export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {
   checkGeneral(parts, problems);
   if (parts.sections !== null) {
@@ -291,6 +307,7 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
     parts.databases.find(({ input }) => input.name === name)?.input.pooler_mode ?? parts.general.pooler_mode;
   warnOfSessionMode(parts.mirrors, (name) => modeOf(name) === 'session', problems);
   checkUsers(parts, problems);
+  checkOperators(parts, admin, problems);
   checkUserLimits(parts, problems);
   checkPoolSizes(parts, problems);
   checkNotEmpty(parts, problems);

@@ -157,6 +157,8 @@ export interface AdminInput {
   name?: string;
   user?: string;
   password?: SecretInput;
+  admin_users?: string[] | undefined;
+  stats_users?: string[] | undefined;
 }
 
 /** The later input wins, key by key: users.toml over pgdog.toml. */
@@ -165,10 +167,12 @@ export function toAdminEntry(
   defaults: { name: string; user: string },
   secrets: SecretResolver,
 ): AdminEntry {
-  const admin: AdminEntry = { ...defaults, password: null };
+  const admin: AdminEntry = { ...defaults, password: null, adminUsers: [], statsUsers: [] };
   for (const { input, origin } of inputs) {
     admin.name = input.name ?? admin.name;
     admin.user = input.user ?? admin.user;
+    admin.adminUsers = input.admin_users ?? admin.adminUsers;
+    admin.statsUsers = input.stats_users ?? admin.statsUsers;
     admin.password = secrets.resolve(input.password, origin.place('password')) ?? admin.password;
   }
   return admin;

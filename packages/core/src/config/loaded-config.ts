@@ -110,6 +110,9 @@ export interface AdminEntry {
   user: string;
   /** null = none set: nobody may enter. */
   password: Secret | null;
+  /** Users who may enter as well, with their own passwords: to order, or to SHOW only. */
+  adminUsers: readonly string[];
+  statsUsers: readonly string[];
 }
 
 /** Both files, the command line and the environment as one checked whole. Prints without secrets. */

@@ -219,7 +219,13 @@ export const tcpSchema = z
   .partial();
 
 export const adminSchema = z
-  .strictObject({ name: field.identifier(), user: field.identifier(), password: field.secret() })
+  .strictObject({
+    name: field.identifier(),
+    user: field.identifier(),
+    password: field.secret(),
+    admin_users: z.array(field.identifier(), { error: 'expected a list of names' }),
+    stats_users: z.array(field.identifier(), { error: 'expected a list of names' }),
+  })
   .partial();
 
 export const multiTenantSchema = z.strictObject({ column: field.identifier() });

@@ -41,6 +41,20 @@ export const ADMIN_DEFAULTS = {
     'Password; also `PGDOG_ADMIN_PASSWORD`. Unset: a random one, so nobody may enter.',
     'never written anywhere; set one to use the admin database',
   ),
+  admin_users: row(
+    null,
+    '',
+    'Users of users.toml who may enter it too and give every order, with their own passwords.',
+    'as PgBouncer, with an empty list',
+    'pgbouncer',
+  ),
+  stats_users: row(
+    null,
+    '',
+    'Users of users.toml who may enter it and SHOW, but not order.',
+    'as PgBouncer, with an empty list',
+    'pgbouncer',
+  ),
 } as const satisfies DefaultTable<z.infer<typeof adminSchema>>;
 
 export const MULTI_TENANT_DEFAULTS = {

@@ -33,11 +33,20 @@ function rows(prefix: string, table: Table, values: Readonly<Record<string, unkn
   }));
 }
 
+function namesText(names: readonly string[]): string | null {
+  return names.length === 0 ? null : names.join(', ');
+}
+
 /** Every setting with the value in force, for SHOW CONFIG. An alias shows under its proper name only. */
 export function listSettings(loaded: LoadedConfig): SettingRow[] {
   const general = rows('', GENERAL_DEFAULTS, { ...loaded.general, workers: loaded.workerCount });
   const tcp = rows('tcp_', TCP_DEFAULTS, { ...loaded.tcp });
-  const admin = rows('admin_', ADMIN_DEFAULTS, { name: loaded.admin.name, user: loaded.admin.user });
+  const admin = rows('admin_', ADMIN_DEFAULTS, {
+    name: loaded.admin.name,
+    user: loaded.admin.user,
+    admin_users: namesText(loaded.admin.adminUsers),
+    stats_users: namesText(loaded.admin.statsUsers),
+  });
   const tenants = rows('multi_tenant_', MULTI_TENANT_DEFAULTS, { column: loaded.tenantColumn });
   const rewrite = rows('rewrite_', REWRITE_DEFAULTS, { ...loaded.rewrite });
   const hidden = ['max_pool_size', 'admin_password', 'auth_password', 'openmetrics_token'];

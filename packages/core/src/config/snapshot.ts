@@ -330,6 +330,9 @@ export interface AdminSnapshot extends UserSecrets {
   /** Database names that mean the admin database: the configured one and the aliases. */
   databases: string[];
   user: string;
+  /** Configured users who may enter as well: to order, or to SHOW only. Absent: none. */
+  adminUsers?: readonly string[];
+  statsUsers?: readonly string[];
 }
 
 export interface ConfigSnapshot {

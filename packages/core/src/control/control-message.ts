@@ -361,6 +361,8 @@ export interface AdminQueryMessage {
   user: string;
   /** True in the admin database; false for SHOW pgdog.… in an ordinary one. */
   isAdmin: boolean;
+  /** In the admin database: may SHOW, and order nothing. Absent: no. */
+  isViewer?: boolean;
   text: string;
   /** Of the extended protocol; absent: a Query. */
   step?: 'describe' | 'execute';

@@ -95,4 +95,7 @@ export interface AdminContext {
 }
 
 /** Who asks, beside the words of the command. */
-export type AdminCaller = Pick<AdminQueryMessage, 'database' | 'user' | 'isAdmin' | 'lastShards'>;
+export type AdminCaller = Pick<
+  AdminQueryMessage,
+  'database' | 'user' | 'isAdmin' | 'isViewer' | 'lastShards'
+>;

@@ -6,7 +6,7 @@ import {
   toPgDogError,
 } from '@pgdog-cluster/core';
 import type { AdminContext } from './admin-context.js';
-import { splitCommands } from './admin-lexer.js';
+import { type AdminToken, splitCommands } from './admin-lexer.js';
 import { COMMANDS, SHOWS } from './command-table.js';
 import { answerExtended } from './extended-answer.js';
 
@@ -33,6 +33,16 @@ export function createAdminHandler(context: AdminContext): AdminAnswer {
   };
 }
 
+/** What stats_users may say: SHOW, and what drivers say unasked. */
+const VIEWERS_WORDS = 'show set select discard reset begin start commit end rollback abort'.split(' ');
+const ORDERS_OF_RESET = ['query_cache', 'prepared'];
+
+function mayView([first, second]: readonly AdminToken[]): boolean {
+  if (first.text === 'reset') return !ORDERS_OF_RESET.includes(second?.text ?? '');
+  if (first.text === 'show') return second?.text !== 'fds';
+  return VIEWERS_WORDS.includes(first.text);
+}
+
 /** What a Query with the same text would get. */
 async function asQuery(
   context: AdminContext,
@@ -56,6 +66,8 @@ async function answerAdmin(
     const [first] = tokens;
     const command = COMMANDS.find(({ word }) => first.kind === 'word' && word === first.text);
     if (command === undefined) throw new PgDogError('admin_syntax');
+    if (message.isViewer === true && !mayView(tokens))
+      throw new PgDogError('admin_only', 'admin access needed');
     // Who has left has taken back what was not begun.
     if (signal.aborted) return;
     answer.push(await command.run({ context, caller: message, tokens, signal }));

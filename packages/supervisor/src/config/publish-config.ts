@@ -149,6 +149,8 @@ async function toAdmin(loaded: LoadedConfig): Promise<AdminSnapshot> {
   return {
     databases: [admin.name, ...aliases],
     user: admin.user,
+    adminUsers: admin.adminUsers,
+    statsUsers: admin.statsUsers,
     ...(await toUserSecrets(admin.user, splitSecrets({ passwords, passwordHash: null }), methods)),
   };
 }

@@ -156,19 +156,22 @@ function translateServerTls({ settings, general }: GeneralParts): void {
   }
 }
 
-/** One operator with a password of its own is what the admin database knows. */
+/** The first operator has his password in [admin]; the others, and who may look, are users like any other. */
 function translateAdmin({ settings, listed, admin, problems }: GeneralParts): void {
   const operators = settings.get('admin_users');
   const [first, ...others] = splitList(operators.text).filter((name) => name !== '');
   admin.set('name', ADMIN_NAME, operators.place);
-  if (others.length > 0)
-    problems.warning(operators.place, `only the first, "${first}", may enter the admin database`);
   const viewers = settings.get('stats_users');
-  if (viewers.text !== '')
-    problems.warning(
-      viewers.place,
-      'has no effect here: the first of admin_users may enter the admin database',
-    );
+  const lists = [
+    ['admin_users', others, operators.place],
+    ['stats_users', splitList(viewers.text).filter((name) => name !== ''), viewers.place],
+  ] as const;
+  for (const [key, names, place] of lists) {
+    const known = names.filter((name) => listed.has(name));
+    if (known.length > 0) admin.set(key, known, place);
+    for (const name of names.filter((one) => !listed.has(one)))
+      problems.warning(place, `"${name}" is not in auth_file and may not enter the admin database`);
+  }
   if (first === undefined) return;
   admin.set('user', first, operators.place);
   const password = passwordOf(first, listed);

@@ -7,6 +7,7 @@ import {
   type UserSecrets,
 } from '@pgdog-cluster/core';
 import { CONSUMED, type FrameSink } from '../../wire/frame-stream.js';
+import { mayEnterAdmin } from '../admin-rights.js';
 import { login } from '../login.js';
 import type { Session } from '../session.js';
 import { askAboutUser, noteAnswer, takeUpPools } from './ask-supervisor.js';
@@ -140,7 +141,8 @@ export class Authentication implements FrameSink {
     const { config, directory } = session.context;
     if (!session.isAdmin) return directory.user(session.user, session.database);
     const { admin } = config;
-    return admin.user === session.user ? { ...admin, ...NO_CERTIFICATE, authType: null } : null;
+    if (admin.user === session.user) return { ...admin, ...NO_CERTIFICATE, authType: null };
+    return mayEnterAdmin(config, session.user) ? directory.anyUser(session.user) : null;
   }
 
   /** A user without any secret of its own here, in a database that can be asked. */
