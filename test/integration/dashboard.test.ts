@@ -1,5 +1,7 @@
 // The dashboard in a browser, with a real proxy and a real server behind it.
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -155,6 +157,22 @@ describe('dashboard', { skip, timeout: 120_000 }, () => {
       await page.close();
     }
     assert.deepEqual(colours, ['rgb(246, 247, 249)', 'rgb(18, 22, 27)']);
+  });
+
+  it('tells of a reload that failed, and of the next one', async () => {
+    const page = await open();
+    const file = join(proxy.directory, 'pgdog.toml');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, `${text}\n[general2]\n`);
+    proxy.kill('SIGHUP');
+    const trouble = page.getByRole('status').getByText('The last reload');
+    await trouble.waitFor();
+    assert.match((await trouble.textContent())!, /failed, the former configuration stays: .*general2/);
+    writeFileSync(file, text);
+    proxy.kill('SIGHUP');
+    await trouble.waitFor({ state: 'detached' });
+    await page.locator('#about', { hasText: 'taken up at' }).waitFor();
+    await page.close();
   });
 
   it('says so when the other side is gone', async () => {

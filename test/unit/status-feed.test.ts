@@ -91,6 +91,12 @@ test('a frame has rates and percentiles of the time since the sample before', as
       ['other', 0, 'failing'],
     ],
   );
+  assert.deepEqual(
+    frame.databases.map(({ shards }) => shards[0].hosts[0].role),
+    ['primary', 'primary'],
+    'as configured where nobody has to find it out',
+  );
+  assert.deepEqual([frame.reload.error, frame.reload.pending], ['', ['log_level']]);
   assert.equal(frame.poolCount, 3);
   assert.equal(frame.unready, null);
 });

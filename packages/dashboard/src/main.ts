@@ -129,12 +129,20 @@ class Page {
   }
 }
 
-function aboutText({ version, startedMs, atMs, epoch, epochWorkers, workers }: StatusFrame): string {
+function aboutText(frame: StatusFrame): string {
+  const { version, startedMs, atMs, epoch, epochWorkers, workers, reload } = frame;
   const serving = workers.filter(({ state }) => state === 'serving').length;
   const late = epochWorkers < serving ? ` (taken up by ${epochWorkers} of ${serving} workers)` : '';
   // Seconds would change all the time.
   const upMs = Math.max(60_000, Math.floor((atMs - startedMs) / 60_000) * 60_000);
-  return `${version} · up ${formatSpan(upMs).replace(' 0 s', '')} · configuration ${epoch}${late}`;
+  return `${version} · up ${formatSpan(upMs).replace(' 0 s', '')} · configuration ${epoch}${late}${reloadText(reload)}`;
+}
+
+/** When it was taken up anew, by whom, and what of it waits for a restart. */
+function reloadText({ atMs, trigger, error, pending }: StatusFrame['reload']): string {
+  const when = new Date(atMs).toLocaleTimeString([], { hourCycle: 'h23' });
+  const taken = trigger === 'start' || error !== '' ? '' : `, taken up at ${when} by ${trigger}`;
+  return pending.length === 0 ? taken : `${taken}; ${pending.join(', ')} waits for a restart`;
 }
 
 new Page();

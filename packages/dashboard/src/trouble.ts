@@ -10,6 +10,9 @@ const NAMED_MAX = 3;
 export function troubleText(frame: StatusFrame): string {
   const parts: string[] = [];
   if (frame.unready !== null) parts.push(`Not ready: ${frame.unready}.`);
+  const { error, trigger } = frame.reload;
+  if (error !== '')
+    parts.push(`The last reload (${trigger}) failed, the former configuration stays: ${error}`);
   const crashed = frame.workers.filter(({ state }) => state === 'crashed' || state === 'starting');
   if (crashed.length > 0) parts.push(`${crashed.length} of ${frame.workers.length} workers do not serve.`);
   if (frame.held.length > 0) parts.push(`Clients are held: ${frame.held.join(', ')}.`);

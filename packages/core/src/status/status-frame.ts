@@ -13,6 +13,7 @@ export interface StatusFrame {
   epoch: number;
   /** Serving workers that go by it. */
   epochWorkers: number;
+  reload: ReloadSummary;
   /** Databases whose clients are held, and by which orders: MAINTENANCE, PAUSE, SUSPEND. */
   held: string[];
   totals: TotalFigures;
@@ -26,6 +27,18 @@ export interface StatusFrame {
   events: LogEvent[];
   /** Those that took most time since the start, first. Null: workers have not been asked yet. */
   shapes: ShapeStatus[] | null;
+}
+
+/** The last attempt to take up the configuration. */
+export interface ReloadSummary {
+  /** Epoch ms. */
+  atMs: number;
+  /** `start`, `SIGHUP`, `file watch`, … */
+  trigger: string;
+  /** Every problem, with file and line; empty: it went well. */
+  error: string;
+  /** Settings whose value in the files waits for a restart. */
+  pending: string[];
 }
 
 export const STATUS_POOLS_MAX = 200;

@@ -49,6 +49,6 @@ export function refusalOf(request: IncomingMessage, token: Secret | null): Refus
   }
   if (!isMisdirected(request)) return null;
   const text =
-    'ask by an IP address or localhost, or set openmetrics_token: this name is not this port’s own';
+    "ask by an IP address or localhost, or set openmetrics_token: this name is not this port's own";
   return { status: 421, text, headers: {} };
 }

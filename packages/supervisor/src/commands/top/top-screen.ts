@@ -94,7 +94,7 @@ function sparkline(history: readonly HistoryPoint[], columns: number): string {
 }
 
 /** Servers that somebody must look at, and clients that are held. */
-function troubleOf({ databases, held, workers }: StatusFrame): string {
+function troubleOf({ databases, held, workers, reload }: StatusFrame): string {
   const failing = new Set<string>();
   const banned = new Set<string>();
   for (const { host, port, health, ban } of databases.flatMap(({ shards }) =>
@@ -108,6 +108,7 @@ function troubleOf({ databases, held, workers }: StatusFrame): string {
     failing.size > 0 ? `failing: ${[...failing].join(', ')}` : '',
     banned.size > 0 ? `banned: ${[...banned].join(', ')}` : '',
     held.length > 0 ? `held: ${held.join(', ')}` : '',
+    reload.error === '' ? '' : `reload failed: ${reload.error}`,
     down > 0 ? `${down} of ${workers.length} workers do not serve` : '',
   ];
   return parts.filter((part) => part !== '').join('  ');

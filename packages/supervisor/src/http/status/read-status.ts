@@ -12,6 +12,7 @@ import {
   type DatabaseStatus,
   type HostStatus,
   type PoolStatus,
+  type ReloadSummary,
   STATUS_POOLS_MAX,
   type StatusFrame,
   type TotalFigures,
@@ -28,10 +29,27 @@ import {
 import { unreadiness } from '../readiness.js';
 import { type CounterSample, Growth } from './counter-sample.js';
 
+/** What a page has room for; SHOW CONFIG_STATUS has all of it. */
+const RELOAD_ERROR_CHARS_MAX = 600;
+
 export type StatusContext = Pick<
   AdminContext,
-  'memory' | 'config' | 'isDraining' | 'version' | 'startedMs' | 'nowMs' | 'reportQueries' | 'recentEvents'
+  | 'memory'
+  | 'config'
+  | 'isDraining'
+  | 'version'
+  | 'startedMs'
+  | 'nowMs'
+  | 'reportQueries'
+  | 'recentEvents'
+  | 'reloadState'
 >;
+
+function reloadSummary({ reloadState }: StatusContext): ReloadSummary {
+  const { atMs, trigger, error, pending } = reloadState().status;
+  const names = pending.map(({ name }) => name);
+  return { atMs, trigger, error: error.slice(0, RELOAD_ERROR_CHARS_MAX), pending: names };
+}
 
 const HOLDS = [
   [HOLD_MAINTENANCE, 'MAINTENANCE'],
@@ -79,6 +97,7 @@ export function readStatus(
       ({ worker }) =>
         memory.workers.state(worker) === WORKER_SERVING && memory.workers.epoch(worker) === epoch,
     ).length,
+    reload: reloadSummary(context),
     held: heldDatabases(context.config()),
     totals: totalsOf(context, grown, before, after, seconds),
     workers,
@@ -138,14 +157,19 @@ function readWorkers(
   });
 }
 
+/** As configured where nobody has to find it out. */
+function roleOf({ role, configured }: HostFigures): string {
+  const isSaid = configured === 'primary' || configured === 'replica';
+  return role === 'unknown' && isSaid ? configured : role;
+}
+
 function hostStatus(figures: HostFigures): HostStatus {
-  const { host, role, health, isBanOrdered, banReason, orders, lagMs, lagBytes, inFlight, latencyUs } =
-    figures;
+  const { host, health, isBanOrdered, banReason, orders, lagMs, lagBytes, inFlight, latencyUs } = figures;
   const ban = isBanOrdered ? 'by order' : banReason;
   return {
     host: host.host,
     port: host.port,
-    role,
+    role: roleOf(figures),
     health,
     ban,
     orders,
