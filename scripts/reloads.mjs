@@ -1,0 +1,39 @@
+/**
+ * Many reloads by chance, good and bad ones, under load: no client error, the same server connections, figures that only
+ * grow, and how much memory the proxy has at the end. Needs a build.
+ *
+ *     ROUNDS=1000 node scripts/reloads.mjs
+ *
+ * ROUNDS (300), SEED (of the clock), WORKERS (2), DRIVER (both). Exit code 1 when something was not as it should be.
+ */
+import { runRandomReloads } from '../test/dist/chaos/random-reloads.js';
+import { DRIVERS, driverProblem } from '../test/dist/support/drivers.js';
+import { startPostgres } from '../test/dist/support/embedded-postgres.js';
+import { databaseOf, startProxy } from '../test/dist/support/proxy.js';
+
+const { env } = process;
+const number = (name, fallback) => Number(env[name] ?? fallback);
+const seed = number('SEED', Date.now() % 1_000_000);
+const rounds = number('ROUNDS', 300);
+const megabytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
+const postgres = await startPostgres();
+let isGood = true;
+for (const driver of DRIVERS) {
+  if (driverProblem(driver) !== '' || (env.DRIVER ?? driver) !== driver) continue;
+  const databases = [databaseOf(postgres, { name: 'steady' })];
+  const proxy = await startProxy({ databases, ioDriver: driver, workers: number('WORKERS', 2) });
+  try {
+    const report = await runRandomReloads({ proxy, port: postgres.port, rounds, seed });
+    console.log(
+      `${driver} SEED=${seed}: ${report.okCount} reloads taken up, ${report.refusedCount} refused, ${report.queries} transactions beside them; ` +
+        `slowest ${report.slowestMs.toFixed(0)} ms; ${megabytes(report.bytesBefore)} MB after a fifth, ${megabytes(report.bytesAfter)} MB at the end`,
+    );
+  } catch (error) {
+    isGood = false;
+    console.log(`${driver} SEED=${seed}: ${error.stack}`);
+    console.log(proxy.output.slice(-4000));
+  }
+  await proxy.stop();
+}
+await postgres.stop();
+process.exit(isGood ? 0 : 1);
