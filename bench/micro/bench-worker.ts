@@ -213,7 +213,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     },
     clusterFor: (database, user) => clusterFor(context, database, user),
   };
-  takeUpClusters(context);
+  takeUpClusters(context, () => true);
   const arrivals = new Arrivals(context);
   const pubSub = new PubSub(context);
   const mirrors = new Mirrors(context);

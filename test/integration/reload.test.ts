@@ -143,11 +143,14 @@ describe('reload', () => {
     const [holder, waiter] = [await as('app', 'keep'), await as('app', 'keep')];
     await run(holder, 'BEGIN');
     const pid = await pidOf(holder);
-    const answer = firstValue(waiter, "SELECT current_setting('lock_timeout')");
+    const answer = pidOf(waiter);
+    writeConfig(DATABASE('keep', 'pool_size = 2'));
+    await reload();
+    assert.notEqual(await answer, pid, 'there is room for one more');
+    assert.match((await status())['changes'] ?? '', /overrides\.poolSize: 1 -> 2/);
     writeConfig(DATABASE('keep', 'pool_size = 2\nlock_timeout = 4321'));
     await reload();
-    assert.equal(await answer, '4321ms', 'there is room for one more, with the new setting');
-    assert.match((await status())['changes'] ?? '', /overrides\.poolSize: 1 -> 2/);
+    assert.equal(await firstValue(waiter, 'SHOW lock_timeout'), '4321ms', 'the idle one has been replaced');
     assert.equal(await pidOf(holder), pid, 'a transaction stays where it is');
     assert.equal(await firstValue(holder, 'SHOW lock_timeout'), '0');
     await run(holder, 'COMMIT');

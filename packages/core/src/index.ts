@@ -28,6 +28,7 @@ export * from './base/unique-id.js';
 export * from './base/unix-socket.js';
 export * from './config/operator-orders.js';
 export * from './config/snapshot.js';
+export * from './config/snapshot-delta.js';
 export * from './control/control-message.js';
 export * from './control/serve-task.js';
 export * from './copy/copy-layout.js';

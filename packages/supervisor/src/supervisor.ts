@@ -159,7 +159,7 @@ export class Supervisor {
       makeSnapshot,
       auth: () => this.#auth,
       onTakenUp: (...taken) => this.#takenUp(...taken),
-      tell: (epoch) => this.fleet.broadcast({ type: 'epoch', epoch }),
+      tell: (epoch, delta) => this.fleet.broadcast({ type: 'epoch', epoch, delta }),
       onFileRead: (path) => watch?.note(path),
     });
   }

@@ -29,7 +29,7 @@ import { reportQueries } from './report-queries.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
 import { sessionGone } from './session/close.js';
-import { takeUpConfiguration } from './take-up.js';
+import { takeUpEpoch } from './take-up.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** What the mailbox may ask of the loop itself. */
@@ -65,7 +65,7 @@ export function handleWorkerMessage(
       handleLending(context, message);
       return;
     case 'epoch':
-      takeUpConfiguration(context);
+      takeUpEpoch(context, message);
       return;
     case 'catalogRead':
     case 'keysFound':

@@ -1,9 +1,12 @@
-import type {
-  ClusterSnapshot,
-  ConfigSnapshot,
-  DatabaseSnapshot,
-  PoolSnapshot,
-  UserSnapshot,
+import {
+  type ClusterSnapshot,
+  type ConfigSnapshot,
+  clusterKeyOf,
+  type DatabaseSnapshot,
+  type ListDelta,
+  type PoolSnapshot,
+  type SnapshotDelta,
+  type UserSnapshot,
 } from '@pgdog-cluster/core';
 import { type Likeness, likenessesOf } from './session/auth/likeness.js';
 
@@ -26,13 +29,14 @@ export interface LookedUpGroups {
 /** How it was found out: by auth_query, or by a server that took the client's own password. */
 export type LookupKind = 'lookup' | 'passthrough';
 
+function applyTo<T, K>(map: Map<K, T>, { removed, set }: ListDelta<T, K>, keyOf: (entry: T) => K): void {
+  for (const key of removed) map.delete(key);
+  for (const entry of set) map.set(keyOf(entry), entry);
+}
+
 /** No name holds a NUL, so that no two pairs share a key. */
 function keyOf(database: string, user: string): string {
   return `${database}\0${user}`;
-}
-
-function clusterKey(database: string, user: string, shard: number): string {
-  return `${database}\0${user}\0${shard}`;
 }
 
 /**
@@ -57,7 +61,6 @@ export class Directory {
 
   /** Another configuration: what was looked up under the old one is asked for again. */
   takeUp(config: ConfigSnapshot): void {
-    this.config = config;
     this.users = new Map();
     for (const user of config.users) {
       const others = this.users.get(user.name);
@@ -66,10 +69,62 @@ export class Directory {
     }
     this.databases = new Map(config.databases.map((database) => [database.name, database]));
     this.clusters = new Map(
-      config.clusters.map((cluster) => [clusterKey(cluster.database, cluster.user, cluster.shard), cluster]),
+      config.clusters.map((cluster) => [
+        clusterKeyOf(cluster.database, cluster.user, cluster.shard),
+        cluster,
+      ]),
     );
-    this.likenesses = likenessesOf(config.users, config.mockVerifier);
     this.poolsByIndex = new Map(config.pools.map((pool) => [pool.index, pool]));
+    this.finish(config);
+  }
+
+  /** The same for what has changed since the configuration that is taken up; returns the whole. */
+  apply(delta: SnapshotDelta, catalogs: ConfigSnapshot['catalogs']): ConfigSnapshot {
+    const { pools, clusters, users, databases } = delta;
+    for (const index of pools.removed) this.forgetPool(index);
+    applyTo(this.poolsByIndex, pools, ({ index }) => index);
+    applyTo(this.databases, databases, ({ name }) => name);
+    applyTo(this.clusters, clusters, (each) => clusterKeyOf(each.database, each.user, each.shard));
+    for (const name of users.removed) this.users.delete(name);
+    for (const { name } of users.set) this.users.set(name, []);
+    for (const user of users.set) this.users.get(user.name)?.push(user);
+    const { config } = this;
+    const changed = <T>(list: ListDelta<unknown, unknown>, all: Iterable<T>, known: T[]): T[] =>
+      list.set.length + list.removed.length === 0 ? known : [...all];
+    const next: ConfigSnapshot = {
+      ...config,
+      ...delta.rest,
+      epoch: delta.epoch,
+      catalogs,
+      pools: changed(pools, this.poolsByIndex.values(), config.pools),
+      databases: changed(databases, this.databases.values(), config.databases),
+      clusters: changed(clusters, this.clusters.values(), config.clusters),
+      users: users.set.length + users.removed.length === 0 ? config.users : [...this.users.values()].flat(),
+    };
+    for (const key of delta.absent) delete next[key as 'orders' | 'mirrors'];
+    if (next.users === config.users && delta.rest.mockVerifier === undefined) this.keep(next);
+    else this.finish(next);
+    return next;
+  }
+
+  /** Also of one that was made between two configurations: its cluster is known here only. */
+  private forgetPool(index: number): void {
+    const pool = this.poolsByIndex.get(index);
+    if (pool === undefined) return;
+    const key = clusterKeyOf(pool.database, pool.user, pool.shard);
+    const cluster = this.clusters.get(key);
+    const left = cluster?.pools.filter((other) => other !== index) ?? [];
+    if (cluster === undefined || left.length === 0) this.clusters.delete(key);
+    else this.clusters.set(key, { ...cluster, pools: left });
+  }
+
+  private finish(config: ConfigSnapshot): void {
+    this.likenesses = likenessesOf(config.users, config.mockVerifier);
+    this.keep(config);
+  }
+
+  private keep(config: ConfigSnapshot): void {
+    this.config = config;
     this.lookedUp.clear();
     this.lookedUpGroups.clear();
   }
@@ -86,13 +141,22 @@ export class Directory {
     return this.users.get(name)?.[0] ?? null;
   }
 
+  /** Of databases with several. */
+  shardCounts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { name, sharding } of this.databases.values()) {
+      if (sharding !== undefined) counts.set(name, sharding.shardCount);
+    }
+    return counts;
+  }
+
   database(name: string): DatabaseSnapshot | null {
     return this.databases.get(name) ?? null;
   }
 
   /** The hosts that serve them on this shard; null when the user has no pools there (yet). */
   cluster(database: string, user: string, shard = 0): ClusterSnapshot | null {
-    return this.clusters.get(clusterKey(database, user, shard)) ?? null;
+    return this.clusters.get(clusterKeyOf(database, user, shard)) ?? null;
   }
 
   /** Of every shard, in their order; none when the user has no pools there (yet). */
@@ -123,7 +187,7 @@ export class Directory {
     else this.config.pools.splice(this.config.pools.indexOf(known), 1, pool);
     this.poolsByIndex.set(pool.index, pool);
     const { database, user, shard, index, role } = pool;
-    const key = clusterKey(database, user, shard);
+    const key = clusterKeyOf(database, user, shard);
     const cluster = this.clusters.get(key);
     if (cluster === undefined) {
       const isRouted = role !== 'primary' || this.database(database)?.sharding !== undefined;

@@ -7,20 +7,27 @@ import { isBusy } from './session/is-busy.js';
 import type { Session } from './session/session.js';
 import type { WorkerContext } from './worker-context.js';
 
+export interface FollowedChange {
+  /** Pools here that have changed or are gone. */
+  pools: readonly Pool[];
+  isTouched: (database: string) => boolean;
+  /** Whether it has another number of shards than before. */
+  isReshaped: (database: string) => boolean;
+}
+
 /**
  * After pools and clusters have been taken up. Who may still be where it is goes on: with another pool, if its own is gone.
  * Who may not is told so between two transactions.
- * @param isReshaped whether a database has another number of shards than before
  */
-export function followConfiguration(context: WorkerContext, isReshaped: (database: string) => boolean): void {
-  const pools = [...context.pools.values()];
+export function followConfiguration(context: WorkerContext, change: FollowedChange): void {
+  const { pools, isTouched, isReshaped } = change;
   const retired = pools.filter(({ retiredEpoch }) => retiredEpoch !== 0);
   const isAffected = pools.some((pool) => isReshaped(pool.snapshot.database) || isNewlyRouted(pool));
   if (retired.length === 0 && !isAffected) return;
   for (const pool of retired) emptyQueue(pool);
   context.sessions.forEach((session) => {
     // Not logged in yet: it finds the new configuration when it does.
-    if (session.homePool === null || session.phase === 'closed') return;
+    if (session.homePool === null || session.phase === 'closed' || !isTouched(session.database)) return;
     const outdated = whyOutdated(session, isReshaped);
     session.outdated =
       outdated ?? (session.outdated !== null && isStillReshaped(session) ? session.outdated : null);

@@ -116,6 +116,8 @@ export interface EvictMessage {
 export interface EpochMessage {
   type: 'epoch';
   epoch: number;
+  /** What it has otherwise than the one before, packed (SnapshotDelta). Absent: too much for a message. */
+  delta?: Uint8Array;
 }
 
 /**

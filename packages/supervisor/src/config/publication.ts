@@ -1,4 +1,11 @@
-import type { ConfigSnapshot, HostAddress, SharedMemory } from '@pgdog-cluster/core';
+import {
+  type ConfigSnapshot,
+  diffSnapshots,
+  type HostAddress,
+  MAILBOX_MESSAGE_BYTES_MAX,
+  packDelta,
+  type SharedMemory,
+} from '@pgdog-cluster/core';
 import { ConfigurationError, type LoadedConfig, type PoolPair, poolPairs } from '@pgdog-cluster/core/config';
 import type { CapacityLimits } from '../fleet/capacity-limits.js';
 import { withAddresses } from './changed-snapshot.js';
@@ -9,6 +16,9 @@ import { noRoom } from './memory-size.js';
 import { DistinctKeys, PoolNumbers, poolKeyOf } from './pool-numbers.js';
 import { setServerVersions } from './server-versions.js';
 import { type LoadedTls, NO_TLS, readTls } from './tls-files.js';
+
+/** With its frame within a message of the mailbox, of which a ring holds several. */
+const DELTA_BYTES_MAX = MAILBOX_MESSAGE_BYTES_MAX / 2;
 
 export type MakeSnapshot = (
   loaded: LoadedConfig,
@@ -29,7 +39,7 @@ export interface PublicationOptions {
   /** Told of every file of TLS. */
   onFileRead?: (path: string) => void;
   /** Workers are to look at the table. */
-  tell: (epoch: number) => void;
+  tell: (epoch: number, delta: Uint8Array | undefined) => void;
 }
 
 /**
@@ -43,6 +53,8 @@ export class Publication {
   #loaded: LoadedConfig;
   #snapshot: ConfigSnapshot | null = null;
   #tls: LoadedTls = NO_TLS;
+  /** As it was when it was published: pools of users who log in are added to the snapshot in force. */
+  #published: ConfigSnapshot | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PublicationOptions) {
@@ -91,8 +103,7 @@ export class Publication {
       // Of pools that were made since the last publication too.
       snapshot.clusters = clustersOf(snapshot.pools);
       this.#options.memory.routing.publish(snapshot);
-      this.#snapshot = snapshot;
-      this.#options.tell(epoch);
+      this.#tell(snapshot);
       return epoch;
     });
   }
@@ -112,7 +123,7 @@ export class Publication {
   }
 
   async #publishNow(loaded: LoadedConfig): Promise<number> {
-    const { memory, limits, makeSnapshot, auth, onTakenUp, tell, onFileRead } = this.#options;
+    const { memory, limits, makeSnapshot, auth, onTakenUp, onFileRead } = this.#options;
     const epoch = this.#nextEpoch();
     this.numbers.reclaim();
     const tls = readTls(loaded, onFileRead);
@@ -138,12 +149,21 @@ export class Publication {
       throw error instanceof RangeError ? tooLarge(loaded, error) : error;
     }
     this.#loaded = loaded;
-    this.#snapshot = snapshot;
     this.#tls = tls;
     this.#retain(snapshot);
+    // Workers before the supervisor's own parts, which take their time.
+    this.#tell(snapshot);
     onTakenUp(loaded, snapshot, tls);
-    tell(epoch);
     return epoch;
+  }
+
+  /** It is in the routing table, and in force from here on. */
+  #tell(snapshot: ConfigSnapshot): void {
+    const heard = this.#snapshot?.pools.map(({ index }) => index) ?? [];
+    const delta = this.#published === null ? undefined : deltaOf(this.#published, snapshot, heard);
+    this.#snapshot = snapshot;
+    this.#published = { ...snapshot, pools: [...snapshot.pools] };
+    this.#options.tell(snapshot.epoch, delta);
   }
 
   #numberOf({ database, user }: PoolPair, keys: DistinctKeys, loaded: LoadedConfig): number {
@@ -164,6 +184,16 @@ export class Publication {
     const inUse = new Set([...hosts.map(({ index }) => index), ...this.#hostOf.values()]);
     releaseHosts((index) => inUse.has(index));
   }
+}
+
+/** Undefined: workers had better read the whole. */
+function deltaOf(
+  before: ConfigSnapshot,
+  after: ConfigSnapshot,
+  heard: readonly number[],
+): Uint8Array | undefined {
+  const packed = packDelta(diffSnapshots(before, after, heard));
+  return packed.length <= DELTA_BYTES_MAX ? packed : undefined;
 }
 
 function tooLarge({ configFile }: LoadedConfig, { message: what }: RangeError): ConfigurationError {

@@ -45,13 +45,14 @@ export function lookAgainAtHosts(context: WorkerContext): void {
 }
 
 /** Another configuration: hosts may have come and gone. Who is served by one that stays notices nothing. */
-export function takeUpClusters(context: WorkerContext): void {
+export function takeUpClusters(context: WorkerContext, isTouched: (database: string) => boolean): void {
   const { clusters, databases, plans } = { ...context.config, plans: context.plans };
   const column = databases.find(({ tenantColumn }) => tenantColumn !== undefined)?.tenantColumn ?? null;
   plans.givesRoutes = column !== null || clusters.some(({ isRouted }) => isRouted);
   plans.tenantColumn = column;
   for (const [key, cluster] of context.clusters) {
     const { database, user, shard } = cluster;
+    if (!isTouched(database)) continue;
     const snapshot = context.directory.cluster(database, user, shard);
     const pools = snapshot?.pools.flatMap((index) => context.directory.poolAt(index) ?? []) ?? [];
     if (snapshot === null || pools.length === 0) {
