@@ -176,7 +176,12 @@ function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], probl
   }
 }
 
-function checkUser(placed: Placed<UserInput, UserEntry>, parts: CheckedParts, problems: ProblemList): void {
+function checkUser(
+  placed: Placed<UserInput, UserEntry>,
+  parts: CheckedParts,
+  known: ReadonlySet<string>,
+  problems: ProblemList,
+): void {
   const { input, entry, origin } = placed;
   checkLater(LATER_USER, input, () => origin, problems);
   checkSecrets(placed, parts, problems);
@@ -186,9 +191,8 @@ function checkUser(placed: Placed<UserInput, UserEntry>, parts: CheckedParts, pr
       'missing: name the database, a list of databases, or all_databases = true',
     );
   }
-  const known = parts.databases.map((database) => database.input.name);
   for (const name of entry.databases ?? []) {
-    if (known.includes(name)) continue;
+    if (known.has(name)) continue;
     const key = input.database === name ? 'database' : 'databases';
     problems.warning(origin.place(key), `no database "${name}" is configured${suggestion(name, known)}`);
   }
@@ -196,10 +200,13 @@ function checkUser(placed: Placed<UserInput, UserEntry>, parts: CheckedParts, pr
 
 /** Two entries may share a name (one password per database) as long as no database falls under both. */
 function checkUsers(parts: CheckedParts, problems: ProblemList): void {
-  for (const [index, placed] of parts.users.entries()) {
-    checkUser(placed, parts, problems);
-    for (const earlier of parts.users.slice(0, index)) {
-      if (earlier.entry.name !== placed.entry.name) continue;
+  const known = new Set(parts.databases.map((database) => database.input.name));
+  const byName = new Map<string, Placed<UserInput, UserEntry>[]>();
+  for (const placed of parts.users) {
+    checkUser(placed, parts, known, problems);
+    const namesakes = byName.get(placed.entry.name) ?? [];
+    byName.set(placed.entry.name, [...namesakes, placed]);
+    for (const earlier of namesakes) {
       const mine = placed.entry.databases;
       const theirs = earlier.entry.databases;
       const shared = mine === null || theirs === null || mine.some((name) => theirs.includes(name));
@@ -217,13 +224,12 @@ function checkUsers(parts: CheckedParts, problems: ProblemList): void {
 /** A user's limits hold over all its databases, so entries of one name cannot differ in them. */
 function checkUserLimits(parts: CheckedParts, problems: ProblemList): void {
   const keys = { servers: 'max_user_connections', clients: 'max_user_client_connections' } as const;
-  for (const [index, { entry, origin }] of parts.users.entries()) {
+  const first = { servers: new Map<string, number>(), clients: new Map<string, number>() };
+  for (const { entry, origin } of parts.users) {
     for (const kind of ['servers', 'clients'] as const) {
       const mine = entry.limits[kind];
-      const earlier = parts.users
-        .slice(0, index)
-        .find((other) => other.entry.name === entry.name && other.entry.limits[kind] !== null);
-      const theirs = earlier?.entry.limits[kind] ?? null;
+      const theirs = first[kind].get(entry.name) ?? null;
+      if (mine !== null && theirs === null) first[kind].set(entry.name, mine);
       if (mine === null || theirs === null || mine === theirs) continue;
       problems.error(
         origin.place(keys[kind]),

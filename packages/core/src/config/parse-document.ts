@@ -117,7 +117,13 @@ export function parseDocument<S extends z.ZodType>(
     problems.error({ source: source.name, line, key: '' }, `not valid TOML: ${reason}`);
     return null;
   }
-  return checkDocument(raw, new Origin(source.name, new TomlPositions(source.text)), schema, problems);
+  // Reading where everything stands takes as long as parsing it, and is of use only when something is wrong.
+  let positions: TomlPositions | null = null;
+  const lineOf = (path: KeyPath): number => {
+    positions ??= new TomlPositions(source.text);
+    return positions.lineOf(path);
+  };
+  return checkDocument(raw, new Origin(source.name, { lineOf }), schema, problems);
 }
 
 /** The same for what has been read otherwise. */

@@ -44,8 +44,20 @@ export class Origin {
 
   place(...path: KeyPath): Place {
     const full = [...this.#path, ...path];
-    const place = this.#positions?.placeOf?.(full) ?? null;
-    return place ?? { source: this.source, line: this.#positions?.lineOf?.(full) ?? 0, key: dottedKey(full) };
+    const { source } = this;
+    const positions = this.#positions;
+    const place = positions?.placeOf?.(full) ?? null;
+    if (place !== null) return place;
+    // Nearly all places are asked for in case something is wrong there, and nothing is: found when they are told.
+    return {
+      source,
+      get line() {
+        return positions?.lineOf?.(full) ?? 0;
+      },
+      get key() {
+        return dottedKey(full);
+      },
+    };
   }
 }
 

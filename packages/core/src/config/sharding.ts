@@ -95,9 +95,15 @@ class ShardingReader {
   readonly #parts: ShardingParts;
   readonly #problems: ProblemList;
   readonly #rules: RuleReader;
+  readonly #entriesOf = new Map<string, DatabaseShard[]>();
 
   constructor(parts: ShardingParts, problems: ProblemList) {
     this.#parts = parts;
+    for (const database of parts.databases) {
+      const known = this.#entriesOf.get(database.name);
+      if (known === undefined) this.#entriesOf.set(database.name, [database]);
+      else known.push(database);
+    }
     this.#problems = problems;
     this.#rules = new RuleReader(problems);
   }
@@ -128,8 +134,8 @@ class ShardingReader {
   }
 
   of(name: string): ShardingSnapshot {
-    const { databases, general, rewrite } = this.#parts;
-    const own = databases.filter((database) => database.name === name);
+    const { general, rewrite } = this.#parts;
+    const own = this.#entriesOf.get(name) ?? [];
     const shardCount = new Set(own.map(({ shard }) => shard)).size;
     const tables = this.#tablesOf(name, shardCount);
     const schemas = this.#schemasOf(name, shardCount);
