@@ -291,6 +291,25 @@ forOneDriver('orders', (driver) => {
     await client.end();
   });
 
+  it('SET changes a setting for those who are connected, until RELOAD, and refuses what it cannot', async () => {
+    const client = await clientOf(proxy);
+    const pid = await pidOf(client);
+    const timeoutNow = async () =>
+      (await order('SHOW CONFIG')).find(({ name }) => name === 'query_timeout')?.['value'];
+    const before = await timeoutNow();
+    await order("SET query_timeout = '300ms'");
+    assert.equal(await timeoutNow(), '300ms');
+    assert.equal(await pidOf(client), pid, 'its server connection has stayed');
+    client.send(Q('SELECT pg_sleep(5)'));
+    assert.equal((await client.expectClosed()).error?.['C'], '57014');
+    await order('RELOAD');
+    assert.equal(await timeoutNow(), before);
+    await assert.rejects(order('SET io_driver = epoll'), /io_driver cannot be changed by SET/);
+    await assert.rejects(order('SET query_timeout = soon'), /query_timeout: expected/);
+    await assert.rejects(order('SET default_pool_size = 0'), /default_pool_size: expected/);
+    assert.equal(await timeoutNow(), before);
+  });
+
   it('orders of two operators at once are all in force', async () => {
     const clients = await Promise.all([1, 2, 3].map(() => new pg.Client(proxy.adminUrl)));
     await Promise.all(clients.map((client) => client.connect()));

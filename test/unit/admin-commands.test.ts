@@ -119,13 +119,7 @@ test('unknown commands are syntax errors with a hint, and leave the session aliv
 test('what other poolers have and this one does not is said so', async () => {
   const world = await makeWorld();
   const orders = ['PROBE x', 'FORCE_RELOAD', 'RESET PREPARED'];
-  for (const text of [
-    ...orders,
-    'SHOW PREPARED',
-    'SHOW SERVER MEMORY',
-    'SHOW REPLICATION_SLOTS',
-    'SET checkout_timeout TO 5',
-  ]) {
+  for (const text of [...orders, 'SHOW PREPARED', 'SHOW SERVER MEMORY', 'SHOW REPLICATION_SLOTS']) {
     assert.equal((await ask(world, text)).errors[0]?.C, '0A000', text);
   }
 });
@@ -183,6 +177,23 @@ test('orders about databases say which, in letters of any case where that is cle
     ['kill', 'shop'],
     ['killClient', 1, 5],
   ]);
+});
+
+test('SET of a setting of ours is an order; of another name it is for drivers', async () => {
+  const world = await makeWorld();
+  const good = await ask(
+    world,
+    "SET checkout_timeout TO 5; set LOG_CONNECTIONS = off; SET query_timeout = '5s'; SET x = 1",
+  );
+  assert.deepEqual([good.tags, good.errors], [['SET', 'SET', 'SET', 'SET'], []]);
+  assert.equal(good.frames.filter(({ type }) => type === 'N').length, 3);
+  assert.deepEqual(world.ordered, [
+    ['set', 'checkout_timeout', '5'],
+    ['set', 'log_connections', 'off'],
+    ['set', 'query_timeout', '5s'],
+  ]);
+  const { errors } = await ask(world, 'SET checkout_timeout = 5', { isViewer: true });
+  assert.equal(errors[0]?.M, 'admin access needed');
 });
 
 test('an order that is about nothing is refused, in the words PgBouncer has for it', async () => {

@@ -224,6 +224,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       reload: async () => {
         world.reloads++;
       },
+      set: async (name, text) => void world.ordered.push(['set', name, text]),
       banHost: (host) => memory.hosts.setOrders(host, ORDER_BAN),
       unbanHost: (host) => memory.hosts.setOrders(host, 0),
       checkHost: async (host) => (world.reachable.has(`host ${host}`) ? null : 'no answer in time'),
@@ -281,7 +282,7 @@ export function decode(bytes: readonly Uint8Array[]): Answer {
     } else if (type === 'D') answer.rows.push(rowValues(body));
     else if (type === 'C') answer.tags.push(body.toString('utf8', 0, body.length - 1));
     else if (type === 'E') answer.errors.push(errorFields(body));
-    else if (type !== 'I') throw new Error(`message ${type} has no place in an admin answer`);
+    else if (type !== 'I' && type !== 'N') throw new Error(`message ${type} has no place in an admin answer`);
   }
   return answer;
 }

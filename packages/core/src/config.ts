@@ -22,6 +22,7 @@ export { SETTINGS as PGBOUNCER_SETTINGS } from './config/pgbouncer/settings.js';
 export * from './config/pgbouncer/translate-pgbouncer.js';
 export * from './config/pgbouncer/write-toml.js';
 export * from './config/problem-list.js';
+export { withSetting } from './config/run-time-setting.js';
 export * from './config/schema.js';
 export * from './config/secret.js';
 export * from './config/setting-list.js';

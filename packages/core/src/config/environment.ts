@@ -31,7 +31,7 @@ function keyOf(name: string): string {
 }
 
 /** What the text can stand for, most literal first: "10" is a text where a text is wanted. */
-function readings(text: string): unknown[] {
+export function readings(text: string): unknown[] {
   const values: unknown[] = [text];
   if (text.trim() !== '' && Number.isFinite(Number(text))) values.push(Number(text));
   if (text === 'true' || text === '1') values.push(true);

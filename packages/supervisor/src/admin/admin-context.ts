@@ -37,6 +37,8 @@ export interface AdminOrders {
   drain(reason: string, mode: DrainMode): void;
   /** Reads the whole configuration again. Rejects with `reload_failed`; the one in force then stays. */
   reload(trigger: string): Promise<void>;
+  /** SET of a setting of ours: until the next reload. */
+  set(name: string, text: string): Promise<void>;
   /** BAN and UNBAN of a host; UNBAN also forgets what was measured against it. */
   banHost(host: number): void;
   unbanHost(host: number): void;

@@ -60,6 +60,7 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
       // Later, so that the answer is on its way before the session it is for is told to go.
       drain: (reason, mode) => void setImmediate(() => endWith(supervisor.drain(reason, mode))),
       reload: (trigger) => supervisor.reloads.reload(trigger),
+      set: (name, text) => supervisor.reloads.set(name, text),
       banHost: (host) => supervisor.health.order(host, ORDER_BAN, true),
       unbanHost: (host) => {
         supervisor.health.order(host, ORDER_BAN, false);

@@ -202,8 +202,11 @@ export const COMMANDS: readonly AdminCommand[] = [
     'Makes on every shard what commits over several of them need, as pgdog-cluster setup does.',
     runSetup,
   ),
-  order('set', 'SET <name> = <value>', 'Accepted for drivers; no effect.', ({ context, tokens }) =>
-    answerSet(context, tokens.slice(1)),
+  order(
+    'set',
+    'SET <name> = <value>',
+    'Changes a setting until the next RELOAD; times in ms, or with a unit in quotes. Of another name: accepted for drivers.',
+    ({ context, caller, tokens }) => answerSet(context, caller, tokens.slice(1)),
   ),
   { ...order('crash', 'CRASH WORKER <n>', 'Tests only.', runCrash), isHidden: true },
   order(

@@ -1,4 +1,5 @@
 import {
+  buildNoticeResponse,
   buildResult,
   type Column,
   FrameWriter,
@@ -8,6 +9,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { AdminCaller, AdminContext } from './admin-context.js';
 import type { AdminToken } from './admin-lexer.js';
+import { humanDuration } from './show-config.js';
 
 /**
  * What drivers and psql say unasked, on any connection: SET of client settings, SHOW of server settings, BEGIN,
@@ -85,10 +87,14 @@ const NAMED_SETS: readonly string[][] = [
 ];
 
 /**
- * Accepts what sets something on the client's side. A setting of ours is refused instead of ignored: who changes
- * a time-out must not believe that it was changed.
+ * A setting of ours is changed, or refused by name: who changes a time-out must not believe that it was changed. What
+ * sets something on the client's side is accepted and has no effect.
  */
-export function answerSet(context: AdminContext, given: readonly AdminToken[]): Uint8Array {
+export async function answerSet(
+  context: AdminContext,
+  { isViewer = false }: AdminCaller,
+  given: readonly AdminToken[],
+): Promise<Uint8Array> {
   const isScoped = given.length > 1 && (given[0].text === 'session' || given[0].text === 'local');
   const tokens = isScoped ? given.slice(1) : given;
   const isNamed = NAMED_SETS.some(
@@ -98,12 +104,16 @@ export function answerSet(context: AdminContext, given: readonly AdminToken[]): 
   const end = nameEnd(tokens);
   const name = end === -1 ? null : settingName(tokens.slice(0, end));
   if (name === null || end === tokens.length - 1) throw new PgDogError('admin_syntax');
-  if (context.settings().some((setting) => setting.name === name)) {
-    throw new PgDogError('unsupported_feature', `${name} cannot be changed at run time by this version`, {
-      hint: 'Change it in the configuration and restart.',
-    });
-  }
-  return completion('SET');
+  const find = () => context.settings().find((setting) => setting.name === name);
+  if (find() === undefined) return completion('SET');
+  if (isViewer) throw new PgDogError('admin_only', 'admin access needed');
+  const words = tokens.slice(end + 1).map(({ text }) => text);
+  await context.orders.set(name, words.join(''));
+  const now = find();
+  const value = now?.unit === 'ms' ? humanDuration(Number(now.value)) : (now?.value ?? 'default');
+  const message = `${name} is ${value} now, until the next RELOAD`;
+  const notice = buildNoticeResponse({ severity: 'NOTICE', sqlstate: '00000', message });
+  return Buffer.concat([notice, completion('SET')]);
 }
 
 /** BEGIN, COMMIT and so on; there is never a transaction. */

@@ -1,5 +1,10 @@
 import { PgDogError } from '@pgdog-cluster/core';
-import { ConfigurationError, formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import {
+  ConfigurationError,
+  formatProblem,
+  type LoadedConfig,
+  withSetting,
+} from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
 import { type ConfigChange, describeChanges, diffConfig } from './config-diff.js';
 import { FormerPasswords } from './password-grace.js';
@@ -91,6 +96,27 @@ export class Reloads {
     this.#next = next;
     this.#current = next.done.catch(() => {});
     return next.done;
+  }
+
+  /**
+   * SET: one setting, until the next reload. Behind a reload under way.
+   * @throws PgDogError for what is not changed so, or cannot be taken up; nothing has changed then.
+   */
+  set(name: string, text: string): Promise<void> {
+    const done = this.#current.then(async () => {
+      if (this.#isClosed) throw new PgDogError('order_refused', 'pooler is shutting down');
+      try {
+        await this.#publish(withSetting(this.#plain, name, text), this.#nowMs());
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error;
+        throw new PgDogError('configuration', error.problems.map(formatProblem).join('; '), { cause: error });
+      }
+      this.#options.logger.log('info', 'setting_changed', `${name} = ${text}, until the next reload`, {
+        name,
+      });
+    });
+    this.#current = done.catch(() => {});
+    return done;
   }
 
   /** Nothing is taken up from now on. */

@@ -58,8 +58,11 @@ export const BOUNCER_CONFIG = defineShow<SettingRow>({
     column('key', 'text', 'Name of the setting.', (row) => row.name),
     column('value', 'text', 'Value in force; times in ms. Empty: none set.', (row) => row.value ?? ''),
     column('default', 'text', 'Value it has when nothing is configured.', (row) => row.default ?? ''),
-    column('changeable', 'text', 'yes: RELOAD takes another value up; no: a restart.', (row) =>
-      isRestartOnly(row.name) ? 'no' : 'yes',
+    column(
+      'changeable',
+      'text',
+      'yes: RELOAD takes another value up, and SET where it says so; no: a restart.',
+      (row) => (isRestartOnly(row.name) ? 'no' : 'yes'),
     ),
   ],
   rows: ({ settings }) => settings(),
