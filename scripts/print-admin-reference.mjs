@@ -40,6 +40,7 @@ In database \`pgbouncer\` SHOW POOLS, CLIENTS, SERVERS, STATS, LISTS, CONFIG and
 Where PgDog has \`used_clients\` twice in SHOW LISTS, it stands once here.
 
 - Times are milliseconds unless a column says otherwise; \`avg_\` columns look at the last full \`stats_period\`.
+- Every SHOW also as JSON on the HTTP port, behind its token: \`GET /show/pools\`, \`GET /show/pgbouncer/pools\`.
 - An unknown command is an error 08P01. \`SHOW\` of an unknown name is one row with an empty value, as drivers need it.
 - \`SET\` of a client's setting is accepted and has no effect; \`SET\` of a setting of pgdog-cluster changes it until the next RELOAD, or is refused by name.
 - SHOW CLIENTS, SERVERS, POOLS and pgdog.shards ask the workers; one that does not answer within 2 s is left out. All

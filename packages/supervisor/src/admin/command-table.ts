@@ -46,7 +46,8 @@ export interface AdminCommand extends HelpLine {
 
 export const SHOWS: readonly Show[] = [...TABLES, makeShowHelp(() => helpLines())];
 
-function findShow(database: string, name: string): Show | undefined {
+/** As asked for in that admin database; undefined: there is none of this name. */
+export function findShow(database: string, name: string): Show | undefined {
   return findTable(database, name) ?? SHOWS.find((show) => show.name === name);
 }
 

@@ -51,7 +51,7 @@ import { SHOW_VERSION } from './show-version.js';
 import { SHOW_WORKERS } from './show-workers.js';
 
 /** In this database the tables that PgBouncer has as well have its columns. */
-const BOUNCER_DATABASE = 'pgbouncer';
+export const BOUNCER_DATABASE = 'pgbouncer';
 
 export const SHOWS: readonly Show[] = [
   SHOW_POOLS,

@@ -65,6 +65,8 @@ export interface Show {
     wanted: readonly string[],
     question?: ShowQuestion,
   ): Promise<Uint8Array>;
+  /** The rows as JSON has them: numbers are numbers. */
+  records(context: AdminContext, caller: AdminCaller): Promise<Record<string, CellValue>[]>;
 }
 
 export function defineShow<Row>(definition: ShowDefinition<Row>): Show {
@@ -92,6 +94,14 @@ export function defineShow<Row>(definition: ShowDefinition<Row>): Show {
       }
       return buildResult(chosen, texts, 'SHOW');
     },
+    async records(context, caller) {
+      const records: Record<string, CellValue>[] = [];
+      for (const row of await rows(context, caller, WHOLE_SHOW)) {
+        const cells = columns.map(({ name: title, value }) => [title, toCell(value(row))] as const);
+        records.push(Object.fromEntries(cells));
+      }
+      return records;
+    },
   };
 }
 
@@ -107,12 +117,16 @@ function chooseColumns<Row>(
   });
 }
 
+function toCell(value: CellValue): CellValue {
+  return typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
+}
+
 /** Postgres's text format. At most three decimals: nothing here is measured more finely. */
 function toText(value: CellValue): string | null {
   if (value === null) return null;
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (typeof value === 'string') return value;
-  return String(Math.round(value * 1000) / 1000);
+  return String(toCell(value));
 }
 
 /** Epoch ms as text, 0 as NULL: 2030-01-31 12:00:00.000 UTC. */

@@ -8,6 +8,7 @@ import { refusalOf } from './access.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { JSON_TYPE, type Page, plain, send } from './page.js';
 import { unreadiness } from './readiness.js';
+import { ShowPages } from './show-page.js';
 import { StatusFeed } from './status/status-feed.js';
 
 /** Scrapers and probes are few; a stranger's idle connections must not pile up. */
@@ -31,13 +32,14 @@ export interface HttpOptions {
   token?: () => Secret | null;
 }
 
-/** The dashboard, its figures, /metrics, /healthz and /readyz. GET and HEAD only; nothing here changes anything. */
+/** The dashboard, its figures, every SHOW as JSON, /metrics, /healthz and /readyz. GET and HEAD only; nothing here changes anything. */
 export class HttpServer {
   readonly #context: AdminContext;
   readonly #metrics: Metrics;
   readonly #token: () => Secret | null;
   readonly #server: Server;
   readonly #feed: StatusFeed;
+  readonly #shows: ShowPages;
   #scrapes = 0;
 
   /** @throws PgDogError configuration for a namespace that gives no valid metric names. */
@@ -46,6 +48,7 @@ export class HttpServer {
     this.#metrics = createMetrics(context, namespace);
     this.#token = token;
     this.#feed = new StatusFeed(context);
+    this.#shows = new ShowPages(context);
     this.#server = createServer({
       maxHeaderSize: HEADER_BYTES_MAX,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -145,7 +148,8 @@ export class HttpServer {
           send(response, isHead, plain(503, 'too many are looking', { 'retry-after': '5' }));
         return;
       default: {
-        const known = '/, /metrics, /healthz, /readyz, /api/status or /api/events';
+        if (ShowPages.serves(path)) return send(response, isHead, await this.#shows.page(path));
+        const known = '/, /metrics, /healthz, /readyz, /api/status, /api/events or /show/pools';
         send(response, isHead, plain(404, `not found: try ${known}`));
       }
     }
