@@ -14,6 +14,8 @@ const PACKAGES = {
   chromium: 'chromium',
   'systemd-socket-activate': 'systemd',
   'systemd-analyze': 'systemd',
+  helm: 'helm (https://helm.sh)',
+  hadolint: 'hadolint (https://github.com/hadolint/hadolint)',
   python3: 'python3',
 } as const;
 export type ProgramName = keyof typeof PACKAGES;

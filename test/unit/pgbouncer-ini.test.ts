@@ -52,6 +52,8 @@ const CA = 'client_tls_ca_file = /pgb/ca.pem';
 const HBA = 'auth_type = hba\nauth_hba_file = /pgb/hba.conf';
 
 const MAPPED: Mapped[] = [
+  ['logfile', 'logfile = /var/log/x', general('log_file'), '/var/log/x'],
+  ['pidfile', 'pidfile = /run/x', general('pid_file'), '/run/x'],
   ['log_connections', 'log_connections = 0', general('log_connections'), false],
   ['log_disconnections', 'log_disconnections = 0', general('log_disconnections'), false],
   ['stats_period', 'stats_period = 2.5', general('stats_period'), 2_500],
@@ -204,8 +206,6 @@ const MAPPED: Mapped[] = [
 ];
 
 const WARNED: Told[] = [
-  ['logfile', 'logfile = /var/log/x', 'logfile: has no effect here: the log goes to standard output'],
-  ['pidfile', 'pidfile = /run/x', 'pidfile: has no effect here'],
   ['user', 'user = postgres', 'user: has no effect here: start the program as that user'],
   ['conffile', 'conffile = /x', 'conffile: has no effect'],
   ['service_name', 'service_name = x', 'service_name: has no effect'],

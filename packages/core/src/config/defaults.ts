@@ -100,6 +100,20 @@ export const GENERAL_DEFAULTS = {
     'a changed file that waits for an order is a surprise at the next restart',
     'ours',
   ),
+  log_file: row(
+    null as string | null,
+    '',
+    'File that the log is appended to instead of standard output; opened anew by SIGHUP and RELOAD, for logrotate. Relative to this file.',
+    'systemd and containers keep standard output',
+    'ours',
+  ),
+  pid_file: row(
+    null as string | null,
+    '',
+    'File that holds the process id while it serves. Relative to this file.',
+    'systemd and containers know the process',
+    'ours',
+  ),
   log_format: row(
     'text',
     '',

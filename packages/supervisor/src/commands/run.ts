@@ -12,8 +12,9 @@ import { ConfigWatch } from '../config/config-watch.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
 import type { HttpServer } from '../http/http-server.js';
 import { openHttp } from '../http/open-http.js';
-import { createLogger, type Logger } from '../log/logger.js';
+import { createLogger, type LogDestination, type Logger, logFile } from '../log/logger.js';
 import { RecentLog } from '../log/recent-log.js';
+import { besideConfig, PidFile } from '../pid-file.js';
 import { Supervisor, type SupervisorOptions } from '../supervisor.js';
 import { passedListeners } from '../systemd/passed-sockets.js';
 import { ServiceNotifier } from '../systemd/service-notifier.js';
@@ -98,6 +99,18 @@ function untilStopped(supervisor: Supervisor, notifier: ServiceNotifier, logger:
   });
 }
 
+/** log_file; undefined = standard output, null after a line that says why it cannot be used. */
+function logOrReport(loaded: LoadedConfig, io: CommandIo): LogDestination | undefined | null {
+  const { log_file: path } = loaded.general;
+  if (path === null) return undefined;
+  try {
+    return logFile(besideConfig(path, loaded));
+  } catch (error) {
+    io.err(`error: cannot write log_file: ${describeFailure(error)}`);
+    return null;
+  }
+}
+
 export interface RunOptions extends ConfigurationOptions {
   /** From the running process, if there is one. */
   isTakeOver: boolean;
@@ -115,23 +128,28 @@ async function socketsOrReport(loaded: LoadedConfig, isTakeOver: boolean, logger
   }
 }
 
-/** Two ports that only one process can have. */
-class HttpPorts {
+/** What only one process can have: two ports and a file. */
+class OwnThings {
   readonly #supervisor: Supervisor;
   #http: HttpServer | null = null;
   #health: HealthServer | null = null;
+  #pidFile: PidFile | null = null;
 
   constructor(supervisor: Supervisor) {
     this.#supervisor = supervisor;
   }
 
-  async open(context: AdminContext, { general }: LoadedConfig): Promise<void> {
+  async open(context: AdminContext, loaded: LoadedConfig): Promise<void> {
+    const { general } = loaded;
+    this.#pidFile = PidFile.write(loaded);
     this.#http = await openHttp(context, general, () => this.#supervisor.loaded.httpToken);
     this.#health = await openHealth(context, general.healthcheck_port);
   }
 
   /** Idempotent. */
   async close(): Promise<void> {
+    this.#pidFile?.remove();
+    this.#pidFile = null;
     const servers = [this.#http, this.#health];
     [this.#http, this.#health] = [null, null];
     for (const server of servers) await server?.close();
@@ -159,7 +177,11 @@ function makeSupervisor(
     onChange: () => void supervisor.reloads.reload('file watch').catch(() => {}),
   });
   for (const path of files) watch.note(path);
-  const load = () => loadConfig(options, (path) => watch.note(path));
+  const load = () => {
+    // Every reload is an occasion: logrotate has moved the file away and sent SIGHUP.
+    start.logger.reopen?.();
+    return loadConfig(options, (path) => watch.note(path));
+  };
   const supervisor: Supervisor = new Supervisor({ ...start, load, watch });
   return { supervisor, watch };
 }
@@ -175,7 +197,9 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
   const loaded = reporting(() => loadConfig(options, (path) => files.add(path)), io);
   if (loaded === null) return EXIT_USAGE;
   const recentLog = new RecentLog();
-  const logger = recentLog.over(createLogger(loaded.general));
+  const destination = logOrReport(loaded, io);
+  if (destination === null) return EXIT_FAILED;
+  const logger = recentLog.over(createLogger(loaded.general, destination));
   logStart(loaded, logger);
   const sockets = await socketsOrReport(loaded, options.isTakeOver, logger, io);
   if (sockets === null) return EXIT_FAILED;
@@ -185,20 +209,20 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
   // Before the start: a signal in the middle of it must not kill the threads in mid-work.
   const stopped = untilStopped(supervisor, notifier, logger);
   let admin: AttachedAdmin | null = null;
-  const http = new HttpPorts(supervisor);
+  const own = new OwnThings(supervisor);
   try {
     await supervisor.start();
     admin = attachAdmin(supervisor, recentLog);
     if (takeOver !== null) await finishTakeOver(takeOver, logger);
-    await http.open(admin.context, loaded).catch((error: unknown) => {
+    await own.open(admin.context, loaded).catch((error: unknown) => {
       // Nobody else serves any more: to end for the sake of figures would be the greater harm.
       if (takeOver === null) throw error;
-      logger.log('error', 'http_failed', describeFailure(error));
+      logger.log('error', 'start_incomplete', describeFailure(error));
     });
   } catch (error) {
     admin?.close();
     takeOver?.abandon();
-    await http.close();
+    await own.close();
     await supervisor.cut();
     logger.close();
     io.err(`error: ${describeFailure(error)}`);
@@ -209,12 +233,12 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
     logReady(supervisor, logger);
   }
   notifier.ready();
-  const { offer, ended } = offerTakeOver(supervisor, logger, () => http.close());
+  const { offer, ended } = offerTakeOver(supervisor, logger, () => own.close());
   await Promise.race([stopped, admin.ended, ended]);
   watch.close();
   offer.close();
   admin.close();
-  await http.close();
+  await own.close();
   notifier.close();
   logger.close();
   return EXIT_OK;

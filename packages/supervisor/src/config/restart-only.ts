@@ -11,6 +11,8 @@ const RESTART_ONLY = [
   'openmetrics_port',
   'openmetrics_namespace',
   'healthcheck_port',
+  'log_file',
+  'pid_file',
   'log_format',
   'log_level',
   'log_dedup_window',

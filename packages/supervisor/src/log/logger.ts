@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import type { LogLevel } from '@pgdog-cluster/core';
 import { bareLogLevel } from '@pgdog-cluster/core/config';
 import pino from 'pino';
@@ -10,6 +11,8 @@ export interface Logger {
   /** One event, one line. `code` is stable and rate-limited on its own. Never pass a secret or a literal. */
   log(level: LogLevel, code: string, message: string, fields?: LogFields): void;
   isEnabled(level: LogLevel): boolean;
+  /** The file of the log has been moved away: opens it anew. Absent: there is none. */
+  reopen?(): void;
   /** Writes out what is buffered and stops timers. The logger still works afterwards. Idempotent. */
   close(): void;
 }
@@ -26,7 +29,11 @@ export interface LogSettings {
 export interface LogDestination {
   write(text: string): unknown;
   flushSync?(): void;
+  reopen?(): void;
 }
+
+/** Statements' shapes and names of users are in it. */
+const FILE_MODE = 0o640;
 
 const RANKS: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50 };
 const RANK_OFF = Number.POSITIVE_INFINITY;
@@ -71,14 +78,36 @@ function standardOutput(): LogDestination {
   destination.on('error', () => {});
   return {
     write: (text) => destination.write(text),
-    flushSync: () => {
-      try {
-        destination.flushSync();
-      } catch {
-        // Not open yet or gone: nothing can be written, and nobody can be told.
-      }
+    flushSync: () => flush(destination),
+  };
+}
+
+/**
+ * A file, appended to and buffered likewise. Opened at once, so that one that cannot be is told at the start.
+ * @throws the system's error
+ */
+export function logFile(path: string): LogDestination {
+  closeSync(openSync(path, 'a', FILE_MODE));
+  const destination = pino.destination({ dest: path, sync: false, append: true, mode: FILE_MODE });
+  // A full disk: go on serving without a log, as when nobody reads it.
+  destination.on('error', () => {});
+  return {
+    write: (text) => destination.write(text),
+    flushSync: () => flush(destination),
+    reopen: () => {
+      // What was written before goes where it was meant to.
+      flush(destination);
+      destination.reopen();
     },
   };
+}
+
+function flush(destination: ReturnType<typeof pino.destination>): void {
+  try {
+    destination.flushSync();
+  } catch {
+    // Not open yet or gone: nothing can be written, and nobody can be told.
+  }
 }
 
 export function createLogger(settings: LogSettings, destination: LogDestination = standardOutput()): Logger {
@@ -102,6 +131,7 @@ export function createLogger(settings: LogSettings, destination: LogDestination 
       if (RANKS[level] < threshold || !limit.admit(code)) return;
       write(level, code, message, fields);
     },
+    reopen: () => destination.reopen?.(),
     close: () => {
       if (timer !== null) clearInterval(timer);
       endWindow();

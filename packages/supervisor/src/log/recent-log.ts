@@ -18,6 +18,7 @@ export class RecentLog {
         logger.log(level, code, message, fields);
         if (level === 'warn' || level === 'error') this.#note(level, code, message);
       },
+      reopen: () => logger.reopen?.(),
       close: () => logger.close(),
     };
   }

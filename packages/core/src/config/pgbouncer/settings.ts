@@ -8,6 +8,7 @@ import {
   flag,
   lifetime,
   oneOf,
+  path,
   poolSize,
   seconds,
   text,
@@ -28,8 +29,8 @@ const packetBytes = (value: string) => {
 };
 
 const PROCESS: Record<string, SettingRule> = {
-  logfile: ignore(text, [''], STDOUT),
-  pidfile: ignore(text, [''], 'is not written; systemd and containers know the process'),
+  logfile: map('general.log_file', path),
+  pidfile: map('general.pid_file', path),
   user: ignore(text, [''], 'start the program as that user (User= of systemd): it does not change its own'),
   conffile: ignore(text, [''], 'the file is the one that the command line names'),
   service_name: ignore(text, ['pgbouncer'], WINDOWS),

@@ -1,4 +1,5 @@
 /** How PgBouncer writes values, and what they are here. Each returns a value of ours, or what it expected. */
+import { resolve } from 'node:path';
 import { parseFileMode } from '../fields.js';
 
 /** `undefined`: nothing to write, the default of ours means the same. */
@@ -47,6 +48,9 @@ export const poolSize: ReadValue = (text) => {
 };
 
 export const text: ReadValue = (value) => ({ value: value === '' ? undefined : value });
+
+/** Relative to the working directory, as in PgBouncer; in files of ours it would be to the file. */
+export const path: ReadValue = (value) => ({ value: value === '' ? undefined : resolve(value) });
 
 /** Also an empty one. */
 export const anyText: ReadValue = (value) => ({ value });
