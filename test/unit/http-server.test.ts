@@ -66,6 +66,8 @@ test('the HTTP port answers its paths and nothing else', async () => {
   const head = await get('/metrics', {}, 'HEAD');
   assert.equal(head.text, '');
   assert.ok(Number(head.headers['content-length']) > 1000);
+  // A stream has no length that could be told, and no end.
+  assert.equal((await get('/api/events', {}, 'HEAD')).status, 405);
   assert.deepEqual([(await get('/healthz')).text, (await get('/readyz')).status], ['ok\n', 200]);
   for (const path of ['/nothing', '/metrics/', '/Metrics', '//metrics', '/../metrics', '/readyz%00']) {
     assert.equal((await get(path)).status, 404, path);

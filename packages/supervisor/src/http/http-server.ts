@@ -144,7 +144,8 @@ export class HttpServer {
         return send(response, isHead, { status: 200, contentType: JSON_TYPE, body });
       }
       case '/api/events':
-        if (isHead || !this.#feed.listen(response))
+        if (isHead) send(response, isHead, plain(405, 'GET only', { allow: 'GET' }));
+        else if (!this.#feed.listen(response))
           send(response, isHead, plain(503, 'too many are looking', { 'retry-after': '5' }));
         return;
       default: {
