@@ -40,10 +40,18 @@ function numeric(text: string): Buffer {
   for (let at = 0; at < left.length + right.length; at += NUMERIC_DIGITS) {
     digits.push(Number((left + right).slice(at, at + NUMERIC_DIGITS)));
   }
+  // As Postgres: no group of zeros at either end, and none at all in 0. Readers rely on it.
+  let weight = left.length / NUMERIC_DIGITS - 1;
+  while (digits.length > 0 && digits[0] === 0) {
+    digits.shift();
+    weight--;
+  }
+  while (digits.length > 0 && digits[digits.length - 1] === 0) digits.pop();
+  if (digits.length === 0) weight = 0;
   const bytes = Buffer.alloc(8 + 2 * digits.length);
   bytes.writeInt16BE(digits.length, 0);
-  bytes.writeInt16BE(left.length / NUMERIC_DIGITS - 1, 2);
-  bytes.writeUInt16BE(isNegative ? 0x4000 : 0, 4);
+  bytes.writeInt16BE(weight, 2);
+  bytes.writeUInt16BE(isNegative && digits.length > 0 ? 0x4000 : 0, 4);
   bytes.writeInt16BE(fraction.length, 6);
   for (const [index, digit] of digits.entries()) bytes.writeInt16BE(digit, 8 + 2 * index);
   return bytes;
