@@ -5,7 +5,13 @@
  *     ROUNDS=1000 node scripts/reloads.mjs
  *
  * ROUNDS (300), SEED (of the clock), WORKERS (2), DRIVER (both). Exit code 1 when something was not as it should be.
+ *
+ *     DATABASES=10000 node scripts/reloads.mjs
+ *
+ * measures instead what it takes to change one of so many databases: time and CPU of a reload, and the longest that a client of
+ * another database waits for an answer meanwhile, beside what it waits without a reload.
  */
+import { measureOneOfMany } from '../test/dist/chaos/one-of-many.js';
 import { runRandomReloads } from '../test/dist/chaos/random-reloads.js';
 import { DRIVERS, driverProblem } from '../test/dist/support/drivers.js';
 import { startPostgres } from '../test/dist/support/embedded-postgres.js';
@@ -18,6 +24,21 @@ const rounds = number('ROUNDS', 300);
 const megabytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
 const postgres = await startPostgres();
 let isGood = true;
+if (env.DATABASES !== undefined) {
+  const { reloadMs, cpuMs, longestMs, longestIdleMs } = await measureOneOfMany(
+    postgres,
+    number('DATABASES', 0),
+    number('ROUNDS', 10),
+  );
+  const list = (values) => values.map((value) => value.toFixed(1)).join(' ');
+  console.log(`reloads that change one of ${env.DATABASES} databases, ms: ${list(reloadMs)}`);
+  console.log(`  CPU of the proxy for each, ms: ${list(cpuMs)}`);
+  console.log(
+    `  longest answer to a client of another one, ms: ${list(longestMs)}; without a reload ${list(longestIdleMs)}`,
+  );
+  await postgres.stop();
+  process.exit(0);
+}
 for (const driver of DRIVERS) {
   if (driverProblem(driver) !== '' || (env.DRIVER ?? driver) !== driver) continue;
   const databases = [databaseOf(postgres, { name: 'steady' })];

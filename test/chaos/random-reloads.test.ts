@@ -4,6 +4,7 @@ import { after, before, it } from 'node:test';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { databaseOf, startProxy } from '../support/proxy.js';
+import { measureOneOfMany } from './one-of-many.js';
 import { runRandomReloads } from './random-reloads.js';
 
 const ROUNDS = 60;
@@ -30,4 +31,12 @@ forEachDriver('reloads by chance', (driver) => {
       await proxy.stop();
     }
   });
+});
+
+it('the measurement of one database among many, in small', async () => {
+  const { reloadMs, longestMs, longestIdleMs } = await measureOneOfMany(server, 20, 2);
+  for (const figures of [reloadMs, longestMs, longestIdleMs]) {
+    assert.equal(figures.length, 2);
+    assert.ok(figures.every((ms) => ms > 0));
+  }
 });
