@@ -25,7 +25,7 @@ import type { Awaited } from './rewritten-statement.js';
 import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
 import { SplitMerger } from './split-merger.js';
-import { spreadTransaction } from './spread-transaction.js';
+import { beginTransaction, spreadTransaction } from './spread-transaction.js';
 import { TransactionSteps } from './transaction-steps.js';
 
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
@@ -178,7 +178,7 @@ export class CrossShard {
   private ownTransaction(): DistributedTransaction {
     if (this.transaction !== null) return this.transaction;
     this.isImplicit = true;
-    this.transaction = new DistributedTransaction(this.scatter, this.database.sharding.commit, 'BEGIN');
+    this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, 'BEGIN');
     return this.transaction;
   }
 
@@ -226,8 +226,9 @@ export class CrossShard {
       framesFor: ({ shard }) => asked?.frames ?? batch.framesFor(shard, request.split, request.filled),
       prepare: (leg) => {
         batch.giveStatements(leg);
-        const ahead = transaction?.join(leg) ?? [];
-        if (request.isWrite && request.copy === null) transaction?.noteWrite(leg);
+        const writes = request.isWrite && request.copy === null;
+        const ahead = transaction?.join(leg, writes) ?? [];
+        if (writes) transaction?.noteWrite(leg);
         return ahead;
       },
       described: (frame) => batch.described(frame),
@@ -327,7 +328,7 @@ export class CrossShard {
 
   /** The client has begun one, of which no server knows: it is over several shards from its beginning. */
   begin(held: HeldTransaction): void {
-    this.transaction = new DistributedTransaction(this.scatter, this.database.sharding.commit, held.text);
+    this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, held.text);
   }
 
   /**

@@ -22,31 +22,54 @@ export type CommitMode = 'two_phase' | 'plain' | 'refused';
 /** Null: all is well; else the ErrorResponse for the client. */
 type Outcome = (failure: Uint8Array | null) => void;
 
+interface TransactionTerms {
+  readonly mode: CommitMode;
+  /** BEGIN with what the client said of it. */
+  readonly beginText: string;
+  readonly isReadOnly: boolean;
+  /** Made before it was over several shards, as SQL. */
+  readonly savepoints: readonly string[];
+}
+
+/** Lock and note of a commit over several shards, within the transaction of the shard that decides. */
+interface Mark {
+  readonly leg: Leg;
+  readonly id: bigint;
+  /** Savepoints that there were: ROLLBACK TO one of those takes it back. */
+  depth: number;
+}
+
 /**
  * One transaction over several shards. Shards join when they are first touched; savepoints are made up for.
  *
- * A commit that has written on several: the shard with the lowest number decides. It takes an advisory lock of the
- * transaction's number and notes the number in pgdog.transactions; the others prepare; the decider commits, and with it the note:
- * that is the decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock
- * knows that nobody is at work on it, and goes by the note (supervisor/two-phase).
+ * A commit that has written on several: one of them decides. It takes an advisory lock of the transaction's number and
+ * notes the number in pgdog.transactions; the others prepare; the decider commits, and with it the note: that is the
+ * decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock knows that
+ * nobody is at work on it, and goes by the note (supervisor/two-phase).
+ *
+ * The second shard that is written to decides where it joins to be written to: lock and note go ahead of that statement, in the
+ * same round trip. Else, or when ROLLBACK TO has taken them back, the lowest shard decides, and is asked for them at COMMIT.
  */
 export class DistributedTransaction {
   private readonly scatter: Scatter;
   private readonly mode: CommitMode;
-  /** BEGIN with what the client said of it. */
   private readonly beginText: string;
   /** As SQL, in order. */
   private savepoints: string[];
   private readonly members = new Map<number, Leg>();
   private readonly written = new Set<Leg>();
+  /** Nothing can be written in it, whatever its statements look like: there is nothing to decide, and no note can be made. */
+  private readonly isReadOnly: boolean;
+  private mark: Mark | null = null;
   hasFailed = false;
   /** The shard on which it began before it was over several; null: it was from its beginning. */
   adoptedShard: number | null = null;
 
-  constructor(scatter: Scatter, mode: CommitMode, beginText: string, savepoints: readonly string[] = []) {
+  constructor(scatter: Scatter, { mode, beginText, isReadOnly, savepoints }: TransactionTerms) {
     this.scatter = scatter;
     this.mode = mode;
     this.beginText = beginText;
+    this.isReadOnly = isReadOnly;
     this.savepoints = [...savepoints];
   }
 
@@ -76,7 +99,7 @@ export class DistributedTransaction {
     this.members.set(leg.shard, leg);
     leg.readyStatus = READY.InTransaction;
     this.adoptedShard = leg.shard;
-    if (hasWritten) this.written.add(leg);
+    if (hasWritten) this.noteWrite(leg);
   }
 
   /** Savepoints that there are. */
@@ -84,11 +107,15 @@ export class DistributedTransaction {
     return this.savepoints.length;
   }
 
-  /** What a leg is asked before its first statement; [] when it is a member. */
-  join(leg: Leg): string[] {
+  /** What a leg is asked before its first statement; [] when it is a member. @param writes that statement may write */
+  join(leg: Leg, writes = false): string[] {
     if (this.members.get(leg.shard) === leg) return [];
     this.members.set(leg.shard, leg);
-    return [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
+    const ahead = [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
+    if (!writes || this.mark !== null || this.written.size === 0 || this.mode !== 'two_phase') return ahead;
+    const id = newId();
+    this.mark = { leg, id, depth: this.savepoints.length };
+    return [...ahead, markText(id)];
   }
 
   /** A statement of it was answered with an error. Who joined with it and never began has done nothing in it. */
@@ -98,11 +125,12 @@ export class DistributedTransaction {
       if (leg.aheadCount === 0) continue;
       this.members.delete(shard);
       this.written.delete(leg);
+      if (this.mark?.leg === leg) this.mark = null;
     }
   }
 
   noteWrite(leg: Leg): void {
-    this.written.add(leg);
+    if (!this.isReadOnly) this.written.add(leg);
   }
 
   noteSavepoint(name: string): void {
@@ -114,6 +142,10 @@ export class DistributedTransaction {
     const index = this.savepoints.lastIndexOf(name);
     if (index >= 0) this.savepoints.length = isKept ? index + 1 : index;
     if (isKept) this.hasFailed = false;
+    // It was made within that one: taken back with it, or a part of what is around it from now on.
+    if (this.mark === null || index < 0 || index >= this.mark.depth) return;
+    if (isKept) this.mark = null;
+    else this.mark.depth = index;
   }
 
   private get legs(): Leg[] {
@@ -175,31 +207,36 @@ export class DistributedTransaction {
   }
 
   private commitInPhases(writers: readonly Leg[], then: Outcome): void {
-    const [decider, ...others] = writers;
-    const id = newId();
-    const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
-    const lock =
-      `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ${DURABLE}; ` +
-      `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
-    this.scatter.order([{ leg: decider, sql: lock, kind: 'lock' }], (failures) => {
-      if (failures.length > 0) {
-        this.abandon(withRemedy(failures[0].frame), then);
-        return;
-      }
-      if (isOutside(decider)) {
-        this.abandon(errorFrame(lostMember()), then);
-        return;
-      }
-      for (const { session } of others) session.keepsServer = true;
-      this.scatter.order(
-        others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
-        (failures) => {
-          const refusals = [...failures, ...unprepared(others, failures)];
-          if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
-          else this.decide(decider, others, nameOf, then);
-        },
-      );
+    if (this.mark !== null && writers.includes(this.mark.leg)) {
+      this.prepare(this.mark, writers, then);
+      return;
+    }
+    const [leg] = writers;
+    const mark = { leg, id: newId(), depth: 0 };
+    this.scatter.order([{ leg, sql: markText(mark.id), kind: 'mark' }], (failures) => {
+      if (failures.length > 0) this.abandon(withRemedy(failures[0].frame), then);
+      else if (isOutside(leg)) this.abandon(errorFrame(lostMember()), then);
+      else this.prepare(mark, writers, then);
     });
+  }
+
+  /** Lock and note are there. The decider is asked for its note once more: whatever it has run since must have left it alone. */
+  private prepare({ leg: decider, id }: Mark, writers: readonly Leg[], then: Outcome): void {
+    const others = writers.filter((leg) => leg !== decider);
+    const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
+    for (const { session } of others) session.keepsServer = true;
+    const check = `${DURABLE}; SELECT FROM pgdog.transactions WHERE id = ${id}`;
+    this.scatter.order(
+      [
+        { leg: decider, sql: check, kind: 'check' },
+        ...others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
+      ],
+      (failures) => {
+        const refusals = [...failures, ...unprepared(others, failures), ...unmarked(decider, failures)];
+        if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
+        else this.decide(decider, others, nameOf, then);
+      },
+    );
   }
 
   /** Some could not prepare: nobody commits. What a lost one has prepared is for recovery to roll back. */
@@ -279,8 +316,20 @@ function unprepared(legs: readonly Leg[], failures: readonly OrderFailure[]): Or
     .map((leg) => ({ leg, frame: errorFrame(lostMember()) }));
 }
 
+/** Its note is gone, or its transaction is. */
+function unmarked(decider: Leg, failures: readonly OrderFailure[]): OrderFailure[] {
+  const isThere = decider.orderTag === 'SELECT 1' && !isOutside(decider);
+  if (isThere || failures.some(({ leg }) => leg === decider)) return [];
+  return [{ leg: decider, frame: errorFrame(lostMember()) }];
+}
+
+/** One statement, whose shape is read once. */
+function markText(id: bigint): string {
+  return `INSERT INTO pgdog.transactions (id) SELECT ${id} FROM pg_catalog.pg_advisory_xact_lock(${id})`;
+}
+
 /** Our own table is missing, or may not be written: what to do about it. */
-function withRemedy(frame: Uint8Array): Uint8Array {
+export function withRemedy(frame: Uint8Array): Uint8Array {
   const fields = parseErrorFields(frame, HEADER_BYTES, frame.length);
   if (!SETUP_CODES.has(fields.sqlstate)) return frame;
   const text = `a commit over several shards needs the table pgdog.transactions: ${fields.message}`;

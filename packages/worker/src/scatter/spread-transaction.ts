@@ -20,12 +20,24 @@ export function spreadTransaction(
   const leg = scatter.legOf(server.pool.snapshot.shard);
   // What keeps it there is the session's too, and two server connections of one shard would be taken for one.
   if (leg.session.server !== null) return keptElsewhere(leg.shard);
-  const spread = new DistributedTransaction(scatter, mode, beginText, transaction.savepointNames);
+  const spread = beginTransaction(session, scatter, mode, beginText, transaction.savepointNames);
   // What is shown may have been behind a statement whose answer is still being handed over: it is the client's, not the leg's.
   server.relay.flushRun();
   leg.session.takeOver(session, server);
   spread.adopt(leg, hasWritten);
   return spread;
+}
+
+/** A transaction over several shards, of which none has begun it yet. @param savepoints there are in it, as SQL */
+export function beginTransaction(
+  { router }: Session,
+  scatter: Scatter,
+  mode: CommitMode,
+  beginText: string,
+  savepoints: readonly string[] = [],
+): DistributedTransaction {
+  const isReadOnly = router?.isReadOnly === true;
+  return new DistributedTransaction(scatter, { mode, beginText, isReadOnly, savepoints });
 }
 
 /** No other shard knows what its own has been told. */

@@ -1,0 +1,162 @@
+/** Who decides over a commit on several shards, and what it has noted. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import type pg from 'pg';
+import { forEachDriver } from '../../support/drivers.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { eventually } from '../../support/wire.js';
+
+const SCHEMA = `
+  CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
+  CREATE TABLE country (code text PRIMARY KEY, name text);
+  ${PGDOG_SCHEMA}`;
+const TABLES = [{ name: 'account', column: 'id', data_type: 'bigint' }];
+const ACCOUNTS = 30;
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('decisions of a commit', (driver) => {
+  let proxy: TestProxy;
+  let client: pg.Client;
+  /** One account of each shard. */
+  let ids: number[];
+  before(async () => {
+    proxy = await startShardedProxy(cluster, driver, { tables: TABLES });
+    client = await shopClient(proxy);
+  });
+  after(async () => {
+    await client.end();
+    await proxy.stop();
+  });
+  beforeEach(async () => {
+    await cluster.everywhere('TRUNCATE account, country, pgdog.transactions');
+    for (let id = 1; id <= ACCOUNTS; id++) await client.query('INSERT INTO account VALUES ($1, 100)', [id]);
+    ids = [];
+    for (let shard = 0; shard < cluster.shardCount; shard++) {
+      const [row] = await cluster.shard(shard, 'SELECT min(id)::int AS id FROM account');
+      ids.push(row?.id as number);
+    }
+  });
+
+  const balances = async (): Promise<number[]> => {
+    const rows = await cluster.all('SELECT id::int, balance::int FROM account');
+    return ids.map((id) => rows.find((row) => row.id === id)?.balance as number);
+  };
+  const assertNothingPrepared = async (): Promise<void> => {
+    assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
+  };
+
+  it('without setup a commit over several shards is refused with the remedy, and nothing is written', async () => {
+    await cluster.everywhere('ALTER TABLE pgdog.transactions RENAME TO elsewhere');
+    try {
+      await client.query('BEGIN');
+      await client.query('UPDATE account SET balance = 1 WHERE id = $1', [ids[1]]);
+      await assert.rejects(
+        client.query('UPDATE account SET balance = 1 WHERE id = $1', [ids[0]]),
+        /pgdog.transactions/,
+      );
+      assert.equal((await client.query('COMMIT')).command, 'ROLLBACK');
+      await assert.rejects(
+        client.query('UPDATE account SET balance = 1'),
+        (error: Error & { hint?: string }) => {
+          assert.match(error.message, /pgdog.transactions/);
+          assert.match(error.hint ?? '', /setup/);
+          return true;
+        },
+      );
+      assert.deepEqual(await balances(), [100, 100, 100]);
+    } finally {
+      await cluster.everywhere('ALTER TABLE pgdog.elsewhere RENAME TO transactions');
+    }
+  });
+
+  it('who decides has noted it, whatever savepoints have taken back', async () => {
+    const set = (shard: number, to: number) =>
+      client.query('UPDATE account SET balance = $2 WHERE id = $1', [ids[shard], to]);
+    const notes = async (): Promise<number[]> => {
+      const found: number[] = [];
+      for (let shard = 0; shard < cluster.shardCount; shard++) {
+        const [row] = await cluster.shard(shard, 'SELECT count(*)::int AS n FROM pgdog.transactions');
+        if ((row?.n as number) > 0) found.push(shard);
+      }
+      return found;
+    };
+    const scripts: [string, (number | string)[], number[]][] = [
+      ['the second that is written to', [2, 0, 1], [0]],
+      ['the lowest, when it joined to be read', ['read 1', 2, 1], [1]],
+      ['taken back', [2, 'SAVEPOINT a', 1, 'ROLLBACK TO a'], [1]],
+      ['taken back, and another joins', [2, 'SAVEPOINT a', 1, 'ROLLBACK TO a', 0], [0]],
+      ['kept by one that came later', [2, 1, 'SAVEPOINT a', 0, 'ROLLBACK TO a'], [1]],
+      [
+        'released, then taken back',
+        [2, 'SAVEPOINT a', 'SAVEPOINT b', 1, 'RELEASE b', 'ROLLBACK TO a', 0],
+        [0],
+      ],
+      ['released to the end', [2, 'SAVEPOINT a', 1, 'RELEASE a', 'SAVEPOINT b', 'ROLLBACK TO b'], [1]],
+    ];
+    for (const [name, steps, expected] of scripts) {
+      await cluster.everywhere('TRUNCATE pgdog.transactions; UPDATE account SET balance = 100');
+      const wanted = [100, 100, 100];
+      let kept = [...wanted];
+      await client.query('BEGIN');
+      for (const step of steps) {
+        if (typeof step === 'number') {
+          await set(step, 7);
+          wanted[step] = 7;
+        } else if (step.startsWith('read')) {
+          await client.query('SELECT balance FROM account WHERE id = $1', [ids[Number(step.slice(5))]]);
+        } else {
+          await client.query(step);
+          if (step === 'SAVEPOINT a' || step === 'SAVEPOINT b')
+            kept = step === 'SAVEPOINT a' ? [...wanted] : kept;
+          if (step === 'ROLLBACK TO a') wanted.splice(0, 3, ...kept);
+        }
+      }
+      await client.query('COMMIT');
+      assert.deepEqual(await balances(), wanted, name);
+      assert.deepEqual(await notes(), expected, name);
+    }
+    await assertNothingPrepared();
+  });
+
+  it('a note that code of the client has deleted: nothing is committed', async () => {
+    await cluster.everywhere(`
+      CREATE OR REPLACE FUNCTION wipe() RETURNS bigint SECURITY DEFINER LANGUAGE sql
+        AS 'WITH gone AS (DELETE FROM pgdog.transactions RETURNING 1) SELECT count(*) FROM gone';`);
+    await client.query('SELECT count(*) FROM account');
+    await client.query('BEGIN');
+    await client.query('UPDATE account SET balance = 7 WHERE id = $1', [ids[0]]);
+    await client.query('UPDATE account SET balance = 7 WHERE id = $1', [ids[1]]);
+    await client.query('/* pgdog_shard: 1 */ SELECT wipe()');
+    await assert.rejects(client.query('COMMIT'), { code: '08006' });
+    assert.deepEqual(await balances(), [100, 100, 100]);
+    await eventually(
+      'nothing is prepared',
+      async () => (await cluster.server.query('SELECT gid FROM pg_prepared_xacts')).length === 0,
+    );
+  });
+
+  it('READ ONLY: functions that may write note nothing', async () => {
+    await cluster.everywhere(
+      "CREATE FUNCTION maybe(n bigint) RETURNS bigint VOLATILE LANGUAGE plpgsql AS 'BEGIN RETURN n; END'",
+    );
+    const fresh = await startShardedProxy(cluster, driver, { tables: TABLES });
+    const own = await shopClient(fresh);
+    try {
+      await own.query('BEGIN READ ONLY');
+      for (const shard of [0, 1, 2])
+        await own.query(`/* pgdog_shard: ${shard} */ SELECT maybe(balance) FROM account`);
+      assert.equal((await own.query('COMMIT')).command, 'COMMIT');
+      assert.deepEqual(await cluster.all('SELECT 1 FROM pgdog.transactions'), []);
+    } finally {
+      await own.end();
+      await fresh.stop();
+      await cluster.everywhere('DROP FUNCTION maybe(bigint)');
+    }
+  });
+});
