@@ -1,15 +1,35 @@
 // Descriptors between processes, and messages that no process of ours would send.
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import koffi from 'koffi';
-import { DESCRIPTORS_MAX, DescriptorChannel, parseTakeOver, TakeOver, TakeOverOffer } from 'pgdog-cluster';
+import {
+  buildUnixSockaddr,
+  DESCRIPTORS_MAX,
+  DescriptorChannel,
+  openListeners,
+  parseTakeOver,
+  TakeOver,
+  TakeOverOffer,
+  takeOverAddress,
+} from 'pgdog-cluster';
 import { FakeLogger } from '../support/fake-logger.js';
 import { eventually } from '../support/wire.js';
 
-const socketpair = koffi.load(null).func('socketpair', 'int', ['int', 'int', 'int', 'void *']);
+const libc = koffi.load(null);
+const socketpair = libc.func('socketpair', 'int', ['int', 'int', 'int', 'void *']);
+const socket = libc.func('socket', 'int', ['int', 'int', 'int']);
+const connect = libc.func('connect', 'int', ['int', 'void *', 'uint']);
+const TCP = {
+  keepalive: true,
+  keepaliveTimeS: 0,
+  keepaliveIntervalS: 0,
+  keepaliveRetries: 0,
+  userTimeoutMs: 0,
+  deferAcceptS: 0,
+};
 const SEQPACKET_NONBLOCK = 5 | 0o4000;
 
 function channels(): [DescriptorChannel, DescriptorChannel] {
@@ -17,6 +37,16 @@ function channels(): [DescriptorChannel, DescriptorChannel] {
   assert.equal(socketpair(1, SEQPACKET_NONBLOCK, 0, fds), 0);
   return [new DescriptorChannel(fds[0]), new DescriptorChannel(fds[1])];
 }
+
+/** As a program of anybody could. */
+function stranger(address: string): DescriptorChannel {
+  const fd = socket(1, SEQPACKET_NONBLOCK, 0);
+  const sockaddr = buildUnixSockaddr(address);
+  assert.equal(connect(fd, sockaddr, sockaddr.length), 0);
+  return new DescriptorChannel(fd);
+}
+
+const openCount = (): number => readdirSync('/proc/self/fd').length;
 
 describe('a channel', () => {
   it('keeps messages apart and carries descriptors, one or as many as fit', () => {
@@ -53,6 +83,23 @@ describe('a channel', () => {
       other.close();
       closeSync(fd);
       rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+describe('an empty message', () => {
+  it('leaves none of its descriptors here', () => {
+    const [one, other] = channels();
+    const before = openCount();
+    try {
+      for (let round = 0; round < 3; round++) {
+        assert.ok(one.send('', new Array(DESCRIPTORS_MAX).fill(one.fd)));
+        assert.equal(other.receive(), 'gone');
+        assert.equal(openCount(), before);
+      }
+    } finally {
+      one.close();
+      other.close();
     }
   });
 });
@@ -125,6 +172,85 @@ describe('an offer', () => {
       await assert.rejects(takeOver.serving(), /has given it up/);
     } finally {
       again.offer.close();
+    }
+  });
+
+  it('nothing is read of another user, and he is sent away at once, however many he is', async () => {
+    const logger = new FakeLogger();
+    const other = { port, userId: userId + 1, logger, listeners: () => [], canBeTaken: () => true };
+    const offer = new TakeOverOffer({ ...other, onTaken: () => {} });
+    const channels = Array.from({ length: 4 }, () => stranger(takeOverAddress(port, userId + 1)));
+    try {
+      for (const channel of channels) channel.send('{"type":"wanted","version":1,"pid":1}');
+      for (const channel of channels) {
+        let answer: unknown = 'wait';
+        await eventually('he is sent away', async () => {
+          answer = channel.receive();
+          return answer !== 'wait';
+        });
+        assert.equal(answer, 'gone');
+      }
+      const refused = logger.of('take_over_refused');
+      assert.equal(refused.length, channels.length);
+      assert.match(refused[0].message, /user \d+ may not take over from user \d+/);
+    } finally {
+      for (const channel of channels) channel.close();
+      offer.close();
+    }
+  });
+
+  /** An offer of one socket, and whom it let take over. */
+  const offerOne = async () => {
+    const logger = new FakeLogger();
+    const [listener] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, TCP);
+    const takers: number[] = [];
+    const offer = new TakeOverOffer({
+      port,
+      userId,
+      logger,
+      listeners: () => [listener],
+      canBeTaken: () => true,
+      onTaken: (pid) => takers.push(pid),
+    });
+    const close = () => {
+      offer.close();
+      listener.close();
+    };
+    return { logger, listener, takers, close };
+  };
+
+  it('of sockets of which the new process uses none: it does not serve, the old one goes on', async () => {
+    const { logger, listener, takers, close } = await offerOne();
+    try {
+      const takeOver = await TakeOver.begin(port, userId);
+      assert.ok(takeOver !== null);
+      await assert.rejects(takeOver.serving(), ({ message }: Error) => {
+        const where = `listens on 127.0.0.1:${listener.port}, and on nothing that this one is to listen on`;
+        return message === `cannot take over: process ${process.pid} ${where}`;
+      });
+      await eventually('it is given up', async () => logger.of('take_over_failed').length === 1);
+      assert.match(logger.of('take_over_failed')[0].message, /uses none of these sockets; this process goes/);
+      assert.deepEqual([takers, listener.isShared], [[], false]);
+      takeOver.abandon();
+    } finally {
+      close();
+    }
+  });
+
+  it('a new process that says it took none, or one that there is not, ends nobody', async () => {
+    const { logger, takers, close } = await offerOne();
+    try {
+      for (const [round, taken] of ['', '1', '-1'].entries()) {
+        const channel = stranger(takeOverAddress(port, userId));
+        channel.send('{"type":"wanted","version":1,"pid":1}');
+        await eventually('it has the sockets', async () => typeof channel.receive() === 'object');
+        channel.send(`{"type":"serving","taken":[${taken}]}`);
+        await eventually('given up', async () => logger.of('take_over_failed').length === round + 1);
+        channel.close();
+      }
+      assert.deepEqual(takers, []);
+    } finally {
+      close();
     }
   });
 });

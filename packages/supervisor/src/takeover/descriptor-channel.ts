@@ -77,14 +77,19 @@ export class DescriptorChannel {
     return sendmsg(this.fd, Number(this.#address), MSG_NOSIGNAL) === bytes.length;
   }
 
-  /** The next message; `wait` when there is none yet, `gone` when the other side has closed. */
+  /** The next message; `wait` when there is none yet, `gone` when the other side has closed, or sent an empty one. */
   receive(): ChannelMessage | 'wait' | 'gone' {
     this.#prepare(TEXT_BYTES_MAX, CONTROL_BYTES_MAX);
     const length = recvmsg(this.fd, Number(this.#address), MSG_CMSG_CLOEXEC);
     if (length < 0) return errno() === EAGAIN ? 'wait' : 'gone';
-    if (length === 0) return 'gone';
+    // The kernel has installed them by now, whatever else the message is.
+    const descriptors = this.#received();
+    if (length === 0) {
+      for (const fd of descriptors) close(fd);
+      return 'gone';
+    }
     const text = new TextDecoder().decode(this.#bytes.subarray(TEXT, TEXT + length));
-    return { text, descriptors: this.#received() };
+    return { text, descriptors };
   }
 
   #received(): number[] {

@@ -20,6 +20,8 @@ export type TakeOverMessage =
   | { type: 'refused'; reason: string }
   /** New: I serve. `taken`: positions of the sockets that it uses. */
   | { type: 'serving'; taken: number[] }
+  /** New, in place of that: I use none of them. */
+  | { type: 'unrelated' }
   /** Old: I take nobody any more, and what only one can have is free. */
   | { type: 'released' };
 
@@ -47,7 +49,7 @@ function isMessage(value: unknown): value is TakeOverMessage {
     case 'serving':
       return Array.isArray(message.taken) && message.taken.every(isNumber);
     default:
-      return message.type === 'released';
+      return message.type === 'released' || message.type === 'unrelated';
   }
 }
 

@@ -28,6 +28,8 @@ const TAKER_DEADLINE_MS = 180_000;
 const SILENCE_MS = 5_000;
 const GUESTS_MAX = 4;
 const BACKLOG = 4;
+/** Strangers sent away in one look: enough that those who ask all the time leave room in the queue. */
+const ACCEPTS_MAX = 32;
 
 export interface OfferOptions {
   port: number;
@@ -96,12 +98,22 @@ export class TakeOverOffer {
     if (this.#taker !== null) this.#hear(this.#taker);
   }
 
+  /** Any user of this machine gets as far as here; nothing is read of a stranger, for reading takes up descriptors. */
   #accept(): void {
-    if (this.#guests.length >= GUESTS_MAX) return;
-    const fd = accept4(this.#fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd === -1) return;
-    const channel = new DescriptorChannel(fd);
-    this.#guests.push({ channel, sinceMs: performance.now(), pid: 0, sent: [] });
+    const { userId, logger } = this.#options;
+    for (let accepts = 0; accepts < ACCEPTS_MAX && this.#guests.length < GUESTS_MAX; accepts++) {
+      const fd = accept4(this.#fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd === -1) return;
+      const peer = peerUserId(fd);
+      if (peer === userId) {
+        const channel = new DescriptorChannel(fd);
+        this.#guests.push({ channel, sinceMs: performance.now(), pid: 0, sent: [] });
+        continue;
+      }
+      close(fd);
+      const text = `online restart refused: user ${peer} may not take over from user ${userId}`;
+      logger.log('warn', 'take_over_refused', text);
+    }
   }
 
   #greet(guest: Taker): void {
@@ -113,11 +125,9 @@ export class TakeOverOffer {
       return;
     }
     for (const fd of message.descriptors) close(fd);
-    const peer = peerUserId(guest.channel.fd);
-    const { userId, canBeTaken } = this.#options;
+    const { canBeTaken } = this.#options;
     const wanted = parseTakeOver(message.text);
-    if (peer !== userId) this.#refuse(guest, `user ${peer} may not take over from user ${userId}`);
-    else if (wanted?.type !== 'wanted') this.#refuse(guest, 'it did not say what it wants');
+    if (wanted?.type !== 'wanted') this.#refuse(guest, 'it did not say what it wants');
     else if (wanted.version !== TAKE_OVER_VERSION) {
       const versions = `version ${wanted.version} of the protocol, the running one ${TAKE_OVER_VERSION}`;
       this.#refuse(guest, `it speaks ${versions}`);
@@ -147,8 +157,11 @@ export class TakeOverOffer {
     }
     for (const fd of message.descriptors) close(fd);
     const parsed = parseTakeOver(message.text);
-    if (parsed?.type === 'serving') this.#release(taker, parsed.taken);
-    else this.#giveUp(taker, 'it sent something else than was awaited');
+    if (parsed?.type === 'serving' && parsed.taken.some((index) => index in taker.sent)) {
+      this.#release(taker, parsed.taken);
+    } else if (parsed?.type === 'serving' || parsed?.type === 'unrelated') {
+      this.#giveUp(taker, 'the new process uses none of these sockets');
+    } else this.#giveUp(taker, 'it sent something else than was awaited');
   }
 
   #sendSockets(taker: Taker, pid: number): void {

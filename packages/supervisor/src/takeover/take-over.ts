@@ -107,10 +107,11 @@ export class TakeOver implements AdoptedListeners {
   /**
    * Every worker serves: the old process takes nobody any more and drains. Resolves when what only one of us can have is
    * free; false: it did not say so in time, or was gone already.
-   * @throws PgDogError `configuration` when it has given this process up: it goes on itself
+   * @throws PgDogError `configuration` when it has given this process up, or shares no address with it: it goes on itself
    */
   async serving(): Promise<boolean> {
     if (this.#channel.receive() === 'gone') this.#refuseTheLiving();
+    else if (this.leftover.length === this.#adoptable.length) this.#refuseTheUnrelated();
     const taken: number[] = [];
     for (const [index, { listener, passed, fd, lockFd }] of this.#adoptable.entries()) {
       if (listener === null) {
@@ -134,6 +135,16 @@ export class TakeOver implements AdoptedListeners {
     if (fd === null) return;
     close(fd);
     throw refusal(`process ${this.pid} has given it up`, 'The start took too long; try again.');
+  }
+
+  /** It may be another instance, whose clients nobody else serves. */
+  #refuseTheUnrelated(): never {
+    send(this.#channel, { type: 'unrelated' });
+    const theirs = this.leftover.map(({ kind, host, port }) => (kind === 'tcp' ? `${host}:${port}` : host));
+    throw refusal(
+      `process ${this.pid} listens on ${theirs.join(', ')}, and on nothing that this one is to listen on`,
+      'Keep one of its addresses, or start without --take-over and stop it by hand.',
+    );
   }
 
   /** The start has failed: the old process goes on. */
