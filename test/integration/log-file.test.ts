@@ -1,6 +1,6 @@
 // log_file and pid_file: what logrotate and an init script do with them.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
@@ -42,6 +42,19 @@ it('the log is appended to a file, and to a new one after it was moved and SIGHU
   assert.equal(await proxy.exited, 0);
   assert.ok(!existsSync(pidFile), 'the pid file goes with its process');
   assert.equal(proxy.output, '', 'nothing on standard output');
+});
+
+it('a full disk: it starts, reloads, serves and ends all the same', async () => {
+  const path = join(directory, 'full');
+  symlinkSync('/dev/full', path);
+  const pidFile = join(directory, 'pid-full');
+  const proxy = await start({ log_file: path, pid_file: pidFile });
+  await eventually('its pid', async () => existsSync(pidFile));
+  proxy.kill('SIGHUP');
+  await proxy.adminQuery('RELOAD');
+  assert.equal((await proxy.adminQuery('SHOW VERSION')).length, 1);
+  proxy.kill('SIGTERM');
+  assert.equal(await proxy.exited, 0);
 });
 
 it('files that cannot be written: one line, exit code 1', async () => {

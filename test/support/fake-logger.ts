@@ -19,7 +19,7 @@ export class FakeLogger implements Logger {
     return true;
   }
 
-  close(): void {}
+  async close(): Promise<void> {}
 
   of(code: string): LoggedLine[] {
     return this.lines.filter((line) => line.code === code);

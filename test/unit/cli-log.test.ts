@@ -78,7 +78,7 @@ test('levels', () => {
   );
 });
 
-test('lines of one code beyond the threshold are counted, others go on', () => {
+test('lines of one code beyond the threshold are counted, others go on', async () => {
   const { logger, lines } = capture({ log_dedup_window: 60_000, log_dedup_threshold: 2 });
   for (let round = 0; round < 5; round++) logger.log('info', 'often', `round ${round}`);
   logger.log('info', 'rare', 'once');
@@ -87,9 +87,9 @@ test('lines of one code beyond the threshold are counted, others go on', () => {
     'INFO often round 1\n',
     'INFO rare once\n',
   ]);
-  logger.close();
+  await logger.close();
   assert.equal(withoutTime(lines[3]), 'INFO often further lines of this code were held back count=3\n');
-  logger.close();
+  await logger.close();
   assert.equal(lines.length, 4, 'told once');
 });
 
@@ -101,5 +101,5 @@ test('a new window lets lines through again', async () => {
   logger.log('info', 'x', 'c');
   assert.equal(lines.length, 3);
   assert.ok(lines[1].includes('held back count=1'));
-  logger.close();
+  await logger.close();
 });

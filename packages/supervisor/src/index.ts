@@ -73,6 +73,8 @@ export * from './listen/socket-address.js';
 export * from './listen/system-users.js';
 export * from './listen/unix-connect.js';
 export * from './listen/unix-listener.js';
+export * from './log/line-writer.js';
+export * from './log/log-destination.js';
 export * from './log/log-limit.js';
 export * from './log/logger.js';
 export * from './log/recent-log.js';

@@ -12,7 +12,8 @@ import { ConfigWatch } from '../config/config-watch.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
 import type { HttpServer } from '../http/http-server.js';
 import { openHttp } from '../http/open-http.js';
-import { createLogger, type LogDestination, type Logger, logFile } from '../log/logger.js';
+import { type LogDestination, logFile } from '../log/log-destination.js';
+import { createLogger, type Logger } from '../log/logger.js';
 import { RecentLog } from '../log/recent-log.js';
 import { besideConfig, PidFile } from '../pid-file.js';
 import { Supervisor, type SupervisorOptions } from '../supervisor.js';
@@ -164,6 +165,16 @@ function logReady(supervisor: Supervisor, logger: Logger): void {
   void probeServers(snapshot, logger);
 }
 
+/** Every reload is an occasion: logrotate has moved the file away and sent SIGHUP. */
+function reopenLog(logger: Logger): void {
+  try {
+    logger.reopen?.();
+  } catch (error) {
+    const text = `log_file cannot be opened anew: ${describeFailure(error)}; the one that is open is written on`;
+    logger.log('error', 'log_file_reopen', text);
+  }
+}
+
 /** With the watch over its files, `files` among them, which is not started. */
 function makeSupervisor(
   start: Pick<SupervisorOptions, 'loaded' | 'logger' | 'listeners' | 'adopted'>,
@@ -178,8 +189,7 @@ function makeSupervisor(
   });
   for (const path of files) watch.note(path);
   const load = () => {
-    // Every reload is an occasion: logrotate has moved the file away and sent SIGHUP.
-    start.logger.reopen?.();
+    reopenLog(start.logger);
     return loadConfig(options, (path) => watch.note(path));
   };
   const supervisor: Supervisor = new Supervisor({ ...start, load, watch });
@@ -224,7 +234,7 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
     takeOver?.abandon();
     await own.close();
     await supervisor.cut();
-    logger.close();
+    await logger.close();
     io.err(`error: ${describeFailure(error)}`);
     return EXIT_FAILED;
   }
@@ -240,6 +250,6 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
   admin.close();
   await own.close();
   notifier.close();
-  logger.close();
+  await logger.close();
   return EXIT_OK;
 }

@@ -106,7 +106,7 @@ async function startProxy(
   stop.onAgain = () => void supervisor.cut();
   cleanUp.add(async () => {
     await (stop.isRequested ? supervisor.drain() : supervisor.cut());
-    logger.close();
+    await logger.close();
   });
   await supervisor.start();
   const admin = attachAdmin(supervisor, recentLog);

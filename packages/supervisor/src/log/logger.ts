@@ -1,7 +1,7 @@
-import { closeSync, openSync } from 'node:fs';
 import type { LogLevel } from '@pgdog-cluster/core';
 import { bareLogLevel } from '@pgdog-cluster/core/config';
 import pino from 'pino';
+import { type LogDestination, standardOutput } from './log-destination.js';
 import { LogLimit } from './log-limit.js';
 import { formatTextLine } from './text-line.js';
 
@@ -11,10 +11,16 @@ export interface Logger {
   /** One event, one line. `code` is stable and rate-limited on its own. Never pass a secret or a literal. */
   log(level: LogLevel, code: string, message: string, fields?: LogFields): void;
   isEnabled(level: LogLevel): boolean;
-  /** The file of the log has been moved away: opens it anew. Absent: there is none. */
+  /**
+   * The file of the log has been moved away: opens it anew. Absent: there is none.
+   * @throws the system's error: then the one that was moved is written on
+   */
   reopen?(): void;
-  /** Writes out what is buffered and stops timers. The logger still works afterwards. Idempotent. */
-  close(): void;
+  /**
+   * Writes out what is buffered and stops timers. The logger still works afterwards. Resolves in a second at most, whatever
+   * became of the lines. Idempotent.
+   */
+  close(): Promise<void>;
 }
 
 /** The [general] keys a logger needs. */
@@ -24,16 +30,6 @@ export interface LogSettings {
   log_dedup_window: number;
   log_dedup_threshold: number;
 }
-
-/** Where lines go; pino.destination() is one. */
-export interface LogDestination {
-  write(text: string): unknown;
-  flushSync?(): void;
-  reopen?(): void;
-}
-
-/** Statements' shapes and names of users are in it. */
-const FILE_MODE = 0o640;
 
 const RANKS: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50 };
 const RANK_OFF = Number.POSITIVE_INFINITY;
@@ -71,45 +67,6 @@ function textWriter(destination: LogDestination): WriteLine {
   };
 }
 
-/** Stdout, buffered by pino's stream: a reader that is slow or gone must not stop the supervisor. */
-function standardOutput(): LogDestination {
-  const destination = pino.destination({ dest: 1, sync: false });
-  // A closed pipe (`pgdog-cluster | head`): go on serving without a log.
-  destination.on('error', () => {});
-  return {
-    write: (text) => destination.write(text),
-    flushSync: () => flush(destination),
-  };
-}
-
-/**
- * A file, appended to and buffered likewise. Opened at once, so that one that cannot be is told at the start.
- * @throws the system's error
- */
-export function logFile(path: string): LogDestination {
-  closeSync(openSync(path, 'a', FILE_MODE));
-  const destination = pino.destination({ dest: path, sync: false, append: true, mode: FILE_MODE });
-  // A full disk: go on serving without a log, as when nobody reads it.
-  destination.on('error', () => {});
-  return {
-    write: (text) => destination.write(text),
-    flushSync: () => flush(destination),
-    reopen: () => {
-      // What was written before goes where it was meant to.
-      flush(destination);
-      destination.reopen();
-    },
-  };
-}
-
-function flush(destination: ReturnType<typeof pino.destination>): void {
-  try {
-    destination.flushSync();
-  } catch {
-    // Not open yet or gone: nothing can be written, and nobody can be told.
-  }
-}
-
 export function createLogger(settings: LogSettings, destination: LogDestination = standardOutput()): Logger {
   const threshold = rankOf(settings.log_level);
   const isText = settings.log_format === 'text';
@@ -123,19 +80,26 @@ export function createLogger(settings: LogSettings, destination: LogDestination 
       write('info', code, 'further lines of this code were held back', { count: suppressed });
     }
   };
+  const tellLost = () => {
+    const count = destination.takeLost?.() ?? 0;
+    if (count > 0)
+      write('warn', 'log_lines_lost', 'lines were dropped: they could not be written', { count });
+  };
   const timer = windowMs > 0 && lineMax > 0 ? setInterval(endWindow, windowMs) : null;
   timer?.unref();
   return {
     isEnabled: (level) => RANKS[level] >= threshold,
     log: (level, code, message, fields = {}) => {
       if (RANKS[level] < threshold || !limit.admit(code)) return;
+      tellLost();
       write(level, code, message, fields);
     },
     reopen: () => destination.reopen?.(),
-    close: () => {
+    close: async () => {
       if (timer !== null) clearInterval(timer);
       endWindow();
-      destination.flushSync?.();
+      tellLost();
+      await destination.flush?.();
     },
   };
 }
