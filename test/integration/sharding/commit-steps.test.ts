@@ -219,6 +219,23 @@ forEachDriver('steps of a commit', (driver) => {
     it(`the ${fault} dies ${stop} ${STEPS[step].name}`, () => play(scene));
   }
 
+  it('a read that is asked again behind a transaction over several shards is in none', async () => {
+    const transfer = nextTransfer++;
+    const client = await begun(transfer);
+    await client.query('COMMIT');
+    const gate = servers.gates[DECIDER];
+    const id = accounts[DECIDER];
+    const stopped = gate.stopAt(/^SELECT balance/, 'before');
+    const read = client.query(`SELECT balance FROM account WHERE id = ${id}`);
+    await stopped;
+    gate.cut();
+    assert.equal((await read).rows.length, 1);
+    await client.query(`INSERT INTO entry VALUES (${id}, ${-transfer})`);
+    const seen = await servers.all(`SELECT 1 FROM entry WHERE transfer = ${-transfer}`);
+    assert.equal(seen.length, 1, 'it is committed by itself');
+    await client.end();
+  });
+
   it('COMMIT PREPARED that is cancelled is sent again', { timeout: 60_000 }, async () => {
     const transfer = nextTransfer++;
     const client = await begun(transfer);

@@ -141,6 +141,70 @@ forEachDriver('decisions of a commit', (driver) => {
     );
   });
 
+  it('what a transaction began with is nothing to the next statement', async () => {
+    const spread = async (begin: string): Promise<void> => {
+      await client.query(begin);
+      for (const shard of [0, 1])
+        await client.query('SELECT balance FROM account WHERE id = $1', [ids[shard]]);
+      await client.query('COMMIT');
+    };
+    await spread('BEGIN READ ONLY');
+    // One shard refuses at its COMMIT: nothing of it may be left on the others.
+    await cluster.shard(
+      2,
+      `
+      CREATE TABLE twice (n int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+      CREATE FUNCTION note_twice() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO twice VALUES (1), (1); RETURN NEW; END$$;
+      CREATE TRIGGER late AFTER UPDATE ON account FOR EACH ROW EXECUTE FUNCTION note_twice();`,
+    );
+    try {
+      await assert.rejects(client.query('UPDATE account SET balance = balance + 1'), { code: '23505' });
+      assert.deepEqual(await balances(), [100, 100, 100]);
+      await assertNothingPrepared();
+    } finally {
+      await cluster.shard(2, 'DROP TABLE twice; DROP FUNCTION note_twice() CASCADE');
+    }
+  });
+
+  it('NOTIFY in it: its shard decides, for what was notified cannot be prepared', async () => {
+    const write = (shard: number) =>
+      client.query('UPDATE account SET balance = 7 WHERE id = $1', [ids[shard]]);
+    const scripts: (number | string)[][] = [
+      ['NOTIFY news', 1],
+      [0, 1, "NOTIFY news, 'x'"],
+      [1, 0, "SELECT pg_notify('news', 'y')"],
+      [1, 2, 'NOTIFY news', 0],
+      [2, '/* pgdog_shard: 1 */ NOTIFY news', 0],
+    ];
+    for (const script of scripts) {
+      await cluster.everywhere('UPDATE account SET balance = 100');
+      await client.query('BEGIN');
+      for (const step of script) await (typeof step === 'number' ? write(step) : client.query(step));
+      assert.equal((await client.query('COMMIT')).command, 'COMMIT', script.join());
+      const wanted = [0, 1, 2].map((shard) => (script.includes(shard) ? 7 : 100));
+      assert.deepEqual(await balances(), wanted, script.join());
+      await assertNothingPrepared();
+    }
+  });
+
+  it('users that are read_only lock tables on several shards, and commit', async () => {
+    const fresh = await startShardedProxy(cluster, driver, {
+      tables: TABLES,
+      users: [{ name: 'postgres', password: 'postgres', database: 'shop', read_only: true }],
+    });
+    const own = await shopClient(fresh);
+    try {
+      await own.query('BEGIN');
+      await own.query('LOCK TABLE account IN ACCESS SHARE MODE');
+      await own.query('SELECT count(*) FROM account');
+      assert.equal((await own.query('COMMIT')).command, 'COMMIT');
+      await assert.rejects(own.query('UPDATE account SET balance = 1'), { code: '25006', message: /UPDATE/ });
+    } finally {
+      await own.end();
+      await fresh.stop();
+    }
+  });
+
   it('READ ONLY: functions that may write note nothing', async () => {
     await cluster.everywhere(
       "CREATE FUNCTION maybe(n bigint) RETURNS bigint VOLATILE LANGUAGE plpgsql AS 'BEGIN RETURN n; END'",

@@ -251,7 +251,19 @@ forEachDriver('portals over several shards', (driver) => {
     await refused(B('p', 'page', above('4')), S());
     await refused(P('', `DECLARE c CURSOR FOR ${page.replace('$1', '1')}`), B('', ''), E(''), S());
     await both([Q(`SELECT count(*) FROM thing`)]);
-    assert.equal(await both([C('S', 'page'), S()]), '3Z');
+    const other = page.replace('LIMIT 5', 'LIMIT 2');
+    assert.equal(await both([P('page', other), B('', 'page', above('4')), E(''), S()]), '42P05');
+    assert.equal(await both([P('gone', 'SELECT 1'), S()]), '1Z');
+    const changed = [
+      C('S', 'gone'),
+      P('other', other),
+      D('S', 'other'),
+      B('', 'other', above('4')),
+      E(''),
+      S(),
+    ];
+    assert.equal(await both(changed), '31tT2DCZ');
+    assert.equal(await both([C('S', 'page'), C('S', 'other'), S()]), '33Z');
   });
 
   it('a client that goes in the middle leaves nothing behind', async () => {

@@ -150,13 +150,14 @@ export class SessionRouter implements RouteTerms {
   /** The transaction as it was begun, or as the session has it by default. */
   get isReadOnly(): boolean {
     const begun = this.held ?? this.begunWith;
-    return begun?.isReadOnly ?? roleSettingsOf(this.session.parameters).isReadOnly ?? false;
+    return begun?.isReadOnly ?? roleSettingsOf(this.session.parameters).isReadOnly ?? this.isReadOnlyUser;
   }
 
   /** At login. */
   wantAny(): void {
     const { role } = roleSettingsOf(this.session.startupParameters);
-    this.want = role === 'replica' || this.isReadOnlyUser ? WANT_REPLICA : WANT_ANY;
+    // Users that only read have the primary where there is no replica.
+    this.want = role === 'replica' ? WANT_REPLICA : this.isReadOnlyUser ? WANT_READ : WANT_ANY;
   }
 
   /** Every server this session can get is a replica: so it is told (in_hot_standby). */
@@ -418,6 +419,10 @@ export class SessionRouter implements RouteTerms {
     return whyWrite(this.session, this.cluster.code, facts, flags);
   }
 
+  get asksReplica(): boolean {
+    return this.roleWish() === 'replica';
+  }
+
   private roleWish(): RoleWish {
     return roleSettingsOf(this.session.parameters).role;
   }
@@ -567,12 +572,17 @@ export class SessionRouter implements RouteTerms {
     this.isDecided = false;
   }
 
-  /** All is answered and no transaction is open. True: something is asked of the server first. */
-  ended(server: ServerConnection): boolean {
+  /** On whichever servers it was: what it began with, and where, is nothing to what comes next. */
+  transactionEnded(): void {
     this.repeatCount = 0;
     this.isReadOnlyByChoice = false;
     this.sent = null;
     this.shards?.ended();
+  }
+
+  /** All is answered and no transaction is open. True: something is asked of the server first. */
+  ended(server: ServerConnection): boolean {
+    this.transactionEnded();
     return this.trace.exchangeEnded(server, server.pool.role !== ROLE_REPLICA);
   }
 }

@@ -153,6 +153,14 @@ export class BatchFrames {
     return this.types.filter((type) => type === FRONTEND.Execute).length;
   }
 
+  /** A name that it prepares, and the client has prepared already; null: none. */
+  get parsesKnown(): string | null {
+    const { statements } = this.session;
+    const isKnown = ({ name, parse }: BatchFrames['changes'][number]): boolean =>
+      parse !== null && name !== null && name !== '' && statements.get(name) !== undefined;
+    return this.changes.find(isKnown)?.name ?? null;
+  }
+
   get hasParse(): boolean {
     return this.types.includes(FRONTEND.Parse);
   }

@@ -73,6 +73,12 @@ export class BatchRequests {
 
   private startPlaced(request: CrossShardRequest, transaction: DistributedTransaction | null): void {
     const { host, portals } = this;
+    const known = replaces(request) ? this.batch.parsesKnown : null;
+    if (known !== null) {
+      const text = `prepared statement "${known}" already exists`;
+      host.refuse(new PgDogError('duplicate_prepared_statement', text));
+      return;
+    }
     if (replaces(request) && !isOfOneStatement(this.batch.taken)) {
       host.refuse(
         new PgDogError('cross_shard', `${request.what}, and other statements are prepared with it`),

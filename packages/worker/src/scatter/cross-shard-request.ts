@@ -49,6 +49,8 @@ export interface CrossShardRequest {
   /** Parameters, from 0, that say how many rows: what shards are told instead; null: NULL. */
   readonly counts: ReadonlyMap<number, number | null>;
   readonly isWrite: boolean;
+  /** What it does is seen on one server only (NOTIFY), which cannot prepare it. */
+  readonly isPlaced: boolean;
   /** What it does with a cursor; null: nothing. */
   readonly cursor: CursorUse | null;
   /** Tables and their keys, for errors. */

@@ -11,7 +11,7 @@ import { beginCopy, endCopy } from './copy-round.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
 import { CursorDesk } from './cursor-desk.js';
 import { CursorRequests } from './cursor-requests.js';
-import { DistributedTransaction, lostMember } from './distributed-transaction.js';
+import { DistributedTransaction, type DoneBefore, lostMember } from './distributed-transaction.js';
 import { errorFrame, sqlstateOf, withDone } from './error-frame.js';
 import { fillIn } from './fill-in.js';
 import { FirstMerger } from './first-merger.js';
@@ -227,6 +227,7 @@ export class CrossShard {
       prepare: (leg) => {
         batch.giveStatements(leg);
         const writes = request.isWrite && request.copy === null;
+        if (request.isPlaced) transaction?.notePlaced(leg);
         const ahead = transaction?.join(leg, writes) ?? [];
         if (writes) transaction?.noteWrite(leg);
         return ahead;
@@ -316,7 +317,7 @@ export class CrossShard {
     const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue;
     this.isSyncDue = false;
     this.batch.forget();
-    if (isTransactionOver) session.router?.shards?.ended();
+    if (isTransactionOver) session.router?.transactionEnded();
     session.router?.settled();
     if (isReadyDue) session.sendReady();
     // Postgres would read past what comes, up to the client's Sync.
@@ -331,13 +332,10 @@ export class CrossShard {
     this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, held.text);
   }
 
-  /**
-   * The client's transaction is on one shard, and now needs more: its server connection becomes a leg's.
-   * @returns why it cannot
-   */
-  spreadOut(beginText: string, hasWritten: boolean): PgDogError | null {
+  /** The client's transaction is on one shard, and needs more: its server connection becomes a leg's. @returns why it cannot */
+  spreadOut(beginText: string, done: DoneBefore): PgDogError | null {
     const { commit } = this.database.sharding;
-    const spread = spreadTransaction(this.session, this.scatter, commit, beginText, hasWritten);
+    const spread = spreadTransaction(this.session, this.scatter, commit, beginText, done);
     if (spread instanceof DistributedTransaction) this.transaction = spread;
     return spread instanceof PgDogError ? spread : null;
   }

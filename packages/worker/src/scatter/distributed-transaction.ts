@@ -10,6 +10,8 @@ const HEADER_BYTES = 5;
 const PREFIX = 'pgdog';
 /** How often it is tried to end what is prepared: a cancel meant for what was before may hit it. */
 const END_ATTEMPTS_MAX = 3;
+/** The row of a note tells when it was made, and an hour later it may go: one that is not fresh is made anew at COMMIT. */
+const FRESH_MS = 60_000;
 /**
  * A decision that a crash of its server could forget is none: others act on it. Constant and local, so that it is known to end
  * with the transaction; what might stay would tie the server connection to the session.
@@ -37,6 +39,15 @@ interface Mark {
   readonly id: bigint;
   /** Savepoints that there were: ROLLBACK TO one of those takes it back. */
   depth: number;
+  /** When it was made, epoch ms. */
+  readonly madeMs: number;
+}
+
+/** What the client's transaction has done on its shard before it was over several. */
+export interface DoneBefore {
+  readonly hasWritten: boolean;
+  /** NOTIFY, or the like: what Postgres does not prepare. */
+  readonly isPlaced: boolean;
 }
 
 /**
@@ -61,6 +72,7 @@ export class DistributedTransaction {
   /** Nothing can be written in it, whatever its statements look like: there is nothing to decide, and no note can be made. */
   private readonly isReadOnly: boolean;
   private mark: Mark | null = null;
+  private placed: Leg | null = null;
   hasFailed = false;
   /** The shard on which it began before it was over several; null: it was from its beginning. */
   adoptedShard: number | null = null;
@@ -95,11 +107,12 @@ export class DistributedTransaction {
   }
 
   /** A leg that has begun it already. */
-  adopt(leg: Leg, hasWritten: boolean): void {
+  adopt(leg: Leg, { hasWritten, isPlaced }: DoneBefore): void {
     this.members.set(leg.shard, leg);
     leg.readyStatus = READY.InTransaction;
     this.adoptedShard = leg.shard;
     if (hasWritten) this.noteWrite(leg);
+    if (isPlaced) this.notePlaced(leg);
   }
 
   /** Savepoints that there are. */
@@ -112,10 +125,21 @@ export class DistributedTransaction {
     if (this.members.get(leg.shard) === leg) return [];
     this.members.set(leg.shard, leg);
     const ahead = [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
-    if (!writes || this.mark !== null || this.written.size === 0 || this.mode !== 'two_phase') return ahead;
+    if (!writes || !this.mayDecide(leg)) return ahead;
     const id = newId();
-    this.mark = { leg, id, depth: this.savepoints.length };
+    this.mark = { leg, id, depth: this.savepoints.length, madeMs: this.scatter.nowMs };
     return [...ahead, markText(id)];
+  }
+
+  /** It is to be the second that is written to, and another need not decide. */
+  private mayDecide(leg: Leg): boolean {
+    if (this.mark !== null || this.written.size === 0 || this.mode !== 'two_phase') return false;
+    return this.placed === null || this.placed === leg;
+  }
+
+  /** Something on it cannot be prepared: it decides. */
+  notePlaced(leg: Leg): void {
+    this.placed ??= leg;
   }
 
   /** A statement of it was answered with an error. Who joined with it and never began has done nothing in it. */
@@ -126,6 +150,7 @@ export class DistributedTransaction {
       this.members.delete(shard);
       this.written.delete(leg);
       if (this.mark?.leg === leg) this.mark = null;
+      if (this.placed === leg) this.placed = null;
     }
   }
 
@@ -207,12 +232,15 @@ export class DistributedTransaction {
   }
 
   private commitInPhases(writers: readonly Leg[], then: Outcome): void {
-    if (this.mark !== null && writers.includes(this.mark.leg)) {
+    const { nowMs } = this.scatter;
+    const isWriter = (each: Leg | null): each is Leg => each !== null && writers.includes(each);
+    const [leg] = [this.placed, this.mark?.leg ?? null, ...writers].filter(isWriter);
+    // What was noted elsewhere, or long ago, decides nothing: it goes with its part of the transaction.
+    if (this.mark?.leg === leg && nowMs - this.mark.madeMs < FRESH_MS) {
       this.prepare(this.mark, writers, then);
       return;
     }
-    const [leg] = writers;
-    const mark = { leg, id: newId(), depth: 0 };
+    const mark = { leg, id: newId(), depth: 0, madeMs: nowMs };
     this.scatter.order([{ leg, sql: markText(mark.id), kind: 'mark' }], (failures) => {
       if (failures.length > 0) this.abandon(withRemedy(failures[0].frame), then);
       else if (isOutside(leg)) this.abandon(errorFrame(lostMember()), then);

@@ -145,8 +145,11 @@ export class LegSession extends Session {
   }
 
   override serverQuiet(server: ServerConnection): void {
-    if (this.keepsServer && server.readyStatus === READY.Idle) this.requests?.wake();
-    else super.serverQuiet(server);
+    if (this.keepsServer && server.readyStatus === READY.Idle) {
+      // What comes next is no part of the transaction that was prepared.
+      this.router?.transactionEnded();
+      this.requests?.wake();
+    } else super.serverQuiet(server);
   }
 
   override serverAssigned(server: ServerConnection): void {

@@ -60,6 +60,10 @@ export class Scatter implements LegReader {
     return this.task?.merger.passesLongRows !== false;
   }
 
+  get nowMs(): number {
+    return this.client.context.nowMs;
+  }
+
   get isBusy(): boolean {
     return this.task !== null || this.orderDone !== null;
   }

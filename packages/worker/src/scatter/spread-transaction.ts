@@ -1,6 +1,6 @@
 import { PgDogError } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
-import { type CommitMode, DistributedTransaction } from './distributed-transaction.js';
+import { type CommitMode, DistributedTransaction, type DoneBefore } from './distributed-transaction.js';
 import type { Scatter } from './scatter.js';
 
 /**
@@ -12,7 +12,7 @@ export function spreadTransaction(
   scatter: Scatter,
   mode: CommitMode,
   beginText: string,
-  hasWritten: boolean,
+  done: DoneBefore,
 ): DistributedTransaction | PgDogError | null {
   const { server, transaction } = session;
   if (server === null) return null;
@@ -24,7 +24,7 @@ export function spreadTransaction(
   // What is shown may have been behind a statement whose answer is still being handed over: it is the client's, not the leg's.
   server.relay.flushRun();
   leg.session.takeOver(session, server);
-  spread.adopt(leg, hasWritten);
+  spread.adopt(leg, done);
   return spread;
 }
 
@@ -36,7 +36,8 @@ export function beginTransaction(
   beginText: string,
   savepoints: readonly string[] = [],
 ): DistributedTransaction {
-  const isReadOnly = router?.isReadOnly === true;
+  // A replica writes nothing either.
+  const isReadOnly = router?.isReadOnly === true || router?.asksReplica === true;
   return new DistributedTransaction(scatter, { mode, beginText, isReadOnly, savepoints });
 }
 

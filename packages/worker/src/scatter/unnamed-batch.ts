@@ -18,10 +18,12 @@ export function unnamedParse(text: Uint8Array, types: readonly number[]): Uint8A
  * the unnamed one, prepared anew each time. Without a Parse of the client's nobody waits for the answer to ours.
  */
 export function unnamedBatch(parse: Uint8Array, frames: readonly Uint8Array[]): Uint8Array {
-  const out = [parse];
+  const hasParse = frames.some(([type]) => type === FRONTEND.Parse);
+  const out = hasParse ? [] : [parse];
   for (const frame of frames) {
-    if (frame[0] === FRONTEND.Parse) continue;
-    out.push(frame[0] === FRONTEND.Bind ? bindUnnamed(frame) : isStatement(frame) ? DESCRIBE : frame);
+    // In its place: what the client closes ahead of it is answered ahead of it.
+    if (frame[0] === FRONTEND.Parse) out.push(parse);
+    else out.push(frame[0] === FRONTEND.Bind ? bindUnnamed(frame) : isStatement(frame) ? DESCRIBE : frame);
   }
   return Buffer.concat(out);
 }

@@ -51,7 +51,9 @@ export class ShardDesk {
   /** What the request that was read last comes to. */
   readonly asked: ShardRequest;
   /** What has been asked in the transaction under way may have written. */
-  private hasWritten = false;
+  hasWritten = false;
+  /** Something of it is seen on one server only. */
+  isPlaced = false;
   /** Binds to come that have been looked at already. */
   private checkedBinds = 0;
 
@@ -118,6 +120,7 @@ export class ShardDesk {
       return SCATTER;
     }
     this.hasWritten = asked.isWriting;
+    this.isPlaced = asked.isPlaced;
     this.shard = asked.found === SHARD_ANY ? this.home : asked.found;
     this.checkedBinds = asked.bindCount;
     return GO_ON;
@@ -148,7 +151,7 @@ export class ShardDesk {
     if (may) {
       this.database.keys.chosen(this.session);
       this.checkedBinds += asked.bindCount;
-      if (asked.isWriting) this.hasWritten = true;
+      this.noteDone();
     }
     return may;
   }
@@ -230,7 +233,7 @@ export class ShardDesk {
     if (asked.problem !== null) return asked.problem;
     const { shard } = server.pool.snapshot;
     if (asked.request === null && (asked.found === SHARD_ANY || asked.found === shard)) {
-      if (asked.isWriting) this.hasWritten = true;
+      this.noteDone();
       return GO_ON;
     }
     const isOpen = server.readyStatus !== READY.Idle || server.isBatchOpen;
@@ -244,7 +247,12 @@ export class ShardDesk {
     if (begin === null) return refusal;
     if (begin.isSerializable || this.isSerializable) return unserializable();
     if (asked.isShardTold) return staysOnShard();
-    return this.cross.spreadOut(begin.text, this.hasWritten) ?? SPREAD;
+    return this.cross.spreadOut(begin.text, this) ?? SPREAD;
+  }
+
+  private noteDone(): void {
+    if (this.asked.isWriting) this.hasWritten = true;
+    if (this.asked.isPlaced) this.isPlaced = true;
   }
 
   /** By default, as the session has it. */
@@ -256,6 +264,7 @@ export class ShardDesk {
   ended(): void {
     this.checkedBinds = 0;
     this.hasWritten = false;
+    this.isPlaced = false;
     if (this.asked.transactionEnded()) this.database.wasDefined();
   }
 

@@ -90,6 +90,8 @@ export class ShardRequest {
   private statementCount = 0;
   /** Some statement may write. */
   isWriting = false;
+  /** Some statement is seen on one server only. */
+  isPlaced = false;
   /** A statement of it changes where names are looked for. */
   private isPathChanging = false;
   /** It is for several shards. */
@@ -137,6 +139,7 @@ export class ShardRequest {
     this.bindCount = 0;
     this.statementCount = 0;
     this.isWriting = false;
+    this.isPlaced = false;
     this.isPathChanging = false;
     this.request = null;
     this.cursor = null;
@@ -188,6 +191,7 @@ export class ShardRequest {
     const why = this.session.router?.whyWrite(plan.route, plan.flags) ?? null;
     // Functions that nobody knows are refused where it matters.
     if (why !== null && why !== CATALOG_UNREAD) this.isWriting = true;
+    if (plan.shards?.home === 'first') this.isPlaced = true;
     if (isInert(plan)) this.cursor = null;
     else this.addEffects(plan);
     if (this.problem !== null || this.isHeld) return;
@@ -224,11 +228,9 @@ export class ShardRequest {
   /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */
   private refuseHiddenPath({ statements }: SqlPlan): void {
     const isAlone = statements.length === 1 && this.statementCount === 1 && !isLocal(statements[0]);
-    if (isAlone && this.session.router?.held == null && this.session.server === null) {
-      this.isPathChanging = true;
-      return;
-    }
-    this.refuse(hiddenPath());
+    const isFree = this.session.router?.held == null && this.session.server === null;
+    if (isAlone && isFree) this.isPathChanging = true;
+    else this.refuse(hiddenPath());
   }
 
   private join(shard: number): void {
@@ -287,9 +289,7 @@ export class ShardRequest {
       this.refuse(refusal);
       return SHARD_ANY;
     }
-    const { isForeign, isUtf8 } = this.encoding.read(this.session.reported);
-    values.isForeign = isForeign;
-    values.isUtf8 = isUtf8;
+    this.encoding.tell(values, this.session.reported);
     const { functions } = this.database;
     const shard = chooseShard(reading, functions, values);
     const places = readMovePlaces(reading, shard, functions, values);
@@ -373,7 +373,7 @@ export class ShardRequest {
     }
     const chosen = [...(shards ?? Array(this.database.shardCount).keys())].sort((a, b) => a - b);
     const asked = { plan, ...parts, ...rewrittenOf(plan, this.text), ...cut, cursor: this.cursor };
-    this.request = { shards: chosen, ...asked, isWrite: this.isWriting, what };
+    this.request = { shards: chosen, ...asked, isWrite: this.isWriting, isPlaced: this.isPlaced, what };
   }
 
   /** A name that the catalog does not have: it may have been made just now. */
