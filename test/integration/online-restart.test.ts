@@ -1,6 +1,8 @@
 // A new process takes over from the running one: nobody is refused, and what goes wrong leaves the old one as it was.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -119,6 +121,30 @@ describe('online restart', () => {
     await assert.rejects(idle.query('SELECT 1'));
     await one('127.0.0.1', port);
     assert.equal(await second.stop(), 0);
+  });
+
+  it('a metrics port and a pid file that cannot be had cost neither each other nor the health port', async () => {
+    const port = await freePort();
+    const first = await start(port);
+    const health = await freePort();
+    const taken = createServer().listen(await freePort(), '127.0.0.1');
+    await once(taken, 'listening');
+    const { port: metrics } = taken.address() as AddressInfo;
+    const second = await takeOver(port, {
+      general: {
+        openmetrics_host: '127.0.0.1',
+        openmetrics_port: metrics,
+        healthcheck_port: health,
+        pid_file: '/nowhere/proxy.pid',
+      },
+    });
+    assert.equal(await first.exited, 0);
+    assert.match(second.output, /start_incomplete cannot listen on \S+ for metrics: the port is in use/);
+    assert.match(second.output, /start_incomplete cannot write pid_file \/nowhere\/proxy\.pid/);
+    assert.equal(await (await fetch(`http://127.0.0.1:${health}/`)).text(), 'up');
+    await one('127.0.0.1', port);
+    assert.equal(await second.stop(), 0);
+    taken.close();
   });
 
   it('nobody to take over from: an ordinary start, with a warning', async () => {

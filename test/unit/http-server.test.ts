@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
-import { after, before, test } from 'node:test';
+import { connect, Server } from 'node:net';
+import { after, before, mock, test } from 'node:test';
 import { HEALTH_FAILING, HEALTH_GOOD, WORKER_DRAINING, WORKER_SERVING } from '@pgdog-cluster/core';
 import { Secret } from '@pgdog-cluster/core/config';
-import { HttpServer, openHttp } from 'pgdog-cluster';
+import { HttpServer, LISTENERS_MAX, openHealth, openHttp } from 'pgdog-cluster';
 import { parsePage } from '../support/metrics-text.js';
 import { secret } from '../support/secrets.js';
+import { eventually, sleep } from '../support/wire.js';
 import { type AdminWorld, makeWorld } from './admin-fixture.js';
 
 const TOKEN = secret('correct-horse-battery-staple');
@@ -161,6 +163,67 @@ test('hostile requests cost their own connection only', { timeout: 20_000 }, asy
   assert.match(await raw('GET /healthz HTTP/1.1\r\nhost: x\r\n'), /408 Request Timeout/);
   assert.ok(performance.now() - started > 3000);
   assert.ok((await raw('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).includes('200 OK'));
+});
+
+/** Asks for several things in one packet, sees the beginning of the first answer and leaves. */
+async function askAheadAndLeave(paths: readonly string[]): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`).join(''));
+  await once(socket, 'data');
+  await sleep(50);
+  socket.destroy();
+}
+
+test('who asks ahead of an answer that does not end, and leaves, keeps nobody else out', async () => {
+  await askAheadAndLeave(['/api/events', '/metrics', '/metrics', '/metrics', '/metrics']);
+  await eventually('room for a scrape', async () => (await get('/metrics')).status === 200);
+  await askAheadAndLeave(new Array(LISTENERS_MAX + 1).fill('/api/events'));
+  await eventually('room in the feed', async () => {
+    const leave = new AbortController();
+    const { status } = await fetch(`http://127.0.0.1:${port}/api/events`, { signal: leave.signal });
+    leave.abort();
+    return status === 200;
+  });
+});
+
+test('a page that takes longer than an answer may rest is answered', async () => {
+  const reportQueries = async () => {
+    await sleep(700);
+    return [];
+  };
+  const slow = new HttpServer({ ...world.context, reportQueries }, { idleTimeoutMs: 200 });
+  const slowPort = await slow.listen('127.0.0.1', 0);
+  try {
+    const response = await fetch(`http://127.0.0.1:${slowPort}/show/queries`);
+    assert.deepEqual([response.status, await response.json()], [200, []]);
+  } finally {
+    await slow.close();
+  }
+});
+
+test('a connection that cannot be accepted costs a line in the log, not the process', async () => {
+  const servers: Server[] = [];
+  const { listen } = Server.prototype;
+  mock.method(Server.prototype, 'listen', function (this: Server, ...given: unknown[]) {
+    servers.push(this);
+    return Reflect.apply(listen, this, given);
+  });
+  const health = await openHealth(world.context, 0);
+  const http = new HttpServer(world.context);
+  try {
+    await http.listen('127.0.0.1', 0);
+    world.failures.length = 0;
+    // As Node's own listener does when the system has no descriptor left.
+    for (const one of servers) one.emit('error', new Error('accept EMFILE'));
+    assert.deepEqual(world.failures, [
+      'accepting on healthcheck_port: Error: accept EMFILE',
+      'accepting on the HTTP port: Error: accept EMFILE',
+    ]);
+  } finally {
+    mock.restoreAll();
+    await health?.close();
+    await http.close();
+  }
 });
 
 test('more connections than there is room for are closed; those that are open go on', async () => {

@@ -29,6 +29,7 @@ import { probeServers } from './probe-servers.js';
 /** One line, with what to do about it where the error knows. */
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof AggregateError) return error.errors.map(describeFailure).join('\n');
   if (error instanceof ConfigurationError) return error.problems.map(formatProblem).join('\n');
   const hint = error instanceof PgDogError && error.hint !== '' ? ` (${error.hint})` : '';
   return error.message + hint;
@@ -140,11 +141,26 @@ class OwnThings {
     this.#supervisor = supervisor;
   }
 
+  /**
+   * What does not work leaves the others as they are; whoever balances over us asks the health port, so it comes first.
+   * @throws AggregateError of what did not
+   */
   async open(context: AdminContext, loaded: LoadedConfig): Promise<void> {
     const { general } = loaded;
-    this.#pidFile = PidFile.write(loaded);
-    this.#http = await openHttp(context, general, () => this.#supervisor.loaded.httpToken);
-    this.#health = await openHealth(context, general.healthcheck_port);
+    const steps = [
+      async () => {
+        this.#health = await openHealth(context, general.healthcheck_port);
+      },
+      async () => {
+        this.#http = await openHttp(context, general, () => this.#supervisor.loaded.httpToken);
+      },
+      async () => {
+        this.#pidFile = PidFile.write(loaded);
+      },
+    ];
+    const errors: unknown[] = [];
+    for (const step of steps) await step().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors);
   }
 
   /** Idempotent. */
@@ -227,7 +243,9 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
     await own.open(admin.context, loaded).catch((error: unknown) => {
       // Nobody else serves any more: to end for the sake of figures would be the greater harm.
       if (takeOver === null) throw error;
-      logger.log('error', 'start_incomplete', describeFailure(error));
+      for (const one of error instanceof AggregateError ? error.errors : [error]) {
+        logger.log('error', 'start_incomplete', describeFailure(one));
+      }
     });
   } catch (error) {
     admin?.close();

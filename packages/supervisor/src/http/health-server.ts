@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { PgDogError } from '@pgdog-cluster/core';
+import type { AdminContext } from '../admin/admin-context.js';
 import { areHostsFailing, type ReadinessContext } from './readiness.js';
 
 /** As PgDog: whoever balances over us is elsewhere. It learns nothing but the one word. */
@@ -15,11 +16,15 @@ const LIMITS = {
 const HTTP_OK = 200;
 const HTTP_DOWN = 502;
 
+export type HealthContext = ReadinessContext & Pick<AdminContext, 'logFailure'>;
+
 /** healthcheck_port: every path and method answers `up` or `down`. */
 export class HealthServer {
+  readonly #context: HealthContext;
   readonly #server: Server;
 
-  constructor(context: ReadinessContext) {
+  constructor(context: HealthContext) {
+    this.#context = context;
     this.#server = createServer(LIMITS, (request, response) => {
       request.resume();
       // As PgDog: up until every host fails its checks.
@@ -38,7 +43,10 @@ export class HealthServer {
   async listen(port: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(port, HOST, resolve);
+      this.#server.listen(port, HOST, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
     }).catch((error: NodeJS.ErrnoException) => {
       const reason = error.code === 'EADDRINUSE' ? 'the port is in use by another program' : error.message;
       throw new PgDogError('configuration', `cannot listen on ${HOST}:${port} for health checks: ${reason}`, {
@@ -46,6 +54,8 @@ export class HealthServer {
         hint: 'Change healthcheck_port.',
       });
     });
+    // One that cannot be accepted, as without a descriptor left, is not worth the process.
+    this.#server.on('error', (error) => this.#context.logFailure('accepting on healthcheck_port', error));
   }
 
   /** Idempotent. */
@@ -58,10 +68,7 @@ export class HealthServer {
 }
 
 /** Listens where the configuration says; null when it says nothing. */
-export async function openHealth(
-  context: ReadinessContext,
-  port: number | null,
-): Promise<HealthServer | null> {
+export async function openHealth(context: HealthContext, port: number | null): Promise<HealthServer | null> {
   if (port === null) return null;
   const server = new HealthServer(context);
   await server.listen(port);

@@ -6,7 +6,7 @@ import type { AdminContext } from '../admin/admin-context.js';
 import { DASHBOARD_FILES, dashboardFile, isDashboardPath } from '../dashboard-files.js';
 import { refusalOf } from './access.js';
 import { createMetrics, type Metrics } from './metrics.js';
-import { JSON_TYPE, type Page, plain, send } from './page.js';
+import { JSON_TYPE, onceClosed, type Page, plain, send } from './page.js';
 import { unreadiness } from './readiness.js';
 import { ShowPages } from './show-page.js';
 import { StatusFeed } from './status/status-feed.js';
@@ -16,7 +16,6 @@ const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 5000;
 /** How often the time-outs are looked at; Node's own 30 s would make a minute of five seconds. */
 const TIMEOUT_CHECK_MS = 1000;
-/** Somebody who takes nothing of his answer for so long does not want it. */
 const IDLE_TIMEOUT_MS = 15_000;
 const HEADER_BYTES_MAX = 8 * 1024;
 const HEADERS_MAX = 64;
@@ -30,6 +29,8 @@ export interface HttpOptions {
   namespace?: string;
   /** Read at each request, so that a new one is in force at once; null: nobody is asked for it. */
   token?: () => Secret | null;
+  /** Somebody who takes nothing of his answer for so long does not want it. */
+  idleTimeoutMs?: number;
 }
 
 /** The dashboard, its figures, every SHOW as JSON, /metrics, /healthz and /readyz. GET and HEAD only; nothing here changes anything. */
@@ -40,11 +41,14 @@ export class HttpServer {
   readonly #server: Server;
   readonly #feed: StatusFeed;
   readonly #shows: ShowPages;
+  readonly #idleTimeoutMs: number;
   #scrapes = 0;
 
   /** @throws PgDogError configuration for a namespace that gives no valid metric names. */
-  constructor(context: AdminContext, { namespace = '', token = () => null }: HttpOptions = {}) {
+  constructor(context: AdminContext, options: HttpOptions = {}) {
+    const { namespace = '', token = () => null, idleTimeoutMs = IDLE_TIMEOUT_MS } = options;
     this.#context = context;
+    this.#idleTimeoutMs = idleTimeoutMs;
     this.#metrics = createMetrics(context, namespace);
     this.#token = token;
     this.#feed = new StatusFeed(context);
@@ -57,7 +61,9 @@ export class HttpServer {
     });
     this.#server.maxHeadersCount = HEADERS_MAX;
     this.#server.maxConnections = CONNECTIONS_MAX;
-    this.#server.timeout = IDLE_TIMEOUT_MS;
+    this.#server.timeout = idleTimeoutMs;
+    // Each answer under way listens, and whoever pipelines has several.
+    this.#server.on('connection', (socket) => void socket.setMaxListeners(0));
     this.#server.on('request', (request, response) => void this.#answer(request, response));
   }
 
@@ -76,6 +82,8 @@ export class HttpServer {
         hint: 'Change openmetrics_host or openmetrics_port.',
       });
     });
+    // One that cannot be accepted, as without a descriptor left, is not worth the process.
+    this.#server.on('error', (error) => this.#context.logFailure('accepting on the HTTP port', error));
     return (this.#server.address() as AddressInfo).port;
   }
 
@@ -149,10 +157,20 @@ export class HttpServer {
           send(response, isHead, plain(503, 'too many are looking', { 'retry-after': '5' }));
         return;
       default: {
-        if (ShowPages.serves(path)) return send(response, isHead, await this.#shows.page(path));
+        if (ShowPages.serves(path)) return send(response, isHead, await this.#show(path, request));
         const known = '/, /metrics, /healthz, /readyz, /api/status, /api/events or /show/pools';
         send(response, isHead, plain(404, `not found: try ${known}`));
       }
+    }
+  }
+
+  /** Some ask every shard and take as long as the slowest, while nothing moves on the connection. */
+  async #show(path: string, { socket }: IncomingMessage): Promise<Page> {
+    socket.setTimeout(0);
+    try {
+      return await this.#shows.page(path);
+    } finally {
+      socket.setTimeout(this.#idleTimeoutMs);
     }
   }
 
@@ -162,7 +180,7 @@ export class HttpServer {
       return;
     }
     this.#scrapes++;
-    response.once('close', () => void this.#scrapes--);
+    onceClosed(response, () => void this.#scrapes--);
     const { contentType } = this.#metrics;
     send(response, isHead, { status: 200, contentType, body: await this.#metrics.page() });
   }

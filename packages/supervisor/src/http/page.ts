@@ -33,3 +33,22 @@ export function send(response: ServerResponse, isHead: boolean, page: Page): voi
   });
   response.end(isHead ? undefined : bytes);
 }
+
+/**
+ * Calls `done` once: when the answer is out, or its connection gone. One that was asked for ahead of its turn (pipelining) waits
+ * without a socket, and Node tells it nothing of the end.
+ */
+export function onceClosed(response: ServerResponse, done: () => void): void {
+  const { socket } = response.req;
+  if (socket.closed) {
+    done();
+    return;
+  }
+  const release = () => {
+    response.off('close', release);
+    socket.off('close', release);
+    done();
+  };
+  response.once('close', release);
+  socket.once('close', release);
+}

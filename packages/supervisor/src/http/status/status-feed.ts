@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { HistoryPoint, StatusFrame, StatusHistory } from '@pgdog-cluster/core/status';
-import { COMMON_HEADERS } from '../page.js';
+import { COMMON_HEADERS, onceClosed } from '../page.js';
 import { type CounterSample, sampleCounters } from './counter-sample.js';
 import { readStatus, type StatusContext } from './read-status.js';
 import { ShapeWatch } from './shape-watch.js';
@@ -56,11 +56,11 @@ export class StatusFeed {
     const history: StatusHistory = { points: this.#history };
     response.write(eventText('history', history));
     this.#listeners.add(response);
-    response.once('close', () => {
+    this.#start();
+    onceClosed(response, () => {
       this.#listeners.delete(response);
       this.#rest();
     });
-    this.#start();
     return true;
   }
 
