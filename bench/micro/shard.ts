@@ -76,6 +76,7 @@ const ORDERS: CatalogRelation = {
 const CATALOG: ShardCatalogData = {
   database: 'shop',
   version: 1,
+  placedBy: '',
   relations: [ORDERS],
   searchPaths: {},
   schemas: ['public'],

@@ -49,7 +49,7 @@ beforeEach(() => {
       if (failure !== null) throw failure;
       return connectionOf(answer);
     },
-    publish: async (catalogs) => void published.push(catalogs),
+    publish: async (catalogs) => void published.push(catalogs()),
     tell: (message, except) => void told.push([message, [...except]]),
   });
 });
@@ -211,6 +211,54 @@ test('two-phase commit where every server has room for it, unless it is said', a
   watch.close();
 });
 
+const RULE = '[[sharded_tables]]\ndatabase = "shop"\nname = "plans"\ncolumn = "id"\n';
+const QUIET = '[general]\nload_schema_interval = 0\n';
+
+test('over a reload: no version comes twice, what holds stays known, what other rules have placed does not', async () => {
+  start();
+  await until(() => told.length === 1);
+  start();
+  assert.equal(watch.states[0].data?.version, 1, 'under the same rules');
+  await until(() => told.length === 2);
+  assert.equal(published.length, 1);
+  raw.schemas.push('late');
+  start('two_phase_commit = true\n');
+  assert.equal(watch.states[0].data?.version, 1, 'where rows are does not depend on it');
+  await until(() => told.length === 3);
+  const placedBy = (): string | undefined => watch.states[0].data?.placedBy;
+  const before = placedBy();
+  watch.takeUp(load({ config: `${CONFIG}${RULE}${QUIET}`, users: USER }));
+  assert.equal(watch.states[0].data, null);
+  await until(() => told.length === 4);
+  start();
+  await until(() => told.length === 5);
+  assert.equal(placedBy(), before);
+  assert.equal(told.map(([{ version }]) => version).join(), '1,1,2,3,4');
+  watch.takeUp(load({ config: `[[databases]]\nname = "other"\nhost = "h"\n${QUIET}`, users: USER }));
+  assert.deepEqual(published.at(-1), [], 'should it come back, nobody finds what was read before');
+  watch.close();
+});
+
+test('what the servers allow is known over a reload, as long as they are the same', async () => {
+  raw.preparedMax = 10;
+  start();
+  await until(() => told.length === 1);
+  const commitOf = (config: string): string | undefined => {
+    const next = load({ config, users: USER });
+    const sharding = next.sharding.get('shop');
+    const databases = [{ name: 'shop', hasAuthQuery: false, strangerPoolSize: 1, sharding }];
+    const [foreseen] = watch.foresee(databases, next);
+    watch.takeUp(next);
+    assert.deepEqual(watch.annotate(databases)[0], foreseen);
+    return foreseen.sharding?.commit;
+  };
+  assert.equal(commitOf(`${CONFIG}${QUIET}`), 'two_phase');
+  assert.equal(commitOf(`${CONFIG}${RULE}${QUIET}`), 'two_phase');
+  assert.equal(commitOf(`${CONFIG}${QUIET}two_phase_commit = false\n`), 'plain');
+  assert.equal(commitOf(`${CONFIG.replace('h1', 'h2')}${QUIET}`), 'refused', 'another server');
+  watch.close();
+});
+
 test('a new difference is looked at again soon: it may be DDL on its way; RELOAD reads at once', async () => {
   let isBehind = true;
   const relation = {
@@ -333,6 +381,7 @@ test('thousands of tables fit into shared memory, and are unpacked once per chan
   const data: ShardCatalogData = {
     database: 'shop',
     version: 1,
+    placedBy: '',
     relations,
     searchPaths: { '': 'a, b', 'a role': '"$user"' },
     schemas: ['public'],

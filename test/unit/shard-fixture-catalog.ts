@@ -294,6 +294,7 @@ const RELATIONS: readonly CatalogRelation[] = [
 export const CATALOG: ShardCatalogData = {
   database: 'app',
   version: 1,
+  placedBy: '',
   relations: RELATIONS,
   searchPaths: {},
   schemas: ['public'],

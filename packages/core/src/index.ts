@@ -69,6 +69,7 @@ export { compareMappingValues, type MappingValue, readMappingValue } from './sha
 export type { MovePlan, RoutedMove } from './shard/move-plan.js';
 export { NodeIds } from './shard/node-ids.js';
 export { PARTITIONS_MAX } from './shard/partition-hash.js';
+export { placementDigest } from './shard/placement-digest.js';
 export { readShards } from './shard/read-shards.js';
 export * from './shard/reading-scope.js';
 export { readSearchPath, splitNames } from './shard/search-path.js';

@@ -92,8 +92,10 @@ export interface CatalogRelation {
 export interface ShardCatalogData {
   /** Of the database this is about. */
   readonly database: string;
-  /** Counts up with every change. */
+  /** Another one with every change, whatever the configuration: none comes twice while the program runs. */
   readonly version: number;
+  /** placementDigest() of the rules that `relations` are placed by: under others their places mean nothing. */
+  readonly placedBy: string;
   readonly relations: readonly CatalogRelation[];
   /**
    * search_path by role where a role or the database has a default of its own; '' = the database's. An empty one: the

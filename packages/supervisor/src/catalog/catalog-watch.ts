@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import type {
-  CatalogReadMessage,
-  CatalogWantedMessage,
-  DatabaseSnapshot,
-  ShardCatalogData,
-  ShardingSnapshot,
+import {
+  type CatalogReadMessage,
+  type CatalogWantedMessage,
+  type DatabaseSnapshot,
+  placementDigest,
+  type ShardCatalogData,
+  type ShardingSnapshot,
 } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
@@ -16,8 +17,8 @@ export interface CatalogWatchOptions {
   logger: Logger;
   /** Rejects with the reason. */
   open: (database: string, shard: number) => Promise<ShardConnection>;
-  /** Gives them to the workers; resolves when those have been told. */
-  publish: (catalogs: readonly ShardCatalogData[]) => Promise<unknown>;
+  /** Gives them to the workers, as they are when its turn comes; resolves when those have been told. */
+  publish: (catalogs: () => readonly ShardCatalogData[]) => Promise<unknown>;
   /** To every worker but these. */
   tell: (message: CatalogReadMessage, except: ReadonlySet<number>) => void;
 }
@@ -41,9 +42,13 @@ const UNKNOWN_PAUSE_MS = 200;
 const DIFFERENCES_LOGGED_MAX = 10;
 const INTERVAL_MS_MAX = 0x7fff_ffff;
 
+type Configuration = Pick<LoadedConfig, 'sharding' | 'general' | 'databases'>;
+
 class Watched implements CatalogState {
   readonly database: string;
   readonly sharding: ShardingSnapshot;
+  /** Servers that may be a shard's primary. */
+  readonly sources: string;
   data: ShardCatalogData | null = null;
   error: string | null = null;
   /** Of what was read and published last: of the servers' rows, and of what they say. */
@@ -61,9 +66,21 @@ class Watched implements CatalogState {
   dueMs = Number.POSITIVE_INFINITY;
   endedMs = 0;
 
-  constructor(database: string, sharding: ShardingSnapshot) {
+  constructor(database: string, sharding: ShardingSnapshot, sources: string) {
     this.database = database;
     this.sharding = sharding;
+    this.sources = sources;
+  }
+
+  /** What was known under the configuration before, as far as it holds under this one. */
+  inherit(before: Watched): void {
+    const isOfSame = this.sources === before.sources;
+    if (isOfSame) this.canPrepare = before.canPrepare;
+    if (placementDigest(this.sharding) !== placementDigest(before.sharding)) return;
+    this.data = before.data;
+    if (!isOfSame) return;
+    this.marks = before.marks;
+    this.digest = before.digest;
   }
 }
 
@@ -71,6 +88,8 @@ class Watched implements CatalogState {
 export class CatalogWatch {
   readonly #options: CatalogWatchOptions;
   readonly #watched = new Map<string, Watched>();
+  /** Of what was read last: workers tell one state from another by it, also from one before a reload. */
+  #version = 0;
   #intervalMs = 0;
   #isClosed = false;
 
@@ -78,17 +97,27 @@ export class CatalogWatch {
     this.#options = options;
   }
 
-  /** Reads all of them at once, and from then on as the configuration says. */
-  takeUp({ sharding, general }: Pick<LoadedConfig, 'sharding' | 'general'>): void {
+  /** Reads all of them at once, and from then on as the configuration says. What is known and still holds stays. */
+  takeUp({ sharding, general, databases }: Configuration): void {
     const isPeriodic = general.load_schema !== 'off' && general.load_schema_interval <= INTERVAL_MS_MAX;
     this.#intervalMs = isPeriodic ? general.load_schema_interval : 0;
-    for (const { timer } of this.#watched.values()) clearTimeout(timer);
+    const before = new Map(this.#watched);
+    for (const { timer } of before.values()) clearTimeout(timer);
     this.#watched.clear();
     for (const [name, ofShards] of sharding) {
-      const watched = new Watched(name, ofShards);
+      const watched = new Watched(name, ofShards, sourcesOf(databases, name));
+      const old = before.get(name);
+      if (old !== undefined) watched.inherit(old);
       this.#watched.set(name, watched);
       this.#schedule(watched, 0);
+      if (old !== undefined && watched.data !== null && old.sharding.commit !== ofShards.commit)
+        this.#logSetup(watched, watched.data.differences);
     }
+    // Should one that is gone come back, nobody is to believe what was read before.
+    const isGone = [...before.values()].some(
+      ({ database, data }) => data !== null && !sharding.has(database),
+    );
+    if (isGone) void this.#publish().catch((error: Error) => this.#logUnpublished(error.message));
   }
 
   close(): void {
@@ -123,18 +152,27 @@ export class CatalogWatch {
     return [...this.#watched.values()];
   }
 
+  /** As annotate(), of a configuration that is about to be taken up: what is known of the same servers goes on to count. */
+  foresee(databases: readonly DatabaseSnapshot[], loaded: Configuration): DatabaseSnapshot[] {
+    return databases.map((database) => {
+      const { name, sharding } = database;
+      const watched = this.#watched.get(name);
+      if (sharding === undefined || watched?.sources !== sourcesOf(loaded.databases, name)) return database;
+      return { ...database, sharding: committing(sharding, watched.canPrepare) };
+    });
+  }
+
   /** How they commit on several shards, now that it is known what the servers allow. */
   annotate(databases: readonly DatabaseSnapshot[]): DatabaseSnapshot[] {
     return databases.map((database) => {
       const watched = this.#watched.get(database.name);
       if (watched === undefined) return database;
-      const { sharding, canPrepare } = watched;
-      const isUnsaid = sharding.commit === 'refused';
-      return {
-        ...database,
-        sharding: isUnsaid && canPrepare ? { ...sharding, commit: 'two_phase' } : sharding,
-      };
+      return { ...database, sharding: committing(watched.sharding, watched.canPrepare) };
     });
+  }
+
+  #publish(): Promise<unknown> {
+    return this.#options.publish(() => [...this.#watched.values()].flatMap(({ data }) => data ?? []));
   }
 
   /** Whichever is due first. */
@@ -197,10 +235,13 @@ export class CatalogWatch {
     if (digest === watched.digest) return;
     const { unmatchedRules, ...content } = compareCatalogs(database, shards, sharding);
     const before = { data: watched.data, canPrepare: watched.canPrepare };
-    watched.data = { ...content, version: (before.data?.version ?? 0) + 1 };
+    // Until it is published it is not what these say.
+    watched.marks = '';
+    watched.digest = '';
+    watched.data = { ...content, version: ++this.#version };
     watched.canPrepare = shards.every(({ preparedMax }) => preparedMax > 0);
     try {
-      await this.#options.publish([...this.#watched.values()].flatMap(({ data }) => data ?? []));
+      await this.#publish();
     } catch (error) {
       Object.assign(watched, before);
       throw error;
@@ -225,6 +266,11 @@ export class CatalogWatch {
     const effect = data === null ? 'its clients wait for it' : 'the one read before stays in force';
     const text = `the schema of "${database}" cannot be read, ${effect}: ${error}`;
     logger.log('warn', 'catalog_failed', text, { database, reason: error });
+  }
+
+  #logUnpublished(reason: string): void {
+    const text = `what is known of schemas could not be given to the workers: ${reason}`;
+    this.#options.logger.log('warn', 'catalog_failed', text, { reason });
   }
 
   #logDifferences(database: string, texts: readonly string[]): void {
@@ -260,6 +306,18 @@ export class CatalogWatch {
       this.#options.logger.log('warn', 'rule_unmatched', text, { database, table });
     }
   }
+}
+
+function sourcesOf(databases: Configuration['databases'], name: string): string {
+  const own = databases.filter((entry) => entry.name === name && entry.role !== 'replica');
+  return JSON.stringify(
+    own.map(({ shard, host, port, serverDatabase }) => [shard, host, port, serverDatabase]),
+  );
+}
+
+/** Where the configuration does not say how: in two phases, if every shard has room for what is prepared. */
+function committing(sharding: ShardingSnapshot, canPrepare: boolean): ShardingSnapshot {
+  return sharding.commit === 'refused' && canPrepare ? { ...sharding, commit: 'two_phase' } : sharding;
 }
 
 function newDifferences({ differences }: ShardCatalogData, before: ShardCatalogData | null): string[] {

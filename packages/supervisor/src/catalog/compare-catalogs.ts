@@ -1,10 +1,11 @@
 /** What the shards have in common, and in words what they do not. */
-import type {
-  CatalogColumn,
-  RelationKind,
-  SchemaRule,
-  ShardCatalogData,
-  ShardingSnapshot,
+import {
+  type CatalogColumn,
+  placementDigest,
+  type RelationKind,
+  type SchemaRule,
+  type ShardCatalogData,
+  type ShardingSnapshot,
 } from '@pgdog-cluster/core';
 import { PlaceRelations } from './place-relations.js';
 import { type RawCatalog, type RawRelation, uniqueText } from './raw-catalog.js';
@@ -79,7 +80,8 @@ export function compareCatalogs(
   );
   const { relations, differences, unmatchedRules } = places.placed(comparison.differences);
   const functions = comparison.functions();
-  return { database, relations, functions, searchPaths, schemas, differences, unmatchedRules };
+  const placedBy = placementDigest(sharding);
+  return { database, placedBy, relations, functions, searchPaths, schemas, differences, unmatchedRules };
 }
 
 class Comparison {

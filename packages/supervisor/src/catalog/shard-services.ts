@@ -91,7 +91,7 @@ function watchCatalogs(program: ShardedProgram): CatalogWatch {
     // Before the snapshot whose epoch tells of them.
     publish: (catalogs) =>
       republish(() => {
-        memory.catalogs.publish(catalogs);
+        memory.catalogs.publish(catalogs());
         return { databases: watch.annotate(snapshot().databases) };
       }),
     tell: (message, except) => {

@@ -1,5 +1,6 @@
 import {
   type ConfigSnapshot,
+  type DatabaseSnapshot,
   diffSnapshots,
   type HostAddress,
   MAILBOX_MESSAGE_BYTES_MAX,
@@ -34,6 +35,8 @@ export interface PublicationOptions {
   makeSnapshot: MakeSnapshot;
   /** Pools beside the configured ones. */
   auth: () => { takeUp(loaded: LoadedConfig): Promise<void>; pools: ConfigSnapshot['pools'] };
+  /** Databases with what is known of their servers already. */
+  foresee: (databases: readonly DatabaseSnapshot[], loaded: LoadedConfig) => DatabaseSnapshot[];
   /** Published, and no worker has been told yet. */
   onTakenUp: (loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls) => void;
   /** Told of every file of TLS. */
@@ -123,7 +126,7 @@ export class Publication {
   }
 
   async #publishNow(loaded: LoadedConfig): Promise<number> {
-    const { memory, limits, makeSnapshot, auth, onTakenUp, onFileRead } = this.#options;
+    const { memory, limits, makeSnapshot, auth, foresee, onTakenUp, onFileRead } = this.#options;
     const epoch = this.#nextEpoch();
     this.numbers.reclaim();
     const tls = readTls(loaded, onFileRead);
@@ -138,6 +141,7 @@ export class Publication {
     snapshot.pools.push(...own.pools);
     snapshot.clusters = clustersOf(snapshot.pools);
     setServerVersions(snapshot, this.#snapshot);
+    snapshot.databases = foresee(snapshot.databases, loaded);
     if (this.#snapshot?.orders !== undefined) snapshot.orders = this.#snapshot.orders;
     // Limits first: a worker must not find a pool without one.
     limits.apply(snapshot);

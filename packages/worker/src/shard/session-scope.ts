@@ -1,4 +1,4 @@
-import { NO_SCOPE, type ShardCatalogData, type ShardScope } from '@pgdog-cluster/core';
+import { NO_SCOPE, type ShardScope } from '@pgdog-cluster/core';
 import type { ParameterSet } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { searchPathOf } from './search-path.js';
@@ -8,9 +8,9 @@ import type { ShardedDatabase } from './sharded-database.js';
 export class SessionScope {
   private readonly session: Session;
   private readonly database: ShardedDatabase;
-  /** By the catalog and the settings it was made with. */
+  /** By the state of the database and the settings it was made with. */
   private known: ShardScope = NO_SCOPE;
-  private catalog: ShardCatalogData | null = null;
+  private state = -1;
   private parameters: ParameterSet | null = null;
 
   constructor(session: Session, database: ShardedDatabase) {
@@ -21,12 +21,12 @@ export class SessionScope {
   /** NO_SCOPE: nothing is known of the catalog, and what is asked must wait. */
   get current(): ShardScope {
     const { database, session } = this;
-    const { catalog } = database;
+    const { catalog, state } = database;
     if (catalog === null || database.isStale) return NO_SCOPE;
-    if (catalog !== this.catalog || session.parameters !== this.parameters) {
+    if (state !== this.state || session.parameters !== this.parameters) {
       const path = this.searchPath;
       this.known = path === null ? NO_SCOPE : database.scopeFor(path);
-      this.catalog = catalog;
+      this.state = state;
       this.parameters = session.parameters;
     }
     return this.known;

@@ -26,11 +26,13 @@ export class ShardedDatabase {
   sharding: ShardingSnapshot;
   /** By rule. */
   functions: readonly ShardFunction[] = [];
-  /** Null: not read yet. */
+  /** Null: not read yet, by the rules of now. */
   catalog: ShardCatalogData | null = null;
   /** Why it could not be read lately; '' = it could. */
   private trouble = '';
   private readonly scopes = new Map<string, ShardScope>();
+  /** Counts what has been taken up: scopes are of one state. */
+  state = 0;
   private readonly waiters = new Set<Session>();
   /** Those that must be looked up, and who waits for them. */
   readonly keys: WantedKeys;
@@ -58,7 +60,7 @@ export class ShardedDatabase {
     return this.trouble;
   }
 
-  /** Another configuration, or another state of the catalog. */
+  /** Another configuration, or another state of the catalog, which is placed by the rules of `sharding`. */
   takeUp(sharding: ShardingSnapshot, catalog: ShardCatalogData | null): void {
     this.sharding = sharding;
     const { shardLookupBytes } = this.context.config.general;
@@ -67,9 +69,11 @@ export class ShardedDatabase {
       const lookups = isAsked ? new KeyLookups(index, shardLookupBytes, this.context) : null;
       return new ShardFunction(rule, sharding.shardCount, lookups);
     });
-    this.keys.takeUp(this.functions);
-    if (catalog !== null) this.catalog = catalog;
+    this.catalog = catalog;
     this.scopes.clear();
+    this.state++;
+    // Whoever goes on finds rules and catalog of one state.
+    this.keys.takeUp(this.functions);
     if (catalog !== null) this.release();
   }
 

@@ -1,8 +1,9 @@
-import type {
-  CatalogReadMessage,
-  KeysForgottenMessage,
-  KeysFoundMessage,
-  NodeClaimedMessage,
+import {
+  type CatalogReadMessage,
+  type KeysForgottenMessage,
+  type KeysFoundMessage,
+  type NodeClaimedMessage,
+  placementDigest,
 } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -52,12 +53,16 @@ export class ShardedDatabases {
     for (const { functions } of this.byName.values()) for (const each of functions) each.lookups?.clear();
   }
 
-  /** Another configuration, or another state of a catalog: both come with an epoch. */
+  /**
+   * Another configuration, or another state of a catalog: both come with an epoch, and new rules with the catalog of before.
+   * One that is placed by other rules counts as none: those who need it wait for the next.
+   */
   takeUp(): void {
     const { databases, catalogs = [] } = this.context.config;
     for (const { name, sharding } of databases) {
       if (sharding === undefined) continue;
-      const catalog = catalogs.find((each) => each.database === name) ?? null;
+      const placedBy = placementDigest(sharding);
+      const catalog = catalogs.find((each) => each.database === name && each.placedBy === placedBy) ?? null;
       const known = this.byName.get(name);
       if (known === undefined) {
         const made = new ShardedDatabase(this.context, name, sharding);
