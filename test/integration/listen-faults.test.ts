@@ -1,5 +1,7 @@
 /** What becomes of clients that listen when they are slow, a connection is lost, or a worker crashes. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, it } from 'node:test';
 import { crashWorkers } from '../support/crash-worker.js';
 import { forEachDriver } from '../support/drivers.js';
@@ -106,5 +108,21 @@ forEachDriver('listening and faults', (driver) => {
     await run(other, "NOTIFY rare, 'at last'");
     assert.equal(await nextNotification(client), 'rare=at last');
     await server.query('ALTER ROLE postgres IN DATABASE second RESET idle_session_timeout');
+  });
+
+  it('another database on the same server: those who listened to the former are told', async () => {
+    const client = await guests.join({ database: 'second' });
+    await run(client, 'LISTEN news');
+    await isFree(1);
+    const file = join(proxy.directory, 'pgdog.toml');
+    const config = readFileSync(file, 'utf8');
+    writeFileSync(file, config.replace('name = "second"', '$&\ndatabase_name = "postgres"'));
+    await proxy.adminQuery('RELOAD');
+    assert.equal(sqlstateOf(await client.expectClosed()), '08006');
+    const next = await guests.join({ database: 'second' });
+    await run(next, 'LISTEN news');
+    await isFree(1);
+    await run(notifier, "NOTIFY news, 'from the other'");
+    assert.equal(await nextNotification(next), 'news=from the other');
   });
 });

@@ -106,3 +106,17 @@ it('a name that does not resolve yet, then moves: a transaction ends where it be
   await first.query('SELECT 1');
   await Promise.all([first.end(), second.end()]);
 });
+
+it('more addresses than there is room for: the old ones stay, and nothing ends', async () => {
+  const asked = await client();
+  const text = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+  answer = Array.from({ length: 400_000 }, (_, index) => text(index));
+  await eventually('the refusal is told', async () => logger.of('host_not_moved').length > 0);
+  answer = ['127.0.0.3'];
+  assert.match(
+    logger.of('host_not_moved')[0].message,
+    /^the new addresses of moving\.invalid cannot be taken up, the old ones stay: configuration packs to /,
+  );
+  await asked.query('SELECT 1');
+  await asked.end();
+});

@@ -33,6 +33,7 @@ export * from './config/host-address.js';
 export * from './config/name-watch.js';
 export * from './config/password-grace.js';
 export * from './config/pool-numbers.js';
+export * from './config/publication.js';
 export * from './config/publish-config.js';
 export * from './config/reloads.js';
 export * from './config/restart-only.js';

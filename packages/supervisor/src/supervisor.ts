@@ -307,11 +307,19 @@ export class Supervisor {
   }
 
   /** A name has other addresses: connections to those that are gone end with what they do now. */
-  #moveHost({ index, host, port }: HostSnapshot, addresses: HostAddress[]): void {
+  #moveHost({ index, host, port, addresses: old }: HostSnapshot, addresses: HostAddress[]): void {
     const list = addresses.map(({ text }) => text).join(', ');
     this.logger.log('info', 'host_moved', `${host} resolves to ${list} now`, { host, port });
     this.#auth.moveHost(index, addresses);
-    void this.#publication.moveHost(index, addresses).then(() => this.health.moveHost(index, addresses));
+    const moved = this.#publication.moveHost(index, addresses);
+    void moved.then(
+      () => this.health.moveHost(index, addresses),
+      (error: Error) => {
+        this.#auth.moveHost(index, old);
+        const problem = `the new addresses of ${host} cannot be taken up, the old ones stay: ${error.message}`;
+        this.logger.log('error', 'host_not_moved', problem, { host, port, reason: error.message });
+      },
+    );
   }
 
   /** Clients that come while no worker serves wait in the backlog. */

@@ -157,8 +157,10 @@ export class AuthRequests {
   async #obtainPools(database: DatabaseEntry, entry: UserEntry, secret: Secret): Promise<PoolSnapshot[]> {
     const hosts = this.#loaded.databases.filter(({ name }) => name === database.name);
     const obtained = await this.#pools.obtain(hosts, entry, secret, this.#configuredPools(database, entry));
-    const { pools } = this.#options.snapshot();
+    const { pools, epoch } = this.#options.snapshot();
     for (const pool of obtained) {
+      // Workers may still have connections of one of before, under its number.
+      pool.serverVersion ??= epoch;
       const place = pools.findIndex(({ index }) => index === pool.index);
       if (pools[place] === pool) continue;
       if (place === -1) pools.push(pool);

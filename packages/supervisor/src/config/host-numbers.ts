@@ -29,6 +29,8 @@ export function releaseHosts(isInUse: (index: number) => boolean): void {
     numbers.delete(key);
     free.push(index);
   }
+  // The lowest first: those given out for more hosts than there is room for are no use to anybody.
+  free.sort((one, other) => other - one);
 }
 
 /** Each host once, by its number. */

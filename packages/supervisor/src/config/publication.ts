@@ -95,7 +95,12 @@ export class Publication {
    * @throws ConfigurationError for files of TLS, or for want of room; everything is as it was then.
    */
   publish(loaded: LoadedConfig): Promise<number> {
-    return this.#inTurn(() => this.#publishNow(loaded));
+    return this.#inTurn(() =>
+      this.#publishNow(loaded).catch((error: unknown) => {
+        this.#giveBack();
+        throw error;
+      }),
+    );
   }
 
   /** The snapshot in force with some of it changed. Resolves with its epoch. */
@@ -179,6 +184,11 @@ export class Publication {
   #checkHosts({ hosts }: ConfigSnapshot, loaded: LoadedConfig): void {
     const { hostsMax } = this.#options.memory.hosts;
     if (hosts.some(({ index }) => index >= hostsMax)) throw noRoom(loaded, 'hosts', hosts.length, hostsMax);
+  }
+
+  /** Numbers that were given out for what has not come into force. */
+  #giveBack(): void {
+    if (this.#snapshot !== null) this.#retain(this.#snapshot);
   }
 
   /** Numbers of what is gone are kept until no worker uses it any more. */

@@ -1,12 +1,15 @@
 import type { ConfigSnapshot, PoolSnapshot, ScramVerifier } from '@pgdog-cluster/core';
 
-/** Sets PoolSnapshot.serverVersion of all pools of `next`: that of before where their server connections can stay. */
+/**
+ * Sets PoolSnapshot.serverVersion of all pools of `next`: that of before where their server connections can stay. A pool that
+ * was not there has a number that workers may still have connections under, of another configuration.
+ */
 export function setServerVersions(next: ConfigSnapshot, before: ConfigSnapshot | null): void {
   const known = new Map(before?.pools.map((pool) => [pool.index, pool]));
   for (const pool of next.pools) {
     const old = known.get(pool.index);
     const isSame = old !== undefined && isSameServer(old, pool) && modeOf(old, before) === modeOf(pool, next);
-    pool.serverVersion = isSame ? (old.serverVersion ?? 0) : old === undefined ? 0 : next.epoch;
+    pool.serverVersion = isSame ? (old.serverVersion ?? 0) : next.epoch;
   }
 }
 

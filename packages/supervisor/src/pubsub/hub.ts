@@ -97,12 +97,9 @@ export class Hub {
       this.close();
       return;
     }
-    const target = this.#target;
-    const isCurrent = this.#options
-      .targets()
-      .some(({ host, port }) => host === target?.host && port === target.port);
-    if (!isCurrent) {
-      this.#lost('the primary has moved');
+    const place = placeOf(this.#target);
+    if (!this.#options.targets().some((target) => placeOf(target) === place)) {
+      this.#lost('the primary has moved, or is reached otherwise now');
       return;
     }
     if (nowMs - this.#checkedMs < CHECK_MS) return;
@@ -285,6 +282,13 @@ export class Hub {
     const { database, logger } = this.#options;
     logger.log(level, code, `${text} (database "${database}")`, { database });
   }
+}
+
+/** What a connection is to; a password that has changed, or a certificate that is read again, is for new ones. */
+function placeOf(target: ListenTarget | null): string {
+  if (target === null) return '';
+  const { host, port, database, user, requirePeer, tls } = target;
+  return JSON.stringify([host, port, database, user, requirePeer?.uid, tls.ssl !== false, tls.isOptional]);
 }
 
 const CHANNELS_REMEMBERED_MAX = 10_000;
