@@ -134,7 +134,7 @@ forOneDriver('maintenance', (driver) => {
     await Promise.all([held.end(), other.end()]);
   });
 
-  it('a client that waited in the queue of its pool when it began gives its connection back', async () => {
+  it('who waited in the queue of its pool when it began is held at once, before a connection comes', async () => {
     const busy: RawClient[] = [];
     for (let index = 0; index < 2; index++) {
       const client = await clientOf(proxy, { database: 'small' });
@@ -144,6 +144,7 @@ forOneDriver('maintenance', (driver) => {
     const waiter = await clientOf(proxy, { database: 'small' });
     waiter.send(Q('SELECT 9'));
     await order('ON');
+    await isHeld('small', 1);
     for (const client of busy) await run(client, 'COMMIT');
     await isHeld('small', 1);
     const pools = await proxy.adminQuery('SHOW POOLS');

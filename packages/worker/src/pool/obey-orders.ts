@@ -1,5 +1,6 @@
-import { HOLD_PAUSE, HOLD_SUSPEND, PgDogError } from '@pgdog-cluster/core';
+import { HOLD_PAUSE, PgDogError } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { HOLDS, HOLDS_LOGINS } from '../session/holds.js';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import type { Pool } from './pool.js';
@@ -10,10 +11,10 @@ export function obeyOrders(context: WorkerContext, epochBefore: number): void {
   for (const database of killedSince(context, epochBefore)) kill(context, database);
   if (!context.holds.isOn) return;
   for (const { waiters, database } of context.clusters.values()) {
-    if (isHeld(context, database)) recallAll(context, waiters);
+    recallAll(context, waiters, context.holds.of(database).holds);
   }
   for (const { waiters, snapshot } of context.pools.values()) {
-    if (isHeld(context, snapshot.database)) recallAll(context, waiters);
+    recallAll(context, waiters, context.holds.of(snapshot.database).holds);
   }
 }
 
@@ -31,19 +32,18 @@ export function doomIfOld(server: ServerConnection): void {
   if (openedEpoch < pool.context.holds.of(pool.snapshot.database).reconnectEpoch) server.isDoomed = true;
 }
 
-function isHeld(context: WorkerContext, database: string): boolean {
-  return (context.holds.of(database).holds & (HOLD_PAUSE | HOLD_SUSPEND)) !== 0;
-}
-
 /**
- * Those that queue before their transaction wait where no time-out counts. Legs of transactions under way stay: these
- * are to come to their end.
+ * Those that queue before their transaction wait where no time-out counts. Now and not when a server connection comes
+ * for each: the first would pass it on to the second within its own call, and so on, as deep as the queue is long. Legs
+ * of transactions under way stay, as these are to come to their end, and logins that are not held keep their places.
  */
-function recallAll(context: WorkerContext, waiters: Pool['waiters']): void {
+function recallAll(context: WorkerContext, waiters: Pool['waiters'], holds: number): void {
+  if ((holds & HOLDS) === 0) return;
+  const areLoginsHeld = (holds & HOLDS_LOGINS) !== 0;
   const recalled: Session[] = [];
   for (let index = 0; index < waiters.length; index++) {
     const session = waiters.at(index);
-    if (session?.isHoldable === true) recalled.push(session);
+    if (session?.isHoldable === true && (areLoginsHeld || session.phase !== 'login')) recalled.push(session);
   }
   for (const session of recalled) if (session.waitingSinceMs !== 0) context.holds.recall(session);
 }

@@ -12,8 +12,10 @@ import {
 import { seekServer } from './seek-server.js';
 import type { Session } from './session.js';
 
+/** Orders under which clients wait. */
+export const HOLDS = HOLD_MAINTENANCE | HOLD_PAUSE | HOLD_SUSPEND;
 /** Orders under which a login that needs a server waits as well. */
-const HOLDS_LOGINS = HOLD_PAUSE | HOLD_SUSPEND;
+export const HOLDS_LOGINS = HOLD_PAUSE | HOLD_SUSPEND;
 
 /**
  * MAINTENANCE, PAUSE, SUSPEND: who is in a transaction finishes it (not under SUSPEND), whose next one would begin waits,
@@ -107,8 +109,6 @@ export class Holds {
     return this.isOn ? this.of(database).holds & HOLDS : 0;
   }
 }
-
-const HOLDS = HOLD_MAINTENANCE | HOLD_PAUSE | HOLD_SUSPEND;
 
 function goOn(session: Session): void {
   if (session.phase === 'login') seekServer(session);
