@@ -1,6 +1,7 @@
 export * from './backend/count-answer.js';
 export * from './backend/pending-replies.js';
 export * from './backend/request-log.js';
+export { ServerConnection } from './backend/server-connection.js';
 export * from './deadlines.js';
 export * from './directory.js';
 export * from './io/choose-driver.js';
@@ -34,6 +35,7 @@ export * from './plan/query-stats.js';
 export * from './plan/shape-table.js';
 export * from './pool/credentials.js';
 export { DatabaseCode } from './pool/database-code.js';
+export { lendTo } from './pool/lend.js';
 export * from './pool/pool.js';
 export { ListenReturn } from './pubsub/listen-return.js';
 export { Listener } from './pubsub/listener.js';

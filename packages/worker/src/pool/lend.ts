@@ -2,6 +2,7 @@ import { waitedMs } from '@pgdog-cluster/core';
 import { packServer, unpackServer } from '../backend/parcel.js';
 import { ServerConnection } from '../backend/server-connection.js';
 import type { Pool } from './pool.js';
+import { isUnwanted } from './retire.js';
 
 /**
  * Another worker's oldest waiter is served ahead of our own when it has waited this much longer, and more than
@@ -89,21 +90,25 @@ function deliver(pool: Pool, server: ServerConnection, target: number, state: Ui
   server.state = 'closed';
   server.stream.stop();
   if (isPosted) pool.row.lent();
-  else takeBack(pool, fd, state, isClean);
+  else takeBack(server, state, isClean);
   pool.publishLoad();
   if (pool.waiters.length > 0) pool.opening.want();
 }
 
 /**
  * Not taken, or it said something meanwhile that nobody asked for: then it ends, and counts until the server has
- * let go of it too.
+ * let go of it too. So does one that has lost its use meanwhile (PAUSE, the end of its time). It is not offered once more:
+ * that would go to and fro for as long as the other worker takes nothing.
  */
-function takeBack(pool: Pool, fd: number, state: Uint8Array, isClean: boolean): void {
-  const server = new ServerConnection(pool.context, pool, fd);
+function takeBack(before: ServerConnection, state: Uint8Array, isClean: boolean): void {
+  const { pool } = before;
+  const server = new ServerConnection(pool.context, pool, before.connection.fd);
   pool.all.add(server);
   unpackServer(server, state);
+  server.idleSinceMs = before.idleSinceMs;
+  server.provenMs = before.provenMs;
   server.state = 'cleaning';
-  if (isClean) keep(pool, server);
+  if (isClean && !isUnwanted(server)) keep(pool, server);
   else pool.close(server);
 }
 

@@ -28,11 +28,11 @@ import { leaveGoneAddresses } from './gone-addresses.js';
 import type { KnownReports } from './known-reports.js';
 import { framesToRepeat } from './leave-host.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
-import { feedHungry, isOwed } from './make-room.js';
+import { feedHungry } from './make-room.js';
 import { Opening } from './opening.js';
 import { PoolShared } from './pool-shared.js';
 import type { ReportedParameters } from './reported-parameters.js';
-import { leaveOldVersions, shrink } from './retire.js';
+import { isUnwanted, leaveOldVersions, shrink } from './retire.js';
 import { serverFailed, serverOutOfSync } from './server-trouble.js';
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
@@ -210,9 +210,7 @@ export class Pool {
     if (askCode(server)) return;
     server.idleSinceMs = idleSinceMs;
     server.provenMs = context.nowMs;
-    const isExpired = server.expiresMs !== 0 && context.nowMs >= server.expiresMs;
-    const isNotNeeded = (context.isDraining || this.isPaused) && this.waiters.length === 0;
-    if (isExpired || isNotNeeded || server.isDoomed || isOwed(this)) {
+    if (isUnwanted(server)) {
       this.close(server);
       return;
     }

@@ -1,5 +1,6 @@
 import type { PoolSnapshot } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { isOwed } from './make-room.js';
 import type { Pool } from './pool.js';
 
 /** The configuration has this pool no more: it opens nothing, and ends with the last who uses it. Idempotent. */
@@ -30,6 +31,15 @@ export function shrink(pool: Pool, before: PoolSnapshot): void {
     server.isDoomed = true;
     excess--;
   }
+}
+
+/** Free, and to be closed instead of given to anybody. Asked once each time that it comes free. */
+export function isUnwanted(server: ServerConnection): boolean {
+  const { pool, expiresMs, isDoomed } = server;
+  const { context } = pool;
+  const isExpired = expiresMs !== 0 && context.nowMs >= expiresMs;
+  const isNotNeeded = (context.isDraining || pool.isPaused) && pool.waiters.length === 0;
+  return isExpired || isNotNeeded || isDoomed || isOwed(pool);
 }
 
 function leaveServer(pool: Pool, server: ServerConnection): void {
