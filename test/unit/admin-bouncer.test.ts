@@ -9,6 +9,7 @@ import {
   QUERY_TIME_US,
   XACT_COUNT,
 } from '@pgdog-cluster/core';
+import { isShutOut, type WorkerContext } from '@pgdog-cluster/worker';
 import { COMMANDS } from 'pgdog-cluster';
 import {
   type AdminWorld,
@@ -186,10 +187,37 @@ test('stats_users may look and nothing else', async () => {
     ...orders.map(({ word }) => `${word} shop`),
     'RESET QUERY_CACHE',
     'SHOW FDS',
+    'SHOW f ds',
+    'SHOW "f" "ds"',
     'CRASH WORKER 0',
   ]) {
     const { errors, tags } = await ask(world, text, viewer);
     assert.deepEqual([errors[0]?.C, errors[0]?.M, tags], ['42501', 'admin access needed', []], text);
   }
   assert.deepEqual([world.ordered, world.drained, world.crashed, world.reloads], [[], [], [], 0]);
+});
+
+test('whom a reload has shut out gets nothing any more, by a query or the extended protocol', async () => {
+  const world = await makeWorld({ hasTestHooks: true });
+  for (const text of ['SHOW POOLS', 'SELECT 1', 'RELOAD', 'PAUSE shop']) {
+    for (const step of [undefined, 'describe', 'execute'] as const) {
+      const { errors, tags } = await ask(world, text, { user: 'app', isShutOut: true, step });
+      assert.deepEqual([errors[0]?.C, tags], ['42501', []], text);
+      assert.match(errors[0]?.M ?? '', /may not use the admin database any more/);
+    }
+  }
+  assert.deepEqual([world.ordered, world.reloads], [[], 0]);
+});
+
+test('shut out is who is in no list any more, or not among the users; the operator never is', () => {
+  const users = ['app', 'eye'];
+  const admin = { user: 'admin', adminUsers: ['app', 'gone'], statsUsers: ['eye'] };
+  const context = {
+    config: { admin },
+    directory: { anyUser: (name: string) => (users.includes(name) ? {} : null) },
+  } as unknown as WorkerContext;
+  assert.deepEqual(
+    ['admin', 'app', 'eye', 'gone', 'other'].filter((name) => isShutOut(context, name)),
+    ['gone', 'other'],
+  );
 });

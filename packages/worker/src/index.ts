@@ -45,6 +45,7 @@ export { Balance } from './route/balance.js';
 export { clusterFor, takeUpClusters } from './route/clusters.js';
 export { HeldTransaction, stepOf } from './route/held-transaction.js';
 export { default as serve } from './serve.js';
+export { isShutOut } from './session/admin-rights.js';
 export * from './session/arrivals.js';
 export { likenessesOf } from './session/auth/likeness.js';
 export { CountedPortals } from './session/counted-portals.js';

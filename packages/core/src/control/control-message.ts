@@ -365,6 +365,8 @@ export interface AdminQueryMessage {
   isAdmin: boolean;
   /** In the admin database: may SHOW, and order nothing. Absent: no. */
   isViewer?: boolean;
+  /** In the admin database: the configuration does not let this user in any more. Absent: it does. */
+  isShutOut?: boolean;
   text: string;
   /** Of the extended protocol; absent: a Query. */
   step?: 'describe' | 'execute';

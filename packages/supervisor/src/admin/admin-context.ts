@@ -22,7 +22,7 @@ import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
 
 /** Orders about databases and their clients. */
-export type DatabaseOrders = Omit<OperatorDesk, never>;
+export type DatabaseOrders = Omit<OperatorDesk, 'liftHolds'>;
 
 /** How reloads went, and the epoch in force. */
 export interface ReloadState {

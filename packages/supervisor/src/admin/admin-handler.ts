@@ -20,6 +20,8 @@ export function createAdminHandler(context: AdminContext): AdminAnswer {
   return async (message, signal = new AbortController().signal) => {
     const answer: Uint8Array[] = [];
     try {
+      if (message.isAdmin && message.isShutOut === true)
+        throw new PgDogError('admin_only', 'you may not use the admin database any more');
       if (message.step !== undefined && message.isAdmin) {
         answer.push(...(await answerExtended(message, () => asQuery(context, message, signal))));
       } else if (message.isAdmin) await answerAdmin(context, message, answer, signal);
@@ -39,7 +41,6 @@ const ORDERS_OF_RESET = ['query_cache', 'prepared'];
 
 function mayView([first, second]: readonly AdminToken[]): boolean {
   if (first.text === 'reset') return !ORDERS_OF_RESET.includes(second?.text ?? '');
-  if (first.text === 'show') return second?.text !== 'fds';
   return VIEWERS_WORDS.includes(first.text);
 }
 

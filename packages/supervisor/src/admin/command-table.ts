@@ -98,6 +98,8 @@ async function runShow({ context, caller, tokens }: CommandCall): Promise<Uint8A
   const { database } = caller;
   const whole =
     findShow(database, joined(rest)) ?? findShow(database, rest.map(({ text }) => text).join('_'));
+  if (whole?.isForAdminsOnly === true && caller.isViewer === true)
+    throw new PgDogError('admin_only', 'admin access needed');
   if (whole !== undefined) return whole.answer(context, caller, []);
   const first = findShow(database, rest[0].text);
   if (first?.takesColumns) return first.answer(context, caller, columnList(rest.slice(1)));

@@ -44,6 +44,8 @@ export interface ShowDefinition<Row> {
     caller: AdminCaller,
     question: ShowQuestion,
   ) => Iterable<Row> | Promise<Iterable<Row>>;
+  /** Not for stats_users. Such a table takes neither columns nor a filter. */
+  isForAdminsOnly?: boolean;
   /** SHOW CLIENTS user, addr: only these columns, in this order. */
   takesColumns?: boolean;
   /** SHOW QUERIES 'part of the text' LIMIT 10. */
@@ -55,6 +57,7 @@ export interface Show {
   readonly name: string;
   readonly privilege: Privilege;
   readonly description: string;
+  readonly isForAdminsOnly: boolean;
   readonly takesColumns: boolean;
   readonly takesFilter: boolean;
   readonly columns: readonly (Column & { typeOid: number; meaning: string })[];
@@ -76,6 +79,7 @@ export function defineShow<Row>(definition: ShowDefinition<Row>): Show {
     description,
     columns,
     rows,
+    isForAdminsOnly = false,
     takesColumns = false,
     takesFilter = false,
   } = definition;
@@ -83,6 +87,7 @@ export function defineShow<Row>(definition: ShowDefinition<Row>): Show {
     name,
     privilege,
     description,
+    isForAdminsOnly,
     takesColumns,
     takesFilter,
     columns,

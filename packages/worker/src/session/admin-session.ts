@@ -7,7 +7,7 @@ import {
 } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { AdminExtended, type AdminStep } from './admin-extended.js';
-import { mayOnlyShow } from './admin-rights.js';
+import { isShutOut, mayOnlyShow } from './admin-rights.js';
 import { sessionGone } from './close.js';
 import type { RequestSink } from './requests.js';
 import type { Session } from './session.js';
@@ -128,6 +128,7 @@ function sendToSupervisor(session: Session, isAdmin: boolean, step: AdminStep): 
     user: session.user,
     isAdmin,
     isViewer: isAdmin && mayOnlyShow(session.context.config, session.user),
+    isShutOut: isAdmin && isShutOut(session.context, session.user),
     ...step,
     lastShards: [...(session.router?.shards?.lastShards ?? [])],
   });

@@ -16,6 +16,7 @@ interface FdRow {
 export const SHOW_FDS = defineShow<FdRow>({
   name: 'fds',
   privilege: 'admin',
+  isForAdminsOnly: true,
   description: 'One row per client and server connection with its descriptor, for lsof and strace.',
   columns: [
     column('fd', 'int', 'Number of the descriptor.', (row) => row.fd),
