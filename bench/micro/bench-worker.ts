@@ -30,7 +30,14 @@ import { benchConfig } from './bench-config.js';
 import { FakeDriver } from './fake-driver.js';
 import { ByteHash, FakeClient, FakeServer } from './fake-peers.js';
 
-const AT_REST = { turn: 0, isDraining: false, drainMode: null, activeServers: 0, waitingSessions: 0 };
+const AT_REST = {
+  turn: 0,
+  isDraining: false,
+  drainMode: null,
+  isDrainTold: false,
+  activeServers: 0,
+  waitingSessions: 0,
+};
 
 const WORKER = 0;
 const SUPERVISOR = -1;

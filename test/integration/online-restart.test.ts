@@ -110,6 +110,20 @@ describe('online restart', () => {
     assert.ok(!existsSync(join(directory, `.s.PGSQL.${port}.lock`)));
   });
 
+  it('clients that one worker hands to another before they log in are lost by none', async () => {
+    const port = await freePort();
+    // Three of the eight workers serve a pool of ten: five of eight clients move.
+    const spread = { workers: 8, databases: [databaseOf(server, { pool_size: 10 })] };
+    const first = await start(port, spread);
+    const load = connectConstantly(port);
+    await eventually('the load runs', async () => load.state.done > 50);
+    const second = await takeOver(port, spread);
+    assert.equal(await first.exited, 0);
+    await load.stop();
+    assert.deepEqual(load.state.failures, []);
+    assert.equal(await second.stop(), 0);
+  });
+
   it('whoever stays longer than shutdown_timeout is told to go, as by a shutdown', async () => {
     const port = await freePort();
     const first = await start(port, { general: { shutdown_timeout: 500 } });

@@ -6,7 +6,7 @@ import { startPostgres, type TestPostgres } from '../support/embedded-postgres.j
 import { Q } from '../support/frames.js';
 import { ADMIN, databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
-import { clientOf, firstValue, run, sleep } from '../support/wire.js';
+import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
 
 let server: TestPostgres;
 before(async () => {
@@ -15,7 +15,7 @@ before(async () => {
 after(() => server.stop());
 
 forOneDriver('SHUTDOWN that waits', (driver) => {
-  const start = (): Promise<TestProxy> =>
+  const start = (shutdownTimeoutMs = 300): Promise<TestProxy> =>
     startProxy({
       workers: 2,
       ioDriver: driver,
@@ -27,8 +27,12 @@ forOneDriver('SHUTDOWN that waits', (driver) => {
           pooler_mode: name === 'session' ? 'session' : 'transaction',
         }),
       ),
-      general: { min_pool_size: 0, shutdown_timeout: 300 },
+      general: { min_pool_size: 0, shutdown_timeout: shutdownTimeoutMs },
     });
+  const heldCount = async (proxy: TestProxy) => {
+    const rows = await proxy.adminQuery('SHOW CLIENTS state');
+    return rows.filter(({ state }) => state === 'held').length;
+  };
   const operatorOf = (proxy: TestProxy) =>
     clientOf(proxy, { user: ADMIN.user, password: ADMIN.password, database: ADMIN.name });
 
@@ -64,6 +68,28 @@ forOneDriver('SHUTDOWN that waits', (driver) => {
     await client.end();
     assert.equal((await operator.expectClosed()).error?.['C'], '57P01');
     assert.equal(await proxy.exited, 0);
+  });
+
+  it('whom SUSPEND holds is let go by a SHUTDOWN at once, and goes on with WAIT_FOR_CLIENTS', async () => {
+    for (const order of ['SHUTDOWN', 'SHUTDOWN WAIT_FOR_CLIENTS']) {
+      const proxy = await start(0);
+      const [idle, inside] = [await clientOf(proxy), await clientOf(proxy)];
+      await run(inside, 'BEGIN', 'SELECT 1');
+      await proxy.adminQuery('SUSPEND');
+      for (const client of [idle, inside]) client.send(Q('SELECT 2'));
+      await eventually('both are held', async () => (await heldCount(proxy)) === 2);
+      await proxy.adminQuery(order);
+      if (order === 'SHUTDOWN') {
+        for (const client of [idle, inside])
+          assert.equal((await client.expectClosed()).error?.['C'], '57P01');
+      } else {
+        assert.deepEqual((await inside.readUntilReady()).rows, [['2']]);
+        await run(inside, 'COMMIT');
+        assert.deepEqual((await idle.readUntilReady()).rows, [['2']]);
+        await Promise.all([idle.end(), inside.end()]);
+      }
+      assert.equal(await proxy.exited, 0);
+    }
   });
 
   it('a plain SHUTDOWN, or SIGTERM, ends the waiting; PAUSE that waits is told', async () => {

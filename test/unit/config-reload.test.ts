@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createSharedMemory } from '@pgdog-cluster/core';
-import { describeChanges, diffConfig, FormerPasswords, keepRestartOnly, PoolNumbers } from 'pgdog-cluster';
+import {
+  describeChanges,
+  diffConfig,
+  FormerPasswords,
+  keepRestartOnly,
+  PoolNumbers,
+  poolKeyOf,
+} from 'pgdog-cluster';
 import { load } from '../support/load-configuration.js';
 
 const DATABASE = '[[databases]]\nname = "shop"\nhost = "10.0.0.1"\n';
@@ -107,4 +114,19 @@ test('a number is given to another pool when every worker has left the former, w
   settle(4);
   numbers.reclaim();
   assert.equal(numbers.obtain('d'), null);
+});
+
+test('numbers of a database: also those of pools that a reload took away and some worker still has', () => {
+  const memory = createSharedMemory({ workers: 1, poolsMax: 8, fdMax: 64 });
+  const numbers = new PoolNumbers({ memory, onFree: () => {} });
+  const key = (name: string, host: string) => poolKeyOf({ name, shard: 0, host, port: 5432 }, 'app');
+  const [old, now] = [numbers.obtain(key('shop', 'old')), numbers.obtain(key('shop', 'new'))];
+  const like = numbers.obtain(key('shop2', 'old'));
+  numbers.retain(new Set([1, 2]), 2);
+  assert.deepEqual(numbers.indexesOf('shop'), [old, now]);
+  assert.deepEqual(numbers.indexesOf(null), [old, now, like]);
+  memory.workers.setSettledEpoch(0, 2);
+  numbers.reclaim();
+  assert.deepEqual(numbers.indexesOf('shop'), [now]);
+  assert.deepEqual(numbers.indexesOf('sho'), []);
 });

@@ -323,6 +323,22 @@ test('drain: no new clients, waits for the busy, and a cut ends it at once', asy
   );
 });
 
+test('a worker that comes up after the end was ordered is told, and nobody waits for it in vain', async () => {
+  const rig = await startRig(2);
+  const { fleet } = rig.supervisor;
+  rig.supervisor.crashWorker(0);
+  await until(() => rig.logger.of('worker_restart').length === 1, 'cleared up');
+  await until(() => fleet.handles[0].phase === 'starting', 'on its way up');
+  // It answers later than the other is up.
+  tell(rig, 1, 'be deaf');
+  await sleep(20);
+  const drained = rig.supervisor.drain('SHUTDOWN', 'clients');
+  await until(() => fleet.isServing(0), 'up again');
+  assert.equal(rig.supervisor.shutdownPhase, 'draining');
+  await soon('the end', drained);
+  assert.equal(rig.logger.of('shutdown_forced').length, 0);
+});
+
 test('drain with nobody there ends by itself', async () => {
   const rig = await startRig(2);
   await rig.supervisor.drain('SIGTERM');

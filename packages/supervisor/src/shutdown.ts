@@ -12,6 +12,8 @@ export interface ShutdownSteps {
   logger: Logger;
   /** Phase 1: no new clients. */
   stopAccepting: () => void;
+  /** What operators hold goes on. */
+  liftHolds: () => Promise<void>;
   /** How long transactions may take to finish; 0 = as long as they like. */
   drainTimeoutMs: () => number;
   /** And then to cancel and roll back what did not; 0 = no such phase. */
@@ -76,7 +78,7 @@ export class Shutdown {
     fleet.beginStop();
     if (!this.#isCutAsked) await this.#drain(reason);
     this.#phase = 'cutting';
-    fleet.broadcast({ type: 'cut' });
+    fleet.orderEnd({ type: 'cut' });
     const hasEnded = await fleet.waitEnded(CUT_DEADLINE_MS);
     if (!hasEnded)
       logger.log('warn', 'shutdown_forced', 'workers did not end in time: their threads are stopped');
@@ -93,13 +95,13 @@ export class Shutdown {
     logger.log('warn', 'shutdown_cut', 'clients still in transactions are cut');
     const terminationMs = terminationTimeoutMs();
     if (terminationMs === 0) return;
-    fleet.broadcast({ type: 'terminate' });
+    fleet.orderEnd({ type: 'terminate' });
     await fleet.waitDrained(terminationMs, () => this.#isCutAsked);
   }
 
   /** True when nothing is left; false when the time is over or a cut was asked for. */
   async #drainByMode(reason: string): Promise<boolean> {
-    const { fleet, logger, drainTimeoutMs } = this.#steps;
+    const { logger, drainTimeoutMs } = this.#steps;
     for (;;) {
       const mode = this.#mode;
       const timeoutMs = mode === 'transactions' ? drainTimeoutMs() : 0;
@@ -109,9 +111,30 @@ export class Shutdown {
         mode,
         timeoutMs,
       });
-      fleet.broadcast({ type: 'drain', mode });
-      const isDrained = await fleet.waitDrained(timeoutMs, () => this.#isCutAsked || this.#mode !== mode);
+      const isDrained = await this.#drained(mode, timeoutMs);
       if (isDrained || this.#isCutAsked || this.#mode === mode) return isDrained;
     }
+  }
+
+  async #drained(mode: DrainMode, timeoutMs: number): Promise<boolean> {
+    const { fleet } = this.#steps;
+    const isGivenUp = () => this.#isCutAsked || this.#mode !== mode;
+    if (mode === 'clients') this.#liftHolds();
+    fleet.orderEnd({ type: 'drain', mode });
+    const isDrained = await fleet.waitDrained(timeoutMs, isGivenUp);
+    if (mode !== 'clients' || !isDrained || isGivenUp()) return isDrained;
+    // A client that one worker had handed to another before it knew may have been in neither. Now none does so any
+    // more, and what was handed over is read before this is.
+    fleet.orderEnd({ type: 'drain', mode });
+    return fleet.waitDrained(timeoutMs, isGivenUp);
+  }
+
+  /** Clients may stay, and nobody who could release those that are held can come in any more. */
+  #liftHolds(): void {
+    const { logger, liftHolds } = this.#steps;
+    liftHolds().catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.log('error', 'lift_failed', `clients that an order holds cannot be released: ${reason}`);
+    });
   }
 }

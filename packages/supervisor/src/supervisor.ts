@@ -139,12 +139,18 @@ export class Supervisor {
       pubSub: this.pubSub,
       snapshot: () => this.snapshot,
       republish: (change) => this.#publication.republish(change),
+      poolIndexes: (database) => this.#publication.numbers.indexesOf(database),
       isDraining: () => this.shutdownPhase !== 'none',
     });
-    this.#shutdown = new Shutdown({
+    this.#shutdown = this.#planShutdown();
+  }
+
+  #planShutdown(): Shutdown {
+    return new Shutdown({
       fleet: this.fleet,
-      logger,
+      logger: this.logger,
       stopAccepting: () => this.#stopAccepting(),
+      liftHolds: () => this.desk.liftHolds(),
       drainTimeoutMs: () => this.#general?.shutdownTimeoutMs ?? 0,
       terminationTimeoutMs: () => this.#general?.shutdownTerminationTimeoutMs ?? 0,
       closeRest: () => this.#closeRest(),

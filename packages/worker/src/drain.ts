@@ -5,13 +5,15 @@ import type { WorkerContext } from './worker-context.js';
 
 /**
  * No new clients. `transactions`: the idle are told to go now, the others at the end of their transaction. `servers`: who
- * keeps a server connection beyond it may stay, who waits for one goes. `clients`: all stay as long as they like.
+ * keeps a server connection beyond it may stay, who waits for one goes. `clients`: all stay as long as they like, and those
+ * that were accepted before may log in. Whom an order holds goes with the first two: nobody can release them any more.
  * An operator's own session stays to the last but with `transactions`. Ordered again, the stricter counts.
  */
 export function drain(context: WorkerContext, mode: DrainMode): void {
   context.drainMode = mode;
   context.isDraining = mode !== 'clients';
-  context.arrivals.clear();
+  context.isDrainTold = false;
+  if (context.isDraining) context.arrivals.clear();
   checkDrain(context);
 }
 
@@ -33,7 +35,8 @@ export function checkDrain(context: WorkerContext): boolean {
 }
 
 function mustStay(session: Session, mode: DrainMode | null): boolean {
-  const { server } = session;
+  const { server, context } = session;
+  if (context.holds.has(session)) return false;
   if (mode === 'servers') {
     if (session.isAdmin || server !== null) return true;
     return session.router?.shards?.cross.isBusy === true || isInCross(session);
@@ -61,7 +64,12 @@ function countClients(context: WorkerContext): number {
 }
 
 function areClientsGone(context: WorkerContext): boolean {
-  return countClients(context) === 0 && context.mirrors.isDrained(context.nowMs) && areServersGone(context);
+  return (
+    countClients(context) === 0 &&
+    context.arrivals.isEmpty &&
+    context.mirrors.isDrained(context.nowMs) &&
+    areServersGone(context)
+  );
 }
 
 /** Closes the idle ones; false while others are being cleaned. */

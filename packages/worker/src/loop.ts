@@ -205,12 +205,10 @@ export class Loop {
   private drain(): void {
     const { context } = this;
     context.memory.workers.setState(context.worker, WORKER_DRAINING);
-    if (this.isDrainTold || !checkDrain(context)) return;
-    this.isDrainTold = true;
+    if (context.isDrainTold || !checkDrain(context)) return;
+    context.isDrainTold = true;
     context.tell({ type: 'drained', worker: context.worker });
   }
-
-  private isDrainTold = false;
 }
 
 function publishQueryCache({ memory, queries, plans, worker }: WorkerContext): void {

@@ -26,7 +26,14 @@ import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** Nothing has happened yet. */
-const AT_REST = { turn: 0, isDraining: false, drainMode: null, activeServers: 0, waitingSessions: 0 };
+const AT_REST = {
+  turn: 0,
+  isDraining: false,
+  drainMode: null,
+  isDrainTold: false,
+  activeServers: 0,
+  waitingSessions: 0,
+};
 
 /** What the parts of one worker share, over the memory and the port its task came with. */
 export function makeContext(

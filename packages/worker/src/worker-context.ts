@@ -60,6 +60,8 @@ export interface WorkerContext {
   isDraining: boolean;
   /** Null: nobody has ordered the end. */
   drainMode: DrainMode | null;
+  /** The supervisor knows that nothing is left, of what it asked last. */
+  isDrainTold: boolean;
   readonly arrivals: Arrivals;
   readonly loginBudget: LoginBudget;
   readonly pubSub: PubSub;

@@ -37,6 +37,13 @@ export class PoolNumbers {
     return this.#held.size;
   }
 
+  /** Of one database's pools, or all: those in use, and those that some worker has not left yet. */
+  indexesOf(database: string | null): number[] {
+    const held = [...this.#held];
+    const own = database === null ? held : held.filter(([key]) => key.startsWith(`${database}\0`));
+    return own.map(([, { index }]) => index);
+  }
+
   /** Of a pool that is, or is about to be, configured; null: there is no room for another one. */
   obtain(key: string): number | null {
     const known = this.#held.get(key);

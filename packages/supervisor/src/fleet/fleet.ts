@@ -5,6 +5,8 @@ import {
   type AuthReplyMessage,
   type AuthRequestMessage,
   type CatalogWantedMessage,
+  type CutMessage,
+  type DrainMessage,
   type IoDriverSetting,
   type KeysWantedMessage,
   type NodeWantedMessage,
@@ -14,6 +16,7 @@ import {
   type ServeTask,
   type SharedMemory,
   type SupervisorMessage,
+  type TerminateMessage,
   WORKER_CRASHED,
   WORKER_STARTING,
   WORKER_STOPPED,
@@ -26,6 +29,7 @@ import type { Logger } from '../log/logger.js';
 import { sourceTrace } from '../log/source-trace.js';
 import { type AdminQueryHandler, answerAdminQuery } from './admin-replies.js';
 import { AdminWaits } from './admin-waits.js';
+import { Changes } from './changes.js';
 import { cleanUpAfter } from './clean-up.js';
 import { HeartbeatWatch } from './heartbeat-watch.js';
 import { ReportCollector } from './report-collector.js';
@@ -42,6 +46,8 @@ const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb
 const READY_DEADLINE_MS = 60_000;
 /** After "cut" a worker closes its sockets and ends. */
 const END_DEADLINE_MS = 2000;
+
+type EndOrder = DrainMessage | TerminateMessage | CutMessage;
 
 export interface FleetOptions {
   memory: SharedMemory;
@@ -79,7 +85,10 @@ export class Fleet {
   #isStarting = true;
   #isStopping = false;
   #isDestroyed = false;
-  #onChange: (() => void)[] = [];
+  /** Of the workers, and of whatever else somebody who waits for them looks at. */
+  readonly #changes = new Changes();
+  /** Of the way out, so far: a worker that comes up late gets them too. */
+  readonly #endOrders: EndOrder[] = [];
   #startFailure: Error | null = null;
 
   constructor(options: FleetOptions) {
@@ -146,7 +155,7 @@ export class Fleet {
   /** Resolves when every worker serves. Rejects when one cannot: at start that is an error to see, not one to retry. */
   async start(deadlineMs: number = READY_DEADLINE_MS): Promise<void> {
     for (const handle of this.#handles) this.#startTask(handle);
-    const isUp = await this.#until(
+    const isUp = await this.#changes.until(
       () => this.#startFailure !== null || this.#handles.every(({ phase }) => phase === 'serving'),
       deadlineMs,
     );
@@ -170,8 +179,11 @@ export class Fleet {
    */
   async #endOthers(): Promise<void> {
     this.beginStop();
-    await this.#until(() => this.#handles.every(({ phase }) => phase !== 'starting'), READY_DEADLINE_MS);
-    this.broadcast({ type: 'cut' });
+    await this.#changes.until(
+      () => this.#handles.every(({ phase }) => phase !== 'starting'),
+      READY_DEADLINE_MS,
+    );
+    this.orderEnd({ type: 'cut' });
     await this.waitEnded(END_DEADLINE_MS);
   }
 
@@ -183,6 +195,13 @@ export class Fleet {
   /** To every serving worker. */
   broadcast(message: WorkerMessage): void {
     for (const worker of this.servingWorkers()) this.order(worker, message);
+  }
+
+  /** As above, and to those that come up later. A drain is answered anew by each worker. */
+  orderEnd(order: EndOrder): void {
+    this.#endOrders.push(order);
+    if (order.type === 'drain') for (const handle of this.#handles) handle.isDrained = false;
+    this.broadcast(order);
   }
 
   requestReport<Kind extends keyof ReportRows>(kind: Kind, filter: string): Promise<ReportRows[Kind][]> {
@@ -211,16 +230,16 @@ export class Fleet {
     // One that is still starting has no clients.
     const isDone = (): boolean =>
       this.#handles.every((handle) => handle.isDrained || handle.phase !== 'serving');
-    return this.#until(() => isDone() || isGivenUp(), deadlineMs).then(isDone);
+    return this.#changes.until(() => isDone() || isGivenUp(), deadlineMs).then(isDone);
   }
 
   waitEnded(deadlineMs: number): Promise<boolean> {
-    return this.#until(() => this.#handles.every((handle) => this.#hasEnded(handle)), deadlineMs);
+    return this.#changes.until(() => this.#handles.every((handle) => this.#hasEnded(handle)), deadlineMs);
   }
 
   /** Lets whoever waits look again: something outside the fleet has changed. */
   wake(): void {
-    for (const look of [...this.#onChange]) look();
+    this.#changes.look();
   }
 
   /** Ends the threads, whatever they do, and closes what they leave. Idempotent. */
@@ -302,6 +321,7 @@ export class Fleet {
         if (handle.phase !== 'starting') return;
         handle.onReady(message, Date.now());
         logReady(this.#logger, handle);
+        for (const order of this.#endOrders) this.order(handle.worker, order);
         this.wake();
         this.#options.onServing(handle.worker);
         return;
@@ -373,22 +393,5 @@ export class Fleet {
 
   #hasEnded({ phase }: WorkerHandle): boolean {
     return phase === 'stopped' || phase === 'crashed';
-  }
-
-  /** Resolves true when `isTrue`, false after `deadlineMs` (0 = no deadline). Looked at after every change of a worker. */
-  #until(isTrue: () => boolean, deadlineMs: number): Promise<boolean> {
-    if (isTrue()) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const finish = (result: boolean): void => {
-        clearTimeout(timer);
-        this.#onChange = this.#onChange.filter((other) => other !== look);
-        resolve(result);
-      };
-      const look = (): void => {
-        if (isTrue()) finish(true);
-      };
-      const timer = deadlineMs > 0 ? setTimeout(() => finish(false), deadlineMs) : undefined;
-      this.#onChange.push(look);
-    });
   }
 }

@@ -13,17 +13,19 @@ export interface DeskProgram {
   snapshot: () => ConfigSnapshot;
   /** The snapshot in force with some of it changed; resolves with its epoch. */
   republish: (change: (epoch: number) => Partial<ConfigSnapshot>) => Promise<number>;
+  poolIndexes: (database: string | null) => number[];
   isDraining: () => boolean;
 }
 
 export function openDesk(program: DeskProgram): OperatorDesk {
-  const { memory, logger, fleet, pubSub, snapshot, republish, isDraining } = program;
+  const { memory, logger, fleet, pubSub, snapshot, republish, poolIndexes, isDraining } = program;
   return new OperatorDesk({
     memory,
     logger,
     snapshot,
     publish: (change) => republish((epoch) => ({ orders: change(snapshot(), epoch) })),
     liveWorkers: () => fleet.liveWorkers(),
+    poolIndexes,
     isDraining,
     reportClients: () => fleet.requestReport('clients', ''),
     reportServers: () => fleet.requestWholeReport('servers'),

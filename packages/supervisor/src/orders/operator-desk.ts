@@ -31,6 +31,8 @@ export interface OperatorDeskOptions {
   publish: (change: (snapshot: ConfigSnapshot, epoch: number) => OperatorOrders) => Promise<number>;
   /** Workers that may hold server connections: those that serve, and those about to. */
   liveWorkers: () => number[];
+  /** Of one database, or of all: pools in use, and those that a reload took away and some worker has not left yet. */
+  poolIndexes: (database: string | null) => number[];
   isDraining: () => boolean;
   reportClients: () => Promise<readonly ClientReport[]>;
   /** Null: a worker has not answered in time. */
@@ -46,6 +48,7 @@ export interface OperatorDeskOptions {
  */
 export class OperatorDesk {
   readonly #options: OperatorDeskOptions;
+  #hasOrdered = false;
 
   constructor(options: OperatorDeskOptions) {
     this.#options = options;
@@ -71,6 +74,16 @@ export class OperatorDesk {
   async resume(database: string | null): Promise<void> {
     await this.#order(book.resume(database));
     this.#log('resume', 'resumed', database);
+  }
+
+  /**
+   * Ends MAINTENANCE, PAUSE and SUSPEND of everything, in an end that waits for clients: they could not leave otherwise, and
+   * whoever ordered it may not be here to take it back.
+   */
+  async liftHolds(): Promise<void> {
+    if (!this.#hasOrdered) return;
+    await this.#options.publish(({ orders }) => book.liftHolds(book.ordersInForce(orders)));
+    this.#log('resume', 'what held clients is lifted: they may finish', null);
   }
 
   async suspend(): Promise<void> {
@@ -115,7 +128,7 @@ export class OperatorDesk {
       this.#checkGivenUp(signal);
       if (signal.aborted) return;
       const servers = await this.#options.reportServers();
-      const pools = this.#poolsOf(database);
+      const pools = new Set(this.#options.poolIndexes(database));
       if (servers?.some(({ isDoomed, pool }) => isDoomed && pools.has(pool)) === false) return;
       await sleep(LOOK_AGAIN_MS);
     }
@@ -124,6 +137,7 @@ export class OperatorDesk {
   async #order(change: book.OrderChange): Promise<number> {
     const { publish, isDraining } = this.#options;
     if (isDraining()) throw new PgDogError('order_refused', 'pooler is shutting down');
+    this.#hasOrdered = true;
     const epoch = await publish(({ orders, databases }, next) =>
       change(
         book.ordersInForce(orders),
@@ -167,15 +181,8 @@ export class OperatorDesk {
 
   /** Server connections, until their servers have let go of them as well. */
   #claimed(database: string | null): number {
-    const { capacity } = this.#options.memory;
-    return [...this.#poolsOf(database)].reduce((sum, index) => sum + capacity.claimed(index), 0);
-  }
-
-  #poolsOf(database: string | null): Set<number> {
-    const { pools } = this.#options.snapshot();
-    return new Set(
-      pools.filter((pool) => database === null || pool.database === database).map(({ index }) => index),
-    );
+    const { memory, poolIndexes } = this.#options;
+    return poolIndexes(database).reduce((sum, index) => sum + memory.capacity.claimed(index), 0);
   }
 
   #log(code: string, text: string, database: string | null): void {

@@ -95,6 +95,14 @@ export function resume(database: string | null): OrderChange {
   };
 }
 
+/** Nobody is held any more; the other orders stay. */
+export function liftHolds({ all, databases }: OperatorOrders): OperatorOrders {
+  return {
+    all: { ...all, holds: 0 },
+    databases: databases.map((own) => ({ ...own, holds: 0 })),
+  };
+}
+
 export function setDisabled(database: string, isDisabled: boolean): OrderChange {
   return (orders) => changed(orders, database, () => ({ isDisabled }));
 }

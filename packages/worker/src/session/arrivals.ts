@@ -36,6 +36,8 @@ export class Arrivals {
   private readonly starting = new Set<Session>();
   /** What came from them when the turn had no time left, oldest first. */
   private readonly deferred = new Map<Session, Uint8Array>();
+  /** On their way to another worker; the kernel has not let go of their descriptors yet. */
+  movingCount = 0;
   private leftUs = TURN_US;
   private refusedCount = 0;
   private lastRefusal: PgDogError | null = null;
@@ -49,6 +51,11 @@ export class Arrivals {
     return this.waiting.length;
   }
 
+  /** Nobody is on the way to become a session, here or in another worker. */
+  get isEmpty(): boolean {
+    return this.waiting.length === 0 && this.movingCount === 0;
+  }
+
   /** A descriptor has been handed over; it is this worker's to close. */
   add(
     fd: number,
@@ -58,7 +65,7 @@ export class Arrivals {
     moved: MovedClient | null = null,
   ): void {
     const { context } = this;
-    if (context.drainMode !== null) {
+    if (context.isDraining) {
       context.closeFd(fd);
       return;
     }

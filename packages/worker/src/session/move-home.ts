@@ -11,7 +11,7 @@ export interface MovedClient {
 
 /**
  * The start-up packet is whole: hands the client to the worker where its pool is at home, with the packet and what has
- * come behind it. False: it is to be served here.
+ * come behind it. False: it is to be served here. So it is when the end has been ordered: the other worker may be through.
  */
 export function moveHome(
   session: Session,
@@ -23,12 +23,14 @@ export function moveHome(
   if (context.config.admin.databases.includes(message.database)) return false;
   const home = context.arrivals.homes.homeOf(message.database, message.user);
   // With TLS it cannot move, nor with a "no encryption" that has not left yet.
-  if (home === ANYWHERE || home === context.worker || !session.connection.canRelease) {
+  const isElsewhere = home !== ANYWHERE && home !== context.worker && context.drainMode === null;
+  if (!isElsewhere || !session.connection.canRelease) {
     noteHome(session, message);
     return false;
   }
   // Copies: where they lie, the next bytes of somebody else may come.
   const parts = [packet.slice(), rest.slice()];
+  context.arrivals.movingCount++;
   session.leave((fd) => handOver(session, home, fd, Buffer.concat(parts)));
   // Until the kernel has let go of the descriptor more may come.
   session.rawReader = (received, start, end) => {
@@ -48,7 +50,8 @@ export function noteHome(session: Session, { database, user }: StartupMessage): 
 function handOver(session: Session, home: number, fd: number, bytes: Uint8Array): void {
   const { context, addr, port, peerUser, connectedMs } = session;
   session.rawReader = null;
+  context.arrivals.movingCount--;
   const message = { type: 'movedClient', fd, addr, port, peerUser, sinceMs: connectedMs, bytes } as const;
-  if (context.post(home, message)) context.arrivals.homes.noteMoved(home);
+  if (context.drainMode === null && context.post(home, message)) context.arrivals.homes.noteMoved(home);
   else context.arrivals.add(fd, addr, port, connectedMs, { peerUser, bytes });
 }
