@@ -56,7 +56,7 @@ async function makeSnapshot(loaded: LoadedConfig, epoch: number): Promise<Config
     maxServerConn: 0,
   };
   const hosts: ConfigSnapshot['hosts'] = [];
-  return { epoch, pools: [pool], hosts, general, tcp } as ConfigSnapshot;
+  return { epoch, databases: [], pools: [pool], hosts, general, tcp } as unknown as ConfigSnapshot;
 }
 
 function make(loaded: LoadedConfig): { supervisor: Supervisor; logger: FakeLogger } {
