@@ -33,6 +33,7 @@ import { ByteHash, FakeClient, FakeServer } from './fake-peers.js';
 const AT_REST = {
   turn: 0,
   isDraining: false,
+  hasOutdated: false,
   drainMode: null,
   isDrainTold: false,
   activeServers: 0,

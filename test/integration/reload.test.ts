@@ -205,6 +205,26 @@ describe('reload', () => {
     await client.end();
   });
 
+  it('removed and configured again: who is still there stays, unless it had several hosts to choose from', async () => {
+    const several =
+      DATABASE('several') + DATABASE('several', 'role = "replica"').replace('127.0.0.1', 'localhost');
+    writeUsers(USER('postgres', ALL), USER('app', ALL));
+    writeConfig(DATABASE('keep') + DATABASE('back') + several);
+    await reload();
+    const [client, routed] = await Promise.all([as('app', 'back'), as('app', 'several')]);
+    for (const each of [client, routed]) await run(each, 'BEGIN', 'CREATE TEMP TABLE t (n int)');
+    writeConfig(DATABASE('keep'));
+    await reload();
+    writeConfig(DATABASE('keep') + DATABASE('back') + several);
+    await reload();
+    await run(client, 'COMMIT', 'SELECT 1');
+    await run(routed, 'COMMIT');
+    assert.match(await lastWords(routed), /^57P01 .*"several" was removed and is configured again/);
+    await client.end();
+    writeConfig(DATABASE('keep'));
+    await reload();
+  });
+
   it('what takes a restart keeps its value, and is named', async () => {
     writeConfig(DATABASE('keep'), (head) =>
       head

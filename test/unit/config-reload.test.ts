@@ -1,15 +1,21 @@
 /** What a reload is made of: differences, former passwords, what waits for a restart, numbers of pools. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { createSharedMemory } from '@pgdog-cluster/core';
+import { Secret } from '@pgdog-cluster/core/config';
 import {
+  DynamicPools,
   describeChanges,
   diffConfig,
   FormerPasswords,
   keepRestartOnly,
+  NO_TLS,
   PoolNumbers,
   poolKeyOf,
+  Reloads,
+  waysTo,
 } from 'pgdog-cluster';
+import { FakeLogger } from '../support/fake-logger.js';
 import { load } from '../support/load-configuration.js';
 
 const DATABASE = '[[databases]]\nname = "shop"\nhost = "10.0.0.1"\n';
@@ -129,4 +135,90 @@ test('numbers of a database: also those of pools that a reload took away and som
   numbers.reclaim();
   assert.deepEqual(numbers.indexesOf('shop'), [now]);
   assert.deepEqual(numbers.indexesOf('sho'), []);
+});
+
+test('a grace whose end cannot be taken up ends at a later attempt', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const [one, two] = ['one', 'two'].map((password) =>
+      config('password_grace_period = 1000', DATABASE, user(`password = "${password}"`)),
+    );
+    const logger = new FakeLogger();
+    const accepted: string[][] = [];
+    let isBroken = false;
+    let nowMs = 0;
+    const publish = async (loaded: typeof one) => {
+      if (isBroken) throw new Error('no room');
+      accepted.push(loaded.users[0].passwords.map((secret) => secret.reveal()));
+      return accepted.length;
+    };
+    const reloads = new Reloads(
+      {
+        load: () => two,
+        publication: { publish, tls: NO_TLS },
+        logger,
+        nowMs: () => nowMs,
+        onReloaded: () => {},
+      },
+      one,
+    );
+    const pass = async (ms: number) => {
+      nowMs += ms;
+      mock.timers.tick(ms);
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    };
+    await reloads.reload('test');
+    isBroken = true;
+    await pass(2000);
+    assert.match(logger.of('reload_failed')[0]?.message ?? '', /former passwords stay accepted, .* no room/);
+    isBroken = false;
+    await pass(60_000);
+    assert.deepEqual(accepted, [['two', 'one'], ['two']]);
+    assert.equal(logger.of('password_grace_over').length, 1);
+    reloads.close();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('pools of logins follow the configuration: the secret stays for whom it lists without one, the rest is as it says', async () => {
+  const query = 'auth_query = "SELECT 1"\nauth_user = "asker"';
+  const listed = (more = '') =>
+    `[[users]]\nname = "app"\ndatabase = "shop"\nserver_user = "owner"\n${more}\n`;
+  const asked = (users: string, head = query) => config(head, DATABASE, users);
+  const nobody = user('password = "another"');
+  const first = asked(listed());
+  const numbers = new Map<string, number>();
+  const obtain = (key: string) => {
+    if (!numbers.has(key)) numbers.set(key, numbers.size);
+    return numbers.get(key) ?? null;
+  };
+  const pools = new DynamicPools(first, { obtain });
+  const made = pools.obtain(
+    first.databases,
+    await waysTo(first.databases),
+    first.users[0],
+    new Secret('known'),
+    [],
+  );
+  const shown = () =>
+    pools.pools.map(({ index, serverUser, serverPasswords, poolSize }) => [
+      index,
+      serverUser,
+      serverPasswords,
+      poolSize,
+    ]);
+  assert.equal(made[0].serverUser, 'owner');
+  await pools.takeUp(asked(listed('pool_size = 3')));
+  assert.deepEqual(shown(), [[0, 'owner', ['known'], 3]]);
+  // Not listed any more, and let in by auth_query still: as anybody.
+  await pools.takeUp(asked(nobody));
+  assert.deepEqual(shown(), [[0, 'app', ['known'], 10]]);
+  await pools.takeUp(asked(listed()));
+  assert.deepEqual(shown(), [[0, 'owner', ['known'], 10]]);
+  await pools.takeUp(asked(listed('password = "own"')));
+  assert.deepEqual(shown(), [], 'it has a secret of its own');
+  pools.obtain(first.databases, await waysTo(first.databases), first.users[0], new Secret('known'), []);
+  await pools.takeUp(asked(nobody, ''));
+  assert.deepEqual(shown(), [], 'nobody lets strangers in');
 });

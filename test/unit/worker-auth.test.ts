@@ -60,6 +60,18 @@ describe('what a pool shows its server', () => {
     assert.equal(credentials.keysFor({ salt: SALT, iterations: 3 }), null);
   });
 
+  it('keys that fit the verifier of a server count beside a password, which may be a former one', async () => {
+    const verifier = deriveVerifier('fresh', 3, SALT);
+    const { clientKey } = deriveScramKeys('fresh', SALT, 3);
+    const credentials = new Credentials(
+      await poolWith({ serverPasswords: ['former'], serverVerifiers: [verifier] }),
+    );
+    credentials.learn({ verifier, clientKey }, 'fresh');
+    assert.deepEqual(credentials.keysFor({ salt: SALT, iterations: 3 })?.clientKey, clientKey);
+    assert.equal(credentials.keysFor({ salt: new Uint8Array(16), iterations: 3 }), null);
+    assert.equal(credentials.password(0), 'former');
+  });
+
   it('a password sent in clear serves where only a hash is known, and never in place of a configured one', async () => {
     const hashed = new Credentials(
       await poolWith({ serverPasswords: [], serverMd5Hashes: ['0'.repeat(32)] }),

@@ -11,6 +11,8 @@ export * from './admin/show-addresses.js';
 export * from './admin/show-config.js';
 export { BOUNCER_SHOWS } from './admin/show-table.js';
 export * from './admin/stats-window.js';
+export * from './auth/auth-requests.js';
+export * from './auth/dynamic-pools.js';
 export * from './catalog/catalog-watch.js';
 export * from './catalog/compare-catalogs.js';
 export * from './catalog/look-up-keys.js';

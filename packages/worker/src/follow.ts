@@ -1,5 +1,5 @@
 /** What becomes of clients whose pools, hosts or rights are others by a new configuration. */
-import { PgDogError } from '@pgdog-cluster/core';
+import { clusterKeyOf, PgDogError } from '@pgdog-cluster/core';
 import type { Pool } from './pool/pool.js';
 import { SessionRouter } from './route/session-router.js';
 import { moveHomePool } from './session/client-places.js';
@@ -23,17 +23,20 @@ export function followConfiguration(context: WorkerContext, change: FollowedChan
   const { pools, isTouched, isReshaped } = change;
   const retired = pools.filter(({ retiredEpoch }) => retiredEpoch !== 0);
   const isAffected = pools.some((pool) => isReshaped(pool.snapshot.database) || isNewlyRouted(pool));
-  if (retired.length === 0 && !isAffected) return;
+  // One that was to leave may be allowed here again.
+  if (retired.length === 0 && !isAffected && !context.hasOutdated) return;
+  context.hasOutdated = false;
   for (const pool of retired) emptyQueue(pool);
   context.sessions.forEach((session) => {
     // Not logged in yet: it finds the new configuration when it does.
-    if (session.homePool === null || session.phase === 'closed' || !isTouched(session.database)) return;
-    const outdated = whyOutdated(session, isReshaped);
-    session.outdated =
-      outdated ?? (session.outdated !== null && isStillReshaped(session) ? session.outdated : null);
-    session.isStale = true;
-    if (session.outdated === null) moveToPool(session);
-    followAtRest(session);
+    if (session.homePool === null || session.phase === 'closed') return;
+    if (isTouched(session.database)) {
+      session.outdated = whyOutdated(session, isReshaped) ?? whyStillOutdated(session);
+      session.isStale = true;
+      if (session.outdated === null) moveToPool(session);
+      followAtRest(session);
+    }
+    if (session.outdated !== null) context.hasOutdated = true;
   });
 }
 
@@ -79,6 +82,19 @@ function whyOutdated(session: Session, isReshaped: (database: string) => boolean
   }
   if (!isReshaped(database)) return null;
   const text = `terminating connection: database "${database}" has another number of shards now`;
+  return new PgDogError('access_removed', text, { hint: 'Reconnect.' });
+}
+
+/** It was to leave, and may be here again. */
+function whyStillOutdated(session: Session): PgDogError | null {
+  const { outdated, router, context, database, user } = session;
+  if (outdated === null || isStillReshaped(session)) return outdated;
+  // Nobody tells its cluster any more of hosts that come and go, nor looks after those who wait there.
+  const cluster = router?.cluster ?? null;
+  if (cluster === null || context.clusters.get(clusterKeyOf(database, user, cluster.shard)) === cluster) {
+    return null;
+  }
+  const text = `terminating connection: database "${database}" was removed and is configured again`;
   return new PgDogError('access_removed', text, { hint: 'Reconnect.' });
 }
 

@@ -29,6 +29,7 @@ import type { WorkerContext } from './worker-context.js';
 const AT_REST = {
   turn: 0,
   isDraining: false,
+  hasOutdated: false,
   drainMode: null,
   isDrainTold: false,
   activeServers: 0,

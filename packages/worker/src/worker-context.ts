@@ -58,6 +58,8 @@ export interface WorkerContext {
   nowUs: number;
   /** No new clients, and server connections are closed as they come free. */
   isDraining: boolean;
+  /** Some session is to leave between two transactions (follow.ts). */
+  hasOutdated: boolean;
   /** Null: nobody has ordered the end. */
   drainMode: DrainMode | null;
   /** The supervisor knows that nothing is left, of what it asked last. */

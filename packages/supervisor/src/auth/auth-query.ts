@@ -69,6 +69,7 @@ export class AuthQuery {
   #queued = 0;
   #last: Promise<unknown> = Promise.resolve();
   #idleTimer: NodeJS.Timeout | null = null;
+  #isClosed = false;
 
   constructor(target: AuthQueryTarget) {
     this.#target = target;
@@ -103,7 +104,13 @@ export class AuthQuery {
     }
   }
 
+  /** For good: what is being asked fails, and what waits. */
   close(): void {
+    this.#isClosed = true;
+    this.#disconnect();
+  }
+
+  #disconnect(): void {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
     const client = this.#client;
     this.#client = null;
@@ -111,6 +118,7 @@ export class AuthQuery {
   }
 
   async #askNow(sql: string, values: readonly unknown[]): Promise<unknown[][]> {
+    if (this.#isClosed) throw new Error('another configuration is in force');
     this.#client ??= this.#connect();
     const asked = this.#client;
     try {
@@ -120,7 +128,7 @@ export class AuthQuery {
       return rows as unknown[][];
     } catch (error) {
       // Whatever went wrong, the next question starts afresh.
-      if (this.#client === asked) this.close();
+      if (this.#client === asked) this.#disconnect();
       throw error;
     }
   }
@@ -139,7 +147,8 @@ export class AuthQuery {
 
   #restartIdleTimer(): void {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => this.close(), IDLE_MS);
+    if (this.#isClosed) return;
+    this.#idleTimer = setTimeout(() => this.#disconnect(), IDLE_MS);
     this.#idleTimer.unref();
   }
 }

@@ -11,7 +11,7 @@ import type { PoolNumbers } from '../config/pool-numbers.js';
 import { toUser } from '../config/publish-config.js';
 import { passwordTag } from '../config/user-secrets.js';
 import type { Logger } from '../log/logger.js';
-import { DynamicPools, strangerEntry } from './dynamic-pools.js';
+import { DynamicPools, listedUser, strangerEntry, waysTo } from './dynamic-pools.js';
 import { PassthroughCheck } from './passthrough-check.js';
 import { UserLookup } from './user-lookup.js';
 
@@ -36,6 +36,11 @@ export class AuthRequests {
   readonly #passthrough: PassthroughCheck;
   readonly #pools: DynamicPools;
   #loaded: LoadedConfig;
+  /** How often a configuration has been taken up. */
+  #turn = 0;
+  /** Resolves when the configuration that is being taken up is in force, or is not to be. */
+  #takingUp: Promise<void> | null = null;
+  #settle: () => void = () => {};
 
   constructor(options: AuthRequestsOptions) {
     const { loaded, logger, numbers, inOrder } = options;
@@ -51,11 +56,25 @@ export class AuthRequests {
     return this.#pools.pools;
   }
 
+  /**
+   * Answers wait from now on, for settled(), and those under way are begun again: entries, hosts and numbers of TLS are the
+   * new configuration's, the snapshot in force is not yet.
+   */
   async takeUp(loaded: LoadedConfig): Promise<void> {
+    this.#turn++;
+    this.#takingUp ??= new Promise((resolve) => {
+      this.#settle = resolve;
+    });
     this.#loaded = loaded;
     this.#lookup.takeUp(loaded);
     this.#passthrough.takeUp(loaded);
     await this.#pools.takeUp(loaded);
+  }
+
+  /** The snapshot in force is the one of the configuration that was taken up last. */
+  settled(): void {
+    this.#takingUp = null;
+    this.#settle();
   }
 
   /** Its name has other addresses. */
@@ -70,19 +89,21 @@ export class AuthRequests {
   /** Never rejects: what cannot be found out is nobody. */
   async answer(request: AuthRequestMessage): Promise<AuthReplyMessage> {
     const { slot, generation } = request;
-    const answer = await this.#find(request).catch((error: Error) => {
-      // Only the text: the request holds a password.
-      this.#options.logger.log(
-        'error',
-        'auth_request_failed',
-        `a user could not be looked up: ${error.message}`,
-      );
-      return NOBODY;
-    });
-    return { type: 'authReply', slot, generation, ...answer };
+    for (;;) {
+      while (this.#takingUp !== null) await this.#takingUp;
+      const turn = this.#turn;
+      const answer = await this.#find(request, turn).catch((error: Error) => {
+        // Only the text: the request holds a password.
+        const text = `a user could not be looked up: ${error.message}`;
+        if (turn === this.#turn) this.#options.logger.log('error', 'auth_request_failed', text);
+        return NOBODY;
+      });
+      // Found by a configuration that is gone: another host may have said it, or a question was cut off.
+      if (turn === this.#turn) return { type: 'authReply', slot, generation, ...answer };
+    }
   }
 
-  async #find(request: AuthRequestMessage): Promise<Answer> {
+  async #find(request: AuthRequestMessage, turn: number): Promise<Answer> {
     const database = this.#loaded.databases.find(({ name }) => name === request.database);
     if (database === undefined) return NOBODY;
     const { user: name } = request;
@@ -90,16 +111,18 @@ export class AuthRequests {
       const { groups, freshUntilMs } = await this.#lookup.groups(database.name, name, request.names);
       return { ...NOBODY, groups, freshUntilMs };
     }
-    const listed = this.#loaded.users.find(
-      (user) => user.name === name && (user.databases === null || user.databases.includes(database.name)),
-    );
-    const entry = listed ?? strangerEntry(name, database.name);
-    if (request.question === 'passthrough') return this.#tryPassword(database, entry, request.password);
-    return this.#lookUp(database, entry, request);
+    const entry = listedUser(this.#loaded, name, database.name) ?? strangerEntry(name, database.name);
+    if (request.question === 'passthrough') return this.#tryPassword(database, entry, request.password, turn);
+    return this.#lookUp(database, entry, request, turn);
   }
 
   /** A pool comes into being only when the user has logged in, which is what `pool` says. */
-  async #lookUp(database: DatabaseEntry, entry: UserEntry, request: AuthRequestMessage): Promise<Answer> {
+  async #lookUp(
+    database: DatabaseEntry,
+    entry: UserEntry,
+    request: AuthRequestMessage,
+    turn: number,
+  ): Promise<Answer> {
     if (database.authQuery === null) return NOBODY;
     const isPoolWanted = request.question === 'pool';
     const ageMsMax = isPoolWanted ? Number.POSITIVE_INFINITY : request.ageMsMax;
@@ -108,11 +131,16 @@ export class AuthRequests {
     const user = await toUser({ ...entry, passwords: [secret], passwordHash: null }, this.#loaded);
     const hasPool =
       this.#configuredPools(database, entry).length > 0 || this.#pools.has(database.name, entry.name);
-    const pools = isPoolWanted || hasPool ? await this.#obtainPools(database, entry, secret) : [];
+    const pools = isPoolWanted || hasPool ? await this.#obtainPools(database, entry, secret, turn) : [];
     return { ...NOBODY, user, freshUntilMs, pools, isFull: isPoolWanted && pools.length === 0 };
   }
 
-  async #tryPassword(database: DatabaseEntry, entry: UserEntry, password: string): Promise<Answer> {
+  async #tryPassword(
+    database: DatabaseEntry,
+    entry: UserEntry,
+    password: string,
+    turn: number,
+  ): Promise<Answer> {
     const setting = this.#loaded.general.passthrough_auth;
     if (setting === 'disabled') return NOBODY;
     const { name } = entry;
@@ -132,7 +160,7 @@ export class AuthRequests {
       if ((await this.#passthrough.check(database.name, name, password)) !== 'accepted') return NOBODY;
       untilMs = Date.now() + this.#loaded.general.auth_query_cache_ttl;
     }
-    const pools = await this.#obtainPools(database, entry, new Secret(password));
+    const pools = await this.#obtainPools(database, entry, new Secret(password), turn);
     const user: UserSnapshot = {
       name,
       databases: [database.name],
@@ -153,10 +181,20 @@ export class AuthRequests {
     return pools.filter((pool) => pool.database === database.name && pool.user === entry.name);
   }
 
-  /** One per host of the database; none when there are too many users. */
-  async #obtainPools(database: DatabaseEntry, entry: UserEntry, secret: Secret): Promise<PoolSnapshot[]> {
+  /** One per host of the database; none when there are too many users, or another configuration comes meanwhile. */
+  async #obtainPools(
+    database: DatabaseEntry,
+    entry: UserEntry,
+    secret: Secret,
+    turn: number,
+  ): Promise<PoolSnapshot[]> {
     const hosts = this.#loaded.databases.filter(({ name }) => name === database.name);
-    const obtained = await this.#pools.obtain(hosts, entry, secret, this.#configuredPools(database, entry));
+    const isKnown = this.#pools.secretOf(database.name, entry.name)?.reveal() === secret.reveal();
+    const ways = isKnown ? [] : await waysTo(hosts);
+    // From here on without a pause: pools must not get into another snapshot than that of their entries.
+    if (turn !== this.#turn) return [];
+    const configured = this.#configuredPools(database, entry);
+    const obtained = this.#pools.obtain(hosts, ways, entry, secret, configured);
     const { pools, epoch } = this.#options.snapshot();
     for (const pool of obtained) {
       // Workers may still have connections of one of before, under its number.

@@ -1,4 +1,4 @@
-import type { HostAddress, PoolSnapshot } from '@pgdog-cluster/core';
+import type { HostAddress, PoolSnapshot, RequiredPeer } from '@pgdog-cluster/core';
 import type {
   DatabaseEntry,
   LoadedConfig,
@@ -62,6 +62,29 @@ interface Entry {
   isStranger: boolean;
 }
 
+/** How to reach one entry of a database. */
+export interface Way {
+  addresses: HostAddress[];
+  peer: RequiredPeer | undefined;
+}
+
+/** One per entry. Never rejects. */
+export async function waysTo(databases: readonly DatabaseEntry[]): Promise<Way[]> {
+  return Promise.all(
+    databases.map(async (database) => ({
+      addresses: await resolveHost(database.host, database.port),
+      peer: await resolvePeer(database),
+    })),
+  );
+}
+
+/** Undefined: he is not in users.toml, or not for this database. */
+export function listedUser({ users }: LoadedConfig, name: string, database: string): UserEntry | undefined {
+  return users.find(
+    (user) => user.name === name && (user.databases === null || user.databases.includes(database)),
+  );
+}
+
 /** Rows of shared memory that such pools may need: each user has one pool per host of each shard. */
 export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
   const canExist =
@@ -73,8 +96,9 @@ export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
 }
 
 /**
- * Pools of users who log in by auth_query or passthrough: made at their first login, kept until the end. A pool that was
- * made once keeps its number, row, counters and claims over every reload, also when its user comes to be listed.
+ * Pools of users who log in by auth_query or passthrough: made at their first login, kept for as long as they may come that
+ * way. A pool that was made once keeps its number, row, counters and claims over every reload, also when its user comes to
+ * be listed.
  */
 export class DynamicPools {
   readonly #entries = new Map<string, Entry>();
@@ -97,14 +121,17 @@ export class DynamicPools {
 
   /**
    * Its pools with this secret, one per entry of the database, made or changed if need be; none when there are too many
-   * users. `configured`: those it has by the configuration, without a secret.
+   * users. Without a pause: whoever puts them into the snapshot in force must know that it is still the one of the entries.
+   * @param ways to the entries; not needed for one whose secret is this one already
+   * @param configured those it has by the configuration, without a secret
    */
-  async obtain(
+  obtain(
     databases: readonly DatabaseEntry[],
+    ways: readonly Way[],
     user: UserEntry,
     secret: Secret,
     configured: readonly PoolSnapshot[],
-  ): Promise<PoolSnapshot[]> {
+  ): PoolSnapshot[] {
     const key = keyOf(databases[0].name, user.name);
     const known = this.#entries.get(key);
     if (known !== undefined && known.user.passwords[0]?.reveal() === secret.reveal()) {
@@ -115,7 +142,7 @@ export class DynamicPools {
     const isFull = this.#strangersCount >= this.#loaded.general.dynamic_users_max;
     if (isFull && known === undefined && configured.length === 0) return [];
     const entry = { ...user, passwords: [secret], passwordHash: null };
-    const pools = await this.#poolsOf(databases, entry, known?.pools ?? configured);
+    const pools = this.#poolsOf(databases, ways, entry, known?.pools ?? configured);
     if (pools === null) return [];
     const isStranger = known?.isStranger ?? configured.length === 0;
     this.#entries.set(key, { database: databases[0].name, user: entry, pools, isStranger });
@@ -134,19 +161,25 @@ export class DynamicPools {
     }
   }
 
-  /** Another configuration: pools of databases that are still there get its settings, the others are forgotten. */
+  /**
+   * Another configuration: pools of databases that are still there get its settings, and those of the user as it lists him
+   * now. Who has a secret there, or has no way in any more, is forgotten.
+   */
   async takeUp(loaded: LoadedConfig): Promise<void> {
     this.#loaded = loaded;
+    const ways = new Map<string, Promise<Way[]>>();
     for (const [key, entry] of this.#entries) {
-      const databases = loaded.databases.filter(({ name }) => name === entry.database);
-      const isListed = loaded.users.some(
-        ({ name, databases: theirs }) =>
-          name === entry.user.name && (theirs === null || theirs.includes(entry.database)),
-      );
-      const isKept = databases.length > 0 && !isListed;
-      const pools = isKept ? await this.#poolsOf(databases, entry.user, entry.pools) : null;
-      if (pools === null) this.#entries.delete(key);
-      else entry.pools = pools;
+      const { database, pools: before } = entry;
+      const databases = loaded.databases.filter(({ name }) => name === database);
+      const user = userBy(loaded, databases, entry.user);
+      const asked = ways.get(database) ?? waysTo(databases);
+      ways.set(database, asked);
+      const pools = user === null ? null : this.#poolsOf(databases, await asked, user, before);
+      if (user === null || pools === null) this.#entries.delete(key);
+      else {
+        const isStranger = listedUser(loaded, user.name, database) === undefined;
+        this.#entries.set(key, { database, user, pools, isStranger });
+      }
     }
   }
 
@@ -157,36 +190,40 @@ export class DynamicPools {
   }
 
   /** Null when rows are missing. */
-  async #poolsOf(
+  #poolsOf(
     databases: readonly DatabaseEntry[],
+    ways: readonly Way[],
     user: UserEntry,
     before: readonly PoolSnapshot[],
-  ): Promise<PoolSnapshot[] | null> {
-    const ways = await Promise.all(
-      databases.map(async (database) => ({
-        addresses: await resolveHost(database.host, database.port),
-        peer: await resolvePeer(database),
-      })),
-    );
+  ): PoolSnapshot[] | null {
     const keys = new DistinctKeys();
     const pools: PoolSnapshot[] = [];
     for (const [place, database] of databases.entries()) {
       const { addresses, peer } = ways[place];
       const index = this.#numbers.obtain(keys.of(poolKeyOf(database, user.name)));
       if (index === null) return null;
-      const pool = toPool(
-        { database, user },
-        index,
-        addresses,
-        this.#loaded,
-        peer,
-        databaseTlsIndex(database),
-      );
+      const tls = databaseTlsIndex(database);
+      const pool = toPool({ database, user }, index, addresses, this.#loaded, peer, tls);
       const serverVersion = before.find((old) => old.index === index)?.serverVersion;
       pools.push(serverVersion === undefined ? pool : { ...pool, serverVersion });
     }
     return pools;
   }
+}
+
+/** As a configuration has him, with the secret that is known; null: it says the secret itself, or lets him in no more. */
+function userBy(
+  loaded: LoadedConfig,
+  databases: readonly DatabaseEntry[],
+  { name, passwords }: UserEntry,
+): UserEntry | null {
+  const isAsked =
+    loaded.general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
+  if (databases.length === 0 || !isAsked) return null;
+  const listed = listedUser(loaded, name, databases[0].name);
+  if (listed === undefined) return { ...strangerEntry(name, databases[0].name), passwords };
+  const hasOwn = listed.passwords.length > 0 || listed.passwordHash !== null;
+  return hasOwn ? null : { ...listed, passwords };
 }
 
 function withTlsOf(pool: PoolSnapshot, databases: readonly DatabaseEntry[]): PoolSnapshot {

@@ -78,7 +78,8 @@ export class PassthroughCheck {
   }
 
   async #tryHost(database: DatabaseEntry, user: string, password: string): Promise<PassthroughVerdict> {
-    const { general } = this.#loaded;
+    const loaded = this.#loaded;
+    const { general } = loaded;
     const { name } = database;
     let isAsked = false;
     const answer = (): string => {
@@ -97,7 +98,8 @@ export class PassthroughCheck {
       this.#logger.log('warn', 'passthrough_unchecked', text, { database: name, user });
       return 'refused';
     }
-    this.#remember(`${name}\0${user}`, password);
+    // Of another configuration it says nothing.
+    if (loaded === this.#loaded) this.#remember(`${name}\0${user}`, password);
     return 'accepted';
   }
 

@@ -40,7 +40,7 @@ export class UserLookup {
     this.#logger = logger;
   }
 
-  /** Another configuration: nothing that was learned under the old one counts. */
+  /** Another configuration: nothing that was learned under the old one counts. What is being asked fails, untold. */
   takeUp(loaded: LoadedConfig): void {
     this.close();
     this.#loaded = loaded;
@@ -70,13 +70,15 @@ export class UserLookup {
 
   async #ask(database: string, user: string): Promise<LookedUpSecret> {
     const { general } = this.#loaded;
+    const queries = this.#queries;
     let text: string | null = null;
     try {
       text = await this.#askInTurn(database, (query) => query.ask(user));
     } catch (error) {
       // The text may be the server's, which knows no secret of ours; the name is the client's.
       const message = error instanceof Error ? error.message : String(error);
-      this.#logger.log('warn', 'auth_query_failed', `auth_query failed: ${message}`, { database, user });
+      const words = `auth_query failed: ${message}`;
+      if (queries === this.#queries) this.#logger.log('warn', 'auth_query_failed', words, { database, user });
     }
     const askedMs = Date.now();
     const ttlMs = text === null ? general.auth_query_failure_ttl : general.auth_query_cache_ttl;
@@ -85,13 +87,14 @@ export class UserLookup {
 
   async #askGroups(database: string, user: string, names: readonly string[]): Promise<LookedUpGroups> {
     const { general } = this.#loaded;
+    const queries = this.#queries;
     let groups: string[] | null = null;
     try {
       groups = await this.#askInTurn(database, (query) => query.groups(user, names));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const text = `the server was not able to say of which roles a user is a member: ${message}`;
-      this.#logger.log('warn', 'groups_failed', text, { database, user });
+      if (queries === this.#queries) this.#logger.log('warn', 'groups_failed', text, { database, user });
     }
     const askedMs = Date.now();
     const ttlMs = groups === null ? general.auth_query_failure_ttl : general.auth_query_cache_ttl;

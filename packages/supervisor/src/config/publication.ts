@@ -4,6 +4,7 @@ import {
   diffSnapshots,
   type HostAddress,
   MAILBOX_MESSAGE_BYTES_MAX,
+  type PoolSnapshot,
   packDelta,
   type SharedMemory,
 } from '@pgdog-cluster/core';
@@ -28,13 +29,21 @@ export type MakeSnapshot = (
   numberOf?: (pair: PoolPair) => number,
 ) => Promise<ConfigSnapshot>;
 
+/** Whoever makes pools between two publications. */
+export interface OwnPools {
+  /** Makes none from here on, until settled(). */
+  takeUp(loaded: LoadedConfig): Promise<void>;
+  settled(): void;
+  pools: ConfigSnapshot['pools'];
+}
+
 export interface PublicationOptions {
   memory: SharedMemory;
   loaded: LoadedConfig;
   limits: CapacityLimits;
   makeSnapshot: MakeSnapshot;
   /** Pools beside the configured ones. */
-  auth: () => { takeUp(loaded: LoadedConfig): Promise<void>; pools: ConfigSnapshot['pools'] };
+  auth: () => OwnPools;
   /** Databases with what is known of their servers already. */
   foresee: (databases: readonly DatabaseSnapshot[], loaded: LoadedConfig) => DatabaseSnapshot[];
   /** Published, and no worker has been told yet. */
@@ -131,19 +140,33 @@ export class Publication {
   }
 
   async #publishNow(loaded: LoadedConfig): Promise<number> {
-    const { memory, limits, makeSnapshot, auth, foresee, onTakenUp, onFileRead } = this.#options;
+    const { makeSnapshot, auth, onFileRead } = this.#options;
     const epoch = this.#nextEpoch();
     this.numbers.reclaim();
     const tls = readTls(loaded, onFileRead);
     const keys = new DistinctKeys();
     const snapshot = await makeSnapshot(loaded, epoch, tls, (pair) => this.#numberOf(pair, keys, loaded));
     this.#checkHosts(snapshot, loaded);
-    // For pools that it makes anew.
-    setDatabaseTls(tls);
     const own = auth();
-    await own.takeUp(loaded);
-    // From here on without a pause: users who log in meanwhile make pools in the snapshot that is in force.
-    snapshot.pools.push(...own.pools);
+    try {
+      // For pools that it makes anew.
+      setDatabaseTls(tls);
+      await own.takeUp(loaded);
+      await this.#putInForce(loaded, snapshot, tls, own);
+    } finally {
+      own.settled();
+    }
+    return epoch;
+  }
+
+  async #putInForce(
+    loaded: LoadedConfig,
+    snapshot: ConfigSnapshot,
+    tls: LoadedTls,
+    own: OwnPools,
+  ): Promise<void> {
+    const { memory, limits, foresee, onTakenUp } = this.#options;
+    snapshot.pools = withOwn(snapshot.pools, own.pools);
     snapshot.clusters = clustersOf(snapshot.pools);
     setServerVersions(snapshot, this.#snapshot);
     snapshot.databases = foresee(snapshot.databases, loaded);
@@ -154,6 +177,7 @@ export class Publication {
       memory.routing.publish(snapshot);
     } catch (error) {
       if (this.#snapshot !== null) limits.apply(this.#snapshot);
+      setDatabaseTls(this.#tls);
       await own.takeUp(this.#loaded);
       throw error instanceof RangeError ? tooLarge(loaded, error) : error;
     }
@@ -163,7 +187,6 @@ export class Publication {
     // Workers before the supervisor's own parts, which take their time.
     this.#tell(snapshot);
     onTakenUp(loaded, snapshot, tls);
-    return epoch;
   }
 
   /** It is in the routing table, and in force from here on. */
@@ -198,6 +221,12 @@ export class Publication {
     const inUse = new Set([...hosts.map(({ index }) => index), ...this.#hostOf.values()]);
     releaseHosts((index) => inUse.has(index));
   }
+}
+
+/** With those that users have been given at their login, beside the configured ones or, with a secret, instead of them. */
+function withOwn(configured: readonly PoolSnapshot[], own: readonly PoolSnapshot[]): PoolSnapshot[] {
+  const byIndex = new Map([...configured, ...own].map((pool) => [pool.index, pool]));
+  return [...byIndex.values()];
 }
 
 /** Undefined: workers had better read the whole. */

@@ -38,7 +38,7 @@ export interface ReloadFigures {
 export interface ReloadsOptions {
   /** Reads everything again. @throws ConfigurationError */
   load: () => LoadedConfig;
-  publication: Publication;
+  publication: Pick<Publication, 'publish' | 'tls'>;
   logger: Logger;
   nowMs?: () => number;
   /** Told when an attempt begins to read, and how it ended. */
@@ -51,6 +51,8 @@ export interface ReloadsOptions {
 const DELAY_MS_MAX = 0x7fff_ffff;
 /** Longest text of an error that is kept and logged. */
 const ERROR_CHARS_MAX = 4000;
+/** Former passwords that could not be taken back are tried again after this long. */
+const EXPIRE_RETRY_MS = 60_000;
 
 /**
  * Reads the whole configuration again and takes it up, or leaves everything as it is and says why. One at a time; who asks
@@ -161,10 +163,7 @@ export class Reloads {
     this.#plain = loaded;
     clearTimeout(this.#timer);
     const endMs = former.endMs(nowMs);
-    if (endMs !== null) {
-      const delayMs = Math.min(DELAY_MS_MAX, endMs - nowMs + 1);
-      this.#timer = setTimeout(() => void this.#expire(), delayMs).unref();
-    }
+    if (endMs !== null) this.#expireIn(Math.min(DELAY_MS_MAX, endMs - nowMs + 1));
     return epoch;
   }
 
@@ -186,6 +185,11 @@ export class Reloads {
     return new PgDogError('reload_failed', text, { cause: error });
   }
 
+  #expireIn(delayMs: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#expire(), delayMs).unref();
+  }
+
   /** Former passwords whose time is over. */
   async #expire(): Promise<void> {
     if (this.#isClosed) return;
@@ -196,7 +200,9 @@ export class Reloads {
       this.#options.logger.log('info', 'password_grace_over', 'former passwords are not accepted any more');
     });
     this.#current = done.catch((error: Error) => {
-      this.#options.logger.log('error', 'reload_failed', `former passwords stay accepted: ${error.message}`);
+      const text = `former passwords stay accepted, next attempt in ${EXPIRE_RETRY_MS / 1000} s: ${error.message}`;
+      this.#options.logger.log('error', 'reload_failed', text);
+      this.#expireIn(EXPIRE_RETRY_MS);
     });
     await this.#current;
   }

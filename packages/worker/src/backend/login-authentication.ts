@@ -124,7 +124,8 @@ export class LoginAuthentication {
     const { server, password } = this;
     const { derivation } = server.context;
     const { salt, iterations } = terms;
-    const proven = password === null ? server.pool.credentials.keysFor(terms) : null;
+    // They fit this very verifier, which a password (a former one, say) need not.
+    const proven = server.pool.credentials.keysFor(terms);
     if (proven !== null) {
       this.step(this.scram?.handleKeys(proven));
       return;

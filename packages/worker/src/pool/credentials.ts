@@ -33,8 +33,9 @@ export class Credentials {
   /** A client has logged in. What of it serves towards the server is kept. */
   learn(keys: ProvenKeys | null, password: string | null): void {
     const { serverPasswords, serverMd5Hashes, serverVerifiers } = this.#snapshot;
-    if (serverPasswords.length > 0) return;
-    if (password !== null && serverMd5Hashes.length + serverVerifiers.length > 0) {
+    // Not in place of one that is configured; keys count beside it, for it may be a former one, good for the time of grace.
+    const isHashOnly = serverPasswords.length === 0 && serverMd5Hashes.length + serverVerifiers.length > 0;
+    if (password !== null && isHashOnly) {
       this.#learnedPassword = password;
     }
     if (keys === null || !this.#isConfigured(keys.verifier.storedKey)) return;
