@@ -53,7 +53,8 @@ before(async () => {
   await server.query("CREATE ROLE other LOGIN PASSWORD 'postgres'");
   proxy = await startWireProxy(server, 'epoll', {
     workers: 2,
-    general: { password_grace_period: 0, config_watch: false },
+    // Replicas here are no standbys, which nobody is to find out.
+    general: { password_grace_period: 0, config_watch: false, lsn_check_delay: 3_600_000 },
     metrics: true,
   });
   firstConfig = readFileSync(file('pgdog.toml'), 'utf8');
@@ -79,7 +80,9 @@ const ALL = 'all_databases = true';
 
 describe('reload', () => {
   it('databases and users come and go; who is unchanged notices nothing', async () => {
-    writeConfig(DATABASE('keep') + DATABASE('gone'));
+    // Of one server connection, which is the same or is not.
+    const keep = DATABASE('keep', 'pool_size = 1');
+    writeConfig(keep + DATABASE('gone'));
     writeUsers(USER('postgres', ALL), USER('app', ALL), USER('other', ALL));
     await reload();
     const kept = await as('app', 'keep');
@@ -91,7 +94,7 @@ describe('reload', () => {
     await run(busy, 'BEGIN', 'CREATE TEMP TABLE t (n int)');
 
     // Another order, and one more in front: numbers must not go by it.
-    writeConfig(DATABASE('new') + DATABASE('keep'));
+    writeConfig(DATABASE('new') + keep);
     writeUsers(USER('app', ALL), USER('postgres', ALL));
     await reload();
     assert.match(
