@@ -125,6 +125,8 @@ class Reloads {
   async begin(): Promise<void> {
     this.#write('');
     await this.#reload();
+    // The first configuration has the steady database under another name, which there is not.
+    await this.#untilTakenUp();
   }
 
   /** One change or several, and a reload that is to succeed or not. */

@@ -1,5 +1,7 @@
 /** A server that refuses or fails: clients are told at once where waiting is of no use, and one attempt at a time looks for its return. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { type FakePostgres, startFakePostgres } from '../support/fake-postgres.js';
@@ -112,6 +114,35 @@ forOneDriver('a server that refuses logins', (driver) => {
         await fake.stop();
       }
     });
+});
+
+forOneDriver('a login that is refused after another configuration came', (driver) => {
+  it('is nothing to the clients that wait: they are served as it says now', async () => {
+    const held: FakePostgres['connections'] = [];
+    const fake = await startFakePostgres({ onStartup: (connection) => void held.push(connection) });
+    const proxy = await startWireProxy(fake, driver, {
+      database: { database_name: 'wrong' },
+      general: { checkout_timeout: 30_000, connect_timeout: 30_000 },
+    });
+    try {
+      const answered = attempt(proxy.port);
+      await eventually('a login is under way', async () => held.length > 0);
+      const path = join(proxy.directory, 'pgdog.toml');
+      writeFileSync(path, readFileSync(path, 'utf8').replace('"wrong"', '"right"'));
+      await proxy.adminQuery('RELOAD');
+      await sleep(200);
+      fake.script({ onStartup: undefined as never });
+      for (const connection of held) {
+        connection.send(backend.error('3D000', 'database "wrong" does not exist', 'FATAL'));
+        connection.close();
+      }
+      const { error } = await answered;
+      assert.equal(error, null);
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
 });
 
 forOneDriver('connect_attempts and connect_attempt_delay', (driver) => {

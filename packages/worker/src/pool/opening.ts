@@ -198,6 +198,12 @@ export class Opening {
       return;
     }
     this.connecting--;
+    if (server.version !== pool.version) {
+      // Of a configuration that is no more: what it was told says nothing of the one in force.
+      pool.close(server);
+      this.want();
+      return;
+    }
     // Those that started before the last failure were part of the same attempt. Before the place is given back:
     // whoever wants it next must find the back-off set.
     if (this.failures === 0 || server.createdMs > this.failedAtMs) this.noteFailure(error, isRefused);
