@@ -1,11 +1,11 @@
 import { PgDogError } from '../base/errors.js';
+import { NULL_VALUE, valueBytesOf } from './frame-header.js';
 import { BACKEND, readLength } from './message-type.js';
 import { TYPE_OID } from './row-description.js';
 
 /** A result made by us, in text, as a client of the extended protocol wants it. Types: those of TYPE_OID. */
 
 const HEADER_BYTES = 5;
-const NULL_LENGTH = 0xffff_ffff;
 /** Base of a NUMERIC's digits, and how many decimal ones each holds. */
 const NUMERIC_DIGITS = 4;
 
@@ -80,7 +80,7 @@ export function setFormats(frame: Buffer, formats: readonly number[]): number[] 
   let at = HEADER_BYTES + 2;
   for (let column = 0; column < count; column++) {
     at = frame.indexOf(0, at) + 1;
-    types.push(frame.readUInt32BE(at + 6));
+    types.push(readLength(frame, at + 6));
     frame.writeInt16BE(formatOf(formats, column, count), at + 16);
     at += 18;
   }
@@ -93,9 +93,9 @@ export function formatRow(frame: Buffer, types: readonly number[], formats: read
   const parts: Buffer[] = [frame.subarray(0, HEADER_BYTES + 2)];
   let at = HEADER_BYTES + 2;
   types.forEach((typeOid, column) => {
-    const length = frame.readUInt32BE(at);
+    const length = valueBytesOf(frame, at, frame.length);
     at += 4;
-    if (length === NULL_LENGTH) {
+    if (length === NULL_VALUE) {
       parts.push(int32(-1));
       return;
     }
