@@ -2,6 +2,7 @@
 import { createSharedMemory, type SharedMemory, type SqlParser } from '@pgdog-cluster/core';
 import {
   Arrivals,
+  AT_REST,
   clusterFor,
   Deadlines,
   Directory,
@@ -29,16 +30,6 @@ import {
 import { benchConfig } from './bench-config.js';
 import { FakeDriver } from './fake-driver.js';
 import { ByteHash, FakeClient, FakeServer } from './fake-peers.js';
-
-const AT_REST = {
-  turn: 0,
-  isDraining: false,
-  hasOutdated: false,
-  drainMode: null,
-  isDrainTold: false,
-  activeServers: 0,
-  waitingSessions: 0,
-};
 
 const WORKER = 0;
 const SUPERVISOR = -1;

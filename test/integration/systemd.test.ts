@@ -12,19 +12,12 @@ import { startPostgres, type TestPostgres } from '../support/embedded-postgres.j
 import { NotifyReceiver } from '../support/notify-receiver.js';
 import { findProgram } from '../support/programs.js';
 import { databaseOf, startProxy } from '../support/proxy.js';
+import { SYSTEM_TCP } from '../support/system-tcp.js';
 import { eventually } from '../support/wire.js';
 
 const activate = findProgram('systemd-socket-activate');
 /** The pid is known only to the process itself. */
 const AS_SYSTEMD = ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh'];
-const TCP = {
-  keepalive: true,
-  keepaliveTimeS: 0,
-  keepaliveIntervalS: 0,
-  keepaliveRetries: 0,
-  userTimeoutMs: 0,
-  deferAcceptS: 0,
-};
 
 let server: TestPostgres;
 const directory = mkdtempSync(join(tmpdir(), 'pgdog-systemd-'));
@@ -47,8 +40,8 @@ async function one(host: string, port: number): Promise<unknown> {
 }
 
 it('sockets that were passed are used, and outlive the program: nobody is refused between two', async () => {
-  const [tcp] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, TCP);
-  const [other] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, TCP);
+  const [tcp] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, SYSTEM_TCP);
+  const [other] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, SYSTEM_TCP);
   const unix = await openUnixListener({ directory, ports: [7000], mode: 0o700, group: null }, 7000, 16);
   const start = () =>
     startProxy({

@@ -29,15 +29,8 @@ import {
   userNameInTime,
 } from 'pgdog-cluster';
 import { soon } from '../support/patience.js';
+import { SYSTEM_TCP } from '../support/system-tcp.js';
 
-const TCP = {
-  keepalive: false,
-  keepaliveTimeS: 0,
-  keepaliveIntervalS: 0,
-  keepaliveRetries: 0,
-  userTimeoutMs: 0,
-  deferAcceptS: 0,
-};
 const PORT = 6432;
 const isRoot = process.getuid?.() === 0;
 const created: string[] = [];
@@ -228,15 +221,18 @@ test('shut down: nobody new, those in the backlog are let go, the place is free;
 
 test('all or none: a Unix socket that cannot be had leaves no TCP port behind', async () => {
   const directory = newDirectory();
-  const [probe] = await openListeners([{ host: '127.0.0.1', port: 0 }], 4, TCP);
+  const [probe] = await openListeners([{ host: '127.0.0.1', port: 0 }], 4, SYSTEM_TCP);
   const { port } = probe;
   probe.close();
   const unix = settings(join(directory, 'none'));
-  await assert.rejects(openListeners([{ host: '127.0.0.1', port }], 4, TCP, unix), /no such directory/);
+  await assert.rejects(
+    openListeners([{ host: '127.0.0.1', port }], 4, SYSTEM_TCP, unix),
+    /no such directory/,
+  );
   const listeners = await openListeners(
     [{ host: '127.0.0.1', port }],
     4,
-    TCP,
+    SYSTEM_TCP,
     settings(directory, { ports: [1, 2] }),
   );
   assert.deepEqual(
@@ -248,13 +244,13 @@ test('all or none: a Unix socket that cannot be had leaves no TCP port behind', 
 
 test('several addresses: duplicates once, wildcards with their family, * for both; the one in use is named', async () => {
   const addressesOf = async (...hosts: string[]): Promise<string[]> => {
-    const [probe] = await openListeners([{ host: '::', port: 0 }], 4, TCP);
+    const [probe] = await openListeners([{ host: '::', port: 0 }], 4, SYSTEM_TCP);
     const { port } = probe;
     probe.close();
     const listeners = await openListeners(
       hosts.map((host) => ({ host, port })),
       4,
-      TCP,
+      SYSTEM_TCP,
     );
     for (const listener of listeners) listener.close();
     return listeners.map(({ host }) => host);
@@ -267,20 +263,20 @@ test('several addresses: duplicates once, wildcards with their family, * for bot
   assert.deepEqual(await addressesOf('*'), ['0.0.0.0', '::']);
   assert.deepEqual(await addressesOf('::', '0.0.0.0', '127.0.0.1', '::1'), ['::', '0.0.0.0']);
   assert.ok((await addressesOf('localhost', '127.0.0.1')).includes('127.0.0.1'));
-  const [taken] = await openListeners([{ host: '127.0.0.2', port: 0 }], 4, TCP);
+  const [taken] = await openListeners([{ host: '127.0.0.2', port: 0 }], 4, SYSTEM_TCP);
   const wanted = ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((host) => ({ host, port: taken.port }));
   await assert.rejects(
-    openListeners(wanted, 4, TCP),
+    openListeners(wanted, 4, SYSTEM_TCP),
     new RegExp(`cannot listen on 127.0.0.2:${taken.port}: `),
   );
   taken.close();
-  (await openListeners(wanted, 4, TCP)).map((listener) => listener.close());
+  (await openListeners(wanted, 4, SYSTEM_TCP)).map((listener) => listener.close());
   await assert.rejects(
-    openListeners([{ host: '192.0.2.1', port: 1 }], 4, TCP),
+    openListeners([{ host: '192.0.2.1', port: 1 }], 4, SYSTEM_TCP),
     /192.0.2.1:1: this machine has no such/,
   );
   await assert.rejects(
-    openListeners([{ host: 'name.invalid', port: 1 }], 4, TCP),
+    openListeners([{ host: 'name.invalid', port: 1 }], 4, SYSTEM_TCP),
     /name.invalid:1: the name has no/,
   );
 });

@@ -17,16 +17,8 @@ import {
 import { FakeLogger } from '../support/fake-logger.js';
 import { NotifyReceiver } from '../support/notify-receiver.js';
 import { findProgram } from '../support/programs.js';
+import { SYSTEM_TCP } from '../support/system-tcp.js';
 import { eventually } from '../support/wire.js';
-
-const TCP = {
-  keepalive: true,
-  keepaliveTimeS: 0,
-  keepaliveIntervalS: 0,
-  keepaliveRetries: 0,
-  userTimeoutMs: 0,
-  deferAcceptS: 0,
-};
 
 function fakeProgram() {
   const state = { phase: 'none' as ShutdownPhase, serving: [0, 1], stalled: new Set<number>() };
@@ -141,7 +133,7 @@ describe('sd_notify', () => {
 describe('socket activation', () => {
   it('TCP and Unix sockets are known by what they are', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'pgdog-passed-'));
-    const [tcp] = await openListeners([{ host: '127.0.0.1', port: 0 }], 4, TCP);
+    const [tcp] = await openListeners([{ host: '127.0.0.1', port: 0 }], 4, SYSTEM_TCP);
     const settings = { directory, ports: [7000], mode: 0o700, group: null };
     const unix = await openUnixListener(settings, 7000, 4);
     const name = directory.slice(1).replaceAll('/', '-');

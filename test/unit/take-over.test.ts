@@ -16,20 +16,13 @@ import {
   takeOverAddress,
 } from 'pgdog-cluster';
 import { FakeLogger } from '../support/fake-logger.js';
+import { SYSTEM_TCP } from '../support/system-tcp.js';
 import { eventually } from '../support/wire.js';
 
 const libc = koffi.load(null);
 const socketpair = libc.func('socketpair', 'int', ['int', 'int', 'int', 'void *']);
 const socket = libc.func('socket', 'int', ['int', 'int', 'int']);
 const connect = libc.func('connect', 'int', ['int', 'void *', 'uint']);
-const TCP = {
-  keepalive: true,
-  keepaliveTimeS: 0,
-  keepaliveIntervalS: 0,
-  keepaliveRetries: 0,
-  userTimeoutMs: 0,
-  deferAcceptS: 0,
-};
 const SEQPACKET_NONBLOCK = 5 | 0o4000;
 
 function channels(): [DescriptorChannel, DescriptorChannel] {
@@ -202,7 +195,7 @@ describe('an offer', () => {
   /** An offer of one socket, and whom it let take over. */
   const offerOne = async () => {
     const logger = new FakeLogger();
-    const [listener] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, TCP);
+    const [listener] = await openListeners([{ host: '127.0.0.1', port: 0 }], 16, SYSTEM_TCP);
     const takers: number[] = [];
     const offer = new TakeOverOffer({
       port,

@@ -25,8 +25,8 @@ import { ShardedDatabases } from './shard/sharded-databases.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
 
-/** Nothing has happened yet. */
-const AT_REST = {
+/** Of a context in which nothing has happened yet. */
+export const AT_REST = {
   turn: 0,
   isDraining: false,
   hasOutdated: false,

@@ -2,23 +2,19 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type pg from 'pg';
+import { ACCOUNT_TABLES, AccountShards } from '../../support/account-shards.js';
 import { forEachDriver } from '../../support/drivers.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { type ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
-const SCHEMA = `
-  CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
-  CREATE TABLE country (code text PRIMARY KEY, name text);
-  ${PGDOG_SCHEMA}`;
-const TABLES = [{ name: 'account', column: 'id', data_type: 'bigint' }];
-const ACCOUNTS = 30;
-
+let shards: AccountShards;
 let cluster: ShardCluster;
 before(async () => {
-  cluster = await ShardCluster.start({ schema: SCHEMA });
+  shards = await AccountShards.start();
+  ({ cluster } = shards);
 });
-after(() => cluster.stop());
+after(() => shards.stop());
 
 forEachDriver('decisions of a commit', (driver) => {
   let proxy: TestProxy;
@@ -26,7 +22,7 @@ forEachDriver('decisions of a commit', (driver) => {
   /** One account of each shard. */
   let ids: number[];
   before(async () => {
-    proxy = await startShardedProxy(cluster, driver, { tables: TABLES });
+    proxy = await startShardedProxy(cluster, driver, { tables: ACCOUNT_TABLES });
     client = await shopClient(proxy);
   });
   after(async () => {
@@ -34,22 +30,9 @@ forEachDriver('decisions of a commit', (driver) => {
     await proxy.stop();
   });
   beforeEach(async () => {
-    await cluster.everywhere('TRUNCATE account, country, pgdog.transactions');
-    for (let id = 1; id <= ACCOUNTS; id++) await client.query('INSERT INTO account VALUES ($1, 100)', [id]);
-    ids = [];
-    for (let shard = 0; shard < cluster.shardCount; shard++) {
-      const [row] = await cluster.shard(shard, 'SELECT min(id)::int AS id FROM account');
-      ids.push(row?.id as number);
-    }
+    await shards.refill(client);
+    ({ ids } = shards);
   });
-
-  const balances = async (): Promise<number[]> => {
-    const rows = await cluster.all('SELECT id::int, balance::int FROM account');
-    return ids.map((id) => rows.find((row) => row.id === id)?.balance as number);
-  };
-  const assertNothingPrepared = async (): Promise<void> => {
-    assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
-  };
 
   it('without setup a commit over several shards is refused with the remedy, and nothing is written', async () => {
     await cluster.everywhere('ALTER TABLE pgdog.transactions RENAME TO elsewhere');
@@ -69,7 +52,7 @@ forEachDriver('decisions of a commit', (driver) => {
           return true;
         },
       );
-      assert.deepEqual(await balances(), [100, 100, 100]);
+      assert.deepEqual(await shards.balances(), [100, 100, 100]);
     } finally {
       await cluster.everywhere('ALTER TABLE pgdog.elsewhere RENAME TO transactions');
     }
@@ -118,10 +101,10 @@ forEachDriver('decisions of a commit', (driver) => {
         }
       }
       await client.query('COMMIT');
-      assert.deepEqual(await balances(), wanted, name);
+      assert.deepEqual(await shards.balances(), wanted, name);
       assert.deepEqual(await notes(), expected, name);
     }
-    await assertNothingPrepared();
+    await shards.assertNothingPrepared();
   });
 
   it('a note that code of the client has deleted: nothing is committed', async () => {
@@ -134,7 +117,7 @@ forEachDriver('decisions of a commit', (driver) => {
     await client.query('UPDATE account SET balance = 7 WHERE id = $1', [ids[1]]);
     await client.query('/* pgdog_shard: 1 */ SELECT wipe()');
     await assert.rejects(client.query('COMMIT'), { code: '08006' });
-    assert.deepEqual(await balances(), [100, 100, 100]);
+    assert.deepEqual(await shards.balances(), [100, 100, 100]);
     await eventually(
       'nothing is prepared',
       async () => (await cluster.server.query('SELECT gid FROM pg_prepared_xacts')).length === 0,
@@ -159,8 +142,8 @@ forEachDriver('decisions of a commit', (driver) => {
     );
     try {
       await assert.rejects(client.query('UPDATE account SET balance = balance + 1'), { code: '23505' });
-      assert.deepEqual(await balances(), [100, 100, 100]);
-      await assertNothingPrepared();
+      assert.deepEqual(await shards.balances(), [100, 100, 100]);
+      await shards.assertNothingPrepared();
     } finally {
       await cluster.shard(2, 'DROP TABLE twice; DROP FUNCTION note_twice() CASCADE');
     }
@@ -182,14 +165,14 @@ forEachDriver('decisions of a commit', (driver) => {
       for (const step of script) await (typeof step === 'number' ? write(step) : client.query(step));
       assert.equal((await client.query('COMMIT')).command, 'COMMIT', script.join());
       const wanted = [0, 1, 2].map((shard) => (script.includes(shard) ? 7 : 100));
-      assert.deepEqual(await balances(), wanted, script.join());
-      await assertNothingPrepared();
+      assert.deepEqual(await shards.balances(), wanted, script.join());
+      await shards.assertNothingPrepared();
     }
   });
 
   it('users that are read_only lock tables on several shards, and commit', async () => {
     const fresh = await startShardedProxy(cluster, driver, {
-      tables: TABLES,
+      tables: ACCOUNT_TABLES,
       users: [{ name: 'postgres', password: 'postgres', database: 'shop', read_only: true }],
     });
     const own = await shopClient(fresh);
@@ -209,7 +192,7 @@ forEachDriver('decisions of a commit', (driver) => {
     await cluster.everywhere(
       "CREATE FUNCTION maybe(n bigint) RETURNS bigint VOLATILE LANGUAGE plpgsql AS 'BEGIN RETURN n; END'",
     );
-    const fresh = await startShardedProxy(cluster, driver, { tables: TABLES });
+    const fresh = await startShardedProxy(cluster, driver, { tables: ACCOUNT_TABLES });
     const own = await shopClient(fresh);
     try {
       await own.query('BEGIN READ ONLY');

@@ -3,29 +3,19 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type pg from 'pg';
 import postgres from 'postgres';
+import { ACCOUNT_TABLES, ACCOUNTS, AccountShards } from '../../support/account-shards.js';
 import { forEachDriver } from '../../support/drivers.js';
 import type { TestProxy } from '../../support/proxy.js';
-import {
-  PGDOG_SCHEMA,
-  SHOP,
-  ShardCluster,
-  shopClient,
-  startShardedProxy,
-} from '../../support/shard-cluster.js';
+import { SHOP, type ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { eventually } from '../../support/wire.js';
 
-const SCHEMA = `
-  CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
-  CREATE TABLE country (code text PRIMARY KEY, name text);
-  ${PGDOG_SCHEMA}`;
-const TABLES = [{ name: 'account', column: 'id', data_type: 'bigint' }];
-const ACCOUNTS = 30;
-
+let shards: AccountShards;
 let cluster: ShardCluster;
 before(async () => {
-  cluster = await ShardCluster.start({ schema: SCHEMA });
+  shards = await AccountShards.start();
+  ({ cluster } = shards);
 });
-after(() => cluster.stop());
+after(() => shards.stop());
 
 forEachDriver('transactions over several shards', (driver) => {
   let proxy: TestProxy;
@@ -33,7 +23,7 @@ forEachDriver('transactions over several shards', (driver) => {
   /** One account of each shard. */
   let ids: number[];
   before(async () => {
-    proxy = await startShardedProxy(cluster, driver, { tables: TABLES });
+    proxy = await startShardedProxy(cluster, driver, { tables: ACCOUNT_TABLES });
     client = await shopClient(proxy);
   });
   after(async () => {
@@ -41,26 +31,9 @@ forEachDriver('transactions over several shards', (driver) => {
     await proxy.stop();
   });
   beforeEach(async () => {
-    await cluster.everywhere('TRUNCATE account, country, pgdog.transactions');
-    for (let id = 1; id <= ACCOUNTS; id++) await client.query('INSERT INTO account VALUES ($1, 100)', [id]);
-    ids = [];
-    for (let shard = 0; shard < cluster.shardCount; shard++) {
-      const [row] = await cluster.shard(shard, 'SELECT min(id)::int AS id FROM account');
-      ids.push(row?.id as number);
-    }
+    await shards.refill(client);
+    ({ ids } = shards);
   });
-
-  const balances = async (): Promise<number[]> => {
-    const rows = await cluster.all('SELECT id::int, balance::int FROM account');
-    return ids.map((id) => rows.find((row) => row.id === id)?.balance as number);
-  };
-  const total = async (): Promise<number> => {
-    const rows = await cluster.all('SELECT balance::int AS balance FROM account');
-    return rows.reduce((sum, { balance }) => sum + (balance as number), 0);
-  };
-  const assertNothingPrepared = async (): Promise<void> => {
-    assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
-  };
 
   it('a transfer between shards: committed on both', async () => {
     await client.query('BEGIN');
@@ -68,11 +41,11 @@ forEachDriver('transactions over several shards', (driver) => {
     await client.query('UPDATE account SET balance = balance + 10 WHERE id = $1', [ids[1]]);
     const inside = await client.query('SELECT balance::int FROM account WHERE id = $1', [ids[1]]);
     assert.equal(inside.rows[0].balance, 110);
-    assert.deepEqual(await balances(), [100, 100, 100]);
+    assert.deepEqual(await shards.balances(), [100, 100, 100]);
     const { command } = await client.query('COMMIT');
     assert.equal(command, 'COMMIT');
-    assert.deepEqual(await balances(), [90, 110, 100]);
-    await assertNothingPrepared();
+    assert.deepEqual(await shards.balances(), [90, 110, 100]);
+    await shards.assertNothingPrepared();
   });
 
   it('rolled back on both, by the client and by an error on one of them', async () => {
@@ -80,7 +53,7 @@ forEachDriver('transactions over several shards', (driver) => {
     await client.query('UPDATE account SET balance = balance - 10 WHERE id = $1', [ids[0]]);
     await client.query('UPDATE account SET balance = balance + 10 WHERE id = $1', [ids[2]]);
     await client.query('ROLLBACK');
-    assert.deepEqual(await balances(), [100, 100, 100]);
+    assert.deepEqual(await shards.balances(), [100, 100, 100]);
     await client.query('BEGIN');
     await client.query('UPDATE account SET balance = balance + 500 WHERE id = $1', [ids[0]]);
     await assert.rejects(
@@ -90,8 +63,8 @@ forEachDriver('transactions over several shards', (driver) => {
     await assert.rejects(client.query('SELECT 1'), { code: '25P02' });
     const { command } = await client.query('COMMIT');
     assert.equal(command, 'ROLLBACK');
-    assert.deepEqual(await balances(), [100, 100, 100]);
-    await assertNothingPrepared();
+    assert.deepEqual(await shards.balances(), [100, 100, 100]);
+    await shards.assertNothingPrepared();
   });
 
   it('savepoints hold on shards that join after them', async () => {
@@ -103,20 +76,20 @@ forEachDriver('transactions over several shards', (driver) => {
     await client.query('ROLLBACK TO SAVEPOINT "a b"');
     await client.query('UPDATE account SET balance = 4 WHERE id = $1', [ids[2]]);
     await client.query('COMMIT');
-    assert.deepEqual(await balances(), [1, 100, 4]);
+    assert.deepEqual(await shards.balances(), [1, 100, 4]);
   });
 
   it('UPDATE without a key: on all shards or none, with the sum of the rows', async () => {
     const { rowCount } = await client.query('UPDATE account SET balance = balance + 1');
     assert.equal(rowCount, ACCOUNTS);
-    assert.equal(await total(), ACCOUNTS * 101);
+    assert.equal(await shards.total(), ACCOUNTS * 101);
     await cluster.shard(2, `UPDATE account SET balance = 0 WHERE id = ${ids[2]}`);
     await assert.rejects(client.query('UPDATE account SET balance = balance - 1'), { code: '23514' });
-    assert.equal(await total(), ACCOUNTS * 101 - 101);
+    assert.equal(await shards.total(), ACCOUNTS * 101 - 101);
     const gone = await client.query('DELETE FROM account WHERE balance > 0 RETURNING id');
     assert.equal(gone.rows.length, ACCOUNTS - 1);
     assert.equal(gone.rowCount, ACCOUNTS - 1);
-    await assertNothingPrepared();
+    await shards.assertNothingPrepared();
   });
 
   it('INSERT of several rows: each row goes to its shard, RETURNING keeps their order', async () => {
@@ -157,7 +130,7 @@ forEachDriver('transactions over several shards', (driver) => {
         assert.equal(found.length, 1, `${id} is on its shard`);
       }
     }
-    await assertNothingPrepared();
+    await shards.assertNothingPrepared();
   });
 
   it('tables that every shard has are written on every one', async () => {
@@ -213,7 +186,7 @@ forEachDriver('transactions over several shards', (driver) => {
       const { command } = await client.query('COMMIT');
       assert.equal(command, 'ROLLBACK');
     }
-    assert.deepEqual(await balances(), [100, 100, 100]);
+    assert.deepEqual(await shards.balances(), [100, 100, 100]);
   });
 
   it('a decision is durable whatever the session says, and the session keeps what it has said', async () => {
@@ -227,7 +200,7 @@ forEachDriver('transactions over several shards', (driver) => {
       assert.equal(rows[0].synchronous_commit, 'off');
     }
     await client.query('RESET synchronous_commit');
-    assert.deepEqual(await balances(), [1, 1, 100]);
+    assert.deepEqual(await shards.balances(), [1, 1, 100]);
   });
 
   it('a commit over several shards keeps no server connection', async () => {
@@ -249,12 +222,12 @@ forEachDriver('transactions over several shards', (driver) => {
         }),
         /no/,
       );
-      assert.deepEqual(await balances(), [100, 100, 100]);
+      assert.deepEqual(await shards.balances(), [100, 100, 100]);
       await sql.begin(async (inside) => {
         await inside`UPDATE account SET balance = 7 WHERE id = ${ids[0] as number}`;
         await inside`UPDATE account SET balance = 8 WHERE id = ${ids[1] as number}`;
       });
-      assert.deepEqual(await balances(), [7, 8, 100]);
+      assert.deepEqual(await shards.balances(), [7, 8, 100]);
     } finally {
       await sql.end();
     }
@@ -280,7 +253,7 @@ forEachDriver('transactions over several shards', (driver) => {
 
   it('a transaction that is left idle ends by client_idle_in_transaction_timeout, on all its shards', async () => {
     const limited = await startShardedProxy(cluster, driver, {
-      tables: TABLES,
+      tables: ACCOUNT_TABLES,
       general: { client_idle_in_transaction_timeout: 2_500 },
     });
     try {
@@ -295,7 +268,7 @@ forEachDriver('transactions over several shards', (driver) => {
       }
       assert.match((await ended).message, /idle in transaction/);
       await client.query('UPDATE account SET balance = balance + 5');
-      assert.deepEqual(await balances(), [105, 105, 105]);
+      assert.deepEqual(await shards.balances(), [105, 105, 105]);
     } finally {
       await limited.stop();
     }
@@ -350,7 +323,7 @@ forEachDriver('transactions over several shards', (driver) => {
     await cluster.everywhere(`
       CREATE TABLE trace (n int, UNIQUE (n) DEFERRABLE INITIALLY DEFERRED);
       CREATE FUNCTION leave(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO trace VALUES (n) RETURNING n';`);
-    const fresh = await startShardedProxy(cluster, driver, { tables: TABLES });
+    const fresh = await startShardedProxy(cluster, driver, { tables: ACCOUNT_TABLES });
     try {
       const own = await shopClient(fresh);
       await own.query('BEGIN');
@@ -363,7 +336,7 @@ forEachDriver('transactions over several shards', (driver) => {
       await fresh.stop();
     }
     assert.deepEqual(await cluster.all('SELECT n FROM trace'), []);
-    await assertNothingPrepared();
+    await shards.assertNothingPrepared();
     await cluster.everywhere('DROP TABLE trace; DROP FUNCTION leave');
   });
 
@@ -376,6 +349,6 @@ forEachDriver('transactions over several shards', (driver) => {
     (other as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
     // The rows are locked until both have been rolled back.
     await client.query('UPDATE account SET balance = balance + 5');
-    assert.deepEqual(await balances(), [105, 105, 105]);
+    assert.deepEqual(await shards.balances(), [105, 105, 105]);
   });
 });

@@ -1,9 +1,11 @@
 import {
   BAN_NONE,
   HEALTH_FAILING,
+  IO_DRIVER_NAMES,
   ORDER_BAN,
   type PoolSnapshot,
   type SharedMemory,
+  WORKER_STATE_NAMES,
   waitedMs,
 } from '@pgdog-cluster/core';
 import { poolRole } from './host-figures.js';
@@ -66,20 +68,38 @@ export function readPoolFigures(memory: SharedMemory, pool: PoolSnapshot, nowMs:
   };
 }
 
-/** Server connections a worker has, over all pools. */
-export function serversOfWorker(
-  memory: SharedMemory,
-  pools: readonly PoolSnapshot[],
-  worker: number,
-): number {
-  return pools.reduce((sum, { index }) => sum + memory.capacity.claimedBy(worker, index), 0);
+/** How a worker stands: what all that tells of workers says. */
+export interface WorkerStanding {
+  worker: number;
+  /** starting, serving, draining, crashed, stopped */
+  state: string;
+  /** io_uring or epoll. */
+  ioDriver: string;
+  clients: number;
+  /** Server connections it has, over all pools. */
+  servers: number;
+  /** Its sessions that wait for one, over all pools. */
+  waiting: number;
+  /** Since it last came round. */
+  heartbeatAgeMs: number;
+  restarts: number;
 }
 
-/** Sessions waiting in a worker, over all pools. */
-export function waitingInWorker(
-  memory: SharedMemory,
+export function readStanding(
+  { workers, capacity, load }: SharedMemory,
   pools: readonly PoolSnapshot[],
   worker: number,
-): number {
-  return pools.reduce((sum, { index }) => sum + memory.load.waiting(worker, index), 0);
+  nowMs: number,
+): WorkerStanding {
+  return {
+    worker,
+    state: WORKER_STATE_NAMES[workers.state(worker)],
+    ioDriver: IO_DRIVER_NAMES[workers.ioDriver(worker)],
+    clients: workers.clients(worker),
+    servers: pools.reduce((sum, { index }) => sum + capacity.claimedBy(worker, index), 0),
+    waiting: pools.reduce((sum, { index }) => sum + load.waiting(worker, index), 0),
+    // Workers read their clock once per turn: theirs may be some ms ahead of ours.
+    heartbeatAgeMs: Math.max(0, workers.heartbeatAgeMs(worker, nowMs)),
+    restarts: workers.restarts(worker),
+  };
 }

@@ -1,14 +1,10 @@
-import { IO_DRIVER_NAMES, WORKER_STATE_NAMES, type WorkerTable } from '@pgdog-cluster/core';
-import { serversOfWorker, waitingInWorker } from './pool-figures.js';
+import type { WorkerTable } from '@pgdog-cluster/core';
+import { readStanding, type WorkerStanding } from './pool-figures.js';
 import { column, defineShow } from './show.js';
 
-interface WorkerRow {
-  worker: number;
+interface WorkerRow extends WorkerStanding {
   table: WorkerTable;
-  servers: number;
-  waiting: number;
   busyPercent: number;
-  nowMs: number;
 }
 
 export const SHOW_WORKERS = defineShow<WorkerRow>({
@@ -17,19 +13,9 @@ export const SHOW_WORKERS = defineShow<WorkerRow>({
   description: 'One row per worker thread: what it serves and how busy it is.',
   columns: [
     column('worker', 'bigint', 'Number of the worker.', (row) => row.worker),
-    column(
-      'state',
-      'text',
-      'starting, serving, draining, crashed or stopped.',
-      ({ table, worker }) => WORKER_STATE_NAMES[table.state(worker)],
-    ),
-    column(
-      'io_driver',
-      'text',
-      'io_uring or epoll.',
-      ({ table, worker }) => IO_DRIVER_NAMES[table.ioDriver(worker)],
-    ),
-    column('clients', 'numeric', 'Clients it serves.', ({ table, worker }) => table.clients(worker)),
+    column('state', 'text', 'starting, serving, draining, crashed or stopped.', (row) => row.state),
+    column('io_driver', 'text', 'io_uring or epoll.', (row) => row.ioDriver),
+    column('clients', 'numeric', 'Clients it serves.', (row) => row.clients),
     column('servers', 'numeric', 'Server connections it has.', (row) => row.servers),
     column('waiting', 'numeric', 'Its clients that wait for a server connection.', (row) => row.waiting),
     column('busy_us', 'numeric', 'Time it has worked, microseconds.', ({ table, worker }) =>
@@ -45,26 +31,19 @@ export const SHOW_WORKERS = defineShow<WorkerRow>({
     column('loop_delay_max_us', 'numeric', 'Its longest turn, microseconds.', ({ table, worker }) =>
       table.loopDelayMaxUs(worker),
     ),
-    column('heartbeat_age_ms', 'bigint', 'Since it last came round, ms.', ({ table, worker, nowMs }) =>
-      Math.max(0, table.heartbeatAgeMs(worker, nowMs)),
-    ),
+    column('heartbeat_age_ms', 'bigint', 'Since it last came round, ms.', (row) => row.heartbeatAgeMs),
     column('epoch', 'numeric', 'Number of the configuration it uses.', ({ table, worker }) =>
       table.epoch(worker),
     ),
-    column('restarts', 'numeric', 'Times it was started again after a crash.', ({ table, worker }) =>
-      table.restarts(worker),
-    ),
+    column('restarts', 'numeric', 'Times it was started again after a crash.', (row) => row.restarts),
   ],
   rows({ memory, config, nowMs, window }) {
     const { pools } = config();
     const now = nowMs();
     return Array.from({ length: memory.handles.dimensions.workers }, (_, worker) => ({
-      worker,
+      ...readStanding(memory, pools, worker, now),
       table: memory.workers,
-      servers: serversOfWorker(memory, pools, worker),
-      waiting: waitingInWorker(memory, pools, worker),
       busyPercent: window.busyPercent(worker),
-      nowMs: now,
     }));
   },
 });

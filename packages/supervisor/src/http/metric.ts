@@ -1,7 +1,7 @@
 import type { DatabaseSnapshot, MirrorReport } from '@pgdog-cluster/core';
 import type { ReloadState } from '../admin/admin-context.js';
 import type { HostFigures } from '../admin/host-figures.js';
-import type { PoolFigures } from '../admin/pool-figures.js';
+import type { PoolFigures, WorkerStanding } from '../admin/pool-figures.js';
 import type { PoolChange } from '../admin/stats-window.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures } from '../copies/copy-watch.js';
@@ -33,19 +33,11 @@ export interface Scrape {
   nowMs: number;
 }
 
-export interface WorkerFigures {
-  worker: number;
-  state: string;
-  ioDriver: string;
-  clients: number;
-  servers: number;
-  waiting: number;
+export interface WorkerFigures extends WorkerStanding {
   busyUs: number;
   turns: number;
   ioEvents: number;
   loopDelayMaxUs: number;
-  heartbeatAgeMs: number;
-  restarts: number;
   tlsHandshakes: number;
   tlsFailures: number;
   queryCacheHits: number;

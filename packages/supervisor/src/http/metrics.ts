@@ -1,14 +1,7 @@
-import {
-  HOLD_MAINTENANCE,
-  IO_DRIVER_NAMES,
-  type MirrorReport,
-  ordersOf,
-  PgDogError,
-  WORKER_STATE_NAMES,
-} from '@pgdog-cluster/core';
+import { HOLD_MAINTENANCE, type MirrorReport, ordersOf, PgDogError } from '@pgdog-cluster/core';
 import type { AdminContext } from '../admin/admin-context.js';
 import { allHostFigures } from '../admin/host-figures.js';
-import { readPoolFigures, serversOfWorker, waitingInWorker } from '../admin/pool-figures.js';
+import { readPoolFigures, readStanding } from '../admin/pool-figures.js';
 import { mirrorFigures } from '../admin/show-mirrors.js';
 import type { Scrape, WorkerFigures } from './metric.js';
 import { LATENCY_METRICS, METRICS } from './metric-table.js';
@@ -39,18 +32,11 @@ function readWorker(
   const { workers } = memory;
   const { pools } = config();
   return {
-    worker,
-    state: WORKER_STATE_NAMES[workers.state(worker)],
-    ioDriver: IO_DRIVER_NAMES[workers.ioDriver(worker)],
-    clients: workers.clients(worker),
-    servers: serversOfWorker(memory, pools, worker),
-    waiting: waitingInWorker(memory, pools, worker),
+    ...readStanding(memory, pools, worker, nowMs()),
     busyUs: workers.busyUs(worker),
     turns: workers.turns(worker),
     ioEvents: workers.ioEvents(worker),
     loopDelayMaxUs: workers.loopDelayMaxUs(worker),
-    heartbeatAgeMs: Math.max(0, workers.heartbeatAgeMs(worker, nowMs())),
-    restarts: workers.restarts(worker),
     tlsHandshakes: workers.tlsHandshakes(worker),
     queryCacheHits: workers.queryCacheHits(worker),
     queryCacheMisses: workers.queryCacheMisses(worker),

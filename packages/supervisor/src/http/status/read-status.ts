@@ -3,10 +3,8 @@ import {
   HOLD_MAINTENANCE,
   HOLD_PAUSE,
   HOLD_SUSPEND,
-  IO_DRIVER_NAMES,
   ordersOf,
   WORKER_SERVING,
-  WORKER_STATE_NAMES,
 } from '@pgdog-cluster/core';
 import {
   type DatabaseStatus,
@@ -20,12 +18,7 @@ import {
 } from '@pgdog-cluster/core/status';
 import type { AdminContext } from '../../admin/admin-context.js';
 import { allHostFigures, type HostFigures } from '../../admin/host-figures.js';
-import {
-  type PoolFigures,
-  readPoolFigures,
-  serversOfWorker,
-  waitingInWorker,
-} from '../../admin/pool-figures.js';
+import { type PoolFigures, readPoolFigures, readStanding } from '../../admin/pool-figures.js';
 import { unreadiness } from '../readiness.js';
 import { type CounterSample, Growth } from './counter-sample.js';
 
@@ -137,23 +130,13 @@ function readWorkers(
   after: CounterSample,
   nowMs: number,
 ): WorkerStatus[] {
-  const { workers } = memory;
   const { pools } = config();
   const tookUs = Math.max(1, (after.atMs - before.atMs) * 1000);
   return after.busyUs.map((busyUs, worker) => {
     // A worker that was started again counts from 0.
     const grownUs = busyUs >= before.busyUs[worker] ? busyUs - before.busyUs[worker] : busyUs;
-    return {
-      worker,
-      state: WORKER_STATE_NAMES[workers.state(worker)],
-      ioDriver: IO_DRIVER_NAMES[workers.ioDriver(worker)],
-      clients: workers.clients(worker),
-      servers: serversOfWorker(memory, pools, worker),
-      waiting: waitingInWorker(memory, pools, worker),
-      busyPercent: Math.min(100, (100 * grownUs) / tookUs),
-      heartbeatAgeMs: Math.max(0, workers.heartbeatAgeMs(worker, nowMs)),
-      restarts: workers.restarts(worker),
-    };
+    const busyPercent = Math.min(100, (100 * grownUs) / tookUs);
+    return { ...readStanding(memory, pools, worker, nowMs), busyPercent };
   });
 }
 
