@@ -133,8 +133,6 @@ forOneDriver('SHOW QUERIES', (ioDriver) => {
         };
         while (!(await areWaiting())) await sleep(20);
         for (let i = 0; i < 3; i++) await proxy.adminQuery('RESET QUERY_CACHE');
-        // Every worker has obeyed when it answers what is asked of it later.
-        await queries();
         await direct.query('SELECT pg_advisory_unlock(77)');
         for (const { rows } of await Promise.all(answers)) assert.equal(rows[0][1], '42');
       } finally {
@@ -188,13 +186,12 @@ forOneDriver('SHOW QUERIES', (ioDriver) => {
         rows.map(({ query, hits, direct, multi, workers }) => [query, hits, direct, multi, workers]),
         [['select $1 as cached', '7', '9', '0', '1']].flatMap(([text, ...rest]) => [[text, ...rest]]),
       );
-      // Workers publish twenty times a second.
+      // Workers publish twenty times a second, and what others did before may have been published after hitsBefore.
       let page = await proxy.metrics();
-      while (metric(page, 'query_cache_hits') < hitsBefore + 7) {
+      while (metric(page, 'query_cache_hits') < hitsBefore + 7 || metric(page, 'query_cache_size') < 2) {
         await sleep(50);
         page = await proxy.metrics();
       }
-      assert.ok(metric(page, 'query_cache_size') >= 2);
       assert.ok(metric(page, 'query_cache_misses') >= 2 && metric(page, 'query_cache_bytes') > 0);
       assert.ok(!JSON.stringify(await queries('LIMIT 1000')).includes('secret'));
     }));

@@ -232,7 +232,7 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
         if (database === 'nope') throw new Error('shard 1: no connection');
         return [`ok ${database ?? 'all'}`, 'warning: none'];
       },
-      resetQueryCache: () => void world.cacheResets++,
+      resetQueryCache: async () => void world.cacheResets++,
       crashWorker: (worker) => void world.crashed.push(worker),
     },
     logFailure: (what, error) => void world.failures.push(`${what}: ${error}`),

@@ -46,8 +46,8 @@ export interface AdminOrders {
   checkHost(host: number): Promise<string | null>;
   /** SETUP SCHEMA; null: all databases with several shards. Resolves with what was done; rejects with what stood in the way. */
   setUpShards(database: string | null): Promise<string[]>;
-  /** Every worker does so before it answers what is asked of it later. */
-  resetQueryCache(): void;
+  /** Resolves when every worker that serves has done so. */
+  resetQueryCache(): Promise<void>;
   /** The worker's loop throws. Only called with test hooks. Throws PgDogError for a worker that does not exist. */
   crashWorker(worker: number): void;
 }

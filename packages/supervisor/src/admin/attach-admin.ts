@@ -68,7 +68,11 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
       },
       checkHost: (host) => supervisor.health.checkNow(host),
       setUpShards: (database) => supervisor.shards.setUp(database),
-      resetQueryCache: () => supervisor.fleet.broadcast({ type: 'resetQueryCache' }),
+      resetQueryCache: async () => {
+        supervisor.fleet.broadcast({ type: 'resetQueryCache' });
+        // Whoever answers this has read what was sent before it.
+        await supervisor.requestReport('mirrors');
+      },
       crashWorker: (worker) => supervisor.crashWorker(worker),
     },
     logFailure: (what, error) => {

@@ -132,13 +132,13 @@ function runCrash({ context, tokens }: CommandCall): Uint8Array {
   return completion('CRASH');
 }
 
-function runReset({ context, tokens }: CommandCall): Uint8Array {
+async function runReset({ context, tokens }: CommandCall): Promise<Uint8Array> {
   const what = tokens[1]?.text;
   if (what === undefined) throw new PgDogError('admin_syntax');
   if (what === 'prepared') unsupported('RESET PREPARED');
   if (what === 'query_cache') {
     if (tokens.length > 2) throw new PgDogError('admin_syntax');
-    context.orders.resetQueryCache();
+    await context.orders.resetQueryCache();
   }
   return completion('RESET');
 }
