@@ -23,14 +23,9 @@ const BALANCE = 1000;
 const [DECIDER, OTHER] = [0, 1];
 const RECOVERY_MS = 20_000;
 
-/** Shards in the order in which a transaction writes on them: the second decides. */
-const WRITTEN = [OTHER, DECIDER, 2];
-/** Of which the first goes ahead of the write that makes it two. */
-const LOCK = 0;
-
 /** In the order of a commit; `shard`: whom the statement is sent to. */
 const STEPS = [
-  { name: 'lock and row', shard: DECIDER, pattern: /^INSERT INTO pgdog\.transactions/ },
+  { name: 'lock and row', shard: DECIDER, pattern: /^SELECT pg_catalog\.pg_advisory_xact_lock/ },
   { name: 'PREPARE', shard: OTHER, pattern: /^PREPARE TRANSACTION/ },
   { name: 'the decision', shard: DECIDER, pattern: /^COMMIT$/ },
   { name: 'COMMIT PREPARED', shard: OTHER, pattern: /^COMMIT PREPARED/ },
@@ -126,19 +121,6 @@ forEachDriver('steps of a commit', (driver) => {
     }
   }
 
-  async function write(client: pg.Client, shard: number, transfer: number): Promise<void> {
-    const id = accounts[shard];
-    const delta = shard === DECIDER ? -2 : 1;
-    await client.query('UPDATE account SET balance = balance + $1 WHERE id = $2', [delta, id]);
-    await client.query('INSERT INTO entry VALUES ($1, $2)', [id, transfer]);
-  }
-
-  /** All of it, from the write on the second shard on. */
-  async function finish(client: pg.Client, transfer: number): Promise<pg.QueryResult> {
-    for (const shard of WRITTEN.slice(1)) await write(client, shard, transfer);
-    return client.query('COMMIT');
-  }
-
   /** Everything but its COMMIT; again while a shard that was killed is not used again yet. */
   async function begun(transfer: number): Promise<pg.Client> {
     let client: pg.Client | null = null;
@@ -148,7 +130,11 @@ forEachDriver('steps of a commit', (driver) => {
         const one = await connected().catch(() => null);
         try {
           await one?.query('BEGIN');
-          if (one !== null) for (const shard of WRITTEN) await write(one, shard, transfer);
+          for (const [shard, id] of accounts.entries()) {
+            const delta = shard === DECIDER ? -2 : 1;
+            await one?.query('UPDATE account SET balance = balance + $1 WHERE id = $2', [delta, id]);
+            await one?.query('INSERT INTO entry VALUES ($1, $2)', [id, transfer]);
+          }
           client = one;
         } catch {
           await one?.end().catch(() => undefined);
@@ -195,13 +181,8 @@ forEachDriver('steps of a commit', (driver) => {
     const { shard, pattern } = STEPS[step];
     const transfer = nextTransfer++;
     const client = await begun(transfer);
-    if (step === LOCK) {
-      await client.query('ROLLBACK');
-      await client.query('BEGIN');
-      await write(client, WRITTEN[0], transfer);
-    }
     const stopped = servers.gates[shard].stopAt(pattern, stop);
-    const answer = outcomeOf(step === LOCK ? finish(client, transfer) : client.query('COMMIT'));
+    const answer = outcomeOf(client.query('COMMIT'));
     await stopped;
     await strike(fault, step);
     const outcome = await answer;

@@ -228,7 +228,7 @@ export class CrossShard {
         batch.giveStatements(leg);
         const writes = request.isWrite && request.copy === null;
         if (request.isPlaced) transaction?.notePlaced(leg);
-        const ahead = transaction?.join(leg, writes) ?? [];
+        const ahead = transaction?.join(leg) ?? [];
         if (writes) transaction?.noteWrite(leg);
         return ahead;
       },

@@ -10,8 +10,6 @@ const HEADER_BYTES = 5;
 const PREFIX = 'pgdog';
 /** How often it is tried to end what is prepared: a cancel meant for what was before may hit it. */
 const END_ATTEMPTS_MAX = 3;
-/** The row of a note tells when it was made, and an hour later it may go: one that is not fresh is made anew at COMMIT. */
-const FRESH_MS = 60_000;
 /**
  * A decision that a crash of its server could forget is none: others act on it. Constant and local, so that it is known to end
  * with the transaction; what might stay would tie the server connection to the session.
@@ -33,16 +31,6 @@ interface TransactionTerms {
   readonly savepoints: readonly string[];
 }
 
-/** Lock and note of a commit over several shards, within the transaction of the shard that decides. */
-interface Mark {
-  readonly leg: Leg;
-  readonly id: bigint;
-  /** Savepoints that there were: ROLLBACK TO one of those takes it back. */
-  depth: number;
-  /** When it was made, epoch ms. */
-  readonly madeMs: number;
-}
-
 /** What the client's transaction has done on its shard before it was over several. */
 export interface DoneBefore {
   readonly hasWritten: boolean;
@@ -53,13 +41,10 @@ export interface DoneBefore {
 /**
  * One transaction over several shards. Shards join when they are first touched; savepoints are made up for.
  *
- * A commit that has written on several: one of them decides. It takes an advisory lock of the transaction's number and
- * notes the number in pgdog.transactions; the others prepare; the decider commits, and with it the note: that is the
- * decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock knows that
- * nobody is at work on it, and goes by the note (supervisor/two-phase).
- *
- * The second shard that is written to decides where it joins to be written to: lock and note go ahead of that statement, in the
- * same round trip. Else, or when ROLLBACK TO has taken them back, the lowest shard decides, and is asked for them at COMMIT.
+ * A commit that has written on several: the shard with what cannot be prepared decides, else the one with the lowest number. It takes an advisory lock of the
+ * transaction's number and notes the number in pgdog.transactions; the others prepare; the decider commits, and with it the note:
+ * that is the decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock
+ * knows that nobody is at work on it, and goes by the note (supervisor/two-phase).
  */
 export class DistributedTransaction {
   private readonly scatter: Scatter;
@@ -71,7 +56,6 @@ export class DistributedTransaction {
   private readonly written = new Set<Leg>();
   /** Nothing can be written in it, whatever its statements look like: there is nothing to decide, and no note can be made. */
   private readonly isReadOnly: boolean;
-  private mark: Mark | null = null;
   private placed: Leg | null = null;
   hasFailed = false;
   /** The shard on which it began before it was over several; null: it was from its beginning. */
@@ -120,21 +104,11 @@ export class DistributedTransaction {
     return this.savepoints.length;
   }
 
-  /** What a leg is asked before its first statement; [] when it is a member. @param writes that statement may write */
-  join(leg: Leg, writes = false): string[] {
+  /** What a leg is asked before its first statement; [] when it is a member. */
+  join(leg: Leg): string[] {
     if (this.members.get(leg.shard) === leg) return [];
     this.members.set(leg.shard, leg);
-    const ahead = [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
-    if (!writes || !this.mayDecide(leg)) return ahead;
-    const id = newId();
-    this.mark = { leg, id, depth: this.savepoints.length, madeMs: this.scatter.nowMs };
-    return [...ahead, markText(id)];
-  }
-
-  /** It is to be the second that is written to, and another need not decide. */
-  private mayDecide(leg: Leg): boolean {
-    if (this.mark !== null || this.written.size === 0 || this.mode !== 'two_phase') return false;
-    return this.placed === null || this.placed === leg;
+    return [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
   }
 
   /** Something on it cannot be prepared: it decides. */
@@ -149,7 +123,6 @@ export class DistributedTransaction {
       if (leg.aheadCount === 0) continue;
       this.members.delete(shard);
       this.written.delete(leg);
-      if (this.mark?.leg === leg) this.mark = null;
       if (this.placed === leg) this.placed = null;
     }
   }
@@ -167,10 +140,6 @@ export class DistributedTransaction {
     const index = this.savepoints.lastIndexOf(name);
     if (index >= 0) this.savepoints.length = isKept ? index + 1 : index;
     if (isKept) this.hasFailed = false;
-    // It was made within that one: taken back with it, or a part of what is around it from now on.
-    if (this.mark === null || index < 0 || index >= this.mark.depth) return;
-    if (isKept) this.mark = null;
-    else this.mark.depth = index;
   }
 
   private get legs(): Leg[] {
@@ -232,39 +201,33 @@ export class DistributedTransaction {
   }
 
   private commitInPhases(writers: readonly Leg[], then: Outcome): void {
-    const { nowMs } = this.scatter;
-    const isWriter = (each: Leg | null): each is Leg => each !== null && writers.includes(each);
-    const [leg] = [this.placed, this.mark?.leg ?? null, ...writers].filter(isWriter);
-    // What was noted elsewhere, or long ago, decides nothing: it goes with its part of the transaction.
-    if (this.mark?.leg === leg && nowMs - this.mark.madeMs < FRESH_MS) {
-      this.prepare(this.mark, writers, then);
-      return;
-    }
-    const mark = { leg, id: newId(), depth: 0, madeMs: nowMs };
-    this.scatter.order([{ leg, sql: markText(mark.id), kind: 'mark' }], (failures) => {
-      if (failures.length > 0) this.abandon(withRemedy(failures[0].frame), then);
-      else if (isOutside(leg)) this.abandon(errorFrame(lostMember()), then);
-      else this.prepare(mark, writers, then);
-    });
-  }
-
-  /** Lock and note are there. The decider is asked for its note once more: whatever it has run since must have left it alone. */
-  private prepare({ leg: decider, id }: Mark, writers: readonly Leg[], then: Outcome): void {
+    const { placed } = this;
+    const decider = placed !== null && writers.includes(placed) ? placed : writers[0];
     const others = writers.filter((leg) => leg !== decider);
+    const id = newId();
     const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
-    for (const { session } of others) session.keepsServer = true;
-    const check = `${DURABLE}; SELECT FROM pgdog.transactions WHERE id = ${id}`;
-    this.scatter.order(
-      [
-        { leg: decider, sql: check, kind: 'check' },
-        ...others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
-      ],
-      (failures) => {
-        const refusals = [...failures, ...unprepared(others, failures), ...unmarked(decider, failures)];
-        if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
-        else this.decide(decider, others, nameOf, then);
-      },
-    );
+    const lock =
+      `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ${DURABLE}; ` +
+      `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
+    this.scatter.order([{ leg: decider, sql: lock, kind: 'lock' }], (failures) => {
+      if (failures.length > 0) {
+        this.abandon(withRemedy(failures[0].frame), then);
+        return;
+      }
+      if (isOutside(decider)) {
+        this.abandon(errorFrame(lostMember()), then);
+        return;
+      }
+      for (const { session } of others) session.keepsServer = true;
+      this.scatter.order(
+        others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
+        (failures) => {
+          const refusals = [...failures, ...unprepared(others, failures)];
+          if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
+          else this.decide(decider, others, nameOf, then);
+        },
+      );
+    });
   }
 
   /** Some could not prepare: nobody commits. What a lost one has prepared is for recovery to roll back. */
@@ -344,20 +307,8 @@ function unprepared(legs: readonly Leg[], failures: readonly OrderFailure[]): Or
     .map((leg) => ({ leg, frame: errorFrame(lostMember()) }));
 }
 
-/** Its note is gone, or its transaction is. */
-function unmarked(decider: Leg, failures: readonly OrderFailure[]): OrderFailure[] {
-  const isThere = decider.orderTag === 'SELECT 1' && !isOutside(decider);
-  if (isThere || failures.some(({ leg }) => leg === decider)) return [];
-  return [{ leg: decider, frame: errorFrame(lostMember()) }];
-}
-
-/** One statement, whose shape is read once. */
-function markText(id: bigint): string {
-  return `INSERT INTO pgdog.transactions (id) SELECT ${id} FROM pg_catalog.pg_advisory_xact_lock(${id})`;
-}
-
 /** Our own table is missing, or may not be written: what to do about it. */
-export function withRemedy(frame: Uint8Array): Uint8Array {
+function withRemedy(frame: Uint8Array): Uint8Array {
   const fields = parseErrorFields(frame, HEADER_BYTES, frame.length);
   if (!SETUP_CODES.has(fields.sqlstate)) return frame;
   const text = `a commit over several shards needs the table pgdog.transactions: ${fields.message}`;

@@ -120,7 +120,7 @@ class Moving {
       framesFor: ({ shard }) => framesFor(shard),
       prepare: (leg) => {
         batch.giveStatements(leg);
-        const ahead = transaction.join(leg, true);
+        const ahead = transaction.join(leg);
         transaction.noteWrite(leg);
         return ahead;
       },

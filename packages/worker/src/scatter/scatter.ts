@@ -4,7 +4,6 @@ import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import type { CopyIn } from './copy-in.js';
-import { withRemedy } from './distributed-transaction.js';
 import { asError, errorFrame } from './error-frame.js';
 import { Leg, type LegReader } from './leg.js';
 import { isNeedMet } from './met-needs.js';
@@ -58,10 +57,6 @@ export class Scatter implements LegReader {
 
   get passesLongRows(): boolean {
     return this.task?.merger.passesLongRows !== false;
-  }
-
-  get nowMs(): number {
-    return this.client.context.nowMs;
   }
 
   get isBusy(): boolean {
@@ -175,10 +170,7 @@ export class Scatter implements LegReader {
         else this.ready(leg);
         return CONSUMED;
       case BACKEND.ErrorResponse:
-        this.legFailed(
-          leg,
-          leg.aheadCount > 0 ? withRemedy(asError(bytes, start, end)) : asError(bytes, start, end),
-        );
+        this.legFailed(leg, asError(bytes, start, end));
         // What was to be within a transaction is on its way, and would be done by itself.
         if (leg.aheadCount > 0) leg.session.end();
         return CONSUMED;
