@@ -144,7 +144,8 @@ export const TIMED_EXITS: Record<string, LeakExit> = {
     leave: async (client, make) => {
       await make();
       client.send(Q('SELECT pg_sleep(100)'));
-      await closedWith(client, '57014');
+      // On a machine so busy that the statement comes too late, another time is over first.
+      await closedWith(client, '57014', ...IDLE);
     },
   },
 };
