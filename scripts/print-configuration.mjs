@@ -79,6 +79,8 @@ server; \`pgdog-cluster setup\` makes on the shards of a database what commits o
 - Secrets (\`password\`, \`passwords\`, \`password_hash\`, \`server_password\`, \`auth_password\`, \`openmetrics_token\`) are a text,
   \`{ env = "NAME" }\` or \`{ file = "path" }\`, the path being relative to the file that names it.
 - An unknown key is an error that names the nearest known one.
+- \`include = ["conf.d/*.toml", "tenants/"]\`, before the first table of a file: further files, each with anything that either file may hold, relative to the
+  file that names them. A key or an entry that two files have is an error with both places: [where the configuration comes from](../internals/configuration-sources.md).
 
 ## [general]
 

@@ -32,6 +32,7 @@ export * from './config/config-watch.js';
 export * from './config/cpu-count.js';
 export * from './config/derive-verifiers.js';
 export * from './config/host-address.js';
+export * from './config/included-files.js';
 export * from './config/name-watch.js';
 export * from './config/password-grace.js';
 export * from './config/pool-numbers.js';

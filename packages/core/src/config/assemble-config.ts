@@ -1,18 +1,10 @@
-import type * as z from 'zod';
 import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
 import { readAuthFiles } from './auth-files.js';
 import { ConfigurationError } from './configuration-problem.js';
 import { type CheckedParts, crossCheck } from './cross-checks.js';
-import { parseDatabaseUrl, type UrlEntry } from './database-url.js';
+import type { UrlEntry } from './database-url.js';
 import { ADMIN_DEFAULTS, fillGeneral, fillRewrite, fillTcp, type GeneralSettings } from './defaults.js';
-import {
-  type AdminInput,
-  type ReadSecretFile,
-  SecretResolver,
-  toAdminEntry,
-  toDatabaseEntry,
-  toUserEntry,
-} from './entries.js';
+import { type AdminInput, SecretResolver, toAdminEntry, toDatabaseEntry, toUserEntry } from './entries.js';
 import { type Environment, readEnvironment } from './environment.js';
 import { splitList } from './fields.js';
 import { checkHttp } from './http-checks.js';
@@ -20,11 +12,9 @@ import { parseListenAddress } from './listen-address.js';
 import { checkListening } from './listen-checks.js';
 import type { ListenAddress, LoadedConfig } from './loaded-config.js';
 import { toMirror } from './mirroring.js';
-import { checkDocument, type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
-import type { DraftDocument } from './pgbouncer/draft.js';
-import { translatePgBouncer } from './pgbouncer/translate-pgbouncer.js';
 import { Origin, ProblemList } from './problem-list.js';
-import { type ConfigInput, configSchema, type GeneralInput, type UsersInput, usersSchema } from './schema.js';
+import { type DocumentSources, type Documents, readDocuments } from './read-documents.js';
+import type { GeneralInput } from './schema.js';
 import type { Secret } from './secret.js';
 import { checkRewrite, readSharding } from './sharding.js';
 
@@ -40,63 +30,14 @@ export interface CommandLineSettings {
   databaseUrls: string[];
 }
 
-export interface ConfigurationSources {
-  config: SourceText | null;
-  users: SourceText | null;
-  /** Instead of both: pgbouncer.ini. */
-  pgbouncer?: SourceText | null;
+export interface ConfigurationSources extends DocumentSources {
   commandLine: CommandLineSettings;
-  environment: Environment;
   /** CPUs the process may use. */
   cpuCount: number;
-  readSecretFile: ReadSecretFile;
-}
-
-interface Documents {
-  config: ParsedDocument<ConfigInput> | null;
-  users: ParsedDocument<UsersInput> | null;
-  urls: UrlEntry[];
 }
 
 /** Most worker threads; the table of workers in shared memory and common sense end here. */
 const WORKERS_MAX = 256;
-
-function parseFile<S extends z.ZodType>(source: SourceText | null, schema: S, problems: ProblemList) {
-  return source === null ? null : parseDocument(source, schema, problems);
-}
-
-/** Through the same schema as files of ours: a translation has no way around a check. */
-function readPgBouncer(
-  source: SourceText,
-  { readSecretFile }: Pick<ConfigurationSources, 'readSecretFile'>,
-  problems: ProblemList,
-): Pick<Documents, 'config' | 'users'> {
-  const { config, users } = translatePgBouncer(source, readSecretFile, problems);
-  const originOf = (document: DraftDocument) => new Origin(source.name, document.places());
-  return {
-    config: checkDocument(config.toObject(), originOf(config), configSchema, problems),
-    users: checkDocument(users.toObject(), originOf(users), usersSchema, problems),
-  };
-}
-
-function readDocuments(sources: ConfigurationSources, problems: ProblemList): Documents {
-  const files = sources.pgbouncer ? readPgBouncer(sources.pgbouncer, sources, problems) : null;
-  const config = files !== null ? files.config : parseFile(sources.config, configSchema, problems);
-  const users = files !== null ? files.users : parseFile(sources.users, usersSchema, problems);
-  const urls: UrlEntry[] = [];
-  const add = (text: string, source: string) => {
-    const entry = parseDatabaseUrl(text, new Origin(source), problems);
-    if (entry !== null) urls.push(entry);
-  };
-  const { databaseUrls } = sources.commandLine;
-  for (const [index, url] of databaseUrls.entries()) {
-    add(url, databaseUrls.length === 1 ? '-d' : `-d (number ${index + 1})`);
-  }
-  for (const [name, value] of Object.entries(sources.environment)) {
-    if (name.startsWith('PGDOG_DATABASE_URL_') && value) add(value, name);
-  }
-  return { config, users, urls };
-}
 
 interface GeneralParts {
   input: Record<string, unknown>;
@@ -209,7 +150,7 @@ function addGeneralWays(
 function sourceNames(sources: ConfigurationSources, documents: Documents): string[] {
   const { config, users, pgbouncer } = sources;
   const names = [config?.name, users?.name, pgbouncer?.name].filter((name) => name !== undefined);
-  return [...names, ...documents.urls.map((url) => url.origin.source)];
+  return [...names, ...documents.included, ...documents.urls.map((url) => url.origin.source)];
 }
 
 /**

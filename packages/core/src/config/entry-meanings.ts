@@ -132,6 +132,7 @@ export const LIST_MEANINGS: Readonly<Record<string, Meanings>> = {
 };
 
 export const SECTION_MEANINGS: Meanings = {
+  include: 'Further files: paths, globs, or directories with a slash at their end; relative to this file.',
   general: 'Everything that is not per database or user. Durations are milliseconds.',
   databases: 'One entry per host.',
   users: 'Who may log in.',

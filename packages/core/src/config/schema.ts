@@ -330,8 +330,12 @@ export type MirroringInput = z.infer<typeof mirroringSchema>;
 const listOf = <T extends z.ZodType>(item: T, name: string) =>
   z.array(item, { error: `expected one or more [[${name}]]` });
 
+/** Files that belong to this one: paths, directories with a slash at their end, globs. */
+const include = z.array(field.text(), { error: 'expected a list of files, as ["conf.d/*.toml"]' });
+
 export const configSchema = z
   .strictObject({
+    include,
     general: generalSchema,
     databases: listOf(databaseSchema, 'databases'),
     tcp: tcpSchema,
@@ -344,8 +348,13 @@ export const configSchema = z
   .partial();
 
 export const usersSchema = z
-  .strictObject({ users: listOf(userSchema, 'users'), admin: adminSchema })
+  .strictObject({ include, users: listOf(userSchema, 'users'), admin: adminSchema })
   .partial();
+
+/** A file that another includes may hold what both files may: a tenant is one file. */
+export const includedSchema = configSchema.extend(usersSchema.shape);
+
+export type IncludedInput = z.infer<typeof includedSchema>;
 
 export type ConfigInput = z.infer<typeof configSchema>;
 export type UsersInput = z.infer<typeof usersSchema>;

@@ -9,6 +9,7 @@ import {
   type SourceText,
 } from '@pgdog-cluster/core/config';
 import { cpuCount } from './cpu-count.js';
+import { IncludedFiles } from './included-files.js';
 
 const CONFIG_DEFAULT = 'pgdog.toml';
 const USERS_DEFAULT = 'users.toml';
@@ -67,7 +68,7 @@ function hasUrlVariable(): boolean {
 /**
  * Reads and checks the configuration. Throws ConfigurationError with everything that is wrong; its warnings
  * come with the result. Costs a few milliseconds; only at start and reload.
- * @param onRead told of every file that is asked for, there or not; absolute
+ * @param onRead told of every file that is asked for, and of every directory that is looked through, there or not; absolute
  */
 export function loadConfig(
   options: ConfigurationOptions,
@@ -90,6 +91,7 @@ export function loadConfig(
     config,
     users,
     pgbouncer,
+    includes: new IncludedFiles(onRead),
     commandLine: options,
     environment: process.env,
     cpuCount: cpuCount(),

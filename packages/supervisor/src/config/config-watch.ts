@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FSWatcher, readFileSync, realpathSync, watch } from 'node:fs';
+import { type FSWatcher, readdirSync, readFileSync, realpathSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from '../log/logger.js';
 
@@ -82,7 +82,7 @@ export class ConfigWatch {
     for (const path of this.#known.keys()) this.#known.set(path, contentOf(path));
   }
 
-  /** A file that is asked for, absolute; also one that is not there. */
+  /** A file that is asked for, or a directory that is looked through, absolute; also one that is not there. */
   note(path: string): void {
     this.#reading.add(path);
     if (!this.#known.has(path)) this.#known.set(path, contentOf(path));
@@ -95,13 +95,14 @@ export class ConfigWatch {
     if (this.#pollTimer !== undefined) this.#lookAround();
   }
 
-  /** Watches the directories of the files, and those of what they are links to. */
+  /** Watches the directories of the files, those of what they are links to, and those that are looked through. */
   #lookAround(): void {
     const wanted = new Set<string>();
     for (const path of this.#known.keys()) {
       wanted.add(dirname(path));
       try {
-        wanted.add(dirname(realpathSync(path)));
+        const real = realpathSync(path);
+        wanted.add(statSync(real).isDirectory() ? real : dirname(real));
       } catch {
         // Not there now: the directory tells when it comes.
       }
@@ -160,11 +161,24 @@ export class ConfigWatch {
   }
 }
 
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** A pipe is not read: it would be waited for, or taken from whom it is for. */
 function contentOf(path: string): string {
   try {
-    return createHash('sha256').update(readFileSync(path)).digest('base64');
+    const stat = statSync(path);
+    if (stat.isDirectory()) return namesIn(path);
+    return stat.isFile() ? createHash('sha256').update(readFileSync(path)).digest('base64') : 'no file';
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error);
     return code === 'ENOENT' || code === 'ENOTDIR' ? ABSENT : `unreadable ${code}`;
   }
+}
+
+/** Without those of editors and of Kubernetes, which begin with a dot. */
+function namesIn(path: string): string {
+  const names = readdirSync(path).filter((name) => !name.startsWith('.'));
+  return `directory ${JSON.stringify(names.sort())}`;
 }
