@@ -77,7 +77,12 @@ function plain(count: number): number {
 }
 
 function portals(stats: QueryStats): (count: number) => number {
-  const counted = new CountedPortals({ context: { queries: stats }, database: DATABASE, router: null });
+  const counted = new CountedPortals({
+    context: { queries: stats },
+    database: DATABASE,
+    router: null,
+    isCounted: true,
+  });
   const one = figuresOf(SHORT);
   return (count) => {
     let hash = 0;

@@ -79,6 +79,7 @@ export function queryReport(values: Partial<QueryReport> = {}): QueryReport {
     access: null,
     hits: 9,
     calls: 10,
+    multi: 0,
     totalUs: 20_000,
     maxUs: 3000,
     rows: 10,

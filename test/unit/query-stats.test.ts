@@ -181,7 +181,12 @@ test('RESET: what is prepared is counted again, from nothing', () => {
   const registry = new StatementRegistry();
   const rest = Buffer.concat([Buffer.from('SELECT prepared WHERE id = $1\0'), Buffer.alloc(2)]);
   const statement = registry.acquireParsed(rest, 0, rest.length, null, '');
-  const counted = new CountedPortals({ context: { queries: stats }, database: 'shop', router: null });
+  const counted = new CountedPortals({
+    context: { queries: stats },
+    database: 'shop',
+    router: null,
+    isCounted: true,
+  });
   const name = Buffer.from('name');
   const text = Buffer.from('SELECT named');
   counted.named(name, 0, name.length, counted.parsed(text, 0, text.length));
@@ -204,15 +209,20 @@ test('RESET: what is prepared is counted again, from nothing', () => {
 
 test('of portals a limited number is followed, and none that is closed', () => {
   const stats = makeStats();
-  const counted = new CountedPortals({ context: { queries: stats }, database: 'shop', router: null });
+  const counted = new CountedPortals({
+    context: { queries: stats },
+    database: 'shop',
+    router: null,
+    isCounted: true,
+  });
   const figures = of(stats, 'SELECT a FROM t');
-  const textOf = (name: string) => counted.find(Buffer.from(name), 0, name.length).text;
+  const textOf = (name: string) => counted.find(Buffer.from(name), 0, name.length)?.text;
   for (let index = 0; index < 5000; index++) {
     const name = Buffer.from(`portal ${index}`);
     counted.bound(name, 0, name.length, figures);
     assert.equal(counted.find(name, 0, name.length), figures);
     counted.closed(name, 0, name.length);
-    assert.equal(counted.find(name, 0, name.length).text, UNREAD_TEXT);
+    assert.equal(counted.find(name, 0, name.length)?.text, UNREAD_TEXT);
   }
   for (let index = 0; index < 5000; index++) {
     const name = Buffer.from(`open ${index}`);
@@ -245,6 +255,7 @@ test('a text is shown without its literals, and readable', () => {
   const rows: [string, string][] = [
     ["SELECT a FROM t WHERE b = 'x' AND c IN (1, 2, 3)", 'select a from t where b = $1 and c in($2)'],
     ['select $1, $2, 17', 'select $1, $2, $3'],
+    ['select a from t where b<$1 limit 7', 'select a from t where b < $1 limit $2'],
     ['INSERT INTO t (a, b) VALUES (1, 2), (3, 4)', 'insert into t(a, b) values($1, $2)'],
     ['SELECT count(*), t.* FROM t, u WHERE a*b>0', 'select count(*), t.* from t, u where a * b > $1'],
     ['ALTER TABLE t ADD password text', 'alter table t add password text'],

@@ -30,7 +30,7 @@ export function reportQueries(
 }
 
 function reportOf(worker: number, figures: QueryFigures): QueryReport {
-  const { database, text, entry, access, hits, calls, totalUs, maxUs, rows, errors, cells } = figures;
+  const { database, text, entry, access, hits, calls, multi, totalUs, maxUs, rows, errors, cells } = figures;
   const isShape = entry >= 0;
   const query = text;
   const pairs = cellPairs(cells);
@@ -42,6 +42,7 @@ function reportOf(worker: number, figures: QueryFigures): QueryReport {
     access,
     hits,
     calls,
+    multi,
     totalUs,
     maxUs,
     rows,
@@ -65,12 +66,13 @@ function othersOf(worker: number, figures: readonly QueryFigures[]): QueryReport
     if (sum === undefined) {
       const cells = new Float64Array(LATENCY_CELLS);
       const row = { worker, database, query: OTHERS_TEXT, isShape: false, access: null, cells: [] };
-      sum = { row: { ...row, hits: 0, calls: 0, totalUs: 0, maxUs: 0, rows: 0, errors: 0 }, cells };
+      sum = { row: { ...row, hits: 0, calls: 0, multi: 0, totalUs: 0, maxUs: 0, rows: 0, errors: 0 }, cells };
       sums.set(database, sum);
     }
     const { row, cells } = sum;
     row.hits += one.hits;
     row.calls += one.calls;
+    row.multi += one.multi;
     row.totalUs += one.totalUs;
     row.maxUs = Math.max(row.maxUs, one.maxUs);
     row.rows += one.rows;

@@ -543,6 +543,8 @@ export interface QueryReport {
   /** Texts that came when the shape was known. */
   hits: number;
   calls: number;
+  /** Of the calls, those on several shards. */
+  multi: number;
   totalUs: number;
   maxUs: number;
   rows: number;

@@ -214,7 +214,10 @@ function stringEnd(bytes: Uint8Array, from: number, length: number): number {
 function parameterMax(bytes: Uint8Array, length: number): number {
   let max = 0;
   for (let at = 0; at < length; at++) {
-    if (bytes[at] !== DOLLAR || (at > 0 && kinds[bytes[at - 1]] !== 0)) continue;
+    if (bytes[at] !== DOLLAR) continue;
+    // Within a name it is one of its letters.
+    const before = at === 0 ? 0 : kinds[bytes[at - 1]];
+    if (before === WORD || before === DIGIT) continue;
     let number = 0;
     while (at + 1 < length && kinds[bytes[at + 1]] === DIGIT) number = number * 10 + bytes[++at] - 0x30;
     if (number > max && number <= 0xffff) max = number;

@@ -29,6 +29,7 @@ function emptySum({ database, query, isShape }: QueryReport): Sum {
     access: null,
     hits: 0,
     calls: 0,
+    multi: 0,
     totalUs: 0,
     maxUs: 0,
     rows: 0,
@@ -50,6 +51,7 @@ export function mergeQueries(reports: readonly QueryReport[], isByDatabase: bool
     sum.access ??= report.access;
     sum.hits += report.hits;
     sum.calls += report.calls;
+    sum.multi += report.multi;
     sum.totalUs += report.totalUs;
     sum.maxUs = Math.max(sum.maxUs, report.maxUs);
     sum.rows += report.rows;

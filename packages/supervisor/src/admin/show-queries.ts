@@ -59,8 +59,8 @@ export const SHOW_QUERY_CACHE = defineShow<MergedQuery>({
   columns: [
     column('query', 'text', 'A statement with literals as $n.', (row) => row.query),
     column('hits', 'numeric', 'Texts that came when the shape was known.', (row) => row.hits),
-    column('direct', 'numeric', 'Executions on one shard.', (row) => row.calls),
-    column('multi', 'numeric', 'Executions on several shards: 0 in this version.', () => 0),
+    column('direct', 'numeric', 'Executions on one shard.', (row) => row.calls - row.multi),
+    column('multi', 'numeric', 'Executions on several shards.', (row) => row.multi),
     column('route', 'text', 'read, write or neutral; NULL: nobody asked.', (row) => row.access),
     column('workers', 'numeric', 'Workers that know it.', (row) => row.workers),
   ],

@@ -34,6 +34,12 @@ export function countDone(server: CountedServer): void {
 export function countRows(server: CountedServer, bytes: Uint8Array, start: number, end: number): void {
   const figures = server.pending.headFigures();
   if (figures === null) return;
+  const count = rowsOfTag(bytes, start, end);
+  if (count > 0) figures.addRows(count);
+}
+
+/** bytes[start, end) is a CommandComplete. */
+export function rowsOfTag(bytes: Uint8Array, start: number, end: number): number {
   let at = end - 2;
   const first = Math.max(start + HEADER_BYTES, at - DIGITS_MAX);
   let count = 0;
@@ -41,7 +47,13 @@ export function countRows(server: CountedServer, bytes: Uint8Array, start: numbe
     count += (bytes[at] - 0x30) * unit;
     unit *= 10;
   }
-  if (count > 0) figures.addRows(count);
+  return count;
+}
+
+/** PortalSuspended: as many rows have come as were asked for. */
+export function countSuspended(server: CountedServer): void {
+  server.pending.headFigures()?.addRows(server.pending.headRowsMax());
+  countDone(server);
 }
 
 /** The server has refused what the head asked for. A Query is over with its ReadyForQuery only. */

@@ -43,6 +43,8 @@ export class PendingReplies {
   /** What the entry counts for in SHOW QUERIES, and when it was sent, us. */
   private figures: (QueryFigures | null)[] = new Array(CAPACITY_START).fill(null);
   private sent = new Float64Array(CAPACITY_START);
+  /** Of an Execute that asks for a portion: rows at most. Of all others it says nothing. */
+  private rowsMax = new Int32Array(CAPACITY_START);
   private first = 0;
   private count = 0;
   private readyCount = 0;
@@ -66,6 +68,16 @@ export class PendingReplies {
 
   headSentUs(): number {
     return this.sent[this.first];
+  }
+
+  /** Of an Execute that PortalSuspended answers: so many rows have come. */
+  headRowsMax(): number {
+    return this.rowsMax[this.first];
+  }
+
+  /** Of what was pushed last. */
+  noteRowsMax(count: number): void {
+    this.rowsMax[(this.first + this.count - 1) & (this.codes.length - 1)] = count;
   }
 
   push(code: number, ref: object | null, figures: QueryFigures | null = null, sentUs = 0): void {
@@ -129,6 +141,7 @@ export class PendingReplies {
     this.refs[to] = this.refs[from];
     this.figures[to] = this.figures[from];
     this.sent[to] = this.sent[from];
+    this.rowsMax[to] = this.rowsMax[from];
   }
 
   private forget(index: number): void {
@@ -191,17 +204,20 @@ export class PendingReplies {
     const refs: (object | null)[] = new Array(size * 2).fill(null);
     const figures: (QueryFigures | null)[] = new Array(size * 2).fill(null);
     const sent = new Float64Array(size * 2);
+    const rowsMax = new Int32Array(size * 2);
     for (let index = 0; index < size; index++) {
       codes[index] = this.codeAt(index);
       const at = (this.first + index) & (size - 1);
       refs[index] = this.refs[at];
       figures[index] = this.figures[at];
       sent[index] = this.sent[at];
+      rowsMax[index] = this.rowsMax[at];
     }
     this.codes = codes;
     this.refs = refs;
     this.figures = figures;
     this.sent = sent;
+    this.rowsMax = rowsMax;
     this.first = 0;
   }
 }

@@ -12,7 +12,7 @@ import { shownParameters } from '../made/shown-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
-import { countDone, countRows } from './count-answer.js';
+import { countDone, countRows, countSuspended } from './count-answer.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
   DISPOSITION_MASK,
@@ -308,7 +308,7 @@ export class Relay implements FrameSink {
   private executeSuspended(): void {
     const { server } = this;
     server.isCopyIn = false;
-    countDone(server);
+    countSuspended(server);
     const use = server.pending.headRef();
     if (use !== null) server.session?.transaction.statementDone(server, use, '');
   }

@@ -9,7 +9,8 @@ const MAX_US = 2;
 const ROWS = 3;
 const ERRORS = 4;
 const HITS = 5;
-const FIGURES = 6;
+const MULTI = 6;
+const FIGURES = 7;
 /** A cell that would overflow halves all: quantiles stay what they are. */
 const CELL_MAX = 0xffffffff;
 
@@ -84,6 +85,10 @@ export class QueryFigures {
   get calls(): number {
     return this.#get(CALLS);
   }
+  /** Of the calls, those on several shards. */
+  get multi(): number {
+    return this.#get(MULTI);
+  }
   get totalUs(): number {
     return this.#get(TOTAL_US);
   }
@@ -115,6 +120,11 @@ export class QueryFigures {
     const cell = index * LATENCY_CELLS + latencyCell(us);
     if (cells[cell] === CELL_MAX) this.#halve();
     cells[cell]++;
+  }
+
+  /** The call that was counted last was on several shards. */
+  spread(): void {
+    this.#slot.figures[this.#slot.index * FIGURES + MULTI]++;
   }
 
   addRows(count: number): void {

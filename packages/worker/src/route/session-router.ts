@@ -220,7 +220,7 @@ export class SessionRouter implements RouteTerms {
     const isInside = shards?.cross.isInTransaction === true;
     const step = isInside ? shards.cross.controlOf(plan) : null;
     if (step !== null) {
-      shards?.cross.control(step);
+      shards?.cross.control(step, bytes, start, end);
       return session.requests?.drop() ?? CONSUMED;
     }
     if (!isInside && this.desk.takesQuery(plan, bytes, start + HEADER_BYTES, end - 1)) {

@@ -31,6 +31,8 @@ export interface BatchHost {
   rollbackOwn(failure: Uint8Array): void;
   /** Its answers up to the Flush have been given. */
   flushed(): void;
+  /** What comes behind the Flush is all there. */
+  goesOn(): void;
 }
 
 /** Batches for several shards: as they are, or with portals whose rows are put together a portion at a time. */
@@ -132,6 +134,7 @@ export class BatchRequests {
   private startPart(): void {
     const { open, host } = this;
     if (open === null) return;
+    host.goesOn();
     const transaction = host.ownTransaction();
     if (transaction.hasLostMember) this.fail(new PgDogError('server_lost'));
     else this.portals.start(open, transaction, (failure) => this.ownAnswered(open, failure));

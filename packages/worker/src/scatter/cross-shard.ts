@@ -1,4 +1,4 @@
-import { type CursorUse, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import { BACKEND, type CursorUse, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
@@ -8,25 +8,23 @@ import { BatchFrames } from './batch-frames.js';
 import { BatchRequests, portioned } from './batch-requests.js';
 import { type ControlStep, controlStepOf } from './control-step.js';
 import { beginCopy, endCopy } from './copy-round.js';
+import { CountedRequest } from './counted-request.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
 import { CursorDesk } from './cursor-desk.js';
 import { CursorRequests } from './cursor-requests.js';
 import { DistributedTransaction, type DoneBefore, lostMember } from './distributed-transaction.js';
 import { errorFrame, sqlstateOf, withDone } from './error-frame.js';
 import { fillIn } from './fill-in.js';
-import { FirstMerger } from './first-merger.js';
 import type { Leg } from './leg.js';
 import { MergeState } from './merge-state.js';
+import { mergerFor } from './merger-for.js';
 import { type MoveDone, moveRows } from './move-rows.js';
-import { PlanMerger } from './plan-merger.js';
 import { PortalBatch } from './portal-batch.js';
-import { RewriteMerger } from './rewrite-merger.js';
-import type { Awaited } from './rewritten-statement.js';
-import type { RowMerger } from './row-merger.js';
 import { Scatter } from './scatter.js';
-import { SplitMerger } from './split-merger.js';
 import { beginTransaction, spreadTransaction } from './spread-transaction.js';
 import { TransactionSteps } from './transaction-steps.js';
+
+const HEADER_BYTES = 5;
 
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
 export class CrossShard {
@@ -34,6 +32,7 @@ export class CrossShard {
   private readonly database: ShardedDatabase;
   private readonly scatter: Scatter;
   private readonly batch: BatchFrames;
+  private readonly counted: CountedRequest;
   private readonly cursors: CursorDesk;
   private readonly cursorRequests: CursorRequests;
   private readonly batches: BatchRequests;
@@ -49,9 +48,16 @@ export class CrossShard {
   constructor(session: Session, database: ShardedDatabase, clusters: readonly Cluster[]) {
     this.session = session;
     this.database = database;
-    this.scatter = new Scatter(session, clusters, (type) => this.batch.told(type));
+    this.scatter = new Scatter(session, clusters, {
+      met: (type) => {
+        this.batch.told(type);
+        if (type === BACKEND.PortalSuspended) this.counted.suspended();
+      },
+      completed: (frame) => this.counted.completed(frame),
+    });
+    this.counted = new CountedRequest(session, this.scatter);
     this.batch = new BatchFrames(session);
-    this.cursors = new CursorDesk(session, this.scatter, this.batch);
+    this.cursors = new CursorDesk(session, this.scatter, this.batch, this.counted);
     this.cursorRequests = new CursorRequests(this.scatter, this.batch, this.cursors, {
       run: (request) => this.run(request),
       refuse: (problem) => this.refuse(problem),
@@ -65,7 +71,7 @@ export class CrossShard {
     const cross = this;
     this.batches = new BatchRequests(
       this.batch,
-      new PortalBatch(session, this.scatter, this.batch, this.cursors),
+      new PortalBatch(session, this.scatter, this.batch, this.cursors, this.counted),
       {
         get clientTransaction() {
           return cross.isInTransaction ? cross.transaction : null;
@@ -77,6 +83,7 @@ export class CrossShard {
         commitOwn: () => this.ownTransaction().commit((refusal) => this.end(refusal, null)),
         rollbackOwn: (failure) => this.rollbackOwn(failure),
         flushed: () => this.flushed(),
+        goesOn: () => this.counted.batch(this.batch.taken),
       },
     );
   }
@@ -119,6 +126,7 @@ export class CrossShard {
 
   /** A whole Query frame. */
   query(request: CrossShardRequest, frame: Uint8Array): void {
+    this.counted.query(frame, HEADER_BYTES, frame.length - 1);
     this.batch.beginQuery(frame, request.edits);
     this.cursors.names.delete('');
     // Every Query drops the unnamed statement.
@@ -131,7 +139,7 @@ export class CrossShard {
     const { plan } = request;
     const isAsIs = request.cursor === null && request.rewritten === undefined;
     const needsShape = plan !== null && isAsIs && MergeState.needsShape(plan);
-    this.batch.begin(needsShape, () => this.start(request), request);
+    this.batch.begin(needsShape, () => this.startBatch(request), request);
   }
 
   /** A frame of the batch. */
@@ -140,8 +148,14 @@ export class CrossShard {
     return this.batch.take(type, bytes, start, end, frameBytes);
   }
 
+  private startBatch(request: CrossShardRequest): void {
+    this.counted.batch(this.batch.taken);
+    this.start(request);
+  }
+
   private start(request: CrossShardRequest): void {
     this.request = request;
+    this.counted.started(this.session.context.nowUs);
     // A shard's part of the transaction is gone: begun anew there, it would be half of what was asked.
     if (this.transaction?.hasLostMember === true) {
       this.refuse(lostMember());
@@ -190,9 +204,8 @@ export class CrossShard {
   /** What comes behind the Flush belongs to the same batch. */
   private flushed(): void {
     const { session } = this;
-    session.queries++;
-    session.queryTimeUs += session.context.nowUs - session.requestSinceUs;
     this.batch.keepStatements(true);
+    this.counted.flushed();
     // Whoever told of the last answer is still at work.
     session.context.sharded.postpone(() => session.resumeRequests());
   }
@@ -212,7 +225,9 @@ export class CrossShard {
   private run(request: CrossShardRequest): void {
     const { batch, scatter, transaction } = this;
     const asked = request.rewritten?.ask(batch.taken) ?? null;
-    const merger = this.mergerFor(request, asked?.awaited ?? []);
+    // Of a COPY some row may have no place, though every shard has taken what it got.
+    const holdsTag = this.isImplicit || request.copy !== null;
+    const merger = mergerFor(scatter, batch, request, asked?.awaited ?? [], holdsTag);
     scatter.start({
       shards: request.shards,
       merger,
@@ -235,22 +250,6 @@ export class CrossShard {
       described: (frame) => batch.described(frame),
       done: (legs, failure) => this.answered(legs, failure, merger.heldTag),
     });
-  }
-
-  private mergerFor(
-    request: CrossShardRequest,
-    awaited: readonly Awaited[],
-  ): RowMerger & { heldTag: Uint8Array | null } {
-    const { scatter, batch } = this;
-    const { plan, split, copy, cursor, filled, rewritten, edited } = request;
-    // Of a COPY some row may have no place, though every shard has taken what it got.
-    const holdsTag = this.isImplicit || copy !== null;
-    if (split !== null) return new SplitMerger(scatter, split, !batch.hasParse, holdsTag);
-    const isOwnParse = (filled !== null || edited !== undefined) && !batch.hasParse;
-    if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, holdsTag, isOwnParse);
-    const withheld = { shape: batch.isOwnDescribe, parse: isOwnParse, tag: holdsTag };
-    const merger = new PlanMerger(scatter, new MergeState(plan, request), withheld);
-    return rewritten === undefined ? merger : new RewriteMerger(scatter, merger, rewritten, awaited);
   }
 
   private beginCopy(
@@ -306,14 +305,10 @@ export class CrossShard {
 
   private finish(failure: Uint8Array | null, tag: Uint8Array | null, isTransactionOver: boolean): void {
     const { session } = this;
-    session.queries++;
-    if (isTransactionOver) session.transactions++;
-    session.queryTimeUs += session.context.nowUs - session.requestSinceUs;
-    if (failure !== null) {
-      session.errors++;
-      session.send(failure);
-    } else if (tag !== null) session.send(tag);
+    if (failure !== null) session.send(failure);
+    else if (tag !== null) session.send(tag);
     this.batch.keepStatements(failure === null);
+    this.counted.finished(failure !== null, tag, isTransactionOver);
     const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue;
     this.isSyncDue = false;
     this.batch.forget();
@@ -335,8 +330,12 @@ export class CrossShard {
   /** The client's transaction is on one shard, and needs more: its server connection becomes a leg's. @returns why it cannot */
   spreadOut(beginText: string, done: DoneBefore): PgDogError | null {
     const { commit } = this.database.sharding;
+    const { transactionSinceUs } = this.session;
     const spread = spreadTransaction(this.session, this.scatter, commit, beginText, done);
-    if (spread instanceof DistributedTransaction) this.transaction = spread;
+    if (spread instanceof DistributedTransaction) {
+      this.transaction = spread;
+      this.counted.started(transactionSinceUs);
+    }
     return spread instanceof PgDogError ? spread : null;
   }
 
@@ -350,8 +349,9 @@ export class CrossShard {
     return controlStepOf(plan);
   }
 
-  /** Frame of a Query that is such a step. */
-  control(step: ControlStep): void {
+  /** bytes[start, end) is a Query that is such a step. */
+  control(step: ControlStep, bytes: Uint8Array, start: number, end: number): void {
+    this.counted.query(bytes, start + HEADER_BYTES, end - 1);
     this.batch.beginQuery(null, []);
     if (this.transaction !== null) this.steps.run(step, this.transaction);
   }
@@ -360,6 +360,7 @@ export class CrossShard {
   beginControlBatch(step: ControlStep): void {
     this.batch.begin(false, () => {
       const { transaction } = this;
+      this.counted.batch(this.batch.taken);
       if (transaction === null) return;
       if (transaction.hasFailed) this.steps.run(step, transaction);
       else this.batches.closeAhead(() => this.steps.run(step, transaction));

@@ -3,6 +3,7 @@ import type { Session } from '../session/session.js';
 import { tagFrame } from './agree.js';
 import type { BatchFrames } from './batch-frames.js';
 import { bindParts } from './bind-parts.js';
+import type { CountedRequest } from './counted-request.js';
 import { CrossCursor } from './cross-cursor.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
 import { CursorFetch, type FetchTerms } from './cursor-fetch.js';
@@ -28,13 +29,15 @@ export class CursorDesk {
   private readonly session: Session;
   private readonly scatter: Scatter;
   private readonly batch: BatchFrames;
+  private readonly counted: CountedRequest;
   /** A portion under way. */
   private fetch: CursorFetch | null = null;
 
-  constructor(session: Session, scatter: Scatter, batch: BatchFrames) {
+  constructor(session: Session, scatter: Scatter, batch: BatchFrames, counted: CountedRequest) {
     this.session = session;
     this.scatter = scatter;
     this.batch = batch;
+    this.counted = counted;
   }
 
   get isBusy(): boolean {
@@ -129,7 +132,10 @@ export class CursorDesk {
     then: Outcome,
   ): void {
     this.fetchFrom({ cursor, source, wanted, isMove: kind === 'move', showsShape }, (failure, count) => {
-      if (failure === null) this.session.send(tagFrame(`${kind.toUpperCase()} ${count}`));
+      if (failure === null) {
+        this.counted.gave(count, true);
+        this.session.send(tagFrame(`${kind.toUpperCase()} ${count}`));
+      }
       then(failure);
     });
   }

@@ -7,7 +7,7 @@ import {
   type PgDogError,
   parseErrorFields,
 } from '@pgdog-cluster/core';
-import { fieldsOf } from '../session/session.js';
+import { fieldsOf } from '../session/fields-of.js';
 import type { Leg } from './leg.js';
 
 const HEADER_BYTES = 5;

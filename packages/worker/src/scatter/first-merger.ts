@@ -45,7 +45,8 @@ export class FirstMerger implements RowMerger {
       );
       return;
     }
-    if (type === BACKEND.CommandComplete && this.holdsTag) this.heldTag = first;
-    else this.output.pass(first, 0, first.length, -1);
+    if (type !== BACKEND.CommandComplete) this.output.pass(first, 0, first.length, -1);
+    else if (this.holdsTag) this.heldTag = first;
+    else this.output.complete(first);
   }
 }

@@ -63,6 +63,8 @@ export class LegSession extends Session {
   readonly shard: number;
   /** Its client is, before anything of it begins. */
   override readonly isHoldable = false;
+  /** Statements are the client's, and once however many legs it has. */
+  override readonly isCounted = false;
   readonly answers: FrameStream;
   private readonly client: Session;
   private readonly events: LegEvents;
@@ -116,7 +118,7 @@ export class LegSession extends Session {
     this.transactionSinceUs = client.transactionSinceUs;
     client.transactionSinceUs = 0;
     this.transaction.takeOver(client.transaction);
-    client.requests?.extended.forgetPortals();
+    client.requests?.extended.portals.forget();
     if (server.sequenceSessionId === client.id) server.sequenceSessionId = this.id;
     if (server.lastSessionId === client.id) server.lastSessionId = this.id;
   }

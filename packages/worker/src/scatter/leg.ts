@@ -54,6 +54,8 @@ export class Leg implements FrameSink {
   private owedCount = 0;
   /** Of the last ReadyForQuery. */
   readyStatus = 0;
+  /** BindComplete of what the client asks under way. */
+  bindCount = 0;
   /** Of the last statement that was ordered. */
   orderTag = '';
   /** The row that is next in order: head[0, headSize), its whole DataRow. */

@@ -235,6 +235,6 @@ export class PlanMerger implements RowMerger {
     const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(this.completion);
     if (frame instanceof PgDogError) this.ownProblem = frame;
     else if (this.withheld.tag) this.heldTag = frame;
-    else this.output.pass(frame, 0, frame.length, -1);
+    else this.output.complete(frame);
   }
 }

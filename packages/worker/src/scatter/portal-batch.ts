@@ -14,6 +14,7 @@ import type { Session } from '../session/session.js';
 import { tagFrame } from './agree.js';
 import type { BatchFrames } from './batch-frames.js';
 import { quoted } from './control-step.js';
+import type { CountedRequest } from './counted-request.js';
 import { CrossCursor } from './cross-cursor.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
 import type { CursorDesk } from './cursor-desk.js';
@@ -42,6 +43,7 @@ export class PortalBatch {
   private readonly scatter: Scatter;
   private readonly batch: BatchFrames;
   private readonly desk: CursorDesk;
+  private readonly counted: CountedRequest;
   private steps: Uint8Array[] = [];
   /** Legs that have the client's statements. */
   private readonly given = new Set<Leg>();
@@ -49,11 +51,18 @@ export class PortalBatch {
   private transaction: DistributedTransaction | null = null;
   private onDone: Outcome = () => undefined;
 
-  constructor(session: Session, scatter: Scatter, batch: BatchFrames, desk: CursorDesk) {
+  constructor(
+    session: Session,
+    scatter: Scatter,
+    batch: BatchFrames,
+    desk: CursorDesk,
+    counted: CountedRequest,
+  ) {
     this.session = session;
     this.scatter = scatter;
     this.batch = batch;
     this.desk = desk;
+    this.counted = counted;
   }
 
   /** Whether the batch that is all there leaves a portal open on several shards, or uses one that is. */
@@ -236,7 +245,10 @@ export class PortalBatch {
     const wanted = rowsMax > 0 ? rowsMax : Number.POSITIVE_INFINITY;
     const source = boundPortal(name);
     this.desk.fetchFrom({ cursor, source, wanted, isMove: false, showsShape: false }, (failure, count) => {
-      if (failure === null) this.session.send(count === wanted ? SUSPENDED : tagFrame(`SELECT ${count}`));
+      if (failure === null) {
+        this.counted.gave(count, true);
+        this.session.send(count === wanted ? SUSPENDED : tagFrame(`SELECT ${count}`));
+      }
       this.next(failure);
     });
   }

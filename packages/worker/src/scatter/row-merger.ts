@@ -4,6 +4,8 @@ import type { Leg } from './leg.js';
 /** What goes to the client. */
 export interface MergeOutput {
   pass(bytes: Uint8Array, start: number, end: number, buffer: number): void;
+  /** A CommandComplete, whole. */
+  complete(frame: Uint8Array): void;
   /** Whether the session has a setting as a merge needs it. */
   isMet(need: SettingNeed): boolean;
   /** Rows that were kept have been given: legs that wait at a frame may meet. */

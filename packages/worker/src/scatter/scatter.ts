@@ -13,6 +13,14 @@ import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
 
 const HEADER_BYTES = 5;
 
+/** Who is told what the client is told. */
+export interface ScatterTold {
+  /** A frame of this type, which has been said by all. */
+  met(type: number): void;
+  /** A CommandComplete. */
+  completed(frame: Uint8Array): void;
+}
+
 /**
  * Asks several shards the same and gives the client one answer. The shards work at the same time; frames that are no rows
  * (RowDescription, CommandComplete) wait until every shard has said its own, and go to the client once; rows are
@@ -25,7 +33,7 @@ const HEADER_BYTES = 5;
 export class Scatter implements LegReader {
   private readonly client: Session;
   private readonly clusters: readonly Cluster[];
-  private readonly onMet: (type: number) => void;
+  private readonly told: ScatterTold;
   /** By shard, kept from one task to the next. */
   private readonly kept: (Leg | null)[];
   private legs: Leg[] = [];
@@ -47,10 +55,17 @@ export class Scatter implements LegReader {
   /** The client sends data of COPY; null: it does not. */
   copying: CopyIn | null = null;
 
-  /** @param onMet a frame of this type has been said by all, and told to the client */
-  constructor(client: Session, clusters: readonly Cluster[], onMet: (type: number) => void) {
+  /** What the client asks under way, in one or several tasks: when its first shard was asked, us; 0: none has been. */
+  askedUs = 0;
+  /** When it came. What is between is the wait for a server connection. */
+  requestUs = 0;
+  readonly askedShards = new Set<number>();
+  /** How many BindComplete the shard had said whose error is the failure. An error of ours comes behind all. */
+  failedBindCount = Number.POSITIVE_INFINITY;
+
+  constructor(client: Session, clusters: readonly Cluster[], told: ScatterTold) {
     this.client = client;
-    this.onMet = onMet;
+    this.told = told;
     this.clusters = clusters;
     this.kept = clusters.map(() => null);
   }
@@ -61,6 +76,15 @@ export class Scatter implements LegReader {
 
   get isBusy(): boolean {
     return this.task !== null || this.orderDone !== null;
+  }
+
+  /** What comes belongs to another request of the client's. */
+  beginRequest(): void {
+    this.requestUs = this.client.context.nowUs;
+    this.askedUs = 0;
+    this.askedShards.clear();
+    this.failedBindCount = Number.POSITIVE_INFINITY;
+    for (const leg of this.kept) if (leg !== null) leg.bindCount = 0;
   }
 
   /** Asks each leg its statement, all at the same time; `then` comes when all are answered, at once when there are none. */
@@ -76,6 +100,7 @@ export class Scatter implements LegReader {
     const { plans } = this.client.context;
     for (const { leg, sql, kind } of orders) {
       leg.begin(queryFrame(sql), 0, false, kind === undefined ? null : orderPlan(plans, kind, sql));
+      this.noteAsked(leg);
     }
     this.checkDone();
   }
@@ -108,7 +133,14 @@ export class Scatter implements LegReader {
     }
   }
 
+  /** One that waits for a server connection is asked when it has one. */
+  private noteAsked(leg: Leg): void {
+    this.askedShards.add(leg.shard);
+    if (this.askedUs === 0 && leg.session.server !== null) this.askedUs = this.client.context.nowUs;
+  }
+
   served(leg: Leg): void {
+    this.noteAsked(leg);
     const { task } = this;
     if (task !== null && !task.isInTurn && this.begunLast === leg && this.failure === null)
       this.beginNext(task);
@@ -117,6 +149,7 @@ export class Scatter implements LegReader {
   private begin(task: ScatterTask, leg: Leg): void {
     const ahead = task.prepare(leg).map(queryFrame);
     leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length, task.copy?.isBatch);
+    this.noteAsked(leg);
   }
 
   /** The next shard's turn. */
@@ -192,7 +225,10 @@ export class Scatter implements LegReader {
 
   private legFailed(leg: Leg, frame: Uint8Array): void {
     if (this.orderDone === null) {
-      if (this.failure === null) this.failedShard = leg.shard;
+      if (this.failure === null) {
+        this.failedShard = leg.shard;
+        this.failedBindCount = leg.bindCount;
+      }
       this.fail(frame, leg);
       return;
     }
@@ -247,12 +283,14 @@ export class Scatter implements LegReader {
     const { task } = this;
     if (this.failure !== null || task === null) return CONSUMED;
     if (task.merger.said !== undefined) {
+      if (bytes[start] === BACKEND.BindComplete) leg.bindCount++;
       task.merger.said(leg, bytes, start, end);
       if (task.merger.problem !== null) this.fail(errorFrame(task.merger.problem));
       return CONSUMED;
     }
     if (leg.pending !== null) return BLOCKED;
     leg.pending = bytes.slice(start, end);
+    if (bytes[start] === BACKEND.BindComplete) leg.bindCount++;
     task.merger.legMeets(leg);
     if (task.merger.problem !== null) {
       this.fail(errorFrame(task.merger.problem));
@@ -277,7 +315,7 @@ export class Scatter implements LegReader {
     const copyProblem = type === BACKEND.CopyInResponse ? this.copyBegins(task, frames) : null;
     if (type !== BACKEND.CopyInResponse) task.merger.meet(type, frames);
     this.isDescribing = false;
-    if (task.merger.problem === null) this.onMet(type);
+    if (task.merger.problem === null) this.told.met(type);
     this.haveMet(task, copyProblem);
   }
 
@@ -398,6 +436,11 @@ export class Scatter implements LegReader {
       this.client.send(this.task.described(bytes.subarray(start, end)));
     else if (buffer >= 0) this.client.passSlice(buffer, start, end);
     else this.client.passBytes(bytes, start, end);
+  }
+
+  complete(frame: Uint8Array): void {
+    this.told.completed(frame);
+    this.pass(frame, 0, frame.length, -1);
   }
 
   // What the client does meanwhile.

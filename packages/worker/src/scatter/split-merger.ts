@@ -82,7 +82,7 @@ export class SplitMerger implements RowMerger {
     const completion = completionOf(frames);
     if (completion instanceof PgDogError) this.problem = completion;
     else if (this.holdsTag) this.heldTag = completion;
-    else this.output.pass(completion, 0, completion.length, -1);
+    else this.output.complete(completion);
   }
 
   /** Of the whole statement; each shard describes those of its own rows. */

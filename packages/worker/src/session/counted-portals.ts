@@ -9,6 +9,7 @@ export interface CountedSession {
   readonly database: string;
   /** Null: the database has one host. */
   readonly router: object | null;
+  readonly isCounted: boolean;
 }
 
 /** Names of portals, and in session mode of statements, that are followed for one client; what it executes beyond them counts as not read. */
@@ -26,13 +27,15 @@ export class CountedPortals {
   }
 
   /** A text that is being prepared. */
-  parsed(bytes: Uint8Array, start: number, end: number): QueryFigures {
-    const { context, database, router } = this.#session;
+  parsed(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
+    const { context, database, router, isCounted } = this.#session;
+    if (!isCounted) return null;
     return context.queries.of(database, bytes, start, end, router !== null);
   }
 
   /** In session mode: bytes[start, end) is the statement's name, not empty. */
-  named(bytes: Uint8Array, start: number, end: number, figures: QueryFigures): void {
+  named(bytes: Uint8Array, start: number, end: number, figures: QueryFigures | null): void {
+    if (figures === null) return;
     // exempt: once per statement that is prepared
     this.#statements ??= new Map();
     const name = decodeText(bytes, start, end);
@@ -51,8 +54,9 @@ export class CountedPortals {
   }
 
   /** bytes[start, end) is the portal's name. @returns what it counts for */
-  bound(bytes: Uint8Array, start: number, end: number, figures: QueryFigures | null): QueryFigures {
-    const { context, database } = this.#session;
+  bound(bytes: Uint8Array, start: number, end: number, figures: QueryFigures | null): QueryFigures | null {
+    const { context, database, isCounted } = this.#session;
+    if (!isCounted) return null;
     const known = figures ?? context.queries.unread(database);
     if (start === end) this.#unnamed = known;
     else {
@@ -65,7 +69,8 @@ export class CountedPortals {
   }
 
   /** What an Execute counts for. */
-  find(bytes: Uint8Array, start: number, end: number): QueryFigures {
+  find(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
+    if (!this.#session.isCounted) return null;
     const known = start === end ? this.#unnamed : this.#byName?.get(decodeText(bytes, start, end));
     return known ?? this.#session.context.queries.unread(this.#session.database);
   }

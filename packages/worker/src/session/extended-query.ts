@@ -32,11 +32,11 @@ import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import { CountedPortals } from './counted-portals.js';
+import { fieldsOf } from './fields-of.js';
 import { needsAttention, noteAheadOfBatch, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import { parseMessage } from './parse-message.js';
 import { Portals } from './portals.js';
 import type { RequestSink } from './requests.js';
-import { fieldsOf } from './session.js';
 import { SessionModePlans } from './session-mode-plans.js';
 import { endsRefusal } from './simple-query.js';
 import { guardBound } from './tenant-guard.js';
@@ -192,8 +192,9 @@ export class ExtendedQuery {
     bytes: Uint8Array,
     { portalStart, portalEnd }: { portalStart: number; portalEnd: number },
     statement: PreparedStatement | null,
-  ): QueryFigures {
-    const { context, database, router } = this.requests.session;
+  ): QueryFigures | null {
+    const { context, database, router, isCounted } = this.requests.session;
+    if (!isCounted) return null;
     const known =
       statement === null
         ? this.unnamed.currentFigures(context.queries)
@@ -325,6 +326,7 @@ export class ExtendedQuery {
       const use = { plan: portal.plan, next: 0, values: portal.values, restored: null };
       server.pending.push(KIND_EXECUTE | FORWARD, use, figures, nowUs);
     }
+    if (fields.rowsMax > 0) server.pending.noteRowsMax(fields.rowsMax);
     server.forward(bytes, start, end, buffer);
     if (portal !== null && unlistensAll(portal.plan)) {
       this.requests.session.context.pubSub.returns.listenAgain(this.requests.session, server);

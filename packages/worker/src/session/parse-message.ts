@@ -109,7 +109,7 @@ function parseRenamed(
   bytes: Uint8Array,
   fields: ParseFields,
   end: number,
-  figures: QueryFigures,
+  figures: QueryFigures | null,
 ): number {
   const { session } = extended.requests;
   const { nameStart, textStart, textEnd } = fields;
@@ -138,7 +138,7 @@ function parseUnnamed(
   start: number,
   end: number,
   buffer: number,
-  figures: QueryFigures,
+  figures: QueryFigures | null,
 ): number {
   const use = extended.unnamed.keep(bytes, start, end, plan, server);
   extended.unnamed.figures = figures;
@@ -154,7 +154,7 @@ function parseNamed(
   bytes: Uint8Array,
   fields: ParseFields,
   end: number,
-  figures: QueryFigures,
+  figures: QueryFigures | null,
 ): number {
   const { session } = extended.requests;
   const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
@@ -173,7 +173,8 @@ function parseNamed(
     plan,
     readingKeyFor(session, server, null),
   );
-  statement.figures = figures;
+  // What a leg prepares is its client's statement, too.
+  if (figures !== null) statement.figures = figures;
   session.statements.set(name, statement);
   const { serverName } = statement;
   const undo = () => {

@@ -27,6 +27,7 @@ import type { WorkerContext } from '../worker-context.js';
 import { ClientStatements } from './client-statements.js';
 import { sessionGone } from './close.js';
 import { rewriteStatementNames } from './error-names.js';
+import { fieldsOf } from './fields-of.js';
 import { NO_PARAMETERS, type ParameterSet } from './parameter-set.js';
 import { PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import { probePins } from './pins.js';
@@ -76,6 +77,8 @@ export class Session implements ConnectionOwner {
   isAdmin = false;
   /** MAINTENANCE and PAUSE make it wait. */
   readonly isHoldable: boolean = true;
+  /** What it asks is in SHOW QUERIES; false: whoever has sent it counts. */
+  readonly isCounted: boolean = true;
   /** What it counts for in the limits on clients (client-places.ts). */
   places = 0;
   /** Its place in the queue is counted over all workers. */
@@ -387,14 +390,4 @@ export class Session implements ConnectionOwner {
   get isUnixSocket(): boolean {
     return this.addr === UNIX_ADDRESS;
   }
-}
-
-export function fieldsOf(error: PgDogError): ErrorFields {
-  return {
-    severity: error.severity,
-    sqlstate: error.sqlstate,
-    message: error.message,
-    detail: error.detail,
-    hint: error.hint,
-  };
 }

@@ -20,10 +20,11 @@ import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
+import { fieldsOf } from './fields-of.js';
 import { needsAttention, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import type { RequestSink } from './requests.js';
 import { type RestoredText, restoreWithin } from './restored-settings.js';
-import { fieldsOf, type Session } from './session.js';
+import type { Session } from './session.js';
 import { settingsPlan } from './session-mode-plans.js';
 import { renameStatements } from './sql-statements.js';
 import { guardText } from './tenant-guard.js';
@@ -74,9 +75,11 @@ export function simpleQuery(
   server.unnamedId = 0;
   requests.extended.unnamed.id = 0;
   const { queries, nowUs } = session.context;
-  const figures = isWhole
-    ? queries.of(session.database, bytes, start + HEADER_BYTES, textEnd, session.router !== null)
-    : queries.unread(session.database);
+  const figures = !session.isCounted
+    ? null
+    : isWhole
+      ? queries.of(session.database, bytes, start + HEADER_BYTES, textEnd, session.router !== null)
+      : queries.unread(session.database);
   if (plan === null || !needsAttention(plan, server)) {
     server.pending.push(KIND_QUERY | FORWARD, null, figures, nowUs);
     server.forward(bytes, start, end, buffer);
@@ -159,7 +162,7 @@ function effectfulQuery(
   start: number,
   end: number,
   buffer: number,
-  figures: QueryFigures,
+  figures: QueryFigures | null,
 ): number {
   const { session } = requests;
   const problem = (plan.flags & SETS_PARAMETER) === 0 ? null : settingProblem(plan, shardCountOf(session));
