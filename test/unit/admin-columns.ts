@@ -61,7 +61,9 @@ export const EXPECTED: Record<string, string> = {
     'database user total_count:n mirrored_count:n dropped_count:n error_count:n queue_length:n | destination skipped_count:n failed_count:n',
   maintenance: '| database maintenance:b cl_held:n',
   config_status:
-    '| last_attempt trigger result error changes epoch:n pending_restart took_ms:n last_success reloads_ok:n reloads_failed:n',
+    '| last_attempt trigger result error changes epoch:n pending_restart took_ms:n last_success reloads_ok:n reloads_failed:n ' +
+    'changes_kept:n changes_until_restart:n',
+  changes: '| change name which settings source persisted:b effective:b',
   workers:
     'worker:q state io_driver clients:n servers:n waiting:n busy_us:n busy_percent:n turns:n loop_delay_max_us:n ' +
     'heartbeat_age_ms:q epoch:n restarts:n',

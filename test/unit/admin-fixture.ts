@@ -226,6 +226,10 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
         world.reloads++;
       },
       set: async (name, text) => void world.ordered.push(['set', name, text]),
+      change: async (order) => {
+        world.ordered.push(['change', order]);
+        return 'database "new" added';
+      },
       banHost: (host) => memory.hosts.setOrders(host, ORDER_BAN),
       unbanHost: (host) => memory.hosts.setOrders(host, 0),
       checkHost: async (host) => (world.reachable.has(`host ${host}`) ? null : 'no answer in time'),

@@ -1,3 +1,4 @@
+import { type ConfigurationChange, Secret } from '@pgdog-cluster/core/config';
 import type { ReloadState } from 'pgdog-cluster';
 
 export const LISTENER = {
@@ -7,6 +8,26 @@ export const LISTENER = {
   listeners: 3,
   received: 40,
   dropped: 1,
+};
+
+const KEPT: ConfigurationChange = {
+  verb: 'add',
+  kind: 'user',
+  name: 'eve',
+  where: {},
+  values: { database: 'shop', password: new Secret('of eve'), pool_size: 3 },
+  source: 'changes.sql',
+  line: 4,
+};
+
+const FORGOTTEN: ConfigurationChange = {
+  verb: 'alter',
+  kind: 'database',
+  name: 'gone',
+  where: { shard: 1, role: 'replica' },
+  values: { lb_weight: null },
+  source: 'ALTER DATABASE "gone" by admin',
+  line: 0,
 };
 
 /** A reload that went well five seconds ago, after one that did not. */
@@ -24,5 +45,6 @@ export function reloadState(nowMs: number): ReloadState {
     },
     figures: { okCount: 4, failedCount: 1, lastOkMs: nowMs - 5000 },
     epoch: 3,
+    layers: { persisted: [KEPT], unpersisted: [FORGOTTEN], unmatched: new Set([FORGOTTEN]) },
   };
 }

@@ -2,9 +2,11 @@
 
 export * from './config/assemble-config.js';
 export * from './config/auth-entries.js';
+export * from './config/configuration-change.js';
 export * from './config/configuration-problem.js';
 export * from './config/cross-checks.js';
 export * from './config/defaults.js';
+export type { ReadSecretFile } from './config/entries.js';
 export { parseFileMode, splitList, UNIX_NETWORK } from './config/fields.js';
 export * from './config/include-files.js';
 export * from './config/json-schema.js';

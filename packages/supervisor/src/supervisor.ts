@@ -18,7 +18,7 @@ import { memoryFor, poolsMaxOf } from './config/memory-size.js';
 import { NameWatch, type NameWatchOptions } from './config/name-watch.js';
 import { type MakeSnapshot, Publication } from './config/publication.js';
 import { buildSnapshot } from './config/publish-config.js';
-import { Reloads } from './config/reloads.js';
+import { Reloads, type ReloadsOptions } from './config/reloads.js';
 import type { CertificateReport, LoadedTls } from './config/tls-files.js';
 import { unixSocketSettings } from './config/unix-settings.js';
 import type { AdminQueryHandler } from './fleet/admin-replies.js';
@@ -41,11 +41,11 @@ export interface SupervisorOptions {
   /** Module of the workers; the worker package's own unless a test has another. */
   serveFile?: string;
   /** Reads the configuration again, for reloads; default: what was given stays, only the files that it names are read again. */
-  load?: () => LoadedConfig;
+  load?: ReloadsOptions['load'];
   /** Sockets to accept from instead of those that the configuration names; closed with the supervisor. */
   listeners?: Listener[];
   /** Told of files that are read beside those, and when an attempt begins and ends. */
-  watch?: Pick<ConfigWatch, 'note' | 'begin' | 'end'>;
+  watch?: Pick<ConfigWatch, 'note' | 'begin' | 'end' | 'wrote'>;
   /** Sockets of a process that is being taken over. */
   adopted?: AdoptedListeners;
   /** Turns a loaded configuration into a snapshot; injected by tests. */

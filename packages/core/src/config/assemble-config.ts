@@ -1,8 +1,8 @@
 import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
 import { readAuthFiles } from './auth-files.js';
+import { applyChanges, type ConfigurationChange, type PlacedInputs } from './configuration-change.js';
 import { ConfigurationError } from './configuration-problem.js';
 import { type CheckedParts, crossCheck } from './cross-checks.js';
-import type { UrlEntry } from './database-url.js';
 import { ADMIN_DEFAULTS, fillGeneral, fillRewrite, fillTcp, type GeneralSettings } from './defaults.js';
 import { type AdminInput, SecretResolver, toAdminEntry, toDatabaseEntry, toUserEntry } from './entries.js';
 import { type Environment, readEnvironment } from './environment.js';
@@ -34,6 +34,14 @@ export interface ConfigurationSources extends DocumentSources {
   commandLine: CommandLineSettings;
   /** CPUs the process may use. */
   cpuCount: number;
+  changes?: ChangeSources;
+}
+
+/** Where changes by orders come from. */
+export interface ChangeSources {
+  /** Of persist_file, which is a path as written. @throws ConfigurationError */
+  readPersisted: (persistFile: string | null) => readonly ConfigurationChange[];
+  unpersisted: readonly ConfigurationChange[];
 }
 
 /** Most worker threads; the table of workers in shared memory and common sense end here. */
@@ -104,31 +112,41 @@ function readAdmin(documents: Documents, environment: Environment, secrets: Secr
   return toAdminEntry(inputs, defaults, secrets);
 }
 
-function readEntries(
+/** Databases and users of all sources, in their order. */
+function readInputs({ config, users, urls }: Documents): PlacedInputs {
+  const databases: PlacedInputs['databases'] = [];
+  const people: PlacedInputs['users'] = [];
+  for (const [index, input] of (config?.data.databases ?? []).entries()) {
+    databases.push({ input, origin: config!.origin.part('databases', index) });
+  }
+  for (const [index, input] of (users?.data.users ?? []).entries()) {
+    people.push({ input, origin: users!.origin.part('users', index) });
+  }
+  for (const { database, user, origin } of urls) {
+    databases.push({ input: database, origin });
+    people.push({ input: user, origin });
+  }
+  return { databases, users: people };
+}
+
+function toEntries(
+  inputs: PlacedInputs,
   documents: Documents,
   secrets: SecretResolver,
 ): Pick<CheckedParts, 'databases' | 'users' | 'mirrors'> {
-  const databases: CheckedParts['databases'] = [];
-  const users: CheckedParts['users'] = [];
-  const addDatabase = (input: UrlEntry['database'], origin: Origin) =>
-    databases.push({ input, origin, entry: toDatabaseEntry(input, origin, secrets) });
-  const addUser = (input: UrlEntry['user'], origin: Origin) =>
-    users.push({ input, origin, entry: toUserEntry(input, origin, secrets) });
-  for (const [index, input] of (documents.config?.data.databases ?? []).entries()) {
-    addDatabase(input, documents.config!.origin.part('databases', index));
-  }
-  for (const [index, input] of (documents.users?.data.users ?? []).entries()) {
-    addUser(input, documents.users!.origin.part('users', index));
-  }
-  for (const { database, user, origin } of documents.urls) {
-    addDatabase(database, origin);
-    addUser(user, origin);
-  }
   const mirrors = (documents.config?.data.mirroring ?? []).map((input, index) => ({
     input,
     origin: documents.config!.origin.part('mirroring', index),
   }));
-  return { databases, users, mirrors };
+  return {
+    databases: inputs.databases.map(({ input, origin }) => {
+      return { input, origin, entry: toDatabaseEntry(input, origin, secrets) };
+    }),
+    users: inputs.users.map(({ input, origin }) => {
+      return { input, origin, entry: toUserEntry(input, origin, secrets) };
+    }),
+    mirrors,
+  };
 }
 
 /** What databases have from [general]: whom to ask about unknown users, with the password for it, and about roles. */
@@ -167,7 +185,11 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const secrets = new SecretResolver(sources, problems);
   const general = fillGeneral(generalParts.input as GeneralInput);
   const admin = readAdmin(documents, sources.environment, secrets);
-  const entries = readEntries(documents, secrets);
+  const persisted = sources.changes?.readPersisted(general.persist_file) ?? [];
+  const unpersisted = sources.changes?.unpersisted ?? [];
+  const inputs = applyChanges([...persisted, ...unpersisted], readInputs(documents), problems);
+  if (problems.hasErrors) throw new ConfigurationError(problems.problems);
+  const entries = toEntries(inputs, documents, secrets);
   const { input: generalInput, originOf: generalOrigin } = generalParts;
   const generalPlace = (key: string) => generalOrigin(key).place(key);
   const authPassword = secrets.resolve(general.auth_password ?? undefined, generalPlace('auth_password'));
@@ -206,6 +228,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     configFile: sources.config?.name ?? sources.pgbouncer?.name ?? null,
     listen,
     workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),
+    layers: { persisted, unpersisted, unmatched: inputs.unmatched },
     sources: sourceNames(sources, documents),
     warnings: problems.problems,
   };

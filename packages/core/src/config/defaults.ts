@@ -12,6 +12,7 @@ import type { GeneralInput } from './schema.js';
 import { TCP_DEFAULTS, type TcpInput } from './section-defaults.js';
 import { REWRITE_DEFAULTS, SHARDING_DEFAULTS } from './sharding-defaults.js';
 import type { RewriteInput } from './sharding-schema.js';
+import { SOURCE_DEFAULTS } from './source-defaults.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
 
 export type { DefaultRow, KeyOrigin } from './default-row.js';
@@ -192,6 +193,7 @@ export const GENERAL_DEFAULTS = {
     'Server connection whose client vanished: `recover` (what runs is read to its end or cancelled, then rolled back), `rollback_only` (rolled back between statements, closed within one), `drop` (closed unless it was between transactions).',
     AS_PGDOG,
   ),
+  ...SOURCE_DEFAULTS,
   ...AUTH_DEFAULTS,
   query_timeout: row(
     0,

@@ -1,6 +1,7 @@
 import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
 import type { ShardingSnapshot } from '../shard/sharding-snapshot.js';
+import type { ConfigurationChange } from './configuration-change.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
 import type { GeneralSettings, RewriteSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
@@ -115,6 +116,19 @@ export interface AdminEntry {
   statsUsers: readonly string[];
 }
 
+/** What was changed by orders, over everything else. */
+export interface ChangeLayers {
+  /** Kept in persist_file: there after a restart too. */
+  persisted: readonly ConfigurationChange[];
+  unpersisted: readonly ConfigurationChange[];
+  /** Of both, those that name nothing that is there. */
+  unmatched: ReadonlySet<ConfigurationChange>;
+  /**
+   * The same files, as they were read, with other changes; absent where there are none. Throws ConfigurationError.
+   */
+  again?: (persisted: ChangeLayers['persisted'], unpersisted: ChangeLayers['unpersisted']) => LoadedConfig;
+}
+
 /** Both files, the command line and the environment as one checked whole. Prints without secrets. */
 export interface LoadedConfig {
   general: GeneralSettings;
@@ -139,6 +153,7 @@ export interface LoadedConfig {
   listen: ListenAddress[];
   /** general.workers, or the number of CPUs the process may use. */
   workerCount: number;
+  layers: ChangeLayers;
   /** Files, options and variables that were read, for the log. */
   sources: string[];
   warnings: ConfigurationProblem[];

@@ -26,6 +26,10 @@ const SECRET_KEYS = new Set([
 ]);
 const SHOWN_LENGTH_MAX = 40;
 
+export function isSecretKey(key: string): boolean {
+  return SECRET_KEYS.has(key);
+}
+
 /**
  * PgDog's "unlimited" is 2^63 - 1, which no number here holds. Such integers become the largest exact one;
  * what reads them treats anything beyond a limit of its own as "no limit".

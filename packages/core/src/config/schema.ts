@@ -35,6 +35,7 @@ const listenShape = {
 const logShape = {
   log_file: field.text(),
   pid_file: field.text(),
+  persist_file: field.text(),
   config_watch: field.flag(),
   log_format: field.oneOf('text', 'json', 'json_flattened'),
   log_level: field.text(),

@@ -9,9 +9,10 @@ import type {
   ServerReport,
   SharedMemory,
 } from '@pgdog-cluster/core';
-import type { SettingRow } from '@pgdog-cluster/core/config';
+import type { ChangeLayers, SettingRow } from '@pgdog-cluster/core/config';
 import type { LogEvent } from '@pgdog-cluster/core/status';
 import type { CatalogState } from '../catalog/catalog-watch.js';
+import type { ChangeOrder } from '../config/plan-change.js';
 import type { ReloadFigures, ReloadStatus } from '../config/reloads.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
@@ -29,6 +30,7 @@ export interface ReloadState {
   status: ReloadStatus;
   figures: ReloadFigures;
   epoch: number;
+  layers: ChangeLayers;
 }
 
 /** What an admin command may set in motion. */
@@ -39,6 +41,8 @@ export interface AdminOrders {
   reload(trigger: string): Promise<void>;
   /** SET of a setting of ours: until the next reload. */
   set(name: string, text: string): Promise<void>;
+  /** ADD, ALTER, DROP. Resolves with what changed; rejects as Reloads.change does. */
+  change(order: ChangeOrder): Promise<string>;
   /** BAN and UNBAN of a host; UNBAN also forgets what was measured against it. */
   banHost(host: number): void;
   unbanHost(host: number): void;

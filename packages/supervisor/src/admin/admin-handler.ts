@@ -37,7 +37,7 @@ export function createAdminHandler(context: AdminContext): AdminAnswer {
 
 /** What stats_users may say: SHOW, and what drivers say unasked. */
 const VIEWERS_WORDS = 'show set select discard reset begin start commit end rollback abort'.split(' ');
-const ORDERS_OF_RESET = ['query_cache', 'prepared'];
+const ORDERS_OF_RESET = ['query_cache', 'prepared', 'changes'];
 
 function mayView([first, second]: readonly AdminToken[]): boolean {
   if (first.text === 'reset') return !ORDERS_OF_RESET.includes(second?.text ?? '');

@@ -47,8 +47,8 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
     recentEvents: () => recentLog.events(),
     isDraining: () => supervisor.shutdownPhase !== 'none',
     reloadState: () => {
-      const { status, figures } = supervisor.reloads;
-      return { status, figures, epoch: supervisor.snapshot.epoch };
+      const { status, figures, layers } = supervisor.reloads;
+      return { status, figures, layers, epoch: supervisor.snapshot.epoch };
     },
     window,
     version: VERSION,
@@ -61,6 +61,7 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
       drain: (reason, mode) => void setImmediate(() => endWith(supervisor.drain(reason, mode))),
       reload: (trigger) => supervisor.reloads.reload(trigger),
       set: (name, text) => supervisor.reloads.set(name, text),
+      change: (order) => supervisor.reloads.change(order),
       banHost: (host) => supervisor.health.order(host, ORDER_BAN, true),
       unbanHost: (host) => {
         supervisor.health.order(host, ORDER_BAN, false);

@@ -1,6 +1,7 @@
 import { PgDogError } from '@pgdog-cluster/core';
 import type { AdminCaller, AdminContext } from './admin-context.js';
 import type { AdminToken } from './admin-lexer.js';
+import { resetChanges, runChange, runPersist } from './change-commands.js';
 import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
 import { runBan, runHealthcheck, runUnban } from './host-commands.js';
 import type { ShowQuestion } from './merged-queries.js';
@@ -132,10 +133,12 @@ function runCrash({ context, tokens }: CommandCall): Uint8Array {
   return completion('CRASH');
 }
 
-async function runReset({ context, tokens }: CommandCall): Promise<Uint8Array> {
+async function runReset(call: CommandCall): Promise<Uint8Array> {
+  const { context, tokens } = call;
   const what = tokens[1]?.text;
   if (what === undefined) throw new PgDogError('admin_syntax');
   if (what === 'prepared') unsupported('RESET PREPARED');
+  if (what === 'changes') return resetChanges(call);
   if (what === 'query_cache') {
     if (tokens.length > 2) throw new PgDogError('admin_syntax');
     await context.orders.resetQueryCache();
@@ -206,6 +209,25 @@ export const COMMANDS: readonly AdminCommand[] = [
     runSetup,
   ),
   order(
+    'add',
+    'ADD DATABASE|USER <name> <key> = <value> … [PERSIST]',
+    'Adds an entry of [[databases]] or [[users]], until a restart, or with PERSIST for good.',
+    runChange,
+  ),
+  order(
+    'alter',
+    'ALTER DATABASE|USER <name> [WHERE <key> = <value> …] <key> = <value> … [PERSIST]',
+    'Changes the entries of that name, or those that WHERE chooses; DEFAULT takes a key away.',
+    runChange,
+  ),
+  order(
+    'drop',
+    'DROP DATABASE|USER <name> [WHERE <key> = <value> …] [PERSIST]',
+    'Removes entries: clients finish their transactions and are sent away.',
+    runChange,
+  ),
+  order('persist', 'PERSIST', 'Writes all changes that are in force to persist_file.', runPersist),
+  order(
     'set',
     'SET <name> = <value>',
     'Changes a setting until the next RELOAD; times in ms, or with a unit in quotes. Of another name: accepted for drivers.',
@@ -214,8 +236,8 @@ export const COMMANDS: readonly AdminCommand[] = [
   { ...order('crash', 'CRASH WORKER <n>', 'Tests only.', runCrash), isHidden: true },
   order(
     'reset',
-    'RESET QUERY_CACHE',
-    'Workers forget plans, shapes and what SHOW QUERIES has counted. Of another name: accepted for drivers.',
+    'RESET QUERY_CACHE | CHANGES',
+    'Workers forget plans, shapes and what SHOW QUERIES has counted; or ADD, ALTER and DROP that are not persisted are taken back. Of another name: accepted for drivers.',
     runReset,
   ),
   driver('discard', () => completion('DISCARD ALL')),

@@ -20,7 +20,8 @@ function onlyCommand(text: string): AdminToken[] | null {
     throw new PgDogError('syntax_error', 'cannot insert multiple commands into a prepared statement');
   }
   const [command = null] = commands;
-  if (command?.some((token) => token.text.startsWith('$')) === true) {
+  const isParameter = ({ kind, text }: AdminToken) => kind === 'punctuation' && text.startsWith('$');
+  if (command?.some(isParameter) === true) {
     throw new PgDogError('unsupported_feature', 'admin commands take no parameters', {
       hint: 'Write the value into the text of the command.',
     });

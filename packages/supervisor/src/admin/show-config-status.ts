@@ -39,6 +39,18 @@ export const SHOW_CONFIG_STATUS = defineShow<ReloadState>({
       'Reloads that changed nothing.',
       ({ figures }) => figures.failedCount,
     ),
+    column(
+      'changes_kept',
+      'numeric',
+      'Changes by ADD, ALTER and DROP that are in persist_file.',
+      ({ layers }) => layers.persisted.length,
+    ),
+    column(
+      'changes_until_restart',
+      'numeric',
+      'Those that are not, and are gone at a restart; see SHOW CHANGES.',
+      ({ layers }) => layers.unpersisted.length,
+    ),
   ],
   rows: ({ reloadState }) => [reloadState()],
 });

@@ -28,6 +28,7 @@ import {
 import type { Show } from './show.js';
 import { SHOW_ADDRESSES } from './show-addresses.js';
 import { SHOW_BANS } from './show-bans.js';
+import { SHOW_CHANGES } from './show-changes.js';
 import { SHOW_CLIENTS } from './show-clients.js';
 import { SHOW_CONFIG } from './show-config.js';
 import { SHOW_CONFIG_STATUS } from './show-config-status.js';
@@ -68,6 +69,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_SHARED_MEMORY,
   SHOW_CONFIG,
   SHOW_CONFIG_STATUS,
+  SHOW_CHANGES,
   SHOW_SHARDS,
   SHOW_SHARDED_TABLES,
   SHOW_TRANSACTIONS,

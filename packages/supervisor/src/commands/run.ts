@@ -204,9 +204,9 @@ function makeSupervisor(
     onChange: () => void supervisor.reloads.reload('file watch').catch(() => {}),
   });
   for (const path of files) watch.note(path);
-  const load = () => {
+  const load: SupervisorOptions['load'] = (unpersisted) => {
     reopenLog(start.logger);
-    return loadConfig(options, (path) => watch.note(path));
+    return loadConfig(options, (path) => watch.note(path), unpersisted);
   };
   const supervisor: Supervisor = new Supervisor({ ...start, load, watch });
   return { supervisor, watch };

@@ -2,14 +2,19 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
   assembleConfig,
+  type ChangeLayers,
   type CommandLineSettings,
   ConfigurationError,
   type ConfigurationProblem,
+  type ConfigurationSources,
   type LoadedConfig,
   type SourceText,
 } from '@pgdog-cluster/core/config';
+import { besideConfig } from '../pid-file.js';
 import { cpuCount } from './cpu-count.js';
 import { IncludedFiles } from './included-files.js';
+import { readPersistFile } from './persist-file.js';
+import { RememberedFiles } from './remembered-files.js';
 
 const CONFIG_DEFAULT = 'pgdog.toml';
 const USERS_DEFAULT = 'users.toml';
@@ -65,15 +70,8 @@ function hasUrlVariable(): boolean {
   return Object.keys(process.env).some((name) => name.startsWith('PGDOG_DATABASE_URL_'));
 }
 
-/**
- * Reads and checks the configuration. Throws ConfigurationError with everything that is wrong; its warnings
- * come with the result. Costs a few milliseconds; only at start and reload.
- * @param onRead told of every file that is asked for, and of every directory that is looked through, there or not; absolute
- */
-export function loadConfig(
-  options: ConfigurationOptions,
-  onRead: (path: string) => void = () => {},
-): LoadedConfig {
+/** The texts that everything begins with. @throws ConfigurationError */
+function readTexts(options: ConfigurationOptions, onRead: (path: string) => void) {
   const problems: ConfigurationProblem[] = [];
   const { pgbouncerIni } = options;
   const isOurs = pgbouncerIni === undefined;
@@ -87,18 +85,54 @@ export function loadConfig(
   if (isOurs && config === null && options.databaseUrls.length === 0 && !hasUrlVariable()) {
     throw new ConfigurationError([problem('pgdog-cluster', NO_CONFIGURATION)]);
   }
-  return assembleConfig({
-    config,
-    users,
-    pgbouncer,
-    includes: new IncludedFiles(onRead),
+  return { config, users, pgbouncer };
+}
+
+/** @param persisted undefined: as persist_file has them now */
+function assemble(
+  sources: Omit<ConfigurationSources, 'changes'>,
+  unpersisted: ChangeLayers['unpersisted'],
+  onRead: (path: string) => void,
+  persisted?: ChangeLayers['persisted'],
+): LoadedConfig {
+  const configFile = (sources.config ?? sources.pgbouncer)?.name ?? null;
+  const readPersisted = (file: string | null): ChangeLayers['persisted'] => {
+    if (persisted !== undefined) return persisted;
+    if (file === null) return [];
+    const path = besideConfig(file, { configFile });
+    onRead(path);
+    return readPersistFile(path, file);
+  };
+  const loaded = assembleConfig({ ...sources, changes: { readPersisted, unpersisted } });
+  loaded.layers.again = (kept, others) => assemble(sources, others, onRead, kept);
+  return loaded;
+}
+
+/**
+ * Reads and checks the configuration. Throws ConfigurationError with everything that is wrong; its warnings
+ * come with the result. Costs a few milliseconds; only at start and reload.
+ * @param onRead told of every file that is asked for, and of every directory that is looked through, there or not; absolute
+ * @param unpersisted changes by orders that nothing but this process knows of
+ */
+export function loadConfig(
+  options: ConfigurationOptions,
+  onRead: (path: string) => void = () => {},
+  unpersisted: ChangeLayers['unpersisted'] = [],
+): LoadedConfig {
+  const texts = readTexts(options, onRead);
+  const files = new RememberedFiles(new IncludedFiles(onRead), (path, source) => {
+    const file = resolve(dirname(source), path);
+    onRead(file);
+    return readFileSync(file, 'utf8');
+  });
+  const { readSecretFile } = files;
+  const sources = {
+    ...texts,
+    includes: files,
     commandLine: options,
     environment: process.env,
     cpuCount: cpuCount(),
-    readSecretFile: (path, source) => {
-      const file = resolve(dirname(source), path);
-      onRead(file);
-      return readFileSync(file, 'utf8');
-    },
-  });
+    readSecretFile,
+  };
+  return assemble(sources, unpersisted, onRead);
 }

@@ -88,6 +88,11 @@ export class ConfigWatch {
     if (!this.#known.has(path)) this.#known.set(path, contentOf(path));
   }
 
+  /** A file that this program has written itself: no change. */
+  wrote(path: string): void {
+    if (this.#known.has(path)) this.#known.set(path, contentOf(path));
+  }
+
   /** All that was to be read has been. After a failure what was not reached stays watched. */
   end(isOk: boolean): void {
     this.#isReading = false;

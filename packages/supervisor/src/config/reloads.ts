@@ -1,13 +1,17 @@
 import { PgDogError } from '@pgdog-cluster/core';
 import {
+  type ChangeLayers,
   ConfigurationError,
   formatProblem,
   type LoadedConfig,
   withSetting,
 } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
+import { besideConfig } from '../pid-file.js';
 import { type ConfigChange, describeChanges, diffConfig } from './config-diff.js';
 import { FormerPasswords } from './password-grace.js';
+import { PersistDraft } from './persist-file.js';
+import { type ChangeOrder, planChange } from './plan-change.js';
 import type { Publication } from './publication.js';
 import { describePending, keepRestartOnly, type PendingSetting } from './restart-only.js';
 
@@ -36,13 +40,13 @@ export interface ReloadFigures {
 }
 
 export interface ReloadsOptions {
-  /** Reads everything again. @throws ConfigurationError */
-  load: () => LoadedConfig;
+  /** Reads everything again, with changes by orders that are in no file. @throws ConfigurationError */
+  load: (unpersisted: ChangeLayers['unpersisted']) => LoadedConfig;
   publication: Pick<Publication, 'publish' | 'tls'>;
   logger: Logger;
   nowMs?: () => number;
   /** Told when an attempt begins to read, and how it ended. */
-  watch?: { begin(): void; end(isOk: boolean): void };
+  watch?: { begin(): void; end(isOk: boolean): void; wrote(path: string): void };
   /** It was taken up because somebody asked. */
   onReloaded: () => void;
 }
@@ -121,6 +125,28 @@ export class Reloads {
     return done;
   }
 
+  /** Changes by orders, as they are in force. */
+  get layers(): ChangeLayers {
+    return this.#plain.layers;
+  }
+
+  /**
+   * ADD, ALTER, DROP and what belongs to them: with the files as they were read last, and what was SET.
+   * Resolves with what changed, in words.
+   * @throws PgDogError; nothing has changed then, unless it says so.
+   */
+  change(order: ChangeOrder): Promise<string> {
+    const done = this.#current.then(() => {
+      if (this.#isClosed) throw new PgDogError('order_refused', 'pooler is shutting down');
+      return this.#changeNow(order);
+    });
+    this.#current = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
+  }
+
   /** Nothing is taken up from now on. */
   close(): void {
     this.#isClosed = true;
@@ -135,7 +161,7 @@ export class Reloads {
     let epoch: number;
     const before = this.#plain;
     try {
-      read = keepRestartOnly(this.#options.load(), this.#running);
+      read = keepRestartOnly(this.#options.load(before.layers.unpersisted), this.#running);
       epoch = await this.#publish(read.loaded, atMs);
       watch?.end(true);
     } catch (error) {
@@ -154,6 +180,34 @@ export class Reloads {
     for (const warning of loaded.warnings) logger.log('warn', 'configuration', formatProblem(warning));
     for (const setting of pending) logger.log('warn', 'restart_needed', describePending(setting));
     onReloaded();
+  }
+
+  async #changeNow(order: ChangeOrder): Promise<string> {
+    const { logger, onReloaded, watch } = this.#options;
+    const before = this.#plain;
+    const { loaded } = keepRestartOnly(planChange(before, order), this.#running);
+    // What was SET stays.
+    const after = { ...loaded, general: before.general };
+    const { draft, path } = draftOf(before, after);
+    try {
+      await this.#publish(after, this.#nowMs());
+    } catch (error) {
+      draft?.discard();
+      if (!(error instanceof ConfigurationError)) throw error;
+      throw new PgDogError('configuration', error.problems.map(formatProblem).join('; '), { cause: error });
+    }
+    const changes = describeChanges(diffConfig(before, after));
+    const what = order.type === 'change' ? order.change.source : order.type;
+    logger.log('info', 'configuration_changed', `configuration changed (${what}): ${changes}`);
+    const isNew = ({ source }: { source: string }) =>
+      order.type === 'change' && source === order.change.source;
+    for (const warning of after.warnings.filter(isNew)) {
+      logger.log('warn', 'configuration', formatProblem(warning));
+    }
+    onReloaded();
+    draft?.keep();
+    if (path !== null) watch?.wrote(path);
+    return changes;
   }
 
   async #publish(loaded: LoadedConfig, nowMs: number): Promise<number> {
@@ -206,4 +260,20 @@ export class Reloads {
     });
     await this.#current;
   }
+}
+
+/** The file that keeps what is to be kept, not yet in its place; nothing where that is in it already. */
+function draftOf(
+  before: LoadedConfig,
+  after: LoadedConfig,
+): { draft: PersistDraft | null; path: string | null } {
+  const { persisted } = after.layers;
+  if (persisted === before.layers.persisted) return { draft: null, path: null };
+  const { persist_file: file } = after.general;
+  if (file === null) {
+    const hint = 'Set persist_file in [general] and RELOAD, or leave PERSIST out.';
+    throw new PgDogError('order_refused', 'there is no file to keep changes in', { hint });
+  }
+  const path = besideConfig(file, after);
+  return { draft: PersistDraft.write(path, persisted), path };
 }

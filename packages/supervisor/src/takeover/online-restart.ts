@@ -1,8 +1,12 @@
-import type { LoadedConfig } from '@pgdog-cluster/core/config';
+import type { ChangeLayers, LoadedConfig } from '@pgdog-cluster/core/config';
+import { changeTag } from '../config/change-text.js';
 import type { Logger } from '../log/logger.js';
 import type { Supervisor } from '../supervisor.js';
 import { TakeOver } from './take-over.js';
 import { TakeOverOffer } from './take-over-offer.js';
+
+/** Of changes that are told one by one. */
+const NAMED_MAX = 20;
 
 const userId = (): number => process.geteuid?.() ?? 0;
 
@@ -38,6 +42,15 @@ export interface Offered {
   ended: Promise<void>;
 }
 
+/** What only this process knows of, the next does not have. */
+function warnOfLost({ unpersisted }: ChangeLayers, pid: number, logger: Logger): void {
+  if (unpersisted.length === 0) return;
+  const names = unpersisted.slice(0, NAMED_MAX).map((change) => `${changeTag(change)} "${change.name}"`);
+  const more = unpersisted.length > NAMED_MAX ? ` and ${unpersisted.length - NAMED_MAX} more` : '';
+  const text = `process ${pid} does not have what was ordered without PERSIST: ${names.join(', ')}${more}`;
+  logger.log('warn', 'changes_lost', text, { pid });
+}
+
 /**
  * From now on another process may take over. `closeOwn`: frees what only one process can have (HTTP ports). Then clients
  * have shutdown_timeout to leave by themselves, and again to finish their transactions.
@@ -53,6 +66,7 @@ export function offerTakeOver(
   });
   const release = async (pid: number, tell: () => void): Promise<void> => {
     await closeOwn().finally(tell);
+    warnOfLost(supervisor.reloads.layers, pid, logger);
     const reason = `process ${pid} has taken over`;
     const { shutdown_timeout: timeoutMs } = supervisor.loaded.general;
     const timer = setTimeout(() => void supervisor.drain(reason, 'transactions'), timeoutMs);
