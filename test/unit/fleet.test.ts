@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { fstatSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ConfigSnapshot, PgDogError } from '@pgdog-cluster/core';
 import type { LoadedConfig } from '@pgdog-cluster/core/config';
@@ -127,10 +127,9 @@ test('four workers come up, and clients spread evenly with their addresses', asy
   assert.ok(tookMs < 30_000, `start-up took ${tookMs} ms`);
   assert.equal(rig.supervisor.ioDriver, 'epoll');
   const clients = await Promise.all(Array.from({ length: 40 }, () => client(rig.port)));
-  for (let worker = 0; worker < 4; worker++) {
-    const { length } = clients.filter((one) => one.worker === worker);
-    assert.ok(length >= 5 && length <= 16, `worker ${worker}: ${length}`);
-  }
+  const counts = [0, 1, 2, 3].map((worker) => clients.filter((one) => one.worker === worker).length);
+  // A thread that others keep from its core for a while takes fewer of those that come at once.
+  assert.ok(Math.min(...counts) >= 4 && Math.max(...counts) <= 22, `clients of the workers: ${counts}`);
   const { socket, line } = clients[0];
   assert.equal(line.trim().split(' ').slice(2).join(':'), `127.0.0.1:${socket.localPort}`);
 });
@@ -328,7 +327,10 @@ test('a worker that comes up after the end was ordered is told, and nobody waits
   const { fleet } = rig.supervisor;
   rig.supervisor.crashWorker(0);
   await until(() => rig.logger.of('worker_restart').length === 1, 'cleared up');
-  await until(() => fleet.handles[0].phase === 'starting', 'on its way up');
+  // Each turn of the loop: a pause could be longer than it takes.
+  const endMs = Date.now() + PATIENCE_MS;
+  while (fleet.handles[0].phase !== 'starting' && Date.now() < endMs) await nextTurn();
+  assert.equal(fleet.handles[0].phase, 'starting');
   // It answers later than the other is up.
   tell(rig, 1, 'be deaf');
   await sleep(20);

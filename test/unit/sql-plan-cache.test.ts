@@ -139,10 +139,15 @@ test('lists of 10 MB have a shape, and are read in time that grows with their le
     }
     return bestMs;
   };
-  const oneMs = best(list(95_000));
-  const tenMs = best(list(950_000));
-  // Ten times the length; 35 ms on an idle machine.
-  assert.ok(tenMs < 30 * oneMs, `1 MB took ${oneMs} ms, 10 MB ${tenMs} ms`);
+  const [one, ten] = [list(95_000), list(950_000)];
+  let times = '';
+  // Ten times the length; 35 ms on an idle machine, and longer while others have it: again then.
+  const isLinear = Array.from({ length: 20 }).some(() => {
+    const [oneMs, tenMs] = [best(one), best(ten)];
+    times = `1 MB took ${oneMs} ms, 10 MB ${tenMs} ms`;
+    return tenMs < 30 * oneMs;
+  });
+  assert.ok(isLinear, times);
   const rows = Buffer.from(`insert into t values ${"(1, 'x', now()), ".repeat(200_000)}(2, 'y', now())`);
   assert.equal(cache.lookup(rows, 0, rows.length).route.reason, 'INSERT');
 });

@@ -14,6 +14,7 @@ import { statusLine } from 'pgdog-cluster/demo/load';
 import { findRunAs, isReachableByOthers } from 'pgdog-cluster/demo/postgres-binaries';
 import { TOUR } from 'pgdog-cluster/demo/tour';
 import { styleFor, welcomeText } from 'pgdog-cluster/demo/welcome';
+import { PATIENCE_MS } from '../support/patience.js';
 import { RawClient } from '../support/raw-client.js';
 import { ROOT } from '../support/tree.js';
 
@@ -138,7 +139,7 @@ describe('demo', () => {
     return Object.assign(child, { text: () => output });
   }
   async function until(child: { text(): string; exitCode: number | null }, word: string): Promise<void> {
-    const deadlineMs = performance.now() + 20_000;
+    const deadlineMs = performance.now() + PATIENCE_MS;
     while (!child.text().includes(word)) {
       assert.ok(
         child.exitCode === null && performance.now() < deadlineMs,
