@@ -115,6 +115,10 @@ default_transaction_read_only; \`multi_tenant = false\` exempts it from [multi_t
 \`require_peer\` then names the system's user who must run the server. An entry may be named \`pgdog\` or \`pgbouncer\`; otherwise these names open the admin
 database too. \`auth_user\`, \`auth_password\`, \`auth_query\` and \`auth_dbname\` take the place of the general ones.
 
+A \`name\` with stars serves every name that fits and that no more exact entry has: the database is made at its first login, and forgotten after \`tenant_idle_timeout\`. \`host\` and
+\`database_name\` (the client's name unless given) may have \`{name}\`, and \`{1}\`, \`{2}\` for what the stars stand for. Every limit is that of each such database; \`min_pool_size\` of
+[general] does not hold for them, and \`auth_query\` needs \`auth_dbname\`. Rules: [tenants](../internals/tenants.md).
+
 Keys: ${names(usable(databaseSchema, LATER_DATABASE))}.
 
 ## Sharding: [[sharded_tables]], [[sharded_schemas]], [[omnisharded_tables]]

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { AuthRequestMessage, ConfigSnapshot } from '@pgdog-cluster/core';
-import { AuthRequests, buildSnapshot } from 'pgdog-cluster';
+import { AuthRequests, buildSnapshot, Tenants } from 'pgdog-cluster';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { FakeLogger } from '../support/fake-logger.js';
 import { load } from '../support/load-configuration.js';
@@ -61,6 +61,13 @@ describe('a reload in the midst of a login', () => {
     const auth = new AuthRequests({
       loaded,
       logger,
+      tenants: new Tenants({
+        loaded,
+        snapshot: () => snapshot,
+        hostsMax: 64,
+        onMade: () => {},
+        isProven: () => true,
+      }),
       numbers: { obtain },
       snapshot: () => snapshot,
       onPool: () => {},

@@ -99,6 +99,7 @@ export const EXPECTED: Record<string, string> = {
   stats_averages:
     'database server_assignment_count:n xact_count:n query_count:n bytes_received:n bytes_sent:n xact_time:n query_time:n ' +
     'wait_time:n avg_client_parse_count:n avg_server_parse_count:n avg_bind_count:n avg_client_login_count:n',
+  tenants: 'pattern hosts database tenants:n made_count:n dropped_count:n missing_count:n refused_count:n',
   totals: 'name value:n',
   state: 'key value',
   fds:

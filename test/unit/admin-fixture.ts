@@ -206,6 +206,18 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     transactions: async () => world.transactions,
     recovery: () => world.recovery,
     drift: async () => world.drift,
+    templates: () => [
+      {
+        pattern: 'tenant_*',
+        hosts: ['10.0.0.1:5432'],
+        serverDatabase: '{name}',
+        tenants: 2,
+        made: 5,
+        dropped: 3,
+        missing: 1,
+        refused: 4,
+      },
+    ],
     driftFigures: () => [{ database: 'shop', differing: 2 }],
     listeners: () => [LISTENER],
     listening: () => LISTENING,

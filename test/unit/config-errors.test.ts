@@ -166,8 +166,8 @@ const REFUSED: [string, Parameters<typeof errorsOf>[0], string][] = [
   ],
   [
     'wildcard',
-    { config: '[[databases]]\nname = "*"\nhost = "h"\n', users: USER },
-    'pgdog.toml:2: databases[0].name: wildcard databases',
+    { config: '[[databases]]\nname = "*"\nhost = "{name}"\n', users: USER },
+    'pgdog.toml:3: databases[0].host: the client would choose the host',
   ],
   [
     'long name',

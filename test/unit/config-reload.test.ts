@@ -193,7 +193,13 @@ test('pools of logins follow the configuration: the secret stays for whom it lis
     if (!numbers.has(key)) numbers.set(key, numbers.size);
     return numbers.get(key) ?? null;
   };
-  const pools = new DynamicPools(first, { obtain });
+  let { databases } = first;
+  const places = { entriesOf: () => databases, waysOf: waysTo };
+  const pools = new DynamicPools(first, { obtain }, places);
+  const takeUp = async (next: typeof first) => {
+    databases = next.databases;
+    await pools.takeUp(next);
+  };
   const made = pools.obtain(
     first.databases,
     await waysTo(first.databases),
@@ -209,16 +215,16 @@ test('pools of logins follow the configuration: the secret stays for whom it lis
       poolSize,
     ]);
   assert.equal(made[0].serverUser, 'owner');
-  await pools.takeUp(asked(listed('pool_size = 3')));
+  await takeUp(asked(listed('pool_size = 3')));
   assert.deepEqual(shown(), [[0, 'owner', ['known'], 3]]);
   // Not listed any more, and let in by auth_query still: as anybody.
-  await pools.takeUp(asked(nobody));
+  await takeUp(asked(nobody));
   assert.deepEqual(shown(), [[0, 'app', ['known'], 10]]);
-  await pools.takeUp(asked(listed()));
+  await takeUp(asked(listed()));
   assert.deepEqual(shown(), [[0, 'owner', ['known'], 10]]);
-  await pools.takeUp(asked(listed('password = "own"')));
+  await takeUp(asked(listed('password = "own"')));
   assert.deepEqual(shown(), [], 'it has a secret of its own');
   pools.obtain(first.databases, await waysTo(first.databases), first.users[0], new Secret('known'), []);
-  await pools.takeUp(asked(nobody, ''));
+  await takeUp(asked(nobody, ''));
   assert.deepEqual(shown(), [], 'nobody lets strangers in');
 });

@@ -40,7 +40,7 @@ function homesOf(memory: SharedMemory, worker: number, names: Names): Homes {
   return new Homes({
     memory,
     worker,
-    directory: { pool, database },
+    directory: { pool, termsOf: database },
     config: { general: { passthrough } },
     sessions: { count: ownClients },
     arrivals: { waitingCount: 0 },

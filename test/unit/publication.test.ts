@@ -23,7 +23,7 @@ function open({ poolsMax = 8, hostsMax = 8 }) {
     loaded: config('a 127.0.0.1'),
     limits: new CapacityLimits(memory.capacity, 100),
     makeSnapshot: buildSnapshot,
-    auth: () => ({ takeUp: async () => {}, settled: () => {}, pools: [] }),
+    auth: () => ({ takeUp: async () => {}, settled: () => {}, pools: [], databases: [], hosts: [] }),
     foresee: (databases) => [...databases],
     onTakenUp: () => {},
     // As the only worker would, if it had no connection left.

@@ -5,6 +5,7 @@ export * from './config/auth-entries.js';
 export * from './config/configuration-change.js';
 export * from './config/configuration-problem.js';
 export * from './config/cross-checks.js';
+export * from './config/database-template.js';
 export * from './config/defaults.js';
 export type { ReadSecretFile } from './config/entries.js';
 export { parseFileMode, splitList, UNIX_NETWORK } from './config/fields.js';

@@ -34,6 +34,7 @@ import { openDesk } from './orders/open-desk.js';
 import type { OperatorDesk } from './orders/operator-desk.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { Shutdown, type ShutdownPhase } from './shutdown.js';
+import { TenantService } from './tenants/tenant-service.js';
 
 export interface SupervisorOptions {
   loaded: LoadedConfig;
@@ -68,6 +69,7 @@ export class Supervisor {
   readonly pubSub: PubSub;
   readonly shards: ShardServices;
   readonly reloads: Reloads;
+  readonly tenants: TenantService;
   readonly #publication: Publication;
   readonly #given: Pick<SupervisorOptions, 'listeners' | 'adopted'>;
   readonly #limits: CapacityLimits;
@@ -102,9 +104,11 @@ export class Supervisor {
       onChange: (host, addresses) => this.#moveHost(host, addresses),
       onLost: ({ host }) => this.#nameLost(host),
     });
+    this.tenants = this.#openTenants(loaded);
     this.#auth = new AuthRequests({
       loaded,
       logger,
+      tenants: this.tenants.tenants,
       numbers: this.#publication.numbers,
       snapshot: () => this.snapshot,
       onPool: (pool) => this.#poolMade(pool),
@@ -119,6 +123,7 @@ export class Supervisor {
       logger,
       onAdminQuery: (message, signal) => this.#answerAdminQuery(message, signal),
       onAuthRequest: (request) => this.#auth.answer(request),
+      onTenantMissing: (database) => this.tenants.missing(database),
       onPubSub: (message) => this.pubSub.onMessage(message),
       onCatalogWanted: (message) => this.shards.catalogs.wanted(message),
       onNodeWanted: (message) => this.shards.ids.wanted(message),
@@ -171,6 +176,18 @@ export class Supervisor {
     });
   }
 
+  #openTenants(loaded: LoadedConfig): TenantService {
+    return new TenantService({
+      memory: this.memory,
+      loaded,
+      logger: this.logger,
+      publication: this.#publication,
+      auth: () => this.#auth,
+      health: () => this.health,
+      names: () => this.#names,
+    });
+  }
+
   #shardedProgram(): ShardedProgram {
     const { memory, logger, fleet, health } = this;
     const loaded = (): LoadedConfig => this.loaded;
@@ -181,7 +198,8 @@ export class Supervisor {
 
   #closeRest(): void {
     this.reloads.close();
-    for (const part of [this.#auth, this.#names, this.health, this.pubSub, this.shards]) part.close();
+    const { tenants, health, pubSub, shards } = this;
+    for (const part of [tenants, this.#auth, this.#names, health, pubSub, shards]) part.close();
     this.#closeListeners();
   }
 
@@ -306,7 +324,7 @@ export class Supervisor {
 
   #takenUp(loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls): void {
     logExpired(tls, this.logger);
-    this.health.takeUp(loaded, snapshot);
+    this.health.takeUp({ ...loaded, databases: this.tenants.takeUp(loaded) }, snapshot);
     this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
     this.shards.takeUp(loaded);
     for (const listener of this.#listeners) listener.setTcpOptions(snapshot.tcp);

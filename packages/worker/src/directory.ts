@@ -3,9 +3,12 @@ import {
   type ConfigSnapshot,
   clusterKeyOf,
   type DatabaseSnapshot,
+  firstMatch,
+  isListed,
   type ListDelta,
   type PoolSnapshot,
   type SnapshotDelta,
+  type TemplateSnapshot,
   type UserSnapshot,
 } from '@pgdog-cluster/core';
 import { type Likeness, likenessesOf } from './session/auth/likeness.js';
@@ -32,6 +35,13 @@ export type LookupKind = 'lookup' | 'passthrough';
 function applyTo<T, K>(map: Map<K, T>, { removed, set }: ListDelta<T, K>, keyOf: (entry: T) => K): void {
   for (const key of removed) map.delete(key);
   for (const entry of set) map.set(keyOf(entry), entry);
+}
+
+function isRemovalOnly({ rest, absent, pools, clusters, databases, users }: SnapshotDelta): boolean {
+  const isOther = (list: ListDelta<unknown, unknown>): boolean => list.set.length > 0;
+  const hasChanged =
+    [pools, clusters, databases].some(isOther) || users.removed.length + users.set.length > 0;
+  return !hasChanged && absent.length === 0 && Object.keys(rest).length === 0;
 }
 
 /** No name holds a NUL, so that no two pairs share a key. */
@@ -101,10 +111,24 @@ export class Directory {
       clusters: changed(clusters, this.clusters.values(), config.clusters),
       users: users.set.length + users.removed.length === 0 ? config.users : [...this.users.values()].flat(),
     };
-    for (const key of delta.absent) delete next[key as 'orders' | 'mirrors'];
-    if (next.users === config.users && delta.rest.mockVerifier === undefined) this.keep(next);
-    else this.finish(next);
+    for (const key of delta.absent) delete next[key as 'orders' | 'mirrors' | 'templates'];
+    if (next.users !== config.users || delta.rest.mockVerifier !== undefined) this.finish(next);
+    else if (isRemovalOnly(delta)) this.forgetAnswers(next, databases.removed);
+    else this.keep(next);
     return next;
+  }
+
+  /** Tenants are gone, and nothing else has changed: what was looked up of others is as true as before. */
+  private forgetAnswers(config: ConfigSnapshot, databases: readonly string[]): void {
+    this.config = config;
+    const gone = new Set(databases);
+    for (const key of this.lookedUpGroups.keys()) {
+      if (gone.has(key.slice(0, key.indexOf('\0')))) this.lookedUpGroups.delete(key);
+    }
+    for (const key of this.lookedUp.keys()) {
+      const pair = key.slice(key.indexOf(' ') + 1);
+      if (gone.has(pair.slice(0, pair.indexOf('\0')))) this.lookedUp.delete(key);
+    }
   }
 
   /** Also of one that was made between two configurations: its cluster is known here only. */
@@ -133,7 +157,9 @@ export class Directory {
   user(name: string, database: string): UserSnapshot | null {
     const entries = this.users.get(name);
     if (entries === undefined) return null;
-    return entries.find(({ databases }) => databases === null || databases.includes(database)) ?? null;
+    return (
+      entries.find(({ databases }) => databases?.some((each) => isListed(each, database)) ?? true) ?? null
+    );
   }
 
   /** A configured user, whichever databases are his; null when there is none. */
@@ -150,8 +176,25 @@ export class Directory {
     return counts;
   }
 
+  /** A configured one, or a tenant that is known here. */
   database(name: string): DatabaseSnapshot | null {
     return this.databases.get(name) ?? null;
+  }
+
+  /** The same, or the template of a tenant that this worker does not know yet; null: nobody serves that name. */
+  termsOf(name: string): DatabaseSnapshot | TemplateSnapshot | null {
+    return this.databases.get(name) ?? firstMatch(this.config.templates ?? [], name);
+  }
+
+  /** Made of a template: whether it is there, and which pools it has, the supervisor knows. */
+  isTenant(name: string): boolean {
+    return this.termsOf(name)?.pattern !== undefined;
+  }
+
+  /** A tenant that was made since the configuration was published. Before its pools. */
+  addDatabase(database: DatabaseSnapshot): void {
+    if (!this.databases.has(database.name)) this.config.databases.push(database);
+    this.databases.set(database.name, database);
   }
 
   /** The hosts that serve them on this shard; null when the user has no pools there (yet). */

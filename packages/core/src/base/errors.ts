@@ -216,6 +216,13 @@ const ROWS = {
     'too many users that are not in users.toml',
     'Raise dynamic_users_max or list the users.',
   ],
+  too_many_tenants: [
+    '53300',
+    'FATAL',
+    'operator',
+    'too many databases are served by patterns already',
+    'Wait until one has been idle for tenant_idle_timeout, or raise tenants_max.',
+  ],
   unknown_database: [
     '3D000',
     'FATAL',

@@ -1,8 +1,10 @@
+import { isPattern } from '../base/name-pattern.js';
 import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
 import { readAuthFiles } from './auth-files.js';
 import { applyChanges, type ConfigurationChange, type PlacedInputs } from './configuration-change.js';
 import { ConfigurationError } from './configuration-problem.js';
 import { type CheckedParts, crossCheck } from './cross-checks.js';
+import { templatesOf } from './database-template.js';
 import { ADMIN_DEFAULTS, fillGeneral, fillRewrite, fillTcp, type GeneralSettings } from './defaults.js';
 import { type AdminInput, SecretResolver, toAdminEntry, toDatabaseEntry, toUserEntry } from './entries.js';
 import { type Environment, readEnvironment } from './environment.js';
@@ -207,7 +209,8 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
   checkListening({ general, generalInput, generalOrigin }, listen, problems);
   crossCheck({ general, generalInput, generalOrigin, sections, ...entries, ...authFiles }, admin, problems);
-  const databases = entries.databases.map((placed) => placed.entry);
+  const all = entries.databases.map((placed) => placed.entry);
+  const databases = all.filter(({ name }) => !isPattern(name));
   const rewrite = fillRewrite(sections?.input.rewrite ?? {});
   if (sections !== null) checkRewrite(rewrite, sections.origin.part('rewrite'), problems);
   const sharding = readSharding({ sections, databases, general, rewrite }, problems);
@@ -219,6 +222,7 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     admin,
     httpToken,
     databases,
+    templates: templatesOf(all),
     users: entries.users.map((placed) => placed.entry),
     ...authFiles,
     mirrors: entries.mirrors.map(({ input }) => toMirror(input, general)),

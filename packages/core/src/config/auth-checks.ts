@@ -1,11 +1,13 @@
 /** Relations between the keys of authentication. */
 import { concernsDatabase, groupNames } from '../auth/hba-match.js';
 import { readSecretForm, type SecretForm } from '../auth/secret-form.js';
+import { isPattern } from '../base/name-pattern.js';
 import { authTypeOf } from './auth-entries.js';
 import type { CheckedParts, Placed } from './cross-checks.js';
 import type { UserEntry } from './loaded-config.js';
 import type { Place, ProblemList } from './problem-list.js';
 import type { UserInput } from './schema.js';
+import { concernsUser } from './template-checks.js';
 
 export function checkAuthentication(parts: CheckedParts, problems: ProblemList): void {
   const { general, generalOrigin, databases } = parts;
@@ -31,6 +33,13 @@ export function checkAuthentication(parts: CheckedParts, problems: ProblemList):
       if (input.auth_query !== undefined) {
         problems.error(origin.place('auth_user'), 'missing: auth_query needs a user who asks it');
       }
+      continue;
+    }
+    if (isPattern(authQuery.database)) {
+      // Whoever is not logged in yet would choose in which databases we ask.
+      const text =
+        'missing: users of databases that are made of a pattern are asked for in one that is configured';
+      problems.error(origin.place('auth_dbname'), text);
       continue;
     }
     if (databases.some((other) => other.entry.name === authQuery.database)) continue;
@@ -89,9 +98,7 @@ export function areStrangersKnown({ databases, general }: CheckedParts): boolean
 /** Is there somebody to ask about the user's password? */
 function isLookedUp(user: UserEntry, { databases, general }: CheckedParts): boolean {
   if (general.passthrough_auth !== 'disabled') return true;
-  const mine = databases.filter(
-    ({ entry }) => user.databases === null || user.databases.includes(entry.name),
-  );
+  const mine = databases.filter(({ entry }) => concernsUser(user, entry.name));
   return mine.length > 0 && mine.every(({ entry }) => entry.authQuery !== null);
 }
 

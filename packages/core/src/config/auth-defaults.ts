@@ -83,7 +83,7 @@ export const AUTH_DEFAULTS = {
   dynamic_users_max: row(
     1_000,
     '',
-    'Pairs of database and user with a pool although users.toml does not list them (auth_query, passthrough). They are kept until the end.',
+    'Pairs of database and user with a pool although users.toml does not list them (auth_query, passthrough). They are kept until the end, of databases by pattern as long as those.',
     'bounds the memory that strangers can ask for',
     'ours',
   ),

@@ -2,6 +2,7 @@
  * What the schema cannot see: relations between keys, and keys whose value asks for something this version does
  * not do. Runs on configurations whose parts are each well-formed.
  */
+import { isPattern } from '../base/name-pattern.js';
 import { isUnixHost, unixPathProblem, unixSocketPath } from '../base/unix-socket.js';
 import { areStrangersKnown, checkAuthentication, checkSecrets } from './auth-checks.js';
 import type { AuthFiles } from './auth-files.js';
@@ -27,6 +28,7 @@ import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
 import { checkUniqueIds } from './sharding.js';
+import { checkTemplates, isServed, listsMeet } from './template-checks.js';
 import { checkDatabaseTls, checkGeneralTls } from './tls-checks.js';
 
 export interface Placed<T, E> {
@@ -149,9 +151,6 @@ function hostRefusal(host: string, port: number): string | null {
 function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: ProblemList): void {
   const { input, origin } = placed;
   checkLater(LATER_DATABASE, input, () => origin, problems);
-  if (input.name.includes('*')) {
-    problems.error(origin.place('name'), 'wildcard databases are not supported by this version');
-  }
   const refusal = hostRefusal(input.host, placed.entry.port);
   if (refusal !== null) problems.error(origin.place('host'), refusal);
   if (input.require_peer !== undefined && !isUnixHost(input.host)) {
@@ -174,15 +173,22 @@ function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], probl
       );
     }
   }
+  checkTemplates(parts.databases, problems);
 }
 
 function checkUser(
   placed: Placed<UserInput, UserEntry>,
   parts: CheckedParts,
   known: ReadonlySet<string>,
+  patterns: readonly string[],
   problems: ProblemList,
 ): void {
   const { input, entry, origin } = placed;
+  if (entry.name === '*') {
+    const text =
+      'there is no entry for all users: those who are not listed come by auth_query or passthrough_auth';
+    problems.error(origin.place('name'), text);
+  }
   checkLater(LATER_USER, input, () => origin, problems);
   checkSecrets(placed, parts, problems);
   if (entry.databases?.length === 0) {
@@ -192,7 +198,7 @@ function checkUser(
     );
   }
   for (const name of entry.databases ?? []) {
-    if (known.has(name)) continue;
+    if (isServed(name, known, patterns)) continue;
     const key = input.database === name ? 'database' : 'databases';
     problems.warning(origin.place(key), `no database "${name}" is configured${suggestion(name, known)}`);
   }
@@ -201,16 +207,14 @@ function checkUser(
 /** Two entries may share a name (one password per database) as long as no database falls under both. */
 function checkUsers(parts: CheckedParts, problems: ProblemList): void {
   const known = new Set(parts.databases.map((database) => database.input.name));
+  const patterns = [...known].filter(isPattern);
   const byName = new Map<string, Placed<UserInput, UserEntry>[]>();
   for (const placed of parts.users) {
-    checkUser(placed, parts, known, problems);
+    checkUser(placed, parts, known, patterns, problems);
     const namesakes = byName.get(placed.entry.name) ?? [];
     byName.set(placed.entry.name, [...namesakes, placed]);
     for (const earlier of namesakes) {
-      const mine = placed.entry.databases;
-      const theirs = earlier.entry.databases;
-      const shared = mine === null || theirs === null || mine.some((name) => theirs.includes(name));
-      if (!shared) continue;
+      if (!listsMeet(placed.entry.databases, earlier.entry.databases)) continue;
       const { source, line } = earlier.origin.place('name');
       const where = line > 0 ? `${source}:${line}` : source;
       problems.error(
@@ -302,7 +306,8 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
   }
   checkDatabases(parts, admin, problems);
   checkHosts(parts.databases, problems);
-  const names = parts.databases.map(({ input }) => input.name);
+  // Copies go from one database to one other.
+  const names = parts.databases.map(({ input }) => input.name).filter((name) => !isPattern(name));
   checkMirroring(parts.mirrors, names, problems);
   refuseShardedMirrors(
     parts.mirrors,

@@ -13,6 +13,7 @@ import { TCP_DEFAULTS, type TcpInput } from './section-defaults.js';
 import { REWRITE_DEFAULTS, SHARDING_DEFAULTS } from './sharding-defaults.js';
 import type { RewriteInput } from './sharding-schema.js';
 import { SOURCE_DEFAULTS } from './source-defaults.js';
+import { TENANT_DEFAULTS } from './tenant-defaults.js';
 import { TLS_DEFAULTS } from './tls-defaults.js';
 
 export type { DefaultRow, KeyOrigin } from './default-row.js';
@@ -195,6 +196,7 @@ export const GENERAL_DEFAULTS = {
   ),
   ...SOURCE_DEFAULTS,
   ...AUTH_DEFAULTS,
+  ...TENANT_DEFAULTS,
   query_timeout: row(
     0,
     'ms',

@@ -1,4 +1,5 @@
 /** From what a file or URL says about a database or user to the entry the program works with. */
+import { isPattern } from '../base/name-pattern.js';
 import { authTypeOf } from './auth-entries.js';
 import type { Environment } from './environment.js';
 import { type SecretInput, splitList } from './fields.js';
@@ -96,13 +97,14 @@ export function toDatabaseEntry(
 ): DatabaseEntry {
   return {
     name: input.name,
+    pattern: null,
     host: input.host,
     port: input.port ?? PORT_DEFAULT,
     role: input.role ?? 'primary',
     shard: input.shard ?? 0,
     lbWeight: input.lb_weight ?? LB_WEIGHT_DEFAULT,
     patroniUrls: splitList(input.patroni_url ?? []),
-    serverDatabase: input.database_name ?? input.name,
+    serverDatabase: input.database_name ?? (isPattern(input.name) ? '{name}' : input.name),
     serverUser: input.user ?? null,
     serverPassword: secrets.resolve(input.password, origin.place('password')),
     requirePeer: input.require_peer ?? null,

@@ -30,7 +30,7 @@ const POOL: Meanings = {
 
 export const DATABASE_MEANINGS: Meanings = {
   ...POOL,
-  name: 'Name clients ask for. Entries of one name are the hosts of one database.',
+  name: 'Name clients ask for; with stars, every name that fits. Entries of one name are the hosts of one database.',
   host: 'Name or address of the server; a directory (`/…`) or `@name` of a Unix socket.',
   port: 'Its port.',
   role: '`primary`, `replica`, or `auto`: it is asked.',
@@ -58,7 +58,7 @@ export const USER_MEANINGS: Meanings = {
   ...POOL,
   name: 'Name clients log in by.',
   database: 'A database that the user may enter.',
-  databases: 'Databases that the user may enter.',
+  databases: 'Databases that the user may enter, names and patterns.',
   all_databases: 'The user may enter every database.',
   password: 'In clear or as `pgdog-cluster hash` prints it; also used towards servers.',
   passwords: 'Several: each is accepted, and tried in turn towards servers.',

@@ -30,7 +30,7 @@ export const text = () => expects('a text in quotes, not empty', (params) => z.s
 export const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, { error: `expected one of ${values.map((value) => `"${value}"`).join(', ')}` });
 
-function byteLength(value: string): number {
+export function byteLength(value: string): number {
   return new TextEncoder().encode(value).length;
 }
 

@@ -1,5 +1,6 @@
 import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
+import { isListed, isPattern } from '../base/name-pattern.js';
 import type { ShardingSnapshot } from '../shard/sharding-snapshot.js';
 import type { ConfigurationChange } from './configuration-change.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
@@ -48,6 +49,8 @@ export interface GroupLimits {
 export interface DatabaseEntry {
   /** Name clients ask for. */
   name: string;
+  /** It was made of the entry with this pattern for a name; null = it stands in the file as it is. */
+  pattern: string | null;
   host: string;
   port: number;
   role: HostRole;
@@ -73,6 +76,12 @@ export interface DatabaseEntry {
   isCrossShardDisabled: boolean | null;
 }
 
+/** Entries of one pattern: what databases are made of whose names fit. Host and name on the server may have placeholders. */
+export interface DatabaseTemplate {
+  pattern: string;
+  entries: DatabaseEntry[];
+}
+
 /** Question about unknown users, general settings filled in. */
 export interface AuthQueryEntry {
   user: string;
@@ -84,7 +93,7 @@ export interface AuthQueryEntry {
 
 export interface UserEntry {
   name: string;
-  /** null = all databases. */
+  /** Names and patterns; null = all databases. */
   databases: string[] | null;
   /** Accepted from clients, and tried towards servers. In clear or as `md5…`, `SCRAM-SHA-256$…`. */
   passwords: Secret[];
@@ -137,6 +146,8 @@ export interface LoadedConfig {
   /** Asked for by the HTTP port; null: nobody is asked. */
   httpToken: Secret | null;
   databases: DatabaseEntry[];
+  /** Of names that no entry of `databases` has, the most exact first. */
+  templates: DatabaseTemplate[];
   users: UserEntry[];
   /** Null without auth_hba_file. */
   hba: HbaRule[] | null;
@@ -184,11 +195,20 @@ export function poolPairs(loaded: Pick<LoadedConfig, 'databases' | 'users'>): Po
   // By name first: thousands of users of one database each are not looked at for every database.
   const usersOf = new Map<string, UserEntry[]>(loaded.databases.map(({ name }) => [name, []]));
   for (const user of loaded.users) {
-    for (const name of user.databases === null ? usersOf.keys() : new Set(user.databases)) {
-      usersOf.get(name)?.push(user);
-    }
+    const names = user.databases?.some(isPattern) === true ? namesFor(user, usersOf.keys()) : user.databases;
+    for (const name of names === null ? usersOf.keys() : new Set(names)) usersOf.get(name)?.push(user);
   }
   return loaded.databases.flatMap((database) =>
     (usersOf.get(database.name) ?? []).map((user) => ({ database, user })),
   );
+}
+
+/** Of those databases, the ones that are the user's. */
+function namesFor(user: UserEntry, names: Iterable<string>): string[] {
+  return [...names].filter((name) => mayEnter(user, name));
+}
+
+/** Whether the entry is for the database. */
+export function mayEnter({ databases }: Pick<UserEntry, 'databases'>, database: string): boolean {
+  return databases?.some((listed) => isListed(listed, database)) ?? true;
 }

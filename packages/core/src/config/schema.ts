@@ -100,6 +100,8 @@ const authShape = {
   auth_query_cache_size: field.count(1),
   dynamic_users_max: field.count(),
   password_grace_period: field.duration(),
+  tenants_max: field.count(1),
+  tenant_idle_timeout: field.duration(),
   auth_failures_max: field.count(),
   auth_failures_window: field.duration(),
 };

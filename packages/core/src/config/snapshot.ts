@@ -160,7 +160,7 @@ export interface UserSecrets {
 
 export interface UserSnapshot extends UserSecrets {
   name: string;
-  /** Databases this user may enter; null = all. */
+  /** Databases this user may enter, names and patterns; null = all. */
   databases: string[] | null;
   /** The user's own method in place of the general one; null = the general one. */
   authType: AuthType | null;
@@ -181,6 +181,13 @@ export interface DatabaseSnapshot {
   tenantColumn?: string;
   /** Its rows are on several shards. Absent: it has one. */
   sharding?: ShardingSnapshot;
+  /** It was made of the template with this pattern. Absent: it is configured by name. */
+  pattern?: string;
+}
+
+/** What is known of databases whose names fit a pattern, before there is one. `name` is the pattern. */
+export interface TemplateSnapshot extends Omit<DatabaseSnapshot, 'pattern' | 'sharding'> {
+  pattern: string;
 }
 
 /** Statements of one database that are run again in another. */
@@ -246,6 +253,8 @@ export interface PoolSnapshot {
   crossShard?: CrossShard;
   /** Catalogs are read as this user. Absent: no. */
   isSchemaAdmin?: boolean;
+  /** Of a database that was made of a template. Absent: no. */
+  isTenant?: boolean;
   /** Position in ConfigSnapshot.hosts. */
   hostIndex: number;
   role: HostRole;
@@ -342,6 +351,8 @@ export interface ConfigSnapshot {
   admin: AdminSnapshot;
   users: UserSnapshot[];
   databases: DatabaseSnapshot[];
+  /** Of names that `databases` has not, the most exact first. Absent: none. */
+  templates?: TemplateSnapshot[];
   /** Null without an HBA file. In the order of the file; `samehost` and `samenet` are networks here. */
   hba: HbaRule[] | null;
   identMappings: IdentMapping[];

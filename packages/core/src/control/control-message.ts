@@ -6,7 +6,8 @@
  * MessagePort each worker was started with. Both ends come from one workspace, so there is no version; an
  * unknown `type` is counted and dropped by the receiver.
  */
-import type { PoolSnapshot, UserSnapshot } from '../config/snapshot.js';
+import type { ErrorCode } from '../base/errors.js';
+import type { DatabaseSnapshot, PoolSnapshot, UserSnapshot } from '../config/snapshot.js';
 import type { Replication } from '../wire/replication.js';
 
 /** A freshly accepted client socket, from a worker that has more clients. The descriptor is the receiver's from now on. */
@@ -246,6 +247,10 @@ export interface AuthReplyMessage {
   pools: PoolSnapshot[];
   /** No pools because dynamic_users_max is reached. */
   isFull: boolean;
+  /** The database, when it is made of a template. */
+  database?: DatabaseSnapshot;
+  /** Why there is no such database, for a client that has logged in. */
+  refusal?: { code: ErrorCode; message: string };
   /** For `groups`: those of `names` of which the user is a member; null = it could not be found out. */
   groups: string[] | null;
 }
@@ -397,6 +402,12 @@ export interface AuthRequestMessage {
   ageMsMax: number;
 }
 
+/** A server says that there is no database behind a name that a template is for. */
+export interface TenantMissingMessage {
+  type: 'tenantMissing';
+  database: string;
+}
+
 export interface ReportMessage {
   type: 'report';
   worker: number;
@@ -477,6 +488,7 @@ export type SupervisorMessage =
   | AdminQueryMessage
   | AdminCancelMessage
   | AuthRequestMessage
+  | TenantMissingMessage
   | ReportMessage
   | PeerNameRequestMessage
   | PubSubMessage

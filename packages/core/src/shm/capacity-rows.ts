@@ -57,6 +57,10 @@ export class CapacityRows {
     return this.countUpTo(line + CAPACITY_CLIENTS, limit);
   }
 
+  clientLimit(line: number): number {
+    return Atomics.load(this.cells, line + CAPACITY_CLIENT_LIMIT);
+  }
+
   areClientsFull(line: number): boolean {
     const limit = Atomics.load(this.cells, line + CAPACITY_CLIENT_LIMIT);
     return limit !== 0 && Atomics.load(this.cells, line + CAPACITY_CLIENTS) >= limit;

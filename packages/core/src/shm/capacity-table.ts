@@ -23,12 +23,16 @@ export const POOL_FULL = 1;
 export const DATABASE_FULL = 2;
 export const USER_FULL = 3;
 export const TOTAL_FULL = 4;
+/** Of clients: the pool is about to be forgotten, or has been. */
+export const POOL_CLOSED = 5;
 export type ClaimResult =
   | typeof CLAIMED
   | typeof POOL_FULL
   | typeof DATABASE_FULL
   | typeof USER_FULL
   | typeof TOTAL_FULL;
+
+export type ClientClaim = typeof CLAIMED | typeof DATABASE_FULL | typeof USER_FULL | typeof POOL_CLOSED;
 
 const TOTAL_LINE = CAPACITY_TOTAL_ROW * LINE_CELLS;
 const CLIENTS_LINE = CAPACITY_CLIENTS_ROW * LINE_CELLS;
@@ -111,6 +115,14 @@ export class CapacityTable {
 
   setUserClientLimit(group: number, limit: number): void {
     this.#rows.setLimit(this.#rows.userLine(group) + CAPACITY_CLIENT_LIMIT, limit);
+  }
+
+  /**
+   * A closed pool takes no clients. Whoever closes it looks at its clients after that: a client is counted first and looks
+   * at the mark then, so that one of both sees the other.
+   */
+  setPoolClosed(pool: number, isClosed: boolean): void {
+    this.#rows.setLimit(this.#rows.poolLine(pool) + CAPACITY_CLIENT_LIMIT, isClosed ? 1 : 0);
   }
 
   // Server connections.
@@ -203,7 +215,7 @@ export class CapacityTable {
    * before anything is counted: a storm of clients that one limit refuses must not make the other look full, for nobody
    * tries a refused login again.
    */
-  tryClaimPoolClient(worker: number, pool: number): typeof CLAIMED | typeof DATABASE_FULL | typeof USER_FULL {
+  tryClaimPoolClient(worker: number, pool: number): ClientClaim {
     const rows = this.#rows;
     const claimCell = rows.claimCell(worker, pool, CLIENTS);
     const poolLine = rows.poolLine(pool);
@@ -215,6 +227,10 @@ export class CapacityTable {
       return USER_FULL;
     }
     Atomics.add(this.#cells, poolLine + CAPACITY_CLIENTS, 1);
+    if (rows.clientLimit(poolLine) !== 0) {
+      this.#countClientsDown(pool, 1);
+      return POOL_CLOSED;
+    }
     Atomics.add(this.#claims, claimCell, 1);
     return CLAIMED;
   }
@@ -334,17 +350,11 @@ export class CapacityTable {
   }
 
   databaseClientLimitOf(pool: number): number {
-    return Atomics.load(
-      this.#cells,
-      this.#rows.databaseLineOf(this.#rows.poolLine(pool)) + CAPACITY_CLIENT_LIMIT,
-    );
+    return this.#rows.clientLimit(this.#rows.databaseLineOf(this.#rows.poolLine(pool)));
   }
 
   userClientLimitOf(pool: number): number {
-    return Atomics.load(
-      this.#cells,
-      this.#rows.userLineOf(this.#rows.poolLine(pool)) + CAPACITY_CLIENT_LIMIT,
-    );
+    return this.#rows.clientLimit(this.#rows.userLineOf(this.#rows.poolLine(pool)));
   }
 
   totalClaimed(): number {

@@ -260,7 +260,7 @@ export const MEMORY_MAP = {
       [
         'client limit',
         CAPACITY_CLIENT_LIMIT * 4,
-        'clients; 0 = unlimited; databases and users only',
+        'clients of a database or user; 0 = unlimited. Of a pool: 1 = takes no clients',
         'supervisor',
         'workers',
       ],

@@ -18,6 +18,7 @@ import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
 import type { OperatorDesk } from '../orders/operator-desk.js';
 import type { ListenerRow } from '../pubsub/hub.js';
+import type { TemplateRow } from '../tenants/tenant-service.js';
 import type { RecoveryFigures, TransactionRow } from '../two-phase/recovery.js';
 import type { ListeningSocket } from './show-addresses.js';
 import type { StatsWindow } from './stats-window.js';
@@ -69,6 +70,8 @@ export interface AdminContext {
   readonly reportMirrors: () => Promise<readonly MirrorReport[]>;
   /** Of databases with several shards. */
   readonly catalogs: () => readonly CatalogState[];
+  /** Patterns of databases. */
+  readonly templates: () => readonly TemplateRow[];
   /** What is prepared on their shards; asks all of them. */
   readonly transactions: () => Promise<readonly TransactionRow[]>;
   readonly recovery: () => readonly RecoveryFigures[];

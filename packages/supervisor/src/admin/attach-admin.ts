@@ -36,6 +36,7 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
     reportQueries: (filter) => supervisor.requestReport('queries', filter),
     reportMirrors: () => supervisor.requestReport('mirrors'),
     catalogs: () => supervisor.shards.catalogs.states,
+    templates: () => supervisor.tenants.rows(),
     transactions: () => supervisor.shards.recovery.rows(),
     recovery: () => supervisor.shards.recovery.figures,
     drift: () => supervisor.shards.copies.rows(),

@@ -46,6 +46,7 @@ import { SHOW_SHARDED_TABLES } from './show-sharded-tables.js';
 import { SHOW_SHARDS } from './show-shards.js';
 import { SHOW_SHARED_MEMORY } from './show-shared-memory.js';
 import { SHOW_STATS } from './show-stats.js';
+import { SHOW_TENANTS } from './show-tenants.js';
 import { SHOW_TLS } from './show-tls.js';
 import { SHOW_TRANSACTIONS } from './show-transactions.js';
 import { SHOW_VERSION } from './show-version.js';
@@ -78,6 +79,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_REPLICATION,
   SHOW_REPLICAS,
   SHOW_ADDRESSES,
+  SHOW_TENANTS,
   SHOW_TLS,
   SHOW_VERSION,
   SHOW_DATABASES,

@@ -6,6 +6,7 @@ import type {
   Secret,
   UserEntry,
 } from '@pgdog-cluster/core/config';
+import { mayEnter } from '@pgdog-cluster/core/config';
 import { databaseTlsIndex } from '../config/database-tls.js';
 import { resolveHost } from '../config/host-address.js';
 import { DistinctKeys, type PoolNumbers, poolKeyOf } from '../config/pool-numbers.js';
@@ -58,9 +59,18 @@ interface Entry {
   user: UserEntry;
   /** One per entry of the database: per host of each shard. */
   pools: PoolSnapshot[];
-  /** Not in users.toml. */
-  isStranger: boolean;
+  /** Towards dynamic_users_max: he is not in users.toml, and not the first one of a tenant. */
+  isCounted: boolean;
 }
+
+/** A secret that went with its tenant: a worker may ask for the pool again that it has just lost. */
+interface LeftSecret {
+  secret: Secret;
+  leftMs: number;
+}
+
+/** Longer than a login takes. */
+const LEFT_SECRETS_MS = 60_000;
 
 /** How to reach one entry of a database. */
 export interface Way {
@@ -80,18 +90,24 @@ export async function waysTo(databases: readonly DatabaseEntry[]): Promise<Way[]
 
 /** Undefined: he is not in users.toml, or not for this database. */
 export function listedUser({ users }: LoadedConfig, name: string, database: string): UserEntry | undefined {
-  return users.find(
-    (user) => user.name === name && (user.databases === null || user.databases.includes(database)),
-  );
+  return users.find((user) => user.name === name && mayEnter(user, database));
+}
+
+/** How the databases stand that pools are made in. */
+export interface DatabasePlaces {
+  /** None: there is no such database. */
+  entriesOf(name: string): readonly DatabaseEntry[];
+  waysOf(entries: readonly DatabaseEntry[]): Promise<Way[]>;
 }
 
 /** Rows of shared memory that such pools may need: each user has one pool per host of each shard. */
-export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
+export function dynamicPoolsMax({ databases, templates, general }: LoadedConfig): number {
+  const entries = [...databases, ...templates.flatMap((template) => template.entries)];
   const canExist =
-    general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
+    general.passthrough_auth !== 'disabled' || entries.some(({ authQuery }) => authQuery !== null);
   if (!canExist) return 0;
   const hostCounts = new Map<string, number>();
-  for (const { name } of databases) hostCounts.set(name, (hostCounts.get(name) ?? 0) + 1);
+  for (const { name } of entries) hostCounts.set(name, (hostCounts.get(name) ?? 0) + 1);
   return general.dynamic_users_max * Math.max(1, ...hostCounts.values());
 }
 
@@ -102,16 +118,27 @@ export function dynamicPoolsMax({ databases, general }: LoadedConfig): number {
  */
 export class DynamicPools {
   readonly #entries = new Map<string, Entry>();
+  /** Their keys by database. */
+  readonly #keysOf = new Map<string, Set<string>>();
+  readonly #leftSecrets = new Map<string, LeftSecret>();
   readonly #numbers: Pick<PoolNumbers, 'obtain'>;
+  readonly #places: DatabasePlaces;
+  #countedCount = 0;
   #loaded: LoadedConfig;
 
-  constructor(loaded: LoadedConfig, numbers: Pick<PoolNumbers, 'obtain'>) {
+  constructor(loaded: LoadedConfig, numbers: Pick<PoolNumbers, 'obtain'>, places: DatabasePlaces) {
     this.#loaded = loaded;
     this.#numbers = numbers;
+    this.#places = places;
   }
 
   get pools(): PoolSnapshot[] {
     return [...this.#entries.values()].flatMap(({ pools }) => pools);
+  }
+
+  /** Of one database. */
+  poolsOf(database: string): PoolSnapshot[] {
+    return [...(this.#keysOf.get(database) ?? [])].flatMap((key) => this.#entries.get(key)?.pools ?? []);
   }
 
   /** The secret its server connections use; null when there is no such pool. */
@@ -119,34 +146,79 @@ export class DynamicPools {
     return this.#entries.get(keyOf(database, user))?.user.passwords[0] ?? null;
   }
 
+  /** The same of a pool that has gone with its tenant a moment ago. */
+  leftSecretOf(database: string, user: string): Secret | null {
+    return this.#leftSecrets.get(keyOf(database, user))?.secret ?? null;
+  }
+
+  /** A tenant is forgotten, with all who were there. */
+  dropDatabase(database: string, nowMs: number): void {
+    for (const [key, { leftMs }] of this.#leftSecrets) {
+      if (nowMs - leftMs < LEFT_SECRETS_MS) break;
+      this.#leftSecrets.delete(key);
+    }
+    for (const key of this.#keysOf.get(database) ?? []) {
+      const secret = this.#entries.get(key)?.user.passwords[0];
+      this.#leftSecrets.delete(key);
+      if (secret !== undefined) this.#leftSecrets.set(key, { secret, leftMs: nowMs });
+      this.#forget(key);
+    }
+  }
+
   /**
    * Its pools with this secret, one per entry of the database, made or changed if need be; none when there are too many
    * users. Without a pause: whoever puts them into the snapshot in force must know that it is still the one of the entries.
    * @param ways to the entries; not needed for one whose secret is this one already
+   * @param secret null: he has his own, or needs none
    * @param configured those it has by the configuration, without a secret
    */
   obtain(
     databases: readonly DatabaseEntry[],
     ways: readonly Way[],
     user: UserEntry,
-    secret: Secret,
+    secret: Secret | null,
     configured: readonly PoolSnapshot[],
   ): PoolSnapshot[] {
-    const key = keyOf(databases[0].name, user.name);
+    const [{ name, pattern }] = databases;
+    const key = keyOf(name, user.name);
     const known = this.#entries.get(key);
-    if (known !== undefined && known.user.passwords[0]?.reveal() === secret.reveal()) {
+    if (known !== undefined && (secret === null || known.user.passwords[0]?.reveal() === secret.reveal())) {
       // Certificates may have been read again since.
       known.pools = known.pools.map((pool) => withTlsOf(pool, databases));
       return known.pools;
     }
-    const isFull = this.#strangersCount >= this.#loaded.general.dynamic_users_max;
-    if (isFull && known === undefined && configured.length === 0) return [];
-    const entry = { ...user, passwords: [secret], passwordHash: null };
-    const pools = this.#poolsOf(databases, ways, entry, known?.pools ?? configured);
+    const isFree = pattern === null ? configured.length > 0 : this.#isFree(user.name, name);
+    const isFull = this.#countedCount >= this.#loaded.general.dynamic_users_max;
+    if (isFull && known === undefined && !isFree) return [];
+    const entry = secret === null ? user : { ...user, passwords: [secret], passwordHash: null };
+    const pools = this.#makePools(databases, ways, entry, known?.pools ?? configured);
     if (pools === null) return [];
-    const isStranger = known?.isStranger ?? configured.length === 0;
-    this.#entries.set(key, { database: databases[0].name, user: entry, pools, isStranger });
+    this.#keep(key, { database: name, user: entry, pools, isCounted: known?.isCounted ?? !isFree });
     return pools;
+  }
+
+  /** Tenants are counted by themselves; in each of them one user is free, and those that are listed. */
+  #isFree(user: string, database: string): boolean {
+    return !this.#keysOf.has(database) || listedUser(this.#loaded, user, database) !== undefined;
+  }
+
+  #keep(key: string, entry: Entry): void {
+    this.#forget(key);
+    this.#entries.set(key, entry);
+    if (entry.isCounted) this.#countedCount++;
+    const keys = this.#keysOf.get(entry.database);
+    if (keys === undefined) this.#keysOf.set(entry.database, new Set([key]));
+    else keys.add(key);
+  }
+
+  #forget(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    if (entry.isCounted) this.#countedCount--;
+    const keys = this.#keysOf.get(entry.database);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysOf.delete(entry.database);
   }
 
   /** Whether it has been made. */
@@ -168,29 +240,23 @@ export class DynamicPools {
   async takeUp(loaded: LoadedConfig): Promise<void> {
     this.#loaded = loaded;
     const ways = new Map<string, Promise<Way[]>>();
-    for (const [key, entry] of this.#entries) {
+    for (const [key, entry] of [...this.#entries]) {
       const { database, pools: before } = entry;
-      const databases = loaded.databases.filter(({ name }) => name === database);
+      const databases = this.#places.entriesOf(database);
       const user = userBy(loaded, databases, entry.user);
-      const asked = ways.get(database) ?? waysTo(databases);
+      const asked = ways.get(database) ?? this.#places.waysOf(databases);
       ways.set(database, asked);
-      const pools = user === null ? null : this.#poolsOf(databases, await asked, user, before);
-      if (user === null || pools === null) this.#entries.delete(key);
-      else {
-        const isStranger = listedUser(loaded, user.name, database) === undefined;
-        this.#entries.set(key, { database, user, pools, isStranger });
-      }
+      const pools = user === null ? null : this.#makePools(databases, await asked, user, before);
+      this.#forget(key);
+      if (user === null || pools === null) continue;
+      const isListed = listedUser(loaded, user.name, database) !== undefined;
+      const isFree = isListed || (databases[0].pattern !== null && !this.#keysOf.has(database));
+      this.#keep(key, { database, user, pools, isCounted: !isFree });
     }
   }
 
-  get #strangersCount(): number {
-    let count = 0;
-    for (const { isStranger } of this.#entries.values()) if (isStranger) count++;
-    return count;
-  }
-
   /** Null when rows are missing. */
-  #poolsOf(
+  #makePools(
     databases: readonly DatabaseEntry[],
     ways: readonly Way[],
     user: UserEntry,
@@ -217,12 +283,16 @@ function userBy(
   databases: readonly DatabaseEntry[],
   { name, passwords }: UserEntry,
 ): UserEntry | null {
+  if (databases.length === 0) return null;
+  const [{ name: database, pattern }] = databases;
+  const listed = listedUser(loaded, name, database);
+  const hasOwn = listed !== undefined && (listed.passwords.length > 0 || listed.passwordHash !== null);
+  // Of a tenant not even the pools of listed users are configured.
+  if (pattern !== null && listed !== undefined) return hasOwn ? listed : { ...listed, passwords };
   const isAsked =
     loaded.general.passthrough_auth !== 'disabled' || databases.some(({ authQuery }) => authQuery !== null);
-  if (databases.length === 0 || !isAsked) return null;
-  const listed = listedUser(loaded, name, databases[0].name);
-  if (listed === undefined) return { ...strangerEntry(name, databases[0].name), passwords };
-  const hasOwn = listed.passwords.length > 0 || listed.passwordHash !== null;
+  if (!isAsked) return null;
+  if (listed === undefined) return { ...strangerEntry(name, database), passwords };
   return hasOwn ? null : { ...listed, passwords };
 }
 

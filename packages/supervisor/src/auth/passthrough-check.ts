@@ -16,7 +16,10 @@ const WAITING_MAX = 1_000;
 /** SQLSTATE class of refused logins; anything else says nothing about the password. */
 const REFUSED_CLASS = '28';
 
-export type PassthroughVerdict = 'accepted' | 'refused' | 'unknown';
+/** `missing`: it was asked for, and taken; there is no such database. */
+export type PassthroughVerdict = 'accepted' | 'refused' | 'unknown' | 'missing';
+/** SQLSTATE invalid_catalog_name: servers say so after the password. */
+const NO_DATABASE = '3D000';
 
 /**
  * Does a server accept a client's own password? Found out by logging in with it. What was accepted is remembered as a
@@ -53,24 +56,28 @@ export class PassthroughCheck {
   }
 
   /** Never rejects. */
-  async check(database: string, user: string, password: string): Promise<PassthroughVerdict> {
+  async check(hosts: readonly DatabaseEntry[], user: string, password: string): Promise<PassthroughVerdict> {
     if (this.#waiting.length >= WAITING_MAX) return 'unknown';
     if (this.#running >= RUNNING_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
     try {
-      return await this.#tryLogin(database, user, password);
+      return await this.#tryLogin(hosts, user, password);
     } finally {
       this.#running--;
       this.#waiting.shift()?.();
     }
   }
 
-  async #tryLogin(name: string, user: string, password: string): Promise<PassthroughVerdict> {
-    const hosts = this.#loaded.databases.filter((entry) => entry.name === name);
-    if (hosts.length === 0) return 'refused';
+  async #tryLogin(
+    hosts: readonly DatabaseEntry[],
+    user: string,
+    password: string,
+  ): Promise<PassthroughVerdict> {
     let verdict: PassthroughVerdict = 'unknown';
-    // A host that says yes or no has settled it; one that cannot be asked has not.
-    for (const host of this.#inOrder(hosts)) {
+    // A host that says yes or no has settled it; one that cannot be asked has not. With the only one of a tenant there is
+    // no order, and it gets no number just because somebody asks.
+    const isOnly = hosts.length === 1 && hosts[0].pattern !== null;
+    for (const host of isOnly ? hosts : this.#inOrder(hosts)) {
       verdict = await this.#tryHost(host, user, password);
       if (verdict !== 'unknown') break;
     }
@@ -90,6 +97,8 @@ export class PassthroughCheck {
       const client = await connectInternally(database, user, answer, general.connect_timeout);
       await client.end().catch(() => {});
     } catch (error) {
+      const isMissing = error instanceof Error && 'code' in error && error.code === NO_DATABASE;
+      if (isMissing && isAsked && database.pattern !== null) return 'missing';
       return this.#notAccepted(name, user, error);
     }
     if (!isAsked) {

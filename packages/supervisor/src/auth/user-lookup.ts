@@ -50,15 +50,16 @@ export class UserLookup {
   }
 
   /** Never rejects. An answer older than `ageMsMax` is asked for again, unless it says that there is nobody. */
-  async find(database: string, user: string, ageMsMax: number): Promise<LookedUpSecret> {
+  async find(database: DatabaseEntry, user: string, ageMsMax: number): Promise<LookedUpSecret> {
     const { auth_query_cache_size: sizeMax } = this.#loaded.general;
-    return this.#secrets.find(`${database}\0${user}`, ageMsMax, sizeMax, () => this.#ask(database, user));
+    const key = `${scopeOf(database)}\0${user}`;
+    return this.#secrets.find(key, ageMsMax, sizeMax, () => this.#ask(database, user));
   }
 
   /** Never rejects. Those of `names` of which the user is a member. */
-  async groups(database: string, user: string, names: readonly string[]): Promise<LookedUpGroups> {
+  async groups(database: DatabaseEntry, user: string, names: readonly string[]): Promise<LookedUpGroups> {
     const { auth_query_cache_size: sizeMax } = this.#loaded.general;
-    const key = [database, user, ...names].join('\0');
+    const key = [scopeOf(database), user, ...names].join('\0');
     return this.#groups.find(key, Number.POSITIVE_INFINITY, sizeMax, () =>
       this.#askGroups(database, user, names),
     );
@@ -68,7 +69,7 @@ export class UserLookup {
     for (const ofHost of this.#queries.values()) for (const query of ofHost.values()) query.close();
   }
 
-  async #ask(database: string, user: string): Promise<LookedUpSecret> {
+  async #ask(database: DatabaseEntry, user: string): Promise<LookedUpSecret> {
     const { general } = this.#loaded;
     const queries = this.#queries;
     let text: string | null = null;
@@ -78,14 +79,15 @@ export class UserLookup {
       // The text may be the server's, which knows no secret of ours; the name is the client's.
       const message = error instanceof Error ? error.message : String(error);
       const words = `auth_query failed: ${message}`;
-      if (queries === this.#queries) this.#logger.log('warn', 'auth_query_failed', words, { database, user });
+      if (queries === this.#queries)
+        this.#logger.log('warn', 'auth_query_failed', words, { database: database.name, user });
     }
     const askedMs = Date.now();
     const ttlMs = text === null ? general.auth_query_failure_ttl : general.auth_query_cache_ttl;
     return { secret: text === null ? null : new Secret(text), askedMs, freshUntilMs: askedMs + ttlMs };
   }
 
-  async #askGroups(database: string, user: string, names: readonly string[]): Promise<LookedUpGroups> {
+  async #askGroups(database: DatabaseEntry, user: string, names: readonly string[]): Promise<LookedUpGroups> {
     const { general } = this.#loaded;
     const queries = this.#queries;
     let groups: string[] | null = null;
@@ -94,7 +96,8 @@ export class UserLookup {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const text = `the server was not able to say of which roles a user is a member: ${message}`;
-      if (queries === this.#queries) this.#logger.log('warn', 'groups_failed', text, { database, user });
+      if (queries === this.#queries)
+        this.#logger.log('warn', 'groups_failed', text, { database: database.name, user });
     }
     const askedMs = Date.now();
     const ttlMs = groups === null ? general.auth_query_failure_ttl : general.auth_query_cache_ttl;
@@ -102,7 +105,10 @@ export class UserLookup {
   }
 
   /** Host by host, until one answers. Null: there is nobody to ask. Rejects with the first failure. */
-  async #askInTurn<T>(database: string, question: (query: AuthQuery) => Promise<T>): Promise<T | null> {
+  async #askInTurn<T>(
+    database: DatabaseEntry,
+    question: (query: AuthQuery) => Promise<T>,
+  ): Promise<T | null> {
     const failures: unknown[] = [];
     for (const query of this.#queriesOf(database)) {
       try {
@@ -115,12 +121,11 @@ export class UserLookup {
     return null;
   }
 
-  #queriesOf(name: string): AuthQuery[] {
-    const { databases } = this.#loaded;
-    const wanted = databases.find((database) => database.name === name)?.authQuery ?? null;
-    if (wanted === null) return [];
-    const targets = databases.filter((database) => database.name === wanted.database);
-    return this.#inOrder(targets).map((target) => this.#queryOf(name, target, wanted));
+  #queriesOf(database: DatabaseEntry): AuthQuery[] {
+    const { authQuery } = database;
+    if (authQuery === null) return [];
+    const targets = this.#loaded.databases.filter(({ name }) => name === authQuery.database);
+    return this.#inOrder(targets).map((target) => this.#queryOf(scopeOf(database), target, authQuery));
   }
 
   #queryOf(name: string, database: DatabaseEntry, query: AuthQueryEntry): AuthQuery {
@@ -136,4 +141,9 @@ export class UserLookup {
     ofHost.set(name, made);
     return made;
   }
+}
+
+/** All databases that are made of one pattern share the question, and so the answers. */
+function scopeOf({ name, pattern }: DatabaseEntry): string {
+  return pattern ?? name;
 }

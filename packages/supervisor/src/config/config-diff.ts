@@ -1,4 +1,4 @@
-import { type LoadedConfig, listSettings, Secret } from '@pgdog-cluster/core/config';
+import { type DatabaseEntry, type LoadedConfig, listSettings, Secret } from '@pgdog-cluster/core/config';
 
 /** One thing that a new configuration has otherwise. Never holds a secret: of those it says that they changed. */
 export interface ConfigChange {
@@ -19,10 +19,15 @@ const VALUE_CHARS_MAX = 80;
 export function diffConfig(before: LoadedConfig, after: LoadedConfig): ConfigChange[] {
   return [
     ...diffSettings(before, after),
-    ...diffNamed('database', grouped(before.databases), grouped(after.databases)),
+    ...diffNamed('database', grouped(databasesOf(before)), grouped(databasesOf(after))),
     ...diffNamed('user', grouped(before.users), grouped(after.users)),
     ...diffParts(before, after),
   ];
+}
+
+/** Those that are made at first login under their pattern. */
+function databasesOf({ databases, templates }: LoadedConfig): DatabaseEntry[] {
+  return [...databases, ...templates.flatMap(({ entries }) => entries)];
 }
 
 /** One line: `database "a" added; setting query_timeout: 0 -> 5000`, cut to a bound. */

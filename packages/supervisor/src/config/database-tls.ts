@@ -18,6 +18,12 @@ export function setDatabaseTls({ indexOf, snapshot }: LoadedTls): void {
   }
 }
 
+/** What is in force for the template is for the entry that was made of it. */
+export function inheritDatabaseTls(database: DatabaseEntry, template: DatabaseEntry): void {
+  const settings = inForce.get(template);
+  if (settings !== undefined) inForce.set(database, settings);
+}
+
 /** For pools that are made between two publications. */
 export function databaseTlsIndex(database: DatabaseEntry): number {
   return inForce.get(database)?.index ?? -1;

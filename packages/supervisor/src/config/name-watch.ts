@@ -48,6 +48,11 @@ export class NameWatch {
   takeUp(hosts: readonly HostSnapshot[], ttlMs: number | null): void {
     this.#ttlMs = ttlMs;
     this.close();
+    this.add(hosts);
+  }
+
+  /** Beside those that are watched. */
+  add(hosts: readonly HostSnapshot[]): void {
     for (const host of hosts) {
       if (!isName(host.host)) continue;
       const known: Watched = { host, timer: undefined, askedMs: this.#options.nowMs(), failures: 0 };
@@ -59,6 +64,13 @@ export class NameWatch {
   close(): void {
     for (const { timer } of this.#watched.values()) clearTimeout(timer);
     this.#watched.clear();
+  }
+
+  forget(indexes: Iterable<number>): void {
+    for (const index of indexes) {
+      clearTimeout(this.#watched.get(index)?.timer);
+      this.#watched.delete(index);
+    }
   }
 
   /** Its host fails. */

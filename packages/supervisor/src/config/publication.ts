@@ -1,12 +1,13 @@
 import {
   type ConfigSnapshot,
+  clusterKeyOf,
   type DatabaseSnapshot,
   diffSnapshots,
   type HostAddress,
   MAILBOX_MESSAGE_BYTES_MAX,
-  type PoolSnapshot,
   packDelta,
   type SharedMemory,
+  type SnapshotDelta,
 } from '@pgdog-cluster/core';
 import { ConfigurationError, type LoadedConfig, type PoolPair, poolPairs } from '@pgdog-cluster/core/config';
 import type { CapacityLimits } from '../fleet/capacity-limits.js';
@@ -35,6 +36,18 @@ export interface OwnPools {
   takeUp(loaded: LoadedConfig): Promise<void>;
   settled(): void;
   pools: ConfigSnapshot['pools'];
+  databases: ConfigSnapshot['databases'];
+  /** Of those databases. */
+  hosts: ConfigSnapshot['hosts'];
+}
+
+/** Databases that are to go from the snapshot, which nobody uses. */
+export interface Departure {
+  databases: ReadonlySet<string>;
+  /** Numbers of their pools. */
+  pools: ReadonlySet<number>;
+  /** Numbers of hosts that nobody else has. */
+  hosts: ReadonlySet<number>;
 }
 
 export interface PublicationOptions {
@@ -65,7 +78,10 @@ export class Publication {
   #loaded: LoadedConfig;
   #snapshot: ConfigSnapshot | null = null;
   #tls: LoadedTls = NO_TLS;
-  /** As it was when it was published: pools of users who log in are added to the snapshot in force. */
+  /**
+   * As every worker has it that has taken up the epoch: what logins have added since to the snapshot in force is known where
+   * it was asked for.
+   */
   #published: ConfigSnapshot | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -125,6 +141,30 @@ export class Publication {
     });
   }
 
+  /**
+   * The snapshot in force without some databases. `choose` says which when its turn has come, null: none; `onGone` is called in
+   * the same moment, when they are not in it any more. Costs what it takes to pack the whole. Resolves with the epoch.
+   */
+  drop(choose: () => Departure | null, onGone: (departure: Departure) => void): Promise<number> {
+    return this.#inTurn(async () => {
+      this.numbers.reclaim();
+      const before = this.snapshot;
+      const departure = choose();
+      if (departure === null) return before.epoch;
+      const epoch = this.#nextEpoch();
+      const snapshot = without(before, departure, epoch);
+      this.#options.memory.routing.publish(snapshot);
+      for (const index of departure.pools) this.#options.limits.dropPool(index);
+      const delta = packDelta(removalOf(before, epoch, departure));
+      this.#snapshot = snapshot;
+      if (this.#published !== null) this.#published = without(this.#published, departure, epoch);
+      onGone(departure);
+      this.#retain(snapshot);
+      this.#options.tell(snapshot.epoch, delta.length <= DELTA_BYTES_MAX ? delta : undefined);
+      return snapshot.epoch;
+    });
+  }
+
   moveHost(index: number, addresses: HostAddress[]): Promise<number> {
     return this.republish(() => withAddresses(this.snapshot, index, addresses));
   }
@@ -167,6 +207,8 @@ export class Publication {
   ): Promise<void> {
     const { memory, limits, foresee, onTakenUp } = this.#options;
     snapshot.pools = withOwn(snapshot.pools, own.pools);
+    snapshot.databases = [...snapshot.databases, ...own.databases];
+    snapshot.hosts = withOwn(snapshot.hosts, own.hosts);
     snapshot.clusters = clustersOf(snapshot.pools);
     setServerVersions(snapshot, this.#snapshot);
     snapshot.databases = foresee(snapshot.databases, loaded);
@@ -194,7 +236,8 @@ export class Publication {
     const heard = this.#snapshot?.pools.map(({ index }) => index) ?? [];
     const delta = this.#published === null ? undefined : deltaOf(this.#published, snapshot, heard);
     this.#snapshot = snapshot;
-    this.#published = { ...snapshot, pools: [...snapshot.pools] };
+    const { pools, databases, hosts } = snapshot;
+    this.#published = { ...snapshot, pools: [...pools], databases: [...databases], hosts: [...hosts] };
     this.#options.tell(snapshot.epoch, delta);
   }
 
@@ -223,10 +266,48 @@ export class Publication {
   }
 }
 
-/** With those that users have been given at their login, beside the configured ones or, with a secret, instead of them. */
-function withOwn(configured: readonly PoolSnapshot[], own: readonly PoolSnapshot[]): PoolSnapshot[] {
-  const byIndex = new Map([...configured, ...own].map((pool) => [pool.index, pool]));
+/**
+ * With those that came to be at a login, beside the configured ones or instead of them: pools that have a secret then,
+ * hosts of tenants.
+ */
+function withOwn<T extends { index: number }>(configured: readonly T[], own: readonly T[]): T[] {
+  const byIndex = new Map([...configured, ...own].map((each) => [each.index, each]));
   return [...byIndex.values()];
+}
+
+function without(snapshot: ConfigSnapshot, departure: Departure, epoch: number): ConfigSnapshot {
+  const pools = snapshot.pools.filter(({ index }) => !departure.pools.has(index));
+  return {
+    ...snapshot,
+    epoch,
+    databases: snapshot.databases.filter(({ name }) => !departure.databases.has(name)),
+    hosts: snapshot.hosts.filter(({ index }) => !departure.hosts.has(index)),
+    pools,
+    clusters: clustersOf(pools),
+  };
+}
+
+/**
+ * What workers are told: databases and pools that are gone. Those that were made since the publication before are not in
+ * it: a worker asks for them when a client does, and the next difference has them.
+ */
+function removalOf(
+  { epoch: from, pools }: ConfigSnapshot,
+  epoch: number,
+  departure: Departure,
+): SnapshotDelta {
+  const gone = pools.filter(({ index }) => departure.pools.has(index));
+  const clusters = new Set(gone.map(({ database, user, shard }) => clusterKeyOf(database, user, shard)));
+  return {
+    from,
+    epoch,
+    rest: {},
+    absent: [],
+    pools: { removed: [...departure.pools], set: [] },
+    clusters: { removed: [...clusters], set: [] },
+    users: { removed: [], set: [] },
+    databases: { removed: [...departure.databases], set: [] },
+  };
 }
 
 /** Undefined: workers had better read the whole. */

@@ -1,7 +1,6 @@
 import type {
   AdminSnapshot,
   ConfigSnapshot,
-  DatabaseSnapshot,
   GeneralSnapshot,
   HostAddress,
   Passthrough,
@@ -30,6 +29,7 @@ import {
 } from '@pgdog-cluster/core/config';
 import { userId } from '../listen/system-users.js';
 import { clustersOf } from './clusters.js';
+import { databasesOf, entriesWithHost, templatesOf } from './database-snapshots.js';
 import { mockVerifier } from './derive-verifiers.js';
 import { resolveHost } from './host-address.js';
 import { hostIndexOf, hostsOf } from './host-numbers.js';
@@ -233,6 +233,7 @@ export function toPool(
   const userLimits = limitsOf(loaded.users, user.name);
   const [mine, theirs] = [user.overrides, database.overrides];
   const serverUser = user.serverUser ?? database.serverUser ?? user.name;
+  const isTenant = database.pattern !== null;
   const ofRole = (key: keyof RoleOverrides) =>
     roleOverride(mine, key, database.role) ?? roleOverride(theirs, key, database.role);
   return {
@@ -246,7 +247,8 @@ export function toPool(
     serverUser,
     ...serverSecrets(pair, serverUser),
     poolSize: limit(ofRole('poolSize') ?? general.default_pool_size),
-    minPoolSize: limit(ofRole('minPoolSize') ?? general.min_pool_size),
+    // The general minimum would keep every tenant that ever came.
+    minPoolSize: limit(ofRole('minPoolSize') ?? (isTenant ? 0 : general.min_pool_size)),
     reservePoolSize: limit(mine.reservePoolSize ?? theirs.reservePoolSize ?? general.reserve_pool_size),
     databaseServersMax: limit(database.limits.servers ?? general.max_db_connections),
     userServersMax: limit(userLimits.servers ?? general.max_user_connections),
@@ -264,6 +266,7 @@ export function toPool(
     shard: database.shard,
     ...crossShard(pair, loaded),
     ...(user.isSchemaAdmin ? { isSchemaAdmin: true } : {}),
+    ...(isTenant ? { isTenant } : {}),
     hostIndex: hostIndexOf(database),
     role: database.role,
     lbWeight: database.lbWeight,
@@ -323,7 +326,7 @@ export async function buildSnapshot(
   tls: LoadedTls = readTls(loaded),
   numberOf: (pair: PoolPair, position: number) => number = (_pair, position) => position,
 ): Promise<ConfigSnapshot> {
-  const addresses = resolveAll(loaded.databases);
+  const addresses = resolveAll(entriesWithHost(loaded));
   const peers = await resolvePeers(loaded.databases);
   const users = toUsers(loaded);
   const admin = toAdmin(loaded);
@@ -345,6 +348,7 @@ export async function buildSnapshot(
     admin: await admin,
     users: await users,
     databases: databasesOf(loaded),
+    ...templatesOf(loaded),
     mirrors: loaded.mirrors,
     hba: loaded.hba === null ? null : expandOwnAddresses(loaded.hba),
     identMappings: loaded.identMappings,
@@ -356,25 +360,6 @@ export async function buildSnapshot(
     tls: tls.snapshot,
     mockVerifier: await mockVerifier(),
   };
-}
-
-function databasesOf({ databases, general, tenantColumn, sharding }: LoadedConfig): DatabaseSnapshot[] {
-  const byName = new Map<string, DatabaseEntry[]>();
-  for (const entry of databases) byName.set(entry.name, [...(byName.get(entry.name) ?? []), entry]);
-  return [...byName].map(([name, entries]) => {
-    const ofShards = sharding.get(name);
-    const sizes = entries.map(({ overrides }) => limit(overrides.poolSize ?? general.default_pool_size));
-    return {
-      name,
-      hasAuthQuery: entries.some(({ authQuery }) => authQuery !== null),
-      strangerPoolSize: Math.min(...sizes),
-      // Entries that contradict one another are held to the stricter one.
-      ...(tenantColumn !== null && entries.some(({ isMultiTenant }) => isMultiTenant)
-        ? { tenantColumn }
-        : {}),
-      ...(ofShards === undefined ? {} : { sharding: ofShards }),
-    };
-  });
 }
 
 function toRouting({ general }: LoadedConfig): RoutingSnapshot {

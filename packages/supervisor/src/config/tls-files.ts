@@ -208,10 +208,11 @@ function readClients(files: TlsFiles, loaded: LoadedConfig): TlsSnapshot['client
 }
 
 function readServers(files: TlsFiles, loaded: LoadedConfig): Pick<LoadedTls, 'indexOf'> & TlsSnapshot {
-  const { general, databases } = loaded;
+  const { general, databases, templates } = loaded;
+  const entries = [...databases, ...templates.flatMap((template) => template.entries)];
   const servers: TlsSnapshot['servers'] = [];
   const indexOf = new Map<DatabaseEntry, number>();
-  for (const database of databases) {
+  for (const database of entries) {
     const { mode, ...paths } = serverTlsSettings(general, database.tls);
     // Nobody listens on the way through a Unix socket, and Postgres has no TLS there.
     if (mode === 'disabled' || isUnixHost(database.host)) {

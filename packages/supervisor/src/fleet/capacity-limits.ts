@@ -55,10 +55,16 @@ export class CapacityLimits {
     this.#pools.add(pool.index);
     capacity.setPoolGroups(pool.index, database, user);
     capacity.setPoolLimit(pool.index, pool.poolSize, pool.reservePoolSize);
+    capacity.setPoolClosed(pool.index, false);
     capacity.setDatabaseLimit(database, pool.databaseServersMax);
     capacity.setDatabaseClientLimit(database, pool.databaseClientsMax);
     capacity.setUserLimit(user, pool.userServersMax);
     capacity.setUserClientLimit(user, pool.userClientsMax);
+  }
+
+  /** The pool is gone from the snapshot, and opens nothing more. */
+  dropPool(index: number): void {
+    if (this.#pools.delete(index)) this.#capacity.setPoolLimit(index, 0);
   }
 
   /** Nobody has the pool of that number any more. */

@@ -64,9 +64,9 @@ export interface FleetOptions {
   onPubSub: (message: PubSubMessage) => void;
   /** Absent: nobody reads catalogs. */
   onCatalogWanted?: (message: CatalogWantedMessage) => void;
-  /** Absent: nobody claims numbers for ids. */
+  onTenantMissing?: (database: string) => void;
+  /** Absent: nobody claims numbers for ids, or looks keys up. */
   onNodeWanted?: (message: NodeWantedMessage) => void;
-  /** Absent: nobody looks keys up. */
   onKeysWanted?: (message: KeysWantedMessage) => void;
   /** A worker serves (again): clients that wait for one can be accepted. */
   onServing: (worker: number) => void;
@@ -336,6 +336,9 @@ export class Fleet {
         return;
       case 'authRequest':
         void this.#answerAuth(handle, message);
+        return;
+      case 'tenantMissing':
+        this.#options.onTenantMissing?.(message.database);
         return;
       case 'report':
         this.#reports.onReport(message);

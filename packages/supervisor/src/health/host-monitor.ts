@@ -18,7 +18,7 @@ import { NO_MEMORY, type Verdict } from './elect-roles.js';
 import { type HealthSettings, healthSettings } from './health-settings.js';
 import type { ProbeTarget } from './healthcheck.js';
 import { HostGroup } from './host-group.js';
-import { type HostPlan, planGroups } from './host-plan.js';
+import { type GroupPlan, type HostPlan, planGroups } from './host-plan.js';
 import { HostWatch, type WatchClock } from './host-watch.js';
 import { PatroniWatch } from './patroni-watch.js';
 import { probeLogins } from './probe-login.js';
@@ -61,15 +61,40 @@ export class HostMonitor {
   takeUp(loaded: LoadedConfig, snapshot: ConfigSnapshot): void {
     const settings = healthSettings(loaded);
     const groups = planGroups(loaded.databases);
-    const plans = groups.flatMap(({ hosts }) => hosts);
-    for (const [index, watch] of this.#watches) {
-      if (!plans.some((plan) => plan.index === index)) this.#forget(index, watch);
+    const planned = new Set(groups.flatMap(({ hosts }) => hosts.map(({ index }) => index)));
+    for (const [index, watch] of this.#watches) if (!planned.has(index)) this.#forget(index, watch);
+    for (const patroni of this.#patronis.splice(0)) patroni.close();
+    this.#begin(groups, settings, loaded, snapshot);
+  }
+
+  /** Hosts that nobody had before, of a database that has come to be. */
+  add(databases: readonly DatabaseEntry[], loaded: LoadedConfig, snapshot: ConfigSnapshot): void {
+    this.#begin(
+      planGroups(databases),
+      healthSettings(loaded),
+      { ...loaded, databases: [...databases] },
+      snapshot,
+    );
+  }
+
+  /** They have gone with the databases on them. */
+  forgetHosts(indexes: Iterable<number>): void {
+    for (const index of indexes) {
+      const watch = this.#watches.get(index);
+      if (watch !== undefined) this.#forget(index, watch);
     }
-    for (const plan of plans) {
+  }
+
+  #begin(
+    groups: readonly GroupPlan[],
+    settings: HealthSettings,
+    loaded: LoadedConfig,
+    snapshot: ConfigSnapshot,
+  ): void {
+    for (const plan of groups.flatMap(({ hosts }) => hosts)) {
       if (plan.index >= this.#table.hostsMax) continue;
       this.#watch(plan, targetOf(plan, settings, loaded, snapshot), settings);
     }
-    for (const patroni of this.#patronis.splice(0)) patroni.close();
     for (const { hosts, isAuto, patroniUrls } of groups) {
       const members = hosts.flatMap(({ index }) => this.#watches.get(index) ?? []);
       const before = members

@@ -27,6 +27,8 @@ const HEADER_BYTES = 5;
 const AUTHENTICATIONS_MAX = 4;
 /** SQLSTATE invalid_password. */
 const WRONG_PASSWORD = '28P01';
+/** invalid_catalog_name. */
+const NO_DATABASE = '3D000';
 /**
  * Classes of errors at a login that say nothing about who logs in, and pass by themselves: connection exceptions, lack
  * of resources (too many clients), intervention by an operator (terminated, a crash of another process, starting up).
@@ -210,8 +212,14 @@ class Login implements FrameSink {
       opening.passwordRefused(this.server);
       return;
     }
+    const isMissing = snapshot.isTenant === true && fields.sqlstate === NO_DATABASE;
+    if (isMissing) this.server.context.tell({ type: 'tenantMissing', database: snapshot.database });
     if (this.server.dedicatedTo !== null) {
       dedicatedRefused(this.server, fields);
+      return;
+    }
+    if (isMissing && this.server.state === 'connecting') {
+      opening.databaseMissing(this.server, new PgDogError('unknown_database', fields.message, { hint: '' }));
       return;
     }
     const text = `server ${serverName(snapshot)} refused the login of "${snapshot.serverUser}": ${fields.message}`;

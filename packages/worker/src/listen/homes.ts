@@ -74,8 +74,9 @@ export class Homes {
     const { directory, config } = this.context;
     const pool = directory.pool(database, user);
     if (pool !== null) return pool.poolSize;
-    const known = directory.database(database);
+    const known = directory.termsOf(database);
     if (known === null) return Infinity;
+    if (known.pattern !== undefined) return known.strangerPoolSize;
     return known.hasAuthQuery || config.general.passthrough !== 'off' ? known.strangerPoolSize : Infinity;
   }
 

@@ -273,6 +273,16 @@ export function codeOf(
   return code;
 }
 
+/** A pool has gone: databases come and go, and what was read of one goes with its last pool. */
+export function forgetCode(context: WorkerContext, code: DatabaseCode): void {
+  for (const pool of context.pools.values()) if (pool.code === code) return;
+  for (const [key, known] of codes.get(context) ?? []) {
+    if (known !== code) continue;
+    codes.get(context)?.delete(key);
+    return;
+  }
+}
+
 class CodeAnswer {
   readonly doing = new Set<string>();
   /** Not certainly. */

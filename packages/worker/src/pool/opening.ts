@@ -218,6 +218,19 @@ export class Opening {
     }
   }
 
+  /**
+   * There is no database behind the name that a client chose: whoever waits is told so in the server's words. It is no
+   * failure to be remembered, for the database may be made at any time, and the next client asks anew.
+   */
+  databaseMissing(server: ServerConnection, error: PgDogError): void {
+    const { pool } = this;
+    this.connecting--;
+    pool.close(server);
+    for (let waiter = pool.waiters.peek(); waiter !== undefined; waiter = pool.waiters.peek()) {
+      pool.refuseWaiter(waiter, error);
+    }
+  }
+
   /** The server refused one of several passwords: a new connection tries the next, at once. */
   passwordRefused(server: ServerConnection): void {
     const { pool } = this;

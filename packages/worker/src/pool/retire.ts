@@ -1,5 +1,6 @@
 import type { PoolSnapshot } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { forgetCode } from './database-code.js';
 import { isOwed } from './make-room.js';
 import type { Pool } from './pool.js';
 
@@ -60,4 +61,5 @@ export function leave(pool: Pool): void {
   pool.opening.forget();
   pool.row.leave();
   pool.context.pools.delete(pool.index);
+  forgetCode(pool.context, pool.code);
 }

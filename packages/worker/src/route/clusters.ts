@@ -46,8 +46,9 @@ export function lookAgainAtHosts(context: WorkerContext): void {
 
 /** Another configuration: hosts may have come and gone. Who is served by one that stays notices nothing. */
 export function takeUpClusters(context: WorkerContext, isTouched: (database: string) => boolean): void {
-  const { clusters, databases, plans } = { ...context.config, plans: context.plans };
-  const column = databases.find(({ tenantColumn }) => tenantColumn !== undefined)?.tenantColumn ?? null;
+  const { clusters, databases, templates = [], plans } = { ...context.config, plans: context.plans };
+  const isGuarded = ({ tenantColumn }: { tenantColumn?: string }): boolean => tenantColumn !== undefined;
+  const column = (databases.find(isGuarded) ?? templates.find(isGuarded))?.tenantColumn ?? null;
   plans.givesRoutes = column !== null || clusters.some(({ isRouted }) => isRouted);
   plans.tenantColumn = column;
   for (const [key, cluster] of context.clusters) {

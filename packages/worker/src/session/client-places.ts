@@ -1,4 +1,4 @@
-import { CLAIMED, DATABASE_FULL, PgDogError, type PoolSnapshot } from '@pgdog-cluster/core';
+import { CLAIMED, DATABASE_FULL, PgDogError, POOL_CLOSED, type PoolSnapshot } from '@pgdog-cluster/core';
 import type { Pool } from '../pool/pool.js';
 import type { Session } from './session.js';
 
@@ -40,15 +40,16 @@ export function claimAdmin(session: Session): PgDogError | null {
 
 /**
  * It has proved who it is. Not earlier: strangers could fill a user's or a database's places, and a refusal would tell
- * them which users there are.
+ * them which users there are. `closed`: the pool is being forgotten, with its database.
  */
-export function claimAtLogin(session: Session, snapshot: PoolSnapshot): PgDogError | null {
+export function claimAtLogin(session: Session, snapshot: PoolSnapshot): PgDogError | 'closed' | null {
   const { context } = session;
   const result = context.memory.capacity.tryClaimPoolClient(context.worker, snapshot.index);
   if (result === CLAIMED) {
     session.places |= PLACE_POOL;
     return null;
   }
+  if (result === POOL_CLOSED) return 'closed';
   const { database, user, databaseClientsMax, userClientsMax } = snapshot;
   if (result === DATABASE_FULL) {
     const text = `too many clients for database "${database}" (max_db_client_connections = ${databaseClientsMax})`;

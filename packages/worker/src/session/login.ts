@@ -12,6 +12,7 @@ import { shardCountOf, startupProblem } from '../route/role-setting.js';
 import { SessionRouter } from '../route/session-router.js';
 import { wishOf } from '../shard/shard-wish.js';
 import { AdminSink } from './admin-session.js';
+import { askForPool } from './auth/ask-supervisor.js';
 import { claimAdmin, claimAtLogin } from './client-places.js';
 import { sessionGone } from './close.js';
 import { makesTemp } from './parameter-set.js';
@@ -22,8 +23,12 @@ import { seekServer } from './seek-server.js';
 import type { Session } from './session.js';
 import { processIdOf } from './session-table.js';
 
-/** Authentication has succeeded. */
-export function login(session: Session): void {
+/**
+ * Authentication has succeeded.
+ * @param onPoolMade what the client has shown is told to the pools, should they be made again
+ * @param returns how often that has been
+ */
+export function login(session: Session, onPoolMade: () => void = () => {}, returns = 0): void {
   const { context } = session;
   session.phase = 'login';
   context.arrivals.settled(session);
@@ -52,22 +57,20 @@ export function login(session: Session): void {
     return;
   }
   const refusal = claimAtLogin(session, snapshot);
+  if (refusal === 'closed') {
+    returnToTenant(session, returns, () => {
+      onPoolMade();
+      login(session, onPoolMade, returns + 1);
+    });
+    return;
+  }
   if (refusal !== null) {
     context.arrivals.refused(refusal);
     session.fail(refusal);
     return;
   }
   if (session.replication !== 'none') {
-    if (context.sharded.get(session.database) !== null) {
-      session.fail(new PgDogError('shard_session', 'a sharded database has no one stream of replication'));
-      return;
-    }
-    session.stream.block();
-    session.onServer = (server) => {
-      startReplication(session, server);
-      finishLogin(session, server.reported);
-    };
-    seekServer(session);
+    seekStream(session);
     return;
   }
   session.isSessionMode = snapshot.poolerMode === 'session';
@@ -88,6 +91,36 @@ export function login(session: Session): void {
   session.stream.block();
   session.onServer = (server) => validateSettings(session, server);
   seekServer(session);
+}
+
+/** A replication connection has a server connection of its own from the first moment. */
+function seekStream(session: Session): void {
+  if (session.context.sharded.get(session.database) !== null) {
+    session.fail(new PgDogError('shard_session', 'a sharded database has no one stream of replication'));
+    return;
+  }
+  session.stream.block();
+  session.onServer = (server) => {
+    startReplication(session, server);
+    finishLogin(session, server.reported);
+  };
+  seekServer(session);
+}
+
+/** It was asked for, so it stays for tenant_idle_timeout: a second time hardly ever comes. */
+const RETURNS_MAX = 10;
+
+/** Its database has been idle for long and is being forgotten at this moment: it is made again, and the login goes on. */
+function returnToTenant(session: Session, returns: number, onPool: () => void): void {
+  session.pool = null;
+  session.homePool = null;
+  if (returns >= RETURNS_MAX) {
+    session.fail(new PgDogError('access_removed', 'the database is being forgotten', { hint: 'Reconnect.' }));
+    return;
+  }
+  // Nothing may come from the client before it is ready, as during authentication.
+  session.phase = 'authenticating';
+  askForPool(session, onPool);
 }
 
 /**

@@ -30,9 +30,8 @@ export function noteReplication(session: Session, message: StartupMessage): PgDo
     ['replication', replication === 'logical' ? 'database' : 'true'],
   ];
   if (replication === 'physical') findCluster(session);
-  const database = session.context.config.databases.find(({ name }) => name === session.database);
-  if (database?.tenantColumn === undefined) return null;
-  const text = `database "${database.name}" is guarded by [multi_tenant]: replication would show all tenants`;
+  if (session.context.directory.termsOf(session.database)?.tenantColumn === undefined) return null;
+  const text = `database "${session.database}" is guarded by [multi_tenant]: replication would show all tenants`;
   return new PgDogError('unsupported_startup', text);
 }
 

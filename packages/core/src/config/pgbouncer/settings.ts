@@ -100,7 +100,7 @@ const LIMITS: Record<string, SettingRule> = {
   server_lifetime: map('general.server_lifetime', lifetime(seconds), '3600', when(IS_ZERO, USE_ONCE)),
   server_idle_timeout: map('general.idle_timeout', seconds, '600'),
   pool_idle_timeout: ignore(seconds, ['0'], 'pools without connections cost a row of memory and stay'),
-  autodb_idle_timeout: ignore(seconds, ['3600'], 'databases stay as long as they are configured'),
+  autodb_idle_timeout: map('general.tenant_idle_timeout', seconds, '3600'),
   server_check_delay: join(seconds, '30'),
   server_check_query: join(anyText, '<empty>'),
   server_reset_query: join(anyText, 'DISCARD ALL'),

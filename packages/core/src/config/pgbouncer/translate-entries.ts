@@ -73,6 +73,13 @@ export function translateDatabases(
       parts.problems.error(entry.place, `"${ADMIN_NAME}" is the admin database: choose another name`);
       continue;
     }
+    if (entry.name !== '*' && entry.name.includes('*')) {
+      parts.problems.error(
+        entry.place,
+        'a star among other signs would be a pattern here: PgBouncer takes the name as it is',
+      );
+      continue;
+    }
     const hosts = hostsOf(entry, parts);
     if (hosts === null) continue;
     for (const host of hosts) {

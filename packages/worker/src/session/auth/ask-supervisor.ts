@@ -2,6 +2,7 @@ import {
   type AuthReplyMessage,
   type AuthRequestMessage,
   formatVerifier,
+  PgDogError,
   type PoolSnapshot,
 } from '@pgdog-cluster/core';
 import type { LookupKind } from '../../directory.js';
@@ -50,11 +51,30 @@ export function noteAnswer(session: Session, kind: LookupKind, reply: AuthReplyM
     askedMs: nowMs,
     freshUntilMs: reply.freshUntilMs,
   });
-  takeUpPools(session, reply.pools);
+  takeUpPools(session, reply);
+}
+
+/** The user has logged in, and has no pool here: it is made. `onPool` is called when there is one; else the client is told. */
+export function askForPool(session: Session, onPool: () => void): void {
+  askAboutUser(session, 'pool', (reply) => {
+    const { directory } = session.context;
+    takeUpPools(session, reply);
+    // Meanwhile the database may have come to be configured, with pools for those who are listed.
+    const isListed = directory.user(session.user, session.database) !== null;
+    const hasPool = directory.pool(session.database, session.user) !== null;
+    if (hasPool && (reply.pools.length > 0 || isListed)) {
+      onPool();
+      return;
+    }
+    const { refusal, isFull } = reply;
+    const code = refusal?.code ?? (isFull ? 'too_many_dynamic_users' : 'unknown_database');
+    session.fail(new PgDogError(code, refusal?.message));
+  });
 }
 
 /** Pools as the supervisor has them now: new here, or with another secret than before. */
-export function takeUpPools({ context }: Session, pools: readonly PoolSnapshot[]): void {
+function takeUpPools({ context }: Session, { pools, database }: AuthReplyMessage): void {
+  if (pools.length > 0 && database !== undefined) context.directory.addDatabase(database);
   for (const pool of pools) takeUpPool(context, pool);
 }
 

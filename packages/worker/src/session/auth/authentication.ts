@@ -3,14 +3,13 @@ import {
   FRONTEND_ALLOWED,
   type HbaGroups,
   PgDogError,
-  type PoolSnapshot,
   type UserSecrets,
 } from '@pgdog-cluster/core';
 import { CONSUMED, type FrameSink } from '../../wire/frame-stream.js';
 import { mayEnterAdmin } from '../admin-rights.js';
 import { login } from '../login.js';
 import type { Session } from '../session.js';
-import { askAboutUser, noteAnswer, takeUpPools } from './ask-supervisor.js';
+import { askAboutUser, askForPool, noteAnswer } from './ask-supervisor.js';
 import {
   type CertificateTerms,
   certificateRefused,
@@ -149,7 +148,7 @@ export class Authentication implements FrameSink {
   private needsLookup(known: KnownUser | null): boolean {
     const { session } = this;
     if (session.isAdmin || (known !== null && (hasSecrets(known) || this.isIdentified(known)))) return false;
-    return session.context.directory.database(session.database)?.hasAuthQuery === true;
+    return session.context.directory.termsOf(session.database)?.hasAuthQuery === true;
   }
 
   /** Does the client's certificate stand for a password? */
@@ -259,29 +258,21 @@ export class Authentication implements FrameSink {
     const { directory } = session.context;
     const isListed = session.isAdmin || directory.user(session.user, session.database) !== null;
     const pool = session.isAdmin ? null : directory.pool(session.database, session.user);
-    if (pool !== null || isListed) {
-      this.enter(pool, proof);
+    if (pool !== null || (isListed && (session.isAdmin || !directory.isTenant(session.database)))) {
+      this.enter(pool !== null, proof);
       return;
     }
     this.state = 'waiting';
-    askAboutUser(session, 'pool', (reply) => {
-      takeUpPools(session, reply.pools);
-      const made = directory.pool(session.database, session.user);
-      if (reply.pools.length === 0 || made === null) {
-        const code = reply.isFull ? 'too_many_dynamic_users' : 'unknown_database';
-        session.fail(new PgDogError(code));
-        return;
-      }
-      this.enter(made, proof);
-    });
+    askForPool(session, () => this.enter(true, proof));
   }
 
-  private enter(snapshot: PoolSnapshot | null, proof: Proof): void {
+  private enter(hasPool: boolean, proof: Proof): void {
     const { session } = this;
     this.state = 'over';
-    if (snapshot !== null) this.teachPools(proof);
+    const teach = (): void => (hasPool ? this.teachPools(proof) : undefined);
+    teach();
     session.send(AUTHENTICATION_OK);
-    login(session);
+    login(session, teach);
   }
 
   /** What it has proven serves towards every host of every shard: the user is the same on all of them. */

@@ -10,7 +10,7 @@ export function groupsOf({ context, database, user, isAdmin }: Session): HbaGrou
   const { directory } = context;
   const known = directory.groups(database, user, context.nowMs);
   if (known !== undefined) return known;
-  return directory.database(database)?.hasAuthQuery === true ? 'unasked' : 'unanswerable';
+  return directory.termsOf(database)?.hasAuthQuery === true ? 'unasked' : 'unanswerable';
 }
 
 /**

@@ -40,8 +40,16 @@ export class PassthroughExchange implements Exchange {
     const accepted: Verdict = { kind: 'accepted', proof: { keys: null, password } };
     if (this.wasAcceptedBefore(password)) return accepted;
     // There is no server to ask; the name of the database is not admitted to be wrong before somebody has logged in.
-    if (context.directory.database(session.database) === null) return WRONG;
+    if (context.directory.termsOf(session.database) === null) return WRONG;
     const onReply = (reply: AuthReplyMessage): void => {
+      const { refusal } = reply;
+      if (refusal !== undefined) {
+        this.onVerdict({
+          kind: 'failed',
+          error: new PgDogError(refusal.code, refusal.message, { hint: '' }),
+        });
+        return;
+      }
       if (reply.isFull) {
         this.onVerdict({ kind: 'failed', error: new PgDogError('too_many_dynamic_users') });
         return;
