@@ -69,6 +69,8 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
       maxPacketBytes: 0x3fff_ffff,
       logConnections: false,
       logDisconnections: false,
+      logMinParseMs: 0,
+      logTextBytes: 0,
       statsPeriodMs: 15_000,
       uniqueIds: { form: 'standard', node: 0, min: 0 },
     },

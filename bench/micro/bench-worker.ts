@@ -22,6 +22,7 @@ import {
   QueryStats,
   SessionTable,
   ShardedDatabases,
+  SlowLog,
   StatementRegistry,
   TlsWorker,
   takeUpClusters,
@@ -195,6 +196,9 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     get sharded() {
       return sharded;
     },
+    get slow() {
+      return slow;
+    },
     logLines: [],
     flushLog() {},
     linger() {},
@@ -213,9 +217,8 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     clusterFor: (database, user) => clusterFor(context, database, user),
   };
   takeUpClusters(context, () => true);
-  const arrivals = new Arrivals(context);
-  const pubSub = new PubSub(context);
-  const mirrors = new Mirrors(context);
+  const [arrivals, pubSub, mirrors] = [new Arrivals(context), new PubSub(context), new Mirrors(context)];
   const sharded = new ShardedDatabases(context);
+  const slow = new SlowLog(context);
   return context;
 }

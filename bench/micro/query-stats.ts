@@ -97,7 +97,13 @@ function portals(stats: QueryStats): (count: number) => number {
 
 function answers(count: number): number {
   const pending = new PendingReplies();
-  const server: CountedServer = { pending, context: { nowUs: 100 }, answeredUs: 0 };
+  const server: CountedServer = {
+    pending,
+    context: { nowUs: 100, slow: { statement: () => undefined } },
+    pool: { slow: { statementUs: Number.POSITIVE_INFINITY } },
+    answeredUs: 0,
+    rowCount: 0,
+  };
   const one = figuresOf(SHORT);
   for (let i = 0; i < count; i++) {
     pending.push(KIND_EXECUTE | FORWARD, null, one, 40);

@@ -174,3 +174,27 @@ test('entries and bytes stay within their limits whatever comes', () => {
   assert.equal(look(none, 'reset all').statements.length, 1);
   assert.equal(none.entryCount, 0);
 });
+
+test('of what takes long to read no values are told', async () => {
+  const cache = new PlanCache(await loadSqlParser(), 100, 1 << 20);
+  cache.slowReadUs = 0;
+  const told: string[] = [];
+  cache.onSlowRead = (query, _, bytes) => {
+    assert.ok(bytes > 0);
+    told.push(query);
+  };
+  const lookup = (text: string) => cache.lookup(Buffer.from(text), 0, Buffer.byteLength(text));
+  lookup("SELECT 'secret', current_setting('a.b') FROM t WHERE id IN (471, 472)");
+  assert.equal(told.length, 1);
+  assert.match(told[0], /^select '' *, *current_setting\('a\.b'\) *from t where id in\(0\)$/);
+  for (const text of [
+    'SET app.token TO secret',
+    "SET app.token = 'secret'",
+    'ALTER ROLE a PASSWORD "secret"',
+    "SELECT set_config('a', E'\\'secret', true), 'x\\', ' secret '",
+    'ALTER ROLE a PASSWORD secret',
+  ])
+    lookup(text);
+  assert.ok(told.length > 4, told.join('\n'));
+  assert.doesNotMatch(told.join('\n'), /secret|47/);
+});

@@ -58,6 +58,7 @@ export { newPreparedText, planOfText, readInto } from './shard/prepared-text.js'
 export { ShardRequest } from './shard/shard-request.js';
 export { ShardedDatabase } from './shard/sharded-database.js';
 export { ShardedDatabases } from './shard/sharded-databases.js';
+export { SlowLog } from './slow-log.js';
 export { alternativeNames } from './tls/alternative-names.js';
 export * from './tls/handshake-queue.js';
 export * from './tls/tls-context.js';

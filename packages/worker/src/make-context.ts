@@ -22,6 +22,7 @@ import { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import { SessionTable } from './session/session-table.js';
 import { ShardedDatabases } from './shard/sharded-databases.js';
+import { SlowLog } from './slow-log.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -84,6 +85,9 @@ export function makeContext(
     get sharded() {
       return parts.sharded;
     },
+    get slow() {
+      return parts.slow;
+    },
     logLines: [],
     post: poster(task, memory, driver),
     flushLog() {
@@ -105,12 +109,15 @@ export function makeContext(
   return context;
 }
 
-function partsOf(context: WorkerContext): Pick<WorkerContext, 'arrivals' | 'pubSub' | 'mirrors' | 'sharded'> {
+function partsOf(
+  context: WorkerContext,
+): Pick<WorkerContext, 'arrivals' | 'pubSub' | 'mirrors' | 'sharded' | 'slow'> {
   return {
     arrivals: new Arrivals(context),
     pubSub: new PubSub(context),
     mirrors: new Mirrors(context),
     sharded: new ShardedDatabases(context),
+    slow: new SlowLog(context),
   };
 }
 

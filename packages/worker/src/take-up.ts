@@ -68,6 +68,7 @@ function takeUp(context: WorkerContext, read: () => Change): void {
   context.config = config;
   context.plans.entriesMax = config.general.queryCacheLimit;
   context.queries.entriesMax = config.general.queryCacheLimit;
+  context.slow.takeUp();
   takeUpTls(context);
   for (const pool of pools) {
     const snapshot = context.directory.poolAt(pool.index);

@@ -28,6 +28,7 @@ import type { PeerNames } from './session/peer-names.js';
 import type { Session } from './session/session.js';
 import type { SessionTable } from './session/session-table.js';
 import type { ShardedDatabases } from './shard/sharded-databases.js';
+import type { SlowLog } from './slow-log.js';
 import type { TlsWorker } from './tls/tls-worker.js';
 
 export type LogFields = Record<string, string | number | boolean | null>;
@@ -40,6 +41,7 @@ export interface WorkerContext {
   readonly memory: SharedMemory;
   readonly plans: PlanCache;
   readonly queries: QueryStats;
+  readonly slow: SlowLog;
   readonly parser: SqlParser;
   readonly statements: StatementRegistry;
   readonly sessions: SessionTable;

@@ -7,6 +7,7 @@ import { AUTH_DEFAULTS } from './auth-defaults.js';
 import { type DefaultRow, type DefaultTable, row } from './default-row.js';
 import type { SecretInput } from './fields.js';
 import { HEALTH_DEFAULTS } from './health-defaults.js';
+import { LOG_DEFAULTS } from './log-defaults.js';
 import { ROUTING_DEFAULTS } from './routing-defaults.js';
 import type { GeneralInput } from './schema.js';
 import { TCP_DEFAULTS, type TcpInput } from './section-defaults.js';
@@ -116,27 +117,7 @@ export const GENERAL_DEFAULTS = {
     'systemd and containers know the process',
     'ours',
   ),
-  log_format: row(
-    'text',
-    '',
-    '`text`, `json` (fields nested) or `json_flattened` (fields at the top level).',
-    AS_PGDOG,
-  ),
-  log_level: row('info', '', '`error`, `warn`, `info`, `debug` or `trace`.', AS_PGDOG),
-  log_connections: row(true, '', 'One line per client login.', AS_PGDOG),
-  log_disconnections: row(true, '', 'One line per client exit, with the reason.', AS_PGDOG),
-  log_dedup_window: row(
-    0,
-    'ms',
-    'Window in which lines of one code are counted. 0: all are written.',
-    AS_PGDOG,
-  ),
-  log_dedup_threshold: row(
-    0,
-    '',
-    'Lines of one code written per window; the rest is counted. 0: all.',
-    AS_PGDOG,
-  ),
+  ...LOG_DEFAULTS,
   stats_period: row(15_000, 'ms', 'Window of the avg_* columns.', AS_PGDOG),
   default_pool_size: row(
     10,

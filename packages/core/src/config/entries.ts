@@ -87,6 +87,9 @@ function overridesOf(input: DatabaseInput | UserInput): PoolOverrides {
     transactionTimeoutMs: input.transaction_timeout ?? null,
     clientIdleTimeoutMs: input.client_idle_timeout ?? null,
     clientIdleInTransactionTimeoutMs: input.client_idle_in_transaction_timeout ?? null,
+    logMinStatementMs: input.log_min_duration_statement ?? null,
+    logMinTransactionMs: input.log_min_duration_transaction ?? null,
+    logMinCheckoutMs: input.log_min_duration_checkout ?? null,
   };
 }
 

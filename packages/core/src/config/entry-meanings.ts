@@ -25,6 +25,9 @@ const POOL: Meanings = {
   transaction_timeout: 'Longest transaction. ms',
   client_idle_timeout: 'Disconnect clients idle for this long. ms',
   client_idle_in_transaction_timeout: 'Disconnect clients idle in a transaction for this long. ms',
+  log_min_duration_statement: 'Statements that take at least this long are logged. 0: none. ms',
+  log_min_duration_transaction: 'The same for transactions of several requests. ms',
+  log_min_duration_checkout: 'The same for waits for a server connection. ms',
   cross_shard_disabled: 'Statements on several shards are refused.',
 };
 

@@ -32,8 +32,6 @@ export const LATER_GENERAL: Record<LaterGeneralKey, LaterKey> = {
   prepared_statements_ttl: ignored(),
   prepared_statements_ttl_jitter: ignored(30_000),
   expanded_explain: ignored(false),
-  log_min_duration_parse: ignored(),
-  log_query_sample_length: ignored(1_000),
   query_log: ignored(),
   query_log_stdout: ignored(false),
   dry_run: ignored(false),

@@ -17,8 +17,6 @@ const parser = {
   prepared_statements_ttl: field.duration(),
   prepared_statements_ttl_jitter: field.duration(),
   expanded_explain: field.flag(),
-  log_min_duration_parse: field.duration(),
-  log_query_sample_length: field.count(),
   query_log: field.text(),
   query_log_stdout: field.flag(),
   dry_run: field.flag(),

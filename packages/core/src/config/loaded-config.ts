@@ -34,6 +34,9 @@ export interface PoolOverrides extends RoleOverrides {
   serverLifetimeJitterMs: number | null;
   reservePoolSize: number | null;
   checkoutTimeoutMs: number | null;
+  logMinStatementMs: number | null;
+  logMinTransactionMs: number | null;
+  logMinCheckoutMs: number | null;
   queryTimeoutMs: number | null;
   transactionTimeoutMs: number | null;
   clientIdleTimeoutMs: number | null;

@@ -15,7 +15,9 @@ const KEYS: ReadonlySet<string> = new Set(
     'client_idle_in_transaction_timeout client_idle_timeout client_login_timeout client_prepared_statements_limit ' +
     'connect_attempt_delay connect_attempts connect_timeout connection_recovery default_pool_size ' +
     'healthcheck_interval healthcheck_timeout idle_healthcheck_interval idle_timeout load_balancing_strategy ' +
-    'log_connections log_disconnections logins_in_progress_max max_client_conn max_db_client_connections ' +
+    'log_connections log_disconnections log_min_duration_checkout log_min_duration_parse log_min_duration_statement ' +
+    'log_min_duration_transaction log_query_sample_length log_query_text ' +
+    'logins_in_progress_max max_client_conn max_db_client_connections ' +
     'max_db_connections max_server_conn max_user_client_connections max_user_connections min_pool_size ' +
     'prepared_statements_limit query_cache_limit query_size_limit query_size_limit_action query_timeout ' +
     'query_wait_notify queue_length_max read_write_split read_write_strategy read_your_writes read_your_writes_ms ' +

@@ -43,6 +43,12 @@ const logShape = {
   log_disconnections: field.flag(),
   log_dedup_window: field.duration(),
   log_dedup_threshold: field.count(),
+  log_min_duration_statement: field.duration(),
+  log_min_duration_transaction: field.duration(),
+  log_min_duration_checkout: field.duration(),
+  log_min_duration_parse: field.duration(),
+  log_query_text: field.flag(),
+  log_query_sample_length: field.count(),
   stats_period: field.count(1),
 };
 
@@ -258,6 +264,9 @@ const poolOverrides = {
   transaction_timeout: field.duration(),
   client_idle_timeout: field.duration(),
   client_idle_in_transaction_timeout: field.duration(),
+  log_min_duration_statement: field.duration(),
+  log_min_duration_transaction: field.duration(),
+  log_min_duration_checkout: field.duration(),
 };
 
 export const databaseSchema = z

@@ -103,6 +103,10 @@ export interface GeneralSnapshot {
   maxPacketBytes: number;
   logConnections: boolean;
   logDisconnections: boolean;
+  /** Reading a statement of a new shape that takes as long is logged; 0: never. */
+  logMinParseMs: number;
+  /** Bytes of their text that slow statements are logged with; 0: none. */
+  logTextBytes: number;
   statsPeriodMs: number;
   /** How ids are made. */
   uniqueIds: UniqueIdTerms;
@@ -244,6 +248,8 @@ export interface PoolSnapshot {
   transactionTimeoutMs: number;
   clientIdleTimeoutMs: number;
   clientIdleInTransactionTimeoutMs: number;
+  /** What is logged when it takes as long. Absent: nothing. */
+  logMin?: LogThresholds;
   /** Extra start-up parameters of server connections: statement_timeout, lock_timeout, default_transaction_read_only. */
   serverParameters: Record<string, string>;
   /** Who must run the server at the other end of a Unix socket; absent = anybody. */
@@ -262,6 +268,13 @@ export interface PoolSnapshot {
   lbWeight: number;
   /** Position in tls.servers; -1 = never encrypted. */
   tls: number;
+}
+
+/** Milliseconds; 0: never. */
+export interface LogThresholds {
+  statementMs: number;
+  transactionMs: number;
+  checkoutMs: number;
 }
 
 /** One Postgres address, whichever databases and users are served from it. `index` is its row in shared memory. */

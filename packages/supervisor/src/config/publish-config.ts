@@ -33,6 +33,7 @@ import { databasesOf, entriesWithHost, templatesOf } from './database-snapshots.
 import { mockVerifier } from './derive-verifiers.js';
 import { resolveHost } from './host-address.js';
 import { hostIndexOf, hostsOf } from './host-numbers.js';
+import { logThresholds } from './log-thresholds.js';
 import { expandOwnAddresses } from './own-addresses.js';
 import { type LoadedTls, readTls } from './tls-files.js';
 import { generalMethods, splitSecrets, TAG_SECRET, toUserSecrets } from './user-secrets.js';
@@ -92,6 +93,10 @@ function toGeneral({ general, workerCount }: LoadedConfig): GeneralSnapshot {
     maxPacketBytes: general.max_packet_size,
     logConnections: general.log_connections,
     logDisconnections: general.log_disconnections,
+    logMinParseMs: durationMs(general.log_min_duration_parse),
+    logTextBytes: general.log_query_text
+      ? Math.min(limit(general.log_query_sample_length), LOG_TEXT_BYTES_MAX)
+      : 0,
     statsPeriodMs: general.stats_period,
     uniqueIds: { form: general.unique_id_function, node: general.node_id ?? 0, min: general.unique_id_min },
     proxyProtocol: toProxyProtocol(general),
@@ -107,6 +112,9 @@ function toProxyProtocol(general: LoadedConfig['general']): ProxyProtocolSnapsho
     isRequired: general.proxy_protocol === 'required',
   };
 }
+
+/** Of a text in the log: each worker keeps as much for the statement under way. */
+const LOG_TEXT_BYTES_MAX = 64 * 1024;
 
 /** As PgBouncer; the kernel rounds it to its retransmissions. */
 const DEFER_ACCEPT_S = 45;
@@ -261,6 +269,7 @@ export function toPool(
       mine.serverLifetimeJitterMs ?? theirs.serverLifetimeJitterMs ?? general.server_lifetime_jitter,
     ),
     ...clientTimeouts(mine, theirs, general),
+    ...logThresholds(mine, theirs, general, durationMs),
     serverParameters: serverParameters(pair),
     requirePeer,
     shard: database.shard,

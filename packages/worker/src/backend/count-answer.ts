@@ -1,4 +1,5 @@
 // ● per-frame path
+import type { QueryFigures } from '../plan/query-figures.js';
 import {
   DISPOSITION_MASK,
   FORWARD,
@@ -11,11 +12,19 @@ const HEADER_BYTES = 5;
 /** Digits of a count of rows that a double holds exactly. */
 const DIGITS_MAX = 15;
 
+/** Who is told of what took longer than is usual. */
+export interface SlowSink {
+  statement(server: CountedServer, figures: QueryFigures, tookUs: number): void;
+}
+
 /** What a server connection has to count with. */
 export interface CountedServer {
   readonly pending: PendingReplies;
-  readonly context: { readonly nowUs: number };
+  readonly context: { readonly nowUs: number; readonly slow: SlowSink };
+  readonly pool: { readonly slow: { readonly statementUs: number } };
   answeredUs: number;
+  /** Of what the head asked for, as far as it has told. */
+  rowCount: number;
 }
 
 /**
@@ -26,8 +35,13 @@ export function countDone(server: CountedServer): void {
   const figures = server.pending.headFigures();
   if (figures === null) return;
   const { nowUs } = server.context;
-  figures.done(nowUs - Math.max(server.pending.headSentUs(), server.answeredUs));
+  const tookUs = nowUs - Math.max(server.pending.headSentUs(), server.answeredUs);
+  figures.done(tookUs);
   server.answeredUs = nowUs;
+  if (tookUs >= server.pool.slow.statementUs) {
+    server.context.slow.statement(server, figures, tookUs);
+  }
+  server.rowCount = 0;
 }
 
 /** Rows of a CommandComplete: the number its tag ends with, if it does. */
@@ -35,7 +49,9 @@ export function countRows(server: CountedServer, bytes: Uint8Array, start: numbe
   const figures = server.pending.headFigures();
   if (figures === null) return;
   const count = rowsOfTag(bytes, start, end);
-  if (count > 0) figures.addRows(count);
+  if (count === 0) return;
+  figures.addRows(count);
+  server.rowCount += count;
 }
 
 /** bytes[start, end) is a CommandComplete. */
@@ -52,7 +68,9 @@ export function rowsOfTag(bytes: Uint8Array, start: number, end: number): number
 
 /** PortalSuspended: as many rows have come as were asked for. */
 export function countSuspended(server: CountedServer): void {
-  server.pending.headFigures()?.addRows(server.pending.headRowsMax());
+  const count = server.pending.headRowsMax();
+  server.pending.headFigures()?.addRows(count);
+  server.rowCount += count;
   countDone(server);
 }
 

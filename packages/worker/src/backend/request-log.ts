@@ -13,23 +13,38 @@ const LOG_BYTES_MAX = 8 * 1024;
 export class RequestLog {
   private bytes = new Uint8Array(0);
   private length = 0;
+  private isKeeping = false;
   /** False once something was not kept, until the next reset. */
   private isComplete = false;
 
   /** A new exchange begins. */
   reset(): void {
     this.length = 0;
+    this.isKeeping = true;
     this.isComplete = true;
   }
 
   /** This exchange can not be repeated (it is a transaction, it is too large, it copies). */
   spoil(): void {
     this.length = 0;
+    this.isKeeping = false;
     this.isComplete = false;
   }
 
+  /** It cannot be repeated, and is kept for whoever wants to know what was asked. */
+  watch(): void {
+    this.length = 0;
+    this.isKeeping = true;
+    this.isComplete = false;
+  }
+
+  /** What was kept, until the next is; null: nothing, or not all. */
+  get seen(): Uint8Array | null {
+    return this.isKeeping && this.length > 0 ? this.bytes.subarray(0, this.length) : null;
+  }
+
   append(source: Uint8Array, start: number, end: number): void {
-    if (!this.isComplete) return;
+    if (!this.isKeeping) return;
     const size = end - start;
     if (this.length + size > LOG_BYTES_MAX) {
       this.spoil();

@@ -37,6 +37,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   readonly pending = new PendingReplies();
   /** When the last statement that is counted (SHOW QUERIES) ended. */
   answeredUs = 0;
+  /** Rows of what the head of the pending replies asked for. */
+  rowCount = 0;
   readonly requestLog = new RequestLog();
   state: ServerState = 'connecting';
   session: Session | null = null;

@@ -1,4 +1,5 @@
 import {
+  decodeText,
   hashShape,
   hashText,
   hashWords,
@@ -51,6 +52,9 @@ export interface PlanCounts {
   evictions: number;
 }
 
+/** @param query a shape, without literals; empty: there are some. @param text as the client has sent it; null: it is at hand no more */
+export type SlowReadSink = (query: string, text: Uint8Array | null, bytes: number, tookUs: number) => void;
+
 /**
  * Plans by shape (core/sql/shape.ts), and by text where literals matter, the least recently used thrown out first.
  *
@@ -60,6 +64,9 @@ export interface PlanCounts {
  */
 export class PlanCache {
   readonly counts: PlanCounts = { hits: 0, misses: 0, evictions: 0 };
+  /** Reading that takes as long is told. Infinity: never. */
+  slowReadUs = Number.POSITIVE_INFINITY;
+  onSlowRead: SlowReadSink = () => undefined;
   readonly #parser: SqlParser;
   #entriesMax: number;
   readonly #bytesMax: number;
@@ -149,14 +156,17 @@ export class PlanCache {
     const text = shape.bytes.subarray(0, shape.length);
     const hasBackslash = (kind & KIND_BACKSLASH) !== 0;
     const plan =
-      readShapePlan(
-        text,
-        kind & 3,
-        hasBackslash,
-        this.#parser,
-        this.givesRoutes,
-        this.#tenantColumn,
-        scope,
+      // exempt: of a shape that is new
+      this.#timed(text, true, !hasBackslash, () =>
+        readShapePlan(
+          text,
+          kind & 3,
+          hasBackslash,
+          this.#parser,
+          this.givesRoutes,
+          this.#tenantColumn,
+          scope,
+        ),
       ) ?? BY_TEXT;
     this.#keep(plan);
     return plan;
@@ -170,15 +180,31 @@ export class PlanCache {
       if (found !== null) return found;
     }
     const text = bytes.subarray(start, end);
-    const plan = readTextPlan(
-      text,
-      kind & 3,
-      (kind & KIND_BACKSLASH) !== 0,
-      this.#parser,
-      this.#tenantColumn,
-      scope,
+    // exempt: of a text that is new
+    const plan = this.#timed(text, false, false, () =>
+      readTextPlan(text, kind & 3, (kind & KIND_BACKSLASH) !== 0, this.#parser, this.#tenantColumn, scope),
     );
     if (isShort) this.#keep(plan);
+    return plan;
+  }
+
+  /**
+   * What stands in a shape is told where the plan is that of all its texts, and it is certain where strings end: else values may
+   * stand in it. @param isShape `text` is a shape
+   */
+  #timed<T>(text: Uint8Array, isShape: boolean, isCertain: boolean, read: () => T): T {
+    if (this.slowReadUs === Number.POSITIVE_INFINITY) return read();
+    const startMs = performance.now();
+    const plan = read();
+    const tookUs = (performance.now() - startMs) * 1000;
+    if (tookUs < this.slowReadUs) return plan;
+    const isTold = isShape && isCertain && plan !== null && plan !== UNREAD_PLAN;
+    this.onSlowRead(
+      isTold ? decodeText(text, 0, text.length) : '',
+      isShape ? null : text,
+      text.length,
+      tookUs,
+    );
     return plan;
   }
 

@@ -60,6 +60,8 @@ export class QueryFigures {
   entry: number;
   /** Of its shape and database; null: a sum over many. */
   readonly hash: Int32Array | null;
+  /** When one of them was last logged as slow. */
+  loggedMs = 0;
   #slots: FigureSlots;
   #slot: Slot;
   #isLent = false;

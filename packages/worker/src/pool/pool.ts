@@ -20,6 +20,7 @@ import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { askCode } from './ask-code.js';
 import { checkDone, isUnproven, putIdle, startCheck } from './check-server.js';
+import { countWait } from './count-wait.js';
 import { CounterRow } from './counter-row.js';
 import { Credentials } from './credentials.js';
 import { codeOf, type DatabaseCode } from './database-code.js';
@@ -34,6 +35,7 @@ import { PoolShared } from './pool-shared.js';
 import type { ReportedParameters } from './reported-parameters.js';
 import { isUnwanted, leaveOldVersions, shrink } from './retire.js';
 import { serverFailed, serverOutOfSync } from './server-trouble.js';
+import { SlowThresholds } from './slow-thresholds.js';
 
 /** This worker's part of one pool: server connections of one (database, user, host). */
 export class Pool {
@@ -45,6 +47,7 @@ export class Pool {
   cluster: Cluster | null = null;
   readonly opening: Opening;
   readonly credentials: Credentials;
+  readonly slow: SlowThresholds;
   snapshot: PoolSnapshot;
   /** Last in, first out: those used last are warm, the others age. */
   readonly idle: ServerConnection[] = [];
@@ -80,6 +83,7 @@ export class Pool {
     this.credentials = new Credentials(snapshot);
     this.row = new CounterRow(context.memory.counters, context.worker, snapshot.index);
     this.opening = new Opening(this);
+    this.slow = new SlowThresholds(snapshot);
   }
 
   /** ROLE_…, as it is now. */
@@ -149,22 +153,21 @@ export class Pool {
     server.session = session;
     session.server = server;
     if (server.sequenceSessionId !== session.id) server.sequenceSessionId = 0;
-    this.row.assigned(session.waitingSinceMs === 0 ? 0 : this.context.nowUs - session.waitingSinceUs);
-    if (session.waitingSinceMs !== 0) session.waitTimeUs += this.context.nowUs - session.waitingSinceUs;
-    this.waitIsOver(session);
+    this.waitIsOver(session, true);
   }
 
   /** Cancelled, timed out or gone. */
   leaveQueue(session: Session): void {
     if (session.waitingSinceMs === 0 || session.router?.cluster.leave(session) === true) return;
     const isQueued = this.waiters.remove(session);
-    this.waitIsOver(session);
+    this.waitIsOver(session, false);
     if (!isQueued) return;
     this.context.waitingSessions--;
     this.publishLoad();
   }
 
-  private waitIsOver(session: Session): void {
+  private waitIsOver(session: Session, isServed: boolean): void {
+    countWait(this, session, isServed);
     session.waitingSinceMs = 0;
     if (!session.isQueueCounted) return;
     session.isQueueCounted = false;
@@ -377,6 +380,7 @@ export class Pool {
     this.credentials.takeUp(snapshot);
     this.knownReports.clear();
     this.opening.forget();
+    this.slow.takeUp(snapshot);
     leaveGoneAddresses(this, before.addresses);
     leaveOldVersions(this);
     shrink(this, before);
@@ -386,12 +390,11 @@ export class Pool {
   publishLoad(): void {
     const { load } = this.context.memory;
     const { worker } = this.context;
-    const waiting = this.waiters.length;
     load.setIdle(worker, this.index, this.idle.length);
     load.setActive(worker, this.index, this.all.size - this.idle.length);
     load.setConnecting(worker, this.index, this.opening.connectingCount);
-    load.setWaiting(worker, this.index, waiting);
+    load.setWaiting(worker, this.index, this.waiters.length);
     load.setOldestWaitSinceMs(worker, this.index, this.waiters.peek()?.waitingSinceMs ?? 0);
-    load.markWaiting(worker, this.index, waiting > 0);
+    load.markWaiting(worker, this.index, this.waiters.length > 0);
   }
 }

@@ -32,6 +32,9 @@ export class CountedRequest {
   private readonly scatter: Scatter;
   private readonly due: DueCall[] = [];
   private isQuery = false;
+  /** Of the call that is being answered. */
+  private rowCount = 0;
+  private frames: readonly Uint8Array[] = [];
   private answeredUs = 0;
   /** When the client's transaction, or what is none, was begun here, us; 0: there is none. */
   private sinceUs = 0;
@@ -50,22 +53,26 @@ export class CountedRequest {
     this.isQuery = isQuery;
     this.due.length = 0;
     this.answeredUs = 0;
+    this.rowCount = 0;
+    this.frames = [];
     this.isSpread = false;
     this.unnamed = null;
     this.named.clear();
   }
 
-  /** bytes[start, end) is the text of a Query. */
+  /** bytes[start, end) is a Query. */
   query(bytes: Uint8Array, start: number, end: number): void {
     this.begin(true);
     const { context, database } = this.session;
-    const figures = context.queries.of(database, bytes, start, end, true);
+    const figures = context.queries.of(database, bytes, start + HEADER_BYTES, end - 1, true);
+    this.frames = [bytes.subarray(start, end)];
     this.due.push({ figures, bindCount: 0, rowsMax: 0 });
   }
 
   /** A batch, or a part of it up to a Flush, that is all there. */
   batch(frames: readonly Uint8Array[]): void {
     this.begin(false);
+    this.frames = frames;
     let bindCount = 0;
     for (const frame of frames) {
       if (frame[0] === FRONTEND.Bind) bindCount++;
@@ -142,6 +149,7 @@ export class CountedRequest {
     const [first] = this.due;
     if (first === undefined) return;
     if (rowCount > 0) first.figures.addRows(rowCount);
+    this.rowCount += rowCount;
     this.isSpread ||= isSpread;
     if (!this.isQuery) this.countCall();
   }
@@ -153,9 +161,29 @@ export class CountedRequest {
     const { nowUs } = session.context;
     // Nobody was asked: all of the portion had come before.
     const sinceUs = scatter.askedUs === 0 ? nowUs : Math.max(scatter.askedUs, this.answeredUs);
-    figures.done(nowUs - sinceUs);
+    const tookUs = nowUs - sinceUs;
+    figures.done(tookUs);
     if (this.isSpread || scatter.askedShards.size > 1) figures.spread();
+    const slowUs = session.homePool?.slow.statementUs ?? Number.POSITIVE_INFINITY;
+    if (tookUs >= slowUs) this.tellSlow(figures, tookUs);
     this.answeredUs = nowUs;
+    this.rowCount = 0;
+  }
+
+  private tellSlow(figures: QueryFigures, tookUs: number): void {
+    const { scatter, session, rowCount, frames } = this;
+    const { slowestShard, slowestUs, askedUs, requestUs } = scatter;
+    const shards = [...scatter.askedShards].sort((a, b) => a - b);
+    const waitedUs = Math.max(0, askedUs - requestUs);
+    session.context.slow.spread(session, figures, {
+      tookUs,
+      waitedUs,
+      rowCount,
+      shards,
+      slowestShard,
+      slowestUs,
+      frames,
+    });
   }
 
   // Counters of the client.
@@ -198,10 +226,21 @@ export class CountedRequest {
   }
 
   private noteTransaction(): void {
-    const { session, sinceUs } = this;
+    const { session, scatter, sinceUs } = this;
     session.transactions++;
-    if (sinceUs > 0) session.transactionTimeUs += session.context.nowUs - sinceUs;
-    if (session.homePool !== null) session.countTraffic(session.homePool.row);
+    const { context, homePool } = session;
+    const tookUs = sinceUs === 0 ? 0 : context.nowUs - sinceUs;
+    session.transactionTimeUs += tookUs;
+    // Of one request alone its statement is told.
+    const isOne = scatter.requestUs <= sinceUs;
+    if (!isOne && homePool !== null && tookUs >= homePool.slow.transactionUs) {
+      context.slow.spreadTransaction(
+        session,
+        tookUs,
+        [...scatter.askedShards].sort((a, b) => a - b),
+      );
+    }
+    if (homePool !== null) session.countTraffic(homePool.row);
   }
 
   /** `hasFailed`: with an error. What no server has got does not count. */
@@ -215,5 +254,6 @@ export class CountedRequest {
     }
     while (!hasFailed && this.due.length > 0) this.countCall();
     this.due.length = 0;
+    this.frames = [];
   }
 }

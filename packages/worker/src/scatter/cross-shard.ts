@@ -24,8 +24,6 @@ import { Scatter } from './scatter.js';
 import { beginTransaction, spreadTransaction } from './spread-transaction.js';
 import { TransactionSteps } from './transaction-steps.js';
 
-const HEADER_BYTES = 5;
-
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
 export class CrossShard {
   private readonly session: Session;
@@ -126,7 +124,7 @@ export class CrossShard {
 
   /** A whole Query frame. */
   query(request: CrossShardRequest, frame: Uint8Array): void {
-    this.counted.query(frame, HEADER_BYTES, frame.length - 1);
+    this.counted.query(frame, 0, frame.length);
     this.batch.beginQuery(frame, request.edits);
     this.cursors.names.delete('');
     // Every Query drops the unnamed statement.
@@ -351,7 +349,8 @@ export class CrossShard {
 
   /** bytes[start, end) is a Query that is such a step. */
   control(step: ControlStep, bytes: Uint8Array, start: number, end: number): void {
-    this.counted.query(bytes, start + HEADER_BYTES, end - 1);
+    const frame = bytes.slice(start, end);
+    this.counted.query(frame, 0, frame.length);
     this.batch.beginQuery(null, []);
     if (this.transaction !== null) this.steps.run(step, this.transaction);
   }

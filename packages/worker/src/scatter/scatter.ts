@@ -60,6 +60,9 @@ export class Scatter implements LegReader {
   /** When it came. What is between is the wait for a server connection. */
   requestUs = 0;
   readonly askedShards = new Set<number>();
+  /** The one that took longest for one task or order, -1: none has yet; and how long. */
+  slowestShard = -1;
+  slowestUs = 0;
   /** How many BindComplete the shard had said whose error is the failure. An error of ours comes behind all. */
   failedBindCount = Number.POSITIVE_INFINITY;
 
@@ -83,6 +86,8 @@ export class Scatter implements LegReader {
     this.requestUs = this.client.context.nowUs;
     this.askedUs = 0;
     this.askedShards.clear();
+    this.slowestShard = -1;
+    this.slowestUs = 0;
     this.failedBindCount = Number.POSITIVE_INFINITY;
     for (const leg of this.kept) if (leg !== null) leg.bindCount = 0;
   }
@@ -355,6 +360,11 @@ export class Scatter implements LegReader {
 
   private ready(leg: Leg): void {
     leg.isReady = true;
+    const tookUs = this.client.context.nowUs - leg.session.requestSinceUs;
+    if (tookUs >= this.slowestUs) {
+      this.slowestUs = tookUs;
+      this.slowestShard = leg.shard;
+    }
     this.checkDone();
   }
 

@@ -407,7 +407,8 @@ export class RequestSink implements FrameSink {
       if (session.transactionSinceUs === 0) session.transactionSinceUs = nowUs;
       server.requestLog.reset();
     } else {
-      server.requestLog.spoil();
+      if (session.context.config.general.logTextBytes > 0) server.requestLog.watch();
+      else server.requestLog.spoil();
       server.pool.row.idleInTransaction(nowUs - session.readySinceUs);
     }
     server.relay.beginExchange();

@@ -105,6 +105,8 @@ export class Session implements ConnectionOwner {
   /** Since when it waits in the pool's queue, 0 = it does not. */
   waitingSinceMs = 0;
   waitingSinceUs = 0;
+  /** How long what it asks now has waited for its server connection. */
+  waitedUs = 0;
   /** As the client wants them now, and as it asked at start-up (where RESET leads). */
   parameters: ParameterSet = NO_PARAMETERS;
   startupParameters: ParameterSet = NO_PARAMETERS;
@@ -303,6 +305,7 @@ export class Session implements ConnectionOwner {
     this.queries++;
     this.queryTimeUs += took;
     this.readySinceUs = nowUs;
+    if (this.waitedUs !== 0) this.waitedUs = 0;
     server.pool.row.queryDone(took);
     this.context.memory.hosts.noteStatement(this.context.worker, server.pool.snapshot.hostIndex, took);
   }
@@ -318,6 +321,7 @@ export class Session implements ConnectionOwner {
     server.transactions++;
     const { row } = server.pool;
     row.transactionDone(took);
+    if (took >= server.pool.slow.transactionUs) this.context.slow.transaction(this, server, took);
     this.countTraffic(row);
     server.requestLog.spoil();
   }
