@@ -1,6 +1,7 @@
-// Writes docs/reference/admin.md and metrics.md from the tables the program itself reads. `--check` only compares
+// Writes docs/reference/admin.md, metrics.md and logs.md from the tables the program itself reads. `--check` only compares
 // (exit code 1 when a file is out of date). Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { ERROR_TABLE, LOG_CODES } from '@pgdog-cluster/core';
 import {
   BOUNCER_SHOWS,
   helpLines,
@@ -93,8 +94,36 @@ the workers, and takes the supervisor some 30 ms for a thousand pools. Names and
 ${table(['name', 'type', 'labels', 'meaning'], [...metricRows, ...latencyRows])}
 `;
 
+const codeRows = Object.entries(LOG_CODES).map(([code, meaning]) => [`\`${code}\``, meaning]);
+const errorRows = Object.entries(ERROR_TABLE).map(
+  ([code, { sqlstate, severity, fault, message, remedy }]) => [
+    `\`${code}\``,
+    sqlstate,
+    severity,
+    fault,
+    message,
+    remedy,
+  ],
+);
+
+const logs = `# Logs
+
+<!-- Written by scripts/print-admin-reference.mjs from packages/core/src/base/log-codes.ts and errors.ts; edit there. -->
+
+One event is one line, with a code that never changes its meaning. \`log_format = "text"\`: time, level, code, message, \`key=value\`; \`json\`: \`code\`, \`level\`, \`timestamp\` and \`fields\`;
+\`json_flattened\`: all at the top. How many lines of a code there may be, and the fields of what is slow: [logs](../internals/logs.md).
+
+${table(['code', 'says'], codeRows)}
+
+## Errors
+
+What clients get of us: SQLSTATE, text (mostly with more of the place) and hint. Where it ends a login or keeps a server connection from being made it is a line of the log too, of that code.
+
+${table(['code', 'SQLSTATE', 'severity', 'whose', 'text', 'remedy'], errorRows)}
+`;
+
 const isCheck = process.argv.includes('--check');
-for (const [file, text] of Object.entries({ 'admin.md': admin, 'metrics.md': metrics })) {
+for (const [file, text] of Object.entries({ 'admin.md': admin, 'metrics.md': metrics, 'logs.md': logs })) {
   const target = new URL(`../docs/reference/${file}`, import.meta.url);
   if (!isCheck) writeFileSync(target, text);
   else if (readFileSync(target, 'utf8') !== text) {

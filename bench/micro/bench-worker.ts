@@ -199,7 +199,6 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     get slow() {
       return slow;
     },
-    logLines: [],
     flushLog() {},
     linger() {},
     countAuthAttempt() {},

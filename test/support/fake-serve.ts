@@ -6,6 +6,7 @@
 import { openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type LogCode,
   openSharedMemory,
   readAddress,
   readPort,
@@ -143,7 +144,7 @@ function obeyText(fake: Fake, text: string, isLast: boolean): void {
     fake.replyBytes = [];
     tell(fake, {
       type: 'log',
-      lines: [{ level: 'info', code: 'answered', message: 'an answer came', fields }],
+      lines: [{ level: 'info', code: 'answered' as LogCode, message: 'an answer came', fields }],
     });
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LogCode } from '@pgdog-cluster/core';
 import { createLogger, type LogSettings } from 'pgdog-cluster';
 
 function capture(settings: Partial<LogSettings>) {
@@ -16,7 +17,7 @@ const withoutTime = (line: string) => line.slice(line.indexOf(' ') + 1);
 
 test('text: one readable line per event', () => {
   const { logger, lines } = capture({});
-  logger.log('info', 'client_login', 'client logged in', {
+  logger.log('info', 'client_login' as LogCode, 'client logged in', {
     user: 'bob',
     database: 'a b',
     n: 1,
@@ -32,7 +33,7 @@ test('text: one readable line per event', () => {
 
 test('text: nobody forges a line or a field, or moves the cursor', () => {
   const { logger, lines } = capture({});
-  logger.log('warn', 'x', 'line\nERROR forged \x1b[2J\x9b', {
+  logger.log('warn', 'x' as LogCode, 'line\nERROR forged \x1b[2J\x9b', {
     user: 'a\n2026 ERROR',
     other: 'a=b',
     quote: 'a"b',
@@ -48,13 +49,13 @@ test('text: nobody forges a line or a field, or moves the cursor', () => {
 
 test('json: fields nested or flat', () => {
   const nested = capture({ log_format: 'json' });
-  nested.logger.log('error', 'code', 'text', { user: 'bob' });
+  nested.logger.log('error', 'code' as LogCode, 'text', { user: 'bob' });
   const first = JSON.parse(nested.lines[0]);
   assert.equal(first.level, 'ERROR');
   assert.equal(first.code, 'code');
   assert.deepEqual(first.fields, { message: 'text', user: 'bob' });
   const flat = capture({ log_format: 'json_flattened' });
-  flat.logger.log('warn', 'code', 'text', { user: 'bob' });
+  flat.logger.log('warn', 'code' as LogCode, 'text', { user: 'bob' });
   const second = JSON.parse(flat.lines[0]);
   assert.equal(second.level, 'WARN');
   assert.equal(second.message, 'text');
@@ -67,7 +68,7 @@ test('levels', () => {
   const written = (log_level: string) => {
     const { logger, lines } = capture({ log_level });
     for (const level of levels) {
-      logger.log(level, 'x', 'y');
+      logger.log(level, 'x' as LogCode, 'y');
       assert.equal(logger.isEnabled(level), lines.at(-1)?.includes(` ${level.toUpperCase()} `) ?? false);
     }
     return lines.length;
@@ -80,8 +81,8 @@ test('levels', () => {
 
 test('lines of one code beyond the threshold are counted, others go on', async () => {
   const { logger, lines } = capture({ log_dedup_window: 60_000, log_dedup_threshold: 2 });
-  for (let round = 0; round < 5; round++) logger.log('info', 'often', `round ${round}`);
-  logger.log('info', 'rare', 'once');
+  for (let round = 0; round < 5; round++) logger.log('info', 'often' as LogCode, `round ${round}`);
+  logger.log('info', 'rare' as LogCode, 'once');
   assert.deepEqual(lines.map(withoutTime), [
     'INFO often round 0\n',
     'INFO often round 1\n',
@@ -95,10 +96,10 @@ test('lines of one code beyond the threshold are counted, others go on', async (
 
 test('a new window lets lines through again', async () => {
   const { logger, lines } = capture({ log_dedup_window: 20, log_dedup_threshold: 1 });
-  logger.log('info', 'x', 'a');
-  logger.log('info', 'x', 'b');
+  logger.log('info', 'x' as LogCode, 'a');
+  logger.log('info', 'x' as LogCode, 'b');
   await new Promise((resolve) => setTimeout(resolve, 60));
-  logger.log('info', 'x', 'c');
+  logger.log('info', 'x' as LogCode, 'c');
   assert.equal(lines.length, 3);
   assert.ok(lines[1].includes('held back count=1'));
   await logger.close();

@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import type { LogCode } from '@pgdog-cluster/core';
 import koffi from 'koffi';
 import { createLogger, LineWriter, logFile, PENDING_BYTES_MAX } from 'pgdog-cluster';
 import { eventually, sleep } from '../support/wire.js';
@@ -45,13 +46,13 @@ test('a full disk stops nobody and fills no memory; when there is room again the
   const logger = createLogger(SETTINGS, logFile(path));
   const lines = 10_000;
   const message = 'm'.repeat((2 * PENDING_BYTES_MAX) / lines);
-  for (let line = 0; line < lines; line++) logger.log('info', 'x', message);
+  for (let line = 0; line < lines; line++) logger.log('info', 'x' as LogCode, message);
   await sleep(50);
   await logger.close();
   rmSync(path);
   logger.reopen?.();
   await sleep(50);
-  logger.log('info', 'x', 'there is room');
+  logger.log('info', 'x' as LogCode, 'there is room');
   await logger.close();
   const [told, last, ...more] = textOf(path).trimEnd().split('\n');
   // Neither those that found no room nor those that waited for it.

@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { after, test } from 'node:test';
 import {
   HEALTH_FAILING,
+  type LogCode,
   latencyBucket,
   QUERY_COUNT,
   QUERY_LATENCY,
@@ -222,7 +223,7 @@ test('the last warnings and errors are kept: repeated ones once, never the field
   assert.deepEqual([banned.code, banned.count, banned.level], ['host_banned', 3, 'warn']);
   assert.equal(more.length, 0);
   assert.ok(!JSON.stringify(recent.events()).includes('sw0rdfish'));
-  for (let i = 0; i < 100; i++) logger.log('error', 'x', `number ${i}`);
+  for (let i = 0; i < 100; i++) logger.log('error', 'x' as LogCode, `number ${i}`);
   assert.equal(recent.events().length, 50);
   assert.equal(recent.events()[0].message, 'number 99');
 });

@@ -21,6 +21,7 @@ export * from './base/fixed-queue.js';
 export * from './base/ip-address.js';
 export * from './base/ip-network.js';
 export * from './base/latency-cells.js';
+export * from './base/log-codes.js';
 export * from './base/name-pattern.js';
 export * from './base/peer-address.js';
 export * from './base/random.js';

@@ -19,6 +19,7 @@ export * from './io/uring.js';
 export * from './key-derivation.js';
 export { HandOver } from './listen/hand-over.js';
 export * from './listen/homes.js';
+export { LINES_PER_WINDOW_MAX, LogLimits } from './log-limits.js';
 export { LoginBudget } from './login-budget.js';
 export * from './loop.js';
 export * from './make-context.js';

@@ -25,6 +25,7 @@ import { ShardedDatabases } from './shard/sharded-databases.js';
 import { SlowLog } from './slow-log.js';
 import { TlsWorker } from './tls/tls-worker.js';
 import type { WorkerContext } from './worker-context.js';
+import { WorkerLog } from './worker-log.js';
 
 /** Of a context in which nothing has happened yet. */
 export const AT_REST = {
@@ -49,6 +50,7 @@ export function makeContext(
   const deadlines = new Deadlines();
   const lingering = new Lingering(deadlines);
   const loginBudget = new LoginBudget();
+  const log = new WorkerLog();
   const context: WorkerContext = {
     worker: task.worker,
     driver,
@@ -88,15 +90,13 @@ export function makeContext(
     get slow() {
       return parts.slow;
     },
-    logLines: [],
     post: poster(task, memory, driver),
     flushLog() {
-      if (context.logLines.length === 0) return;
-      task.port.postMessage({ type: 'log', lines: context.logLines });
-      context.logLines = [];
+      const lines = log.take(context.nowMs);
+      if (lines !== null) task.port.postMessage({ type: 'log', lines });
     },
     tell: (message) => task.port.postMessage(message),
-    log: (level, code, message, fields) => void context.logLines.push({ level, code, message, fields }),
+    log: (...line) => log.write(...line),
     forgetFd: (fd) => memory.fds.clear(fd),
     closeFd: (fd) => closeFd(memory, fd),
     linger: (connection) => lingering.add(connection, context.nowMs),

@@ -1,8 +1,8 @@
 import type {
   ConfigSnapshot,
   DrainMode,
+  LogCode,
   LogLevel,
-  LogLine,
   PoolSnapshot,
   SharedMemory,
   SqlParser,
@@ -77,8 +77,6 @@ export interface WorkerContext {
   activeServers: number;
   /** Sessions in the queue of some pool. */
   waitingSessions: number;
-  /** Not told yet: a message a line would cost more than serving a short connection. */
-  logLines: LogLine[];
   flushLog(): void;
   /** Delivers to another worker and wakes it; false when its mailbox is full or closed. */
   post(worker: number, message: WorkerMessage, onAccepted?: () => void): boolean;
@@ -95,7 +93,7 @@ export interface WorkerContext {
   /** Closes a descriptor that no Connection owns. */
   closeFd(fd: number): void;
   tell(message: SupervisorMessage): void;
-  log(level: LogLevel, code: string, message: string, fields: LogFields): void;
+  log(level: LogLevel, code: LogCode, message: string, fields: LogFields): void;
   poolFor(snapshot: PoolSnapshot): Pool;
   /** Null: one host serves them. `shard`: default 0. */
   clusterFor(database: string, user: string, shard?: number): Cluster | null;

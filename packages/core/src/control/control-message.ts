@@ -7,6 +7,7 @@
  * unknown `type` is counted and dropped by the receiver.
  */
 import type { ErrorCode } from '../base/errors.js';
+import type { LogCode } from '../base/log-codes.js';
 import type { DatabaseSnapshot, PoolSnapshot, UserSnapshot } from '../config/snapshot.js';
 import type { Replication } from '../wire/replication.js';
 
@@ -341,8 +342,7 @@ export interface LogMessage {
 
 export interface LogLine {
   level: LogLevel;
-  /** Stable code, as in core/base/errors. */
-  code: string;
+  code: LogCode;
   message: string;
   fields: Record<string, string | number | boolean | null>;
 }

@@ -27,10 +27,15 @@ export async function answerAdminQuery(
   } catch (error) {
     // The client is not told what went wrong inside; the log is.
     if (!(error instanceof PgDogError))
-      logger.log('error', 'admin_failed', String(error), { text: message.text });
+      logger.log('error', 'admin_failed', String(error), { command: commandOf(message.text) });
     answer = [buildErrorResponse({ ...fieldsOf(error), severity: 'ERROR' })];
   }
   return toReplies(message, answer);
+}
+
+/** Its first word: a password may stand behind. */
+function commandOf(text: string): string {
+  return /^\s*(\w{1,32})/.exec(text)?.[1]?.toUpperCase() ?? '';
 }
 
 function fieldsOf(error: unknown): { sqlstate: string; message: string; detail: string; hint: string } {

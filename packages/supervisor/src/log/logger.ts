@@ -1,4 +1,4 @@
-import type { LogLevel } from '@pgdog-cluster/core';
+import type { LogCode, LogLevel } from '@pgdog-cluster/core';
 import { bareLogLevel } from '@pgdog-cluster/core/config';
 import pino from 'pino';
 import { type LogDestination, standardOutput } from './log-destination.js';
@@ -9,7 +9,7 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 
 export interface Logger {
   /** One event, one line. `code` is stable and rate-limited on its own. Never pass a secret or a literal. */
-  log(level: LogLevel, code: string, message: string, fields?: LogFields): void;
+  log(level: LogLevel, code: LogCode, message: string, fields?: LogFields): void;
   isEnabled(level: LogLevel): boolean;
   /**
    * The file of the log has been moved away: opens it anew. Absent: there is none.

@@ -3,6 +3,7 @@ import {
   type ClientReport,
   type ConfigSnapshot,
   HOLD_PAUSE,
+  type LogCode,
   type OperatorOrders,
   ordersOf,
   ownOrders,
@@ -185,7 +186,7 @@ export class OperatorDesk {
     return poolIndexes(database).reduce((sum, index) => sum + memory.capacity.claimed(index), 0);
   }
 
-  #log(code: string, text: string, database: string | null): void {
+  #log(code: LogCode, text: string, database: string | null): void {
     const what = database === null ? 'all databases' : `database "${database}"`;
     this.#options.logger.log('info', code, `${what}: ${text}`, { database });
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ListenersMessage, WorkerMessage } from '@pgdog-cluster/core';
+import type { ListenersMessage, LogCode, WorkerMessage } from '@pgdog-cluster/core';
 import type { Logger } from '../log/logger.js';
 import type { ListenTarget } from './listen-target.js';
 import { ListeningConnection } from './listening-connection.js';
@@ -278,7 +278,7 @@ export class Hub {
     }
   }
 
-  #log(level: 'info' | 'warn' | 'error', code: string, text: string): void {
+  #log(level: 'info' | 'warn' | 'error', code: LogCode, text: string): void {
     const { database, logger } = this.#options;
     logger.log(level, code, `${text} (database "${database}")`, { database });
   }

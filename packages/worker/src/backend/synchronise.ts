@@ -112,7 +112,7 @@ function ensureSqlStatements(session: Session, server: ServerConnection): void {
 
 /** Makes the server have the statement, ahead of the message that needs it. */
 export function ensureStatement(
-  _session: Session,
+  session: Session,
   server: ServerConnection,
   statement: PreparedStatement,
 ): void {
@@ -138,8 +138,11 @@ export function ensureStatement(
       // EXECUTE will then say that the statement does not exist; the reason is logged.
       onError(frame: Uint8Array) {
         undo();
-        const { message, sqlstate } = parseErrorFields(frame, 5, frame.length);
-        server.context.log('warn', 'prepare_failed', message, { sqlstate });
+        // What servers say may hold values of the client's.
+        const { sqlstate } = parseErrorFields(frame, 5, frame.length);
+        const { user, database } = session;
+        const text = 'PREPARE was refused where it had to be repeated';
+        server.context.log('warn', 'prepare_failed', text, { user, database, sqlstate });
       },
       onDone() {},
     });

@@ -3,7 +3,7 @@
  * capacity like any other, their sessions wait in the pool's queue like any other, and they are closed with the session:
  * what they were opened with is of no use to anybody else.
  */
-import { buildErrorResponse, CLAIMED, type ErrorFields, PgDogError } from '@pgdog-cluster/core';
+import { buildErrorResponse, CLAIMED, type ErrorFields, type LogCode, PgDogError } from '@pgdog-cluster/core';
 import { cancelOnServer } from '../backend/cancel.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { abandonPending } from '../backend/skipped-replies.js';
@@ -94,7 +94,7 @@ export function dedicatedRefused(server: ServerConnection, fields: ErrorFields):
   dedicatedTo.closeAfterFatal();
 }
 
-function logFailure({ pool, dedicatedTo }: ServerConnection, code: string, message: string): void {
+function logFailure({ pool, dedicatedTo }: ServerConnection, code: LogCode, message: string): void {
   const { database, serverUser, host, port } = pool.snapshot;
   pool.context.log('warn', code, message, {
     database,
