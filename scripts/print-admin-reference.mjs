@@ -79,7 +79,7 @@ const metrics = `# Metrics
 |---|---|
 | \`/\` | the dashboard, for a browser |
 | \`/api/status\` | its figures once, JSON (\`StatusFrame\` in packages/core/src/status); \`/api/events\`: every second, as server-sent events |
-| \`/metrics\` | Prometheus text format 0.0.4 |
+| \`/metrics\` | Prometheus text format 0.0.4, or OpenMetrics 1.0 for who asks for it (\`Accept: application/openmetrics-text\`): the same samples under the same names. Counters there must end in \`_total\`; those of PgDog's that do not are \`unknown\` |
 | \`/healthz\` | 200 while the process lives |
 | \`/readyz\` | 200 when clients are welcome; 503 while draining, when no worker serves or no server passes its checks |
 

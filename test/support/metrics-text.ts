@@ -62,7 +62,51 @@ function parseSample(line: string): Sample {
  * cumulative, and their bucket +Inf is their count.
  */
 export function parsePage(page: Buffer | string): Map<string, Family> {
+  return parseFamilies(page.toString(), ['gauge', 'counter', 'histogram'], (type) =>
+    type === 'histogram' ? HISTOGRAM_SUFFIXES : [''],
+  );
+}
+
+/**
+ * OpenMetrics 1.0, as strictly: counters end in _total, which is not in the name of their family; bounds of buckets are
+ * written as Python and Go do; # EOF ends it, and no line is empty.
+ */
+export function parseOpenMetrics(page: Buffer | string): Map<string, Family> {
   const text = page.toString();
+  assert.ok(text.endsWith('\n# EOF\n'));
+  assert.ok(!text.includes('\n\n') && text.indexOf('# EOF') === text.length - '# EOF\n'.length);
+  const families = parseFamilies(
+    text.slice(0, -'# EOF\n'.length),
+    ['gauge', 'counter', 'histogram', 'unknown'],
+    (type) => (type === 'histogram' ? HISTOGRAM_SUFFIXES : type === 'counter' ? ['_total'] : ['']),
+  );
+  const names = [...families].flatMap(([name, { type }]) =>
+    type === 'counter'
+      ? [name, `${name}_total`]
+      : type === 'histogram'
+        ? [name, `${name}_count`, `${name}_sum`]
+        : [name],
+  );
+  assert.equal(new Set(names).size, names.length, 'two families have one name');
+  for (const [name, { help, samples }] of families) {
+    assert.ok(!/(^|[^\\])"/.test(help), `an unescaped quote: ${help}`);
+    for (const { labels, value } of samples) {
+      const { le } = labels;
+      if (le !== undefined) assert.match(le, /^(\d+\.\d+|\d(\.\d+)?e-\d\d|\+Inf)$/, name);
+      if (le !== undefined && le !== '+Inf') assert.ok(le.includes('e') === Number(le) < 1e-4, le);
+      assert.ok(families.get(name)?.type !== 'counter' || value >= 0, name);
+    }
+  }
+  return families;
+}
+
+const HISTOGRAM_SUFFIXES = ['_bucket', '_sum', '_count'];
+
+function parseFamilies(
+  text: string,
+  types: readonly string[],
+  suffixesOf: (type: string) => readonly string[],
+): Map<string, Family> {
   const families = new Map<string, Family>();
   const seen = new Set<string>();
   let current = '';
@@ -81,7 +125,7 @@ export function parsePage(page: Buffer | string): Map<string, Family> {
     } else {
       const sample = parseSample(line);
       const family = families.get(current)!;
-      const suffixes = family.type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+      const suffixes = suffixesOf(family.type);
       assert.ok(
         suffixes.some((suffix) => sample.name === `${current}${suffix}`),
         line,
@@ -93,7 +137,7 @@ export function parsePage(page: Buffer | string): Map<string, Family> {
     }
   }
   for (const [name, { help, type }] of families) {
-    assert.ok(help.length > 0 && ['gauge', 'counter', 'histogram'].includes(type), name);
+    assert.ok(help.length > 0 && types.includes(type), name);
   }
   for (const family of families.values()) if (family.type === 'histogram') checkHistogram(family);
   return families;

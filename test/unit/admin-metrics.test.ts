@@ -10,8 +10,14 @@ import {
   SENT,
   SeededRandom,
 } from '@pgdog-cluster/core';
-import { createMetrics, LATENCY_BOUNDS_SECONDS, LATENCY_METRICS, METRICS } from 'pgdog-cluster';
-import { parsePage } from '../support/metrics-text.js';
+import {
+  createMetrics,
+  expositionFor,
+  LATENCY_BOUNDS_SECONDS,
+  LATENCY_METRICS,
+  METRICS,
+} from 'pgdog-cluster';
+import { type Family, parseOpenMetrics, parsePage } from '../support/metrics-text.js';
 import { type AdminWorld, makeWorld, NOW_MS, ODD_USER } from './admin-fixture.js';
 
 /** Fills every counter of every worker and pool; returns what was put in, by pool. */
@@ -50,6 +56,51 @@ test('query_cache_* are sums over the workers, without labels', async () => {
     ['gauge', 14],
     ['gauge', 18_000],
   ]);
+});
+
+test('OpenMetrics has the same samples under the same names', async () => {
+  const world = await makeWorld();
+  fill(world, new SeededRandom(7));
+  const metrics = createMetrics(world.context, 'pgdog_');
+  const [text, open] = await Promise.all([metrics.page('text'), metrics.page('openmetrics')]);
+  const samplesOf = (families: Map<string, Family>) =>
+    [...families.values()]
+      .flatMap(({ samples }) => samples)
+      .filter(({ name }) => !/_(seconds|bytes|seconds_total)$/.test(name))
+      .map(({ name, labels, value }) => {
+        const { le, ...others } = labels;
+        return JSON.stringify([name, others, le === undefined ? null : Number(le), value]);
+      });
+  const [texts, opens] = [samplesOf(parsePage(text)), samplesOf(parseOpenMetrics(open))];
+  assert.ok(texts.length > 100);
+  assert.deepEqual(opens, texts);
+  const families = parseOpenMetrics(open);
+  assert.equal(families.get('pgdog_worker_turns')?.type, 'counter');
+  assert.equal(families.get('pgdog_errors')?.type, 'unknown');
+});
+
+test('who gets OpenMetrics', () => {
+  const open = 'application/openmetrics-text';
+  const cases: [string | undefined, string][] = [
+    [undefined, 'text'],
+    ['', 'text'],
+    ['*/*', 'text'],
+    ['text/html,application/xhtml+xml,*/*;q=0.8', 'text'],
+    [open, 'openmetrics'],
+    [
+      `${open};version=1.0.0,${open};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1`,
+      'openmetrics',
+    ],
+    [`${open}; version=1.0.0; q=0.2, text/plain; q=0.3`, 'text'],
+    ['Application/OpenMetrics-Text; Version=0.0.1', 'openmetrics'],
+    [`${open};version=2.0.0`, 'text'],
+    [`${open};q=0`, 'text'],
+    [`${open};q=nonsense`, 'text'],
+    [`${open};q=7,text/plain`, 'text'],
+    [',;,;=,', 'text'],
+    [`${'a/b,'.repeat(100)}${open}`, 'text'],
+  ];
+  for (const [accept, expected] of cases) assert.equal(expositionFor(accept), expected, accept);
 });
 
 test('the page is valid, and counters equal the sums over workers', async () => {

@@ -64,6 +64,7 @@ export { knock } from './health/knock.js';
 export * from './health/lag-history.js';
 export * from './health/patroni-view.js';
 export { ProbeConnection } from './health/probe-connection.js';
+export * from './http/exposition.js';
 export * from './http/health-server.js';
 export * from './http/http-server.js';
 export * from './http/latency-histogram.js';

@@ -5,6 +5,7 @@ import type { Secret } from '@pgdog-cluster/core/config';
 import type { AdminContext } from '../admin/admin-context.js';
 import { DASHBOARD_FILES, dashboardFile, isDashboardPath } from '../dashboard-files.js';
 import { refusalOf } from './access.js';
+import { CONTENT_TYPES, type Exposition, expositionFor } from './exposition.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { JSON_TYPE, onceClosed, type Page, plain, send } from './page.js';
 import { unreadiness } from './readiness.js';
@@ -146,7 +147,7 @@ export class HttpServer {
     if (refusal !== null) return send(response, isHead, plain(refusal.status, refusal.text, refusal.headers));
     switch (path) {
       case '/metrics':
-        return this.#scrape(response, isHead);
+        return this.#scrape(response, isHead, expositionFor(request.headers.accept));
       case '/api/status': {
         const body = `${JSON.stringify(await this.#feed.next())}\n`;
         return send(response, isHead, { status: 200, contentType: JSON_TYPE, body });
@@ -174,14 +175,15 @@ export class HttpServer {
     }
   }
 
-  async #scrape(response: ServerResponse, isHead: boolean): Promise<void> {
+  async #scrape(response: ServerResponse, isHead: boolean, exposition: Exposition): Promise<void> {
     if (this.#scrapes >= SCRAPES_MAX) {
       send(response, isHead, plain(503, 'other scrapes are under way', { 'retry-after': '1' }));
       return;
     }
     this.#scrapes++;
     onceClosed(response, () => void this.#scrapes--);
-    const { contentType } = this.#metrics;
-    send(response, isHead, { status: 200, contentType, body: await this.#metrics.page() });
+    const body = await this.#metrics.page(exposition);
+    const headers = { vary: 'Accept' };
+    send(response, isHead, { status: 200, contentType: CONTENT_TYPES[exposition], body, headers });
   }
 }

@@ -1,4 +1,5 @@
 import { LATENCY_BUCKETS, type PoolSnapshot } from '@pgdog-cluster/core';
+import { boundText, ENDS, type Exposition, familyOf, helpText } from './exposition.js';
 import {
   FIRST_BUCKET,
   LAST_BUCKET,
@@ -7,9 +8,6 @@ import {
 } from './latency-histogram.js';
 import { type Labels, type Metric, poolLabels, type Scrape } from './metric.js';
 import { PageWriter } from './page-writer.js';
-
-/** Text format 0.0.4 of Prometheus. */
-export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Quotes, backslashes and line ends are the only ones that mean something within a label. */
 function escapeLabel(value: string): string {
@@ -52,11 +50,21 @@ export class MetricsPage {
   #labels = new WeakMap<PoolSnapshot, PoolText>();
   #lastBytes = 0;
 
-  constructor(metrics: readonly Metric[], histograms: readonly LatencyMetric[], prefix: string) {
-    const headOf = (name: string, type: string, help: string) =>
-      Buffer.from(
-        `# HELP ${prefix}${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${prefix}${name} ${type}\n`,
-      );
+  readonly #end: Buffer;
+
+  constructor(
+    metrics: readonly Metric[],
+    histograms: readonly LatencyMetric[],
+    prefix: string,
+    exposition: Exposition,
+  ) {
+    this.#end = ENDS[exposition];
+    const headOf = (name: string, type: string, help: string) => {
+      const family = familyOf(exposition, `${prefix}${name}`, type);
+      const words = helpText(exposition, help);
+      return Buffer.from(`# HELP ${family.name} ${words}\n# TYPE ${family.name} ${family.type}\n`);
+    };
+    const bounds = [...LATENCY_BOUNDS_SECONDS.map((bound) => boundText(exposition, bound)), '+Inf'];
     this.#metrics = metrics.map((metric) => ({
       metric,
       head: headOf(metric.name, metric.type, metric.help),
@@ -64,9 +72,7 @@ export class MetricsPage {
     }));
     this.#histograms = histograms.map((metric) => {
       const name = `${prefix}${metric.name}`;
-      const buckets = [...LATENCY_BOUNDS_SECONDS.map(String), '+Inf'].map((le) =>
-        Buffer.from(`${name}_bucket{le="${le}",`),
-      );
+      const buckets = bounds.map((le) => Buffer.from(`${name}_bucket{le="${le}",`));
       const heads = { buckets, sum: Buffer.from(`${name}_sum{`), count: Buffer.from(`${name}_count{`) };
       return { metric, head: headOf(metric.name, 'histogram', metric.help), heads };
     });
@@ -86,6 +92,7 @@ export class MetricsPage {
         writeLatencies(page, figures.counters, metric, heads, labels[index]);
       });
     }
+    page.copy(this.#end);
     const bytes = page.end();
     this.#lastBytes = bytes.length;
     return bytes;

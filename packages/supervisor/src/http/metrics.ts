@@ -3,9 +3,10 @@ import type { AdminContext } from '../admin/admin-context.js';
 import { allHostFigures } from '../admin/host-figures.js';
 import { readPoolFigures, readStanding } from '../admin/pool-figures.js';
 import { mirrorFigures } from '../admin/show-mirrors.js';
+import type { Exposition } from './exposition.js';
 import type { Scrape, WorkerFigures } from './metric.js';
 import { LATENCY_METRICS, METRICS } from './metric-table.js';
-import { isMetricName, METRICS_CONTENT_TYPE, MetricsPage } from './metrics-page.js';
+import { isMetricName, MetricsPage } from './metrics-page.js';
 
 /** What the page is made of. */
 export type MetricsContext = Pick<
@@ -85,9 +86,8 @@ function readScrape(context: MetricsContext, mirrors: readonly MirrorReport[]): 
 }
 
 export interface Metrics {
-  readonly contentType: string;
   /** The page, of this moment; UTF-8. */
-  page(): Promise<Buffer>;
+  page(exposition?: Exposition): Promise<Buffer>;
 }
 
 /**
@@ -102,9 +102,14 @@ export function createMetrics(context: MetricsContext, namespace = ''): Metrics 
       { hint: 'Use letters, digits and _; a digit cannot be first.' },
     );
   }
-  const page = new MetricsPage(METRICS, LATENCY_METRICS, namespace);
+  const pages = new Map<Exposition, MetricsPage>();
+  const pageOf = (exposition: Exposition): MetricsPage => {
+    const made = pages.get(exposition) ?? new MetricsPage(METRICS, LATENCY_METRICS, namespace, exposition);
+    pages.set(exposition, made);
+    return made;
+  };
   return {
-    contentType: METRICS_CONTENT_TYPE,
-    page: async () => page.write(readScrape(context, await mirrorFigures(context))),
+    page: async (exposition = 'text') =>
+      pageOf(exposition).write(readScrape(context, await mirrorFigures(context))),
   };
 }
