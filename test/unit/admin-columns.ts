@@ -54,6 +54,11 @@ export const EXPECTED: Record<string, string> = {
   stats: `database user addr port:n shard:n role ${stats('total')} ${stats('avg')}`,
   queries:
     '| database query route calls:n errors:n rows:n total_time:n avg_time:n p99_time:n max_time:n workers:n',
+  prepared: 'name statement rewrite used_by:n memory_used:n',
+  client_memory:
+    'client_id:q database user addr port:n buffer_reallocs:n buffer_reclaims:n buffer_bytes_used:n buffer_bytes_alloc:n prepared_statements_bytes:n net_buffer_bytes:n total_bytes:n',
+  server_memory:
+    'pool_id:q database user addr port:n remote_pid:q buffer_reallocs:n buffer_reclaims:n buffer_bytes_used:n buffer_bytes_alloc:n prepared_statements_bytes:n net_buffer_bytes:n total_bytes:n',
   query_cache: 'query hits:n direct:n multi:n | route workers:n',
   lists: 'databases:n users:n pools:n used_clients:n free_servers:n used_servers:n',
   listeners: 'database user shard:n channel listeners:n received:n dropped:n',

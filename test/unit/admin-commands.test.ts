@@ -119,7 +119,7 @@ test('unknown commands are syntax errors with a hint, and leave the session aliv
 test('what other poolers have and this one does not is said so', async () => {
   const world = await makeWorld();
   const orders = ['PROBE x', 'FORCE_RELOAD', 'RESET PREPARED'];
-  for (const text of [...orders, 'SHOW PREPARED', 'SHOW SERVER MEMORY', 'SHOW REPLICATION_SLOTS']) {
+  for (const text of [...orders, 'SHOW REPLICATION_SLOTS', 'SHOW TABLE_COPIES']) {
     assert.equal((await ask(world, text)).errors[0]?.C, '0A000', text);
   }
 });

@@ -1,5 +1,6 @@
 import {
   type AdminQueryMessage,
+  type ClientMemoryReport,
   type ClientReport,
   type ConfigSnapshot,
   createSharedMemory,
@@ -10,7 +11,9 @@ import {
   type MirrorReport,
   ORDER_BAN,
   type PoolSnapshot,
+  type PreparedReport,
   type QueryReport,
+  type ServerMemoryReport,
   type ServerReport,
   type SharedMemory,
   WORKER_SERVING,
@@ -133,6 +136,9 @@ export interface AdminWorld {
   cacheResets: number;
   clients: ClientReport[];
   mirrors: MirrorReport[];
+  prepared: PreparedReport[];
+  clientMemory: ClientMemoryReport[];
+  serverMemory: ServerMemoryReport[];
   catalogs: CatalogState[];
   transactions: TransactionRow[];
   recovery: RecoveryFigures[];
@@ -177,6 +183,9 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
     cacheResets: 0,
     clients: [],
     mirrors: [],
+    prepared: [],
+    clientMemory: [],
+    serverMemory: [],
     catalogs: [],
     transactions: [],
     recovery: [],
@@ -202,6 +211,9 @@ export async function makeWorld(options: { hasTestHooks?: boolean } = {}): Promi
       return world.queries;
     },
     reportMirrors: async () => world.mirrors,
+    reportPrepared: async (filter) => world.prepared.filter(({ statement }) => statement.includes(filter)),
+    reportClientMemory: async () => world.clientMemory,
+    reportServerMemory: async () => world.serverMemory,
     catalogs: () => world.catalogs,
     transactions: async () => world.transactions,
     recovery: () => world.recovery,

@@ -39,6 +39,11 @@ test('every SHOW has the expected columns and types, and each row as many values
   world.servers.push(serverReport());
   world.queries.push(queryReport());
   world.mirrors.push(mirrorReport());
+  world.prepared.push({ worker: 0, name: '__pgdog_a', statement: 'select $1', references: 2, bytes: 100 });
+  const bytes = { used: 1, allocated: 10, prepared: 200, queued: 3000 };
+  const client = { worker: 1, slot: 5, user: 'app', database: 'shop', addr: '10.0.0.1', port: 5555 };
+  world.clientMemory.push({ ...client, bytes });
+  world.serverMemory.push({ worker: 0, pool: 0, remotePid: 4242, bytes });
   world.certificates.push(certificateReport());
   world.catalogs.push(catalogState());
   world.transactions.push(

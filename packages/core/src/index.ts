@@ -32,6 +32,7 @@ export * from './config/operator-orders.js';
 export * from './config/snapshot.js';
 export * from './config/snapshot-delta.js';
 export * from './control/control-message.js';
+export * from './control/memory-report.js';
 export * from './control/serve-task.js';
 export * from './copy/copy-layout.js';
 export { CopySplitter } from './copy/copy-splitter.js';

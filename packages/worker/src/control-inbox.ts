@@ -25,6 +25,7 @@ import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
 import { doomIfOld, killed } from './pool/obey-orders.js';
 import { reportClients, reportServers } from './report.js';
+import { reportClientMemory, reportPrepared, reportServerMemory } from './report-memory.js';
 import { reportQueries } from './report-queries.js';
 import { supervisorAnswered } from './session/admin-session.js';
 import { supervisorRepliedAboutUser } from './session/auth/ask-supervisor.js';
@@ -157,6 +158,9 @@ const REPORTS: {
   servers: reportServers,
   queries: reportQueries,
   mirrors: ({ mirrors }) => mirrors.report(),
+  prepared: reportPrepared,
+  clientMemory: reportClientMemory,
+  serverMemory: reportServerMemory,
 };
 
 function report(context: WorkerContext, { requestId, kind, filter }: ReportRequestMessage): void {

@@ -10,6 +10,7 @@ import type { ErrorCode } from '../base/errors.js';
 import type { LogCode } from '../base/log-codes.js';
 import type { DatabaseSnapshot, PoolSnapshot, UserSnapshot } from '../config/snapshot.js';
 import type { Replication } from '../wire/replication.js';
+import type { ClientMemoryReport, PreparedReport, ServerMemoryReport } from './memory-report.js';
 
 /** A freshly accepted client socket, from a worker that has more clients. The descriptor is the receiver's from now on. */
 export interface NewClientMessage {
@@ -207,7 +208,7 @@ export interface ReportRequestMessage {
   type: 'reportRequest';
   requestId: number;
   kind: keyof ReportRows;
-  /** Of `queries`: only shapes whose text has this in it, in lower case; '' = all. */
+  /** Of `queries` and `prepared`: only shapes whose text has this in it, in lower case; '' = all. */
   filter: string;
 }
 
@@ -540,6 +541,9 @@ export interface ReportRows {
   servers: ServerReport;
   queries: QueryReport;
   mirrors: MirrorReport;
+  prepared: PreparedReport;
+  clientMemory: ClientMemoryReport;
+  serverMemory: ServerMemoryReport;
 }
 
 /** What statements of one shape did on one database, in one worker. */

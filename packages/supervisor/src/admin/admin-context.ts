@@ -1,11 +1,14 @@
 import type {
   AdminQueryMessage,
+  ClientMemoryReport,
   ClientReport,
   ConfigSnapshot,
   DrainMode,
   MirrorReport,
   PoolSnapshot,
+  PreparedReport,
   QueryReport,
+  ServerMemoryReport,
   ServerReport,
   SharedMemory,
 } from '@pgdog-cluster/core';
@@ -68,6 +71,9 @@ export interface AdminContext {
   /** @param filter part of the text, in lower case; '' = all */
   readonly reportQueries: (filter: string) => Promise<readonly QueryReport[]>;
   readonly reportMirrors: () => Promise<readonly MirrorReport[]>;
+  readonly reportPrepared: (filter: string) => Promise<readonly PreparedReport[]>;
+  readonly reportClientMemory: () => Promise<readonly ClientMemoryReport[]>;
+  readonly reportServerMemory: () => Promise<readonly ServerMemoryReport[]>;
   /** Of databases with several shards. */
   readonly catalogs: () => readonly CatalogState[];
   /** Patterns of databases. */

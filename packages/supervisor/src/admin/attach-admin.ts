@@ -31,10 +31,7 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
     memory,
     config,
     settings: () => listSettings(supervisor.loaded),
-    reportClients: () => supervisor.requestReport('clients'),
-    reportServers: () => supervisor.requestReport('servers'),
-    reportQueries: (filter) => supervisor.requestReport('queries', filter),
-    reportMirrors: () => supervisor.requestReport('mirrors'),
+    ...reportsOf(supervisor),
     catalogs: () => supervisor.shards.catalogs.states,
     templates: () => supervisor.tenants.rows(),
     transactions: () => supervisor.shards.recovery.rows(),
@@ -85,4 +82,19 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
   supervisor.setAdminQueryHandler(createAdminHandler(context));
   window.start();
   return { context, ended, close: () => window.close() };
+}
+
+/** What workers are asked for. */
+function reportsOf(
+  supervisor: Supervisor,
+): Pick<AdminContext, Extract<keyof AdminContext, `report${string}`>> {
+  return {
+    reportClients: () => supervisor.requestReport('clients'),
+    reportServers: () => supervisor.requestReport('servers'),
+    reportQueries: (filter) => supervisor.requestReport('queries', filter),
+    reportMirrors: () => supervisor.requestReport('mirrors'),
+    reportPrepared: (filter) => supervisor.requestReport('prepared', filter),
+    reportClientMemory: () => supervisor.requestReport('clientMemory'),
+    reportServerMemory: () => supervisor.requestReport('serverMemory'),
+  };
 }

@@ -54,9 +54,7 @@ export function findShow(database: string, name: string): Show | undefined {
 
 /** Known to PgDog or PgBouncer. An empty row would look like "there are none". */
 const LATER_SHOWS: ReadonlySet<string> = new Set(
-  'prepared replication_slots table_copies schema_sync tasks server_memory client_memory qos query_plans'.split(
-    ' ',
-  ),
+  'replication_slots table_copies schema_sync tasks qos query_plans'.split(' '),
 );
 
 /** Orders of PgDog and PgBouncer that this version does not have. */

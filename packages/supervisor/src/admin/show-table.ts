@@ -35,9 +35,11 @@ import { SHOW_CONFIG_STATUS } from './show-config-status.js';
 import { SHOW_LISTENERS } from './show-listeners.js';
 import { SHOW_LISTS } from './show-lists.js';
 import { SHOW_MAINTENANCE } from './show-maintenance.js';
+import { SHOW_CLIENT_MEMORY, SHOW_SERVER_MEMORY } from './show-memory.js';
 import { SHOW_MIRRORS } from './show-mirrors.js';
 import { SHOW_OMNI_DRIFT } from './show-omni-drift.js';
 import { SHOW_POOLS } from './show-pools.js';
+import { SHOW_PREPARED } from './show-prepared.js';
 import { SHOW_QUERIES, SHOW_QUERY_CACHE } from './show-queries.js';
 import { SHOW_REPLICAS } from './show-replicas.js';
 import { SHOW_REPLICATION } from './show-replication.js';
@@ -62,6 +64,9 @@ export const SHOWS: readonly Show[] = [
   SHOW_STATS,
   SHOW_QUERIES,
   SHOW_QUERY_CACHE,
+  SHOW_PREPARED,
+  SHOW_CLIENT_MEMORY,
+  SHOW_SERVER_MEMORY,
   SHOW_LISTS,
   SHOW_LISTENERS,
   SHOW_MAINTENANCE,

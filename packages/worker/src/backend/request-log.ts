@@ -38,6 +38,11 @@ export class RequestLog {
     this.isComplete = false;
   }
 
+  /** Of its buffer. */
+  get keptBytes(): number {
+    return this.bytes.length;
+  }
+
   /** What was kept, until the next is; null: nothing, or not all. */
   get seen(): Uint8Array | null {
     return this.isKeeping && this.length > 0 ? this.bytes.subarray(0, this.length) : null;

@@ -44,6 +44,10 @@ export class StatementRegistry {
     return this.byName.size;
   }
 
+  all(): Iterable<PreparedStatement> {
+    return this.byName.values();
+  }
+
   /**
    * The statement of a Parse message. bytes[start, end) is its body behind the name: text, NUL, parameter
    * type count and object ids.

@@ -9,6 +9,8 @@ export class ClientStatements {
   private readonly context: WorkerContext;
   /** Made at the first statement: most clients that idle have none. */
   private byName: Map<string, PreparedStatement> | null = null;
+  /** Of their frames, which are shared. */
+  frameBytes = 0;
   /** How many come from SQL-level PREPARE: those a server must have before the client's next text runs. */
   sqlLevelCount = 0;
   /** Reading keys of PREPAREs on their way. */
@@ -64,6 +66,7 @@ export class ClientStatements {
     this.remove(name);
     this.byName ??= new Map();
     this.byName.set(name, statement);
+    this.frameBytes += statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount++;
   }
 
@@ -71,6 +74,7 @@ export class ClientStatements {
     const statement = this.byName?.get(name);
     if (statement === undefined) return;
     this.byName?.delete(name);
+    this.frameBytes -= statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount--;
     this.context.statements.release(statement);
   }
@@ -80,6 +84,7 @@ export class ClientStatements {
     for (const statement of this.byName.values()) this.context.statements.release(statement);
     this.byName = null;
     this.expected = null;
+    this.frameBytes = 0;
     this.sqlLevelCount = 0;
   }
 

@@ -96,6 +96,11 @@ export class FrameStream {
     return this.heldEnd - this.heldStart;
   }
 
+  /** Of its own buffers. */
+  get keptBytes(): number {
+    return this.held.length + this.partial.length;
+  }
+
   /** True between two frames with nothing held. */
   get isAtBoundary(): boolean {
     return this.partialBytes === 0 && this.restBytes === 0 && this.heldEnd === this.heldStart;
