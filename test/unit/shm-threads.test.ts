@@ -26,9 +26,10 @@ function hammer(tasks: HammerTask[]): Promise<HammerReport[]> {
 }
 
 function snapshot(epoch: number, poolCount: number): ConfigSnapshot {
-  // Only what the readers look at: every pool says which epoch it belongs to.
-  const pools = Array.from({ length: poolCount }, (_, index) => ({ index, port: epoch })) as PoolSnapshot[];
-  return { epoch, pools } as ConfigSnapshot;
+  // Only what is looked at: every pool says which epoch it belongs to.
+  const nothing = { serverPasswords: [], serverMd5Hashes: [], serverVerifiers: [], serverParameters: {} };
+  const pools = Array.from({ length: poolCount }, (_, index) => ({ index, port: epoch, ...nothing }));
+  return { epoch, pools: pools as unknown as PoolSnapshot[], hosts: [] as unknown } as ConfigSnapshot;
 }
 
 test(`capacity is exact under four threads (SEED=${seed})`, async () => {

@@ -2,12 +2,13 @@ import { Packr } from 'msgpackr';
 import type { ConfigSnapshot } from '../config/snapshot.js';
 import type { CatalogTable } from './catalog-table.js';
 import { PackedAreas } from './packed-areas.js';
+import { shareValues, withoutSharedAddresses } from './shared-values.js';
 
 /** The configuration snapshot, packed. */
 export class RoutingTable {
   readonly #areas: PackedAreas;
   readonly #catalogs: CatalogTable;
-  readonly #packr = new Packr({ useRecords: false, copyBuffers: true });
+  readonly #packr = new Packr({ useRecords: true, copyBuffers: true });
 
   constructor(buffer: SharedArrayBuffer, areaBytes: number, catalogs: CatalogTable) {
     this.#areas = new PackedAreas(buffer, areaBytes);
@@ -28,7 +29,7 @@ export class RoutingTable {
   publish(snapshot: ConfigSnapshot): void {
     if (!Number.isInteger(snapshot.epoch) || snapshot.epoch < 1)
       throw new RangeError('epoch must be at least 1');
-    const packed = this.#packr.pack(snapshot);
+    const packed = this.#packr.pack(withoutSharedAddresses(snapshot));
     const { areaBytes } = this.#areas;
     if (packed.length > areaBytes) {
       throw new RangeError(`configuration packs to ${packed.length} bytes, the area holds ${areaBytes}`);
@@ -43,7 +44,7 @@ export class RoutingTable {
   read(): ConfigSnapshot {
     const { bytes } = this.#areas.read();
     if (bytes.length === 0) throw new Error('no configuration has been published');
-    const snapshot = this.#packr.unpack(bytes) as ConfigSnapshot;
+    const snapshot = shareValues(this.#packr.unpack(bytes) as ConfigSnapshot);
     const catalogs = this.#catalogs.read();
     return catalogs === null ? snapshot : { ...snapshot, catalogs };
   }
