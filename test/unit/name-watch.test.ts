@@ -52,6 +52,25 @@ describe('names of hosts', () => {
     assert.deepEqual(rig.changes, ['10.0.0.2']);
   });
 
+  it('go on being watched over a reload, and others come and go beside them', async () => {
+    const rig = makeRig();
+    rig.answer = ['10.0.0.1'];
+    const other = { ...host('other.example', '10.0.0.1'), index: 8 };
+    rig.watch.takeUp([host('db.example', '10.0.0.1')], 60_000);
+    rig.watch.add([other]);
+    rig.watch.takeUp([host('db.example', '10.0.0.1'), other], 60_000);
+    assert.deepEqual(rig.asked, []);
+    // Gone from the one, watched anew by another life; forgotten the other.
+    rig.watch.takeUp([other, host('db.example', '10.0.0.1')], 10);
+    rig.watch.forget([7]);
+    await eventually('one is asked about', async () => rig.asked.length > 2);
+    assert.deepEqual([...new Set(rig.asked)], ['other.example']);
+    rig.watch.takeUp([], 10);
+    const count = rig.asked.length;
+    await sleep(60);
+    assert.ok(rig.asked.length <= count + 1, 'nobody is asked about any more');
+  });
+
   it('another order of the same addresses is no change; one more is', async () => {
     const rig = makeRig();
     rig.answer = ['10.0.0.2', '10.0.0.1'];

@@ -526,6 +526,25 @@ describe('[databases]', () => {
     it(`${row[0]} is warned about: ${row[1]}`, () => checkWarned(row, ini('', row[1])));
   for (const row of DATABASE_REFUSED) it(`refused: ${row[1]}`, () => checkRefused(row, ini('', row[1])));
 
+  it('* is for every other name, and only alone', () => {
+    const star = (lines: string, general = '') => ini(general).replace('[users]', `${lines}\n[users]`);
+    const text = star('* = host=10.0.0.9 dbname=one');
+    const { databases, templates } = loadIni(text, FILES);
+    assert.deepEqual(
+      databases.map(({ name }) => name),
+      ['shop'],
+    );
+    assert.deepEqual(
+      templates.map(({ pattern, entries }) => [pattern, entries[0].host, entries[0].serverDatabase]),
+      [['*', '10.0.0.9', 'one']],
+    );
+    assert.equal(loadIni(star('* = host=10.0.0.9'), FILES).templates[0].entries[0].serverDatabase, '{name}');
+    assert.deepEqual(essence(loadWritten(writeIni(text, FILES), FILES)), essence(loadIni(text, FILES)));
+    assert.match(errorsOf(star('a* = host=10.0.0.9'))[0], /a star among other signs would be a pattern here/);
+    // Asked where the client likes, as PgBouncer does: refused, with what helps.
+    assert.match(errorsOf(star('* = host=10.0.0.9', 'auth_user = app'))[0], /auth_dbname/);
+  });
+
   it('every key has a test', () => {
     const tested = new Set([...DATABASE_MAPPED, ...DATABASE_TOLD, ...DATABASE_REFUSED].map(([key]) => key));
     assert.deepEqual(

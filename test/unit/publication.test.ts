@@ -1,7 +1,7 @@
 /** One change of the configuration after another: what a refused one leaves, and which server connections may stay. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSharedMemory } from '@pgdog-cluster/core';
+import { createSharedMemory, type SnapshotDelta, unpackDelta } from '@pgdog-cluster/core';
 import { buildSnapshot, CapacityLimits, Publication } from 'pgdog-cluster';
 import { load } from '../support/load-configuration.js';
 
@@ -18,6 +18,7 @@ function config(...databases: string[]) {
 
 function open({ poolsMax = 8, hostsMax = 8 }) {
   const memory = createSharedMemory({ workers: 1, poolsMax, hostsMax, fdMax: 64 });
+  let last: SnapshotDelta | null = null;
   const publication = new Publication({
     memory,
     loaded: config('a 127.0.0.1'),
@@ -27,9 +28,16 @@ function open({ poolsMax = 8, hostsMax = 8 }) {
     foresee: (databases) => [...databases],
     onTakenUp: () => {},
     // As the only worker would, if it had no connection left.
-    tell: (epoch) => memory.workers.setSettledEpoch(0, epoch),
+    tell: (epoch, delta) => {
+      memory.workers.setSettledEpoch(0, epoch);
+      if (delta !== undefined) last = unpackDelta(delta);
+    },
   });
-  return { memory, publication };
+  const told = (): SnapshotDelta => {
+    assert.ok(last !== null);
+    return last;
+  };
+  return { memory, publication, told };
 }
 
 test('a configuration that is refused for want of room leaves the room to the next', async () => {
@@ -65,4 +73,45 @@ test('a pool that comes back is not taken for the one it was', async () => {
   await publication.publish(config('a 127.0.0.1', 'x 127.0.0.1 other'));
   assert.equal(pool()?.index, before?.index, 'its number is still held: some worker has not left it');
   assert.notEqual(pool()?.serverVersion, before?.serverVersion);
+});
+
+test('what is dropped is what workers are told; what logins added meanwhile is in the next difference', async () => {
+  const { memory, publication, told } = open({});
+  await publication.publish(config('a 127.0.0.1', 'b 127.0.0.1'));
+  const { snapshot } = publication;
+  const [first, second] = snapshot.pools;
+  // As a login adds them.
+  const added = { ...first, index: 5, database: 'c' };
+  snapshot.pools.push(added);
+  snapshot.databases.push({ ...snapshot.databases[0], name: 'c' });
+  const gone: string[] = [];
+  const departure = { databases: new Set(['b']), pools: new Set([second.index]), hosts: new Set<number>() };
+  const epoch = await publication.drop(
+    () => departure,
+    ({ databases }) => gone.push(...databases),
+  );
+  assert.deepEqual(gone, ['b']);
+  const dropped = told();
+  assert.equal(dropped.epoch, epoch);
+  assert.deepEqual(dropped.pools, { removed: [second.index], set: [] });
+  assert.deepEqual(dropped.databases, { removed: ['b'], set: [] });
+  assert.deepEqual(dropped.rest, {});
+  const names = (list: readonly { name: string }[]) => list.map(({ name }) => name);
+  assert.deepEqual(names(memory.routing.read().databases), ['a', 'c'], 'the table has all of them');
+  assert.equal(memory.capacity.limit(second.index), 0);
+  await publication.republish(() => ({}));
+  const next = told();
+  assert.deepEqual([next.from, names(next.databases.set)], [epoch, ['c']]);
+  assert.deepEqual(
+    next.pools.set.map(({ index }) => index),
+    [5],
+  );
+  assert.equal(
+    await publication.drop(
+      () => null,
+      () => assert.fail('nobody'),
+    ),
+    publication.snapshot.epoch,
+    'nothing to drop',
+  );
 });

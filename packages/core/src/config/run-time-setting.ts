@@ -22,7 +22,8 @@ const KEYS: ReadonlySet<string> = new Set(
     'prepared_statements_limit query_cache_limit query_size_limit query_size_limit_action query_timeout ' +
     'query_wait_notify queue_length_max read_write_split read_write_strategy read_your_writes read_your_writes_ms ' +
     'reserve_pool_size reserve_pool_timeout rollback_timeout server_lifetime server_lifetime_jitter ' +
-    'server_login_retry shutdown_termination_timeout shutdown_timeout stats_period transaction_timeout'
+    'server_login_retry shutdown_termination_timeout shutdown_timeout stats_period tenant_idle_timeout tenants_max ' +
+    'transaction_timeout'
   ).split(' '),
 );
 

@@ -24,7 +24,8 @@ export interface CheckOptions extends ConfigurationOptions {
 
 function summary(loaded: LoadedConfig, snapshot: ConfigSnapshot): string {
   const { databases, users, sources } = loaded;
-  const counts = `${databases.length} databases, ${users.length} users, ${snapshot.pools.length} pools`;
+  const patterns = loaded.templates.length === 0 ? '' : ` and ${loaded.templates.length} patterns of them`;
+  const counts = `${databases.length} databases${patterns}, ${users.length} users, ${snapshot.pools.length} pools`;
   return `configuration is valid (${sources.join(', ')}): ${counts}`;
 }
 

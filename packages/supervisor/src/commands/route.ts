@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { type AskCatalog, loadSqlParser, reportLines, reportObject } from '@pgdog-cluster/core';
-import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
+import { type AskCatalog, firstMatch, loadSqlParser, reportLines, reportObject } from '@pgdog-cluster/core';
+import {
+  type DatabaseEntry,
+  fillTemplate,
+  formatProblem,
+  type LoadedConfig,
+} from '@pgdog-cluster/core/config';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { buildSnapshot } from '../config/publish-config.js';
 import { askAccess } from '../route/ask-access.js';
@@ -35,7 +40,8 @@ export async function route(options: RouteOptions, io: CommandIo): Promise<ExitC
   if (loaded === null) return EXIT_USAGE;
   for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
   const name = options.database ?? loaded.databases[0]?.name;
-  const hosts = loaded.databases.filter((database) => database.name === name);
+  const hosts = hostsOf(loaded, name ?? '');
+  if (typeof hosts === 'string') return usage(`there is no database "${name}": ${hosts}`);
   if (hosts.length === 0) return usage(`there is no database "${name ?? ''}"`);
   if (loaded.sharding.has(hosts[0].name)) {
     return usage(`"${name}" has several shards: ask the running program with EXPLAIN (PGDOG) instead`);
@@ -49,11 +55,18 @@ export async function route(options: RouteOptions, io: CommandIo): Promise<ExitC
   const statements = splitStatements(text, await loadSqlParser());
   let ask: AskCatalog | null = null;
   if (options.connect) {
-    ask = await catalogOf(loaded, hosts[0].name, io);
+    ask = await catalogOf({ ...loaded, databases: hosts }, hosts[0].name, io);
     if (ask === null) return EXIT_FAILED;
   }
   report(statements, new DrySession(hosts, loaded.general, ask), options.json, io);
   return statements.every(({ kind }) => kind !== null) ? EXIT_OK : EXIT_FAILED;
+}
+
+/** Of a configured database, or as a pattern says; a text: why it says nothing. */
+function hostsOf({ databases, templates }: LoadedConfig, name: string): DatabaseEntry[] | string {
+  const hosts = databases.filter((database) => database.name === name);
+  const template = hosts.length > 0 ? null : firstMatch(templates, name);
+  return template === null ? hosts : fillTemplate(template, name);
 }
 
 async function catalogOf(loaded: LoadedConfig, database: string, io: CommandIo): Promise<AskCatalog | null> {

@@ -46,9 +46,18 @@ export class NameWatch {
   }
 
   takeUp(hosts: readonly HostSnapshot[], ttlMs: number | null): void {
+    const isSameTtl = ttlMs === this.#ttlMs;
     this.#ttlMs = ttlMs;
-    this.close();
-    this.add(hosts);
+    const before = new Map(this.#watched);
+    const fresh = hosts.filter((host) => {
+      const known = before.get(host.index);
+      // What is watched already goes on: asking for the lives of thousands of names would be a storm.
+      if (known === undefined || !isSameTtl || !isSameHost(known.host, host)) return true;
+      before.delete(host.index);
+      return false;
+    });
+    this.forget(before.keys());
+    this.add(fresh);
   }
 
   /** Beside those that are watched. */
@@ -128,6 +137,10 @@ export class NameWatch {
 
 function isName(host: string): boolean {
   return !isUnixHost(host) && parseIp(host.split('%')[0]) === null;
+}
+
+function isSameHost(one: HostSnapshot, other: HostSnapshot): boolean {
+  return one.host === other.host && one.port === other.port && isSameSet(one.addresses, other.addresses);
 }
 
 function isSameSet(one: readonly HostAddress[], other: readonly HostAddress[]): boolean {

@@ -40,15 +40,26 @@ export function planGroups(databases: readonly DatabaseEntry[]): GroupPlan[] {
     firstOf.set(key, first);
     if (first !== index) join(groupOf, first, index);
   }
-  return [...new Set(groupOf.values())].map((members) => {
-    const planned = [...hosts.values()].filter(({ index }) => members.has(index));
+  // By one pass over them: each of thousands may be a group of its own.
+  const plans = new Map<Set<number>, HostPlan[]>();
+  for (const plan of hosts.values()) {
+    const members = groupOf.get(plan.index);
+    if (members === undefined) continue;
+    const group = plans.get(members);
+    if (group === undefined) plans.set(members, [plan]);
+    else group.push(plan);
+  }
+  return [...plans].map(([members, planned]) => {
     const isRouted = planned.length > 1 || planned.some((plan) => plan.isRouted);
     for (const plan of planned) plan.isRouted = isRouted;
     const isAuto = planned.some(({ role }) => role === 'auto');
-    const here = databases.filter((entry) => members.has(hostIndexOf(entry)));
-    const patroniUrls = isAuto ? [...new Set(here.flatMap((entry) => entry.patroniUrls))] : [];
-    return { hosts: planned, isAuto, patroniUrls };
+    return { hosts: planned, isAuto, patroniUrls: isAuto ? patroniUrlsOf(databases, members) : [] };
   });
+}
+
+function patroniUrlsOf(databases: readonly DatabaseEntry[], members: ReadonlySet<number>): string[] {
+  const here = databases.filter((entry) => members.has(hostIndexOf(entry)));
+  return [...new Set(here.flatMap((entry) => entry.patroniUrls))];
 }
 
 function join(groupOf: Map<number, Set<number>>, a: number, b: number): void {

@@ -26,8 +26,8 @@ const MISSING_MS = 200;
 const REST_FACTOR = 10;
 /** Dropped at once: what workers are told of it has to fit a message. */
 const DROP_BYTES_MAX = 24 * 1024;
-/** Of one pool in that message, beside its names. */
-const POOL_BYTES = 16;
+/** Of one pool in that message: its number and cluster, with a user's name of any length. */
+const POOL_BYTES = 96;
 
 /** Forgets tenants that nobody has used for long, and those that turned out not to exist. */
 export class TenantSweep {
@@ -37,6 +37,8 @@ export class TenantSweep {
   #dueMs = 0;
   #restUntilMs = 0;
   #isDropping = false;
+  /** There was no room for all of them. */
+  #isMoreDue = false;
   #isClosed = false;
 
   constructor(options: TenantSweepOptions) {
@@ -79,7 +81,8 @@ export class TenantSweep {
       isAny = true;
       isMissing ||= tenant.isMissing;
     }
-    if (isMissing) this.hurry();
+    if (this.#isMoreDue) this.#lookIn(LOOK_MS_MIN);
+    else if (isMissing) this.hurry();
     else if (isAny) this.wake();
   }
 
@@ -89,6 +92,7 @@ export class TenantSweep {
     const idleTimeoutMs = this.#options.idleTimeoutMs();
     const due: Tenant[] = [];
     let bytes = 0;
+    this.#isMoreDue = false;
     for (const tenant of this.#options.tenants.all) {
       const pools = this.#options.poolsOf(tenant.name);
       if (this.#isUsed(pools)) {
@@ -99,9 +103,11 @@ export class TenantSweep {
       if (tenant.idleSinceMs === 0) tenant.idleSinceMs = nowMs;
       const isOver = idleTimeoutMs > 0 && nowMs - tenant.idleSinceMs >= idleTimeoutMs;
       if ((!isOver && !tenant.isMissing) || this.#options.isHeld(tenant.name)) continue;
-      // Its own name and the user's, in a cluster each, and each at most four bytes a character.
-      bytes += (pools.length + 1) * (POOL_BYTES + 2 * 64 + tenant.name.length * 4);
-      if (bytes > DROP_BYTES_MAX && due.length > 0) break;
+      bytes += pools.length * POOL_BYTES + (pools.length + 1) * Buffer.byteLength(tenant.name);
+      if (bytes > DROP_BYTES_MAX && due.length > 0) {
+        this.#isMoreDue = true;
+        break;
+      }
       due.push(tenant);
     }
     return due;
