@@ -11,7 +11,7 @@ import { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import { startRoutedProxy } from '../support/routed-proxy.js';
 import { PGDOG_SCHEMA, SHOP, ShardCluster, shopClient, startShardedProxy } from '../support/shard-cluster.js';
-import { eventually } from '../support/wire.js';
+import { eventually, sleep } from '../support/wire.js';
 
 const TIMEOUT_MS = 60_000;
 const SLOW_MS = 200;
@@ -62,8 +62,15 @@ forEachDriver('slow statements on one server', (ioDriver) => {
         database('quiet', { log_min_duration_statement: 0, log_min_duration_transaction: 0 }),
         database('one', { pool_size: 1, log_min_duration_statement: 0, log_min_duration_transaction: 0 }),
         database('session', { pooler_mode: 'session' }),
+        database('limited', { query_timeout: 600 }),
       ],
-      users: [{ name: 'postgres', password: 'postgres', databases: ['postgres', 'quiet', 'one', 'session'] }],
+      users: [
+        {
+          name: 'postgres',
+          password: 'postgres',
+          databases: ['postgres', 'quiet', 'one', 'session', 'limited'],
+        },
+      ],
     });
     raw = await connect('postgres');
   });
@@ -135,6 +142,23 @@ forEachDriver('slow statements on one server', (ioDriver) => {
     took(line, SLOW_MS);
     assert.equal(line.pin, 'pgdog.pin');
     await raw.query('SET pgdog.pin TO off');
+  });
+
+  it('those of clients that go, or are sent away, before the answer', async () => {
+    const [leaver, limited] = await Promise.all([connect('postgres'), connect('limited')]);
+    leaver.send(Q('SELECT pg_sleep(30) AS leaving'));
+    const text = 'SELECT pg_sleep($1::int) AS limited';
+    limited.send(P('', text), B('', '', { values: ['30'] }), E(''), S());
+    await sleep(2 * SLOW_MS);
+    leaver.destroy();
+    const left = await slow('leaving');
+    took(left, SLOW_MS);
+    assert.deepEqual([left.isFinished, left.applicationName], [false, 'the shop']);
+    await limited.expectClosed();
+    const cut = await slow('limited');
+    took(cut, 500);
+    assert.equal(cut.isFinished, false);
+    limited.destroy();
   });
 
   it('a flood of one shape is one line a second and a count of the rest', async () => {
@@ -304,7 +328,8 @@ forEachDriver('slow statements over several shards', (driver) => {
       ['0,1,2', 1, 30, SHOP, 'postgres', 'miss'],
     );
     assert.ok(Number(line.slowestMs) >= SLOW_MS && Number(line.slowestMs) <= Number(line.durationMs) + 1);
-    assert.equal(logLines(proxy, 'slow_query').length, 1);
+    const same = logLines(proxy, 'slow_query').filter(({ query }) => query === line.query);
+    assert.equal(same.length, 1);
   });
 
   it('with parameters, and where one shard answers', async () => {
@@ -317,6 +342,22 @@ forEachDriver('slow statements over several shards', (driver) => {
     const line = await slow('direct');
     assert.equal(line.shards, undefined);
     assert.ok([0, 1, 2].includes(Number(line.shard)));
+  });
+
+  it('those of clients that go before all shards have answered', async () => {
+    const leaver = await RawClient.connect({
+      user: 'postgres',
+      password: 'postgres',
+      port: proxy.port,
+      database: SHOP,
+      timeoutMs: TIMEOUT_MS,
+    });
+    leaver.send(Q('SELECT id, pg_sleep(30) AS leaving FROM thing'));
+    await sleep(2 * SLOW_MS);
+    leaver.destroy();
+    const line = await slow('leaving');
+    took(line, SLOW_MS);
+    assert.deepEqual([line.isFinished, line.shards], [false, '0,1,2']);
   });
 
   it('transactions over several shards', async () => {

@@ -37,6 +37,8 @@ export interface SpreadCall {
   /** The one that took longest, and how long. */
   readonly slowestShard: number;
   readonly slowestUs: number;
+  /** False: the client has gone meanwhile. */
+  readonly isFinished: boolean;
   /** What the client asked. */
   readonly frames: readonly Uint8Array[];
 }
@@ -60,11 +62,8 @@ export class SlowLog {
   }
 
   /** On one server, for the head of what it owes. */
-  statement(
-    { session, pool, rowCount, requestLog }: ServerConnection,
-    figures: QueryFigures,
-    tookUs: number,
-  ): void {
+  statement(server: ServerConnection, figures: QueryFigures, tookUs: number, isFinished = true): void {
+    const { session, pool, rowCount, requestLog } = server;
     // Nobody's any more, or a mirror's.
     if (session === null || session.slot < 0 || !this.admits('slow_query', figures)) return;
     const frames = this.textBytesMax === 0 ? null : requestLog.seen;
@@ -76,8 +75,18 @@ export class SlowLog {
       ...this.place(pool),
       ...planOf(figures),
       ...pinOf(session),
+      ...unfinishedIf(!isFinished),
       ...this.textOf(session, frames === null ? [] : [frames]),
     });
+  }
+
+  /** The client goes, or is sent away, before what the server is at has been answered. */
+  left(server: ServerConnection): void {
+    const { pending, answeredUs, pool } = server;
+    const call = pending.underWay();
+    if (call === null) return;
+    const tookUs = this.context.nowUs - Math.max(call.sentUs, answeredUs);
+    if (tookUs >= pool.slow.statementUs) this.statement(server, call.figures, tookUs, false);
   }
 
   /** By a client's request to several shards. */
@@ -92,6 +101,7 @@ export class SlowLog {
       slowestShard: call.slowestShard,
       slowestMs: inMs(call.slowestUs),
       ...planOf(figures),
+      ...unfinishedIf(!call.isFinished),
       ...this.textOf(session, call.frames),
     });
   }
@@ -192,6 +202,10 @@ function isMirror({ slot, isCounted }: Session): boolean {
 /** Whether its shape was known when it came. Nobody knows of what is not read, or kept no more. */
 function planOf({ entry, hits, calls }: QueryFigures): LogFields {
   return entry < 0 ? {} : { plan: hits === 0 && calls <= 1 ? 'miss' : 'hit' };
+}
+
+function unfinishedIf(isUnfinished: boolean): LogFields {
+  return isUnfinished ? { isFinished: false } : {};
 }
 
 function pinOf({ pins }: Session): LogFields {

@@ -70,6 +70,20 @@ export class PendingReplies {
     return this.sent[this.first];
   }
 
+  /**
+   * The first that counts for something and was sent at a known time. A server tells of Parse and Bind when it has more to say:
+   * they may stand before the Execute that it is at. Null: there is none.
+   */
+  underWay(): { readonly figures: QueryFigures; readonly sentUs: number } | null {
+    for (let index = 0; index < this.count; index++) {
+      const at = (this.first + index) & (this.codes.length - 1);
+      const figures = this.figures[at];
+      // exempt: of a client that goes while it waits
+      if (figures !== null && this.sent[at] > 0) return { figures, sentUs: this.sent[at] };
+    }
+    return null;
+  }
+
   /** Of an Execute that PortalSuspended answers: so many rows have come. */
   headRowsMax(): number {
     return this.rowsMax[this.first];

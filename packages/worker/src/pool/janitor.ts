@@ -184,6 +184,7 @@ function cutOff(server: ServerConnection, session: Session, error: PgDogError): 
   const isInsideFrame = server.stream.isInsideFrame;
   if (server.pending.length > 0) {
     const { pool } = server;
+    pool.context.slow.left(server);
     cancelOnServer(server);
     pool.detach(server);
     pool.row.forceClosed();

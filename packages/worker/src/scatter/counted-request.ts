@@ -170,7 +170,7 @@ export class CountedRequest {
     this.rowCount = 0;
   }
 
-  private tellSlow(figures: QueryFigures, tookUs: number): void {
+  private tellSlow(figures: QueryFigures, tookUs: number, isFinished = true): void {
     const { scatter, session, rowCount, frames } = this;
     const { slowestShard, slowestUs, askedUs, requestUs } = scatter;
     const shards = [...scatter.askedShards].sort((a, b) => a - b);
@@ -182,8 +182,19 @@ export class CountedRequest {
       shards,
       slowestShard,
       slowestUs,
+      isFinished,
       frames,
     });
+  }
+
+  /** The client has gone. */
+  left(): void {
+    const [first] = this.due;
+    const { context, homePool } = this.session;
+    const { askedUs } = this.scatter;
+    if (first === undefined || askedUs === 0 || homePool === null) return;
+    const tookUs = context.nowUs - Math.max(askedUs, this.answeredUs);
+    if (tookUs >= homePool.slow.statementUs) this.tellSlow(first.figures, tookUs, false);
   }
 
   // Counters of the client.

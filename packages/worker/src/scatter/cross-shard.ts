@@ -390,6 +390,7 @@ export class CrossShard {
 
   /** The client has gone. */
   close(): void {
+    this.counted.left();
     this.transaction = null;
     this.cursors.end();
     this.batches.end();

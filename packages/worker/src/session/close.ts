@@ -18,7 +18,10 @@ export function sessionGone(session: Session, reason: string, isSpeaking = false
   session.onAuthReply = null;
   const { server, pool, context } = session;
   if (session.waitingSinceMs !== 0) pool?.leaveQueue(session);
-  if (server !== null) server.pool.sessionLeft(server, session, isInsideFrame);
+  if (server !== null) {
+    context.slow.left(server);
+    server.pool.sessionLeft(server, session, isInsideFrame);
+  }
   session.statements.clear();
   session.requests?.extended.forgetPortals();
   context.sessions.remove(session);
