@@ -327,6 +327,46 @@ forOneDriver('tenants', (driver) => {
     });
   });
 
+  it('what guards the rows of a database guards those of each tenant', async () => {
+    await withProxy(driver, { sections: { multi_tenant: { column: 'owner_id' } } }, async (proxy) => {
+      const direct = await clientOf(server, { user: 'postgres', database: 'tenant_a' });
+      await direct.query(
+        'CREATE TABLE IF NOT EXISTS orders (owner_id int, n int); GRANT ALL ON orders TO app',
+      );
+      const client = await app(proxy, 'tenant_a');
+      assert.equal(await firstValue(client, 'SELECT count(*) FROM orders WHERE owner_id = 1'), '0');
+      const { error } = await client.query('SELECT count(*) FROM orders');
+      assert.equal(error?.['C'], '42501');
+      await client.end();
+      const stream = await tryLogin(proxy, 'app', APP, {
+        database: 'tenant_b',
+        parameters: { replication: 'database' },
+      });
+      assert.match(stream.message, /guarded by \[multi_tenant\]/);
+      await direct.query('DROP TABLE orders');
+      await direct.end();
+    });
+  });
+
+  it('notifications go to who listens in the same tenant', async () => {
+    await withProxy(driver, {}, async (proxy) => {
+      const [here, there, sender] = [
+        await app(proxy, 'tenant_a'),
+        await app(proxy, 'tenant_b'),
+        await app(proxy, 'tenant_a'),
+      ];
+      for (const client of [here, there]) await firstValue(client, 'LISTEN news');
+      await firstValue(sender, "NOTIFY news, 'to a'");
+      await eventually('it has come', async () => {
+        const { frames } = await here.query('SELECT 1');
+        return frames.some(({ type }) => type === 'A');
+      });
+      const { frames } = await there.query('SELECT 1');
+      assert.ok(!frames.some(({ type }) => type === 'A'), 'another database');
+      for (const client of [here, there, sender]) await client.end();
+    });
+  });
+
   it('a worker that starts again finds them', async () => {
     await withProxy(driver, { env: { PGDOG_TEST_HOOKS: '1' } }, async (proxy) => {
       for (const name of NAMES.slice(0, 3))

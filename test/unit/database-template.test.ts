@@ -83,6 +83,8 @@ describe('the check', () => {
   it('refuses what leads wherever a client likes', () => {
     assert.match(errors({ name: '*', host: '{name}' })[0], /the client would choose the host/);
     assert.match(errors({ name: '*', host: '{1}.1' })[0], /the client would choose the host/);
+    assert.match(errors({ name: '*', host: 'db.{1}' })[0], /the client would choose the domain/);
+    assert.match(errors({ name: '*', host: 'db.x{1}.' })[0], /the client would choose the domain/);
     assert.match(errors({ name: '*', host: '/run/{1}' })[0], /a Unix socket cannot be chosen by the client/);
     assert.match(
       errors({ name: '*', host: 'a', user: '{1}' })[0],

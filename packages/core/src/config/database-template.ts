@@ -50,6 +50,10 @@ export function hostTemplateProblem(host: string, pattern: string): string | nul
   if (!/[A-Za-z]/.test(host.replaceAll(PLACEHOLDER, ''))) {
     return 'the client would choose the host: expected a part that is always the same, such as "{1}.db.internal"';
   }
+  const labels = host.replace(/\.$/, '').split('.');
+  if (labels.length > 1 && hasPlaceholder(labels[labels.length - 1])) {
+    return 'the client would choose the domain: expected its last part without placeholders';
+  }
   return null;
 }
 
