@@ -137,6 +137,7 @@ export class Tenants {
     if (template === null) return unknown(name);
     const refuse = (refusal: Refusal): Refusal => {
       this.figuresOf(template.pattern).refused++;
+      this.#probation.leave(name);
       return refusal;
     };
     const entries = entriesBy(template, name);
@@ -149,9 +150,18 @@ export class Tenants {
     const ways = await this.#waysTo(entries);
     if (turn !== this.#turn) return null;
     if (isFull()) return refuse(full(`tenants_max = ${tenantsMax}`));
+    const lost = entries.find((entry, place) => this.#isNowhere(entry, ways[place]));
+    if (lost !== undefined) {
+      // A name of the client's making: nothing is kept of it, and the next login asks again.
+      return refuse({ code: 'server_unreachable', message: `host name ${lost.host} does not resolve` });
+    }
     const isRoomless = entries.some((entry) => hostIndexOf(entry) >= this.#options.hostsMax);
     if (isRoomless) return refuse(full('no room for another host'));
     return this.#keep(template, name, entries, ways);
+  }
+
+  #isNowhere(entry: DatabaseEntry, { addresses }: Way): boolean {
+    return addresses.length === 0 && !this.#hosts.has(addressKey(entry));
   }
 
   /** Without a pause: into the snapshot that is in force now. */
