@@ -69,6 +69,7 @@ describe('the sweep', () => {
     const held = new Set<string>();
     const dropped: string[] = [];
     let whenClosing = () => {};
+    const trouble: { error: Error | null } = { error: null };
     const sweep = new TenantSweep({
       capacity: {
         claimed: () => 0,
@@ -90,7 +91,9 @@ describe('the sweep', () => {
       poolsOf: (name) => [Number(name.slice(1))],
       idleTimeoutMs: () => idleTimeoutMs,
       drop: async (close) => {
-        for (const { name } of close()) {
+        const closing = close();
+        if (trouble.error !== null) throw trouble.error;
+        for (const { name } of closing) {
           tenants.delete(name);
           dropped.push(name);
         }
@@ -110,7 +113,7 @@ describe('the sweep', () => {
     const onClosing = (act: () => void) => {
       whenClosing = act;
     };
-    return { sweep, tenants, used, closed, held, dropped, add, pass, onClosing };
+    return { sweep, tenants, used, closed, held, dropped, add, pass, onClosing, trouble };
   }
 
   it('forgets what nobody has used for long, and nothing else', async () => {
@@ -145,6 +148,21 @@ describe('the sweep', () => {
     onClosing(() => {});
     used.clear();
     await pass(1500);
+    assert.deepEqual(dropped, ['t1']);
+    sweep.close();
+    mock.timers.reset();
+  });
+
+  it('opens again what could not be taken out, and tries again', async () => {
+    const { sweep, closed, dropped, add, pass, trouble } = rig();
+    add('t1');
+    trouble.error = new RangeError('the area holds less');
+    sweep.wake();
+    await pass(1500);
+    assert.deepEqual(dropped, []);
+    assert.equal(closed.size, 0);
+    trouble.error = null;
+    await pass(500);
     assert.deepEqual(dropped, ['t1']);
     sweep.close();
     mock.timers.reset();

@@ -122,6 +122,7 @@ export class TenantSweep {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       logger.log('error', 'tenants_not_dropped', `idle databases could not be forgotten: ${reason}`);
+      for (const { name } of due) this.#open(name);
     }
     this.#isDropping = false;
     this.#restUntilMs = this.#nowMs() + REST_FACTOR * (this.#nowMs() - beganMs);
@@ -136,8 +137,15 @@ export class TenantSweep {
     const pools = poolsOf(name);
     for (const pool of pools) capacity.setPoolClosed(pool, true);
     if (!this.#isUsed(pools)) return [tenant];
-    for (const pool of pools) capacity.setPoolClosed(pool, false);
+    this.#open(name);
     return [];
+  }
+
+  /** It stays. */
+  #open(name: string): void {
+    const { capacity, poolsOf, tenants } = this.#options;
+    if (tenants.get(name) === undefined) return;
+    for (const pool of poolsOf(name)) capacity.setPoolClosed(pool, false);
   }
 
   #isUsed(pools: readonly number[]): boolean {
