@@ -24,6 +24,7 @@ const LOOK_MS_MIN = 50;
 const MISSING_MS = 200;
 /** A drop costs a publication of the whole: this much of the supervisor's time at most goes into them. */
 const REST_FACTOR = 10;
+const REST_MS_MAX = 5_000;
 /** Dropped at once: what workers are told of it has to fit a message. */
 const DROP_BYTES_MAX = 24 * 1024;
 /** Of one pool in that message: its number and cluster, with a user's name of any length. */
@@ -115,17 +116,22 @@ export class TenantSweep {
 
   async #drop(due: readonly Tenant[]): Promise<void> {
     const { drop, logger } = this.#options;
-    const beganMs = this.#nowMs();
+    let beganMs = this.#nowMs();
     this.#isDropping = true;
     try {
-      await drop(() => due.flatMap(({ name }) => this.#close(name)));
+      await drop(() => {
+        // Its turn has come: what it waited for was somebody else's work.
+        beganMs = this.#nowMs();
+        return due.flatMap(({ name }) => this.#close(name));
+      });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       logger.log('error', 'tenants_not_dropped', `idle databases could not be forgotten: ${reason}`);
       for (const { name } of due) this.#open(name);
     }
     this.#isDropping = false;
-    this.#restUntilMs = this.#nowMs() + REST_FACTOR * (this.#nowMs() - beganMs);
+    const restMs = REST_FACTOR * (this.#nowMs() - beganMs);
+    this.#restUntilMs = this.#nowMs() + Math.min(REST_MS_MAX, restMs);
   }
 
   /** No client comes in from now on, and there is none; or all stays as it is. */
