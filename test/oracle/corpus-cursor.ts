@@ -436,7 +436,12 @@ const SCRIPTS: readonly (readonly Text[])[] = [
   ['DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id', 'FETCH c'],
   [p('DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id'), 'FETCH c'],
   ['DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id; FETCH 2 c'],
-  [{ ...p('SELECT 1'), followed: [p('DECLARE c CURSOR FOR SELECT id FROM customer'), p('FETCH 3 FROM c')] }],
+  [
+    {
+      ...p('SELECT 1'),
+      followed: [p('DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id'), p('FETCH 3 FROM c')],
+    },
+  ],
   [
     'BEGIN READ ONLY',
     'DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id',

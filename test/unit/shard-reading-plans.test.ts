@@ -76,6 +76,9 @@ sort 4 asc last | SELECT * FROM orders ORDER BY status
 sort 8 asc last | SELECT o.*, u.age FROM orders o JOIN users u ON u.id = o.user_id ORDER BY u.age
 sort 0 asc last; limit 10; offset 5 | SELECT id FROM orders ORDER BY id LIMIT 10 OFFSET 5
 limit $1; offset $2 | SELECT id FROM orders LIMIT $1 OFFSET $2
+limit $1; offset $2 | SELECT id FROM orders LIMIT $1::int OFFSET $2::pg_catalog.int8
+refused | SELECT id FROM orders LIMIT $1::smallint
+refused | SELECT id FROM orders LIMIT $1::text::int
  | SELECT id FROM orders LIMIT ALL
 distinct | SELECT DISTINCT n, id FROM orders
  | SELECT DISTINCT n, user_id FROM orders
@@ -202,7 +205,9 @@ byText | SELECT id FROM orders ORDER BY 1
 byText | SELECT n, count(*) FROM orders GROUP BY 1
 byText | SELECT id FROM orders ORDER BY n
 byText | SELECT avg(n) FROM orders
-refused | SELECT id FROM orders LIMIT '5'
+limit #0 | SELECT id FROM orders LIMIT '5'
+limit #0; offset #1 | SELECT id FROM orders LIMIT '5'::int4 OFFSET 3::bigint
+refused | SELECT id FROM orders LIMIT '5'::numeric
 byText | SELECT sum(n) FILTER (WHERE id = 1) AS a FROM orders GROUP BY id ORDER BY sum(n) FILTER (WHERE id = 2)`,
     (sql) => readShaped(sql, terms),
   );

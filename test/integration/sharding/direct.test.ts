@@ -249,6 +249,16 @@ forEachDriver('statements of one shard', (driver) => {
     assert.match(await explain('SELECT * FROM customer'), /all 3 shards: rows are passed on as they come/);
     assert.match(await explain('SELECT id FROM customer ORDER BY id LIMIT 3'), /merged by column 1, LIMIT/);
     assert.match(await explain('SELECT * FROM country'), /any shard/);
+    const rows = '(1, now()::text), (2, now()::text), (3, now()::text), (4, now()::text), (5, now()::text)';
+    assert.match(await explain("INSERT INTO country VALUES ('xx', now()::text)"), /all 3 shards do the same/);
+    assert.match(
+      await explain(`INSERT INTO customer (id, name) VALUES ${rows.replaceAll('now()', "'x'")}`),
+      /each row goes to its shard/,
+    );
+    assert.match(
+      await explain(`INSERT INTO customer (id, name) VALUES ${rows}`),
+      /refused: now\(\) would differ from shard to shard/,
+    );
     assert.match(await explain('SELECT rank() OVER (ORDER BY id) FROM customer'), /refused: .*window/);
     await client.query('SELECT * FROM customer WHERE id = 12');
     const lastOf = async (): Promise<number[]> =>

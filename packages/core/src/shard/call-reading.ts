@@ -79,6 +79,7 @@ export function readFunction(
     ctx.refuse(`${name}() reads tables that the statement does not name`);
     return;
   }
+  if (expandsArray(path)) ctx.expandsArray = true;
   const access = functionAccess(path, call);
   if (isOwn && SESSION.has(name)) ctx.volatile ??= `${name}()`;
   else if (access === 'ask') readUserFunction(ctx, path.join('.'));
@@ -86,6 +87,10 @@ export function readFunction(
   else if (CLOCKS.has(name)) noteClock(ctx, `${name}()`, isCondition);
   else if (RANDOM.has(name)) ctx.volatile ??= `${name}()`;
   else if (isVolatile(name)) noteClock(ctx, `${name}()`, isCondition);
+}
+
+export function expandsArray([schema, name]: readonly string[]): boolean {
+  return schema === 'information_schema' && name === '_pg_expandarray';
 }
 
 /** @param name of a function or an operator */

@@ -283,19 +283,32 @@ function collectParameter(
     return;
   }
   const type = values.typeOf(index);
+  const isConverted = cast !== null && TEXT_OIDS.has(type) && isReadFromText(cast, rule.keyType);
   // Of another type the value is converted, or compared otherwise, by rules that are Postgres's.
-  if (type !== 0 && !OIDS[rule.keyType].has(type)) {
+  if (type !== 0 && !isConverted && !OIDS[rule.keyType].has(type)) {
     choice.problem = `parameter $${index + 1} is declared with another type (oid ${type}) than the key`;
     collected = UNKNOWN_SHARD;
     return;
   }
   const start = values.starts[index];
   const end = start + values.sizes[index];
-  if (values.isBinary[index] === 0) collectText(values.bytes, start, end, rule, values);
+  // The binary form of a text is the text.
+  if (values.isBinary[index] === 0 || isConverted) collectText(values.bytes, start, end, rule, values);
   else if (!isSame(values.bytes, start, end, rule, values)) collected = UNKNOWN_SHARD;
   else if (type === 0 && cast !== null && !isCastAlike(cast, rule.keyType)) collected = UNKNOWN_SHARD;
   else collect(rule.ofBinary(values.bytes, start, end));
 }
+
+/** text and varchar. */
+const TEXT_OIDS: ReadonlySet<number> = new Set([25, 1043]);
+
+/** $1::bigint of a text: the key type's own reading of it, as of a parameter whose type is not declared. */
+function isReadFromText(cast: string, keyType: ShardKeyType): boolean {
+  return READ_FROM_TEXT.has(keyType) && isCastAlike(cast, keyType);
+}
+
+/** No setting and no length has a say in how these are read. */
+const READ_FROM_TEXT: ReadonlySet<ShardKeyType> = new Set(['int2', 'int4', 'int8', 'uuid']);
 
 /** Binary parameters of a type that a cast infers: integers tell their size, others must be of the key's own type. */
 function isCastAlike(cast: string, keyType: ShardKeyType): boolean {

@@ -1,5 +1,5 @@
 import { isSqlNode, nodeOf, nodesOf, pathOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
-import { noteClock, readCall, readUserFunction, readValueFunction } from './call-reading.js';
+import { expandsArray, noteClock, readCall, readUserFunction, readValueFunction } from './call-reading.js';
 import { castType, columnFamily, familyOf, type KeyFamily } from './key-family.js';
 import { itemsOf, readSource } from './key-source.js';
 import { type Level, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
@@ -80,6 +80,7 @@ function readNode(
       readReference(ctx, node, level);
       return false;
     case 'A_Indirection':
+      if (expandsArray(pathOf(nodeOf(nodeOf(node, 'arg'), 'FuncCall'), 'funcname'))) ctx.expandsArray = true;
       for (const field of nodesOf(node, 'indirection'))
         readField(ctx, textOf(nodeOf(field, 'String'), 'sval'));
       return true;
@@ -124,8 +125,11 @@ function readReference(ctx: ShardContext, node: SqlNode, level: Level): void {
   } else if (found === 'none') readField(ctx, name);
 }
 
+/** As drivers ask for the columns of an index. */
+const ITEM_FIELDS: ReadonlySet<string> = new Set(['x', 'n']);
+
 function readField(ctx: ShardContext, name: string): void {
-  if (name === '') return;
+  if (name === '' || (ctx.expandsArray && ITEM_FIELDS.has(name))) return;
   if (ctx.terms.isImmutable(name)) ctx.userFunction ??= name;
   else ctx.refuse(`"${name}" is no known column: it may be a function that reads rows of other shards`);
 }

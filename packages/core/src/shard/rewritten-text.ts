@@ -79,9 +79,14 @@ function withoutLimits(node: SqlNode): SqlNode {
   return Object.fromEntries(Object.entries(node).filter(([key]) => !LIMITS.has(key)));
 }
 
+/** With its cast: that is its type, and what its binary form is of. */
+function parameterText({ number, type }: Extract<CountSource, { kind: 'parameter' }>): string {
+  return type === null ? `$${number}` : `$${number}::pg_catalog.${type}`;
+}
+
 function countText(source: CountSource): string {
   const count =
-    source.kind === 'parameter' ? `$${source.number}` : source.kind === 'value' ? source.value : '';
+    source.kind === 'parameter' ? parameterText(source) : source.kind === 'value' ? source.value : '';
   if (count === '') throw neverMerged('LIMIT or OFFSET that cannot be moved');
   return `${count}::pg_catalog.int8`;
 }

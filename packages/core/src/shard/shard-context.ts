@@ -51,6 +51,8 @@ export function isOnOneShard({ schemas }: ShardingSnapshot, schema: string): boo
 
 /** What is found while one statement is read. */
 export class ShardContext {
+  /** It calls information_schema._pg_expandarray(), whose rows have the fields x and n. */
+  expandsArray = false;
   /** Something depends on a literal that a shape does not have: a position in GROUP BY; a time, which may be 'now'. */
   hasHiddenPosition = false;
   hasHiddenTime = false;

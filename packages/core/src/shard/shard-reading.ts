@@ -136,7 +136,8 @@ export type CountSource =
   /** What stands in the text itself: of a reading of one text, where it is bytes [start, end) of it; null: that is not known. */
   | { readonly kind: 'value'; readonly value: string; readonly place: TextPlace | null }
   | { readonly kind: 'literal'; readonly index: number }
-  | { readonly kind: 'parameter'; readonly number: number };
+  /** `type`: of a cast that stands around it. */
+  | { readonly kind: 'parameter'; readonly number: number; readonly type: 'int4' | 'int8' | null };
 
 /** What a statement asks of the shards, when its groups do not lead to one. */
 export type Spread =

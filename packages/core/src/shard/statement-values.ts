@@ -93,7 +93,7 @@ export class StatementValues {
     return shape.literalEnds[index] - this.textStart;
   }
 
-  /** Of a number; '' when there is no such literal. */
+  /** As it is written; '' when there is no such literal. */
   literalText(index: number): string {
     return this.hasLiteral(index)
       ? decodeText(this.text, this.literalStart(index), this.literalEnd(index))

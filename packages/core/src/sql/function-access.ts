@@ -26,12 +26,18 @@ function currentSettingAccess(call: SqlNode | undefined): FunctionAccess {
   return HOST_SETTINGS.has(constant.toLowerCase()) ? 'write' : 'read';
 }
 
+/** What the views of information_schema are made of, and drivers call beside them; none is volatile, all read catalogs only. */
+export function isOfInformationSchema([schema, name, ...rest]: readonly string[]): boolean {
+  return schema === 'information_schema' && name?.startsWith('_pg_') === true && rest.length === 0;
+}
+
 /**
  * @param path the name's parts as in the parse tree: schema (if given), then name; already folded
  * @param call the FuncCall, for the functions whose arguments decide
  */
 export function functionAccess(path: readonly string[], call?: SqlNode): FunctionAccess {
   const name = path[path.length - 1] ?? '';
+  if (isOfInformationSchema(path)) return 'read';
   if (path.length > 2 || (path.length === 2 && path[0] !== 'pg_catalog')) return 'ask';
   if (name === 'current_setting') return currentSettingAccess(call);
   if (BUILTIN_READS.has(name)) return 'read';

@@ -1,3 +1,4 @@
+import { isOfInformationSchema } from './function-access.js';
 import { HARMLESS_FUNCTIONS } from './harmless-functions.js';
 
 /** What calling a function may do to the session. */
@@ -54,6 +55,7 @@ const SYNTAX_FUNCTIONS: ReadonlySet<string> = new Set(
 export function classifyFunction(path: readonly string[]): FunctionClass {
   if (path.length > 2 || path.length === 0) return 'unknown';
   if (SPECIAL.get(path[path.length - 1]) === 'bindsConnection') return 'bindsConnection';
+  if (isOfInformationSchema(path)) return 'harmless';
   if (path.length === 2 && path[0] !== 'pg_catalog') return 'unknown';
   const name = path[path.length - 1];
   if (HARMLESS_FUNCTIONS.has(name)) return 'harmless';

@@ -3,8 +3,9 @@ import { PgDogError } from '../base/errors.js';
 import { NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
 import { readTenant } from '../tenant/tenant-facts.js';
 import { isSwitchedOn } from './explain-options.js';
+import { SqlLexer, TOKEN_END, TOKEN_MALFORMED } from './lexer.js';
 import { readRoute } from './read-route.js';
-import { withDirective } from './read-sql.js';
+import { readTextPlan, TEXT_UTF8, withDirective } from './read-sql.js';
 import { readStatement } from './read-statement.js';
 import { nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from './sql-node.js';
 import {
@@ -78,7 +79,7 @@ export function readRouteExplain(
     flags: reading.flags,
     encoding: 'utf8',
     route,
-    ...shardsOf(scope, { kind, node: inner, start: 0, end: text.length }),
+    ...shardsOf(scope, text, parser),
     ...(tenantColumn === null ? {} : { tenant: readTenant(kind, inner, route, tenantColumn) }),
   };
   return {
@@ -89,10 +90,27 @@ export function readRouteExplain(
   };
 }
 
-function shardsOf(scope: ShardScope, statement: ParsedStatement): Pick<SqlPlan, 'shards'> {
-  const shards = scope.read([statement], null, null);
-  return shards === null ? {} : { shards };
+/** Read as it would be by itself: what is written for the shards instead of it is made of its text. */
+function shardsOf(scope: ShardScope, text: Uint8Array, parser: SqlParser): Pick<SqlPlan, 'shards'> {
+  const explained = text.subarray(startOfExplained(text));
+  const { shards } = readTextPlan(explained, TEXT_UTF8, false, parser, null, scope);
+  return shards === undefined ? {} : { shards };
 }
+
+/** Behind the options, which stand in parentheses. */
+function startOfExplained(text: Uint8Array): number {
+  const lexer = new SqlLexer();
+  lexer.reset(text, 0, text.length);
+  let depth = 0;
+  for (let kind = lexer.next(); kind !== TOKEN_END && kind !== TOKEN_MALFORMED; kind = lexer.next()) {
+    if (kind === OPEN) depth++;
+    else if (kind === CLOSE && --depth === 0) return lexer.end;
+  }
+  return 0;
+}
+
+const OPEN = 0x28;
+const CLOSE = 0x29;
 
 function isRouteExplain({ kind, node }: ParsedStatement): boolean {
   return kind === 'ExplainStmt' && isSwitchedOn(node, 'pgdog');

@@ -42,6 +42,7 @@ export class BatchAhead {
   private readonly unnamed: PreparedText = newPreparedText();
   /** A Bind of which only the head is there counts, too. */
   private takesPart = false;
+  private isPiece = false;
   /** A Parse without a name is among it. */
   hasUnnamedParse = false;
   /** Kept from one batch to the next, which mostly is of one plan again: emptying an array gives its memory away. */
@@ -60,9 +61,11 @@ export class BatchAhead {
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
   hasOther = false;
 
-  begin(session: Session, takesPart = false): void {
+  /** @param isPiece its Execute ends what is looked at */
+  begin(session: Session, takesPart = false, isPiece = false): void {
     this.session = session;
     this.takesPart = takesPart;
+    this.isPiece = isPiece;
     this.named = null;
     this.hasUnnamedParse = false;
     this.planCount = 0;
@@ -165,6 +168,7 @@ export class BatchAhead {
         return;
       case FRONTEND.Execute:
         this.executeCount++;
+        if (this.isPiece) this.end = END_SYNC;
         return;
       case FRONTEND.Close:
         this.hasOther = true;

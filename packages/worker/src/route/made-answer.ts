@@ -21,9 +21,11 @@ export class MadeAnswer {
   private readonly session: Session;
   private readonly plan: SqlPlan;
   private readonly run: (text: string) => void;
+  private readonly isPiece: boolean;
 
-  /** @param run does it and sends its CommandComplete */
-  constructor(session: Session, plan: SqlPlan, run: (text: string) => void) {
+  /** @param run does it and sends its CommandComplete @param isPiece of a batch that goes on behind its Execute */
+  constructor(session: Session, plan: SqlPlan, run: (text: string) => void, isPiece: boolean) {
+    this.isPiece = isPiece;
     this.session = session;
     this.plan = plan;
     this.run = run;
@@ -50,7 +52,7 @@ export class MadeAnswer {
       }
       case FRONTEND.Execute:
         this.run(session.requests?.extended.unnamed.text ?? '');
-        return false;
+        return this.isPiece;
       case FRONTEND.Sync:
         session.sendReady();
         return true;

@@ -25,8 +25,9 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { beginRefused } from '../pool/leave-host.js';
+import { queryPieces } from '../scatter/query-pieces.js';
 import type { Session } from '../session/session.js';
-import { HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../shard/shard-desk.js';
+import { DIVIDE, HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../shard/shard-desk.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
@@ -42,6 +43,8 @@ const HEADER_BYTES = 5;
 export const GO = -1;
 /** It goes to several shards. */
 const SCATTERED = -2;
+/** The batch is taken in pieces. */
+const DIVIDED = -3;
 
 /** Held of a batch whose end is not in sight, at most; less than what stops reading from the client. */
 const AHEAD_BYTES_MAX = 48 * 1024;
@@ -179,6 +182,13 @@ export class SessionRouter implements RouteTerms {
       return cross.collect(type, bytes, start, end, frameBytes);
     if (this.desk.isAnswering) return this.desk.frame(type, bytes, start, end);
     if (this.isDecided) return GO;
+    const isRefused =
+      type === FRONTEND.FunctionCall || (type === FRONTEND.Query && cross?.pieces.isOfQuery === false);
+    if (cross?.pieces.isOn === true && isRefused) {
+      // Postgres would end the batch's transaction with it. Nobody sends one there.
+      this.session.fail(new PgDogError('cross_shard', 'a Query within a batch that is for several shards'));
+      return CONSUMED;
+    }
     switch (type) {
       case FRONTEND.Query:
         return this.query(bytes, start, end, frameBytes);
@@ -226,6 +236,10 @@ export class SessionRouter implements RouteTerms {
     if (!isInside && this.desk.takesQuery(plan, bytes, start + HEADER_BYTES, end - 1)) {
       return session.requests?.drop() ?? CONSUMED;
     }
+    if (shards?.cross.pieces.isOn === true && !isInside) {
+      const begun = this.beginPiece(shards);
+      return begun === GO ? this.query(bytes, start, end, frameBytes) : begun;
+    }
     const problem = this.problemOf(plan, plan.route);
     if (problem !== null) {
       session.requests?.refuse(problem, false);
@@ -233,6 +247,7 @@ export class SessionRouter implements RouteTerms {
     }
     shards?.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
     const outcome = this.settleShard(false);
+    if (outcome === DIVIDED) return this.divideQuery(plan, bytes, start, end);
     if (outcome === GO) this.decideFor(plan.route, plan.flags, [plan]);
     if (outcome !== SCATTERED || shards === null || shards.asked.request === null) return outcome;
     this.desk.held = null;
@@ -241,12 +256,33 @@ export class SessionRouter implements RouteTerms {
     return session.requests?.drop() ?? CONSUMED;
   }
 
+  /** Whose statements are for different places: each becomes a Query of its own. */
+  private divideQuery({ statements }: SqlPlan, bytes: Uint8Array, start: number, end: number): number {
+    const { session, shards } = this;
+    const frames = queryPieces(bytes, start + HEADER_BYTES, end - 1, statements.length);
+    const problem = shards?.asked.problem ?? null;
+    if (frames !== null) shards?.cross.pieces.beginQueries(frames, end - start);
+    else if (problem !== null) session.requests?.refuse(problem, false);
+    return session.requests?.drop() ?? CONSUMED;
+  }
+
+  /** The transaction of a batch that is taken in pieces: GO, it is over several shards now. */
+  private beginPiece(shards: ShardDesk): number {
+    const begun = this.come(shards.beginPiece(), true);
+    if (begun === GO) this.desk.held = null;
+    return begun;
+  }
+
   /** GO, BLOCKED, or CONSUMED: it was refused. */
   private settleShard(isExtended: boolean): number {
-    const outcome = this.shards === null ? null : this.shards.settle();
+    return this.come(this.shards === null ? null : this.shards.settle(), isExtended);
+  }
+
+  private come(outcome: ShardOutcome | typeof DIVIDE, isExtended: boolean): number {
     if (outcome === null) return GO;
     if (outcome === HOLD) return BLOCKED;
     if (outcome === SCATTER || outcome === SPREAD) return SCATTERED;
+    if (outcome === DIVIDE) return DIVIDED;
     const { requests } = this.session;
     requests?.refuse(outcome, isExtended);
     return requests?.drop() ?? CONSUMED;
@@ -280,6 +316,11 @@ export class SessionRouter implements RouteTerms {
     this.isLookingAhead = false;
     this.looks = 0;
     const cross = this.shards?.cross ?? null;
+    if (this.shards !== null && cross?.pieces.isOn === true && !cross.isInTransaction) {
+      if (this.desk.takesBatch(ahead)) return this.desk.frame(type, bytes, start, end);
+      const begun = this.beginPiece(this.shards);
+      return begun === GO ? this.batch(type, bytes, start, end, frameBytes) : begun;
+    }
     if (cross?.isInTransaction === true) {
       const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
       const step = isOne ? cross.controlOf(ahead.plans[0]) : null;
@@ -299,6 +340,10 @@ export class SessionRouter implements RouteTerms {
     // What a FETCH returns is described where its cursor is.
     if (cross?.isInTransaction === true && !ahead.hasBind) this.shards?.asked.prepares(ahead.plans);
     const outcome = this.settleShard(true);
+    if (outcome === DIVIDED) {
+      cross?.pieces.begin();
+      return this.batch(type, bytes, start, end, frameBytes);
+    }
     if (outcome === SCATTERED) return this.scatterBatch(type, bytes, start, end, frameBytes);
     if (outcome !== GO) return outcome;
     if (ahead.end !== END_SYNC && !(ahead.end === END_FLUSH && !ahead.hasBind)) this.decideUnread();
@@ -336,7 +381,7 @@ export class SessionRouter implements RouteTerms {
 
   private beginAhead(takesPart: boolean): void {
     this.shards?.asked.begin();
-    ahead.begin(this.session, takesPart);
+    ahead.begin(this.session, takesPart, this.shards?.cross.pieces.isOn === true);
   }
 
   /** Frames that are there, as the client has sent them, from the one that is being shown on. */
@@ -531,7 +576,8 @@ export class SessionRouter implements RouteTerms {
       this.looks = this.isLookingAhead ? this.looks + 1 : 0;
       if (this.isLookingAhead) return HOLD;
       this.endsAtFlush = ahead.end === END_FLUSH && !ahead.hasBind;
-      if (ahead.end === END_SYNC || this.endsAtFlush) return shards.settleBatchAt(server);
+      const isDecided = ahead.end === END_OPEN && shards.asked.isApart;
+      if (ahead.end === END_SYNC || this.endsAtFlush || isDecided) return shards.settleBatchAt(server);
     }
     return shards.atServer(server, type, bytes, start, end, frameBytes);
   }

@@ -25,7 +25,7 @@ export class TransactionDesk {
     const step = stepOf(plan);
     if (step === null || !this.mayTake(step)) return false;
     this.take(step, plan, decodeText(bytes, start, end));
-    this.session.sendReady();
+    if (!this.isPiece) this.session.sendReady();
     return true;
   }
 
@@ -36,8 +36,12 @@ export class TransactionDesk {
     const [plan] = ahead.plans;
     const step = stepOf(plan);
     if (step === null || !this.mayTake(step)) return false;
-    this.made = new MadeAnswer(this.session, plan, (text) => this.take(step, plan, text));
+    this.made = new MadeAnswer(this.session, plan, (text) => this.take(step, plan, text), this.isPiece);
     return true;
+  }
+
+  private get isPiece(): boolean {
+    return this.session.router?.shards?.cross.pieces.isOn === true;
   }
 
   /** A frame of the batch that is being answered. */

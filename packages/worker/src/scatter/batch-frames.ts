@@ -32,6 +32,8 @@ const UNCHANGED: BatchChanges = { counts: NO_COUNTS };
 /** What a client asks of several shards, as frames: a Query, or a batch while it comes, with the statements that it names. */
 export class BatchFrames {
   private readonly session: Session;
+  /** On: what comes is a piece of a batch, which ends with its Execute. */
+  private readonly pieces: { readonly isOn: boolean };
   private parts: Uint8Array[] = [];
   private types: number[] = [];
   /** Called at the Sync; null: no batch is open. */
@@ -61,8 +63,9 @@ export class BatchFrames {
   /** Of each statement that is described, parameters that the client knows of; -1: all. */
   private shownCounts: number[] = [];
 
-  constructor(session: Session) {
+  constructor(session: Session, pieces: { readonly isOn: boolean }) {
     this.session = session;
+    this.pieces = pieces;
   }
 
   get isOpen(): boolean {
@@ -119,13 +122,23 @@ export class BatchFrames {
     const frame = isEdited ? withCounts(bytes.slice(start, end), this.counts) : bytes.slice(start, end);
     this.parts.push(this.endsAtFlush ? SYNC : frame);
     this.types.push(type);
-    if (type === FRONTEND.Sync || this.endsAtFlush) {
-      const { onSync } = this;
-      this.frames = this.whole();
-      this.onSync = null;
-      onSync?.();
-    }
+    if (type === FRONTEND.Execute && this.pieces.isOn) this.endPiece();
+    else if (type === FRONTEND.Sync || this.endsAtFlush) this.isThere();
     return CONSUMED;
+  }
+
+  /** The shards are told that it ends here. */
+  endPiece(): void {
+    this.parts.push(SYNC);
+    this.types.push(FRONTEND.Sync);
+    this.isThere();
+  }
+
+  private isThere(): void {
+    const { onSync } = this;
+    this.frames = this.whole();
+    this.onSync = null;
+    onSync?.();
   }
 
   /** With a Describe of ours, if one is needed. */

@@ -1,7 +1,7 @@
 import { FRONTEND, FrameWriter, readBind } from '@pgdog-cluster/core';
 
 const HEADER_BYTES = 5;
-const INT8_BYTES = 8;
+const INT4_MAX = 2 ** 31 - 1;
 const writer = new FrameWriter(4096);
 
 /** A Bind, taken apart. */
@@ -58,23 +58,27 @@ export function bindFrame({ portal, statement, formats, values, results }: BindP
   return writer.take();
 }
 
-/** The same Bind with other numbers of rows; null: NULL, which is all of them. They are bigint to Postgres. */
+/**
+ * The same Bind with other numbers of rows; null: NULL, which is all of them. As text, which every type reads that the client
+ * may have declared for them (drivers say integer, whose binary form is not that of bigint).
+ */
 export function withCounts(frame: Uint8Array, counts: ReadonlyMap<number, number | null>): Uint8Array {
   const parts = bindParts(frame);
   if (parts === null) return frame;
   const values = parts.values.map((value, index) => {
     const count = counts.get(index);
     if (count === undefined) return value;
-    return count === null ? NULL : countValue(count, parts.formats[index] === 1);
+    // More than an integer can say: all, of which so many are taken here.
+    return count === null || count > INT4_MAX ? NULL : countValue(count);
   });
-  return bindFrame({ ...parts, values });
+  const formats = parts.formats.map((format, index) => (counts.has(index) ? 0 : format));
+  return bindFrame({ ...parts, formats, values });
 }
 
 const NULL = Uint8Array.of(0xff, 0xff, 0xff, 0xff);
 
-function countValue(count: number, isBinary: boolean): Uint8Array {
-  const value = isBinary ? Buffer.alloc(INT8_BYTES) : Buffer.from(String(count));
-  if (isBinary) value.writeBigInt64BE(BigInt(count));
+function countValue(count: number): Uint8Array {
+  const value = Buffer.from(String(count));
   const size = Buffer.alloc(4);
   size.writeInt32BE(value.length);
   return Buffer.concat([size, value]);

@@ -1,8 +1,13 @@
-import type { SqlPlan } from '@pgdog-cluster/core';
+import type { SqlPlan, StatementPlan } from '@pgdog-cluster/core';
 
-/** What ends a transaction, or marks a place in it; `name`: of the savepoint, as SQL. */
-export type ControlStep = { readonly kind: 'commit' } | { readonly kind: 'rollback' } | SavepointStep;
+/** What ends a transaction, marks a place in it, or forgets what the client has prepared. */
+export type ControlStep =
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'rollback' }
+  | SavepointStep
+  | DeallocateStep;
 
+/** `name`: of the savepoint, as SQL. */
 export interface SavepointStep {
   readonly kind: 'savepoint' | 'release' | 'rollbackTo';
   readonly name: string;
@@ -10,9 +15,28 @@ export interface SavepointStep {
   readonly tag: string;
 }
 
-/** Of a text that is one such statement; chains go on with another transaction and are none. */
-export function controlStepOf({ statements }: SqlPlan): ControlStep | null {
-  const effect = statements.length === 1 ? statements[0].effect : null;
+/** `name`: null: all. */
+export interface DeallocateStep {
+  readonly kind: 'deallocate';
+  readonly name: string | null;
+  readonly tag: string;
+}
+
+/** Of a text that is one such statement, or several that let the transaction go on (psycopg's ROLLBACK TO; RELEASE). */
+export function controlStepsOf({ statements }: SqlPlan): readonly ControlStep[] | null {
+  const steps: ControlStep[] = [];
+  for (const statement of statements) {
+    const step = stepOf(statement);
+    if (step === null) return null;
+    steps.push(step);
+  }
+  if (steps.length === 1) return steps;
+  const isWithin = steps.length > 0 && steps.every(({ kind }) => kind !== 'commit' && kind !== 'rollback');
+  return isWithin ? steps : null;
+}
+
+/** Chains go on with another transaction and are none. */
+function stepOf({ effect }: StatementPlan): ControlStep | null {
   switch (effect?.type) {
     case 'commit':
     case 'rollback':
@@ -28,6 +52,10 @@ export function controlStepOf({ statements }: SqlPlan): ControlStep | null {
     case 'rollbackTo': {
       const name = quoted(effect.name);
       return { kind: 'rollbackTo', name, sql: `ROLLBACK TO SAVEPOINT ${name}`, tag: 'ROLLBACK' };
+    }
+    case 'deallocate': {
+      const tag = effect.name === null ? 'DEALLOCATE ALL' : 'DEALLOCATE';
+      return { kind: 'deallocate', name: effect.name, tag };
     }
     default:
       return null;

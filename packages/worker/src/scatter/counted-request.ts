@@ -224,9 +224,19 @@ export class CountedRequest {
       this.noteTime();
       if (isTransactionOver) this.noteTransaction();
     }
-    if (!isTransactionOver) return;
+    if (isTransactionOver) this.forgetTransaction();
+  }
+
+  /** It was a batch's own, whose statements have been counted. */
+  transactionOver(hasFailed: boolean): void {
+    if (hasFailed) this.session.errors++;
+    this.noteTransaction();
+    this.forgetTransaction();
+  }
+
+  private forgetTransaction(): void {
     this.sinceUs = 0;
-    session.requests?.extended.counted.forget();
+    this.session.requests?.extended.counted.forget();
   }
 
   private noteTime(): void {

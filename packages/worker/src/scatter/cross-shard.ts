@@ -1,12 +1,14 @@
-import { BACKEND, type CursorUse, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+// This file is over 400 lines because whatever a session asks of several shards begins and ends here, in one transaction or none.
+import { BACKEND, type CursorUse, FRONTEND, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
 import type { ShardedDatabase } from '../shard/sharded-database.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchFrames } from './batch-frames.js';
+import { BatchPieces } from './batch-pieces.js';
 import { BatchRequests, portioned } from './batch-requests.js';
-import { type ControlStep, controlStepOf } from './control-step.js';
+import { type ControlStep, controlStepsOf } from './control-step.js';
 import { beginCopy, endCopy } from './copy-round.js';
 import { CountedRequest } from './counted-request.js';
 import type { CrossShardRequest } from './cross-shard-request.js';
@@ -35,6 +37,7 @@ export class CrossShard {
   private readonly cursorRequests: CursorRequests;
   private readonly batches: BatchRequests;
   private readonly steps: TransactionSteps;
+  readonly pieces: BatchPieces;
   /** Over several shards: the client's, or of one statement (`isImplicit`). */
   private transaction: DistributedTransaction | null = null;
   private isImplicit = false;
@@ -54,7 +57,15 @@ export class CrossShard {
       completed: (frame) => this.counted.completed(frame),
     });
     this.counted = new CountedRequest(session, this.scatter);
-    this.batch = new BatchFrames(session);
+    const cross = this;
+    this.pieces = new BatchPieces(session, {
+      get transaction() {
+        return cross.transaction;
+      },
+      begin: () => this.beginWith('BEGIN'),
+      ended: (failure) => this.piecesEnded(failure),
+    });
+    this.batch = new BatchFrames(session, this.pieces);
     this.cursors = new CursorDesk(session, this.scatter, this.batch, this.counted);
     this.cursorRequests = new CursorRequests(this.scatter, this.batch, this.cursors, {
       run: (request) => this.run(request),
@@ -66,7 +77,6 @@ export class CrossShard {
       refuse: (problem) => this.refuse(problem),
       done: (failure, tag) => this.done(failure, tag),
     });
-    const cross = this;
     this.batches = new BatchRequests(
       this.batch,
       new PortalBatch(session, this.scatter, this.batch, this.cursors, this.counted),
@@ -88,7 +98,7 @@ export class CrossShard {
 
   /** What the client sends waits. */
   get isBusy(): boolean {
-    return this.scatter.isBusy || this.cursors.isBusy;
+    return this.scatter.isBusy || this.cursors.isBusy || this.pieces.isDue;
   }
 
   /** The frames of a batch are taken up to its Sync. */
@@ -142,7 +152,13 @@ export class CrossShard {
 
   /** A frame of the batch. */
   collect(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
-    if (!this.batches.admits(type, frameBytes)) return this.session.requests?.drop() ?? CONSUMED;
+    const { requests } = this.session;
+    if (!this.batches.admits(type, frameBytes)) return requests?.drop() ?? CONSUMED;
+    if (type === FRONTEND.Sync && this.pieces.isOn) {
+      // What is ahead of it executes nothing: a piece of its own.
+      this.batch.endPiece();
+      return this.isBusy ? BLOCKED : (requests?.endPieces() ?? CONSUMED);
+    }
     return this.batch.take(type, bytes, start, end, frameBytes);
   }
 
@@ -153,6 +169,10 @@ export class CrossShard {
 
   private start(request: CrossShardRequest): void {
     this.request = request;
+    if (this.pieces.isOn && request.copy !== null) {
+      this.refuse(new PgDogError('cross_shard', `${request.what}, and other statements are sent with it`));
+      return;
+    }
     this.counted.started(this.session.context.nowUs);
     // A shard's part of the transaction is gone: begun anew there, it would be half of what was asked.
     if (this.transaction?.hasLostMember === true) {
@@ -307,7 +327,7 @@ export class CrossShard {
     else if (tag !== null) session.send(tag);
     this.batch.keepStatements(failure === null);
     this.counted.finished(failure !== null, tag, isTransactionOver);
-    const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue;
+    const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue && !this.pieces.isOn;
     this.isSyncDue = false;
     this.batch.forget();
     if (isTransactionOver) session.router?.transactionEnded();
@@ -322,7 +342,25 @@ export class CrossShard {
 
   /** The client has begun one, of which no server knows: it is over several shards from its beginning. */
   begin(held: HeldTransaction): void {
-    this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, held.text);
+    this.beginWith(held.text);
+  }
+
+  private beginWith(text: string): void {
+    this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, text);
+  }
+
+  /** The transaction of a batch that was taken in pieces. */
+  private piecesEnded(failure: Uint8Array | null): void {
+    const { session } = this;
+    this.transaction = null;
+    this.cursors.clear();
+    this.scatter.restAll();
+    if (failure !== null) session.send(failure);
+    this.counted.transactionOver(failure !== null);
+    session.router?.transactionEnded();
+    session.router?.settled();
+    session.sendReady();
+    session.resumeRequests();
   }
 
   /** The client's transaction is on one shard, and needs more: its server connection becomes a leg's. @returns why it cannot */
@@ -343,26 +381,26 @@ export class CrossShard {
   }
 
   /** What a text does to the transaction; null: it is a statement like others. */
-  controlOf(plan: SqlPlan): ControlStep | null {
-    return controlStepOf(plan);
+  controlOf(plan: SqlPlan): readonly ControlStep[] | null {
+    return controlStepsOf(plan);
   }
 
   /** bytes[start, end) is a Query that is such a step. */
-  control(step: ControlStep, bytes: Uint8Array, start: number, end: number): void {
+  control(steps: readonly ControlStep[], bytes: Uint8Array, start: number, end: number): void {
     const frame = bytes.slice(start, end);
     this.counted.query(frame, 0, frame.length);
     this.batch.beginQuery(null, []);
-    if (this.transaction !== null) this.steps.run(step, this.transaction);
+    if (this.transaction !== null) this.steps.run(steps, this.transaction);
   }
 
   /** The same in a batch of its own, which may close portals. */
-  beginControlBatch(step: ControlStep): void {
+  beginControlBatch(steps: readonly ControlStep[]): void {
     this.batch.begin(false, () => {
       const { transaction } = this;
       this.counted.batch(this.batch.taken);
       if (transaction === null) return;
-      if (transaction.hasFailed) this.steps.run(step, transaction);
-      else this.batches.closeAhead(() => this.steps.run(step, transaction));
+      if (transaction.hasFailed) this.steps.run(steps, transaction);
+      else this.batches.closeAhead(() => this.steps.run(steps, transaction));
     });
   }
 

@@ -30,41 +30,84 @@ export class TransactionSteps {
     this.host = host;
   }
 
-  run(step: ControlStep, transaction: DistributedTransaction): void {
+  run(steps: readonly ControlStep[], transaction: DistributedTransaction): void {
     const { session, host } = this;
     session.requestSinceUs = session.context.nowUs;
-    if (step.kind === 'commit' || step.kind === 'rollback') {
-      if (step.kind === 'rollback' || transaction.hasFailed) {
+    const [{ kind }] = steps;
+    if (kind === 'commit' || kind === 'rollback') {
+      if (kind === 'rollback' || transaction.hasFailed) {
         transaction.rollback(() => host.end(null, this.tagged('ROLLBACK')));
         return;
       }
       transaction.commit((failure) => host.end(failure, failure === null ? this.tagged('COMMIT') : null));
       return;
     }
-    if (transaction.hasFailed && step.kind !== 'rollbackTo')
-      host.refuse(new PgDogError('transaction_failed'));
-    else if (transaction.hasLostMember) host.refuse(lostMember());
-    else this.mark(step, transaction);
+    this.next(steps, 0, transaction);
   }
 
-  private tagged(tag: string): Uint8Array {
-    return this.batch.answers(tagFrame(tag));
+  /** Those ahead of it have been done. */
+  private next(steps: readonly ControlStep[], index: number, transaction: DistributedTransaction): void {
+    const { host } = this;
+    const step = steps[index];
+    if (step === undefined) {
+      host.done(null, this.tagged(...steps.map((each) => ('tag' in each ? each.tag : ''))));
+      return;
+    }
+    const problem = problemOf(step, transaction);
+    if (problem !== null) this.refuse(problem, steps.slice(0, index));
+    else if (step.kind === 'deallocate') {
+      const { statements } = this.session;
+      if (step.name !== null && statements.get(step.name) === undefined) {
+        const text = `prepared statement "${step.name}" does not exist`;
+        this.refuse(new PgDogError('unknown_prepared_statement', text), steps.slice(0, index));
+        return;
+      }
+      if (step.name === null) statements.clear();
+      else statements.remove(step.name);
+      this.next(steps, index + 1, transaction);
+    } else if (step.kind !== 'commit' && step.kind !== 'rollback') {
+      this.mark(step, transaction, (failure) => {
+        if (failure === null) this.next(steps, index + 1, transaction);
+        else {
+          this.tell(steps.slice(0, index));
+          host.done(failure, null);
+        }
+      });
+    }
+  }
+
+  private refuse(problem: PgDogError, done: readonly ControlStep[]): void {
+    this.tell(done);
+    this.host.refuse(problem);
+  }
+
+  /** What was done ahead of an error. */
+  private tell(done: readonly ControlStep[]): void {
+    for (const step of done) if ('tag' in step) this.session.send(tagFrame(step.tag));
+  }
+
+  private tagged(...tags: readonly string[]): Uint8Array {
+    return this.batch.answers(Buffer.concat(tags.map(tagFrame)));
   }
 
   /** A savepoint on every member. */
-  private mark(step: SavepointStep, transaction: DistributedTransaction): void {
-    const { scatter, host } = this;
+  private mark(
+    step: SavepointStep,
+    transaction: DistributedTransaction,
+    then: (failure: Uint8Array | null) => void,
+  ): void {
+    const { scatter } = this;
     const legs = transaction.shards.map((shard) => scatter.legOf(shard));
     scatter.order(
       legs.map((leg) => ({ leg, sql: step.sql })),
       ([failure]) => {
         if (failure !== undefined) {
-          host.done(failure.frame, null);
+          then(failure.frame);
           return;
         }
         if (step.kind === 'savepoint') transaction.noteSavepoint(step.name);
         else this.released(step, transaction);
-        host.done(null, this.tagged(step.tag));
+        then(null);
       },
     );
   }
@@ -75,4 +118,9 @@ export class TransactionSteps {
     if (isKept) this.names.rolledBack(transaction.depth);
     else this.names.released(transaction.depth);
   }
+}
+
+function problemOf({ kind }: ControlStep, transaction: DistributedTransaction): PgDogError | null {
+  if (transaction.hasFailed && kind !== 'rollbackTo') return new PgDogError('transaction_failed');
+  return transaction.hasLostMember ? lostMember() : null;
 }

@@ -362,7 +362,8 @@ export class RequestSink implements FrameSink {
     const { session } = this;
     session.answerError(error);
     session.router?.refused();
-    if (isExtended) this.isSkippingToSync = true;
+    const isPiece = session.router?.shards?.cross.pieces.isOn === true;
+    if (isExtended || isPiece) this.isSkippingToSync = true;
     else session.sendReady();
   }
 
@@ -421,9 +422,17 @@ export class RequestSink implements FrameSink {
     return server;
   }
 
+  /** The Sync of a batch that was taken in pieces. */
+  endPieces(): number {
+    this.isSkippingToSync = false;
+    this.session.router?.shards?.cross.pieces.end();
+    return CONSUMED;
+  }
+
   private sync(bytes: Uint8Array, start: number, end: number, buffer: number): number {
     const { session } = this;
     const { server } = session;
+    if (session.router?.shards?.cross.pieces.isOn === true) return this.endPieces();
     if (server === null || (this.isSkippingToSync && !server.isBatchOpen && server.pending.length === 0)) {
       this.isSkippingToSync = false;
       session.router?.settled();

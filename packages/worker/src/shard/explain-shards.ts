@@ -41,7 +41,13 @@ function outcomeOf(desk: ShardDesk, reading: ShardReading): string {
   if (shard >= 0) return `direct: shard ${shard}`;
   if (shard === SHARD_ANY) return 'any shard: it reads what all of them have';
   if (shard === SHARD_EVERY) return `all ${desk.count} shards do the same, in one transaction`;
+  if (shard === SHARD_SEVERAL && reading.spread.kind === 'split') return splitText(desk);
   return shard === SHARD_SEVERAL ? `${those(desk)}: ${spreadText(reading)}` : 'unknown';
+}
+
+function splitText(desk: ShardDesk): string {
+  const isSplit = desk.database.sharding.areInsertsSplit !== false;
+  return `${those(desk)}: ${isSplit ? 'each row goes to its shard, in one transaction' : 'refused: rows of several shards in one INSERT'}`;
 }
 
 function those(desk: ShardDesk): string {
@@ -76,13 +82,12 @@ function spreadText({ spread }: ShardReading): string {
     case 'every':
       return 'all do the same';
     case 'copy':
+    case 'split':
       return 'each row goes to its shard, in one transaction';
     case 'byText':
       return 'they are asked for other columns besides, or for parts of groups';
     case 'move':
       return MOVES;
-    case 'split':
-      return 'refused: rows of several shards in one INSERT';
     default:
       return `refused: ${spread.reason} (${spread.remedy})`;
   }

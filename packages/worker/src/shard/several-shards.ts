@@ -112,11 +112,17 @@ function countOf(source: CountSource, from: StatementValues): number {
     source.kind === 'value'
       ? source.value
       : source.kind === 'literal'
-        ? from.literalText(source.index)
+        ? unquoted(from.literalText(source.index))
         : from.parameterText(source.number - 1);
   if (text === null) return Number.POSITIVE_INFINITY;
-  const count = text === '' ? Number.NaN : Number(text);
-  return Number.isSafeInteger(count) && count >= 0 ? count : -1;
+  // Number() reads more than Postgres does: 1e3, 1.0.
+  const isDigits = text !== '' && [...text].every((character) => character >= '0' && character <= '9');
+  return isDigits && Number.isSafeInteger(Number(text)) ? Number(text) : -1;
+}
+
+/** LIMIT '3' */
+function unquoted(text: string): string {
+  return text.length > 2 && text.startsWith("'") && text.endsWith("'") ? text.slice(1, -1) : text;
 }
 
 export function crossShard(text: string): PgDogError {
@@ -133,9 +139,14 @@ export function severalShards(reading: ShardReading, shard: number): PgDogError 
   const { spread } = reading;
   if (group === null) return crossShard('its keys are on several shards');
   if (problem !== '') return crossShard(`${group.column}: ${problem}`);
-  if (shards !== null) return crossShard(`values of ${group.column} are on ${shards.size} shards`);
-  const why = spread.kind === 'refused' ? `; across shards: ${spread.reason}` : '';
-  return crossShard(`${group.column} is not compared with a value that leads to one${why}`);
+  const where =
+    shards === null
+      ? `${group.column} is not compared with a value that leads to one`
+      : `values of ${group.column} are on ${shards.size} shards`;
+  if (spread.kind !== 'refused') return crossShard(where);
+  const text = `the statement is not on one shard: ${where}; across shards: ${spread.reason}`;
+  const { remedy } = spread;
+  return new PgDogError('cross_shard', text, { hint: `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.` });
 }
 
 /** Rows of the key can be nowhere, and a new one belongs nowhere. */
@@ -166,6 +177,15 @@ export function isInBlock({ router, server }: Session): boolean {
 function changesSession({ effect }: StatementPlan): boolean {
   return effect !== null && effect.type !== 'closeCursor' && effect.type !== 'declareHold';
 }
+
+/** Not what begins, marks or ends a transaction: that is known to whoever has it. */
+export function tellsSession(statement: StatementPlan): boolean {
+  return changesSession(statement) && !OF_TRANSACTIONS.has(statement.effect?.type ?? '');
+}
+
+const OF_TRANSACTIONS: ReadonlySet<string> = new Set(
+  'begin commit rollback savepoint release rollbackTo deallocate'.split(' '),
+);
 
 export const CURSOR_NOT_ALONE =
   'cursors of a transaction over several shards are used by statements that are sent alone';

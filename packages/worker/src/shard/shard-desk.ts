@@ -29,6 +29,8 @@ export const GO_ON = null;
 export const SCATTER = 'scatter';
 /** The transaction is over several shards from now on: the frame is to be shown again, to them. */
 export const SPREAD = 'spread';
+/** The batch is to be shown again, and taken in pieces: its statements are not for one place. */
+export const DIVIDE = 'divide';
 export type ShardOutcome = PgDogError | typeof HOLD | typeof SCATTER | typeof SPREAD | typeof GO_ON;
 
 /**
@@ -105,17 +107,16 @@ export class ShardDesk {
   // What comes of it.
 
   /** The session has no server connection: where it gets one. */
-  settle(): ShardOutcome {
+  settle(): ShardOutcome | typeof DIVIDE {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
     this.database.keys.chosen(this.session);
-    if (asked.problem !== null) return asked.problem;
+    if (asked.problem !== null) return this.isApart ? DIVIDE : asked.problem;
     if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
-      const { holds } = this.session.context;
-      if (holds.isOn && holds.hold(this.session)) return HOLD;
+      const refusal = this.mayBegin();
+      if (refusal !== GO_ON) return refusal;
       const held = this.session.router?.held ?? null;
-      if (held?.isSerializable === true || this.isSerializable) return unserializable();
       if (held !== null) this.cross.begin(held);
       return SCATTER;
     }
@@ -123,6 +124,29 @@ export class ShardDesk {
     this.isPlaced = asked.isPlaced;
     this.shard = asked.found === SHARD_ANY ? this.home : asked.found;
     this.checkedBinds = asked.bindCount;
+    return GO_ON;
+  }
+
+  /** Each statement of the batch may have a place, all together have none. */
+  private get isApart(): boolean {
+    return this.asked.isApart && !this.cross.pieces.isOn;
+  }
+
+  /** Over several shards: what the client has begun, or what it asks now. */
+  private mayBegin(): ShardOutcome {
+    const { holds } = this.session.context;
+    if (holds.isOn && holds.hold(this.session)) return HOLD;
+    const isSerializable = this.session.router?.held?.isSerializable === true || this.isSerializable;
+    return isSerializable ? unserializable() : GO_ON;
+  }
+
+  /** A piece of a batch that is in no transaction over several shards yet: GO_ON, it is in one now. */
+  beginPiece(): ShardOutcome {
+    const refusal = this.mayBegin();
+    if (refusal !== GO_ON) return refusal;
+    const held = this.session.router?.held ?? null;
+    if (held === null) this.cross.pieces.beginOwn();
+    else this.cross.begin(held);
     return GO_ON;
   }
 
@@ -230,16 +254,17 @@ export class ShardDesk {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
     this.database.keys.chosen(this.session);
-    if (asked.problem !== null) return asked.problem;
+    const isApart = asked.problem !== null && this.isApart;
+    if (asked.problem !== null && !isApart) return asked.problem;
     const { shard } = server.pool.snapshot;
-    if (asked.request === null && (asked.found === SHARD_ANY || asked.found === shard)) {
+    if (!isApart && asked.request === null && (asked.found === SHARD_ANY || asked.found === shard)) {
       this.noteDone();
       return GO_ON;
     }
     const isOpen = server.readyStatus !== READY.Idle || server.isBatchOpen;
     const where = isOpen ? 'the transaction' : "the session's server connection";
     const on = asked.request === null ? `it is on shard ${asked.found}` : asked.request.what;
-    const refusal = crossShard(`${on}, and ${where} is on shard ${shard}`);
+    const refusal = asked.problem ?? crossShard(`${on}, and ${where} is on shard ${shard}`);
     // What keeps a server connection, or has been sent in part, stays where it is.
     if (server.readyStatus !== READY.InTransaction || !server.isQuiet || this.session.pins !== 0)
       return refusal;

@@ -1,4 +1,5 @@
 // ● per-frame path
+// This file is over 400 lines because what a request comes to is found in steps that share what has been found so far.
 import {
   awaitsKeys,
   beginLookups,
@@ -54,6 +55,7 @@ import {
   setsByCall,
   severalShards,
   spreadOf,
+  tellsSession,
   UNCUT,
   UNDIVIDED,
   uncuttable,
@@ -67,7 +69,7 @@ import {
 } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
-import { changesPath, isInert, isLocal, writesOmni } from './statement-reach.js';
+import { changesPath, isInert, isLocal, onlyForgets, writesOmni } from './statement-reach.js';
 
 const values = new StatementValues();
 const queryText = newPreparedText();
@@ -88,10 +90,14 @@ export class ShardRequest {
   isHeld = false;
   bindCount = 0;
   private statementCount = 0;
+  /** Statements in the text of a Query. */
+  private textCount = 0;
   /** Some statement may write. */
   isWriting = false;
   /** Some statement is seen on one server only. */
   isPlaced = false;
+  /** A statement of it changes the session, which a transaction over several shards does not allow. */
+  private isTelling = false;
   /** A statement of it changes where names are looked for. */
   private isPathChanging = false;
   /** It is for several shards. */
@@ -118,6 +124,11 @@ export class ShardRequest {
     this.meaning = new SessionScope(session, database);
   }
 
+  /** Its statements, of which each may have a place, have none together. */
+  get isApart(): boolean {
+    return this.problem !== null && (this.statementCount > 1 || this.textCount > 1) && !this.isTelling;
+  }
+
   /** By the session's search path; NO_SCOPE: nothing is known of the catalog, and what is asked must wait. */
   get scope(): ShardScope {
     return this.meaning.current;
@@ -138,6 +149,8 @@ export class ShardRequest {
     this.isHeld = false;
     this.bindCount = 0;
     this.statementCount = 0;
+    this.textCount = 0;
+    this.isTelling = false;
     this.isWriting = false;
     this.isPlaced = false;
     this.isPathChanging = false;
@@ -147,6 +160,7 @@ export class ShardRequest {
 
   /** A Query's text. */
   query(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): void {
+    this.textCount = plan.statements.length;
     queryText.bytes = bytes;
     queryText.textStart = start;
     queryText.textEnd = end;
@@ -200,7 +214,7 @@ export class ShardRequest {
       if (why === CATALOG_UNREAD && this.session.router?.isReadOnly !== true) this.isWriting = true;
       return;
     }
-    if ((plan.flags & PREPARE_LEVEL) !== 0) this.refuse(unprepared());
+    if ((plan.flags & PREPARE_LEVEL) !== 0 && !plan.statements.every(onlyForgets)) this.refuse(unprepared());
     else if (this.isPathChanging && this.statementCount > 1)
       this.refuse(crossShard('search_path or role is changed ahead of it in the same batch'));
     if (this.problem !== null) return;
@@ -218,6 +232,7 @@ export class ShardRequest {
       this.refuseHiddenPath(plan);
     const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
     if (tellsShard) this.isShardTold = true;
+    if (tellsShard || plan.statements.some(tellsSession)) this.isTelling = true;
     this.cursor = plan.shards?.cursor ?? null;
     if (this.cross.isInTransaction) {
       this.problem ??= insideProblem(plan, tellsShard, this.cursor !== null, this.statementCount > 1);

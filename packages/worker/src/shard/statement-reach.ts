@@ -61,3 +61,8 @@ export function writesOmni({ shards, statements, route }: SqlPlan): boolean {
   const isForAll = shards?.groups.length === 0 && shards.home === 'every' && route.access === 'write';
   return isForAll && statements.every(({ defines }) => defines !== true);
 }
+
+/** DEALLOCATE: what it names is the session's, on whichever shard. */
+export function onlyForgets({ effect }: StatementPlan): boolean {
+  return effect?.type === 'deallocate';
+}

@@ -1,0 +1,295 @@
+/** What drivers send without being asked, to several shards: answered as one Postgres answers it. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import { forEachDriver } from '../../support/drivers.js';
+import { B, D, E, P, Q, S } from '../../support/frames.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { RawClient, type summarise } from '../../support/raw-client.js';
+import {
+  PGDOG_SCHEMA,
+  SHOP,
+  ShardCluster,
+  shopClient,
+  startShardedProxy,
+} from '../../support/shard-cluster.js';
+
+const ROWS = 60;
+const SCHEMA = `
+  CREATE TABLE thing (id bigint PRIMARY KEY, kind int NOT NULL, name text COLLATE "C", UNIQUE (kind, id));
+  ${PGDOG_SCHEMA}`;
+const [INT4, INT8, TEXT, VARCHAR] = [23, 20, 25, 1043];
+const TIMEOUT_MS = 60_000;
+
+const int4 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+};
+const int8 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64BE(BigInt(value));
+  return bytes;
+};
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('habits of drivers, over several shards', (driver) => {
+  let proxy: TestProxy;
+  let ours: RawClient;
+  let theirs: RawClient;
+  before(async () => {
+    proxy = await startShardedProxy(cluster, driver, {
+      tables: [{ name: 'thing', column: 'id', data_type: 'bigint' }],
+    });
+    await cluster.everywhere('TRUNCATE thing');
+    const client = await shopClient(proxy);
+    const rows = Array.from({ length: ROWS }, (_, n) => `(${n + 1}, ${n % 7}, 'thing ${(n * 31) % 61}')`);
+    await client.query(`INSERT INTO thing VALUES ${rows.join()}`);
+    await client.end();
+    await cluster.reference(`INSERT INTO thing VALUES ${rows.join()}`);
+  });
+  after(async () => {
+    for (const each of [ours, theirs]) each?.destroy();
+    await proxy.stop();
+  });
+  beforeEach(async () => {
+    for (const each of [ours, theirs]) each?.destroy();
+    const login = { user: 'postgres', password: 'postgres', timeoutMs: TIMEOUT_MS };
+    ours = await RawClient.connect({ ...login, port: proxy.port, database: SHOP });
+    theirs = await RawClient.connect({ ...login, port: cluster.server.port, database: 'reference' });
+  });
+
+  /** Frames, rows and errors of both must be the same. */
+  async function same(name: string, ...frames: Buffer[]): Promise<ReturnType<typeof summarise>> {
+    const answers = await Promise.all(
+      [ours, theirs].map(async (client) => {
+        client.send(...frames);
+        const result = await client.readUntilReady();
+        const { rows, tags, error } = result;
+        return {
+          types: result.frames.map(({ type }) => type).join(''),
+          rows,
+          tags,
+          sqlstate: error?.['C'],
+          result,
+        };
+      }),
+    );
+    const [our, their] = answers.map(({ result: _, ...told }) => told);
+    assert.deepEqual(our, their, name);
+    assert.ok(answers[0]);
+    return answers[0].result;
+  }
+
+  it('LIMIT and OFFSET as integers: declared, cast, in text and binary', async () => {
+    const page = (limit: string, offset: string) =>
+      `SELECT id, name FROM thing ORDER BY id LIMIT ${limit} OFFSET ${offset}`;
+    const groups = (limit: string, offset: string) =>
+      `SELECT kind, count(*) FROM thing GROUP BY kind ORDER BY kind LIMIT ${limit} OFFSET ${offset}`;
+    const binary = { valueFormats: [1, 1] };
+    for (const sql of [page, groups]) {
+      for (let offset = 0; offset < 4; offset++) {
+        const forms: [string, Buffer[]][] = [
+          [
+            'integer, binary',
+            [P('', sql('$1', '$2'), [INT4, INT4]), B('', '', { ...binary, values: [int4(3), int4(offset)] })],
+          ],
+          [
+            'bigint, binary',
+            [P('', sql('$1', '$2'), [INT8, INT8]), B('', '', { ...binary, values: [int8(3), int8(offset)] })],
+          ],
+          [
+            'inferred, binary',
+            [P('', sql('$1', '$2')), B('', '', { ...binary, values: [int8(3), int8(offset)] })],
+          ],
+          [
+            'cast, text',
+            [P('', sql('$1::INTEGER', '$2::INTEGER')), B('', '', { values: ['3', String(offset)] })],
+          ],
+          [
+            'cast, binary',
+            [
+              P('', sql('$1::INTEGER', '$2::int4')),
+              B('', '', { ...binary, values: [int4(3), int4(offset)] }),
+            ],
+          ],
+          [
+            'cast to bigint',
+            [P('', sql('$1::bigint', '$2::int8')), B('', '', { ...binary, values: [int8(3), int8(offset)] })],
+          ],
+          ['all of them', [P('', sql('$1::int', '$2::int')), B('', '', { values: [null, String(offset)] })]],
+        ];
+        for (const [form, frames] of forms) {
+          const { rows } = await same(`${form}, OFFSET ${offset}`, ...frames, D('P', ''), E(''), S());
+          assert.ok(rows.length > 0, form);
+        }
+      }
+    }
+    await same('a number written with a cast', Q('SELECT id FROM thing ORDER BY id LIMIT 3::int OFFSET 2'));
+  });
+
+  it('LIMIT that is no number is an error on both', async () => {
+    for (const value of ['1e3', '1.0', 'x', '']) {
+      ours.send(
+        P('', 'SELECT id FROM thing ORDER BY id LIMIT $1'),
+        B('', '', { values: [value] }),
+        E(''),
+        S(),
+      );
+      const { error, rows } = await ours.readUntilReady();
+      assert.equal(rows.length, 0, value);
+      assert.ok(['22P02', '0A000'].includes(error?.['C'] ?? ''), `${value}: ${JSON.stringify(error)}`);
+    }
+  });
+
+  it('a key that comes as text, and is cast to what it is', async () => {
+    const sql = 'SELECT id, kind FROM thing WHERE id = $1::bigint';
+    for (const type of [TEXT, VARCHAR, 0]) {
+      for (let id = 1; id <= 12; id++) {
+        const { rows } = await same(
+          `type ${type}`,
+          P('', sql, [type]),
+          B('', '', { values: [String(id)] }),
+          D('P', ''),
+          E(''),
+          S(),
+        );
+        assert.equal(rows.length, 1);
+      }
+    }
+    const binary = { valueFormats: [1], values: [Buffer.from('7')] };
+    await same('in binary, which is the same', P('', sql, [TEXT]), B('', '', binary), E(''), S());
+    await same('with blanks', P('', sql, [TEXT]), B('', '', { values: [' 8 '] }), E(''), S());
+    for (const value of ['x', '', '99999999999999999999']) {
+      ours.send(P('', sql, [TEXT]), B('', '', { values: [value] }), E(''), S());
+      const { error } = await ours.readUntilReady();
+      assert.ok(
+        ['22P02', '22003', '0A000'].includes(error?.['C'] ?? ''),
+        `'${value}': ${JSON.stringify(error)}`,
+      );
+    }
+  });
+
+  it("JDBC's questions about keys and indexes", async () => {
+    const keys = `SELECT result.TABLE_NAME, result.COLUMN_NAME, result.KEY_SEQ FROM (
+      SELECT ct.relname AS TABLE_NAME, a.attname AS COLUMN_NAME, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ,
+        information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM
+      FROM pg_catalog.pg_class ct JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)
+        JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid)
+      WHERE ct.relname = 'thing' AND i.indisprimary) result
+      WHERE result.A_ATTNUM = (result.KEYS).x ORDER BY result.table_name, result.key_seq`;
+    assert.deepEqual((await same('getPrimaryKeys', Q(keys))).rows, [['thing', 'id', '1']]);
+    const columns = `SELECT tmp.name, tmp.place FROM (
+      SELECT ci.relname AS name, (i.keys).n AS place FROM pg_catalog.pg_class ct
+        JOIN (SELECT i.indexrelid, i.indrelid, information_schema._pg_expandarray(i.indkey) AS keys FROM pg_catalog.pg_index i) i
+          ON ct.oid = i.indrelid JOIN pg_catalog.pg_class ci ON ci.oid = i.indexrelid
+      WHERE ct.relname = 'thing') AS tmp ORDER BY name, place`;
+    assert.equal((await same('getIndexInfo', Q(columns))).rows.length, 3);
+  });
+
+  it("psycopg's nested transactions: ROLLBACK TO and RELEASE in one text", async () => {
+    const update = (id: number, name: string) => Q(`UPDATE thing SET name = '${name}' WHERE id = ${id}`);
+    await same('BEGIN', Q('BEGIN'));
+    for (const id of [1, 2, 3, 4]) await same('spread', update(id, 'kept'));
+    await same('SAVEPOINT', Q('SAVEPOINT "_pg3_1"'));
+    await same('an error', Q('SELECT 1/0'));
+    await same('refused', Q('SELECT 1'));
+    await same('taken back', Q('ROLLBACK TO "_pg3_1"; RELEASE "_pg3_1"'));
+    await same('goes on', update(5, 'kept'));
+    await same('two', Q('SAVEPOINT a; SAVEPOINT b'));
+    await same('written', update(6, 'not kept'));
+    await same('b, then one that there is not', Q('RELEASE b; RELEASE nowhere'));
+    await same('refused', Q('SELECT 1'));
+    await same('ROLLBACK TO', Q('ROLLBACK TO a'));
+    await same('COMMIT', Q('COMMIT'));
+    await same('what is kept', Q("SELECT id, name FROM thing WHERE name LIKE '%kept' ORDER BY id"));
+  });
+
+  it('several statements for different shards in one text: all or nothing', async () => {
+    const set = (id: number, name: string) => `UPDATE thing SET name = '${name}' WHERE id = ${id}`;
+    const all = (name: string) => [1, 2, 3, 4, 5].map((id) => set(id, name)).join('; ');
+    const seen = () => same('seen', Q("SELECT id, name FROM thing WHERE name LIKE 'text%' ORDER BY id"));
+    await same('five shards’ worth', Q(all('text a')));
+    assert.equal((await seen()).rows.length, 5);
+    await same(
+      'reads between',
+      Q(`${set(1, 'text b')}; SELECT name FROM thing WHERE id = 1; ${set(2, 'text b')};`),
+    );
+    await same(
+      'of all shards between',
+      Q(`${set(3, 'text c')}; SELECT count(*) FROM thing; SELECT id FROM thing ORDER BY id LIMIT 3; -- done`),
+    );
+    await same('an error in the middle', Q(`${all('text lost')}; SELECT 1/0; ${all('text never')}`));
+    await seen();
+    await same('goes on', Q('SELECT 1; SELECT 2'));
+    await same('with BEGIN and COMMIT', Q(`BEGIN; ${all('text d')}; COMMIT`));
+    await same(
+      'with ROLLBACK, and more behind it',
+      Q(`BEGIN; ${all('text lost')}; ROLLBACK; ${all('text e')}`),
+    );
+    await same(
+      'with COMMIT, and an error behind it',
+      Q(`BEGIN; ${all('text f')}; COMMIT; ${all('text lost')}; SELECT 1/0`),
+    );
+    await seen();
+    await same('left open', Q(`BEGIN; ${all('text lost')}`));
+    await same('in it', Q(`${all('text lost')}; SELECT name FROM thing WHERE id = 2`));
+    await same('failed', Q(`${all('text lost')}; SELECT 1/0`));
+    await same('refused', Q(all('text lost')));
+    await same('ROLLBACK', Q('ROLLBACK'));
+    await seen();
+    await same('on one shard, then several', Q('BEGIN'));
+    await same('one', Q(set(1, 'text g')));
+    await same('several', Q(all('text h')));
+    await same('COMMIT', Q('COMMIT'));
+    await seen();
+    ours.send(Q(all('text k')), Q('SELECT name FROM thing WHERE id = 4'), Q(all('text l')));
+    for (const expected of ['CCCCCZ', 'TDCZ', 'CCCCCZ']) {
+      const { frames } = await ours.readUntilReady();
+      assert.equal(frames.map(({ type }) => type).join(''), expected);
+    }
+    await theirs.query(all('text l'));
+    await seen();
+  });
+
+  it('borders of statements are those of the grammar', async () => {
+    const set = (id: number) => `UPDATE thing SET name = 'x;y' WHERE id = ${id}`;
+    await same(
+      'a semicolon in a string, in a comment, empty ones',
+      Q(`;; ${set(1)} /* ; */; ; ${set(2)};; -- ;\n ${set(3)} ;`),
+    );
+    await same("E'', $$", Q(`${set(1)}; SELECT $$a;b$$, E'\\';', 1; ${set(2)}`));
+    const atomic =
+      'CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END';
+    ours.send(Q(`${set(1)}; ${atomic}; ${set(2)}; ${set(3)}`));
+    const { error } = await ours.readUntilReady();
+    assert.equal(error?.['C'], '0A000', 'a body with semicolons is no border');
+  });
+
+  it('DEALLOCATE, outside and inside of a transaction over several shards', async () => {
+    const prepare = (name: string) => P(name, 'SELECT name FROM thing WHERE id = $1');
+    const run = (name: string, id: number) => [B('', name, { values: [String(id)] }), E(''), S()];
+    for (const isInside of [false, true]) {
+      if (isInside) await same('BEGIN', Q('BEGIN'));
+      for (const id of [1, 2, 3]) await same('spread', Q(`UPDATE thing SET kind = kind WHERE id = ${id}`));
+      for (const name of ['a', 'b', 'c']) await same('prepared', prepare(name), S());
+      await same('used', ...run('a', 1));
+      await same('DEALLOCATE a', Q('DEALLOCATE a'));
+      await same('prepared again', prepare('a'), S());
+      await same('used again', ...run('a', 2));
+      await same('all', Q('DEALLOCATE ALL'));
+      for (const name of ['a', 'b', 'c']) await same('anew', prepare(name), S());
+      await same('in a batch', P('', 'DEALLOCATE b'), B('', ''), E(''), S());
+      await same('anew', prepare('b'), S());
+      await same('unknown', Q('DEALLOCATE nobody'));
+      if (isInside) await same('ROLLBACK', Q('ROLLBACK'));
+      await same('still there', ...run('c', 4));
+      await same('DEALLOCATE ALL', Q('DEALLOCATE ALL'));
+      await same('gone', ...run('c', 4));
+    }
+  });
+});
