@@ -15,6 +15,7 @@ import {
   batch,
   clientOf,
   describeFrames,
+  eventually,
   firstValue,
   type Script,
   sleep,
@@ -138,7 +139,13 @@ forEachDriver('protocol', (driver) => {
       ];
       for (const parts of ways) {
         a.send(...parts);
-        await untilBusy(server);
+        // The other one's statement runs as well.
+        await eventually('it runs', async () => {
+          const rows = await server.query(
+            "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query ~ 'pg_sleep.(200|0.01)'",
+          );
+          return rows.length > 0;
+        });
         await a.cancel();
         assert.equal(sqlstateOf(await a.readUntilReady()), '57014');
         assert.equal(await firstValue(a, 'SELECT 5'), '5');

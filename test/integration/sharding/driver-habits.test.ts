@@ -174,6 +174,12 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     }
   });
 
+  it('a table that is not, behind a statement of the same shard: an error, and no wait for it', async () => {
+    const read = (table: string) => [P('', `SELECT name FROM ${table} WHERE id = 1`), B('', ''), E('')];
+    await same('unknown second', ...read('thing'), ...read('nowhere'), ...read('thing'), S());
+    await same('goes on', ...read('thing'), S());
+  });
+
   it("JDBC's questions about keys and indexes", async () => {
     const keys = `SELECT result.TABLE_NAME, result.COLUMN_NAME, result.KEY_SEQ FROM (
       SELECT ct.relname AS TABLE_NAME, a.attname AS COLUMN_NAME, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ,

@@ -313,6 +313,7 @@ const ROWS = {
   duplicate_cursor: ['42P03', 'ERROR', 'client', 'cursor already exists', ''],
   unknown_cursor: ['34000', 'ERROR', 'client', 'cursor does not exist', ''],
   portal_failed: ['55000', 'ERROR', 'client', 'portal cannot be run', ''],
+  outside_block: ['25P01', 'ERROR', 'client', 'there is no transaction block', ''],
   cursor_outside_block: [
     '25P01',
     'ERROR',

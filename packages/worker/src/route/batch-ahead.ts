@@ -11,7 +11,9 @@ import {
   type RouteFacts,
   readBind,
   readParse,
+  readTarget,
   type SqlPlan,
+  TARGET,
 } from '@pgdog-cluster/core';
 import { UNMADE } from '../made/made-statements.js';
 import type { Session } from '../session/session.js';
@@ -50,6 +52,9 @@ export class BatchAhead {
   private planCount = 0;
   end = END_OPEN;
   hasBind = false;
+  /** Whole frames that have been read, and what must be there for the next one to be whole. */
+  private readBytes = 0;
+  wantedBytes = 0;
   executeCount = 0;
   describeCount = 0;
   /** A text of it is to be filled in, and nobody does so yet. */
@@ -60,6 +65,10 @@ export class BatchAhead {
   problem: PgDogError | null = null;
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
   hasOther = false;
+  /** The statement that is described last; null: none. */
+  private described: string | null = null;
+  /** Of the Bind that came last. */
+  private boundName = '';
 
   /** @param isPiece its Execute ends what is looked at */
   begin(session: Session, takesPart = false, isPiece = false): void {
@@ -71,9 +80,13 @@ export class BatchAhead {
     this.planCount = 0;
     this.end = END_OPEN;
     this.hasBind = false;
+    this.readBytes = 0;
+    this.wantedBytes = 0;
     this.executeCount = 0;
     this.describeCount = 0;
     this.hasOther = false;
+    this.described = null;
+    this.boundName = '';
     this.isMadeDue = false;
     this.isUnmade = false;
     this.problem = null;
@@ -119,10 +132,15 @@ export class BatchAhead {
         this.takesPart = false;
         this.bind(bytes, at + HEADER_BYTES, end);
       }
-      if (size < 0 || size > end - at) return at;
+      if (size < 0 || size > end - at) {
+        this.wantedBytes = this.readBytes + at - start + Math.max(size, HEADER_BYTES);
+        return at;
+      }
       this.filled(bytes[at], bytes, at, at + size);
       at += size;
     }
+    this.readBytes += at - start;
+    this.wantedBytes = this.readBytes + HEADER_BYTES;
     return at;
   }
 
@@ -165,6 +183,7 @@ export class BatchAhead {
         return;
       case FRONTEND.Describe:
         this.describeCount++;
+        this.describe(bytes, start + HEADER_BYTES, end);
         return;
       case FRONTEND.Execute:
         this.executeCount++;
@@ -182,6 +201,18 @@ export class BatchAhead {
       default:
         this.end = END_OTHER;
     }
+  }
+
+  private describe(bytes: Uint8Array, start: number, end: number): void {
+    const fields = readTarget(bytes, start, end);
+    // exempt: of a statement, once when it is prepared
+    if (fields?.target === TARGET.Statement)
+      this.described = decodeName(bytes, fields.nameStart, fields.nameEnd);
+  }
+
+  /** A statement is described that is not the one that is bound. */
+  get describesOther(): boolean {
+    return this.described !== null && this.hasBind && this.described !== this.boundName;
   }
 
   private parse(bytes: Uint8Array, start: number, end: number): void {
@@ -234,6 +265,7 @@ export class BatchAhead {
       return;
     }
     const name = decodeName(bytes, statementStart, statementEnd);
+    this.boundName = name;
     if (this.named?.has(name) === true) return;
     const statement = session.statements.get(name);
     // Unknown: a server is asked, and says so.
@@ -249,6 +281,7 @@ export class BatchAhead {
   ): void {
     const { statementStart, statementEnd } = fields;
     const name = statementStart === statementEnd ? '' : decodeName(bytes, statementStart, statementEnd);
+    this.boundName = name;
     const own = name === '' ? (this.hasUnnamedParse ? this.unnamed : null) : (this.named?.get(name) ?? null);
     const text = own ?? preparedText(session, bytes, fields);
     // Unknown: a server is asked, and says so.

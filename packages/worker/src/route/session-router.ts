@@ -1,9 +1,11 @@
 // ● per-frame path
 // This file is over 400 lines because one decision is made of what is held, asked and under way, and its steps share that.
 import {
+  CLOSE_COMPLETE,
   type Decision,
   decideRoute,
   decideStatement,
+  decodeName,
   FRONTEND,
   FUNCTION_CALL,
   NO_SCOPE,
@@ -13,8 +15,10 @@ import {
   type RoleWish,
   type RouteFacts,
   type RouteTerms,
+  readTarget,
   type ShardScope,
   type SqlPlan,
+  TARGET,
   UNREAD_ON_PRIMARY,
   UNREAD_ON_REPLICA,
   WANT_ANY,
@@ -25,6 +29,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { beginRefused } from '../pool/leave-host.js';
+import { controlStepsOf } from '../scatter/control-step.js';
 import { queryPieces } from '../scatter/query-pieces.js';
 import type { Session } from '../session/session.js';
 import { DIVIDE, HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../shard/shard-desk.js';
@@ -32,7 +37,7 @@ import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
 import { problemInFailed } from './failed-transaction.js';
-import type { HeldTransaction } from './held-transaction.js';
+import { type HeldTransaction, stepOf } from './held-transaction.js';
 import { localRole, NO_ROLE_SETTINGS, roleSettingsOf, settingProblem } from './role-setting.js';
 import { TransactionDesk } from './transaction-desk.js';
 import { whyWrite } from './why-write.js';
@@ -45,6 +50,8 @@ export const GO = -1;
 const SCATTERED = -2;
 /** The batch is taken in pieces. */
 const DIVIDED = -3;
+/** Its transaction is over several shards from now on. */
+const BEGUN = -4;
 
 /** Held of a batch whose end is not in sight, at most; less than what stops reading from the client. */
 const AHEAD_BYTES_MAX = 48 * 1024;
@@ -57,8 +64,14 @@ const BATCH_TYPES: ReadonlySet<number> = new Set([
 ]);
 /** A batch that comes in more pieces is not looked at any more: each look begins at its start. */
 const LOOKS_MAX = 16;
+/** Of a sharded database, where what is not seen may have to be refused; only when another frame is whole. */
+const SHARD_LOOKS_MAX = 256;
+/** Statements of a batch whose end is not in sight: so few are long, and worth a round trip each. */
+const FEW_STATEMENTS = 8;
 
 const ahead = new BatchAhead();
+/** Takes all that is there. */
+const COUNTS = { read: (_bytes: Uint8Array, _start: number, end: number): number => end, cut(): void {} };
 
 /**
  * Chooses the host for what a session of a routed database asks next, before a server connection is checked out. A
@@ -85,6 +98,8 @@ export class SessionRouter implements RouteTerms {
   /** A batch whose end is not in sight: decided on when more of it is there. */
   isLookingAhead = false;
   private looks = 0;
+  /** Bytes that must be there for another look to see more. */
+  private wantedBytes = 0;
   /** This exchange only reads, outside of transactions: it may run again on another host. */
   isRepeatable = false;
   private repeatCount = 0;
@@ -236,9 +251,15 @@ export class SessionRouter implements RouteTerms {
     if (!isInside && this.desk.takesQuery(plan, bytes, start + HEADER_BYTES, end - 1)) {
       return session.requests?.drop() ?? CONSUMED;
     }
-    if (shards?.cross.pieces.isOn === true && !isInside) {
+    const hasFailed = this.held?.hasFailed === true || shards?.cross.hasFailed === true;
+    const isPiece = shards?.cross.pieces.isOn === true;
+    if (isPiece && !isInside && !hasFailed) {
       const begun = this.beginPiece(shards);
       return begun === GO ? this.query(bytes, start, end, frameBytes) : begun;
+    }
+    if (hasFailed && shards !== null && !isPiece && plan.statements.length > 1) {
+      // As with a batch.
+      return this.divideQuery(plan, bytes, start, end);
     }
     const problem = this.problemOf(plan, plan.route);
     if (problem !== null) {
@@ -260,16 +281,16 @@ export class SessionRouter implements RouteTerms {
   private divideQuery({ statements }: SqlPlan, bytes: Uint8Array, start: number, end: number): number {
     const { session, shards } = this;
     const frames = queryPieces(bytes, start + HEADER_BYTES, end - 1, statements.length);
-    const problem = shards?.asked.problem ?? null;
     if (frames !== null) shards?.cross.pieces.beginQueries(frames, end - start);
-    else if (problem !== null) session.requests?.refuse(problem, false);
+    else session.requests?.refuse(shards?.asked.problem ?? new PgDogError('transaction_failed'), false);
     return session.requests?.drop() ?? CONSUMED;
   }
 
   /** The transaction of a batch that is taken in pieces: GO, it is over several shards now. */
   private beginPiece(shards: ShardDesk): number {
     const begun = this.come(shards.beginPiece(), true);
-    if (begun === GO) this.desk.held = null;
+    // Its shards may be about to begin it.
+    if (shards.cross.isInTransaction) this.desk.held = null;
     return begun;
   }
 
@@ -296,6 +317,7 @@ export class SessionRouter implements RouteTerms {
 
   private batch(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { session } = this;
+    if (this.isTooSoon(bytes, start, end)) return BLOCKED;
     this.beginAhead(false);
     const seenBytes = this.lookAhead(bytes, start, end);
     if (this.isMadeFirst()) return BLOCKED;
@@ -303,11 +325,7 @@ export class SessionRouter implements RouteTerms {
       session.requests?.refuse(ahead.problem, true);
       return session.requests?.drop() ?? CONSUMED;
     }
-    if (ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX) {
-      this.isLookingAhead = true;
-      this.looks++;
-      return BLOCKED;
-    }
+    if (this.looksAgain(seenBytes)) return BLOCKED;
     if (ahead.end === END_OPEN && this.shards !== null) {
       // A Bind that is too long to wait for has its key within what is there, or is refused.
       this.beginAhead(true);
@@ -316,13 +334,16 @@ export class SessionRouter implements RouteTerms {
     this.isLookingAhead = false;
     this.looks = 0;
     const cross = this.shards?.cross ?? null;
-    if (this.shards !== null && cross?.pieces.isOn === true && !cross.isInTransaction) {
-      if (this.desk.takesBatch(ahead)) return this.desk.frame(type, bytes, start, end);
-      const begun = this.beginPiece(this.shards);
-      return begun === GO ? this.batch(type, bytes, start, end, frameBytes) : begun;
+    if (this.shards !== null && this.mustDivide(this.shards)) {
+      this.shards.cross.pieces.begin([]);
+      return this.batch(type, bytes, start, end, frameBytes);
     }
+    const begun = this.shards === null ? GO : this.placePiece(this.shards);
+    if (begun === BEGUN) return this.batch(type, bytes, start, end, frameBytes);
+    if (begun !== GO) return begun;
     if (cross?.isInTransaction === true) {
-      const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
+      const isAlone = ahead.plans.length === 1 && ahead.executeCount === 1 && !ahead.describesOther;
+      const isOne = isAlone && ahead.end === END_SYNC;
       const step = isOne ? cross.controlOf(ahead.plans[0]) : null;
       if (step !== null) {
         cross.beginControlBatch(step);
@@ -333,6 +354,7 @@ export class SessionRouter implements RouteTerms {
     for (const plan of ahead.plans) {
       const problem = this.problemOf(plan, facts);
       if (problem === null) continue;
+      if (type === FRONTEND.Close && this.closes(bytes, start, end)) return CONSUMED;
       session.requests?.refuse(problem, true);
       return session.requests?.drop() ?? CONSUMED;
     }
@@ -341,7 +363,7 @@ export class SessionRouter implements RouteTerms {
     if (cross?.isInTransaction === true && !ahead.hasBind) this.shards?.asked.prepares(ahead.plans);
     const outcome = this.settleShard(true);
     if (outcome === DIVIDED) {
-      cross?.pieces.begin();
+      cross?.pieces.begin(this.shards?.asked.places ?? []);
       return this.batch(type, bytes, start, end, frameBytes);
     }
     if (outcome === SCATTERED) return this.scatterBatch(type, bytes, start, end, frameBytes);
@@ -358,6 +380,55 @@ export class SessionRouter implements RouteTerms {
     return GO;
   }
 
+  /** The batch ahead is to be taken in pieces, whatever its statements are. */
+  private mustDivide({ cross, asked }: ShardDesk): boolean {
+    if (cross.pieces.isOn) return false;
+    // Of what it asks some may end the transaction, or take it back.
+    if (cross.hasFailed || this.held?.hasFailed === true) return ahead.executeCount > 1;
+    // What is behind them may be for other shards.
+    const isOfFew = ahead.executeCount > 0 && ahead.executeCount < FEW_STATEMENTS;
+    return ahead.end === END_OPEN && isOfFew && !asked.isHeld && asked.problem === null;
+  }
+
+  /** The piece ahead gets a transaction. GO: it has one, or is none; BEGUN: it has one from now on. */
+  private placePiece(shards: ShardDesk): number {
+    const { cross } = shards;
+    if (!cross.isInTransaction && !cross.pieces.isOn) return GO;
+    if (ahead.describesOther && ahead.plans.some(isControl)) return this.come(describedBeside(), true);
+    const isMade = cross.isInTransaction || this.held?.hasFailed === true || this.desk.mayTakeBatch(ahead);
+    if (isMade) return GO;
+    const begun = this.beginPiece(shards);
+    return begun === GO ? BEGUN : begun;
+  }
+
+  /** A Close of a statement ahead of what is refused: it is closed. False: it is another's. */
+  private closes(bytes: Uint8Array, start: number, end: number): boolean {
+    const { session } = this;
+    const fields = readTarget(bytes, start + HEADER_BYTES, end);
+    const isNamed = fields?.target === TARGET.Statement && fields.nameStart < fields.nameEnd;
+    if (this.shards === null || !isNamed) return false;
+    session.statements.remove(decodeName(bytes, fields.nameStart, fields.nameEnd));
+    session.send(CLOSE_COMPLETE);
+    return true;
+  }
+
+  /** Since the last look not even one frame has become whole. */
+  private isTooSoon(bytes: Uint8Array, start: number, end: number): boolean {
+    const { stream, requests } = this.session;
+    if (!this.isLookingAhead || this.shards === null || requests?.made?.sent != null) return false;
+    return stream.readAhead(COUNTS, bytes, start, end) < this.wantedBytes;
+  }
+
+  /** The batch goes on, and more of it is worth waiting for. */
+  private looksAgain(seenBytes: number): boolean {
+    const looksMax = this.shards === null ? LOOKS_MAX : SHARD_LOOKS_MAX;
+    if (ahead.end !== END_OPEN || seenBytes >= AHEAD_BYTES_MAX || this.looks >= looksMax) return false;
+    this.isLookingAhead = true;
+    this.looks++;
+    this.wantedBytes = Math.min(ahead.wantedBytes, AHEAD_BYTES_MAX);
+    return true;
+  }
+
   /** All of the batch is there, and goes to several shards. */
   private scatterBatch(
     type: number,
@@ -368,7 +439,14 @@ export class SessionRouter implements RouteTerms {
   ): number {
     const { shards, session } = this;
     if (shards === null || shards.asked.request === null) return GO;
-    if (ahead.end !== END_SYNC && ahead.end !== END_FLUSH) {
+    // Of a piece that is too long to wait for the key has been seen, and no other may be bound in it.
+    const isLongPiece =
+      shards.cross.pieces.isOn &&
+      ahead.end === END_OPEN &&
+      shards.asked.bindCount === 1 &&
+      ahead.executeCount === 0;
+    shards.cross.pieces.bindsLeft = isLongPiece ? 1 : Number.POSITIVE_INFINITY;
+    if (ahead.end !== END_SYNC && ahead.end !== END_FLUSH && !isLongPiece) {
       const text = 'a batch without its Sync cannot go to several shards';
       session.requests?.refuse(new PgDogError('cross_shard', text), true);
       return session.requests?.drop() ?? CONSUMED;
@@ -568,13 +646,14 @@ export class SessionRouter implements RouteTerms {
     if (type === FRONTEND.Execute && server.isBatchOpen) return null;
     // The first frame of a batch: where the others belong is seen before anything of it is sent.
     if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
+      if (this.isTooSoon(bytes, start, end)) return HOLD;
       this.beginAhead(false);
       const seenBytes = this.lookAhead(bytes, start, end);
       if (this.isMadeFirst()) return HOLD;
       if (ahead.problem !== null) return ahead.problem;
-      this.isLookingAhead = ahead.end === END_OPEN && seenBytes < AHEAD_BYTES_MAX && this.looks < LOOKS_MAX;
-      this.looks = this.isLookingAhead ? this.looks + 1 : 0;
-      if (this.isLookingAhead) return HOLD;
+      if (this.looksAgain(seenBytes)) return HOLD;
+      this.isLookingAhead = false;
+      this.looks = 0;
       this.endsAtFlush = ahead.end === END_FLUSH && !ahead.hasBind;
       const isDecided = ahead.end === END_OPEN && shards.asked.isApart;
       if (ahead.end === END_SYNC || this.endsAtFlush || isDecided) return shards.settleBatchAt(server);
@@ -631,4 +710,15 @@ export class SessionRouter implements RouteTerms {
     this.transactionEnded();
     return this.trace.exchangeEnded(server, server.pool.role !== ROLE_REPLICA);
   }
+}
+
+function isControl(plan: SqlPlan): boolean {
+  return stepOf(plan) !== null || controlStepsOf(plan) !== null;
+}
+
+/** What a server would say of it is not known here, where the transaction is ended. */
+function describedBeside(): PgDogError {
+  const text =
+    'a statement is described in one batch with another that ends or marks a transaction over several shards';
+  return new PgDogError('cross_shard', text, { hint: 'Describe it by itself.' });
 }

@@ -31,13 +31,20 @@ export class TransactionDesk {
 
   /** The batch ahead is one BEGIN, COMMIT or ROLLBACK and nothing else: its frames are answered one by one. */
   takesBatch(ahead: BatchAhead): boolean {
-    const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
-    if (!isOne || ahead.hasOther || ahead.hasNamedParse || !ahead.hasBind) return false;
+    if (!this.mayTakeBatch(ahead)) return false;
     const [plan] = ahead.plans;
     const step = stepOf(plan);
-    if (step === null || !this.mayTake(step)) return false;
+    if (step === null) return false;
     this.made = new MadeAnswer(this.session, plan, (text) => this.take(step, plan, text), this.isPiece);
     return true;
+  }
+
+  mayTakeBatch(ahead: BatchAhead): boolean {
+    const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
+    const isElse = ahead.describesOther || ahead.hasOther || ahead.hasNamedParse;
+    if (!isOne || isElse || !ahead.hasBind) return false;
+    const step = stepOf(ahead.plans[0]);
+    return step !== null && this.mayTake(step);
   }
 
   private get isPiece(): boolean {

@@ -27,22 +27,31 @@ export class BatchPieces {
   isDue = false;
   /** What is shown are such Queries. */
   isOfQuery = false;
+  /** Bind that the piece may have. */
+  bindsLeft = Number.POSITIVE_INFINITY;
+  /** Where its statements are, in order, as far as they could be read ahead. */
+  places: readonly number[] = [];
 
   constructor(session: Session, host: PiecesHost) {
     this.session = session;
     this.host = host;
   }
 
-  begin(): void {
+  begin(places: readonly number[]): void {
     this.isOn = true;
     this.isOwn = false;
     this.isOfQuery = false;
+    this.places = places;
+  }
+
+  get isOwnTransaction(): boolean {
+    return this.isOn && this.isOwn;
   }
 
   /** @param frames Queries and a Sync, instead of one of `sizeBytes` that is being shown */
   beginQueries(frames: Uint8Array, sizeBytes: number): void {
     const { session } = this;
-    this.begin();
+    this.begin([]);
     this.isOfQuery = true;
     this.isDue = true;
     session.context.sharded.postpone(() => {

@@ -22,9 +22,14 @@ import { MergeState } from './merge-state.js';
 import { mergerFor } from './merger-for.js';
 import { type MoveDone, moveRows } from './move-rows.js';
 import { PortalBatch } from './portal-batch.js';
+import { queryFrame } from './query-frame.js';
 import { Scatter } from './scatter.js';
 import { beginTransaction, spreadTransaction } from './spread-transaction.js';
 import { TransactionSteps } from './transaction-steps.js';
+import { ValueMerger } from './value-merger.js';
+
+/** Longest frame of a batch that is taken in pieces. */
+const PIECE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Takes a session's requests to several shards: a Query at once, a batch when its Sync has come. */
 export class CrossShard {
@@ -76,6 +81,7 @@ export class CrossShard {
       end: (failure, tag) => this.end(failure, tag),
       refuse: (problem) => this.refuse(problem),
       done: (failure, tag) => this.done(failure, tag),
+      isBatchOwn: () => this.pieces.isOwnTransaction,
     });
     this.batches = new BatchRequests(
       this.batch,
@@ -154,12 +160,25 @@ export class CrossShard {
   collect(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { requests } = this.session;
     if (!this.batches.admits(type, frameBytes)) return requests?.drop() ?? CONSUMED;
+    const isWhole = end - start === frameBytes;
+    if (this.pieces.isOn && this.isTooLong(type, frameBytes, isWhole)) return requests?.drop() ?? CONSUMED;
     if (type === FRONTEND.Sync && this.pieces.isOn) {
       // What is ahead of it executes nothing: a piece of its own.
       this.batch.endPiece();
       return this.isBusy ? BLOCKED : (requests?.endPieces() ?? CONSUMED);
     }
     return this.batch.take(type, bytes, start, end, frameBytes);
+  }
+
+  /** A frame that has been refused: it is kept whole, or was not seen when its piece was given a shard. */
+  private isTooLong(type: number, frameBytes: number, isWhole: boolean): boolean {
+    const isMany = type === FRONTEND.Bind && isWhole && --this.pieces.bindsLeft < 0;
+    if (frameBytes <= PIECE_BYTES_MAX && !isMany) return false;
+    const text = isMany
+      ? 'a batch for several shards binds several statements before it executes one, too long to be read ahead'
+      : `a message of ${frameBytes} bytes in a batch for several shards (16 MB)`;
+    this.refuse(new PgDogError('cross_shard', text, { hint: 'Send Sync after each statement.' }));
+    return true;
   }
 
   private startBatch(request: CrossShardRequest): void {
@@ -347,6 +366,28 @@ export class CrossShard {
 
   private beginWith(text: string): void {
     this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, text);
+  }
+
+  /**
+   * Server connections of these shards for the transaction, in the order of the shards: batches that take theirs as their
+   * statements come would each hold what others wait for.
+   */
+  joinAhead(shards: readonly number[]): void {
+    const { scatter, transaction, session } = this;
+    if (shards.length < 2 || transaction === null) return;
+    scatter.beginRequest();
+    scatter.start({
+      shards,
+      merger: new ValueMerger(),
+      isInTurn: false,
+      framesFor: () => queryFrame(''),
+      prepare: (leg) => transaction.join(leg),
+      described: (frame) => frame,
+      done: (_, failure) => {
+        if (failure === null) session.context.sharded.postpone(() => session.resumeRequests());
+        else this.done(failure);
+      },
+    });
   }
 
   /** The transaction of a batch that was taken in pieces. */

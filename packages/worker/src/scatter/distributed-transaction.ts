@@ -99,6 +99,11 @@ export class DistributedTransaction {
     if (isPlaced) this.notePlaced(leg);
   }
 
+  /** @param name as SQL */
+  hasSavepoint(name: string): boolean {
+    return this.savepoints.includes(name);
+  }
+
   /** Savepoints that there are. */
   get depth(): number {
     return this.savepoints.length;

@@ -12,6 +12,8 @@ export interface StepHost {
   end(failure: Uint8Array | null, tag: Uint8Array | null): void;
   done(failure: Uint8Array | null, tag: Uint8Array | null): void;
   refuse(problem: PgDogError): void;
+  /** The transaction is that of a batch, which the client has not begun. */
+  isBatchOwn(): boolean;
 }
 
 /** COMMIT, ROLLBACK and savepoints of a transaction over several shards. */
@@ -53,7 +55,7 @@ export class TransactionSteps {
       host.done(null, this.tagged(...steps.map((each) => ('tag' in each ? each.tag : ''))));
       return;
     }
-    const problem = problemOf(step, transaction);
+    const problem = problemOf(step, transaction, host.isBatchOwn());
     if (problem !== null) this.refuse(problem, steps.slice(0, index));
     else if (step.kind === 'deallocate') {
       const { statements } = this.session;
@@ -120,7 +122,25 @@ export class TransactionSteps {
   }
 }
 
-function problemOf({ kind }: ControlStep, transaction: DistributedTransaction): PgDogError | null {
+function problemOf(
+  step: ControlStep,
+  transaction: DistributedTransaction,
+  isBatchOwn: boolean,
+): PgDogError | null {
+  const { kind } = step;
+  const isMark = kind === 'savepoint' || kind === 'release' || kind === 'rollbackTo';
+  if (isMark && isBatchOwn)
+    return new PgDogError('outside_block', `${WORDS[kind]} can only be used in transaction blocks`);
   if (transaction.hasFailed && kind !== 'rollbackTo') return new PgDogError('transaction_failed');
-  return transaction.hasLostMember ? lostMember() : null;
+  if (transaction.hasLostMember) return lostMember();
+  // Shards say so themselves, if there are any yet.
+  const isUnknown =
+    isMark && kind !== 'savepoint' && transaction.firstShard === null && !transaction.hasSavepoint(step.name);
+  return isUnknown ? new PgDogError('unknown_savepoint', `savepoint ${step.name} does not exist`) : null;
 }
+
+const WORDS = {
+  savepoint: 'SAVEPOINT',
+  release: 'RELEASE SAVEPOINT',
+  rollbackTo: 'ROLLBACK TO SAVEPOINT',
+} as const;

@@ -110,8 +110,9 @@ export class ShardDesk {
   settle(): ShardOutcome | typeof DIVIDE {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
+    asked.waited();
     this.database.keys.chosen(this.session);
-    if (asked.problem !== null) return this.isApart ? DIVIDE : asked.problem;
+    if (asked.problem !== null) return this.isApart ? DIVIDE : asked.refusal!;
     if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
       const refusal = this.mayBegin();
@@ -147,7 +148,8 @@ export class ShardDesk {
     const held = this.session.router?.held ?? null;
     if (held === null) this.cross.pieces.beginOwn();
     else this.cross.begin(held);
-    return GO_ON;
+    this.cross.joinAhead(this.cross.pieces.places);
+    return this.cross.isBusy ? HOLD : GO_ON;
   }
 
   /** In a transaction over several shards everything goes by legs. */
@@ -173,6 +175,7 @@ export class ShardDesk {
     const isOnOne = !asked.isHeld && asked.problem === null && asked.request === null;
     const may = isOnOne && (asked.found === SHARD_ANY || asked.found === shard);
     if (may) {
+      asked.waited();
       this.database.keys.chosen(this.session);
       this.checkedBinds += asked.bindCount;
       this.noteDone();
@@ -253,6 +256,7 @@ export class ShardDesk {
   private settleAt(server: ServerConnection): ShardOutcome {
     const { asked } = this;
     if (asked.isHeld) return HOLD;
+    asked.waited();
     this.database.keys.chosen(this.session);
     const isApart = asked.problem !== null && this.isApart;
     if (asked.problem !== null && !isApart) return asked.problem;

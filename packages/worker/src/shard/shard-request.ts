@@ -98,6 +98,7 @@ export class ShardRequest {
   isPlaced = false;
   /** A statement of it changes the session, which a transaction over several shards does not allow. */
   private isTelling = false;
+  private touched: Set<number> | null = null;
   /** A statement of it changes where names are looked for. */
   private isPathChanging = false;
   /** It is for several shards. */
@@ -122,6 +123,20 @@ export class ShardRequest {
     this.database = database;
     this.cross = cross;
     this.meaning = new SessionScope(session, database);
+  }
+
+  /** All of it has been looked at, and waits for nothing. */
+  waited(): void {
+    this.wait.end();
+  }
+
+  /** Why it is refused; null: it is not. */
+  get refusal(): PgDogError | null {
+    const isOne = this.statementCount < 2 && this.textCount < 2;
+    if (this.problem === null || !this.isTelling || isOne) return this.problem;
+    return new PgDogError('cross_shard', `${this.problem.message}; among them is what changes the session`, {
+      hint: 'Send settings, LISTEN, temporary tables and EXECUTE by themselves.',
+    });
   }
 
   /** Its statements, of which each may have a place, have none together. */
@@ -151,6 +166,7 @@ export class ShardRequest {
     this.statementCount = 0;
     this.textCount = 0;
     this.isTelling = false;
+    this.touched = null;
     this.isWriting = false;
     this.isPlaced = false;
     this.isPathChanging = false;
@@ -208,7 +224,11 @@ export class ShardRequest {
     if (plan.shards?.home === 'first') this.isPlaced = true;
     if (isInert(plan)) this.cursor = null;
     else this.addEffects(plan);
-    if (this.problem !== null || this.isHeld) return;
+    if (this.isHeld) return;
+    if (this.problem !== null) {
+      this.touch(plan);
+      return;
+    }
     if (this.wished(plan)) {
       // Anywhere else a function of unknown effect is refused.
       if (why === CATALOG_UNREAD && this.session.router?.isReadOnly !== true) this.isWriting = true;
@@ -221,8 +241,29 @@ export class ShardRequest {
     const shard = this.resolve(plan);
     if (shard >= 0) this.join(shard);
     if (this.request !== null && (this.statementCount > 1 || this.found !== SHARD_ANY)) {
+      this.note(this.request.shards);
       this.refuse(crossShard(`${this.request.what}, and other statements are sent with it`));
     }
+  }
+
+  /** It stands behind others with which it has no place: where it is itself. */
+  private touch(plan: SqlPlan): void {
+    if (this.statementCount < 2 || plan.shards === undefined || plan.shards.unknown.length > 0) return;
+    const { request } = this;
+    const shard = this.wished(plan) ? SHARD_ANY : this.resolve(plan);
+    if (shard >= 0) this.note([shard]);
+    else if (this.request !== request) this.note(this.request?.shards ?? []);
+  }
+
+  // exempt: of statements that have no place together
+  private note(shards: readonly number[]): void {
+    this.touched ??= new Set([...(this.found >= 0 ? [this.found] : []), ...(this.request?.shards ?? [])]);
+    for (const shard of shards) this.touched.add(shard);
+  }
+
+  /** Of statements that have no place together: where they are, in order, as far as they have been read. */
+  get places(): readonly number[] {
+    return [...(this.touched ?? [])].sort((a, b) => a - b);
   }
 
   /** What it does to its session and its transaction, which others depend on. */
@@ -250,7 +291,10 @@ export class ShardRequest {
 
   private join(shard: number): void {
     if (this.found === SHARD_ANY || this.found === shard) this.found = shard;
-    else this.refuse(crossShard(`it is on shard ${shard}, and what came before it on shard ${this.found}`));
+    else {
+      this.note([shard]);
+      this.refuse(crossShard(`it is on shard ${shard}, and what came before it on shard ${this.found}`));
+    }
   }
 
   private refuse(problem: PgDogError): void {
@@ -298,7 +342,6 @@ export class ShardRequest {
       this.notFound(reading.unknown[0]);
       return SHARD_ANY;
     }
-    this.wait.end();
     const refusal = refusalOf(reading, this.session, this.text, this.frame);
     if (refusal !== null) {
       this.refuse(refusal);
