@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   ADMIN_DEFAULTS,
+  CONFIG_SOURCE_DEFAULTS,
   databaseSchema,
   GENERAL_DEFAULTS,
   LATER_DATABASE,
@@ -70,7 +71,7 @@ const text = `# Configuration
 Two TOML files with PgDog's names: \`pgdog.toml\` (\`-c\`) and \`users.toml\` (\`-u\`), taken from the current directory
 when not given. \`-d postgres://user:password@host:port/database?pool_size=10\` adds a database and a user without
 any file. \`pgdog-cluster check\` tells every mistake with file, line and key; \`check --connect\` also logs in to each
-server; \`pgdog-cluster setup\` makes on the shards of a database what commits over several need; \`pgdog-cluster schema\` prints a JSON Schema for editors.
+server; \`pgdog-cluster setup\` makes on the shards of a database what commits over several need; \`pgdog-cluster schema\` prints a JSON Schema for editors, \`schema sql\` the tables of [config_source].
 
 - Durations are whole numbers of milliseconds; anything beyond 2147483647 (24 days) means "no limit".
 - A [general] key is taken from the command line, else the file, else \`PGDOG_<KEY>\`, else the default below.
@@ -93,6 +94,12 @@ ${table(TCP_DEFAULTS)}
 ## [admin] (in either file; users.toml wins)
 
 ${table(ADMIN_DEFAULTS)}
+
+## [config_source]
+
+Databases and users out of tables of a Postgres database, beside those of files. How it works: [where the configuration comes from](../internals/configuration-sources.md#config_source-tables-of-a-postgres-database).
+
+${table(CONFIG_SOURCE_DEFAULTS)}
 
 ## [multi_tenant]
 

@@ -55,7 +55,8 @@ const RELOAD_STATE: ReturnType<MetricsContext['reloadState']> = {
   status: { atMs: 0, tookMs: 0, trigger: 'start', isOk: true, error: '', changes: [], pending: [], epoch: 1 },
   figures: { okCount: 0, failedCount: 0, lastOkMs: 0 },
   epoch: 1,
-  layers: { persisted: [], unpersisted: [], unmatched: new Set() },
+  layers: { persisted: [], unpersisted: [], unmatched: new Set(), rows: null },
+  source: null,
 };
 
 export async function makeScrapeContext(): Promise<MetricsContext> {

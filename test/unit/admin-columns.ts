@@ -67,7 +67,8 @@ export const EXPECTED: Record<string, string> = {
   maintenance: '| database maintenance:b cl_held:n',
   config_status:
     '| last_attempt trigger result error changes epoch:n pending_restart took_ms:n last_success reloads_ok:n reloads_failed:n ' +
-    'changes_kept:n changes_until_restart:n',
+    'changes_kept:n changes_until_restart:n source source_state source_rows:n source_last_success source_failures:n ' +
+    'source_error',
   changes: '| change name which settings source persisted:b effective:b',
   workers:
     'worker:q state io_driver clients:n servers:n waiting:n busy_us:n busy_percent:n turns:n loop_delay_max_us:n ' +

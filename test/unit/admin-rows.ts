@@ -45,6 +45,16 @@ export function reloadState(nowMs: number): ReloadState {
     },
     figures: { okCount: 4, failedCount: 1, lastOkMs: nowMs - 5000 },
     epoch: 3,
-    layers: { persisted: [KEPT], unpersisted: [FORGOTTEN], unmatched: new Set([FORGOTTEN]) },
+    layers: { persisted: [KEPT], unpersisted: [FORGOTTEN], unmatched: new Set([FORGOTTEN]), rows: null },
+    source: {
+      place: '10.0.0.9:5432/config',
+      state: 'listening',
+      lastOkMs: nowMs - 2000,
+      databases: 3,
+      users: 4,
+      refreshCount: 5,
+      failedCount: 1,
+      error: '',
+    },
   };
 }

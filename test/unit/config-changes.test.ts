@@ -24,9 +24,9 @@ import {
   type ChangeOrder,
   changeTag,
   commandText,
+  draftPersistFile,
   loadConfig,
   NO_TLS,
-  PersistDraft,
   parseChange,
   parsePersisted,
   planChange,
@@ -223,7 +223,7 @@ test('what is kept stands in a file of mode 0600, whole or not at all, and is re
     "ADD USER eve password='it''s\nnew' database=crm PERSIST",
   );
   assert.deepEqual(told(loaded).other, ['ALTER DATABASE "crm" pool_size = 3']);
-  const draft = PersistDraft.write(path('changes.sql'), loaded.layers.persisted);
+  const draft = draftPersistFile(path('changes.sql'), loaded.layers.persisted);
   assert.deepEqual(readPersistFile(path('changes.sql'), 'changes.sql'), []);
   draft.keep();
   assert.equal(statSync(path('changes.sql')).mode & 0o777, 0o600);
@@ -239,12 +239,12 @@ test('what is kept stands in a file of mode 0600, whole or not at all, and is re
   assert.deepEqual(shown(loaded).at(-1), 'crm c:5432 primary');
   // A link stays one, and a draft that is thrown away changes nothing.
   symlinkSync('changes.sql', path('link.sql'));
-  PersistDraft.write(path('link.sql'), []).discard();
+  draftPersistFile(path('link.sql'), []).discard();
   assert.equal(readPersistFile(path('link.sql'), 'link.sql').length, 2);
-  PersistDraft.write(path('link.sql'), loaded.layers.persisted.slice(1)).keep();
+  draftPersistFile(path('link.sql'), loaded.layers.persisted.slice(1)).keep();
   assert.equal(readPersistFile(path('changes.sql'), 'x').length, 1);
   assert.match(
-    refusal(() => PersistDraft.write(path('no/such.sql'), [])),
+    refusal(() => draftPersistFile(path('no/such.sql'), [])),
     /^order_refused persist_file .*no\/such\.sql cannot be written: ENOENT/,
   );
 });

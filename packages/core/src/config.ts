@@ -2,6 +2,8 @@
 
 export * from './config/assemble-config.js';
 export * from './config/auth-entries.js';
+export * from './config/config-source.js';
+export * from './config/config-source-schema.js';
 export * from './config/configuration-change.js';
 export * from './config/configuration-problem.js';
 export * from './config/cross-checks.js';
@@ -38,6 +40,8 @@ export {
   shardedTableSchema,
   shardMappingSchema,
 } from './config/sharding-schema.js';
+export * from './config/source-rows.js';
+export * from './config/source-tables.js';
 export * from './config/tls-checks.js';
 export * from './config/tls-settings.js';
 export * from './config/toml-positions.js';

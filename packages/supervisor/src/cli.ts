@@ -252,7 +252,7 @@ function addTools(argv: Argv, io: CommandIo, setExit: SetExit) {
       'schema [file]',
       'JSON Schema of the configuration',
       (inner) =>
-        inner.positional('file', { choices: ['pgdog', 'users'] as const, default: 'pgdog' as const }),
+        inner.positional('file', { choices: ['pgdog', 'users', 'sql'] as const, default: 'pgdog' as const }),
       async (raw) => {
         const { schema } = await import('./commands/schema.js');
         setExit(schema(raw.file, io));

@@ -12,6 +12,7 @@ import {
 import type { ListenAddress, LoadedConfig } from '@pgdog-cluster/core/config';
 import { AuthRequests } from './auth/auth-requests.js';
 import { type ShardedProgram, ShardServices } from './catalog/shard-services.js';
+import { ConfigSource } from './config/config-source.js';
 import type { ConfigWatch } from './config/config-watch.js';
 import { logExpired } from './config/expired-certificates.js';
 import { memoryFor, poolsMaxOf } from './config/memory-size.js';
@@ -70,6 +71,7 @@ export class Supervisor {
   readonly shards: ShardServices;
   readonly reloads: Reloads;
   readonly tenants: TenantService;
+  readonly source: ConfigSource;
   readonly #publication: Publication;
   readonly #given: Pick<SupervisorOptions, 'listeners' | 'adopted'>;
   readonly #limits: CapacityLimits;
@@ -92,8 +94,9 @@ export class Supervisor {
     this.#limits = new CapacityLimits(this.memory.capacity, this.descriptors.connectionsMax);
     this.#publication = this.#openPublication(options);
     const { load = () => loaded, watch } = options;
-    const onReloaded = () => this.shards.hurry();
+    const onReloaded = (isWhole: boolean) => this.#reloaded(isWhole);
     this.reloads = new Reloads({ load, publication: this.#publication, logger, onReloaded, watch }, loaded);
+    this.source = this.#openSource(options);
     this.health = new HostMonitor({
       table: this.memory.hosts,
       logger,
@@ -150,6 +153,11 @@ export class Supervisor {
     this.#shutdown = this.#planShutdown();
   }
 
+  #reloaded(isWhole: boolean): void {
+    this.shards.hurry();
+    if (isWhole) this.source.hurry();
+  }
+
   #planShutdown(): Shutdown {
     return new Shutdown({
       fleet: this.fleet,
@@ -188,6 +196,15 @@ export class Supervisor {
     });
   }
 
+  #openSource({ logger, watch }: SupervisorOptions): ConfigSource {
+    return new ConfigSource({
+      logger,
+      inForce: () => this.loaded,
+      refresh: (rows) => this.reloads.refresh(rows),
+      onFileRead: (path) => watch?.note(path),
+    });
+  }
+
   #shardedProgram(): ShardedProgram {
     const { memory, logger, fleet, health } = this;
     const loaded = (): LoadedConfig => this.loaded;
@@ -198,8 +215,8 @@ export class Supervisor {
 
   #closeRest(): void {
     this.reloads.close();
-    const { tenants, health, pubSub, shards } = this;
-    for (const part of [tenants, this.#auth, this.#names, health, pubSub, shards]) part.close();
+    const { source, tenants, health, pubSub, shards } = this;
+    for (const part of [source, tenants, this.#auth, this.#names, health, pubSub, shards]) part.close();
     this.#closeListeners();
   }
 
@@ -280,7 +297,7 @@ export class Supervisor {
         listeners ?? (await openListeners(listen, general.listen_backlog, tcp, unix, adopted));
       await this.fleet.start();
     } catch (error) {
-      for (const part of [this.#names, this.health, this.shards]) part.close();
+      for (const part of [this.source, this.#names, this.health, this.shards]) part.close();
       await this.fleet.destroy();
       this.#closeListeners();
       throw error;
@@ -324,6 +341,7 @@ export class Supervisor {
 
   #takenUp(loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls): void {
     logExpired(tls, this.logger);
+    this.source.takeUp(loaded);
     this.health.takeUp({ ...loaded, databases: this.tenants.takeUp(loaded) }, snapshot);
     this.#names.takeUp(snapshot.hosts, loaded.general.dns_ttl);
     this.shards.takeUp(loaded);

@@ -14,6 +14,11 @@ export const LOG_CODES = {
   configuration: 'A warning about the configuration.',
   reloaded: 'Another configuration is in force; what has changed.',
   reload_failed: 'The new configuration is wrong or cannot be taken up: the one before goes on.',
+  config_source_back: '[config_source] is read again.',
+  config_source_cache: 'The copy of [config_source] cannot be written.',
+  config_source_failed:
+    '[config_source] cannot be read, or what it says cannot be taken up; what it said last stays.',
+  config_source_polling: '[config_source] cannot be listened to; it is read at intervals.',
   configuration_changed: 'A command, a reload or Postgres has changed the configuration; what has changed.',
   changes_lost: 'What was ordered without PERSIST is not known to the process that takes over.',
   restart_needed: 'A setting that has changed holds from the next start on.',

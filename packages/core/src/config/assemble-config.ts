@@ -1,6 +1,7 @@
 import { isPattern } from '../base/name-pattern.js';
 import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
 import { readAuthFiles } from './auth-files.js';
+import { type ConfigSourceSettings, readConfigSource } from './config-source.js';
 import { applyChanges, type ConfigurationChange, type PlacedInputs } from './configuration-change.js';
 import { ConfigurationError } from './configuration-problem.js';
 import { type CheckedParts, crossCheck } from './cross-checks.js';
@@ -19,6 +20,7 @@ import { type DocumentSources, type Documents, readDocuments } from './read-docu
 import type { GeneralInput } from './schema.js';
 import type { Secret } from './secret.js';
 import { checkRewrite, readSharding } from './sharding.js';
+import { addSourceRows, type SourceRows } from './source-rows.js';
 
 /** What the command line says over the files. */
 export interface CommandLineSettings {
@@ -173,23 +175,58 @@ function sourceNames(sources: ConfigurationSources, documents: Documents): strin
   return [...names, ...documents.included, ...documents.urls.map((url) => url.origin.source)];
 }
 
+/** All files are read, and it is known whom else to ask. */
+export interface PreparedConfig {
+  configSource: ConfigSourceSettings | null;
+  /** @param rows null: as if it had none */
+  finish(rows: SourceRows | null): LoadedConfig;
+}
+
+interface Preparation {
+  documents: Documents;
+  generalParts: GeneralParts;
+  configSource: ConfigSourceSettings | null;
+  warnings: ProblemList['problems'];
+}
+
 /**
- * One checked configuration out of both files, URLs, options and environment. Pure: files are given as text,
- * those of secrets through a function. Throws ConfigurationError with every error found.
+ * Reads what there is to read. Pure: files are given as text, others through functions. Throws ConfigurationError with every error
+ * found, as `finish` does.
  */
-export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
+export function prepareConfig(sources: ConfigurationSources): PreparedConfig {
   const problems = new ProblemList();
   const documents = readDocuments(sources, problems);
   const generalParts = mergeGeneral(sources, documents, problems);
   // What is ill-formed has no entries to compare: telling both would drown the cause in its consequences.
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
+  const secrets = new SecretResolver(sources, problems);
+  const general = fillGeneral(generalParts.input as GeneralInput);
+  const configSource = readConfigSource(documents.config, general, secrets, problems);
+  if (problems.hasErrors) throw new ConfigurationError(problems.problems);
+  const prepared = { documents, generalParts, configSource, warnings: problems.problems };
+  return { configSource, finish: (rows) => finishConfig(sources, prepared, rows) };
+}
 
+/** One checked configuration out of both files, URLs, options and environment, without [config_source]. */
+export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
+  return prepareConfig(sources).finish(null);
+}
+
+function finishConfig(
+  sources: ConfigurationSources,
+  { documents, generalParts, configSource, warnings }: Preparation,
+  rows: SourceRows | null,
+): LoadedConfig {
+  const problems = new ProblemList();
+  problems.problems.push(...warnings);
   const secrets = new SecretResolver(sources, problems);
   const general = fillGeneral(generalParts.input as GeneralInput);
   const admin = readAdmin(documents, sources.environment, secrets);
   const persisted = sources.changes?.readPersisted(general.persist_file) ?? [];
   const unpersisted = sources.changes?.unpersisted ?? [];
-  const inputs = applyChanges([...persisted, ...unpersisted], readInputs(documents), problems);
+  const written = readInputs(documents);
+  addSourceRows(written, rows, problems);
+  const inputs = applyChanges([...persisted, ...unpersisted], written, problems);
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
   const entries = toEntries(inputs, documents, secrets);
   const { input: generalInput, originOf: generalOrigin } = generalParts;
@@ -208,7 +245,8 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
   const listen = listenAddresses(sources.commandLine, general, problems);
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
   checkListening({ general, generalInput, generalOrigin }, listen, problems);
-  crossCheck({ general, generalInput, generalOrigin, sections, ...entries, ...authFiles }, admin, problems);
+  const parts = { general, generalInput, generalOrigin, sections, ...entries, ...authFiles };
+  crossCheck({ ...parts, isSourced: rows !== null }, admin, problems);
   const all = entries.databases.map((placed) => placed.entry);
   const databases = all.filter(({ name }) => !isPattern(name));
   const rewrite = fillRewrite(sections?.input.rewrite ?? {});
@@ -232,7 +270,8 @@ export function assembleConfig(sources: ConfigurationSources): LoadedConfig {
     configFile: sources.config?.name ?? sources.pgbouncer?.name ?? null,
     listen,
     workerCount: Math.min(WORKERS_MAX, general.workers || sources.cpuCount),
-    layers: { persisted, unpersisted, unmatched: inputs.unmatched },
+    configSource,
+    layers: { persisted, unpersisted, unmatched: inputs.unmatched, rows },
     sources: sourceNames(sources, documents),
     warnings: problems.problems,
   };

@@ -47,6 +47,8 @@ export interface CheckedParts extends AuthFiles {
   databases: Placed<DatabaseInput, DatabaseEntry>[];
   users: Placed<UserInput, UserEntry>[];
   mirrors: PlacedMirror[];
+  /** [config_source] has been read: entries come and go there. */
+  isSourced: boolean;
 }
 
 function checkLater(
@@ -273,6 +275,10 @@ function checkPoolSizes(parts: CheckedParts, problems: ProblemList): void {
 function checkNotEmpty(parts: CheckedParts, problems: ProblemList): void {
   const source = parts.sections?.origin.source ?? 'configuration';
   const place = (key: string) => ({ source, line: 0, key });
+  if (parts.isSourced) {
+    if (parts.databases.length === 0) problems.warning(place('config_source'), 'has no database yet');
+    return;
+  }
   if (parts.databases.length === 0) {
     problems.error(place('databases'), 'no database is configured: add [[databases]], or -d postgres://…');
   } else if (parts.users.length === 0 && !areStrangersKnown(parts)) {

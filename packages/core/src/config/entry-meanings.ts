@@ -139,6 +139,7 @@ export const SECTION_MEANINGS: Meanings = {
   general: 'Everything that is not per database or user. Durations are milliseconds.',
   databases: 'One entry per host.',
   users: 'Who may log in.',
+  config_source: 'Databases and users out of tables of a Postgres database.',
   tcp: 'Sockets of clients and servers.',
   admin: 'The admin database.',
   multi_tenant: 'Statements must restrict every table to one tenant.',

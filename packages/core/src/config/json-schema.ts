@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { CONFIG_SOURCE_DEFAULTS } from './config-source-schema.js';
 import {
   ADMIN_DEFAULTS,
   type DefaultRow,
@@ -52,6 +53,7 @@ export function configurationJsonSchema(file: 'pgdog' | 'users'): JsonNode {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonNode;
   const sections = json.properties ?? {};
   describe(sections.general, GENERAL_DEFAULTS);
+  describe(sections.config_source, CONFIG_SOURCE_DEFAULTS);
   describe(sections.tcp, TCP_DEFAULTS);
   describe(sections.admin, ADMIN_DEFAULTS);
   describe(sections.multi_tenant, MULTI_TENANT_DEFAULTS);

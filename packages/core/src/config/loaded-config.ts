@@ -2,11 +2,13 @@ import type { HbaRule } from '../auth/hba.js';
 import type { IdentMapping } from '../auth/ident-map.js';
 import { isListed, isPattern } from '../base/name-pattern.js';
 import type { ShardingSnapshot } from '../shard/sharding-snapshot.js';
+import type { ConfigSourceSettings } from './config-source.js';
 import type { ConfigurationChange } from './configuration-change.js';
 import type { ConfigurationProblem } from './configuration-problem.js';
 import type { GeneralSettings, RewriteSettings, TcpSettings } from './defaults.js';
 import type { Secret } from './secret.js';
 import type { AuthType, HostRole, MirrorSnapshot, PoolerMode } from './snapshot.js';
+import type { SourceRows } from './source-rows.js';
 import type { TlsOverrides } from './tls-settings.js';
 
 export interface ListenAddress {
@@ -128,17 +130,24 @@ export interface AdminEntry {
   statsUsers: readonly string[];
 }
 
-/** What was changed by orders, over everything else. */
+/** What comes over the files. */
 export interface ChangeLayers {
   /** Kept in persist_file: there after a restart too. */
   persisted: readonly ConfigurationChange[];
   unpersisted: readonly ConfigurationChange[];
   /** Of both, those that name nothing that is there. */
   unmatched: ReadonlySet<ConfigurationChange>;
+  /** Of [config_source]; null: there is none, or nothing is known of it. */
+  rows: SourceRows | null;
   /**
-   * The same files, as they were read, with other changes; absent where there are none. Throws ConfigurationError.
+   * The same files, as they were read, with other changes and, if given, other rows; absent where there are none. Throws
+   * ConfigurationError.
    */
-  again?: (persisted: ChangeLayers['persisted'], unpersisted: ChangeLayers['unpersisted']) => LoadedConfig;
+  again?: (
+    persisted: ChangeLayers['persisted'],
+    unpersisted: ChangeLayers['unpersisted'],
+    rows?: SourceRows | null,
+  ) => LoadedConfig;
 }
 
 /** Both files, the command line and the environment as one checked whole. Prints without secrets. */
@@ -167,6 +176,7 @@ export interface LoadedConfig {
   listen: ListenAddress[];
   /** general.workers, or the number of CPUs the process may use. */
   workerCount: number;
+  configSource: ConfigSourceSettings | null;
   layers: ChangeLayers;
   /** Files, options and variables that were read, for the log. */
   sources: string[];

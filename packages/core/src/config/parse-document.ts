@@ -23,6 +23,8 @@ const SECRET_KEYS = new Set([
   'server_password',
   'auth_password',
   'openmetrics_token',
+  // A URL with a password in it.
+  'postgres',
 ]);
 const SHOWN_LENGTH_MAX = 40;
 

@@ -4,6 +4,7 @@
  * stand in later-schema.ts, so that an existing PgDog configuration loads.
  */
 import * as z from 'zod';
+import { configSourceSchema } from './config-source-schema.js';
 import * as field from './fields.js';
 import {
   laterDatabaseShape,
@@ -354,6 +355,7 @@ export const configSchema = z
     admin: adminSchema,
     multi_tenant: multiTenantSchema,
     mirroring: listOf(mirroringSchema, 'mirroring'),
+    config_source: configSourceSchema,
     ...shardingSections,
     ...laterSections,
   })

@@ -17,6 +17,7 @@ import type { LogEvent } from '@pgdog-cluster/core/status';
 import type { CatalogState } from '../catalog/catalog-watch.js';
 import type { ChangeOrder } from '../config/plan-change.js';
 import type { ReloadFigures, ReloadStatus } from '../config/reloads.js';
+import type { SourceFigures } from '../config/source-watch.js';
 import type { CertificateReport } from '../config/tls-files.js';
 import type { DriftFigures, DriftRow } from '../copies/copy-watch.js';
 import type { OperatorDesk } from '../orders/operator-desk.js';
@@ -35,6 +36,8 @@ export interface ReloadState {
   figures: ReloadFigures;
   epoch: number;
   layers: ChangeLayers;
+  /** Null without [config_source]. */
+  source: SourceFigures | null;
 }
 
 /** What an admin command may set in motion. */

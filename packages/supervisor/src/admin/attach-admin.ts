@@ -46,7 +46,8 @@ export function attachAdmin(supervisor: Supervisor, recentLog = new RecentLog())
     isDraining: () => supervisor.shutdownPhase !== 'none',
     reloadState: () => {
       const { status, figures, layers } = supervisor.reloads;
-      return { status, figures, layers, epoch: supervisor.snapshot.epoch };
+      const { figures: source } = supervisor.source;
+      return { status, figures, layers, source, epoch: supervisor.snapshot.epoch };
     },
     window,
     version: VERSION,

@@ -51,6 +51,25 @@ export const SHOW_CONFIG_STATUS = defineShow<ReloadState>({
       'Those that are not, and are gone at a restart; see SHOW CHANGES.',
       ({ layers }) => layers.unpersisted.length,
     ),
+    column('source', 'text', 'Of [config_source], `host:port/database`; empty without one.', (row) =>
+      row.source === null ? '' : row.source.place,
+    ),
+    column(
+      'source_state',
+      'text',
+      '`listening`; `polling`, when it cannot be listened to; `connecting`; `down`.',
+      (row) => row.source?.state ?? '',
+    ),
+    column('source_rows', 'numeric', 'Databases and users that it has.', ({ source }) =>
+      source === null ? null : source.databases + source.users,
+    ),
+    column('source_last_success', 'text', 'When it had the rows that are in force.', ({ source }) =>
+      source === null || source.lastOkMs === 0 ? '' : timeText(source.lastOkMs),
+    ),
+    column('source_failures', 'numeric', 'Looks that changed nothing because something was wrong.', (row) =>
+      row.source === null ? null : row.source.failedCount,
+    ),
+    column('source_error', 'text', 'What was wrong at the last look.', ({ source }) => source?.error ?? ''),
   ],
   rows: ({ reloadState }) => [reloadState()],
 });

@@ -71,7 +71,7 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
 
 /** `pgdog-cluster check`: is the configuration valid and, with --connect, does every server let us in? */
 export async function check(options: CheckOptions, io: CommandIo): Promise<ExitCode> {
-  const loaded = loadOrReport(options, io);
+  const loaded = await loadOrReport(options, io);
   if (loaded === null) return EXIT_USAGE;
   for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
   const tls = readTlsOrReport(loaded, io);

@@ -36,7 +36,7 @@ export async function route(options: RouteOptions, io: CommandIo): Promise<ExitC
   if ((options.statement === undefined) === (options.file === undefined)) {
     return usage('give either a statement or -f with a file of them');
   }
-  const loaded = loadOrReport(options, io);
+  const loaded = await loadOrReport(options, io);
   if (loaded === null) return EXIT_USAGE;
   for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
   const name = options.database ?? loaded.databases[0]?.name;

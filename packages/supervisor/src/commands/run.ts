@@ -7,8 +7,9 @@ import {
 } from '@pgdog-cluster/core/config';
 import type { AdminContext } from '../admin/admin-context.js';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
-import { type ConfigurationOptions, loadConfig } from '../config/config-file.js';
+import { type ConfigurationOptions, prepareFiles } from '../config/config-file.js';
 import { ConfigWatch } from '../config/config-watch.js';
+import { loadAtReload, loadAtStart } from '../config/load-with-source.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
 import type { HttpServer } from '../http/http-server.js';
 import { openHttp } from '../http/open-http.js';
@@ -23,7 +24,7 @@ import { statusOf } from '../systemd/status-line.js';
 import { beginTakeOver, finishTakeOver, offerTakeOver } from '../takeover/online-restart.js';
 import { VERSION } from '../version.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
-import { reporting } from './load-or-report.js';
+import { reportingLater } from './load-or-report.js';
 import { probeServers } from './probe-servers.js';
 
 /** One line, with what to do about it where the error knows. */
@@ -206,7 +207,8 @@ function makeSupervisor(
   for (const path of files) watch.note(path);
   const load: SupervisorOptions['load'] = (unpersisted) => {
     reopenLog(start.logger);
-    return loadConfig(options, (path) => watch.note(path), unpersisted);
+    const files = prepareFiles(options, (path) => watch.note(path), unpersisted);
+    return loadAtReload(files, supervisor.loaded);
   };
   const supervisor: Supervisor = new Supervisor({ ...start, load, watch });
   return { supervisor, watch };
@@ -220,13 +222,15 @@ function notifierOf(program: Supervisor, logger: Logger): ServiceNotifier {
 /** `pgdog-cluster run`: serves until told to stop. 2 for a bad configuration, 1 when it cannot start. */
 export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode> {
   const files = new Set<string>();
-  const loaded = reporting(() => loadConfig(options, (path) => files.add(path)), io);
-  if (loaded === null) return EXIT_USAGE;
+  const start = await reportingLater(() => loadAtStart(prepareFiles(options, (path) => files.add(path))), io);
+  if (start === null) return EXIT_USAGE;
+  const { loaded, trouble } = start;
   const recentLog = new RecentLog();
   const destination = logOrReport(loaded, io);
   if (destination === null) return EXIT_FAILED;
   const logger = recentLog.over(createLogger(loaded.general, destination));
   logStart(loaded, logger);
+  if (trouble !== '') logger.log('warn', 'config_source_failed', `config_source ${trouble}`);
   const sockets = await socketsOrReport(loaded, options.isTakeOver, logger, io);
   if (sockets === null) return EXIT_FAILED;
   const { takeOver, ...given } = sockets;

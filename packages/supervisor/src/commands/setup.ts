@@ -17,7 +17,7 @@ export interface SetupOptions extends ConfigurationOptions {
 
 /** `pgdog-cluster setup`: what commits over several shards need on each of them. Again and again, as often as one likes. */
 export async function setup(options: SetupOptions, io: CommandIo): Promise<ExitCode> {
-  const loaded = loadOrReport(options, io);
+  const loaded = await loadOrReport(options, io);
   if (loaded === null) return EXIT_USAGE;
   const tls = readTlsOrReport(loaded, io);
   if (tls === null) return EXIT_USAGE;

@@ -1,7 +1,7 @@
 import type { HistoryPoint } from '@pgdog-cluster/core/status';
 import type { ConfigurationOptions } from '../config/config-file.js';
 import { type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.js';
-import { loadOrReport } from './load-or-report.js';
+import { settingsOrReport } from './load-or-report.js';
 import { StatusError, StatusSource } from './top/status-source.js';
 import { Terminal } from './top/terminal.js';
 import { type TopState, topScreen } from './top/top-screen.js';
@@ -26,7 +26,7 @@ function sourceOf(options: TopOptions, io: CommandIo): StatusSource | null {
     if (!isWeb) io.err(`error: --url: expected http://host:port, got "${options.url}"`);
     return isWeb ? new StatusSource(new URL(options.url), said === '' ? null : said) : null;
   }
-  const loaded = loadOrReport(options, io);
+  const loaded = settingsOrReport(options, io);
   if (loaded === null) return null;
   const { openmetrics_host: host, openmetrics_port: port } = loaded.general;
   if (port === null) {

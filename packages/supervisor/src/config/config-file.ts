@@ -1,13 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
-  assembleConfig,
   type ChangeLayers,
   type CommandLineSettings,
+  type ConfigSourceSettings,
   ConfigurationError,
   type ConfigurationProblem,
   type ConfigurationSources,
   type LoadedConfig,
+  prepareConfig,
+  type SourceRows,
   type SourceText,
 } from '@pgdog-cluster/core/config';
 import { besideConfig } from '../pid-file.js';
@@ -88,13 +90,27 @@ function readTexts(options: ConfigurationOptions, onRead: (path: string) => void
   return { config, users, pgbouncer };
 }
 
-/** @param persisted undefined: as persist_file has them now */
-function assemble(
+/** The files are read, and it is known whom else to ask. */
+export interface PreparedFiles {
+  configSource: ConfigSourceSettings | null;
+  configFile: string | null;
+  onRead: (path: string) => void;
+  /** @param rows of the source; null: none. Throws ConfigurationError */
+  finish(rows: SourceRows | null): LoadedConfig;
+}
+
+/** What else than the files a configuration is made of. */
+interface Layers {
+  unpersisted: ChangeLayers['unpersisted'];
+  /** undefined: as persist_file has them now */
+  persisted?: ChangeLayers['persisted'];
+}
+
+function prepare(
   sources: Omit<ConfigurationSources, 'changes'>,
-  unpersisted: ChangeLayers['unpersisted'],
+  { unpersisted, persisted }: Layers,
   onRead: (path: string) => void,
-  persisted?: ChangeLayers['persisted'],
-): LoadedConfig {
+): PreparedFiles {
   const configFile = (sources.config ?? sources.pgbouncer)?.name ?? null;
   const readPersisted = (file: string | null): ChangeLayers['persisted'] => {
     if (persisted !== undefined) return persisted;
@@ -103,22 +119,27 @@ function assemble(
     onRead(path);
     return readPersistFile(path, file);
   };
-  const loaded = assembleConfig({ ...sources, changes: { readPersisted, unpersisted } });
-  loaded.layers.again = (kept, others) => assemble(sources, others, onRead, kept);
-  return loaded;
+  const prepared = prepareConfig({ ...sources, changes: { readPersisted, unpersisted } });
+  const finish = (rows: SourceRows | null): LoadedConfig => {
+    const loaded = prepared.finish(rows);
+    loaded.layers.again = (kept, others, otherRows = rows) =>
+      prepare(sources, { persisted: kept, unpersisted: others }, onRead).finish(otherRows);
+    return loaded;
+  };
+  return { configSource: prepared.configSource, configFile, onRead, finish };
 }
 
 /**
- * Reads and checks the configuration. Throws ConfigurationError with everything that is wrong; its warnings
- * come with the result. Costs a few milliseconds; only at start and reload.
+ * Reads everything but the rows of [config_source]. Throws ConfigurationError with everything that is wrong. Costs a few
+ * milliseconds; only at start and reload.
  * @param onRead told of every file that is asked for, and of every directory that is looked through, there or not; absolute
  * @param unpersisted changes by orders that nothing but this process knows of
  */
-export function loadConfig(
+export function prepareFiles(
   options: ConfigurationOptions,
   onRead: (path: string) => void = () => {},
   unpersisted: ChangeLayers['unpersisted'] = [],
-): LoadedConfig {
+): PreparedFiles {
   const texts = readTexts(options, onRead);
   const files = new RememberedFiles(new IncludedFiles(onRead), (path, source) => {
     const file = resolve(dirname(source), path);
@@ -134,5 +155,10 @@ export function loadConfig(
     cpuCount: cpuCount(),
     readSecretFile,
   };
-  return assemble(sources, unpersisted, onRead);
+  return prepare(sources, { unpersisted }, onRead);
+}
+
+/** Reads and checks a configuration without [config_source]; its warnings come with the result. Throws ConfigurationError. */
+export function loadConfig(...given: Parameters<typeof prepareFiles>): LoadedConfig {
+  return prepareFiles(...given).finish(null);
 }

@@ -1,23 +1,11 @@
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
 import { PgDogError } from '@pgdog-cluster/core';
 import { type ConfigurationChange, ConfigurationError } from '@pgdog-cluster/core/config';
 import { commandsOf } from '../admin/admin-lexer.js';
 import { commandText } from './change-text.js';
+import { DraftFile } from './draft-file.js';
 import { parseChange } from './parse-change.js';
 
-/** Passwords are in it. */
-const MODE = 0o600;
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 /** Kept changes, and those that are not: each is looked at in every reload. */
 export const CHANGES_MAX = 20_000;
@@ -64,58 +52,25 @@ export function parsePersisted(text: string, source: string): ConfigurationChang
   return changes;
 }
 
-/** A file that is written beside the one it will replace: whole or not at all, whatever happens. */
-export class PersistDraft {
-  readonly #path: string;
-  readonly #draft: string;
-
-  private constructor(path: string, draft: string) {
-    this.#path = path;
-    this.#draft = draft;
+/** @throws PgDogError order_refused */
+export function draftPersistFile(path: string, changes: readonly ConfigurationChange[]): DraftFile {
+  const text = HEAD + changes.map((change) => `${commandText(change)};\n`).join('');
+  try {
+    return DraftFile.write(path, text);
+  } catch (error) {
+    const hint = 'Its directory must exist and be ours to write in. Nothing has changed.';
+    throw new PgDogError('order_refused', `persist_file ${path} cannot be written: ${codeOf(error)}`, {
+      hint,
+    });
   }
+}
 
-  /** @throws PgDogError order_refused */
-  static write(path: string, changes: readonly ConfigurationChange[]): PersistDraft {
-    try {
-      // A link stays one.
-      const target = statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
-      const draft = new PersistDraft(target, `${target}.${process.pid}.tmp`);
-      draft.discard();
-      const fd = openSync(draft.#draft, 'wx', MODE);
-      try {
-        writeFileSync(fd, HEAD + changes.map((change) => `${commandText(change)};\n`).join(''));
-        fsyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
-      return draft;
-    } catch (error) {
-      const hint = 'Its directory must exist and be ours to write in. Nothing has changed.';
-      throw new PgDogError('order_refused', `persist_file ${path} cannot be written: ${codeOf(error)}`, {
-        hint,
-      });
-    }
-  }
-
-  /** @throws PgDogError order_refused */
-  keep(): void {
-    try {
-      renameSync(this.#draft, this.#path);
-      const directory = openSync(dirname(this.#path), 'r');
-      fsyncSync(directory);
-      closeSync(directory);
-    } catch (error) {
-      const text = `the change is in force, but persist_file ${this.#path} cannot be written: ${codeOf(error)}`;
-      throw new PgDogError('order_refused', text, { hint: 'PERSIST tries again.' });
-    }
-  }
-
-  /** Idempotent. */
-  discard(): void {
-    try {
-      unlinkSync(this.#draft);
-    } catch {
-      // It was not there.
-    }
+/** @throws PgDogError order_refused */
+export function keepPersistFile(draft: DraftFile): void {
+  try {
+    draft.keep();
+  } catch (error) {
+    const text = `the change is in force, but persist_file ${draft.path} cannot be written: ${codeOf(error)}`;
+    throw new PgDogError('order_refused', text, { hint: 'PERSIST tries again.' });
   }
 }

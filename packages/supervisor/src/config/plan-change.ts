@@ -40,7 +40,8 @@ function withChange(
 const isSameChoice = (a: ConfigurationChange, b: ConfigurationChange): boolean =>
   JSON.stringify(a.where) === JSON.stringify(b.where);
 
-function refused(error: unknown): unknown {
+/** As an operator is told of it. */
+export function refused(error: unknown): unknown {
   if (!(error instanceof ConfigurationError)) return error;
   const errors = error.problems.filter(({ severity }) => severity === 'error');
   return new PgDogError('configuration', errors.map(formatProblem).join('; '), { cause: error });

@@ -4,14 +4,16 @@ import {
   ConfigurationError,
   formatProblem,
   type LoadedConfig,
+  type SourceRows,
   withSetting,
 } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
 import { besideConfig } from '../pid-file.js';
 import { type ConfigChange, describeChanges, diffConfig } from './config-diff.js';
+import type { DraftFile } from './draft-file.js';
 import { FormerPasswords } from './password-grace.js';
-import { PersistDraft } from './persist-file.js';
-import { type ChangeOrder, planChange } from './plan-change.js';
+import { draftPersistFile, keepPersistFile } from './persist-file.js';
+import { type ChangeOrder, planChange, refused } from './plan-change.js';
 import type { Publication } from './publication.js';
 import { describePending, keepRestartOnly, type PendingSetting } from './restart-only.js';
 
@@ -41,14 +43,14 @@ export interface ReloadFigures {
 
 export interface ReloadsOptions {
   /** Reads everything again, with changes by orders that are in no file. @throws ConfigurationError */
-  load: (unpersisted: ChangeLayers['unpersisted']) => LoadedConfig;
+  load: (unpersisted: ChangeLayers['unpersisted']) => LoadedConfig | Promise<LoadedConfig>;
   publication: Pick<Publication, 'publish' | 'tls'>;
   logger: Logger;
   nowMs?: () => number;
   /** Told when an attempt begins to read, and how it ended. */
   watch?: { begin(): void; end(isOk: boolean): void; wrote(path: string): void };
-  /** It was taken up because somebody asked. */
-  onReloaded: () => void;
+  /** It was taken up because somebody asked. @param isWhole files too, not only an order or rows of the source */
+  onReloaded: (isWhole: boolean) => void;
 }
 
 /** Timers take no longer delays. */
@@ -136,9 +138,33 @@ export class Reloads {
    * @throws PgDogError; nothing has changed then, unless it says so.
    */
   change(order: ChangeOrder): Promise<string> {
+    return this.#inTurn(() => this.#changeNow(order));
+  }
+
+  /**
+   * Rows that [config_source] has now: likewise.
+   * @throws PgDogError; nothing has changed then.
+   */
+  async refresh(rows: SourceRows): Promise<void> {
+    await this.#inTurn(async () => {
+      const before = this.#plain;
+      const { persisted, unpersisted, again } = before.layers;
+      // Another source by now: its rows come by themselves.
+      if (before.configSource?.identity !== rows.identity || again === undefined) return;
+      let after: LoadedConfig;
+      try {
+        after = again(persisted, unpersisted, rows);
+      } catch (error) {
+        throw refused(error);
+      }
+      await this.#adopt(after, 'config_source');
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#current.then(() => {
       if (this.#isClosed) throw new PgDogError('order_refused', 'pooler is shutting down');
-      return this.#changeNow(order);
+      return work();
     });
     this.#current = done.then(
       () => {},
@@ -161,7 +187,7 @@ export class Reloads {
     let epoch: number;
     const before = this.#plain;
     try {
-      read = keepRestartOnly(this.#options.load(before.layers.unpersisted), this.#running);
+      read = keepRestartOnly(await this.#options.load(before.layers.unpersisted), this.#running);
       epoch = await this.#publish(read.loaded, atMs);
       watch?.end(true);
     } catch (error) {
@@ -179,34 +205,40 @@ export class Reloads {
     logger.log('info', 'reloaded', text, { epoch, ms: tookMs, certificates: certificates.length });
     for (const warning of loaded.warnings) logger.log('warn', 'configuration', formatProblem(warning));
     for (const setting of pending) logger.log('warn', 'restart_needed', describePending(setting));
-    onReloaded();
+    onReloaded(true);
   }
 
   async #changeNow(order: ChangeOrder): Promise<string> {
-    const { logger, onReloaded, watch } = this.#options;
+    const planned = planChange(this.#plain, order);
+    const { draft, path } = draftOf(this.#plain, planned);
+    const what = order.type === 'change' ? order.change.source : order.type;
+    const changes = await this.#adopt(planned, what).catch((error: unknown) => {
+      draft?.discard();
+      throw error;
+    });
+    const isNew = ({ source }: { source: string }) =>
+      order.type === 'change' && source === order.change.source;
+    for (const warning of planned.warnings.filter(isNew)) {
+      this.#options.logger.log('warn', 'configuration', formatProblem(warning));
+    }
+    if (draft !== null) keepPersistFile(draft);
+    if (path !== null) this.#options.watch?.wrote(path);
+    return changes;
+  }
+
+  /** Takes up what was assembled of the files as they were read last. What was SET stays. Resolves with what changed. */
+  async #adopt(planned: LoadedConfig, what: string): Promise<string> {
     const before = this.#plain;
-    const { loaded } = keepRestartOnly(planChange(before, order), this.#running);
-    // What was SET stays.
+    const { loaded } = keepRestartOnly(planned, this.#running);
     const after = { ...loaded, general: before.general };
-    const { draft, path } = draftOf(before, after);
     try {
       await this.#publish(after, this.#nowMs());
     } catch (error) {
-      draft?.discard();
-      if (!(error instanceof ConfigurationError)) throw error;
-      throw new PgDogError('configuration', error.problems.map(formatProblem).join('; '), { cause: error });
+      throw refused(error);
     }
     const changes = describeChanges(diffConfig(before, after));
-    const what = order.type === 'change' ? order.change.source : order.type;
-    logger.log('info', 'configuration_changed', `configuration changed (${what}): ${changes}`);
-    const isNew = ({ source }: { source: string }) =>
-      order.type === 'change' && source === order.change.source;
-    for (const warning of after.warnings.filter(isNew)) {
-      logger.log('warn', 'configuration', formatProblem(warning));
-    }
-    onReloaded();
-    draft?.keep();
-    if (path !== null) watch?.wrote(path);
+    this.#options.logger.log('info', 'configuration_changed', `configuration changed (${what}): ${changes}`);
+    this.#options.onReloaded(false);
     return changes;
   }
 
@@ -266,14 +298,16 @@ export class Reloads {
 function draftOf(
   before: LoadedConfig,
   after: LoadedConfig,
-): { draft: PersistDraft | null; path: string | null } {
+): { draft: DraftFile | null; path: string | null } {
   const { persisted } = after.layers;
-  if (persisted === before.layers.persisted) return { draft: null, path: null };
+  const old = before.layers.persisted;
+  const isSame = persisted.length === old.length && persisted.every((change, at) => change === old[at]);
+  if (isSame) return { draft: null, path: null };
   const { persist_file: file } = after.general;
   if (file === null) {
     const hint = 'Set persist_file in [general] and RELOAD, or leave PERSIST out.';
     throw new PgDogError('order_refused', 'there is no file to keep changes in', { hint });
   }
   const path = besideConfig(file, after);
-  return { draft: PersistDraft.write(path, persisted), path };
+  return { draft: draftPersistFile(path, persisted), path };
 }

@@ -2,8 +2,15 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { isUnixHost, type TlsMaterial, type TlsSnapshot, type TlsTerms } from '@pgdog-cluster/core';
 import {
+  isUnixHost,
+  type ServerTlsSnapshot,
+  type TlsMaterial,
+  type TlsSnapshot,
+  type TlsTerms,
+} from '@pgdog-cluster/core';
+import {
+  type ConfigSourceSettings,
   ConfigurationError,
   type ConfigurationProblem,
   clientTlsFiles,
@@ -230,6 +237,22 @@ function readServers(files: TlsFiles, loaded: LoadedConfig): Pick<LoadedTls, 'in
     servers.push({ mode, ...material });
   }
   return { servers, indexOf, clients: null };
+}
+
+/** TLS towards the server of [config_source]; undefined = in the clear. @throws ConfigurationError */
+export function readSourceTls(
+  { entry, tls }: ConfigSourceSettings,
+  configFile: string | null,
+  onRead: (path: string) => void,
+): ServerTlsSnapshot | undefined {
+  const { mode, terms, ...paths } = tls;
+  if (mode === 'disabled' || isUnixHost(entry.host)) return undefined;
+  const files = new TlsFiles(configFile, onRead);
+  checkPair(files, paths);
+  const material = materialOf(files, paths, terms, mode);
+  checkContext(files, material, 'TLS towards the server of [config_source]');
+  if (files.problems.length > 0) throw new ConfigurationError(files.problems);
+  return { mode, ...material };
 }
 
 /**

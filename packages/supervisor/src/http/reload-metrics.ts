@@ -1,3 +1,4 @@
+import type { SourceFigures } from '../config/source-watch.js';
 import type { Metric, Scrape } from './metric.js';
 
 function gauge(name: string, help: string, value: (state: Scrape['reloadState']) => number): Metric {
@@ -11,6 +12,55 @@ function gauge(name: string, help: string, value: (state: Scrape['reloadState'])
     },
   };
 }
+
+function ofSource(
+  name: string,
+  help: string,
+  value: (source: SourceFigures, nowMs: number) => number,
+): Metric {
+  return {
+    name,
+    type: 'gauge',
+    help,
+    labels: [],
+    *samples({ reloadState: { source }, nowMs }) {
+      if (source !== null) yield [{}, value(source, nowMs)];
+    },
+  };
+}
+
+const SOURCE_METRICS: readonly Metric[] = [
+  ofSource('config_source_up', '1 while there is a connection to [config_source].', ({ state }) =>
+    state === 'listening' || state === 'polling' ? 1 : 0,
+  ),
+  ofSource(
+    'config_source_age_seconds',
+    'Since [config_source] had the rows that are in force.',
+    ({ lastOkMs }, nowMs) => (nowMs - lastOkMs) / 1000,
+  ),
+  {
+    name: 'config_source_rows',
+    type: 'gauge',
+    help: 'Rows of [config_source] at the last look that went well.',
+    labels: ['table'],
+    *samples({ reloadState: { source } }) {
+      if (source === null) return;
+      yield [{ table: 'databases' }, source.databases];
+      yield [{ table: 'users' }, source.users];
+    },
+  },
+  {
+    name: 'config_source_looks_total',
+    type: 'counter',
+    help: 'Looks at [config_source]; a failed one has changed nothing.',
+    labels: ['result'],
+    *samples({ reloadState: { source } }) {
+      if (source === null) return;
+      yield [{ result: 'ok' }, source.refreshCount];
+      yield [{ result: 'failed' }, source.failedCount];
+    },
+  },
+];
 
 export const RELOAD_METRICS: readonly Metric[] = [
   {
@@ -36,4 +86,5 @@ export const RELOAD_METRICS: readonly Metric[] = [
     'Settings whose value in the files waits for a restart.',
     ({ status }) => status.pending.length,
   ),
+  ...SOURCE_METRICS,
 ];
