@@ -24,7 +24,8 @@ async function snapshotOf(random: SeededRandom, epoch: number): Promise<ConfigSn
   const is = (odds: number) => random.below(odds) === 0;
   let config = `[general]\nauth_type = "md5"\nquery_timeout = ${random.below(3)}\n`;
   for (let database = 0; database < 6; database++) {
-    if (is(3)) continue;
+    // Without any it would be no configuration.
+    if (database > 0 && is(3)) continue;
     const head = `[[databases]]\nname = "d${database}"\nhost = "127.0.0.${1 + random.below(3)}"\n`;
     config += `${head}pool_size = ${1 + random.below(3)}\n`;
     if (is(4)) config += `${head.replace('127.0.0', '127.0.1')}role = "replica"\n`;
