@@ -180,7 +180,11 @@ forEachDriver('a worker crashes under load', (driver) => {
       const six = [...alive, ...again].slice(0, 6);
       await Promise.all(six.map((client) => run(client, 'BEGIN')));
       await Promise.all(six.map((client) => run(client, 'COMMIT')));
-      const workers = await proxy.adminQuery('SHOW WORKERS');
+      let workers: Record<string, string>[] = [];
+      await eventually('it serves again', async () => {
+        workers = await proxy.adminQuery('SHOW WORKERS');
+        return workers.every((row) => row['state'] === 'serving');
+      });
       assert.deepEqual(
         workers.map((row) => [row['state'], row['restarts']]),
         [
