@@ -55,21 +55,34 @@ export class StatusSource {
     }
   }
 
+  /** By no AbortSignal.any(): Node may forget what hangs on one, and the program would not end. */
   async *#events(signal: AbortSignal) {
     const abort = new AbortController();
-    const either = AbortSignal.any([signal, abort.signal]);
-    let silence = setTimeout(() => abort.abort(new Error('no figures come')), SILENCE_MS);
+    const quit = (): void => abort.abort(signal.reason);
+    signal.addEventListener('abort', quit);
+    const aborted = new Promise<never>((_, reject) => {
+      abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error));
+    });
+    aborted.catch(() => {});
+    const quiet = () => setTimeout(() => abort.abort(new Error('no figures come')), SILENCE_MS);
+    let silence = quiet();
+    let reader: ReadableStreamDefaultReader<string> | null = null;
     try {
-      const { body } = await this.#get('/api/events', either);
+      const { body } = await Promise.race([this.#get('/api/events', abort.signal), aborted]);
       if (body === null) return;
+      reader = body.pipeThrough(new TextDecoderStream()).getReader();
       const events = new EventReader();
-      for await (const text of body.pipeThrough(new TextDecoderStream())) {
+      for (;;) {
+        const { done, value } = await Promise.race([reader.read(), aborted]);
+        if (done) return;
         clearTimeout(silence);
-        silence = setTimeout(() => abort.abort(new Error('no figures come')), SILENCE_MS);
-        yield* events.push(text);
+        silence = quiet();
+        yield* events.push(value);
       }
     } finally {
       clearTimeout(silence);
+      signal.removeEventListener('abort', quit);
+      reader?.cancel().catch(() => {});
     }
   }
 
