@@ -53,7 +53,7 @@ const NAMED = {
 };
 const TRANSACTION = { first: null, requests: [query('BEGIN'), query(UPDATE), query('COMMIT')] };
 const ALONE = { clientCount: 1, poolSize: 1, settingsOf: NO_SETTINGS };
-/** Through session-router (decide-route, batch-ahead, prepared-route, write-trace), cluster and balance. */
+/** Through session-router (decide-route, look-ahead, batch-ahead, prepared-route, write-trace), cluster and balance. */
 const ROUTED = { clientCount: 32, poolSize: 8, hostCount: 3, settingsOf: NO_SETTINGS };
 const CROWD = { clientCount: 32, poolSize: 8, settingsOf: NO_SETTINGS };
 

@@ -20,30 +20,27 @@ import { B, C, D, E, P, Q, S } from './frames.js';
 
 export const ODD_TRANSACTION_SCRIPTS: BatchScript[] = [
   begun(
-    'other messages beside COMMIT, ROLLBACK, SAVEPOINT, BEGIN',
-    (pair) => [
-      step(P('r', READ), P('u', UPDATE), S()),
-      step(D('S', 'r'), BEGIN, updates(pair), D('S', 'u'), S()),
-      step(D('S', 'r'), one('SAVEPOINT s'), D('S', 'u'), S()),
-      step(P('c', READ_ALL), one('RELEASE s'), D('S', 'c'), again('r', pair.old(1)), S()),
-      step(D('S', 'r'), COMMIT, S()),
-      step(BEGIN, updates(pair), S()),
-      step(C('S', 'u'), ROLLBACK, D('S', 'r'), S()),
-      step(again('r', pair.old(0)), again('r', pair.old(2)), S()),
-      step(again('u', pair.old(0), 1), S()),
-    ],
+    'a statement is described ahead of BEGIN',
+    (pair) => [step(P('r', READ), S()), step(D('S', 'r'), BEGIN, updates(pair), S()), step(ROLLBACK, S())],
     /shard/,
   ),
-  begun(
-    'a name that is not, described beside COMMIT',
-    (pair) => [
-      step(Q('BEGIN')),
-      step(updates(pair), S()),
-      step(D('S', 'nobody'), COMMIT, S()),
-      step(Q('ROLLBACK')),
-    ],
-    /shard/,
-  ),
+  begun('other messages beside COMMIT, ROLLBACK, SAVEPOINT, BEGIN', (pair) => [
+    step(P('r', READ), P('u', UPDATE), S()),
+    step(BEGIN, updates(pair), D('S', 'u'), S()),
+    step(D('S', 'r'), one('SAVEPOINT s'), D('S', 'u'), S()),
+    step(P('c', READ_ALL), one('RELEASE s'), D('S', 'c'), again('r', pair.old(1)), S()),
+    step(D('S', 'r'), COMMIT, S()),
+    step(BEGIN, updates(pair), S()),
+    step(C('S', 'u'), ROLLBACK, D('S', 'r'), S()),
+    step(again('r', pair.old(0)), again('r', pair.old(2)), S()),
+    step(again('u', pair.old(0), 1), S()),
+  ]),
+  begun('a name that is not, described beside COMMIT', (pair) => [
+    step(Q('BEGIN')),
+    step(updates(pair), S()),
+    step(D('S', 'nobody'), COMMIT, S()),
+    step(Q('ROLLBACK')),
+  ]),
   begun(
     'Parse ahead of a COMMIT that fails, Describe behind it',
     (pair) => [
@@ -65,6 +62,13 @@ export const ODD_TRANSACTION_SCRIPTS: BatchScript[] = [
     step(updates(pair), C('S', 'b'), duplicate(pair, 1), S()),
     step(P('a', UPDATE), again('a', pair.old(1), 1), again('a', pair.old(0), 1), S()),
     step(P('b', UPDATE), again('b', pair.old(1), 1), S()),
+  ]),
+  begun('what is closed ahead of a savepoint that is not, is closed', (pair) => [
+    step(P('a', READ), S()),
+    step(BEGIN, updates(pair), S()),
+    step(C('S', 'a'), one('RELEASE nobody'), S()),
+    step(ROLLBACK, S()),
+    step(P('a', UPDATE), again('a', pair.old(1), 1), S()),
   ]),
   begun('what is closed ahead of a statement of a transaction that has failed, is closed', (pair) => [
     step(P('a', READ), S()),

@@ -111,8 +111,9 @@ export async function cancelled(client: RawClient): Promise<void> {
 
 /** Ends that a proxy with short time-outs brings about by itself. */
 export const TIMEOUTS = {
-  client_idle_timeout: 400,
-  client_idle_in_transaction_timeout: 300,
+  // Longer than a busy machine takes from what is left behind to the next statement.
+  client_idle_timeout: 1200,
+  client_idle_in_transaction_timeout: 1000,
   query_timeout: 600,
   rollback_timeout: 2000,
 };
@@ -144,8 +145,7 @@ export const TIMED_EXITS: Record<string, LeakExit> = {
     leave: async (client, make) => {
       await make();
       client.send(Q('SELECT pg_sleep(100)'));
-      // On a machine so busy that the statement comes too late, another time is over first.
-      await closedWith(client, '57014', ...IDLE);
+      await closedWith(client, '57014');
     },
   },
 };

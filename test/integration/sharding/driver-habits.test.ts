@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import { forEachDriver } from '../../support/drivers.js';
-import { B, D, E, P, Q, S } from '../../support/frames.js';
+import { B, C, D, E, F, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, type summarise } from '../../support/raw-client.js';
 import {
@@ -178,6 +178,27 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     const read = (table: string) => [P('', `SELECT name FROM ${table} WHERE id = 1`), B('', ''), E('')];
     await same('unknown second', ...read('thing'), ...read('nowhere'), ...read('thing'), S());
     await same('goes on', ...read('thing'), S());
+  });
+
+  it('a transaction that has failed stays so, whatever is closed or prepared in it', async () => {
+    const rest = [
+      [C('S', 'never'), S()],
+      [C('P', 'never'), S()],
+      [S()],
+      [C('S', 'never'), P('', 'SELECT 1'), S()],
+      [D('S', 'never'), S()],
+      [D('P', ''), S()],
+      [B('', 'never'), E(''), S()],
+      [E(''), S()],
+      [F(1598, [])],
+    ];
+    for (const frames of rest) {
+      await same('BEGIN', Q('BEGIN'));
+      await same('fails', Q('SELECT * FROM nowhere'));
+      await same('in it', ...frames);
+      await same('still', Q('SELECT 1'));
+      await same('COMMIT', Q('COMMIT'));
+    }
   });
 
   it("JDBC's questions about keys and indexes", async () => {

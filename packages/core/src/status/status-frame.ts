@@ -72,11 +72,15 @@ export interface WorkerStatus {
   worker: number;
   /** starting, serving, draining, crashed, stopped */
   state: string;
+  /** io_uring or epoll. */
   ioDriver: string;
   clients: number;
+  /** Server connections it has, over all pools. */
   servers: number;
+  /** Its sessions that wait for one, over all pools. */
   waiting: number;
   busyPercent: number;
+  /** Since it last came round. */
   heartbeatAgeMs: number;
   restarts: number;
 }

@@ -8,6 +8,7 @@ import {
   WORKER_STATE_NAMES,
   waitedMs,
 } from '@pgdog-cluster/core';
+import type { WorkerStatus } from '@pgdog-cluster/core/status';
 import { poolRole } from './host-figures.js';
 
 /** How one pool stands over all workers, read from shared memory alone. */
@@ -69,21 +70,7 @@ export function readPoolFigures(memory: SharedMemory, pool: PoolSnapshot, nowMs:
 }
 
 /** How a worker stands: what all that tells of workers says. */
-export interface WorkerStanding {
-  worker: number;
-  /** starting, serving, draining, crashed, stopped */
-  state: string;
-  /** io_uring or epoll. */
-  ioDriver: string;
-  clients: number;
-  /** Server connections it has, over all pools. */
-  servers: number;
-  /** Its sessions that wait for one, over all pools. */
-  waiting: number;
-  /** Since it last came round. */
-  heartbeatAgeMs: number;
-  restarts: number;
-}
+export type WorkerStanding = Omit<WorkerStatus, 'busyPercent'>;
 
 export function readStanding(
   { workers, capacity, load }: SharedMemory,

@@ -1,11 +1,9 @@
-import type { BufferBytes, ClientMemoryReport, PoolSnapshot, ServerMemoryReport } from '@pgdog-cluster/core';
+import type { BufferBytes, ClientMemoryReport, ServerMemoryReport } from '@pgdog-cluster/core';
 import { sessionNumber } from './session-number.js';
 import { column, defineShow } from './show.js';
+import { OF_SERVER, type OfServer } from './show-servers.js';
 
-interface ServerRow extends ServerMemoryReport {
-  /** undefined: no longer configured. */
-  of: PoolSnapshot | undefined;
-}
+interface ServerRow extends ServerMemoryReport, OfServer {}
 
 type Row = { readonly bytes: BufferBytes };
 
@@ -52,11 +50,7 @@ export const SHOW_SERVER_MEMORY = defineShow<ServerRow>({
   privilege: 'admin',
   description: 'SHOW SERVER MEMORY: one row per server connection, what is kept for it.',
   columns: [
-    column('pool_id', 'bigint', 'id in SHOW POOLS.', (row) => row.pool),
-    column('database', 'text', 'Name clients ask for.', (row) => row.of?.database ?? ''),
-    column('user', 'text', 'User of the clients.', (row) => row.of?.user ?? ''),
-    column('addr', 'text', 'Host, as configured.', (row) => row.of?.host ?? ''),
-    column('port', 'numeric', 'Port.', (row) => row.of?.port ?? null),
+    ...OF_SERVER,
     column('remote_pid', 'bigint', "The server's process id.", (row) => row.remotePid),
     ...BYTES,
   ],

@@ -2,11 +2,24 @@ import type { PoolSnapshot, ServerReport } from '@pgdog-cluster/core';
 import { sessionNumber } from './session-number.js';
 import { column, defineShow, timestampText } from './show.js';
 
-interface ServerRow extends ServerReport {
+export interface OfServer {
+  pool: number;
   /** undefined: no longer configured. */
   of: PoolSnapshot | undefined;
+}
+
+interface ServerRow extends ServerReport, OfServer {
   ageMs: number;
 }
+
+/** Of a row that is about a server connection. */
+export const OF_SERVER = [
+  column<OfServer>('pool_id', 'bigint', 'id in SHOW POOLS.', (row) => row.pool),
+  column<OfServer>('database', 'text', 'Name clients ask for.', (row) => row.of?.database ?? ''),
+  column<OfServer>('user', 'text', 'User of the clients.', (row) => row.of?.user ?? ''),
+  column<OfServer>('addr', 'text', 'Host, as configured.', (row) => row.of?.host ?? ''),
+  column<OfServer>('port', 'numeric', 'Port.', (row) => row.of?.port ?? null),
+];
 
 export const SHOW_SERVERS = defineShow<ServerRow>({
   name: 'servers',
@@ -14,11 +27,7 @@ export const SHOW_SERVERS = defineShow<ServerRow>({
   description: 'One row per server connection. SHOW SERVERS addr, state gives only these columns.',
   takesColumns: true,
   columns: [
-    column('pool_id', 'bigint', 'id in SHOW POOLS.', (row) => row.pool),
-    column('database', 'text', 'Name clients ask for.', (row) => row.of?.database ?? ''),
-    column('user', 'text', 'User of the clients.', (row) => row.of?.user ?? ''),
-    column('addr', 'text', 'Host, as configured.', (row) => row.of?.host ?? ''),
-    column('port', 'numeric', 'Port.', (row) => row.of?.port ?? null),
+    ...OF_SERVER,
     column(
       'state',
       'text',

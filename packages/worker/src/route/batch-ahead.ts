@@ -65,12 +65,16 @@ export class BatchAhead {
   problem: PgDogError | null = null;
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
   hasOther = false;
-  /** The statement that is described last; null: none. */
+  /** A statement is closed. */
+  private closesStatement = false;
+  /** The statements that are described, prepared, bound last; null: none. */
   private described: string | null = null;
-  /** Of the Bind that came last. */
-  private boundName = '';
+  private parsed: string | null = null;
+  private bound: string | null = null;
+  /** Whole ones that have been read. */
+  frameCount = 0;
 
-  /** @param isPiece its Execute ends what is looked at */
+  /** @param isPiece of a batch that is taken in pieces: one statement ends what is looked at, with what belongs to it */
   begin(session: Session, takesPart = false, isPiece = false): void {
     this.session = session;
     this.takesPart = takesPart;
@@ -85,8 +89,11 @@ export class BatchAhead {
     this.executeCount = 0;
     this.describeCount = 0;
     this.hasOther = false;
+    this.closesStatement = false;
     this.described = null;
-    this.boundName = '';
+    this.parsed = null;
+    this.bound = null;
+    this.frameCount = 0;
     this.isMadeDue = false;
     this.isUnmade = false;
     this.problem = null;
@@ -136,6 +143,11 @@ export class BatchAhead {
         this.wantedBytes = this.readBytes + at - start + Math.max(size, HEADER_BYTES);
         return at;
       }
+      if (this.isPiece && bytes[at] === FRONTEND.Parse && this.parsed !== null && this.bound === null) {
+        this.end = END_SYNC;
+        return at;
+      }
+      this.frameCount++;
       this.filled(bytes[at], bytes, at, at + size);
       at += size;
     }
@@ -191,6 +203,7 @@ export class BatchAhead {
         return;
       case FRONTEND.Close:
         this.hasOther = true;
+        this.close(bytes, start + HEADER_BYTES, end);
         return;
       case FRONTEND.Sync:
         this.end = END_SYNC;
@@ -205,14 +218,22 @@ export class BatchAhead {
 
   private describe(bytes: Uint8Array, start: number, end: number): void {
     const fields = readTarget(bytes, start, end);
+    if (fields?.target !== TARGET.Statement) return;
     // exempt: of a statement, once when it is prepared
-    if (fields?.target === TARGET.Statement)
-      this.described = decodeName(bytes, fields.nameStart, fields.nameEnd);
+    this.described = decodeName(bytes, fields.nameStart, fields.nameEnd);
+    if (this.isPiece && this.bound === null && this.described !== this.parsed) this.end = END_SYNC;
   }
 
-  /** A statement is described that is not the one that is bound. */
-  get describesOther(): boolean {
-    return this.described !== null && this.hasBind && this.described !== this.boundName;
+  private close(bytes: Uint8Array, start: number, end: number): void {
+    if (readTarget(bytes, start, end)?.target !== TARGET.Statement) return;
+    this.closesStatement = true;
+    if (this.isPiece && this.bound === null) this.end = END_SYNC;
+  }
+
+  /** It executes one statement, once, and names no other. */
+  get isOne(): boolean {
+    const isAlone = this.planCount === 1 && this.executeCount === 1 && this.hasBind && this.end === END_SYNC;
+    return isAlone && !this.closesStatement && (this.described === null || this.described === this.bound);
   }
 
   private parse(bytes: Uint8Array, start: number, end: number): void {
@@ -226,6 +247,8 @@ export class BatchAhead {
     const scope = router === null ? NO_SCOPE : router.scope;
     const { nameStart, nameEnd } = fields;
     const isUnnamed = nameStart === nameEnd;
+    // exempt: a client prepares a name once
+    this.parsed = isUnnamed ? '' : decodeName(bytes, nameStart, nameEnd);
     // While nothing is known of the catalog, too: what is bound must then wait.
     const isSharded = router !== null && router.shards !== null;
     // exempt: a client prepares a name once
@@ -241,7 +264,7 @@ export class BatchAhead {
     else {
       // exempt: a client prepares a name once
       this.named ??= new Map();
-      this.named.set(decodeName(bytes, nameStart, nameEnd), text);
+      this.named.set(this.parsed, text);
     }
   }
 
@@ -260,12 +283,13 @@ export class BatchAhead {
     const { statementStart, statementEnd } = fields;
     const { plans } = session.context;
     if (statementStart === statementEnd) {
+      this.bound = '';
       const kept = this.hasUnnamedParse ? null : session.requests?.extended.unnamed.wholePlan(plans);
       if (kept !== undefined && kept !== null) this.note(kept);
       return;
     }
     const name = decodeName(bytes, statementStart, statementEnd);
-    this.boundName = name;
+    this.bound = name;
     if (this.named?.has(name) === true) return;
     const statement = session.statements.get(name);
     // Unknown: a server is asked, and says so.
@@ -281,7 +305,7 @@ export class BatchAhead {
   ): void {
     const { statementStart, statementEnd } = fields;
     const name = statementStart === statementEnd ? '' : decodeName(bytes, statementStart, statementEnd);
-    this.boundName = name;
+    this.bound = name;
     const own = name === '' ? (this.hasUnnamedParse ? this.unnamed : null) : (this.named?.get(name) ?? null);
     const text = own ?? preparedText(session, bytes, fields);
     // Unknown: a server is asked, and says so.

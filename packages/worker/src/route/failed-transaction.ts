@@ -1,4 +1,16 @@
-import { PgDogError, type SqlPlan, SYNTAX_ERROR } from '@pgdog-cluster/core';
+import {
+  decodeName,
+  FRONTEND,
+  PgDogError,
+  readBind,
+  readTarget,
+  type SqlPlan,
+  SYNTAX_ERROR,
+  TARGET,
+} from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
+
+const HEADER_BYTES = 5;
 
 /**
  * What Postgres answers to a text in a transaction that has failed, where no server can be asked because none knows of it, or
@@ -19,4 +31,30 @@ export function problemInFailed({ flags, statements }: SqlPlan): PgDogError {
   }
   const text = 'a transaction that has failed is ended or taken back by a statement of its own';
   return new PgDogError('cross_shard', text, { hint: 'Send ROLLBACK alone.' });
+}
+
+/** The same to a frame of a batch that prepares and binds nothing that is known: names are looked for first. */
+export function frameInFailed(
+  { statements }: Session,
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): PgDogError {
+  const body = start + HEADER_BYTES;
+  const unknown = (from: number, to: number): PgDogError | null => {
+    const name = decodeName(bytes, from, to);
+    if (name === '' || statements.get(name) !== undefined) return null;
+    return new PgDogError('unknown_prepared_statement', `prepared statement "${name}" does not exist`);
+  };
+  if (type === FRONTEND.Execute) return new PgDogError('unknown_portal');
+  if (type === FRONTEND.Describe) {
+    const fields = readTarget(bytes, body, end);
+    if (fields?.target === TARGET.Portal) return new PgDogError('unknown_portal');
+    const problem = fields === null ? null : unknown(fields.nameStart, fields.nameEnd);
+    if (problem !== null) return problem;
+  }
+  const bind = type === FRONTEND.Bind ? readBind(bytes, body, end) : null;
+  const problem = bind === null ? null : unknown(bind.statementStart, bind.statementEnd);
+  return problem ?? new PgDogError('transaction_failed');
 }

@@ -34,10 +34,11 @@ import { queryPieces } from '../scatter/query-pieces.js';
 import type { Session } from '../session/session.js';
 import { DIVIDE, HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../shard/shard-desk.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
-import { BatchAhead, END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
+import { END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
-import { problemInFailed } from './failed-transaction.js';
+import { frameInFailed, problemInFailed } from './failed-transaction.js';
 import { type HeldTransaction, stepOf } from './held-transaction.js';
+import { ahead, LookAhead } from './look-ahead.js';
 import { localRole, NO_ROLE_SETTINGS, roleSettingsOf, settingProblem } from './role-setting.js';
 import { TransactionDesk } from './transaction-desk.js';
 import { whyWrite } from './why-write.js';
@@ -53,8 +54,6 @@ const DIVIDED = -3;
 /** Its transaction is over several shards from now on. */
 const BEGUN = -4;
 
-/** Held of a batch whose end is not in sight, at most; less than what stops reading from the client. */
-const AHEAD_BYTES_MAX = 48 * 1024;
 const BATCH_TYPES: ReadonlySet<number> = new Set([
   FRONTEND.Parse,
   FRONTEND.Bind,
@@ -62,16 +61,8 @@ const BATCH_TYPES: ReadonlySet<number> = new Set([
   FRONTEND.Execute,
   FRONTEND.Close,
 ]);
-/** A batch that comes in more pieces is not looked at any more: each look begins at its start. */
-const LOOKS_MAX = 16;
-/** Of a sharded database, where what is not seen may have to be refused; only when another frame is whole. */
-const SHARD_LOOKS_MAX = 256;
 /** Statements of a batch whose end is not in sight: so few are long, and worth a round trip each. */
 const FEW_STATEMENTS = 8;
-
-const ahead = new BatchAhead();
-/** Takes all that is there. */
-const COUNTS = { read: (_bytes: Uint8Array, _start: number, end: number): number => end, cut(): void {} };
 
 /**
  * Chooses the host for what a session of a routed database asks next, before a server connection is checked out. A
@@ -95,14 +86,12 @@ export class SessionRouter implements RouteTerms {
   private isDecided = false;
   /** What has been read of the batch only prepares, and its end is a Flush: shards are chosen when it is bound. */
   endsAtFlush = false;
-  /** A batch whose end is not in sight: decided on when more of it is there. */
-  isLookingAhead = false;
-  private looks = 0;
-  /** Bytes that must be there for another look to see more. */
-  private wantedBytes = 0;
+  private readonly looking: LookAhead;
   /** This exchange only reads, outside of transactions: it may run again on another host. */
   isRepeatable = false;
   private repeatCount = 0;
+  /** Since when, epoch ms. */
+  private repeatedMs = 0;
   /** On a replica because what came first was a read: what writes must not follow there. */
   private isReadOnlyByChoice = false;
 
@@ -119,6 +108,12 @@ export class SessionRouter implements RouteTerms {
     this.shardCount = part?.shardCount ?? shards?.count ?? 1;
     this.onlyTrace = part?.trace ?? new WriteTrace(session);
     this.desk = new TransactionDesk(session);
+    this.looking = new LookAhead(session, shards);
+  }
+
+  /** More of a batch may come before it is decided on. */
+  get isLookingAhead(): boolean {
+    return this.looking.isWaiting;
   }
 
   /** Its hosts serve what comes next. */
@@ -214,6 +209,7 @@ export class SessionRouter implements RouteTerms {
       case FRONTEND.Close:
         return this.batch(type, bytes, start, end, frameBytes);
       case FRONTEND.FunctionCall:
+        if (this.held?.hasFailed === true) return this.come(new PgDogError('transaction_failed'), false);
         if (this.shards !== null) {
           this.shards.asked.begin();
           this.shards.asked.unread('a function called by its number cannot be read');
@@ -253,6 +249,7 @@ export class SessionRouter implements RouteTerms {
     }
     const hasFailed = this.held?.hasFailed === true || shards?.cross.hasFailed === true;
     const isPiece = shards?.cross.pieces.isOn === true;
+    if (isPiece && shards.cross.pieces.isOwnTransaction && begins(plan)) return this.come(lateBegin(), true);
     if (isPiece && !isInside && !hasFailed) {
       const begun = this.beginPiece(shards);
       return begun === GO ? this.query(bytes, start, end, frameBytes) : begun;
@@ -317,22 +314,22 @@ export class SessionRouter implements RouteTerms {
 
   private batch(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): number {
     const { session } = this;
-    if (this.isTooSoon(bytes, start, end)) return BLOCKED;
-    this.beginAhead(false);
-    const seenBytes = this.lookAhead(bytes, start, end);
+    const hasFailed = this.held?.hasFailed === true;
+    if (hasFailed && type === FRONTEND.Close && this.closes(bytes, start, end)) return CONSUMED;
+    if (this.looking.isTooSoon(bytes, start, end)) return BLOCKED;
+    this.looking.begin(false);
+    const seenBytes = this.looking.look(bytes, start, end);
     if (this.isMadeFirst()) return BLOCKED;
     if (ahead.problem !== null) {
       session.requests?.refuse(ahead.problem, true);
       return session.requests?.drop() ?? CONSUMED;
     }
-    if (this.looksAgain(seenBytes)) return BLOCKED;
+    if (this.looking.waits(seenBytes)) return BLOCKED;
     if (ahead.end === END_OPEN && this.shards !== null) {
       // A Bind that is too long to wait for has its key within what is there, or is refused.
-      this.beginAhead(true);
-      this.lookAhead(bytes, start, end);
+      this.looking.begin(true);
+      this.looking.look(bytes, start, end);
     }
-    this.isLookingAhead = false;
-    this.looks = 0;
     const cross = this.shards?.cross ?? null;
     if (this.shards !== null && this.mustDivide(this.shards)) {
       this.shards.cross.pieces.begin([]);
@@ -342,14 +339,16 @@ export class SessionRouter implements RouteTerms {
     if (begun === BEGUN) return this.batch(type, bytes, start, end, frameBytes);
     if (begun !== GO) return begun;
     if (cross?.isInTransaction === true) {
-      const isAlone = ahead.plans.length === 1 && ahead.executeCount === 1 && !ahead.describesOther;
-      const isOne = isAlone && ahead.end === END_SYNC;
-      const step = isOne ? cross.controlOf(ahead.plans[0]) : null;
+      const step = ahead.isOne ? cross.controlOf(ahead.plans[0]) : null;
       if (step !== null) {
+        cross.pieces.beginPiece(ahead.frameCount);
         cross.beginControlBatch(step);
         return cross.collect(type, bytes, start, end, frameBytes);
       }
     } else if (this.desk.takesBatch(ahead)) return this.desk.frame(type, bytes, start, end);
+    // No server knows of the transaction: one that was asked would begin it anew.
+    if (hasFailed && ahead.plans.length === 0)
+      return this.come(frameInFailed(session, type, bytes, start, end), true);
     const facts = ahead.facts();
     for (const plan of ahead.plans) {
       const problem = this.problemOf(plan, facts);
@@ -385,6 +384,7 @@ export class SessionRouter implements RouteTerms {
     if (cross.pieces.isOn) return false;
     // Of what it asks some may end the transaction, or take it back.
     if (cross.hasFailed || this.held?.hasFailed === true) return ahead.executeCount > 1;
+    if (cross.isInTransaction && !ahead.isOne && ahead.plans.some(isControl)) return true;
     // What is behind them may be for other shards.
     const isOfFew = ahead.executeCount > 0 && ahead.executeCount < FEW_STATEMENTS;
     return ahead.end === END_OPEN && isOfFew && !asked.isHeld && asked.problem === null;
@@ -394,38 +394,24 @@ export class SessionRouter implements RouteTerms {
   private placePiece(shards: ShardDesk): number {
     const { cross } = shards;
     if (!cross.isInTransaction && !cross.pieces.isOn) return GO;
-    if (ahead.describesOther && ahead.plans.some(isControl)) return this.come(describedBeside(), true);
+    if (cross.pieces.isOwnTransaction && ahead.plans.some(begins)) return this.come(lateBegin(), true);
     const isMade = cross.isInTransaction || this.held?.hasFailed === true || this.desk.mayTakeBatch(ahead);
     if (isMade) return GO;
     const begun = this.beginPiece(shards);
     return begun === GO ? BEGUN : begun;
   }
 
-  /** A Close of a statement ahead of what is refused: it is closed. False: it is another's. */
+  /** A Close in a transaction that has failed, of which Postgres does that as well. False: it is malformed. */
   private closes(bytes: Uint8Array, start: number, end: number): boolean {
     const { session } = this;
     const fields = readTarget(bytes, start + HEADER_BYTES, end);
-    const isNamed = fields?.target === TARGET.Statement && fields.nameStart < fields.nameEnd;
-    if (this.shards === null || !isNamed) return false;
-    session.statements.remove(decodeName(bytes, fields.nameStart, fields.nameEnd));
+    if (fields === null) return false;
+    if (fields.target === TARGET.Statement) {
+      const isUnnamed = fields.nameStart === fields.nameEnd;
+      if (!isUnnamed) session.statements.remove(decodeName(bytes, fields.nameStart, fields.nameEnd));
+      else if (session.requests !== null) session.requests.extended.unnamed.id = 0;
+    }
     session.send(CLOSE_COMPLETE);
-    return true;
-  }
-
-  /** Since the last look not even one frame has become whole. */
-  private isTooSoon(bytes: Uint8Array, start: number, end: number): boolean {
-    const { stream, requests } = this.session;
-    if (!this.isLookingAhead || this.shards === null || requests?.made?.sent != null) return false;
-    return stream.readAhead(COUNTS, bytes, start, end) < this.wantedBytes;
-  }
-
-  /** The batch goes on, and more of it is worth waiting for. */
-  private looksAgain(seenBytes: number): boolean {
-    const looksMax = this.shards === null ? LOOKS_MAX : SHARD_LOOKS_MAX;
-    if (ahead.end !== END_OPEN || seenBytes >= AHEAD_BYTES_MAX || this.looks >= looksMax) return false;
-    this.isLookingAhead = true;
-    this.looks++;
-    this.wantedBytes = Math.min(ahead.wantedBytes, AHEAD_BYTES_MAX);
     return true;
   }
 
@@ -445,7 +431,7 @@ export class SessionRouter implements RouteTerms {
       ahead.end === END_OPEN &&
       shards.asked.bindCount === 1 &&
       ahead.executeCount === 0;
-    shards.cross.pieces.bindsLeft = isLongPiece ? 1 : Number.POSITIVE_INFINITY;
+    shards.cross.pieces.beginPiece(isLongPiece ? Number.POSITIVE_INFINITY : ahead.frameCount, isLongPiece);
     if (ahead.end !== END_SYNC && ahead.end !== END_FLUSH && !isLongPiece) {
       const text = 'a batch without its Sync cannot go to several shards';
       session.requests?.refuse(new PgDogError('cross_shard', text), true);
@@ -455,20 +441,6 @@ export class SessionRouter implements RouteTerms {
     shards.lastShards = shards.asked.request.shards;
     shards.cross.beginBatch(shards.asked.request);
     return shards.cross.collect(type, bytes, start, end, frameBytes);
-  }
-
-  private beginAhead(takesPart: boolean): void {
-    this.shards?.asked.begin();
-    ahead.begin(this.session, takesPart, this.shards?.cross.pieces.isOn === true);
-  }
-
-  /** Frames that are there, as the client has sent them, from the one that is being shown on. */
-  private lookAhead(bytes: Uint8Array, start: number, end: number): number {
-    const { stream, requests } = this.session;
-    const sent = requests?.made?.sent ?? null;
-    return sent === null
-      ? stream.readAhead(ahead, bytes, start, end)
-      : stream.readAhead(ahead, sent.bytes, sent.start, sent.end);
   }
 
   // Decisions.
@@ -569,7 +541,7 @@ export class SessionRouter implements RouteTerms {
       this.trace.willWrite();
     }
     this.isDecided = false;
-    this.isLookingAhead = false;
+    this.looking.stop();
     this.shards?.ran(server.pool.snapshot.shard);
     if (server.pool.role !== ROLE_REPLICA) this.isReadOnlyByChoice = false;
     if (held === null) return;
@@ -606,9 +578,9 @@ export class SessionRouter implements RouteTerms {
 
   /** A read as this session may have it from any host, as far as it is there. */
   private isPlainRead(type: number, bytes: Uint8Array, start: number, end: number): boolean {
-    this.beginAhead(false);
+    this.looking.begin(false);
     if (type === FRONTEND.Query) ahead.query(bytes, start + HEADER_BYTES, end - 1);
-    else this.lookAhead(bytes, start, end);
+    else this.looking.look(bytes, start, end);
     if (ahead.end !== END_SYNC) return false;
     const facts = ahead.facts();
     const writes = this.whyWrite(facts, ahead.flags());
@@ -628,7 +600,7 @@ export class SessionRouter implements RouteTerms {
     this.isDecided = false;
     this.desk.held = this.sent;
     this.sent = null;
-    this.repeatCount++;
+    if (this.repeatCount++ === 0) this.repeatedMs = this.session.context.nowMs;
   }
 
   /** Whether a frame may go to the server connection that the session has. */
@@ -646,14 +618,12 @@ export class SessionRouter implements RouteTerms {
     if (type === FRONTEND.Execute && server.isBatchOpen) return null;
     // The first frame of a batch: where the others belong is seen before anything of it is sent.
     if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
-      if (this.isTooSoon(bytes, start, end)) return HOLD;
-      this.beginAhead(false);
-      const seenBytes = this.lookAhead(bytes, start, end);
+      if (this.looking.isTooSoon(bytes, start, end)) return HOLD;
+      this.looking.begin(false);
+      const seenBytes = this.looking.look(bytes, start, end);
       if (this.isMadeFirst()) return HOLD;
       if (ahead.problem !== null) return ahead.problem;
-      if (this.looksAgain(seenBytes)) return HOLD;
-      this.isLookingAhead = false;
-      this.looks = 0;
+      if (this.looking.waits(seenBytes)) return HOLD;
       this.endsAtFlush = ahead.end === END_FLUSH && !ahead.hasBind;
       const isDecided = ahead.end === END_OPEN && shards.asked.isApart;
       if (ahead.end === END_SYNC || this.endsAtFlush || isDecided) return shards.settleBatchAt(server);
@@ -664,7 +634,9 @@ export class SessionRouter implements RouteTerms {
   /** Whether a read under way may run again on another host. */
   mayRepeat(server: ServerConnection): boolean {
     if (!this.isRepeatable || server.relay.hasAnswered) return false;
-    return this.repeatCount < this.cluster.hosts.length;
+    // One that is older than the first loss may be lost with it, unnoticed: that says nothing more of its host.
+    const isOlder = this.repeatCount > 0 && server.createdMs < this.repeatedMs;
+    return isOlder || this.repeatCount < this.cluster.hosts.length;
   }
 
   /**
@@ -687,7 +659,7 @@ export class SessionRouter implements RouteTerms {
   refused(): void {
     this.trace.refused();
     this.isDecided = false;
-    this.isLookingAhead = false;
+    this.looking.stop();
     if (this.held !== null) this.held.hasFailed = true;
     this.shards?.cross.markFailed();
   }
@@ -716,9 +688,12 @@ function isControl(plan: SqlPlan): boolean {
   return stepOf(plan) !== null || controlStepsOf(plan) !== null;
 }
 
-/** What a server would say of it is not known here, where the transaction is ended. */
-function describedBeside(): PgDogError {
-  const text =
-    'a statement is described in one batch with another that ends or marks a transaction over several shards';
-  return new PgDogError('cross_shard', text, { hint: 'Describe it by itself.' });
+function begins(plan: SqlPlan): boolean {
+  return stepOf(plan) === 'begin';
+}
+
+/** On one server what stands ahead of it would be a part of the transaction, as whatever BEGIN says of it. */
+function lateBegin(): PgDogError {
+  const text = 'BEGIN stands behind other messages of a batch that is for several shards';
+  return new PgDogError('cross_shard', text, { hint: 'Send it first, or by itself.' });
 }

@@ -1,7 +1,7 @@
 import { decodeText, type SqlPlan } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import { CONSUMED } from '../wire/frame-stream.js';
-import { type BatchAhead, END_SYNC } from './batch-ahead.js';
+import type { BatchAhead } from './batch-ahead.js';
 import { beginTag, HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
 import { MadeAnswer } from './made-answer.js';
 
@@ -40,9 +40,7 @@ export class TransactionDesk {
   }
 
   mayTakeBatch(ahead: BatchAhead): boolean {
-    const isOne = ahead.plans.length === 1 && ahead.executeCount === 1 && ahead.end === END_SYNC;
-    const isElse = ahead.describesOther || ahead.hasOther || ahead.hasNamedParse;
-    if (!isOne || isElse || !ahead.hasBind) return false;
+    if (!ahead.isOne || ahead.hasOther || ahead.hasNamedParse) return false;
     const step = stepOf(ahead.plans[0]);
     return step !== null && this.mayTake(step);
   }

@@ -14,6 +14,7 @@ import { ShownParameters } from '../made/shown-parameters.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import type { BatchPieces } from './batch-pieces.js';
 import { withCounts } from './bind-parts.js';
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from './cross-shard-request.js';
 import type { EditedStatement } from './edited-statement.js';
@@ -32,8 +33,8 @@ const UNCHANGED: BatchChanges = { counts: NO_COUNTS };
 /** What a client asks of several shards, as frames: a Query, or a batch while it comes, with the statements that it names. */
 export class BatchFrames {
   private readonly session: Session;
-  /** On: what comes is a piece of a batch, which ends with its Execute. */
-  private readonly pieces: { readonly isOn: boolean };
+  /** On: what comes is a piece of a batch. */
+  private readonly pieces: Pick<BatchPieces, 'isOn' | 'framesLeft'>;
   private parts: Uint8Array[] = [];
   private types: number[] = [];
   /** Called at the Sync; null: no batch is open. */
@@ -63,7 +64,7 @@ export class BatchFrames {
   /** Of each statement that is described, parameters that the client knows of; -1: all. */
   private shownCounts: number[] = [];
 
-  constructor(session: Session, pieces: { readonly isOn: boolean }) {
+  constructor(session: Session, pieces: Pick<BatchPieces, 'isOn' | 'framesLeft'>) {
     this.session = session;
     this.pieces = pieces;
   }
@@ -122,7 +123,8 @@ export class BatchFrames {
     const frame = isEdited ? withCounts(bytes.slice(start, end), this.counts) : bytes.slice(start, end);
     this.parts.push(this.endsAtFlush ? SYNC : frame);
     this.types.push(type);
-    if (type === FRONTEND.Execute && this.pieces.isOn) this.endPiece();
+    const isLast = type === FRONTEND.Execute || --this.pieces.framesLeft <= 0;
+    if (this.pieces.isOn && isLast) this.endPiece();
     else if (type === FRONTEND.Sync || this.endsAtFlush) this.isThere();
     return CONSUMED;
   }

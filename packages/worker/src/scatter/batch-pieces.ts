@@ -13,7 +13,7 @@ export interface PiecesHost {
 
 /**
  * A batch whose statements are for different shards, as drivers send them that put many into one round trip: taken in pieces,
- * each up to its Execute and answered before the next, without a ReadyForQuery. Up to its Sync a batch is one transaction: the
+ * each one statement with what belongs to it, and answered before the next, without a ReadyForQuery. Up to its Sync a batch is one transaction: the
  * client's, or one of its own over several shards, which ends with the Sync. Statements of one Query are taken likewise, each as
  * a Query of its own.
  */
@@ -27,7 +27,8 @@ export class BatchPieces {
   isDue = false;
   /** What is shown are such Queries. */
   isOfQuery = false;
-  /** Bind that the piece may have. */
+  /** Frames of the piece to come, as far as it could be read ahead, and Bind that it may have. */
+  framesLeft = Number.POSITIVE_INFINITY;
   bindsLeft = Number.POSITIVE_INFINITY;
   /** Where its statements are, in order, as far as they could be read ahead. */
   places: readonly number[] = [];
@@ -42,6 +43,12 @@ export class BatchPieces {
     this.isOwn = false;
     this.isOfQuery = false;
     this.places = places;
+  }
+
+  /** @param isLong what it binds could not be read to its end: it may bind nothing else */
+  beginPiece(frameCount: number, isLong = false): void {
+    this.framesLeft = frameCount;
+    this.bindsLeft = isLong ? 1 : Number.POSITIVE_INFINITY;
   }
 
   get isOwnTransaction(): boolean {
