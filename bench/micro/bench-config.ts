@@ -1,4 +1,12 @@
-import type { ConfigSnapshot, PoolSnapshot, UserSnapshot } from '@pgdog-cluster/core';
+import {
+  type ConfigSnapshot,
+  type DatabaseSnapshot,
+  type PoolSnapshot,
+  placementDigest,
+  type ShardCatalogData,
+  type ShardingSnapshot,
+  type UserSnapshot,
+} from '@pgdog-cluster/core';
 
 const NO_VERIFIER = {
   iterations: 4096,
@@ -26,54 +34,118 @@ const BENCH_USER: UserSnapshot = {
   passwordTags: [],
 };
 
-/** The defaults of the configuration, but for logins, which are not what is measured, and logs. */
-export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot {
-  const hosts = Array.from({ length: hostCount }, (_, index) => index);
+const GENERAL: ConfigSnapshot['general'] = {
+  authType: 'trust',
+  passthrough: 'off',
+  isPlainAllowedWithoutTls: false,
+  lookupsMax: 1,
+  shardLookupBytes: 1 << 20,
+  lookupFailureTtlMs: 0,
+  authFailuresMax: 0,
+  authFailuresWindowMs: 0,
+  ioDriver: 'auto',
+  connectTimeoutMs: 5000,
+  connectAttempts: 1,
+  connectAttemptDelayMs: 0,
+  serverLoginRetryMs: 1000,
+  rollbackTimeoutMs: 5000,
+  healthcheckIntervalMs: 30_000,
+  idleHealthcheckIntervalMs: 30_000,
+  healthcheckTimeoutMs: 5000,
+  reservePoolTimeoutMs: 3000,
+  queryWaitNotifyMs: 5000,
+  clientIdleTimeoutMs: 0,
+  clientLoginTimeoutMs: 60_000,
+  shutdownTimeoutMs: 60_000,
+  shutdownTerminationTimeoutMs: 1000,
+  cancelWaitTimeoutMs: 5000,
+  connectionRecovery: 'recover',
+  preparedStatementsLimit: 500,
+  clientPreparedStatementsLimit: 1000,
+  querySizeLimitBytes: 0,
+  queryCacheLimit: 50_000,
+  querySizeLimitAction: 'warn',
+  queueLengthMax: 0,
+  maxClientConn: 0,
+  maxServerConn: 0,
+  loginsInProgressMax: 512,
+  maxPacketBytes: 0x3fff_ffff,
+  logConnections: false,
+  logDisconnections: false,
+  logMinParseMs: 0,
+  logTextBytes: 0,
+  statsPeriodMs: 15_000,
+  uniqueIds: { form: 'standard', node: 0, min: 0 },
+};
+
+/** pgbench_accounts by its aid. */
+function benchSharding(shardCount: number): { sharding: ShardingSnapshot; catalog: ShardCatalogData } {
+  const sharding: ShardingSnapshot = {
+    shardCount,
+    tables: [
+      {
+        schema: null,
+        table: 'pgbench_accounts',
+        column: 'aid',
+        keyType: 'int4',
+        function: 'hash',
+        mapping: [],
+        lookupQuery: null,
+        lookupResult: 'value',
+      },
+    ],
+    schemas: [],
+    omnisharded: [],
+    crossShard: 'full',
+    isOmniSticky: false,
+    commit: 'two_phase',
+  };
+  const column = { type: 'pg_catalog.int4', typmod: -1, isDomain: false, isNotNull: true } as const;
+  const rest = { isByteOrdered: true, isDeterministic: true, defaultText: null, generated: '' } as const;
+  const catalog: ShardCatalogData = {
+    database: 'bench',
+    version: 1,
+    placedBy: placementDigest(sharding),
+    relations: [
+      {
+        schema: 'public',
+        name: 'pgbench_accounts',
+        kind: 'table',
+        placement: 'sharded',
+        columns: ['aid', 'abalance'].map((name) => ({ name, ...column, ...rest })),
+        keyColumn: 0,
+        rule: 0,
+        viewText: null,
+        parents: [],
+        uniques: [],
+        foreignKeys: [],
+        hasTriggers: false,
+        hasRules: false,
+        hasRowSecurity: false,
+      },
+    ],
+    searchPaths: {},
+    schemas: ['public'],
+    functions: [],
+    differences: [],
+  };
+  return { sharding, catalog };
+}
+
+/**
+ * The defaults of the configuration, but for logins, which are not what is measured, and logs.
+ * @param shardCount more than one: of one host each
+ */
+export function benchConfig(poolSize: number, hostCount: number, shardCount: number): ConfigSnapshot {
+  const isSharded = shardCount > 1;
+  const hosts = Array.from({ length: isSharded ? shardCount : hostCount }, (_, index) => index);
+  const sharded = isSharded ? benchSharding(shardCount) : null;
+  const clusters = isSharded
+    ? hosts.map((shard) => ({ database: 'bench', user: 'bench', shard, pools: [shard], isRouted: true }))
+    : [{ database: 'bench', user: 'bench', shard: 0, pools: hosts, isRouted: hostCount > 1 }];
   return {
     epoch: 1,
-    general: {
-      authType: 'trust',
-      passthrough: 'off',
-      isPlainAllowedWithoutTls: false,
-      lookupsMax: 1,
-      shardLookupBytes: 1 << 20,
-      lookupFailureTtlMs: 0,
-      authFailuresMax: 0,
-      authFailuresWindowMs: 0,
-      ioDriver: 'auto',
-      connectTimeoutMs: 5000,
-      connectAttempts: 1,
-      connectAttemptDelayMs: 0,
-      serverLoginRetryMs: 1000,
-      rollbackTimeoutMs: 5000,
-      healthcheckIntervalMs: 30_000,
-      idleHealthcheckIntervalMs: 30_000,
-      healthcheckTimeoutMs: 5000,
-      reservePoolTimeoutMs: 3000,
-      queryWaitNotifyMs: 5000,
-      clientIdleTimeoutMs: 0,
-      clientLoginTimeoutMs: 60_000,
-      shutdownTimeoutMs: 60_000,
-      shutdownTerminationTimeoutMs: 1000,
-      cancelWaitTimeoutMs: 5000,
-      connectionRecovery: 'recover',
-      preparedStatementsLimit: 500,
-      clientPreparedStatementsLimit: 1000,
-      querySizeLimitBytes: 0,
-      queryCacheLimit: 50_000,
-      querySizeLimitAction: 'warn',
-      queueLengthMax: 0,
-      maxClientConn: 0,
-      maxServerConn: 0,
-      loginsInProgressMax: 512,
-      maxPacketBytes: 0x3fff_ffff,
-      logConnections: false,
-      logDisconnections: false,
-      logMinParseMs: 0,
-      logTextBytes: 0,
-      statsPeriodMs: 15_000,
-      uniqueIds: { form: 'standard', node: 0, min: 0 },
-    },
+    general: GENERAL,
     tcp: {
       keepalive: false,
       keepaliveTimeS: 0,
@@ -84,21 +156,26 @@ export function benchConfig(poolSize: number, hostCount: number): ConfigSnapshot
     },
     admin: { databases: ['admin'], user: 'admin', verifiers: [], md5Hashes: [], passwordTags: [] },
     users: [BENCH_USER],
-    databases: [],
+    databases: sharded === null ? [] : [shardedDatabase(sharded.sharding)],
+    ...(sharded === null ? {} : { catalogs: [sharded.catalog] }),
     hba: null,
     identMappings: [],
     tagSecret: new Uint8Array(32),
-    pools: hosts.map((index) => benchPool(poolSize, index)),
+    pools: hosts.map((index) => benchPool(poolSize, index, isSharded)),
     hosts: hosts.map((index) => ({ index, host: 'fake', port: 5432 + index, addresses: [] })),
-    clusters: [{ database: 'bench', user: 'bench', shard: 0, pools: hosts, isRouted: hostCount > 1 }],
+    clusters,
     routing: ROUTING,
     tls: { clients: null, servers: [] },
     mockVerifier: NO_VERIFIER,
   };
 }
 
-/** The first host is the primary. */
-function benchPool(poolSize: number, index: number): PoolSnapshot {
+function shardedDatabase(sharding: ShardingSnapshot): DatabaseSnapshot {
+  return { name: 'bench', hasAuthQuery: false, strangerPoolSize: 1, sharding };
+}
+
+/** The first host is the primary; of shards each is. */
+function benchPool(poolSize: number, index: number, isSharded: boolean): PoolSnapshot {
   return {
     index,
     database: 'bench',
@@ -129,9 +206,9 @@ function benchPool(poolSize: number, index: number): PoolSnapshot {
     clientIdleTimeoutMs: 0,
     clientIdleInTransactionTimeoutMs: 0,
     serverParameters: {},
-    shard: 0,
+    shard: isSharded ? index : 0,
     hostIndex: index,
-    role: index === 0 ? 'primary' : 'replica',
+    role: isSharded || index === 0 ? 'primary' : 'replica',
     lbWeight: 255,
     tls: -1,
   };

@@ -35,6 +35,7 @@ import { ByteHash, FakeClient, FakeServer } from './fake-peers.js';
 const WORKER = 0;
 const SUPERVISOR = -1;
 const PLANS_MAX = 5000;
+const CATALOG_BYTES = 16 * 1024;
 const PLAN_TEXT_BYTES_MAX = 16 * 1024 * 1024;
 /** Terminate sent, told so, detached: and one to spare. */
 const CLOSING_TURNS = 4;
@@ -45,6 +46,8 @@ export interface Play {
   poolSize: number;
   /** More than one: statements are read and spread over them. */
   hostCount?: number;
+  /** More than one: each statement goes to the shard of its key. */
+  shardCount?: number;
   /** Start-up settings of each client by number. */
   settingsOf(client: number): readonly (readonly [string, string])[];
   /** Sent once by each client; null = nothing. */
@@ -65,9 +68,15 @@ export class BenchWorker {
 
   constructor(play: Play, parser: SqlParser) {
     this.play = play;
-    const config = benchConfig(play.poolSize, play.hostCount ?? 1);
-    const memory = createSharedMemory({ workers: 1, poolsMax: 4, fdMax: 65_536 });
+    const config = benchConfig(play.poolSize, play.hostCount ?? 1, play.shardCount ?? 1);
+    const memory = createSharedMemory({
+      workers: 1,
+      poolsMax: 4,
+      fdMax: 65_536,
+      catalogAreaBytes: CATALOG_BYTES,
+    });
     for (const { index } of config.pools) memory.capacity.setPoolLimit(index, play.poolSize);
+    memory.catalogs.publish(config.catalogs ?? []);
     memory.routing.publish(config);
     const buffers = new KernelMemory({ bigCount: 1024, smallCount: 1024 });
     this.driver = new FakeDriver(buffers, (fd) => this.clients.get(fd) ?? new FakeServer(this.toServers));
@@ -213,7 +222,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
       context.pools.set(snapshot.index, pool);
       return pool;
     },
-    clusterFor: (database, user) => clusterFor(context, database, user),
+    clusterFor: (database, user, shard) => clusterFor(context, database, user, shard),
   };
   takeUpClusters(context, () => true);
   const [arrivals, pubSub, mirrors] = [new Arrivals(context), new PubSub(context), new Mirrors(context)];

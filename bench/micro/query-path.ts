@@ -18,6 +18,9 @@ const STATEMENT_NAME = 'S_1';
 /** What drivers ask for in Execute: all rows. */
 const ALL_ROWS = 0;
 
+/** Of several shards. */
+const KEYS = ['1', '2', '3', '4', '5', '6'];
+
 function query(text: string): Uint8Array {
   return new FrameWriter().begin(FRONTEND.Query).cstring(text).end().take();
 }
@@ -27,10 +30,10 @@ function parse(name: string, text: string): (writer: FrameWriter) => void {
 }
 
 /** Bind one value in text, Describe the portal, Execute. */
-function bindAndExecute(name: string): (writer: FrameWriter) => void {
+function bindAndExecute(name: string, value = '4711'): (writer: FrameWriter) => void {
   return (writer) => {
     writer.begin(FRONTEND.Bind).cstring('').cstring(name);
-    writer.int16(0).int16(1).value('4711').int16(0).end();
+    writer.int16(0).int16(1).value(value).int16(0).end();
     writer.begin(FRONTEND.Describe).byte(TARGET.Portal).cstring('').end();
     writer.begin(FRONTEND.Execute).cstring('').int32(ALL_ROWS).end();
   };
@@ -55,6 +58,14 @@ const TRANSACTION = { first: null, requests: [query('BEGIN'), query(UPDATE), que
 const ALONE = { clientCount: 1, poolSize: 1, settingsOf: NO_SETTINGS };
 /** Through session-router (decide-route, look-ahead, batch-ahead, prepared-route, write-trace), cluster and balance. */
 const ROUTED = { clientCount: 32, poolSize: 8, hostCount: 3, settingsOf: NO_SETTINGS };
+/** Through shard-desk, shard-request and choose-shard as well: each statement goes where its key is. */
+const SHARDED = { clientCount: 32, poolSize: 3, shardCount: 3, settingsOf: NO_SETTINGS };
+const SIMPLE_KEYS = { first: null, requests: KEYS.map((key) => query(SELECT.replace('4711', key))) };
+const EXTENDED_KEYS = {
+  first: null,
+  requests: KEYS.map((key) => batch(parse('', SELECT_PARAMETER), bindAndExecute('', key))),
+};
+const NAMED_KEYS = { ...NAMED, requests: KEYS.map((key) => batch(bindAndExecute(STATEMENT_NAME, key))) };
 const CROWD = { clientCount: 32, poolSize: 8, settingsOf: NO_SETTINGS };
 
 const PLAYS: readonly [string, Play][] = [
@@ -68,6 +79,9 @@ const PLAYS: readonly [string, Play][] = [
   ['simple query, 32 clients, 3 hosts', { ...SIMPLE, ...ROUTED }],
   ['extended batch, 32 clients, 3 hosts', { ...EXTENDED, ...ROUTED }],
   ['named prepared batch, 32 clients, 3 hosts', { ...NAMED, ...ROUTED }],
+  ['simple query, 32 clients, 3 shards', { ...SIMPLE_KEYS, ...SHARDED }],
+  ['extended batch, 32 clients, 3 shards', { ...EXTENDED_KEYS, ...SHARDED }],
+  ['named prepared batch, 32 clients, 3 shards', { ...NAMED_KEYS, ...SHARDED }],
   ['third of BEGIN, UPDATE, COMMIT, 32 clients, 8 servers', { ...TRANSACTION, ...CROWD }],
   [
     // Each exchange finds the other client's settings on the connection and replaces them.
