@@ -18,13 +18,9 @@ const YIELD_AFTER_MS = 100;
 /** Messages taken from the mailbox in one turn, so that a storm of new clients cannot starve running ones. */
 const MESSAGES_PER_TURN = 64;
 
-/** Statements under way at least, before turns wait for several events at once. */
-const BATCHING_SERVERS_MIN = 6;
 const BATCH_EVENTS_MAX = 16;
-/** How long a busy turn waits for more events than one, in microseconds. */
-const BATCH_WAIT_US = 80;
-/** The same while clients wait for a server connection anyway: their turn does not come sooner by more wake-ups. */
-const BATCH_WAIT_QUEUED_US = 160;
+/** How long a turn waits for more events than one, in microseconds: only while as many clients queue as are served. */
+const BATCH_WAIT_US = 160;
 /** How often the rate of events is taken. */
 const RATE_WINDOW_US = 1000;
 
@@ -43,7 +39,6 @@ export class Loop {
   private eventsTotal = 0;
   private windowStartUs = 0;
   private expectedCount = 1;
-  private batchWaitUs = BATCH_WAIT_US;
   private turns = 0;
   /** Some want to log in, and this turn had no more time for them. */
   private areClientsWaiting = false;
@@ -96,7 +91,7 @@ export class Loop {
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
     const waitMs = isMailWaiting ? 0 : this.waitMs();
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
-    this.events += context.driver.turn(waitMs, this.expectedCount, this.batchWaitUs);
+    this.events += context.driver.turn(waitMs, this.expectedCount, BATCH_WAIT_US);
     if (context.nowUs - this.windowStartUs >= RATE_WINDOW_US) this.measureRate();
     if (isMailWaiting || mailboxes.hasMessages(context.worker)) this.readMailbox();
     if (context.memory.hosts.generation() !== this.hostsGeneration) this.lookAtHosts();
@@ -115,19 +110,23 @@ export class Loop {
   }
 
   /**
-   * How many events to wait for together. Only under load: with few statements under way each wait would be felt by
-   * somebody, with many they come so fast that nobody does, and each wake-up saved is CPU for the others.
+   * How many events to wait for together: the turn of those who queue does not come sooner by more wake-ups. With a short
+   * queue each wait is felt by somebody, and where cores are busy events come together by themselves. A transaction holds
+   * its server connection, and locks, for as long as each of its statements takes.
    */
   private measureRate(): void {
     const { context } = this;
     const perUs = this.events / (context.nowUs - this.windowStartUs);
-    this.batchWaitUs = context.waitingSessions > 0 ? BATCH_WAIT_QUEUED_US : BATCH_WAIT_US;
-    const isBusy = context.activeServers >= BATCHING_SERVERS_MIN;
-    const expected = isBusy ? Math.floor(perUs * this.batchWaitUs) : 1;
+    const isQueueLong = context.waitingSessions > context.activeServers;
+    const areInTransactions = 2 * context.answersInTransaction > context.answers;
+    const isWorthIt = isQueueLong && !areInTransactions;
+    const expected = isWorthIt ? Math.floor(perUs * BATCH_WAIT_US) : 1;
     this.expectedCount = Math.max(1, Math.min(BATCH_EVENTS_MAX, expected));
     this.windowStartUs = context.nowUs;
     this.eventsTotal += this.events;
     this.events = 0;
+    context.answers = 0;
+    context.answersInTransaction = 0;
   }
 
   /** Called by the driver after it woke up, before anything is delivered. */

@@ -36,6 +36,8 @@ export const AT_REST = {
   isDrainTold: false,
   activeServers: 0,
   waitingSessions: 0,
+  answers: 0,
+  answersInTransaction: 0,
 };
 
 /** What the parts of one worker share, over the memory and the port its task came with. */

@@ -77,6 +77,9 @@ export interface WorkerContext {
   activeServers: number;
   /** Sessions in the queue of some pool. */
   waitingSessions: number;
+  /** Exchanges that clients have had answered, since the loop has measured last; those after which a transaction is open. */
+  answers: number;
+  answersInTransaction: number;
   flushLog(): void;
   /** Delivers to another worker and wakes it; false when its mailbox is full or closed. */
   post(worker: number, message: WorkerMessage, onAccepted?: () => void): boolean;

@@ -116,6 +116,9 @@ export class SessionTransaction {
 
   private settle(server: ServerConnection, status: number, hadError: boolean): void {
     this.isOpen = status !== READY.Idle;
+    const { context } = this.session;
+    context.answers++;
+    if (this.isOpen) context.answersInTransaction++;
     this.exchangeCount = this.isOpen ? this.exchangeCount + 1 : 0;
     if (this.isOpen) return;
     if (this.dropsAtCommit) this.session.needsProbe = true;
