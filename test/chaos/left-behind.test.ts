@@ -4,7 +4,7 @@ import { after, before, beforeEach, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { B, E, P, Q, S } from '../support/frames.js';
+import { B, c, d, E, H, P, Q, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient, type RawClientOptions } from '../support/raw-client.js';
 
@@ -18,7 +18,10 @@ forEachDriver('left behind', (driver) => {
   let options: RawClientOptions;
   let fresh: (string | null)[];
   before(async () => {
-    postgres = await startPostgres({ users: [{ name: 'left_role' }] });
+    postgres = await startPostgres({
+      users: [{ name: 'left_role' }],
+      initSql: 'CREATE TABLE done (what text)',
+    });
     proxy = await startProxy({
       databases: [databaseOf(postgres)],
       users: [{ name: 'postgres', password: 'postgres', all_databases: true }],
@@ -74,6 +77,34 @@ forEachDriver('left behind', (driver) => {
 
   it('a RESET in a transaction never ended', () =>
     vanishAfter([Q('SELECT 1')], ["SET work_mem = '5MB'", 'BEGIN', 'RESET work_mem']));
+
+  // Postgres commits at Sync. Half of what belongs together must not be kept because its other half never came.
+  const insert = [P('', "INSERT INTO done VALUES ('x')"), B('', ''), E('')];
+  const copy = [P('', 'COPY done FROM STDIN'), B('', ''), E('')];
+  const rows = [P('', 'SELECT generate_series(1, 9)'), B('', ''), E('', 2)];
+  const unfinished = {
+    'and nothing else': [...insert],
+    'and its answer read': [...insert, H()],
+    'and half a message': [...insert, P('', 'SELECT 1').subarray(0, 8)],
+    'behind a batch that is complete': [P('', 'SELECT 1'), B('', ''), E(''), S(), ...insert, H()],
+    'before a statement under way': [...insert, P('', UNDER_WAY), B('', ''), E('')],
+    'before a portal with rows left': [...insert, ...rows, H()],
+    'before a COPY': [...insert, ...copy, d('y\n')],
+    'before a COPY that is complete': [...insert, ...copy, d('y\n'), c()],
+    'within a failed batch': [...insert, P('', 'SELECT 1/0'), B('', ''), E(''), ...insert],
+    'in a transaction that it began': [P('', 'BEGIN'), B('', ''), E(''), ...insert],
+  };
+  for (const [name, parts] of Object.entries(unfinished)) {
+    it(`an INSERT without its Sync, ${name}`, async () => {
+      await vanishAfter(parts);
+      assert.deepEqual(await postgres.query('DELETE FROM done RETURNING what'), []);
+    });
+  }
+
+  it('an INSERT with its Sync stays', async () => {
+    await vanishAfter([...insert, S()]);
+    assert.deepEqual(await postgres.query('DELETE FROM done RETURNING what'), [{ what: 'x' }]);
+  });
 
   it('the role of a client that vanished while it was being applied', async () => {
     const holder = await RawClient.connect(options);

@@ -1,6 +1,7 @@
 import { type ConnectionRecovery, FRONTEND, FrameWriter, READY } from '@pgdog-cluster/core';
 import { cancelOnServer } from './cancel.js';
 import type { OwnExchange } from './own-exchange.js';
+import { KIND_BIND, KIND_EXECUTE, KIND_PARSE, SWALLOW } from './pending-replies.js';
 import { takeResetSql } from './reset.js';
 import type { ServerConnection } from './server-connection.js';
 
@@ -8,6 +9,26 @@ import type { ServerConnection } from './server-connection.js';
 const GRACE_MS = 500;
 
 const copyFail = new FrameWriter().begin(FRONTEND.CopyFail).cstring('client is gone').end().take();
+
+/** ROLLBACK as Parse, Bind and Execute: a Query would commit the batch that it stands behind. */
+const takeBack = new FrameWriter()
+  .begin(FRONTEND.Parse)
+  .cstring('')
+  .cstring('ROLLBACK')
+  .int16(0)
+  .end()
+  .begin(FRONTEND.Bind)
+  .cstring('')
+  .cstring('')
+  .int16(0)
+  .int16(0)
+  .int16(0)
+  .end()
+  .begin(FRONTEND.Execute)
+  .cstring('')
+  .int32(0)
+  .end()
+  .take();
 
 /** Whether a server connection whose client vanished is worth cleaning (connection_recovery). */
 export function isRecoverable(server: ServerConnection, mode: ConnectionRecovery): boolean {
@@ -27,9 +48,22 @@ export function startCleaning(server: ServerConnection): void {
   server.isCancelSent = false;
   // A client's own CopyDone may be on its way already: then the server ignores this one.
   if (server.isCopyIn) server.send(copyFail);
+  if (server.isBatchOpen && !server.isSkippingToSync) takeBatchBack(server);
   if (server.isBatchOpen || server.isSkippingToSync || server.isCopyIn) server.sendOwnSync();
   server.pool.publishLoad();
   if (server.isQuiet) continueCleaning(server);
+}
+
+/**
+ * A client that goes before its Sync has not asked for anything to be committed, and Postgres does not. The Sync that
+ * ends the batch for us would; so all of it is rolled back ahead of it. Within a batch that has failed the server does not read this.
+ */
+function takeBatchBack(server: ServerConnection): void {
+  server.pool.row.rollback();
+  server.rollbacks++;
+  for (const kind of [KIND_PARSE, KIND_BIND, KIND_EXECUTE]) server.pending.push(kind | SWALLOW, null);
+  server.unnamedId = 0;
+  server.send(takeBack);
 }
 
 /** Next step, whenever the connection is quiet. */
