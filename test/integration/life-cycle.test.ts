@@ -11,7 +11,7 @@ import {
 } from '../support/fake-postgres.js';
 import { Q } from '../support/frames.js';
 import { PATIENCE_MS, soon } from '../support/patience.js';
-import type { TestProxy } from '../support/proxy.js';
+import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
 import {
   backends,
@@ -55,6 +55,35 @@ forOneDriver('age of server connections', (driver) => {
       });
     } finally {
       await proxy.stop();
+    }
+  });
+
+  it('the minimum of many pools on one host is opened a few at a time', async () => {
+    const pools = 40;
+    const held: FakeConnection[] = [];
+    const fake = await startFakePostgres({ onStartup: (connection) => void held.push(connection) });
+    const proxy = await startProxy({
+      ioDriver: driver,
+      workers: 1,
+      databases: Array.from({ length: pools }, (_, at) =>
+        databaseOf(fake, { name: `db_${at}`, min_pool_size: 1 }),
+      ),
+      general: { connect_timeout: 60_000, idle_healthcheck_interval: 0 },
+    });
+    const ofPools = () => held.filter(({ startup }) => startup.database?.startsWith('db_') === true);
+    try {
+      await eventually('sixteen connect', async () => ofPools().length >= 16);
+      await sleep(300);
+      assert.equal(ofPools().length, 16);
+      fake.script({ onStartup: undefined });
+      for (const connection of held) connection.reset();
+      await eventually('all pools have theirs', async () => {
+        const rows = await proxy.adminQuery<{ database: string; sv_idle: string }>('SHOW POOLS');
+        return rows.filter((row) => row.database.startsWith('db_') && row.sv_idle === '1').length === pools;
+      });
+    } finally {
+      await proxy.stop();
+      await fake.stop();
     }
   });
 

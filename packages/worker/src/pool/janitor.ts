@@ -20,6 +20,8 @@ export const SESSION_CHECK_MS = 500;
  * it counts the connection, and so must we; not for ever: a host without power never ends anything.
  */
 const ENDING_MS = 10_000;
+/** Connects under way to a host at which none is begun for a pool's minimum only. */
+const KEEPING_MAX = 16;
 /** Free pages of the kernel's memory go back to the system. */
 export const TRIM_MS = 5000;
 
@@ -29,6 +31,7 @@ export const TRIM_MS = 5000;
  */
 export function checkPools(context: WorkerContext): void {
   for (const cluster of context.clusters.values()) cluster.checkWaiters();
+  noteConnecting(context);
   for (const pool of context.pools.values()) {
     checkWaiters(pool);
     for (const server of pool.all) checkServer(pool, server);
@@ -193,13 +196,31 @@ function cutOff(server: ServerConnection, session: Session, error: PgDogError): 
   session.fail(error, isInsideFrame);
 }
 
-/** min_pool_size is kept by one worker of each pool, so that N of them do not open N times as many. */
+/** Connects under way by host, filled anew for each look at the pools. */
+const connecting = new Map<number, number>();
+
+function noteConnecting({ pools }: WorkerContext): void {
+  connecting.clear();
+  for (const { opening, snapshot } of pools.values()) {
+    if (opening.isOpening) countConnecting(snapshot.hostIndex, opening.connectingCount);
+  }
+}
+
+function countConnecting(host: number, count: number): void {
+  connecting.set(host, (connecting.get(host) ?? 0) + count);
+}
+
+/**
+ * min_pool_size is kept by one worker of each pool, so that N of them do not open N times as many. Thousands of pools on
+ * one host get theirs a few at a time: nobody waits for these.
+ */
 function keepMinimum(pool: Pool): void {
   const { context, snapshot } = pool;
   if (context.isDraining || pool.isPaused || snapshot.minPoolSize === 0 || pool.opening.isOpening) return;
   if (!context.arrivals.homes.isKeeper(snapshot) || pool.credentials.isWaitingForProof) return;
   if (context.memory.capacity.claimed(snapshot.index) >= snapshot.minPoolSize) return;
-  if (!isRoomWanted(pool)) pool.opening.tryOpen();
+  if ((connecting.get(snapshot.hostIndex) ?? 0) >= KEEPING_MAX || isRoomWanted(pool)) return;
+  if (pool.opening.tryOpen()) countConnecting(snapshot.hostIndex, 1);
 }
 
 /** Login and idle time-outs of clients. */
