@@ -58,6 +58,21 @@ CREATE POLICY by_writing ON counted USING (writes() > 0);
 CREATE TABLE counted_idle (id int);
 CREATE POLICY by_writing ON counted_idle USING (writes() > 0);
 CREATE VIEW counted_view AS SELECT * FROM counted;
+CREATE VIEW locking_view AS SELECT * FROM items FOR UPDATE;
+CREATE VIEW deep_view AS SELECT * FROM (SELECT * FROM items FOR SHARE) AS i;
+CREATE VIEW over_locking_view AS SELECT * FROM locking_view;
+CREATE FUNCTION of_fleeting() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM "fleeting"';
+CREATE FUNCTION of_fleeting_view() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM public.Fleeting_View); END';
+CREATE FUNCTION of_of_fleeting() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT public.of_fleeting()';
+CREATE FUNCTION atomic_fleeting() RETURNS bigint STABLE BEGIN ATOMIC SELECT count(*) FROM fleeting; END;
+CREATE FUNCTION atomic_of_fleeting() RETURNS bigint STABLE BEGIN ATOMIC SELECT of_of_fleeting(); END;
+CREATE FUNCTION atomic_next() RETURNS bigint STABLE BEGIN ATOMIC SELECT nextval('numbers'); END;
+CREATE FUNCTION atomic_items() RETURNS bigint STABLE BEGIN ATOMIC SELECT count(*) FROM items; END;
+CREATE FUNCTION next_stable() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT nextval(''numbers'')';
+CREATE FUNCTION writes_stable() RETURNS int LANGUAGE sql STABLE AS 'SELECT writes()';
+CREATE FUNCTION of_tenant() RETURNS text LANGUAGE sql STABLE AS 'SELECT current_setting(''app.tenant'', true)';
+CREATE VIEW of_fleeting_calls AS SELECT of_of_fleeting() AS n;
+CREATE FUNCTION of_calls() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT n FROM of_fleeting_calls';
 `;
 
 /** Statement, and a part of the verdict. */
@@ -107,6 +122,21 @@ const ROWS: readonly [string, string][] = [
   ['TABLE other.counted', 'read'],
   ['TABLE counted_idle', 'read'],
   ['TABLE counted_view', 'reads counted_view'],
+  ['TABLE locking_view', 'reads locking_view'],
+  ['TABLE deep_view', 'reads deep_view'],
+  ['TABLE over_locking_view', 'reads over_locking_view'],
+  ['SELECT of_fleeting()', 'calls of_fleeting()'],
+  ['SELECT of_fleeting_view()', 'calls of_fleeting_view()'],
+  ['SELECT of_of_fleeting()', 'calls of_of_fleeting()'],
+  ['SELECT atomic_fleeting()', 'calls atomic_fleeting()'],
+  ['SELECT atomic_of_fleeting()', 'calls atomic_of_fleeting()'],
+  ['SELECT atomic_next()', 'calls atomic_next()'],
+  ['SELECT atomic_items()', 'read'],
+  ['SELECT next_stable()', 'calls next_stable()'],
+  ['SELECT writes_stable()', 'calls writes_stable()'],
+  ['SELECT of_tenant()', 'read'],
+  ['TABLE of_fleeting_calls', 'reads of_fleeting_calls'],
+  ['SELECT of_calls()', 'calls of_calls()'],
   ['WITH writing_view AS (SELECT 1) TABLE writing_view', 'read'],
   ['EXPLAIN SELECT writes()', 'calls writes()'],
   ['COPY (SELECT writes()) TO STDOUT', 'calls writes()'],
@@ -204,5 +234,15 @@ test('a role that has every default against us gets the same answers', async () 
   for (const [text] of ROWS) {
     const plan = readSql(text, parser, true);
     assert.equal(verdictOf(other, plan), verdictOf(code, plan), text);
+  }
+});
+
+test('where transactions are serializable by default nothing is for replicas', async () => {
+  await postgres.query("ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'");
+  try {
+    const serializable = await askDatabase(postgres.url());
+    assert.match(verdictOf(serializable, readSql('SELECT 1', parser, true)), /serializable by default/);
+  } finally {
+    await postgres.query('ALTER DATABASE postgres RESET default_transaction_isolation');
   }
 });

@@ -23,43 +23,44 @@ const HAS_HOST_PREFIX = HOST_RELATION_PREFIXES.map((prefix) => `starts_with(reln
 const HARMLESS_OF_EXTENSIONS =
   "('uuid_generate_v1', 'uuid_generate_v1mc', 'uuid_generate_v4', 'gen_random_bytes', 'gen_random_uuid', 'gen_salt')";
 
+const NO_WORD = quoteLiteral(String.raw`\W+`);
+
 /**
  * What in a database makes a statement a write that looks like a read, as rows of three texts: kind, name, schema or
  * reason. Runs in the transaction of the question before it, under its search path.
  *
  * `bad` are functions that must run on the primary: VOLATILE ones but those known to be harmless, by themselves, by an argument's
- * default, or as the machinery of an aggregate. Dependencies on built-in functions and relations are not recorded
- * in pg_depend (they are pinned), so stored trees are searched for their numbers.
+ * default, as the machinery of an aggregate, or by what stands in the body of a STABLE one (a word there is taken for what it
+ * names: too much is found, and goes to the primary). Dependencies on built-in functions and relations are not recorded
+ * in pg_depend (they are pinned), so stored trees are searched for their numbers. That of a body is a column of 14 and later.
  */
 export const ACCESS_SQL = `;
 WITH RECURSIVE builtin AS MATERIALIZED (
-  SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+  SELECT oid, proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
     AND proname = ANY (${nameArray(BUILTIN_WRITES)}::name[]) AND proname <> 'current_setting'
+), host_view AS MATERIALIZED (
+  SELECT oid, relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
+    AND relkind = 'v' AND (relname = ANY (${nameArray(HOST_RELATIONS)}::name[]) OR ${HAS_HOST_PREFIX})
 ), trees AS (
   SELECT ':(func|aggfn|winfn)(id|oid) (' || (SELECT string_agg(oid::text, '|') FROM builtin) || ') |:relid (' ||
-    (SELECT string_agg(oid::text, '|') FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
-      AND relkind = 'v' AND (relname = ANY (${nameArray(HOST_RELATIONS)}::name[]) OR ${HAS_HOST_PREFIX})) || ') ' AS pattern,
+    (SELECT string_agg(oid::text, '|') FROM host_view) || ') |{ROWMARKCLAUSE ' AS pattern,
     ':funcid (' || (SELECT string_agg(oid::text, '|') FROM pg_proc WHERE proname = 'current_setting'
       AND pronamespace = 'pg_catalog'::regnamespace) || ') ' AS asks_setting
+), word AS MATERIALIZED (
+  SELECT DISTINCT p.oid, w.name FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang,
+    unnest(string_to_array(regexp_replace(lower(p.prosrc), ${NO_WORD}, ' ', 'g'), ' ')) AS w(name)
+  WHERE p.oid >= ${FIRST_USER_OID} AND p.provolatile <> 'v' AND p.prokind <> 'a' AND l.lanname NOT IN ('internal', 'c') AND w.name <> ''
 ), own AS MATERIALIZED (
   SELECT p.oid, p.proname, p.prokind, p.pronargs - p.pronargdefaults AS least, p.pronargs,
-    p.proargtypes[0] AS first, (p.provolatile = 'v' AND p.prokind <> 'a' AND NOT (
+    p.proargtypes[0] AS first, p.proargdefaults IS NOT NULL OR p.prosrc = '' AS has_tree, (p.provolatile = 'v' AND p.prokind <> 'a' AND NOT (
       p.proname IN ${HARMLESS_OF_EXTENSIONS} AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')))
-      OR coalesce(p.proargdefaults::text ~ (SELECT pattern FROM trees), false) AS is_bad
+      OR coalesce(p.proargdefaults::text ~ (SELECT pattern FROM trees), false)
+      OR CASE WHEN p.prosrc = '' THEN coalesce(to_jsonb(p) ->> 'prosqlbody' ~ (SELECT pattern FROM trees), false) ELSE false END
+      OR p.oid IN (SELECT w.oid FROM word w JOIN builtin b ON b.proname = w.name UNION ALL
+        SELECT w.oid FROM word w JOIN host_view h ON h.relname = w.name) AS is_bad
   FROM pg_proc p
   WHERE (p.pronamespace <> 'pg_catalog'::regnamespace OR p.oid >= ${FIRST_USER_OID}) AND p.prokind <> 'p'
     AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-), bad(oid) AS (
-  SELECT oid FROM own WHERE is_bad
-  UNION
-  SELECT CASE WHEN a.aggfnoid IS NULL THEN u.objid ELSE a.aggfnoid::oid END
-  FROM bad b
-  LEFT JOIN pg_aggregate a ON b.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
-  LEFT JOIN pg_depend u ON u.refclassid = 'pg_proc'::regclass AND u.refobjid = b.oid AND u.classid = 'pg_proc'::regclass
-    AND EXISTS (SELECT FROM pg_proc p WHERE p.oid = u.objid AND p.proargdefaults IS NOT NULL)
-  WHERE a.aggfnoid IS NOT NULL OR u.objid IS NOT NULL
-), operators AS MATERIALIZED (
-  SELECT o.oid, o.oprname FROM pg_operator o JOIN bad b ON b.oid = o.oprcode
 ), rules AS MATERIALIZED (
   SELECT 'pg_rewrite'::regclass AS class, r.oid, r.ev_class AS holder, r.ev_action::text AS tree
   FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
@@ -68,33 +69,39 @@ WITH RECURSIVE builtin AS MATERIALIZED (
   SELECT 'pg_policy'::regclass, p.oid, p.polrelid, p.polqual::text
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
   WHERE p.polqual IS NOT NULL AND p.polcmd IN ('r', '*')
-), used AS MATERIALIZED (
-  SELECT r.holder, d.refclassid AS class, d.refobjid AS oid
-  FROM rules r JOIN pg_depend d ON d.classid = r.class AND d.objid = r.oid
-), marked(oid) AS (
-  SELECT oid FROM pg_class
+), edges(class, oid, of_class, of_oid) AS MATERIALIZED (
+  SELECT 'pg_class'::regclass, r.holder, d.refclassid, d.refobjid
+  FROM rules r JOIN pg_depend d ON d.classid = r.class AND d.objid = r.oid WHERE d.refobjid <> r.holder
+  UNION SELECT 'pg_class'::regclass, inhparent, 'pg_class'::regclass, inhrelid FROM pg_inherits
+  UNION SELECT 'pg_operator'::regclass, o.oid, 'pg_proc'::regclass, o.oprcode FROM pg_operator o JOIN own f ON f.oid = o.oprcode
+  UNION SELECT 'pg_proc'::regclass, a.aggfnoid, 'pg_proc'::regclass, f.oid FROM pg_aggregate a, unnest(ARRAY[a.aggtransfn,
+    a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) AS f(oid)
+  UNION SELECT 'pg_proc'::regclass, o.oid, d.refclassid, d.refobjid
+  FROM own o JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = o.oid WHERE o.has_tree
+  UNION SELECT 'pg_proc'::regclass, w.oid, 'pg_proc'::regclass, o.oid FROM word w JOIN own o ON lower(o.proname) = w.name
+  UNION SELECT 'pg_proc'::regclass, w.oid, 'pg_class'::regclass, c.oid
+  FROM word w JOIN pg_class c ON lower(c.relname) = w.name WHERE c.oid >= ${FIRST_USER_OID}
+), reached(class, oid) AS (
+  SELECT 'pg_proc'::regclass, oid FROM own WHERE is_bad
+  UNION ALL
+  SELECT 'pg_class'::regclass, oid FROM pg_class
   WHERE relkind IN ('f', 'S') OR (relpersistence = 'u' AND relkind IN ('r', 'p', 'm'))
-  UNION
-  SELECT holder FROM rules, trees WHERE tree ~ pattern
-  UNION
-  SELECT holder FROM rules, trees WHERE tree ~ asks_setting AND CASE WHEN class = 'pg_rewrite'::regclass
+  UNION ALL
+  SELECT 'pg_class'::regclass, holder FROM rules, trees WHERE tree ~ pattern
+  UNION ALL
+  SELECT 'pg_class'::regclass, holder FROM rules, trees WHERE tree ~ asks_setting AND CASE WHEN class = 'pg_rewrite'::regclass
     THEN pg_get_viewdef(holder) ELSE (SELECT pg_get_expr(polqual, polrelid) FROM pg_policy p WHERE p.oid = rules.oid)
   END ~* ${HOST_SETTING}
   UNION
-  SELECT u.holder FROM used u JOIN bad b ON b.oid = u.oid WHERE u.class = 'pg_proc'::regclass
-  UNION
-  SELECT u.holder FROM used u JOIN operators o ON o.oid = u.oid WHERE u.class = 'pg_operator'::regclass
-), reached(oid) AS (
-  SELECT oid FROM marked
-  UNION
-  SELECT e.holder FROM reached m JOIN (
-    SELECT holder, oid FROM used WHERE class = 'pg_class'::regclass AND holder <> oid
-    UNION ALL SELECT inhparent, inhrelid FROM pg_inherits
-  ) e ON e.oid = m.oid
+  SELECT e.class, e.oid FROM reached r JOIN edges e ON e.of_class = r.class AND e.of_oid = r.oid
+), bad AS MATERIALIZED (
+  SELECT oid FROM reached WHERE class = 'pg_proc'::regclass
+), operators AS MATERIALIZED (
+  SELECT o.oid, o.oprname FROM pg_operator o JOIN bad b ON b.oid = o.oprcode
 )
 SELECT 'relation', c.relname::text, n.nspname::text
 FROM reached m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+WHERE m.class = 'pg_class'::regclass AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 UNION ALL
 SELECT CASE WHEN bool_or(b.oid IS NOT NULL) THEN 'bad' ELSE 'good' END, o.proname::text, ''
 FROM own o LEFT JOIN bad b ON b.oid = o.oid GROUP BY o.proname
@@ -114,4 +121,7 @@ FROM pg_constraint k, trees WHERE k.contypid <> 0 AND (k.conbin::text ~ pattern 
 UNION ALL
 SELECT 'hidden', '', 'a function of the operator family ' || f.opfname || ' is VOLATILE'
 FROM pg_amproc m JOIN bad b ON b.oid = m.amproc::oid JOIN pg_opfamily f ON f.oid = m.amprocfamily
+UNION ALL
+SELECT 'hidden', '', 'transactions are serializable by default' FROM pg_settings WHERE name = 'default_transaction_isolation'
+  AND setting = 'serializable' AND source NOT IN ('user', 'database user', 'client', 'session')
 UNION ALL SELECT 'accessEnd', '', ''`;

@@ -99,7 +99,8 @@ function clientConfig(
     user,
     // As a function: an empty text would be replaced by PGPASSWORD.
     password: () => password,
-    options: '-c search_path=pg_catalog',
+    // A standby refuses every statement of who is serializable by default.
+    options: String.raw`-c search_path=pg_catalog -c default_transaction_isolation=read\ committed`,
     application_name: 'pgdog-cluster health',
     client_encoding: 'UTF8',
     connectionTimeoutMillis: connectMs,
