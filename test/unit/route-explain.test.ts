@@ -75,3 +75,20 @@ it('parameters, directives and the facts of the explained statement', () => {
   assert.deepEqual(explain?.plan.route.functions, ['f']);
   assert.deepEqual(explain?.plan.route.relations, [{ schema: 'a', name: 't' }]);
 });
+
+it('a directive at the start of the explained statement counts as it would without EXPLAIN', () => {
+  const role = (sql: string) => read(sql)?.plan.route.directive;
+  for (const sql of [
+    'EXPLAIN (PGDOG) /* pgdog_role: primary */ SELECT 1',
+    'explain ( pgdog, format json ) -- pgdog_role: primary\nSELECT 1',
+    '/* by hand */ EXPLAIN (PGDOG) /* pgdog_role: primary */ (SELECT 1);',
+  ])
+    assert.deepEqual([role(sql)?.role, role(sql)?.error], ['primary', null], sql);
+  for (const sql of [
+    'EXPLAIN /* pgdog_role: primary */ (PGDOG) SELECT 1',
+    'EXPLAIN (PGDOG /* pgdog_role: primary */) SELECT 1',
+    'EXPLAIN (PGDOG) SELECT /* pgdog_role: primary */ 1',
+    'EXPLAIN (PGDOG) (/* pgdog_role: primary */ SELECT 1)',
+  ])
+    assert.match(String(role(sql)?.error), /start or the end/, sql);
+});

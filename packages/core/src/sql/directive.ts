@@ -1,8 +1,11 @@
 import { progress } from '../base/assert.js';
-import { SqlLexer, TOKEN_END, TOKEN_MALFORMED } from './lexer.js';
+import { decodeText } from '../wire/cstring.js';
+import { SqlLexer, TOKEN_END, TOKEN_MALFORMED, TOKEN_WORD } from './lexer.js';
 import type { Directive } from './route-facts.js';
 
 const BYTE_SEMICOLON = 0x3b;
+const BYTE_OPEN = 0x28;
+const BYTE_CLOSE = 0x29;
 const BYTE_DASH = 0x2d;
 const BYTE_SLASH = 0x2f;
 const BYTE_UNDERSCORE = 0x5f;
@@ -36,19 +39,42 @@ export function readDirective(bytes: Uint8Array, start: number, end: number): Di
   if (!mentionsDirective(bytes, start, end)) return null;
   const found: Mutable = { role: null, shard: null, shardingKey: null, error: null };
   const lexer = new SqlLexer();
+  const explainedFrom = skipExplain(lexer, bytes, start, end);
   lexer.reset(bytes, start, end);
   let before = BYTE_SEMICOLON;
   for (;;) {
     const from = lexer.end;
     const kind = lexer.next();
     if (kind === TOKEN_MALFORMED) break;
-    const isOutside = before === BYTE_SEMICOLON || kind === BYTE_SEMICOLON || kind === TOKEN_END;
+    const isAtStart = before === BYTE_SEMICOLON || from === explainedFrom;
+    const isOutside = isAtStart || kind === BYTE_SEMICOLON || kind === TOKEN_END;
     readGap(bytes, from, lexer.start, isOutside, found);
     if (kind === TOKEN_END) break;
     before = kind;
   }
   const isEmpty = found.role === null && found.shard === null && found.shardingKey === null;
   return isEmpty && found.error === null ? null : Object.freeze(found);
+}
+
+/** Where EXPLAIN and its options end: what stands there stood at the start of the statement until somebody asked about it. -1: no EXPLAIN. */
+function skipExplain(lexer: SqlLexer, bytes: Uint8Array, start: number, end: number): number {
+  lexer.reset(bytes, start, end);
+  const word = (): string =>
+    lexer.kind === TOKEN_WORD ? decodeText(bytes, lexer.start, lexer.end).toLowerCase() : '';
+  lexer.next();
+  if (word() !== 'explain') return -1;
+  let at = lexer.end;
+  if (lexer.next() !== BYTE_OPEN) {
+    for (; word() === 'analyze' || word() === 'verbose'; lexer.next()) at = lexer.end;
+    return at;
+  }
+  for (let depth = 1; depth > 0; ) {
+    const kind = lexer.next();
+    if (kind === TOKEN_END || kind === TOKEN_MALFORMED) return -1;
+    if (kind === BYTE_OPEN) depth++;
+    else if (kind === BYTE_CLOSE) depth--;
+  }
+  return lexer.end;
 }
 
 /** Between two tokens stand white space and comments. */
