@@ -141,7 +141,7 @@ const ROWS: readonly [string, string][] = [
   ['EXPLAIN SELECT writes()', 'calls writes()'],
   ['COPY (SELECT writes()) TO STDOUT', 'calls writes()'],
   ['EXECUTE p(writes())', 'calls writes()'],
-  ['EXECUTE p(1)', 'neutral'],
+  ['EXECUTE p(1)', 'read'],
   ['SHOW work_mem', 'neutral'],
   ['INSERT INTO items VALUES (1)', 'INSERT'],
 ];

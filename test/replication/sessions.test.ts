@@ -101,6 +101,20 @@ forOneDriver('sessions over several hosts', (driver) => {
       ...Array.from({ length: 20 }, (_, n) => [Q(insert(n)), Q('SELECT count(*), max(id) FROM item')]).flat(),
     ));
 
+  it('EXECUTE goes where its statement does: reads to standbys, writes to the primary', () =>
+    withClient(async (client) => {
+      await run(client, `PREPARE where_read AS ${WHERE}`);
+      await run(client, `PREPARE where_written AS ${insert(900)} RETURNING current_setting('cluster_name')`);
+      assertStandby(await firstValue(client, 'EXECUTE where_read'), 'a read');
+      assert.equal(await firstValue(client, 'EXECUTE where_written'), 'primary');
+      assertStandby(await firstValue(client, 'EXECUTE where_read'), 'a read behind a write');
+      assert.equal(sqlstateOf(await client.query('EXECUTE nobody')), '26000');
+      await run(client, 'BEGIN');
+      assertStandby(await firstValue(client, 'EXECUTE where_read'), 'a read that begins a transaction');
+      assert.equal(sqlstateOf(await client.query('EXECUTE where_written')), '25006');
+      await run(client, 'ROLLBACK', 'DELETE FROM item WHERE id = 900');
+    }, forgetful));
+
   it('a pipeline that begins with reads: writes behind them do not end up where those are', async () => {
     const statements = [
       'SELECT 1',

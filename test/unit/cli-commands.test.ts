@@ -240,6 +240,24 @@ SELEC 1; SELECT ';', $$;$$; -- the end
   ]);
 });
 
+test('route: EXECUTE goes where the statement that the file has prepared does', async () => {
+  const cwd = writeFiles('route-execute', {
+    ...ROUTED,
+    'file.sql': 'PREPARE w AS UPDATE x SET y = 1; EXECUTE w; PREPARE r AS SELECT 1; EXECUTE r; EXECUTE q',
+  });
+  const { out } = await pgdogCluster(['route', '--json', '-f', 'file.sql'], '', cwd);
+  assert.deepEqual(
+    (JSON.parse(out) as { wish: string }[]).map(({ wish }) => wish),
+    [
+      'primary (prepares: UPDATE)',
+      'primary (prepares: UPDATE)',
+      'read (prepares: SELECT)',
+      'read (EXECUTE)',
+      'primary (EXECUTE of an unknown statement)',
+    ],
+  );
+});
+
 test('route: a statement as an argument, stdin, what it cannot do', async () => {
   const cwd = writeFiles('route', ROUTED);
   const one = await pgdogCluster(['route', 'SELECT f(1) FROM v'], '', cwd);

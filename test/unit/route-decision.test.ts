@@ -56,6 +56,8 @@ const ROWS: [string, string, Change, string][] = [
   ['a read behind a setting', `SET TimeZone = 'UTC'; ${READ}`, {}, 'read'],
   ['a read whose catalog is not known yet', READ, { writes: CATALOG_UNREAD }, 'any'],
   ['a function that may write', READ, { writes: 'calls f()' }, 'primary'],
+  ['EXECUTE of a read', 'EXECUTE p(1)', {}, 'read'],
+  ['EXECUTE of a write', 'EXECUTE p(1)', { writes: 'prepares: INSERT' }, 'primary'],
   ['a read of who has just written', READ, { hasJustWritten: true }, 'primary'],
   ['who asks for a replica', WRITE, { role: 'replica' }, 'replica'],
   ['who asks for the primary', READ, { role: 'primary' }, 'primary'],

@@ -73,7 +73,7 @@ test('what literals decide is told by each text', () => {
   const route = (text: string) => look(cache, text).route.access;
   assert.equal(route("select current_setting('app.x')"), 'read');
   assert.equal(route("select current_setting('transaction_read_only')"), 'write');
-  assert.equal(route('explain (analyze 1) execute p'), 'neutral');
+  assert.equal(route('explain (analyze 1) execute p'), 'read');
   assert.equal(look(cache, "select f('app.one')").statements[0].mentions?.includes('app.one'), true);
   assert.equal(look(cache, "select f('app.two')").statements[0].mentions?.includes('app.two'), true);
   assert.equal(look(cache, "select f('app.two')").statements[0].mentions?.includes('app.one'), false);

@@ -37,7 +37,7 @@ export function readRoute(kind: string, node: SqlNode): RouteFacts {
     case 'PrepareStmt':
       return innerRoute(nodeOf(node, 'query'), 'prepares: ');
     case 'ExecuteStmt':
-      return { ...walked(kind, node, 'EXECUTE', 'neutral'), executes: [textOf(node, 'name')] };
+      return { ...walked(kind, node, 'EXECUTE'), executes: [textOf(node, 'name')] };
     case 'ExplainStmt':
       return readExplainRoute(node);
     case 'CopyStmt':
@@ -57,14 +57,9 @@ export function readRoute(kind: string, node: SqlNode): RouteFacts {
   }
 }
 
-function walked(
-  kind: string,
-  node: SqlNode,
-  label: string,
-  otherwise: 'read' | 'neutral' = 'read',
-): RouteFacts {
+function walked(kind: string, node: SqlNode, label: string): RouteFacts {
   const walk = new RouteWalk().walk({ [kind]: node });
-  return factsOf(walk, walk.writeReason === null ? otherwise : 'write', walk.writeReason ?? label);
+  return factsOf(walk, walk.writeReason === null ? 'read' : 'write', walk.writeReason ?? label);
 }
 
 function written(kind: string, node: SqlNode, reason: string): RouteFacts {
@@ -92,7 +87,7 @@ function innerRoute(query: SqlNode | undefined, prefix: string): RouteFacts {
 /** Without ANALYZE nothing runs; of what would write, the plan of the primary is asked for all the same. */
 function readExplainRoute(node: SqlNode): RouteFacts {
   const route = innerRoute(nodeOf(node, 'query'), isAnalyze(node) ? 'EXPLAIN ANALYZE: ' : 'EXPLAIN: ');
-  return route.access === 'neutral' && route.executes.length === 0 ? { ...route, access: 'read' } : route;
+  return route.access === 'neutral' ? { ...route, access: 'read' } : route;
 }
 
 function readCopyRoute(kind: string, node: SqlNode): RouteFacts {

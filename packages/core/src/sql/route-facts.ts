@@ -44,7 +44,7 @@ export interface RouteFacts {
   /** Tables and views; names of common table expressions are not among them. */
   readonly relations: readonly RelationName[];
   readonly begin: BeginFacts | null;
-  /** EXECUTE: what these statements do is to be found in what their PREPARE said. */
+  /** EXECUTE reads as far as its text tells: what these statements do is to be found in what their PREPARE said. */
   readonly executes: readonly string[];
   readonly directive: Directive | null;
 }

@@ -27,6 +27,8 @@ export class DrySession {
   private held: BegunTransaction | null = null;
   /** Where an open transaction is, once its first statement has been seen. */
   private transactionWish: string | null = null;
+  /** By PREPARE: why each may write. */
+  private readonly prepared = new Map<string, string | null>();
 
   /** @param ask null: the catalog is not known */
   constructor(hosts: readonly DatabaseEntry[], general: LoadedConfig['general'], ask: AskCatalog | null) {
@@ -80,6 +82,7 @@ export class DrySession {
       this.role = effect.value === 'primary' || effect.value === 'replica' ? effect.value : null;
     }
     if (effect?.type === 'reset' && effect.name === 'pgdog.role') this.role = null;
+    if (effect?.type === 'prepare') this.prepared.set(effect.name, this.whyWrite(plan.route, plan.flags));
     return this.decide(plan);
   }
 
@@ -114,6 +117,10 @@ export class DrySession {
   private whyWrite(route: SqlPlan['route'], flags: number): string | null {
     if (route.access === 'write') return route.reason;
     if ((flags & KEEPS_CONNECTION) !== 0) return 'keeps its server connection';
+    for (const name of route.executes) {
+      const why = this.prepared.get(name);
+      if (why !== null) return why ?? 'EXECUTE of an unknown statement';
+    }
     return this.ask === null ? null : this.ask(route);
   }
 }
