@@ -12,6 +12,7 @@ function makeWorld() {
     config: { epoch: 1, general: { maxPacketBytes: 0 } },
     driver: { memory: {}, attach: () => 1, detach: () => {} },
     outputs: { markDirty: () => {} },
+    memory: { capacity: { claimed: () => 1, freeInGroups: () => 0 } },
     post: () => false,
     isDraining: false,
     nowMs: NOW_MS,
@@ -26,6 +27,10 @@ function makeWorld() {
     waiters: { length: 0 },
     isPaused: false,
     owedUntilMs: 0,
+    index: 0,
+    snapshot: { poolSize: 1, reservePoolSize: 0 },
+    ending: { size: 0 },
+    limitsEpoch: 0,
     publishLoad: () => {},
     keepFree: (server: ServerConnection) => kept.push(server),
     close: (server: ServerConnection) => closed.push(server),
@@ -61,6 +66,8 @@ for (const [what, meanwhile] of [
   ['PAUSE', ({ pool }) => (pool.isPaused = true)],
   ['the end of the worker', ({ context }) => (context.isDraining = true)],
   ['the end of its time', ({ context }) => (context.nowMs = NOW_MS + 100)],
+  ['a smaller pool', ({ pool }) => (pool.snapshot.poolSize = 0)],
+  ['a lower limit', ({ context }) => (context.memory.capacity.freeInGroups = () => -1)],
   ['RECONNECT', ({ server }) => (server.isDoomed = true)],
 ] as [string, (world: ReturnType<typeof makeWorld>) => unknown][]) {
   test(`not taken, it is closed after ${what} came meanwhile`, () => {

@@ -66,11 +66,11 @@ export class CapacityRows {
     return limit !== 0 && Atomics.load(this.cells, line + CAPACITY_CLIENTS) >= limit;
   }
 
-  /** Server connections still allowed; UNLIMITED without a limit, never negative. */
+  /** Server connections still allowed; UNLIMITED without a limit, negative where it has been lowered and is passed. */
   free(line: number): number {
     const limit = Atomics.load(this.cells, line + CAPACITY_LIMIT);
     if (limit === 0) return UNLIMITED;
-    return Math.max(0, limit - Atomics.load(this.cells, line + CAPACITY_CLAIMED));
+    return limit - Atomics.load(this.cells, line + CAPACITY_CLAIMED);
   }
 
   isFull(line: number): boolean {

@@ -315,7 +315,7 @@ export class CapacityTable {
     return Atomics.load(this.#cells, this.#rows.userLine(group) + CAPACITY_CLAIMED);
   }
 
-  /** Server connections that the limits of the pool's database, of its user and of all still allow. */
+  /** Server connections that the limits of its database, of its user and of all still allow; negative: too many by so many. */
   freeInGroups(pool: number): number {
     const line = this.#rows.poolLine(pool);
     return Math.min(

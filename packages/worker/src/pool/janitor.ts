@@ -10,6 +10,7 @@ import { checkOverdue, startCheck } from './check-server.js';
 import { wishForServer } from './lend.js';
 import { isRoomWanted, limitText } from './make-room.js';
 import type { Pool } from './pool.js';
+import { isBeyondLimits } from './retire.js';
 
 /** How often pools are looked after; what a client's time-out may be late. */
 export const POOL_CHECK_MS = 50;
@@ -143,7 +144,7 @@ function checkIdle(pool: Pool, server: ServerConnection): void {
   const isOld = snapshot.idleTimeoutMs > 0 && idleMs > snapshot.idleTimeoutMs;
   // One of the reserve, or of a pool that was larger: not needed any more.
   const isBeyond = idleMs > reservePoolTimeoutMs && capacity.claimed(pool.index) > capacity.limit(pool.index);
-  if (isBeyond || (isOld && capacity.claimed(pool.index) > snapshot.minPoolSize)) {
+  if (isBeyond || isBeyondLimits(pool) || (isOld && capacity.claimed(pool.index) > snapshot.minPoolSize)) {
     pool.close(server);
     return;
   }

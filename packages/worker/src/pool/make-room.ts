@@ -84,7 +84,7 @@ export function mustYield(pool: Pool): boolean {
     if (index === pool.index || load.workersWaiting(index) === 0 || !isLimitShared(pool, index)) continue;
     // One that is full itself, whose server does not answer or that another limit stops has no use for a place.
     if (capacity.claimed(index) >= capacity.limit(index) || load.hasProber(index)) continue;
-    if (capacity.freeInGroups(index) === 0) continue;
+    if (capacity.freeInGroups(index) <= 0) continue;
     const hasWaiter = load.oldestWaiter(index, -1) >= 0;
     if (hasWaiter && (ownSinceMs === 0 || waitedMs(load.oldestSinceMs, ownSinceMs) > 0)) olderCount++;
   }

@@ -72,6 +72,8 @@ export class Pool {
   readonly knownReports: KnownReports;
   /** The snapshot that has it no more; 0 = it is configured. */
   retiredEpoch = 0;
+  /** The last epoch under whose limits it has been found to be; see isBeyondLimits(). */
+  limitsEpoch = 0;
 
   constructor(context: WorkerContext, snapshot: PoolSnapshot, shared = new PoolShared()) {
     this.context = context;
@@ -213,11 +215,8 @@ export class Pool {
     if (askCode(server)) return;
     server.idleSinceMs = idleSinceMs;
     server.provenMs = context.nowMs;
-    if (isUnwanted(server)) {
-      this.close(server);
-      return;
-    }
-    if (shouldGiveAway(this, server.connection.hasFilter)) giveAway(this, server);
+    if (isUnwanted(server)) this.close(server);
+    else if (shouldGiveAway(this, server.connection.hasFilter)) giveAway(this, server);
     else this.keepFree(server);
   }
 

@@ -19,19 +19,28 @@ export function leaveOldVersions(pool: Pool): void {
   for (const server of [...pool.all]) if (server.version !== pool.version) leaveServer(pool, server);
 }
 
-/** A pool that has become smaller: what is too much ends, those that have been idle for longest first. */
+/** A pool that has become smaller: of what is too much the idle end at once, the longest idle first. */
 export function shrink(pool: Pool, before: PoolSnapshot): void {
-  const { context, index, snapshot, idle, all, ending } = pool;
+  const { context, index, snapshot, idle, ending } = pool;
   const allowed = snapshot.poolSize + snapshot.reservePoolSize;
   if (allowed >= before.poolSize + before.reservePoolSize) return;
   let excess = context.memory.capacity.claimed(index) - allowed - ending.size;
   for (; excess > 0 && idle.length > 0; excess--) pool.close(idle[0]);
-  for (const server of all) {
-    if (excess <= 0) return;
-    if (server.isDoomed || server.dedicatedTo !== null) continue;
-    server.isDoomed = true;
-    excess--;
-  }
+}
+
+/**
+ * Whether one of its limits has been lowered and is passed still: then what comes free ends. Asked until once it is not
+ * so, in each epoch, and not settled by marking connections when the limit changes: those that are on their way between
+ * workers in that moment are in nobody's hands. One at a time, for what ends counts until its server has let go of it.
+ */
+export function isBeyondLimits(pool: Pool): boolean {
+  const { context, index, snapshot, ending } = pool;
+  if (pool.limitsEpoch === context.config.epoch) return false;
+  const { capacity } = context.memory;
+  const isTooLarge = capacity.claimed(index) > snapshot.poolSize + snapshot.reservePoolSize;
+  if (isTooLarge || capacity.freeInGroups(index) < 0) return ending.size === 0;
+  pool.limitsEpoch = context.config.epoch;
+  return false;
 }
 
 /** Free, and to be closed instead of given to anybody. Asked once each time that it comes free. */
@@ -40,7 +49,7 @@ export function isUnwanted(server: ServerConnection): boolean {
   const { context } = pool;
   const isExpired = expiresMs !== 0 && context.nowMs >= expiresMs;
   const isNotNeeded = (context.isDraining || pool.isPaused) && pool.waiters.length === 0;
-  return isExpired || isNotNeeded || isDoomed || isOwed(pool);
+  return isExpired || isNotNeeded || isDoomed || isBeyondLimits(pool) || isOwed(pool);
 }
 
 function leaveServer(pool: Pool, server: ServerConnection): void {
