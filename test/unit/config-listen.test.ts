@@ -30,6 +30,10 @@ test('no address at all: only with a Unix socket', () => {
   ]);
   assert.deepEqual(load(general('host = ""\nunix_socket_dir = "/run/pgdog"')).listen, []);
   assert.deepEqual(errorsOf(general('host = ""', { listen: [':5'] })), []);
+  // One mistake, one line.
+  assert.deepEqual(errorsOf(general('port = 7000', { listen: ['a:b'] })), [
+    '--listen: expected addr:port or [ipv6]:port, got "a:b"',
+  ]);
 });
 
 test('refused: hosts, directories, modes, networks', () => {

@@ -112,6 +112,11 @@ test('nearest key: only when near', () => {
   assert.equal(nearestKey('Port', known), 'port');
   assert.equal(nearestKey('worker', known), 'workers');
   assert.equal(nearestKey('pool_min_size', known), 'min_pool_size');
+  assert.equal(
+    nearestKey('pool_size', ['connect_timeout', 'default_pool_size', 'max_pool_size']),
+    'default_pool_size',
+  );
+  assert.equal(nearestKey('timeout', ['connect_timeout']), null);
   assert.equal(nearestKey('zzzzzz', known), null);
   assert.equal(nearestKey('x'.repeat(100_000), known), null);
 });

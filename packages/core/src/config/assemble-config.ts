@@ -97,8 +97,11 @@ function listenAddresses(
   for (const text of commandLine.listen) {
     const address = parseListenAddress(text, '');
     const place = { source: '--listen', line: 0, key: '' };
-    if (address === null) problems.error(place, `expected addr:port or [ipv6]:port, got "${text}"`);
-    else if (address.host !== '') addresses.push(address);
+    if (address === null) {
+      problems.error(place, `expected addr:port or [ipv6]:port, got "${text}"`);
+      // Stands for what was meant: that there is no address at all would be a second word about one mistake.
+      addresses.push({ host: '*', port: general.port });
+    } else if (address.host !== '') addresses.push(address);
     else for (const host of hosts.length > 0 ? hosts : ['*']) addresses.push({ host, port: address.port });
   }
   return addresses;

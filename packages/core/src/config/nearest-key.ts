@@ -35,7 +35,8 @@ function words(key: string): string {
 
 /**
  * The known key that was most likely meant, or null when none is near: about a third of the letters may
- * differ, or the same words may stand in another order.
+ * differ, the same words may stand in another order, or a word may be missing (`pool_size` for
+ * `default_pool_size`). One word alone says too little for that: `timeout` is in a dozen keys.
  */
 export function nearestKey(key: string, known: Iterable<string>): string | null {
   if (key.length > KEY_LENGTH_MAX) return null;
@@ -50,5 +51,7 @@ export function nearestKey(key: string, known: Iterable<string>): string | null 
       nearestDistance = distance;
     }
   }
-  return nearest;
+  if (nearest !== null || !asked.includes('_')) return nearest;
+  for (const candidate of known) if (candidate.includes(asked)) return candidate;
+  return null;
 }
