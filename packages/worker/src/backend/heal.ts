@@ -1,4 +1,5 @@
 import type { ErrorFields } from '@pgdog-cluster/core';
+import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import { DISPOSITION_MASK, FORWARD, KIND_MASK, KIND_QUERY, KIND_SYNC, SWALLOW } from './pending-replies.js';
 import type { ServerConnection } from './server-connection.js';
@@ -40,7 +41,9 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
 }
 
 function isStale(fields: ErrorFields): boolean {
-  if (fields.sqlstate === '26000') return true;
+  // Of a name that is not one of ours the client has to hear; the unnamed statement has none.
+  if (fields.sqlstate === '26000')
+    return fields.message.includes(SERVER_NAME_PREFIX) || !fields.message.includes('"');
   // The same SQLSTATE means many things; the text is fixed in plancache.c, but may be translated.
   return fields.sqlstate === '0A000' && fields.message.startsWith('cached plan must not change result type');
 }

@@ -133,7 +133,10 @@ export function noteExecuted(session: Session, server: ServerConnection, plan: S
     }
     if (effect?.type === 'prepare' || effect?.type === 'deallocate') continue;
     for (const { name } of nameSpans) {
-      const executed = own.get(name) ?? session.statements.get(name)?.plan ?? null;
+      const statement = session.statements.get(name);
+      const executed = own.get(name) ?? statement?.plan ?? null;
+      // The server's own, of a function's or of a text that was not read.
+      if (executed === null && statement === undefined) noteUnknown(session, server);
       if (executed === null || executed.flags === 0) continue;
       noteForeseen(session, server, executed);
       session.noteExecuted(server, executed);
