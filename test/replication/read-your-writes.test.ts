@@ -8,8 +8,8 @@ import { forOneDriver } from '../support/drivers.js';
 import { B, c, d, E, P, Q, S } from '../support/frames.js';
 import type { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
-import { spreadOf, startRoutedProxy } from '../support/routed-proxy.js';
-import { clientOf, eventually, run, sleep } from '../support/wire.js';
+import { spreadOf, startRoutedProxy, WHERE } from '../support/routed-proxy.js';
+import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
 
 const PAIR_COUNT = Number(process.env.PGDOG_LONG_PAIRS ?? 800);
 const CLIENT_COUNT = 8;
@@ -165,6 +165,32 @@ forOneDriver('reads of the past', (driver) => {
       );
       await client.end();
     } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('lsn: READ ONLY transactions right behind one another do not stick to the primary', async () => {
+    const proxy = await startRoutedProxy(cluster, driver, {
+      general: { read_your_writes: 'lsn', load_balancing_strategy: 'round_robin' },
+    });
+    const client = await clientOf(proxy);
+    try {
+      await eventually('all serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 3);
+      await run(client, 'UPDATE counter SET n = 9000 WHERE id = 1');
+      const startMs = performance.now();
+      let count = 0;
+      let primaryCount = 0;
+      while (performance.now() < startMs + 2000) {
+        await run(client, 'BEGIN READ ONLY');
+        const host = await firstValue(client, WHERE);
+        await run(client, 'COMMIT');
+        count++;
+        if (host === 'primary') primaryCount++;
+      }
+      assert.ok(count > 50, `only ${count} transactions`);
+      assert.ok(primaryCount < count * 0.5, `${primaryCount} of ${count} on the primary, whose turn is each third`);
+    } finally {
+      await client.end();
       await proxy.stop();
     }
   });

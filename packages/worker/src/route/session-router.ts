@@ -572,6 +572,8 @@ export class SessionRouter implements RouteTerms {
     if (isPlainRead) return true;
     this.isRepeatable = false;
     if (server.pool.role === ROLE_REPLICA) return false;
+    // It would count as a write, and have whatever comes as fast behind it asked here for ever.
+    if (this.trace.isAsking && this.mayLeave()) return false;
     this.trace.willWrite();
     return true;
   }
@@ -590,6 +592,15 @@ export class SessionRouter implements RouteTerms {
       facts.directive === null &&
       this.judge(facts, writes, ahead.plans).want === WANT_READ
     );
+  }
+
+  /** What has been looked at may be for another host than the primary. */
+  private mayLeave(): boolean {
+    if (ahead.end !== END_SYNC) return false;
+    const facts = ahead.facts();
+    const { readWriteStrategy } = this.session.context.config.routing;
+    if (facts.begin !== null && readWriteStrategy === 'aggressive') return true;
+    return this.judge(facts, this.whyWrite(facts, ahead.flags()), ahead.plans).want !== WANT_PRIMARY;
   }
 
   /** BEGIN that went ahead of what may have to be asked again elsewhere. */

@@ -13,6 +13,8 @@ const NOWHERE_YET = Number.MAX_SAFE_INTEGER;
 export class WriteTrace {
   private readonly session: Session;
   private isWriting = false;
+  /** The client has its answer, and the server is asked where the log stands. */
+  isAsking = false;
   /** Of this turn, for `session`. */
   private wroteMs = 0;
   /** Of the machine's monotonic clock: compared with what the supervisor has measured. */
@@ -58,19 +60,23 @@ export class WriteTrace {
   exchangeEnded(server: ServerConnection, isPrimary: boolean): boolean {
     if (!this.isWriting) return false;
     this.isWriting = false;
+    this.isAsking = false;
     // A replica writes nothing, whatever was thought of the statement.
     if (!isPrimary) return false;
     this.wroteMs = this.session.context.nowMs;
     this.wroteAtMs = systemClock.nowMs();
     if (this.mode !== 'lsn') return false;
     this.wroteLsn = NOWHERE_YET;
+    this.isAsking = true;
     server.ask({
       sql: LSN_SQL,
       onRow: (bytes, start, end) => {
         this.wroteLsn = parseLsn(rowTexts(bytes, start, end)[0] ?? '');
       },
       onError() {},
-      onDone() {},
+      onDone: () => {
+        this.isAsking = false;
+      },
     });
     return true;
   }
