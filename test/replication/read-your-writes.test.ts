@@ -188,7 +188,10 @@ forOneDriver('reads of the past', (driver) => {
         if (host === 'primary') primaryCount++;
       }
       assert.ok(count > 50, `only ${count} transactions`);
-      assert.ok(primaryCount < count * 0.5, `${primaryCount} of ${count} on the primary, whose turn is each third`);
+      assert.ok(
+        primaryCount < count * 0.5,
+        `${primaryCount} of ${count} on the primary, whose turn is each third`,
+      );
     } finally {
       await client.end();
       await proxy.stop();
