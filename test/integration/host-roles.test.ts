@@ -1,11 +1,14 @@
 // Roles, bans and lag of real servers, as SHOW REPLICAS tells them.
 import assert from 'node:assert/strict';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { freePort } from 'pgdog-cluster/demo/free-port';
 import { startProxy, type TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import type { ReplicationHost } from '../support/replication-host.js';
-import { eventually } from '../support/wire.js';
+import { eventually, run, withClients } from '../support/wire.js';
 
 interface Row {
   port: string;
@@ -149,4 +152,32 @@ describe('hosts of a database with role = "auto"', () => {
     for (const text of ['is primary', 'is not used: replica lag', 'is used again', 'none of 127.0.0.1'])
       assert.ok(proxy.output.includes(text), text);
   });
+});
+
+it('a configured primary stays the primary when roles become "auto", though a new host has not answered yet', async () => {
+  const cluster = await ReplicationCluster.start({ standbyCount: 1 });
+  const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  const proxy = await startProxy({ databases: cluster.databases('fixed', 'direct') });
+  try {
+    const rolesNow = async () => (await proxy.adminQuery<Row>('SHOW REPLICAS')).map(({ role }) => role);
+    await eventually('both are measured', async () => (await rolesNow()).join() === 'primary,replica');
+    await withClients(proxy, 1, async (client) => {
+      await run(client, 'BEGIN', 'CREATE TABLE kept (i int)');
+      const path = join(proxy.directory, 'pgdog.toml');
+      writeFileSync(path, readFileSync(path, 'utf8').replaceAll(/role = "\w+"/g, 'role = "auto"'));
+      const { port } = silent.address() as AddressInfo;
+      appendFileSync(
+        path,
+        `\n[[databases]]\nname = "postgres"\nhost = "127.0.0.1"\nport = ${port}\nrole = "auto"\n`,
+      );
+      await proxy.adminQuery('RELOAD');
+      await eventually('the new one fails', async () => proxy.output.includes(`${port} is not used`));
+      await run(client, 'INSERT INTO kept VALUES (1)', 'COMMIT');
+    });
+    assert.equal(proxy.output.includes('was primary and is unknown'), false, proxy.output);
+  } finally {
+    await proxy.stop();
+    silent.close();
+    await cluster.stop();
+  }
 });

@@ -124,7 +124,8 @@ export class HostGroup {
     this.primary = written?.host ?? -1;
     const own = claims.filter(({ measurement }) => isSameSystem(measurement, written?.measurement));
     const forks = findForks(own, written ?? null, this.#memory.forks);
-    this.#memory = { ...this.#memory, forks };
+    // Whoever is written to goes on being it where roles are measured from the next configuration on.
+    this.#memory = { ...this.#memory, forks, primary: written?.host ?? this.#memory.primary };
     const fences = new Map<number, BanReason>([...forks.keys()].map((host) => [host, BAN_FORKED]));
     for (const { host, measurement } of own) {
       // A copy of the primary that takes writes of its own while the primary goes on.
