@@ -81,6 +81,22 @@ describe('bans', () => {
     });
   }
 
+  it('a host that comes and goes must pass twice as often each time, until it has been well for a minute', () => {
+    const passesToLift = (before: (BanEvent | number)[]): number => {
+      for (let count = 1; count < 1000; count++)
+        if (play([...before, ...Array<BanEvent>(count).fill(pass)]).reason === BAN_NONE) return count;
+      return 0;
+    };
+    const events: (BanEvent | number)[] = [];
+    for (const wanted of [2, 4, 8, 16, 32, 64, 64]) {
+      events.push(fail, fail);
+      assert.equal(passesToLift(events), wanted);
+      events.push(...Array<BanEvent>(wanted).fill(pass), 30_000);
+    }
+    assert.equal(passesToLift([...events, fail, fail, forgiven, fail, fail]), 2, 'UNBAN forgets it');
+    assert.equal(passesToLift([...events, 31_000, fail, fail]), 2);
+  });
+
   it('a host that must be checked first is banned until it has passed', () => {
     assert.equal(play([], true).reason, BAN_UNCHECKED);
     assert.equal(play([fail], true).reason, BAN_UNCHECKED);

@@ -13,6 +13,12 @@ import {
 export const FAILURES_TO_BAN = 2;
 /** A server that comes back takes connections before it is well. */
 export const PASSES_TO_LIFT = 2;
+/**
+ * A host that fails so soon after it was used again comes and goes: each time clients who are just there wait for it. It
+ * must pass twice as often as the last time, at most for some 6 s: a banned host is checked every 100 ms.
+ */
+const RELAPSE_MS = 60_000;
+const RELAPSES_MAX = 5;
 
 /** Why a host is banned for what happened to it, or to clients there. Lag and fences are measured anew each time. */
 interface FailureBan {
@@ -28,6 +34,10 @@ export interface BanState {
   failures: number;
   passes: number;
   failure: FailureBan | null;
+  /** When the last ban for failing checks was lifted; 0 = none was. */
+  liftedMs: number;
+  /** Such bans that began soon after the last had been lifted, in a row. */
+  relapses: number;
   isLagging: boolean;
   fence: BanReason;
   isUnchecked: boolean;
@@ -39,6 +49,8 @@ export function initialBanState(isCheckRequired: boolean): BanState {
     failures: 0,
     passes: 0,
     failure: null,
+    liftedMs: 0,
+    relapses: 0,
     isLagging: false,
     fence: BAN_NONE,
     isUnchecked: isCheckRequired,
@@ -80,6 +92,8 @@ export function nextBanState(state: BanState, event: BanEvent, nowMs: number, ba
         health: state.health === HEALTH_FAILING ? HEALTH_UNKNOWN : state.health,
         failures: 0,
         failure: null,
+        liftedMs: 0,
+        relapses: 0,
         isLagging: false,
         isUnchecked: false,
       };
@@ -90,7 +104,7 @@ function afterPass(state: BanState, nowMs: number): BanState {
   const passes = state.passes + 1;
   const { failure } = state;
   const isByEvidence = failure !== null && failure.untilMs > 0;
-  const isOver = isByEvidence ? nowMs >= failure.untilMs : passes >= PASSES_TO_LIFT;
+  const isOver = isByEvidence ? nowMs >= failure.untilMs : passes >= PASSES_TO_LIFT * 2 ** state.relapses;
   // While banned for failing checks it is still failing: one pass is not health.
   const isGood = failure === null || isOver || isByEvidence;
   return {
@@ -99,6 +113,7 @@ function afterPass(state: BanState, nowMs: number): BanState {
     failures: 0,
     passes,
     failure: isOver ? null : failure,
+    liftedMs: failure !== null && isOver && !isByEvidence ? nowMs : state.liftedMs,
     isUnchecked: false,
   };
 }
@@ -108,7 +123,13 @@ function afterFailure(state: BanState, reason: BanReason, isSure: boolean, nowMs
   if (failures < FAILURES_TO_BAN && !isSure && state.failure === null)
     return { ...state, failures, passes: 0 };
   const failure = { reason, sinceMs: state.failure?.sinceMs ?? nowMs, untilMs: 0 };
-  return { ...state, health: HEALTH_FAILING, failures, passes: 0, failure };
+  const relapses = state.failure === null ? relapsesAt(state, nowMs) : state.relapses;
+  return { ...state, health: HEALTH_FAILING, failures, passes: 0, failure, relapses };
+}
+
+function relapsesAt({ liftedMs, relapses }: BanState, nowMs: number): number {
+  const isRelapse = liftedMs > 0 && nowMs - liftedMs < RELAPSE_MS;
+  return isRelapse ? Math.min(relapses + 1, RELAPSES_MAX) : 0;
 }
 
 /** What counts of all that speaks against it: what makes it unusable before what makes it slow. */
