@@ -248,44 +248,6 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
       assert.equal(sqlstateOf(await a.query('EXECUTE "P 2"')), '26000');
     }));
 
-  it('EXECUTE finds what a function has prepared, and what stood in a text too long to be read', () =>
-    withClients(proxy, 2, async (a, b) => {
-      await run(a, "DO $$ BEGIN EXECUTE 'PREPARE made AS SELECT 77'; END $$");
-      assert.equal(sqlstateOf(await a.query('EXECUTE typo')), '26000');
-      assert.equal(await firstValue(a, 'EXECUTE made'), '77');
-      await run(a, `/* ${'x'.repeat(70_000)} */ PREPARE long AS SELECT 78`);
-      assert.equal(await firstValue(a, 'EXECUTE long'), '78');
-      assert.equal(sqlstateOf(await b.query('EXECUTE made')), '26000');
-      await run(a, 'DEALLOCATE made');
-      assert.equal(sqlstateOf(await a.query('EXECUTE made')), '26000');
-      await run(a, 'BEGIN', "DO $$ BEGIN EXECUTE 'PREPARE inside AS SELECT 79'; END $$");
-      assert.equal(await firstValue(a, 'EXECUTE inside'), '79');
-      await run(a, 'COMMIT', 'DISCARD ALL');
-      assert.equal(sqlstateOf(await a.query('EXECUTE long')), '26000');
-    }));
-
-  it('statements ahead of an EXECUTE that cannot be run are run, and committed where they say so', () =>
-    withClients(proxy, 1, async (a) => {
-      await run(a, 'CREATE TABLE IF NOT EXISTS ahead (i int)');
-      const texts = [
-        ['INSERT INTO ahead VALUES (1); COMMIT; EXECUTE nobody', '1'],
-        ['INSERT INTO ahead VALUES (1); EXECUTE nobody', '0'],
-        ['BEGIN; INSERT INTO ahead VALUES (1); COMMIT; DEALLOCATE nobody', '1'],
-        [
-          'PREPARE one AS INSERT INTO ahead VALUES (1); EXECUTE one; COMMIT; DEALLOCATE one; EXECUTE one',
-          '1',
-        ],
-      ] as const;
-      for (const [sql, count] of texts) {
-        const result = await a.query(sql);
-        assert.equal(sqlstateOf(result), '26000', sql);
-        assert.match(result.error?.['M'] ?? '', /"(nobody|one)" does not exist/);
-        assert.equal(await firstValue(a, 'SELECT count(*) FROM ahead'), count, sql);
-        await run(a, 'TRUNCATE ahead');
-      }
-      await run(a, 'DROP TABLE ahead');
-    }));
-
   it('PREPARE is not undone by ROLLBACK, as in Postgres', () =>
     assertSameAsDirect(
       proxy,

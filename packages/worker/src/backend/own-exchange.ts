@@ -21,6 +21,8 @@ export interface StatementUse {
   undo(): void;
   /** Called when a made answer has gone out instead. */
   done?(): void;
+  /** Takes an ErrorResponse that is not part of a batch of the client's; without it the client gets it. */
+  refused?(frame: Uint8Array): void;
 }
 
 export function isStatementUse(ref: object | null): ref is StatementUse {

@@ -70,6 +70,10 @@ function clientError(relay: Relay, bytes: Uint8Array, start: number, end: number
 
 /** An error to a message of ours. Inside a client's batch it is the client's error too: the batch is skipped. */
 function ownError(relay: Relay, ref: object | null, bytes: Uint8Array, start: number, end: number): void {
+  if (isStatementUse(ref) && ref.refused !== undefined) {
+    ref.refused(bytes.slice(start, end));
+    return;
+  }
   if (isStatementUse(ref) || ref === null) {
     if (relay.server.session !== null) clientError(relay, bytes, start, end, -1);
     return;

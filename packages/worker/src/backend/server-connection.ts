@@ -79,6 +79,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   isTainted = false;
   /** Functions, triggers, views… were changed over it: what is known of them is out of date. */
   definesCode = false;
+  /** Why a statement that the client's Query executes could not be prepared ahead of it. */
+  refusedParse: Uint8Array | null = null;
   /** The current exchange is being repeated; not a second time. */
   isHealing = false;
   /** A FATAL has been relayed: the end of the stream needs no further words. */

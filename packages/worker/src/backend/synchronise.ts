@@ -147,11 +147,16 @@ export function ensureStatement(
       onDone() {},
     });
   } else {
-    server.pending.push(KIND_PARSE | SWALLOW, { kind: 'statementUse', serverName, undo });
+    const refused = (frame: Uint8Array) => {
+      undo();
+      server.refusedParse ??= frame;
+    };
+    const use = { kind: 'statementUse', serverName, undo };
+    server.pending.push(KIND_PARSE | SWALLOW, server.isBatchOpen ? use : { ...use, refused });
   }
   server.send(statement.frame);
   server.pool.row.serverParse();
-  // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it.
+  // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it, whose error says why.
   if (!statement.isSqlLevel && !server.isBatchOpen) server.sendOwnSync();
 }
 

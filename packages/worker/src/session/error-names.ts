@@ -6,7 +6,8 @@ const NAME_LENGTH = SERVER_NAME_PREFIX.length + 32;
 
 /**
  * Postgres quotes statement names in its errors; the client must read its own and not those we use on the
- * server. Returns null when the error names none of ours. Position and file fields are lost in the
+ * server. A statement that could not be prepared ahead of an EXECUTE is missing only to us: the client reads why
+ * it was refused. Returns null when the error names none of ours. Position and file fields are lost in the
  * rewriting: such errors (26000, 42P05, 08P01 about a Bind) have no position.
  */
 export function rewriteStatementNames(
@@ -14,6 +15,8 @@ export function rewriteStatementNames(
   _ref: object | null,
   fields: Required<ErrorFields>,
 ): Uint8Array | null {
+  const refused = session.server?.refusedParse ?? null;
+  if (refused !== null && (fields.sqlstate === '25P02' || fields.sqlstate === '26000')) return refused;
   if (!fields.message.includes(SERVER_NAME_PREFIX)) return null;
   const message = replaceNames(session, fields.message);
   return message === null ? null : buildErrorResponse({ ...fields, message });

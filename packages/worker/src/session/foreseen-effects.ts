@@ -14,7 +14,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { discardSequences } from '../backend/synchronise.js';
 import { touchesListening } from '../pubsub/ask-ahead.js';
-import { PIN_ADVISORY_LOCK, PIN_CONNECTION } from './pin-reasons.js';
+import { PIN_ADVISORY_LOCK, PIN_CONNECTION, PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import type { Session } from './session.js';
 
 /** Names of one transaction that are remembered, about. */
@@ -135,8 +135,10 @@ export function noteExecuted(session: Session, server: ServerConnection, plan: S
     for (const { name } of nameSpans) {
       const statement = session.statements.get(name);
       const executed = own.get(name) ?? statement?.plan ?? null;
-      // The server's own, of a function's or of a text that was not read.
-      if (executed === null && statement === undefined) noteUnknown(session, server);
+      // A function's, or of a text that was not read.
+      const isForeign = executed === null && statement === undefined;
+      if (isForeign && (server.isTainted || (session.pins & PIN_UNKNOWN_SETTING) !== 0))
+        noteUnknown(session, server);
       if (executed === null || executed.flags === 0) continue;
       noteForeseen(session, server, executed);
       session.noteExecuted(server, executed);

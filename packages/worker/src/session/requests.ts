@@ -413,6 +413,7 @@ export class RequestSink implements FrameSink {
       server.pool.row.idleInTransaction(nowUs - session.readySinceUs);
     }
     server.relay.beginExchange();
+    server.refusedParse = null;
     server.hasEffectPending = false;
     server.isSettingPending = false;
     // Settings could not be applied: the request will be refused, with whatever settings.

@@ -2,7 +2,6 @@ import { PgDogError, SETS_PARAMETER, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
 import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
-import { PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import type { Session } from './session.js';
 
 /**
@@ -20,7 +19,7 @@ export function renameStatements(
   /** Names that an earlier statement of the same text makes or drops. */
   const own = new Map<string, string | null>();
   let copied = 0;
-  for (const [index, statement] of plan.statements.entries()) {
+  for (const statement of plan.statements) {
     const { effect } = statement;
     if (effect?.type === 'prepare') {
       const readingKey = readingKeyFor(session, server, plan);
@@ -36,7 +35,8 @@ export function renameStatements(
     }
     for (const span of statement.nameSpans) {
       const serverName = serverNameFor(session, server, span.name, own);
-      if (serverName === null && isServersToSay(session, server, index, span.name)) continue;
+      // The server's to answer: a function may have prepared it, or a text that nobody has read; the transaction may have failed.
+      if (serverName === null && !span.name.startsWith(SERVER_NAME_PREFIX)) continue;
       if (serverName === null) {
         return new PgDogError(
           'unknown_prepared_statement',
@@ -53,15 +53,6 @@ export function renameStatements(
   }
   pieces.push(bytes.subarray(copied));
   return Buffer.concat(pieces);
-}
-
-/**
- * Whether the server is left to look for a name that we do not know. It may have it from a function, or from a text
- * that nobody has read; or the statements before this one must run first: no error undoes a COMMIT among them.
- */
-function isServersToSay(session: Session, server: ServerConnection, index: number, name: string): boolean {
-  const mayHaveIt = server.isTainted || (session.pins & PIN_UNKNOWN_SETTING) !== 0;
-  return (mayHaveIt || index > 0) && !name.startsWith(SERVER_NAME_PREFIX);
 }
 
 function preparePossible(

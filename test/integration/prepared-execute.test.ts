@@ -1,0 +1,108 @@
+/** EXECUTE and DEALLOCATE where the name, the statement or the transaction does not allow them: as on one server. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { forOneDriver } from '../support/drivers.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { B, D, E, P, Q, S } from '../support/frames.js';
+import type { TestProxy } from '../support/proxy.js';
+import type { RawResult } from '../support/raw-client.js';
+import {
+  assertSameAsDirect,
+  batch,
+  firstValue,
+  onAnotherServer,
+  run,
+  sqlstateOf,
+  startWireProxy,
+  withClients,
+} from '../support/wire.js';
+
+let server: TestPostgres;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.stop());
+
+const letters = (result: RawResult): string => result.frames.map(({ type }) => type).join('');
+
+forOneDriver('EXECUTE that fails', (driver) => {
+  let proxy: TestProxy;
+  before(async () => {
+    proxy = await startWireProxy(server, driver);
+  });
+  after(() => proxy.stop());
+
+  it('EXECUTE finds what a function has prepared, and what stood in a text too long to be read', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(a, "DO $$ BEGIN EXECUTE 'PREPARE made AS SELECT 77'; END $$");
+      assert.equal(sqlstateOf(await a.query('EXECUTE typo')), '26000');
+      assert.equal(await firstValue(a, 'EXECUTE made'), '77');
+      await run(a, `/* ${'x'.repeat(70_000)} */ PREPARE long AS SELECT 78`);
+      assert.equal(await firstValue(a, 'EXECUTE long'), '78');
+      assert.equal(sqlstateOf(await b.query('EXECUTE made')), '26000');
+      await run(a, 'DEALLOCATE made');
+      assert.equal(sqlstateOf(await a.query('EXECUTE made')), '26000');
+      await run(a, 'BEGIN', "DO $$ BEGIN EXECUTE 'PREPARE inside AS SELECT 79'; END $$");
+      assert.equal(await firstValue(a, 'EXECUTE inside'), '79');
+      await run(a, 'COMMIT', 'DISCARD ALL');
+      assert.equal(sqlstateOf(await a.query('EXECUTE long')), '26000');
+    }));
+
+  it('as on a direct connection: EXECUTE of nothing, in a failed transaction and in a batch', () => {
+    const failed = ['BEGIN', 'SELECT 1/0', 'EXECUTE nobody', 'DEALLOCATE nobody', 'ROLLBACK'].map(Q);
+    const alone = ['EXECUTE nobody', 'DEALLOCATE nobody'].map((sql) => [
+      P('', sql),
+      B('', ''),
+      D('P', ''),
+      E(''),
+      S(),
+    ]);
+    return assertSameAsDirect(proxy, server, batch(7, ...failed, ...alone.flat()));
+  });
+
+  it('an EXECUTE whose statement a server must have first, and refuses, is one error: that of the statement', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(a, 'CREATE TABLE IF NOT EXISTS soon_gone (i int)');
+      a.send(P('late', 'SELECT i FROM soon_gone'), P('fine', 'SELECT 1'), S());
+      await a.readUntilReady();
+      await onAnotherServer(a, b, async () => {
+        await run(a, 'DROP TABLE soon_gone');
+        for (const [sql, state, status] of [
+          ['EXECUTE late', '42P01', 'I'],
+          ['BEGIN', undefined, 'T'],
+          ['EXECUTE late', '42P01', 'E'],
+          ['EXECUTE fine', '25P02', 'E'],
+          ['DEALLOCATE fine', '25P02', 'E'],
+          ['ROLLBACK', undefined, 'I'],
+        ] as const) {
+          const result = await a.query(sql);
+          assert.equal(result.error?.['C'], state, sql);
+          assert.equal(result.status, status, sql);
+          assert.equal(letters(result), state === undefined ? 'CZ' : 'EZ', sql);
+        }
+        assert.equal(await firstValue(a, 'EXECUTE fine'), '1');
+      });
+    }));
+
+  it('statements ahead of an EXECUTE that cannot be run are run, and committed where they say so', () =>
+    withClients(proxy, 1, async (a) => {
+      await run(a, 'CREATE TABLE IF NOT EXISTS ahead (i int)');
+      const texts = [
+        ['INSERT INTO ahead VALUES (1); COMMIT; EXECUTE nobody', '1'],
+        ['INSERT INTO ahead VALUES (1); EXECUTE nobody', '0'],
+        ['BEGIN; INSERT INTO ahead VALUES (1); COMMIT; DEALLOCATE nobody', '1'],
+        [
+          'PREPARE one AS INSERT INTO ahead VALUES (1); EXECUTE one; COMMIT; DEALLOCATE one; EXECUTE one',
+          '1',
+        ],
+      ] as const;
+      for (const [sql, count] of texts) {
+        const result = await a.query(sql);
+        assert.equal(sqlstateOf(result), '26000', sql);
+        assert.match(result.error?.['M'] ?? '', /"(nobody|one)" does not exist/);
+        assert.equal(await firstValue(a, 'SELECT count(*) FROM ahead'), count, sql);
+        await run(a, 'TRUNCATE ahead');
+      }
+      await run(a, 'DROP TABLE ahead');
+    }));
+});
