@@ -15,7 +15,11 @@ const psql = findProgram('psql');
 
 let cluster: ReplicationCluster;
 before(async () => {
-  cluster = await ReplicationCluster.start({ initSql: 'CREATE TABLE item (id int)' });
+  cluster = await ReplicationCluster.start({
+    initSql: `CREATE TABLE item (id int);
+      CREATE ROLE strict LOGIN PASSWORD 'strict';
+      ALTER ROLE strict SET default_transaction_isolation = 'serializable'`,
+  });
 });
 after(() => cluster.stop());
 
@@ -33,6 +37,7 @@ forOneDriver('endpoints', (driver) => {
           server_password: 'postgres',
           read_only: true,
         },
+        { name: 'strict', password: 'strict', database: 'postgres' },
       ],
       general: {
         read_write_split: 'exclude_primary',
@@ -64,6 +69,19 @@ forOneDriver('endpoints', (driver) => {
       );
       assert.ok(isStandby(await firstValue(client, `${WHERE} || right('/* pgdog_role: primary */', 0)`)));
     }));
+
+  it('a role that is serializable by default reads from the primary: no standby takes that', async () => {
+    const client = await clientOf(proxy, { user: 'strict', password: 'strict' });
+    try {
+      for (let round = 0; round < 4; round++) assert.equal(await whereOf(client), 'primary');
+      await run(client, 'BEGIN READ ONLY');
+      assert.equal(await whereOf(client), 'primary');
+      await run(client, 'COMMIT');
+    } finally {
+      await client.end();
+    }
+    await withClients(proxy, 1, async (other) => assert.ok(isStandby(await whereOf(other))));
+  });
 
   it('a directive that makes no sense is an error, not a guess', () =>
     withClients(proxy, 1, async (client) => {

@@ -16,6 +16,8 @@ export class AccessKnowledge {
   private readonly bad = new Set<string>();
   private readonly operators = new Set<string>();
   private readonly attributes = new Set<string>();
+  /** Roles, with the reason. */
+  private readonly primaryOnly = new Map<string, string>();
   /** Schemas by name of the relation. */
   private readonly relations = new Map<string, string[]>();
 
@@ -36,6 +38,9 @@ export class AccessKnowledge {
         break;
       case 'hidden':
         this.hiddenReason = detail;
+        break;
+      case 'serializable':
+        this.primaryOnly.set(name, detail);
         break;
       case 'relation': {
         const schemas = this.relations.get(name);
@@ -65,6 +70,11 @@ export class AccessKnowledge {
     if (attribute !== undefined) return `reads .${attribute}, which may be a call of a VOLATILE function`;
     const relation = route.relations.find((each) => this.isMarked(each));
     return relation === undefined ? null : `reads ${relation.name}, which is not for replicas`;
+  }
+
+  /** Why nothing that a role asks is for replicas; null: there is nothing of the kind. */
+  whyPrimaryOnly(role: string): string | null {
+    return this.primaryOnly.size === 0 ? null : (this.primaryOnly.get(role) ?? null);
   }
 
   private isMarked({ schema, name }: RelationName): boolean {

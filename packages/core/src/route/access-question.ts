@@ -23,6 +23,7 @@ const HAS_HOST_PREFIX = HOST_RELATION_PREFIXES.map((prefix) => `starts_with(reln
 const HARMLESS_OF_EXTENSIONS =
   "('uuid_generate_v1', 'uuid_generate_v1mc', 'uuid_generate_v4', 'gen_random_bytes', 'gen_random_uuid', 'gen_salt')";
 
+const SERIALIZABLE = quoteLiteral('transactions are serializable by default');
 const NO_WORD = quoteLiteral(String.raw`\W+`);
 
 /**
@@ -122,6 +123,10 @@ UNION ALL
 SELECT 'hidden', '', 'a function of the operator family ' || f.opfname || ' is VOLATILE'
 FROM pg_amproc m JOIN bad b ON b.oid = m.amproc::oid JOIN pg_opfamily f ON f.oid = m.amprocfamily
 UNION ALL
-SELECT 'hidden', '', 'transactions are serializable by default' FROM pg_settings WHERE name = 'default_transaction_isolation'
-  AND setting = 'serializable' AND source NOT IN ('user', 'database user', 'client', 'session')
+SELECT CASE WHEN setrole = 0 THEN 'hidden' ELSE 'serializable' END, coalesce(r.rolname::text, ''), ${SERIALIZABLE}
+FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole WHERE 'default_transaction_isolation=serializable' = ANY (setconfig)
+  AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+UNION ALL
+SELECT 'hidden', '', ${SERIALIZABLE} FROM pg_settings WHERE name = 'default_transaction_isolation' AND setting = 'serializable'
+  AND source NOT IN ('user', 'database user', 'client', 'session')
 UNION ALL SELECT 'accessEnd', '', ''`;

@@ -171,6 +171,11 @@ export class DatabaseCode {
     return verdict;
   }
 
+  /** Why nothing that a role of the server asks may run on a replica. */
+  whyPrimaryOnly(role: string): string | null {
+    return this.access?.whyPrimaryOnly(role) ?? null;
+  }
+
   /** Why a statement may reach rows of several tenants; null: it does not, as far as its text and the catalog tell. */
   tenantRefusal(facts: TenantFacts, parser: SqlParser): string | null {
     if (this.tenantColumn === null) return null;

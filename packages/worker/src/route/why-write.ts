@@ -17,5 +17,5 @@ export function whyWrite(
       plan === null ? 'EXECUTE of an unknown statement' : whyWrite(session, code, plan.route, plan.flags);
     if (why !== null) return why;
   }
-  return code.mayWrite(facts);
+  return code.mayWrite(facts) ?? code.whyPrimaryOnly(session.pool?.snapshot.serverUser ?? '');
 }
