@@ -13,10 +13,11 @@ import { userName } from 'pgdog-cluster';
 import { testAuthority } from '../support/certificates.js';
 import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { sslRequest } from '../support/frames.js';
+import { int32, p, sslRequest, startupPacket, text } from '../support/frames.js';
 import { enter, tryLogin } from '../support/login.js';
 import { findProgram, type Program } from '../support/programs.js';
 import { databaseOf, type StartProxyOptions, startProxy, type TestProxy } from '../support/proxy.js';
+import { RawClient } from '../support/raw-client.js';
 import { secret } from '../support/secrets.js';
 import { TlsFolder } from '../support/tls-folder.js';
 import { startTlsFront } from '../support/tls-front.js';
@@ -92,6 +93,19 @@ async function startTlsTail(target: { host: string; port: number }) {
   };
 }
 
+/** A client that could bind and did not see our offer says so: somebody between us took it away. */
+async function assertDowngradeRefused(proxy: TestProxy): Promise<void> {
+  const client = await RawClient.open({ port: proxy.port, tls: TLS });
+  client.send(startupPacket({ user: 'alice', database: 'postgres' }));
+  assert.ok((await client.readFrame()).body.includes('SCRAM-SHA-256-PLUS'));
+  const first = Buffer.from('y,,n=,r=abcdefgh');
+  client.send(p(text('SCRAM-SHA-256'), int32(first.length), first));
+  const { error } = await client.expectClosed();
+  assert.equal(error?.['C'], '28000');
+  assert.match(error?.['M'] ?? '', /channel binding was taken out of the negotiation/);
+  client.destroy();
+}
+
 forEachDriver('authentication over TLS', (driver) => {
   const decides = decisionsOn(driver);
   async function withProxy(
@@ -113,7 +127,7 @@ forEachDriver('authentication over TLS', (driver) => {
     }
   }
 
-  it('clients bind to our certificate: node-postgres and libpq demand it, a client that sees no offer is refused', async () => {
+  it('CVE-2025-49146: clients bind to our certificate: node-postgres and libpq demand it, a client that sees no offer is refused', async () => {
     await withProxy({}, async (proxy) => {
       const { asked } = await tryLogin(proxy, 'alice', ALICE, { tls: TLS });
       assert.deepEqual(asked, [10, 11, 12, 0]);
@@ -127,6 +141,7 @@ forEachDriver('authentication over TLS', (driver) => {
       await client.connect();
       assert.equal((await client.query('SELECT current_user AS me')).rows[0].me, 'alice');
       await client.end();
+      await assertDowngradeRefused(proxy);
       const wrong = new pg.Client({ ...settings, password: 'x', ssl: TLS, enableChannelBinding: true });
       await assert.rejects(wrong.connect(), { code: '28P01' });
       if (psql.path === null) return;
