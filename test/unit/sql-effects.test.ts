@@ -239,12 +239,12 @@ const ROWS: Row[] = [
   // unread
   ['selec 1', 'unknownEffect,syntaxError', null],
   ["select 'abc", 'syntaxError', null],
-  ["select 'a\\' || 'b'", 'hasBackslash', null],
-  ["set x = 'a\\b'", 'setsParameter,hasBackslash', set('x', "set x = 'a\\b'")],
+  ["select 'a\\' || 'b'", 'dependsOnSettings', null],
+  ["set x = 'a\\b'", 'setsParameter,dependsOnSettings', set('x', "set x = 'a\\b'")],
   ["select E'a\\'; set x = 1; --'", '', null],
   // The second part of an E'…' string has escapes as well, so SET is still inside.
   ["select E'a'\n  '\\'; set x = 1; --'", '', null],
-  ["select 'a'\n  '\\'; set x = 1; --'", 'setsParameter,hasBackslash', set('x', 'set x = 1')],
+  ["select 'a'\n  '\\'; set x = 1; --'", 'setsParameter,dependsOnSettings', set('x', 'set x = 1')],
   // ON belongs to the JOIN here, and conflict(…) is a call.
   ['insert into t select 1 from a join b on conflict (c)', 'unknownEffect,writes', null],
   ['insert into t values (1) on conflict (c) do nothing', '', null],

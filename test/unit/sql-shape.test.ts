@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import {
-  HAS_BACKSLASH,
+  DEPENDS_ON_SETTINGS,
   loadSqlParser,
   parseSql,
   readShape,
@@ -139,7 +139,7 @@ function comparePlans(cache: PlanCache, text: string): boolean {
   if ((full.flags & SYNTAX_ERROR) !== 0 || full.statements.length === 0) return false;
   const where = `seed ${seed}: ${JSON.stringify(text)}`;
   // A syntax error here may be a literal's own, such as a wrong escape: never the other way round.
-  const direct = { ...full, flags: full.flags | (plan.flags & HAS_BACKSLASH) };
+  const direct = { ...full, flags: full.flags | (plan.flags & DEPENDS_ON_SETTINGS) };
   assert.deepEqual(essence({ ...plan, route: { ...plan.route, directive: null } }), essence(direct), where);
   return true;
 }

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { readFill } from '../rewrite/read-fill.js';
 import { readMade } from '../rewrite/read-made.js';
 import { type LiteralPlaces, NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
@@ -10,7 +10,7 @@ import { readRoute } from './read-route.js';
 import { readStatement } from './read-statement.js';
 import { joinRoutes } from './route-facts.js';
 import { shape } from './shape.js';
-import { HAS_BACKSLASH, SETS_PARAMETER, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
+import { DEPENDS_ON_SETTINGS, SETS_PARAMETER, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
 import {
   type ParsedStatement,
   SQL_PARSE_BYTES_MAX,
@@ -20,7 +20,7 @@ import {
 } from './sql-parser.js';
 import {
   bareSqlPlan,
-  PLAIN_BACKSLASH_PLAN,
+  PLAIN_DEPENDENT_PLAN,
   PLAIN_PLAN,
   type SqlPlan,
   type StatementPlan,
@@ -72,11 +72,12 @@ function readText(
   const isValidUtf8 = isUtf8(text);
   if (!isValidUtf8 && hasAsciiTrail(text)) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
-  if (scan.isHarmless && !wantsRoute) return scan.hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
-  if (scan.isMalformed) return scan.hasBackslash ? REFUSED_UNKNOWN_PLAN : REFUSED_PLAN;
+  const isDependent = scan.hasBackslash || !isAscii(text);
+  if (scan.isHarmless && !wantsRoute) return isDependent ? PLAIN_DEPENDENT_PLAN : PLAIN_PLAN;
+  if (scan.isMalformed) return isDependent ? REFUSED_UNKNOWN_PLAN : REFUSED_PLAN;
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
-  const flags = scan.hasBackslash ? HAS_BACKSLASH : 0;
+  const flags = isDependent ? DEPENDS_ON_SETTINGS : 0;
   return (isValidUtf8 ? parseUtf8 : parseLatin1)(text, parser, flags, false, tenantColumn)!;
 }
 
@@ -107,9 +108,10 @@ export function readShapePlan(
   scope: ShardScope = NO_SCOPE,
 ): SqlPlan | null {
   scan.read(text, 0, text.length);
-  if (scan.isHarmless && !wantsRoute) return hasBackslash ? PLAIN_BACKSLASH_PLAN : PLAIN_PLAN;
+  const isDependent = hasBackslash || encoding !== TEXT_ASCII;
+  if (scan.isHarmless && !wantsRoute) return isDependent ? PLAIN_DEPENDENT_PLAN : PLAIN_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
-  const flags = hasBackslash ? HAS_BACKSLASH : 0;
+  const flags = isDependent ? DEPENDS_ON_SETTINGS : 0;
   const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
   return parse(text, parser, flags, true, tenantColumn, scope);
 }
@@ -126,7 +128,7 @@ export function readTextPlan(
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
-  const flags = hasBackslash ? HAS_BACKSLASH : 0;
+  const flags = hasBackslash || encoding !== TEXT_ASCII ? DEPENDS_ON_SETTINGS : 0;
   const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
   return parse(text, parser, flags, false, tenantColumn, scope)!;
 }

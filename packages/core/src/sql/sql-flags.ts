@@ -32,10 +32,11 @@ export const HOLDS_CURSOR = 1 << 12;
 /** SET, RESET, set_config(), whether local or not. */
 export const SETS_PARAMETER = 1 << 13;
 /**
- * A '…' string holds a backslash: the reading is right only where standard_conforming_strings is on. A
- * session whose server reports it off treats such a text as one of unknown effect.
+ * A '…' string holds a backslash: the reading is right only where standard_conforming_strings is on. Or there are
+ * bytes from 0x80 up: then it is right only where no character of client_encoding ends in an ASCII byte, be the text
+ * valid UTF-8 or not ("敕\\" is two characters of Shift JIS, and no backslash). Elsewhere such a text is one of unknown effect.
  */
-export const HAS_BACKSLASH = 1 << 14;
+export const DEPENDS_ON_SETTINGS = 1 << 14;
 /** Leaves something that only the end of the connection undoes: LOAD, temporary slots, a base backup… */
 export const BINDS_CONNECTION = 1 << 15;
 /** Makes or changes functions, or what runs them unseen: triggers, views, rules, policies, operators… */
@@ -65,7 +66,7 @@ const FLAG_NAMES: readonly [number, string][] = [
   [LISTENS, 'listens'],
   [HOLDS_CURSOR, 'holdsCursor'],
   [SETS_PARAMETER, 'setsParameter'],
-  [HAS_BACKSLASH, 'hasBackslash'],
+  [DEPENDS_ON_SETTINGS, 'dependsOnSettings'],
   [BINDS_CONNECTION, 'bindsConnection'],
   [DEFINES_CODE, 'definesCode'],
   [DEFINES_RELATION, 'definesRelation'],

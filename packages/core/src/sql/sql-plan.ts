@@ -3,7 +3,7 @@ import type { ShardReading } from '../shard/shard-reading.js';
 import type { TenantFacts } from '../tenant/tenant-facts.js';
 import { type RouteFacts, UNASKED_ROUTE, UNREAD_ROUTE } from './route-facts.js';
 import type { SqlEffect } from './sql-effect.js';
-import { HAS_BACKSLASH, UNKNOWN_EFFECT } from './sql-flags.js';
+import { DEPENDS_ON_SETTINGS, UNKNOWN_EFFECT } from './sql-flags.js';
 
 /** Where the name of an SQL-level prepared statement stands. */
 export interface NameSpan {
@@ -59,7 +59,7 @@ export function bareSqlPlan(flags: number, route: RouteFacts = UNREAD_ROUTE): Sq
 
 /** Of every text that the lexer alone proves harmless. */
 export const PLAIN_PLAN: SqlPlan = bareSqlPlan(0, UNASKED_ROUTE);
-/** The same for a text with a backslash in a string; see HAS_BACKSLASH. */
-export const PLAIN_BACKSLASH_PLAN: SqlPlan = bareSqlPlan(HAS_BACKSLASH, UNASKED_ROUTE);
+/** The same where that is so under the usual settings only. */
+export const PLAIN_DEPENDENT_PLAN: SqlPlan = bareSqlPlan(DEPENDS_ON_SETTINGS, UNASKED_ROUTE);
 /** Of a text that was not read: too long, too deep, or of an encoding without a certain reading. */
 export const UNREAD_PLAN: SqlPlan = bareSqlPlan(UNKNOWN_EFFECT);

@@ -4,7 +4,7 @@ import {
   hashText,
   hashWords,
   NO_SCOPE,
-  PLAIN_BACKSLASH_PLAN,
+  PLAIN_DEPENDENT_PLAN,
   PLAIN_PLAN,
   planSize,
   readShape,
@@ -213,7 +213,7 @@ export class PlanCache {
     const entry = this.#table.find(hashWords);
     if (entry < 0) return null;
     const plan = this.#plans[entry];
-    if (this.givesRoutes && (plan === PLAIN_PLAN || plan === PLAIN_BACKSLASH_PLAN)) {
+    if (this.givesRoutes && (plan === PLAIN_PLAN || plan === PLAIN_DEPENDENT_PLAN)) {
       this.#remove(entry);
       return null;
     }

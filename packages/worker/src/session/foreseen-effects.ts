@@ -3,8 +3,8 @@ import {
   BINDS_CONNECTION,
   DEFINES_CODE,
   DEFINES_RELATION,
+  DEPENDS_ON_SETTINGS,
   HARMLESS_FLAGS,
-  HAS_BACKSLASH,
   RETURNS_COPY,
   SETS_PARAMETER,
   type SqlPlan,
@@ -20,7 +20,7 @@ import type { Session } from './session.js';
 /** Names of one transaction that are remembered, about. */
 const MENTIONED_MAX = 1000;
 
-const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | HAS_BACKSLASH | DEFINES_RELATION;
+const HARMLESS = HARMLESS_FLAGS | RETURNS_COPY | DEPENDS_ON_SETTINGS | DEFINES_RELATION;
 
 /** Whether a plan says anything about the session: most that are not plain just write or have a long text. */
 export function needsAttention(plan: SqlPlan, server: ServerConnection): boolean {
@@ -35,13 +35,24 @@ export function needsAttention(plan: SqlPlan, server: ServerConnection): boolean
 
 /** The same for a text that is kept and may be run under other settings than now. */
 export function needsKeeping(plan: SqlPlan, server: ServerConnection): boolean {
-  return (plan.flags & HAS_BACKSLASH) !== 0 || needsAttention(plan, server);
+  return (plan.flags & DEPENDS_ON_SETTINGS) !== 0 || needsAttention(plan, server);
 }
 
-/** Our reading of a text with a backslash holds where standard_conforming_strings is on, and stays so. */
-function isMisread(flags: number, server: ServerConnection): boolean {
-  if ((flags & HAS_BACKSLASH) === 0) return false;
-  return server.isSettingPending || server.reported.get('standard_conforming_strings') === 'off';
+/** Those that may not be a database's, since their characters end in ASCII bytes, a backslash among them. */
+const ENCODINGS_WITH_ASCII_ENDS = new Set('BIG5 GB18030 GBK JOHAB SHIFT_JIS_2004 SJIS UHC'.split(' '));
+
+/**
+ * Whether our reading does not hold, or may not when the server gets the text. What counts are the session's settings: the
+ * server connection may have reported another's last, and be told of these with the text.
+ */
+export function isMisread(flags: number, server: ServerConnection): boolean {
+  if ((flags & DEPENDS_ON_SETTINGS) === 0) return false;
+  const { reported } = server.session ?? server;
+  return (
+    server.isSettingPending ||
+    reported.get('standard_conforming_strings') === 'off' ||
+    ENCODINGS_WITH_ASCII_ENDS.has(reported.get('client_encoding') ?? '')
+  );
 }
 
 /** What is known of the relations, for those who ask which statements replicas may have, is known no more. */

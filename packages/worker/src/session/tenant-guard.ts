@@ -1,7 +1,8 @@
-import { HAS_BACKSLASH, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import { PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { planOfPrepared } from '../route/prepared-route.js';
+import { isMisread } from './foreseen-effects.js';
 import type { Session } from './session.js';
 import type { UnnamedStatement } from './unnamed-statement.js';
 
@@ -47,10 +48,11 @@ function guardPlan(session: Session, server: ServerConnection, plan: SqlPlan): P
   const { context } = session;
   const { tenant, flags, route } = plan;
   if (tenant === undefined) return refused('the statement cannot be read, so it cannot be checked');
-  // Where a backslash escapes, a string may end elsewhere than we have read.
-  const isMisread = server.isSettingPending || server.reported.get('standard_conforming_strings') === 'off';
-  if ((flags & HAS_BACKSLASH) !== 0 && isMisread) {
-    return refused('a backslash cannot be checked while standard_conforming_strings is off');
+  // Where a backslash escapes, or is half a character, a string may end elsewhere than we have read.
+  if (isMisread(flags, server)) {
+    return refused(
+      'a backslash cannot be checked while standard_conforming_strings is off, nor other characters than ASCII in this client_encoding',
+    );
   }
   const reason = server.pool.code.tenantRefusal(tenant, context.parser);
   if (reason !== null) return refused(reason);
