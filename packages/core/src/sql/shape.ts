@@ -132,8 +132,10 @@ let listClose = 0;
 let itemAt = 0;
 let itemLiterals = 0;
 let depth = 0;
-/** Parentheses around the rows of VALUES; -1 outside of them. */
-let rowsDepth = -1;
+/** No depth: texts that close more than they open have depths below 0. */
+const NO_ROWS = -0x4000_0000;
+/** Parentheses around the rows of VALUES; NO_ROWS outside of them. */
+let rowsDepth = NO_ROWS;
 let rowAt = 0;
 let rowLiterals = 0;
 /** The row kept last, as a part of the shape. */
@@ -151,7 +153,8 @@ export function readShape(bytes: Uint8Array, start: number, end: number): number
   word = WORD_OTHER;
   list = LIST_NONE;
   depth = 0;
-  rowsDepth = keptRowAt = -1;
+  rowsDepth = NO_ROWS;
+  keptRowAt = -1;
   shape.literalCount = 0;
   let at = start;
   while (at < end) {
@@ -229,7 +232,7 @@ function takeOperator(byte: number, at: number): number {
   word = WORD_OTHER;
   keepsLiteral = false;
   list = byte === 0x2d && (list === LIST_ITEM || list === LIST_SIGNED) ? LIST_SIGNED : LIST_NONE;
-  if (depth === rowsDepth) rowsDepth = -1;
+  if (depth === rowsDepth) rowsDepth = NO_ROWS;
   return at + 1;
 }
 
@@ -248,14 +251,14 @@ function takeSingle(byte: number): void {
     keepsLiteral = before === WORD_CURRENT_SETTING;
   } else if (byte === 0x29) {
     depth--;
-    if (depth < rowsDepth) rowsDepth = -1;
+    if (depth < rowsDepth) rowsDepth = NO_ROWS;
     out[length++] = byte;
     if (depth === rowsDepth) endRow();
     return;
   } else if (byte === 0x2c) {
     if (depth === rowsDepth) rowAt = length;
   } else {
-    if (depth === rowsDepth) rowsDepth = -1;
+    if (depth === rowsDepth) rowsDepth = NO_ROWS;
     if (byte === 0x5b && before === WORD_ARRAY) startList(0x5d);
   }
   out[length++] = byte;
@@ -281,7 +284,7 @@ function takeInList(byte: number): boolean {
     if (byte !== 0x29) out[length++] = byte;
     else {
       depth--;
-      if (depth < rowsDepth) rowsDepth = -1;
+      if (depth < rowsDepth) rowsDepth = NO_ROWS;
       out[length++] = byte;
       if (depth === rowsDepth) endRow();
     }
@@ -334,7 +337,7 @@ function separateQuotes(): void {
 function leaveLists(): void {
   list = LIST_NONE;
   keepsLiteral = false;
-  if (depth === rowsDepth) rowsDepth = -1;
+  if (depth === rowsDepth) rowsDepth = NO_ROWS;
 }
 
 function readWord(bytes: Uint8Array, from: number, end: number): number {
@@ -444,7 +447,7 @@ function takeLiteral(from: number, next: number, place: number): void {
   isAdjacent = true;
   word = WORD_OTHER;
   keepsLiteral = false;
-  if (depth === rowsDepth) rowsDepth = -1;
+  if (depth === rowsDepth) rowsDepth = NO_ROWS;
 }
 
 /** @param at behind the opening quote. @returns behind the closing one, or -1 */
@@ -641,7 +644,7 @@ function readDollar(bytes: Uint8Array, from: number, end: number): number {
     else for (let i = from; i < at; i++) out[length++] = bytes[i];
     list = LIST_NONE;
     keepsLiteral = false;
-    if (depth === rowsDepth) rowsDepth = -1;
+    if (depth === rowsDepth) rowsDepth = NO_ROWS;
     // Letters right behind it are its own affair, as with numbers.
     last = LAST_NUMBER;
     isAdjacent = true;
