@@ -84,6 +84,61 @@ forOneDriver('EXECUTE that fails', (driver) => {
       });
     }));
 
+  const run1 = (sql: string): Buffer[] => [P('', sql), B('', ''), E('')];
+  const batches: Record<string, Buffer[]> = {
+    'made, run and dropped': ['PREPARE w AS SELECT 7', 'EXECUTE w', 'DEALLOCATE w'].flatMap(run1),
+    'dropped and made anew': [
+      'PREPARE w AS SELECT 7',
+      'DEALLOCATE w',
+      'PREPARE w AS SELECT 8',
+      'EXECUTE w',
+    ].flatMap(run1),
+    'two names for one text': [
+      'PREPARE w AS SELECT 7',
+      'PREPARE v AS SELECT 7',
+      'EXECUTE v',
+      'EXECUTE w',
+    ].flatMap(run1),
+    'not run, but used': [P('', 'PREPARE w AS SELECT 7'), ...run1('EXECUTE w')],
+    'all dropped': ['PREPARE w AS SELECT 7', 'DEALLOCATE ALL', 'EXECUTE w'].flatMap(run1),
+  };
+  const texts = [
+    'PREPARE w AS SELECT 7; PREPARE v AS SELECT 7; EXECUTE w; EXECUTE v; DEALLOCATE w; EXECUTE v',
+    'SELECT 1; PREPARE w AS SELECT 7; PREPARE w AS SELECT 8; SELECT 2',
+    'PREPARE w AS SELECT 7; DEALLOCATE ALL; DEALLOCATE w',
+    'PREPARE v AS SELECT 7; PREPARE w AS SELECT 7; PREPARE w AS SELECT 7',
+    'PREPARE w AS SELECT 7; DEALLOCATE w; PREPARE w AS SELECT 8; EXECUTE w; DEALLOCATE w',
+  ];
+  for (const sql of texts) batches[sql] = [Q(sql)];
+  for (const [name, parts] of Object.entries(batches)) {
+    it(`as on a direct connection, names under way: ${name}`, () => {
+      const isQuery = parts.length === 1;
+      const after = [Q('EXECUTE w'), Q('EXECUTE v'), Q('DEALLOCATE ALL; DEALLOCATE w')];
+      return assertSameAsDirect(proxy, server, batch(4, ...parts, ...(isQuery ? [] : [S()]), ...after));
+    });
+  }
+
+  it('PREPARE of a name whose statement this server cannot have is refused, and makes nothing', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(
+        a,
+        'CREATE TABLE IF NOT EXISTS short_lived (i int)',
+        'PREPARE w AS SELECT i FROM short_lived',
+      );
+      await onAnotherServer(a, b, async () => {
+        await run(a, 'DROP TABLE short_lived');
+        for (const send of [[Q('PREPARE w AS SELECT 8')], [...run1('PREPARE w AS SELECT 8'), S()]]) {
+          a.send(...send);
+          assert.equal(sqlstateOf(await a.readUntilReady()), '42P05');
+        }
+        a.send(P('', 'PREPARE v AS SELECT 7'), ...run1('PREPARE v AS SELECT 8'), S());
+        assert.equal(sqlstateOf(await a.readUntilReady()), '42P05');
+        const kept =
+          "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%SELECT 8%' AND name <> ''";
+        assert.equal(await firstValue(a, kept), '0');
+      });
+    }));
+
   it('statements ahead of an EXECUTE that cannot be run are run, and committed where they say so', () =>
     withClients(proxy, 1, async (a) => {
       await run(a, 'CREATE TABLE IF NOT EXISTS ahead (i int)');

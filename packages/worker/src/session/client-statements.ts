@@ -2,6 +2,7 @@ import { PgDogError } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
+import type { NamesUnderWay } from './names-under-way.js';
 import type { ParameterSet } from './parameter-set.js';
 
 /** A client's names of prepared statements, protocol level and SQL level together, as in Postgres. */
@@ -13,6 +14,8 @@ export class ClientStatements {
   frameBytes = 0;
   /** How many come from SQL-level PREPARE: those a server must have before the client's next text runs. */
   sqlLevelCount = 0;
+  /** Of the batch that is open. */
+  underWay: NamesUnderWay | null = null;
   /** Reading keys of PREPAREs on their way. */
   private expected: Map<string, string> | null = null;
 

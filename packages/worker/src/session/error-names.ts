@@ -1,6 +1,7 @@
 import { buildErrorResponse, type ErrorFields } from '@pgdog-cluster/core';
 import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
 import type { Session } from './session.js';
+import type { PlanUse } from './transaction.js';
 
 const NAME_LENGTH = SERVER_NAME_PREFIX.length + 32;
 
@@ -12,23 +13,34 @@ const NAME_LENGTH = SERVER_NAME_PREFIX.length + 32;
  */
 export function rewriteStatementNames(
   session: Session,
-  _ref: object | null,
+  ref: object | null,
   fields: Required<ErrorFields>,
 ): Uint8Array | null {
   const refused = session.server?.refusedParse ?? null;
   if (refused !== null && (fields.sqlstate === '25P02' || fields.sqlstate === '26000')) return refused;
   if (!fields.message.includes(SERVER_NAME_PREFIX)) return null;
-  const message = replaceNames(session, fields.message);
+  const message = replaceNames(session, fields.message, nameMade(ref));
   return message === null ? null : buildErrorResponse({ ...fields, message });
 }
 
-function replaceNames(session: Session, message: string): string | null {
+/** Of a PREPARE that has failed: the name it was to make. Others of the client's may have the same text. */
+function nameMade(ref: object | null): string | null {
+  if (ref === null || !('plan' in ref) || !('next' in ref)) return null;
+  const { plan, next } = ref as PlanUse;
+  const effect = plan.statements[next]?.effect ?? null;
+  return effect?.type === 'prepare' ? effect.name : null;
+}
+
+function replaceNames(session: Session, message: string, made: string | null): string | null {
   const at = message.indexOf(SERVER_NAME_PREFIX);
+  const rest = message.slice(at + NAME_LENGTH);
+  if (made !== null) return message.slice(0, at) + made + rest;
   const serverName = message.slice(at, at + NAME_LENGTH);
   for (const statement of session.statements.values()) {
     if (statement.serverName !== serverName) continue;
     const clientName = session.statements.nameOf(statement) ?? '';
-    return message.slice(0, at) + clientName + message.slice(at + NAME_LENGTH);
+    return message.slice(0, at) + clientName + rest;
   }
-  return null;
+  const underWay = session.statements.underWay?.nameOf(serverName) ?? null;
+  return underWay === null ? null : message.slice(0, at) + underWay + rest;
 }

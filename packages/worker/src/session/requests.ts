@@ -414,6 +414,7 @@ export class RequestSink implements FrameSink {
     }
     server.relay.beginExchange();
     server.refusedParse = null;
+    session.statements.underWay = null;
     server.hasEffectPending = false;
     server.isSettingPending = false;
     // Settings could not be applied: the request will be refused, with whatever settings.

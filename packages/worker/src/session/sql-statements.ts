@@ -2,6 +2,7 @@ import { PgDogError, SETS_PARAMETER, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
 import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import { NamesUnderWay } from './names-under-way.js';
 import type { Session } from './session.js';
 
 /**
@@ -16,22 +17,29 @@ export function renameStatements(
   bytes: Uint8Array,
 ): Uint8Array | PgDogError {
   const pieces: Uint8Array[] = [];
-  /** Names that an earlier statement of the same text makes or drops. */
-  const own = new Map<string, string | null>();
+  const { statements } = session;
+  const own = server.isBatchOpen ? (statements.underWay ?? new NamesUnderWay()) : new NamesUnderWay();
+  if (server.isBatchOpen) statements.underWay = own;
   let copied = 0;
   for (const statement of plan.statements) {
     const { effect } = statement;
-    if (effect?.type === 'prepare') {
-      const readingKey = readingKeyFor(session, server, plan);
+    if (effect?.type === 'prepare' && isTaken(session, effect.name, own)) {
+      // Made by this same Query: then it is there when the server gets here, and says 42P05. Any other might be missing, and its name be made with another text.
+      if (server.isBatchOpen || typeof own.get(effect.name) !== 'string') return taken(effect.name);
+    } else if (effect?.type === 'prepare') {
+      const tooMany = statements.refusal();
+      if (tooMany !== null) return tooMany;
+      const readingKey = keyOfPrepare(session, server, plan, effect, own);
       const serverName = session.context.statements.sqlServerName(
         effect.argumentTypes,
         effect.body,
         readingKey,
       );
-      session.statements.expectSql(effect.name, readingKey);
-      const refusal = preparePossible(session, server, effect.name, serverName, own);
-      if (refusal !== null) return refusal;
-      own.set(effect.name, serverName);
+      statements.expectSql(effect.name, readingKey);
+      // Another client has prepared the same text on this server: take it away, so that PREPARE itself runs and
+      // can fail as it must.
+      if (server.prepared.has(serverName)) closeStatement(server, serverName);
+      own.made(effect.name, serverName);
     }
     for (const span of statement.nameSpans) {
       const serverName = serverNameFor(session, server, span.name, own);
@@ -46,39 +54,39 @@ export function renameStatements(
       pieces.push(bytes.subarray(copied, span.start), Buffer.from(serverName, 'latin1'));
       copied = span.end;
     }
-    if (effect?.type === 'deallocate') {
-      if (effect.name === null) own.clear();
-      else own.set(effect.name, null);
-    }
+    if (effect?.type === 'deallocate') own.gone(effect.name);
   }
   pieces.push(bytes.subarray(copied));
   return Buffer.concat(pieces);
 }
 
-function preparePossible(
+/** Two names for one text in one batch are two statements on the server: the first is not there yet to be taken away. */
+function keyOfPrepare(
   session: Session,
   server: ServerConnection,
-  name: string,
-  serverName: string,
-  own: ReadonlyMap<string, string | null>,
-): PgDogError | null {
-  const isTaken = own.has(name) ? own.get(name) !== null : session.statements.get(name) !== undefined;
-  if (isTaken) {
-    return new PgDogError('duplicate_prepared_statement', `prepared statement "${name}" already exists`);
-  }
-  const tooMany = session.statements.refusal();
-  if (tooMany !== null) return tooMany;
-  // Another client has prepared the same text on this server: take it away, so that PREPARE itself runs and
-  // can fail as it must.
-  if (server.prepared.has(serverName)) closeStatement(server, serverName);
-  return null;
+  plan: SqlPlan,
+  { argumentTypes, body }: { argumentTypes: string; body: string },
+  own: NamesUnderWay,
+): string {
+  const readingKey = readingKeyFor(session, server, plan);
+  const serverName = session.context.statements.sqlServerName(argumentTypes, body, readingKey);
+  return own.hasServerName(serverName) ? uniqueKey() : readingKey;
+}
+
+function isTaken(session: Session, name: string, own: NamesUnderWay): boolean {
+  const made = own.get(name);
+  return made === undefined ? session.statements.get(name) !== undefined : made !== null;
+}
+
+function taken(name: string): PgDogError {
+  return new PgDogError('duplicate_prepared_statement', `prepared statement "${name}" already exists`);
 }
 
 function serverNameFor(
   session: Session,
   server: ServerConnection,
   name: string,
-  own: ReadonlyMap<string, string | null>,
+  own: NamesUnderWay,
 ): string | null {
   const made = own.get(name);
   if (made !== undefined) return made;
@@ -90,11 +98,16 @@ function serverNameFor(
 
 let uniqueKeys = 0;
 
+/** Of a statement that is shared with nobody. */
+function uniqueKey(): string {
+  return `once ${++uniqueKeys}`;
+}
+
 /**
  * Under which settings a text sent now will be read. While some are being changed ahead of it nobody knows: such
  * a statement is shared with nobody, and read anew when it is next used.
  */
 export function readingKeyFor(session: Session, server: ServerConnection, plan: SqlPlan | null): string {
   const isChanging = server.isSettingPending || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
-  return isChanging ? `once ${++uniqueKeys}` : session.parameters.readingKey;
+  return isChanging ? uniqueKey() : session.parameters.readingKey;
 }
