@@ -10,7 +10,12 @@ import {
 } from '@pgdog-cluster/core';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { synchroniseFailed } from '../pool/server-trouble.js';
-import { differenceSql, mayFailOnReplay, type ParameterSet } from '../session/parameter-set.js';
+import {
+  differenceSql,
+  inAnyEncoding,
+  mayFailOnReplay,
+  type ParameterSet,
+} from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
 import { takeResetSql } from './reset.js';
@@ -49,17 +54,25 @@ function synchroniseSettings(session: Session, server: ServerConnection, reset: 
     else if (server.reported !== session.reported) session.tellReports(server.reported);
     return true;
   }
-  const sql = differenceSql(server.parameters, session.parameters);
+  const difference = differenceSql(server.parameters, session.parameters);
+  const { first, sql } = inAnyEncoding(difference, session.parameters);
   if (session.requests !== null && mayFailOnReplay(server.parameters, session.parameters)) {
     // Not in one text: what fails would take the reset back.
-    if (reset !== null) server.ask(pipelined(session, server, reset));
+    askAhead(session, server, reset, first);
     server.ask(awaited(session, server, sql, session.parameters));
     return false;
   }
   session.transaction.beforeSynchronise(server);
   server.parameters = session.parameters;
-  server.ask(pipelined(session, server, reset === null ? sql : `${reset};${sql}`));
+  // One text, but where the encoding must be another before it is read.
+  if (first !== '') askAhead(session, server, reset, first);
+  server.ask(pipelined(session, server, reset === null || first !== '' ? sql : `${reset};${sql}`));
   return true;
+}
+
+function askAhead(session: Session, server: ServerConnection, reset: string | null, first: string): void {
+  if (reset !== null) server.ask(pipelined(session, server, reset));
+  if (first !== '') server.ask(pipelined(session, server, first));
 }
 
 /** The request follows at once: should this fail against expectation, the connection and the client are cut. */

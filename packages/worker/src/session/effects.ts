@@ -6,8 +6,10 @@ import {
   TRANSACTION_PARAMETERS,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { isUtf8Session } from '../pubsub/listener.js';
 import {
   afterResetAll,
+  isWide,
   makeParameterSet,
   makesTemp,
   NO_PARAMETERS,
@@ -91,7 +93,22 @@ export function applyEffect(
   }
 }
 
+/** Of a text of this session we know which characters it holds only where it is ASCII or UTF-8. */
+function isForeign(session: Session, text: string): boolean {
+  return isWide(text) && !isUtf8Session(session);
+}
+
+/** It is the client's and must stay with it, but only this server connection knows it. */
+function keepUnknown(session: Session, server: ServerConnection): void {
+  if (!session.isSessionMode) session.pins |= PIN_UNKNOWN_SETTING;
+  server.isSuspect = true;
+}
+
 function setParameter(session: Session, server: ServerConnection, entry: SessionParameter): void {
+  if (isForeign(session, entry.replay)) {
+    keepUnknown(session, server);
+    return;
+  }
   session.transaction.beforeChange(server);
   session.parameters = withParameter(session.parameters, entry);
   server.parameters = withParameter(server.parameters, entry);
@@ -128,9 +145,7 @@ function setConfig(
   const value = resolve(call.value, values);
   const key = name === undefined || name === null ? name : canonicalParameterName(name);
   if (isLocal === undefined || key === undefined || value === undefined || key === 'seed') {
-    // The setting is the client's and must stay with it, but only this server connection knows it.
-    if (!session.isSessionMode) session.pins |= PIN_UNKNOWN_SETTING;
-    server.isSuspect = true;
+    keepUnknown(session, server);
     return;
   }
   if (key === null || TRANSACTION_PARAMETERS.has(key)) return;

@@ -166,6 +166,22 @@ export function differenceSql(from: ParameterSet, to: ParameterSet): string {
   return statements.join(';');
 }
 
+/** Has other characters than ASCII: which ones a server reads by its client_encoding. */
+export function isWide(sql: string): boolean {
+  for (let index = 0; index < sql.length; index++) if (sql.charCodeAt(index) >= 0x80) return true;
+  return false;
+}
+
+/**
+ * A difference for any server connection, whatever the encoding of whom it served last: `first` is a Query ahead of `sql`, for
+ * a text is read as a whole before any of it runs. '' where the text is ASCII, the same in all encodings.
+ */
+export function inAnyEncoding(sql: string, to: ParameterSet): { first: string; sql: string } {
+  if (!isWide(sql)) return { first: '', sql };
+  const encoding = to.entries.get('client_encoding')?.replay ?? 'RESET client_encoding';
+  return { first: "SET client_encoding TO 'UTF8'", sql: `${sql};${encoding}` };
+}
+
 /** Parameters whose replay may fail although it once worked (a role can be dropped). See synchronise.ts. */
 export function mayFailOnReplay(from: ParameterSet, to: ParameterSet): boolean {
   return (
