@@ -198,6 +198,60 @@ forOneDriver('reads of the past', (driver) => {
     }
   });
 
+  it('session: who only reads, now and then READ ONLY, is not taken for one that has written', async () => {
+    const proxy = await startRoutedProxy(cluster, driver, {
+      general: { load_balancing_strategy: 'round_robin' },
+    });
+    const client = await clientOf(proxy);
+    try {
+      await eventually('all serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 3);
+      let primaryCount = 0;
+      for (let round = 0; round < 60; round++) {
+        await run(client, 'BEGIN READ ONLY', 'SELECT 1', 'SELECT 2', 'COMMIT');
+        for (let i = 0; i < 5; i++) if ((await firstValue(client, WHERE)) === 'primary') primaryCount++;
+      }
+      assert.ok(primaryCount < 150, `${primaryCount} of 300 on the primary, whose turn is each third`);
+    } finally {
+      await client.end();
+      await proxy.stop();
+    }
+  });
+
+  it('session: what writes behind a READ ONLY transaction on the primary is noticed', async () => {
+    const proxy = await startRoutedProxy(cluster, driver, {
+      general: { load_balancing_strategy: 'round_robin' },
+    });
+    const client = await clientOf(proxy);
+    const ways: ((sql: string) => Promise<void>)[] = [
+      (sql) => run(client, `COMMIT; ${sql}`),
+      (sql) => run(client, `SELECT 1; COMMIT; BEGIN; ${sql}`, 'COMMIT'),
+      (sql) => run(client, 'COMMIT AND CHAIN', 'SET TRANSACTION READ WRITE', sql, 'COMMIT'),
+      (sql) => run(client, 'ROLLBACK', sql),
+      (sql) => send(client, 2, Q('COMMIT'), Q(sql)),
+      (sql) => send(client, 1, ...['COMMIT', sql].flatMap((each) => [P('', each), B('', ''), E('')]), S()),
+    ];
+    try {
+      await eventually('all serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 3);
+      for (const [index, way] of ways.entries()) {
+        const wanted = 100 + index;
+        await eventually('a READ ONLY transaction is on the primary', async () => {
+          await run(client, 'BEGIN READ ONLY');
+          if ((await firstValue(client, WHERE)) === 'primary') return true;
+          await run(client, 'COMMIT');
+          return false;
+        });
+        await way(update(2, wanted));
+        for (let read = 0; read < 3; read++) {
+          const seen = await firstValue(client, 'SELECT n FROM counter WHERE id = 2');
+          assert.equal(seen, String(wanted), `way ${index}, read ${read}`);
+        }
+      }
+    } finally {
+      await client.end();
+      await proxy.stop();
+    }
+  });
+
   // Positions that are asked for rarely must not be taken for new: between two questions nothing is known.
   for (const [mode, intervalMs] of [
     ['lsn', 100],

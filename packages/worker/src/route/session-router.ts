@@ -39,6 +39,7 @@ import type { Cluster } from './cluster.js';
 import { frameInFailed, problemInFailed } from './failed-transaction.js';
 import { type HeldTransaction, stepOf } from './held-transaction.js';
 import { ahead, LookAhead } from './look-ahead.js';
+import { ReadOnlyTransaction } from './read-only-transaction.js';
 import { localRole, NO_ROLE_SETTINGS, roleSettingsOf, settingProblem } from './role-setting.js';
 import { TransactionDesk } from './transaction-desk.js';
 import { whyWrite } from './why-write.js';
@@ -94,6 +95,9 @@ export class SessionRouter implements RouteTerms {
   private repeatedMs = 0;
   /** On a replica because what came first was a read: what writes must not follow there. */
   private isReadOnlyByChoice = false;
+  private readonly readOnly = new ReadOnlyTransaction();
+  /** The exchange that begins is one of a transaction that cannot write. */
+  private isHarmless = false;
 
   /** @param part of a session that asks one shard for another session: what they share */
   constructor(
@@ -467,6 +471,7 @@ export class SessionRouter implements RouteTerms {
     const { held } = this;
     const writes = this.whyWrite(facts, flags);
     this.take(this.judge(facts, writes, plans));
+    this.readOnly.decided(facts, writes, plans);
     const isTransaction = held !== null || facts.begin !== null;
     this.isRepeatable = writes === null && facts.access === 'read' && !isTransaction;
     if (writes !== null || (isTransaction && this.want === WANT_PRIMARY)) this.trace.willWrite();
@@ -538,15 +543,17 @@ export class SessionRouter implements RouteTerms {
     // With a server at hand (in a transaction, or pinned to it) nobody was asked what this is.
     if (!this.isDecided) {
       this.isRepeatable = false;
-      this.trace.willWrite();
+      if (!this.isHarmless) this.trace.willWrite();
     }
     this.isDecided = false;
+    this.isHarmless = false;
     this.looking.stop();
     this.shards?.ran(server.pool.snapshot.shard);
     if (server.pool.role !== ROLE_REPLICA) this.isReadOnlyByChoice = false;
     if (held === null) return;
     this.desk.held = null;
     this.sent = held;
+    this.readOnly.begun(held);
     // An error of ours, or of the statement that follows, ends in a failed transaction: nothing is run again.
     session.transaction.isOpen = true;
     server.ask({
@@ -558,12 +565,31 @@ export class SessionRouter implements RouteTerms {
     });
   }
 
+  /** The first frame of an exchange, for the server connection that the session has. */
+  atHand(type: number, bytes: Uint8Array, start: number, end: number, frameBytes: number): void {
+    this.isHarmless = false;
+    if (!this.readOnly.mayLook) return;
+    const isQuery = type === FRONTEND.Query;
+    const isWhole = end - start === frameBytes && (isQuery || BATCH_TYPES.has(type));
+    if (isWhole) {
+      this.looking.begin(false);
+      if (isQuery) ahead.query(bytes, start + HEADER_BYTES, end - 1);
+      else this.looking.look(bytes, start, end);
+    }
+    const isOne = isWhole && ahead.end === END_SYNC && ahead.plans.length === 1 && (isQuery || ahead.isOne);
+    if (isOne) this.isHarmless = this.readOnly.isHarmless(ahead.plans[0]);
+    else this.readOnly.ended();
+  }
+
   /**
    * An exchange that was sent before the last one was answered, on the same server connection. False: it must wait,
    * for where it belongs depends on how that one ends (its transaction may stay open), or it belongs elsewhere.
    */
   follows(server: ServerConnection, type: number, bytes: Uint8Array, start: number, end: number): boolean {
     const isPlainRead = this.isPlainRead(type, bytes, start, end);
+    // What is sent without waiting is not followed that closely.
+    this.readOnly.ended();
+    this.isHarmless = false;
     // Of a batch that is not all there the shard is not known, nor that of anything while an answer may open a transaction.
     this.endsAtFlush = false;
     // What is under way may change where names are looked for.
@@ -684,6 +710,7 @@ export class SessionRouter implements RouteTerms {
   transactionEnded(): void {
     this.repeatCount = 0;
     this.isReadOnlyByChoice = false;
+    this.readOnly.ended();
     this.sent = null;
     this.shards?.ended();
   }

@@ -238,6 +238,7 @@ export class RequestSink implements FrameSink {
         const refused = refuseWrite(this, server, router, type, bytes, start, end);
         if (refused) return this.drop();
       }
+      if (server?.isQuiet === true) router.atHand(type, bytes, start, end, frameBytes);
       if (server !== null && router.shards !== null && !isBehind(server, type)) {
         const refused = this.refuseOffShard(server, router, type, bytes, start, end, frameBytes);
         if (refused === SPREAD_OUT) return this.dispatch(type, bytes, start, end, buffer, frameBytes);
