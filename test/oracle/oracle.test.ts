@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { ROOT } from '../support/tree.js';
+import { arrayCases } from './corpus-arrays.js';
 import { copyCases } from './corpus-copy.js';
 import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
@@ -64,6 +65,7 @@ forOneDriver('the oracle', (driver) => {
       ...groupCases(),
       ...groupEdgeCases(),
       ...writeCases(),
+      ...arrayCases(),
       ...moveCases(),
       ...copyCases(),
       ...sessionCases(),

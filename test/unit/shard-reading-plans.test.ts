@@ -143,7 +143,9 @@ refused | SELECT *, rank() OVER (PARTITION BY o.user_id) FROM users u LEFT JOIN 
 refused | SELECT rank() OVER (PARTITION BY n), count(*) FROM orders GROUP BY n
 refused | SELECT id FROM orders LIMIT 1 + 1
 refused | SELECT id FROM orders ORDER BY id FETCH FIRST 3 ROWS WITH TIES
-refused | SELECT * FROM orders FOR UPDATE
+refused | SELECT * FROM orders LIMIT 1 FOR UPDATE
+refused | SELECT * FROM (SELECT id FROM orders FOR UPDATE) o
+ | SELECT * FROM orders FOR UPDATE
 refused | SELECT now(), id FROM orders
 refused | SELECT ctid, id FROM orders
 refused | SELECT o.tableoid FROM orders o

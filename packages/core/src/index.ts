@@ -83,6 +83,7 @@ export { type ShardKeyType, shardOfBinary, shardOfText, UNKNOWN_SHARD } from './
 export * from './shard/shard-reading.js';
 export * from './shard/sharding-snapshot.js';
 export { StatementValues } from './shard/statement-values.js';
+export { findRowArrays, takeArrayRows } from './shard/unnest-rows.js';
 export { isSameNode } from './shard/value-facts.js';
 export * from './shm/capacity-table.js';
 export * from './shm/catalog-table.js';

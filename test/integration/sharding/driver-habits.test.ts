@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import { forEachDriver } from '../../support/drivers.js';
-import { B, C, D, E, F, P, Q, S } from '../../support/frames.js';
+import { B, C, D, E, F, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, type summarise } from '../../support/raw-client.js';
 import {
@@ -318,5 +318,50 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
       await same('DEALLOCATE ALL', Q('DEALLOCATE ALL'));
       await same('gone', ...run('c', 4));
     }
+  });
+
+  /** As postgres.js runs a text with parameters: it is described before anything is bound. */
+  async function describedFirst(name: string, id: number): Promise<void> {
+    for (const client of [ours, theirs]) {
+      client.send(P('', 'UPDATE thing SET name = $1 WHERE id = $2'), D('S', ''), H());
+      await client.readUntil('n');
+    }
+    await same(name, B('', '', { values: ['habit', String(id)] }), E(''), S());
+  }
+
+  it('a statement is described, and bound behind what a shard is told when it joins', async () => {
+    const savepoint = (name: string) => [P('', `SAVEPOINT ${name}`), B('', ''), E(''), S()];
+    for (const first of [1, 2, 3]) {
+      await same('BEGIN', Q('BEGIN'));
+      await same('SAVEPOINT', ...savepoint('a'));
+      for (const id of [first, 4, 5, 6, 7]) await describedFirst(`row ${id}`, id);
+      await same('another', ...savepoint('b'));
+      for (const id of [8, 9, 10, 11]) await describedFirst(`row ${id}`, id);
+      await same('ROLLBACK TO', Q('ROLLBACK TO a'));
+      for (const id of [4, 5, 6]) await describedFirst(`row ${id}`, id);
+      await same('what is there', Q("SELECT id FROM thing WHERE name = 'habit' ORDER BY id"));
+      await same('ROLLBACK', Q('ROLLBACK'));
+    }
+  });
+
+  it('scripts of migrations: tables are made and dropped in one text, in and out of transactions', async () => {
+    await same('dropped, made', Q('DROP TABLE IF EXISTS fresh; CREATE TABLE fresh (id int)'));
+    await same(
+      'three',
+      Q('CREATE INDEX ON fresh (id); DROP TABLE fresh; CREATE TABLE fresh (id int, n int)'),
+    );
+    await same('used', Q('INSERT INTO fresh VALUES (1, 2)'));
+    await same('in a transaction', Q('BEGIN; DROP TABLE fresh; CREATE TABLE fresh (id int); COMMIT'));
+    for (const sql of ['BEGIN', 'ALTER TABLE fresh ADD x int', 'DROP TABLE fresh', 'ROLLBACK'])
+      await same(sql, Q(sql));
+    for (const sql of ['BEGIN', 'DROP TABLE fresh', 'DROP TABLE IF EXISTS nobody', 'COMMIT'])
+      await same(sql, Q(sql));
+    await same('gone', Q('DROP TABLE fresh'));
+    for (const sql of ['SET pgdog.shard = 1', 'CREATE TEMP TABLE mine (id int)']) {
+      ours.send(Q(sql));
+      assert.equal((await ours.readUntilReady()).error, null, sql);
+    }
+    ours.send(Q('DROP TABLE mine'));
+    assert.deepEqual((await ours.readUntilReady()).tags, ['DROP TABLE'], 'of a temporary table as well');
   });
 });

@@ -1,3 +1,6 @@
+/** Stands in the `sql` of a value for the number of rows that an execution has. */
+export const ROW_COUNT = '{rows}';
+
 /** What one server is asked for, so that all shards store the same. */
 export interface FillValue {
   /** An expression without columns and parameters. */
@@ -20,6 +23,8 @@ export interface FillEdit {
 export interface FillReading {
   /** In the order of the text. */
   readonly edits: readonly FillEdit[];
+  /** The parameter, from 1, whose array has an item for each row; absent: no value depends on their number. */
+  readonly rowsOf?: number;
 }
 
 /** What is asked for, in the order of the text. */

@@ -97,11 +97,11 @@ function editDefaults(
 }
 
 /** Into the list of columns, or a list where there is none. */
-function listEdit(
+export function listEdit(
   text: Uint8Array,
   node: SqlNode,
   given: readonly string[],
-  heads: readonly AddedColumn[],
+  heads: readonly { readonly name: string }[],
 ): FillEdit | null {
   const { tokens } = new StatementText(text, 0, text.length);
   const last = nodeOf(nodesOf(node, 'cols').at(-1), 'ResTarget');
@@ -115,7 +115,9 @@ function listEdit(
       ? null
       : { start: close.start, end: close.start, parts: [`, ${names.join(', ')}`] };
   }
-  const values = tokens.findIndex(({ word, depth }) => word === 'values' && depth === 0);
+  const values = tokens.findIndex(
+    ({ word, depth }) => (word === 'values' || word === 'select') && depth === 0,
+  );
   if (values < 0) return null;
   const isOverriding = textOf(node, 'override') !== '' && textOf(node, 'override') !== 'OVERRIDING_NOT_SET';
   // OVERRIDING USER VALUE, three words.

@@ -2,11 +2,13 @@
 
 import { findInsertRows } from '../shard/insert-rows.js';
 import type { CatalogColumn, CatalogRelation, FoundRelation } from '../shard/shard-catalog.js';
+import { rowArraysOf } from '../shard/unnest-rows.js';
 import { isSqlNode, nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
+import { type ArrayInsertEdits, type DefaultColumn, editArrayInsert } from './array-insert-edit.js';
 import { type FillEdit, type FillReading, type FillValue, partsText, valuesOf } from './fill-reading.js';
 import { findVolatile, makesRows, type VolatileCall } from './find-volatile.js';
-import { type AddedColumn, editInsert, type InsertEdits, type Parts, quoteName } from './insert-edit.js';
+import { type AddedColumn, editInsert, type Parts, quoteName } from './insert-edit.js';
 import { isAscii, isReadAs, withEdits } from './text-edit.js';
 
 /** Asked for in one query; a list of it may have 1,664. */
@@ -42,7 +44,8 @@ export function readFill(
     ...calls.map(({ start, end, value }) => ({ start, end, parts: [value] })),
     ...insert.edits,
   ].sort((a, b) => a.start - b.start);
-  const fill: FillReading = { edits };
+  const { rowsOf } = insert;
+  const fill: FillReading = rowsOf === null ? { edits } : { edits, rowsOf };
   const count = valuesOf(fill).length;
   if (count === 0 || count > VALUES_MAX || !areCertain(text, edits, insert.edits)) return null;
   const sample = sampleText(text, edits);
@@ -73,7 +76,7 @@ function areCertain(text: Uint8Array, edits: readonly FillEdit[], added: readonl
   });
 }
 
-const NO_EDITS: InsertEdits = { edits: [], tree: {} };
+const NO_EDITS: ArrayInsertEdits = { edits: [], tree: {}, rowsOf: null };
 
 /** Calls that stand in the text itself. RETURNING names its columns by them: what is there is left. */
 function callsOf({ kind, node }: ParsedStatement, text: Uint8Array): VolatileCall[] {
@@ -88,12 +91,14 @@ function callsOf({ kind, node }: ParsedStatement, text: Uint8Array): VolatileCal
 }
 
 /** Values in place of defaults; null: that cannot be. */
-function insertOf(node: SqlNode, text: Uint8Array, { parser, find }: FillTerms): InsertEdits | null {
+function insertOf(node: SqlNode, text: Uint8Array, { parser, find }: FillTerms): ArrayInsertEdits | null {
   const name = nodeOf(node, 'relation');
   const found = find(textOf(name, 'schemaname') || null, textOf(name, 'relname'));
   if (found.kind !== 'relation') return null;
   const source = nodeOf(nodeOf(node, 'selectStmt'), 'SelectStmt');
   const rows = nodesOf(source, 'valuesLists').map((row) => nodesOf(nodeOf(row, 'List'), 'items'));
+  const arrays = source === undefined ? null : rowArraysOf(source);
+  if (arrays !== null) return arraysOf(node, text, found.relation, arrays.length, parser);
   // A query keeps its own columns: the reading of what comes out says whether that is enough.
   if (source !== undefined && rows.length === 0) return NO_EDITS;
   const given = givenNames(node, found.relation, rows[0]?.length ?? 0);
@@ -105,7 +110,25 @@ function insertOf(node: SqlNode, text: Uint8Array, { parser, find }: FillTerms):
     return value === null ? [] : [{ name: column.name, value: () => value }];
   });
   if (added.length === 0) return NO_EDITS;
-  return editInsert(text, node, given, added, (parts) => sampleNode(parts.map(toSample), parser));
+  const edits = editInsert(text, node, given, added, (parts) => sampleNode(parts.map(toSample), parser));
+  return edits === null ? null : { ...edits, rowsOf: null };
+}
+
+/** The same for rows that stand in arrays. */
+function arraysOf(
+  node: SqlNode,
+  text: Uint8Array,
+  relation: CatalogRelation,
+  width: number,
+  parser: SqlParser,
+): ArrayInsertEdits | null {
+  const given = givenNames(node, relation, width);
+  const added = relation.columns.flatMap((column): DefaultColumn[] => {
+    const value = given.includes(column.name) ? null : defaultOf(column, relation, parser);
+    return value === null ? [] : [{ name: column.name, type: column.type, value }];
+  });
+  if (added.length === 0) return NO_EDITS;
+  return editArrayInsert(text, node, given, added, (parts) => sampleNode(parts.map(toSample), parser));
 }
 
 function givenNames(node: SqlNode, { columns }: CatalogRelation, width: number): string[] {

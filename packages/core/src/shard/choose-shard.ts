@@ -57,8 +57,11 @@ const NOTHING_YET = -4;
 let collected = NOTHING_YET;
 /** Once there is a second shard. */
 let collectedSet: Set<number> | null = null;
+/** Of each value, in order, where that is asked for. */
+let rowShards: number[] | null = null;
 
 function collect(shard: number): void {
+  if (rowShards !== null) rowShards.push(shard);
   if (collected === NOTHING_YET || collected === shard) collected = shard;
   else if (shard === UNKNOWN_SHARD || collected === UNKNOWN_SHARD) collected = UNKNOWN_SHARD;
   else {
@@ -96,7 +99,9 @@ export function chooseShard(
   return shard;
 }
 
-/** The shard of each row of an INSERT; null: of some it is not known, and `choice` has the group. */
+/**
+ * The shard of each row of an INSERT, of VALUES or of unnest(); null: of some it is not known, and `choice` has the group.
+ */
 export function shardsOfRows(
   group: KeyGroup,
   functions: readonly ShardFunction[],
@@ -106,14 +111,26 @@ export function shardsOfRows(
   choice.problem = '';
   const rule = functions[group.rule];
   const shards: number[] = [];
-  for (const source of group.pins[0]?.sources ?? []) {
+  const sources = group.pins[0]?.sources ?? [];
+  if (sources.length === 0) return null;
+  rowShards = shards;
+  for (const source of sources) {
     collected = NOTHING_YET;
     collectedSet = null;
     collectSource(source, rule, values);
-    if (collected < 0) return null;
-    shards.push(collected);
+    if (collected < 0) break;
   }
-  return shards;
+  rowShards = null;
+  return collected < 0 ? null : shards;
+}
+
+/** NULL in an array: nothing is equal to it, but it is a row of its own. */
+function takeNull(rule: ShardFunction): () => boolean {
+  // exempt: once per array of keys
+  return () => {
+    if (rowShards !== null) collect(rule.ofNull);
+    return true;
+  };
 }
 
 /** Of what one shard has alone. */
@@ -179,7 +196,7 @@ function collectSource(source: KeySource, rule: ShardFunction, values: Statement
       const isRead =
         values.hasLiteral(source.index) &&
         readLiteral(values.text, values.literalStart(source.index), values.literalEnd(source.index), false) &&
-        readTextArray(literal.bytes, literal.start, literal.end, textItems(rule, values));
+        readTextArray(literal.bytes, literal.start, literal.end, textItems(rule, values), takeNull(rule));
       if (!isRead) collected = UNKNOWN_SHARD;
       return;
     }
@@ -340,7 +357,7 @@ function collectArray(index: number, rule: ShardFunction, values: StatementValue
   const end = start + values.sizes[index];
   const isRead =
     values.isBinary[index] === 0
-      ? readTextArray(values.bytes, start, end, textItems(rule, values))
+      ? readTextArray(values.bytes, start, end, textItems(rule, values), takeNull(rule))
       : readBinaryArray(
           values.bytes,
           start,
@@ -350,6 +367,7 @@ function collectArray(index: number, rule: ShardFunction, values: StatementValue
             collect(isSame(bytes, from, to, rule, values) ? rule.ofBinary(bytes, from, to) : UNKNOWN_SHARD);
             return isOpen();
           },
+          takeNull(rule),
         );
   if (!isRead) collected = UNKNOWN_SHARD;
 }

@@ -1,4 +1,4 @@
-import { type SqlNode, textOf } from '../sql/sql-node.js';
+import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import type { Refusal } from './shard-context.js';
 import type { CursorUse } from './shard-reading.js';
 
@@ -27,6 +27,13 @@ export function declareRefusal(node: SqlNode): Refusal | null {
     return {
       reason: 'a cursor WITH HOLD over several shards',
       remedy: `leave WITH HOLD out, or ${ONE_SHARD}`,
+    };
+  }
+  const query = nodeOf(nodeOf(node, 'query'), 'SelectStmt');
+  if (nodesOf(query, 'lockingClause').length > 0) {
+    return {
+      reason: 'a cursor over several shards that locks rows',
+      remedy: `leave FOR UPDATE out, or ${ONE_SHARD}`,
     };
   }
   if ((options & SCROLL) === 0) return null;

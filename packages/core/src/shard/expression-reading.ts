@@ -142,6 +142,10 @@ function readCast(ctx: ShardContext, node: SqlNode, isCondition: boolean): void 
   const argument = nodeOf(node, 'arg');
   const family = type === null ? null : familyOf(type.type);
   if (family !== null) ctx.useParameter(argument, type?.isArray === true ? `array:${family}` : family);
+  // ARRAY[$1, $2]::bigint[]: each item is of that type (transformArrayExpr, parse_expr.c).
+  if (type?.isArray === true) {
+    for (const item of nodesOf(nodeOf(argument, 'A_ArrayExpr'), 'elements')) ctx.useParameter(item, family);
+  }
   const constant = nodeOf(nodeOf(argument, 'A_Const'), 'sval');
   if (constant !== undefined && TIME_TYPES.has(name)) readTimeText(ctx, constant, isCondition);
 }

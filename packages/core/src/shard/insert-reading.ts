@@ -3,13 +3,14 @@ import { readDefault, readReturning, readSets, readStored, readWritten } from '.
 import type { Cte } from './cte-reading.js';
 import { readExpression } from './expression-reading.js';
 import { columnFamily, type KeyInfo } from './key-family.js';
-import { itemsOf, readSource } from './key-source.js';
+import { itemsOf, readItems, readSource } from './key-source.js';
 import { type Level, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import type { CatalogColumn, CatalogRelation } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
 import type { KeySource } from './shard-reading.js';
 import { type Entry, type FromPart, Scope, type ShownColumn } from './shard-scope.js';
 import { insertedInto, readUniques } from './unique-reading.js';
+import { rowArraysOf } from './unnest-rows.js';
 
 /** INSERT, and where what it inserts belongs. */
 export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: Cte | null): Shown {
@@ -18,7 +19,9 @@ export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null
   if (relation === null) return NO_SHOWN;
   const columns = insertedColumns(ctx, node, relation);
   const isPlain = source === undefined || isPlainValues(source);
-  const given = source === undefined ? [] : columns.slice(0, widthOf(source) ?? columns.length);
+  const arrays = source === undefined || isPlain ? null : arraysFor(source, node, columns);
+  const given =
+    source === undefined ? [] : columns.slice(0, arrays?.length ?? widthOf(source) ?? columns.length);
   for (const column of relation.columns) {
     if (!given.includes(column)) readDefault(ctx, relation, column);
     else if (isOverridden(node, column)) readOverridden(ctx, relation, column);
@@ -32,12 +35,13 @@ export function readInsert(ctx: ShardContext, node: SqlNode, outer: Scope | null
     }),
   );
   let splits: readonly number[] = [];
-  if (source !== undefined && isPlain) readRows(ctx, source, relation, columns, part, { outer, ctes });
+  if (arrays !== null) readArrays(ctx, arrays, relation, columns, part, { outer, ctes });
+  else if (source !== undefined && isPlain) readRows(ctx, source, relation, columns, part, { outer, ctes });
   else if (source !== undefined) splits = readQuery(ctx, source, relation, columns, part, { outer, ctes });
   else if (part.nodes.length > 0) readMissing(ctx, relation, part);
   readConflict(ctx, node, relation, part, outer, ctes);
   const conflict = nodeOf(node, 'onConflictClause');
-  if (conflict !== undefined && !isPlain) ctx.unordered ??= 'ON CONFLICT of a query';
+  if (conflict !== undefined && !isPlain && arrays === null) ctx.unordered ??= 'ON CONFLICT of a query';
   const level: Level = { scope: new Scope([part], outer), ctes, sublinks: new Map() };
   return { ...readReturning(ctx, node, level), splits };
 }
@@ -86,6 +90,24 @@ function isPlainValues(source: SqlNode): boolean {
   return !['withClause', 'sortClause', 'limitCount', 'limitOffset', 'lockingClause'].some(
     (key) => key in source,
   );
+}
+
+/** Rows that stand in arrays, one for each column; null: they do not. */
+function arraysFor(
+  source: SqlNode,
+  node: SqlNode,
+  columns: readonly CatalogColumn[],
+): readonly SqlNode[] | null {
+  const arrays = rowArraysOf(source);
+  if (arrays === null) return null;
+  const isNamed = nodesOf(node, 'cols').length > 0;
+  return isNamed
+    ? arrays.length === columns.length
+      ? arrays
+      : null
+    : arrays.length <= columns.length
+      ? arrays
+      : null;
 }
 
 /** What rows of VALUES have at a place; those that end before it are left out. */
@@ -169,6 +191,40 @@ function readRows(
   ctx.isSplitInsert = rows.length > 1 && ctes === null;
   if (known.length === sources.length) ctx.graph.pin(node, known);
   else ctx.refuse(...notKnown(key));
+}
+
+/** Rows of unnest(). */
+function readArrays(
+  ctx: ShardContext,
+  arrays: readonly SqlNode[],
+  relation: CatalogRelation,
+  columns: readonly CatalogColumn[],
+  part: FromPart,
+  { outer, ctes }: Surroundings,
+): void {
+  readExpression(ctx, [...arrays], { scope: new Scope([], outer), ctes, sublinks: new Map() });
+  if (part.nodes.length === 0) return;
+  const column = relation.columns[relation.keyColumn];
+  const place = columns.indexOf(column);
+  const [node] = part.nodes;
+  if (place < 0 || place >= arrays.length) {
+    refuseMissing(ctx, relation);
+    return;
+  }
+  const key = ctx.graph.info(node);
+  const sources = key.typmod < 0 ? readItems(arrays[place], key.family, ctx.literals) : null;
+  // Arrays need not be of one length: where this one ends, the key is NULL.
+  if (!column.isNotNull)
+    ctx.refuse(
+      `the sharding key ${key.label} may be NULL, and its array shorter than others`,
+      'INSERT them by VALUES, or make the key NOT NULL',
+    );
+  else if (sources === null || sources.length === 0) ctx.refuse(...notKnown(key));
+  else {
+    ctx.isSplitInsert = ctes === null;
+    ctx.rowArrays = arrays.length;
+    ctx.graph.pin(node, sources);
+  }
 }
 
 function notKnown(key: KeyInfo): [reason: string, remedy: string] {

@@ -81,7 +81,8 @@ export function takeInsertRows(
   return renumber(Buffer.concat(pieces));
 }
 
-function renumber(text: Uint8Array): PartialInsert {
+/** Its parameters numbered anew, in the order in which they stand. */
+export function renumber(text: Uint8Array): PartialInsert {
   const lexer = new SqlLexer();
   lexer.reset(text, 0, text.length);
   const numbers = new Map<number, number>();

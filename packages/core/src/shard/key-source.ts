@@ -1,5 +1,7 @@
 import { madeOperand } from '../rewrite/made-cast.js';
 import { isSqlNode, nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { decodeText } from '../wire/cstring.js';
+import { readTextArray } from './array-items.js';
 import { castType, familyOf, type KeyFamily } from './key-family.js';
 import type { KeySource } from './shard-reading.js';
 
@@ -76,6 +78,15 @@ export function readList(
   family: KeyFamily,
   literals: LiteralPlaces | null,
 ): KeySource[] | null {
+  const sources = readEach(items, family, literals);
+  return sources === null ? null : withoutNulls(sources);
+}
+
+function readEach(
+  items: readonly SqlNode[],
+  family: KeyFamily,
+  literals: LiteralPlaces | null,
+): KeySource[] | null {
   const sources: KeySource[] = [];
   for (const [i, item] of items.entries()) {
     const source = readSource(item, family, literals);
@@ -83,7 +94,7 @@ export function readList(
     const isHead = i === 0 && source.kind === 'literal' && 'A_Const' in item;
     sources.push(isHead ? { kind: 'literalList', index: source.index, form: source.form } : source);
   }
-  return withoutNulls(sources);
+  return sources;
 }
 
 /** Nothing equals NULL, but a list of nothing else is one of nulls. */
@@ -99,15 +110,49 @@ export function readArray(
   family: KeyFamily,
   literals: LiteralPlaces | null,
 ): KeySource[] | null {
-  const cast = nodeOf(node, 'TypeCast');
-  const type = cast === undefined ? null : castType(nodeOf(cast, 'typeName'));
-  if (cast !== undefined && (type === null || !type.isArray || familyOf(type.type) !== family)) return null;
-  const inner = cast === undefined ? node : (nodeOf(cast, 'arg') ?? {});
+  const { inner, type, isAlike } = withoutCasts(node, family);
+  if (!isAlike) return null;
   const array = nodeOf(inner, 'A_ArrayExpr');
   if (array !== undefined) return readList(nodesOf(array, 'elements'), family, literals);
+  const sources = readWhole(inner, type, literals);
+  return sources === null ? null : withoutNulls(sources);
+}
+
+/** Casts to arrays of the family, one around the other: it is of the innermost one's type. */
+function withoutCasts(
+  node: SqlNode,
+  family: KeyFamily,
+): { inner: SqlNode; type: string | null; isAlike: boolean } {
+  let inner = node;
+  let type: string | null = null;
+  for (let cast = nodeOf(inner, 'TypeCast'); cast !== undefined; cast = nodeOf(inner, 'TypeCast')) {
+    const to = castType(nodeOf(cast, 'typeName'));
+    if (to === null || !to.isArray || familyOf(to.type) !== family) return { inner, type, isAlike: false };
+    type = to.type;
+    inner = nodeOf(cast, 'arg') ?? {};
+  }
+  return { inner, type, isAlike: true };
+}
+
+/** An array of which each item is a row, NULL too. null: it is not understood */
+export function readItems(
+  node: SqlNode,
+  family: KeyFamily,
+  literals: LiteralPlaces | null,
+): KeySource[] | null {
+  const { inner, type, isAlike } = withoutCasts(node, family);
+  if (!isAlike) return null;
+  const array = nodeOf(inner, 'A_ArrayExpr');
+  return array === undefined
+    ? readWhole(inner, type, literals)
+    : readEach(nodesOf(array, 'elements'), family, literals);
+}
+
+/** A parameter, or a literal of an array. */
+function readWhole(inner: SqlNode, type: string | null, literals: LiteralPlaces | null): KeySource[] | null {
   const number = nodeOf(inner, 'ParamRef')?.number;
   if (typeof number === 'number' && number > 0) {
-    return [{ kind: 'parameterArray', number, cast: type?.type ?? null }];
+    return [{ kind: 'parameterArray', number, cast: type }];
   }
   const constant = nodeOf(inner, 'A_Const');
   if (constant === undefined || !('sval' in constant)) return null;
@@ -116,15 +161,19 @@ export function readArray(
   return place === null ? null : [{ kind: 'literalArray', index: place.index }];
 }
 
-/** One dimension, nothing quoted, no NULL. */
+/** One dimension. */
 function readArrayText(text: string): KeySource[] | null {
-  const trimmed = text.trim();
-  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return null;
-  const inner = trimmed.slice(1, -1);
-  for (const char of '{}"\\') if (inner.includes(char)) return null;
-  const items = inner.split(',').map((item) => item.trim());
-  if (items.some((item) => item === '' || item.toLowerCase() === 'null')) return null;
-  return items.map((item) => ({ kind: 'value', text: item, form: 'string' }));
+  const bytes = Buffer.from(text.trim());
+  const sources: KeySource[] = [];
+  const isRead = readTextArray(
+    bytes,
+    0,
+    bytes.length,
+    (from, start, end) =>
+      sources.push({ kind: 'value', text: decodeText(from, start, end), form: 'string' }) > 0,
+    () => sources.push({ kind: 'null' }) > 0,
+  );
+  return isRead ? sources : null;
 }
 
 /** A List node, or a bare list. */

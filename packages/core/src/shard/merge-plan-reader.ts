@@ -119,8 +119,10 @@ class MergePlanReader {
 
   /** With what is sorted by behind what is shown. */
   #widened(plan: MergePlan, limits: Limits): MergePlan {
-    const text = this.#selectText();
     const { node } = this.#top;
+    if ('lockingClause' in node)
+      throw neverMerged('rows that are locked, sorted by what is not shown as it is');
+    const text = this.#selectText();
     const shownCount = this.#targets.length;
     const formats = [...this.#targets.keys(), ...this.#hidden.map(() => -1)];
     return {

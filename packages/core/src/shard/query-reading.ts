@@ -102,12 +102,16 @@ function noteOrder(ctx: ShardContext, parts: readonly FromPart[]): void {
 function readTail(ctx: ShardContext, node: SqlNode, level: Level): void {
   for (const key of ['sortClause', 'limitCount', 'limitOffset']) readExpression(ctx, node[key], level);
   for (const key of ['limitCount', 'limitOffset']) ctx.useParameter(nodeOf(node, key), 'integer');
-  for (const clause of nodesOf(node, 'lockingClause')) readLocks(ctx, nodeOf(clause, 'LockingClause'), level);
+  const locks = nodesOf(node, 'lockingClause');
+  // Each shard locks what it reads, and no more than one server would: not where others' rows decide which are left out.
+  const isCut = ctx.depth > 1 || 'limitCount' in node || 'limitOffset' in node;
+  if (locks.length > 0 && isCut)
+    ctx.refuseSpread('rows of several shards are locked by a subquery, or with LIMIT');
+  for (const clause of locks) readLocks(ctx, nodeOf(clause, 'LockingClause'), level);
 }
 
 /** Locks on a table that is whole on every shard are seen by those only who ask the same shard. */
 function readLocks(ctx: ShardContext, clause: SqlNode | undefined, level: Level): void {
-  ctx.refuseSpread('rows of several shards are locked');
   const names = nodesOf(clause, 'lockedRels').map((each) => textOf(nodeOf(each, 'RangeVar'), 'relname'));
   const entries: (Entry | null)[] =
     names.length === 0

@@ -270,7 +270,7 @@ function spreadOf(
   if (ctx.copy !== null && ctx.clock === null) return { kind: 'copy', layout: ctx.copy };
   if (ctx.isSplitInsert && ctx.clock === null) {
     const { areInsertsSplit } = ctx.terms.sharding;
-    if (areInsertsSplit !== false) return { kind: 'split' };
+    if (areInsertsSplit !== false) return { kind: 'split', arrays: ctx.rowArrays };
     return refusedSpread({
       reason: 'rows for several shards in one INSERT',
       remedy: 'insert the rows one by one',

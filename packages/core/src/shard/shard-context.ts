@@ -97,6 +97,8 @@ export class ShardContext {
   readonly unknown = new Set<string>();
   /** COPY FROM and INSERT of several rows, which may go to a shard each. */
   isSplitInsert = false;
+  /** Of such an INSERT: its rows stand in so many arrays; 0: in VALUES. */
+  rowArrays = 0;
   /** COPY FROM into a sharded table: how its rows are placed. */
   copy: CopyLayout | null = null;
   #levels = 0;

@@ -149,8 +149,8 @@ export type Spread =
   | { readonly kind: 'sum' }
   /** On every shard alike, the first one's answer counts: writes to omnisharded tables, DDL. */
   | { readonly kind: 'every' }
-  /** One statement per shard with the rows that belong there: INSERT of several rows. */
-  | { readonly kind: 'split' }
+  /** One statement per shard with the rows that belong there: INSERT of several rows. `arrays`: of unnest() of so many; 0: of VALUES. */
+  | { readonly kind: 'split'; readonly arrays: number }
   /** UPDATE of the sharding key: rows leave their shards for the one of the key that is set. */
   | { readonly kind: 'move'; readonly plan: MovePlan }
   /** COPY FROM STDIN: each row to its shard, or (a layout without a key) all rows to every shard. */

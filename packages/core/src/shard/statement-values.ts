@@ -3,6 +3,7 @@ import { SqlLexer, TOKEN_END, TOKEN_MALFORMED, TOKEN_PARAMETER } from '../sql/le
 import { readShape, SHAPE_READ, shape } from '../sql/shape.js';
 import { decodeText } from '../wire/cstring.js';
 import { NO_VALUE, NULL_VALUE, valueBytesOf } from '../wire/frame-header.js';
+import { readBinaryArray, readTextArray } from './array-items.js';
 import { keyValue, readIntegerBinary } from './key-value.js';
 
 const NO_BYTES = new Uint8Array(0);
@@ -109,6 +110,21 @@ export class StatementValues {
     if (this.isBinary[index] === 0) return decodeText(this.bytes, start, end);
     if (!readIntegerBinary(this.bytes, start, end)) return '';
     return String((BigInt(keyValue.high | 0) << 32n) | BigInt(keyValue.low >>> 0));
+  }
+
+  /** Items of an array parameter, NULLs among them; null: that cannot be read. */
+  arrayLength(index: number): number | null {
+    if (index >= this.count || this.sizes[index] === IS_ABSENT) return null;
+    if (this.sizes[index] === IS_NULL) return 0;
+    let count = 0;
+    const add = (): boolean => ++count > 0;
+    const start = this.starts[index];
+    const end = start + this.sizes[index];
+    const isRead =
+      this.isBinary[index] === 0
+        ? readTextArray(this.bytes, start, end, add, add)
+        : readBinaryArray(this.bytes, start, end, () => true, add, add);
+    return isRead ? count : null;
   }
 
   get listEnd(): number {

@@ -3,6 +3,7 @@ import {
   FRONTEND,
   FrameWriter,
   partsText,
+  ROW_COUNT,
   type ShardReading,
   valuesOf,
   withEdits,
@@ -20,16 +21,19 @@ export class FilledStatement {
   private readonly fill: FillReading;
   /** As its Parse declares them. */
   private readonly types: readonly number[];
+  private readonly rowCount: number;
   private filled: Uint8Array | null = null;
 
-  /** @returns null: nothing is to be asked for */
-  static of(text: PreparedText | null, { fill }: ShardReading): FilledStatement | null {
+  /** @param rowCount of this execution, where a value depends on it. @returns null: nothing is to be asked for */
+  static of(text: PreparedText | null, { fill }: ShardReading, rowCount: number): FilledStatement | null {
     if (fill === undefined || text === null) return null;
-    return new FilledStatement(text.bytes.slice(text.textStart, text.textEnd), fill, declaredTypes(text));
+    const bytes = text.bytes.slice(text.textStart, text.textEnd);
+    return new FilledStatement(bytes, fill, declaredTypes(text), rowCount);
   }
 
-  private constructor(text: Uint8Array, fill: FillReading, types: readonly number[]) {
+  private constructor(text: Uint8Array, fill: FillReading, types: readonly number[], rowCount: number) {
     this.text = text;
+    this.rowCount = rowCount;
     this.fill = fill;
     this.types = types;
   }
@@ -50,7 +54,7 @@ export class FilledStatement {
 
   get question(): string {
     return `SELECT ${valuesOf(this.fill)
-      .map(({ sql }) => sql)
+      .map(({ sql }) => sql.replaceAll(ROW_COUNT, String(this.rowCount)))
       .join(', ')}`;
   }
 

@@ -32,6 +32,10 @@ export class FirstMerger implements RowMerger {
 
   legMeets(): void {}
 
+  hears(leg: Leg): boolean {
+    return leg === this.first;
+  }
+
   meet(type: number, frames: readonly Uint8Array[]): void {
     const [first] = frames;
     if (type === BACKEND.ParseComplete && this.swallowsParse) return;

@@ -65,6 +65,7 @@ export class LegSession extends Session {
   override readonly isHoldable = false;
   /** Statements are the client's, and once however many legs it has. */
   override readonly isCounted = false;
+  override readonly keepsUnnamed = true;
   readonly answers: FrameStream;
   private readonly client: Session;
   private readonly events: LegEvents;

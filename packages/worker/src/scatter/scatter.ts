@@ -213,7 +213,8 @@ export class Scatter implements LegReader {
         if (leg.aheadCount > 0) leg.session.end();
         return CONSUMED;
       case BACKEND.NoticeResponse:
-        if (this.failure === null) this.client.passBytes(bytes, start, end);
+        if (this.failure === null && this.task?.merger.hears?.(leg) !== false)
+          this.client.passBytes(bytes, start, end);
         return CONSUMED;
       case BACKEND.ParameterStatus:
       case BACKEND.NotificationResponse:

@@ -2,7 +2,9 @@ import {
   FRONTEND,
   FrameWriter,
   findInsertRows,
+  findRowArrays,
   type PartialInsert,
+  takeArrayRows,
   takeInsertRows,
 } from '@pgdog-cluster/core';
 import type { PreparedText } from '../shard/prepared-text.js';
@@ -24,19 +26,24 @@ export class SplitInsert {
     this.types = types;
   }
 
-  /** @param text the whole statement. @returns null: its rows do not stand where they are looked for */
+  /**
+   * @param text the whole statement
+   * @param arrays so many have the rows (unnest()); 0: VALUES has
+   * @returns null: its rows do not stand where they are looked for
+   */
   static of(
-    text: Pick<PreparedText, 'bytes' | 'textStart' | 'textEnd'>,
+    text: Text,
     types: readonly number[],
     sequence: readonly number[],
+    arrays = 0,
   ): SplitInsert | null {
-    const { bytes, textStart, textEnd } = text;
-    const rows = findInsertRows(bytes, textStart, textEnd);
-    if (rows === null || rows.starts.length !== sequence.length) return null;
+    const take =
+      arrays === 0 ? valuesTaker(text, sequence.length) : arraysTaker(text, sequence.length, arrays);
+    if (take === null) return null;
     const split = new SplitInsert(sequence, types);
-    for (const shard of split.shards) {
+    for (const [at, shard] of split.shards.entries()) {
       const chosen = sequence.flatMap((each, row) => (each === shard ? [row] : []));
-      split.parts.set(shard, takeInsertRows(bytes, textStart, textEnd, rows, chosen));
+      split.parts.set(shard, take(chosen, at === 0));
     }
     return split.usesAll ? split : null;
   }
@@ -101,6 +108,23 @@ export class SplitInsert {
       values: parameters.flatMap((parameter) => whole.values[parameter] ?? []),
     });
   }
+}
+
+type Text = Pick<PreparedText, 'bytes' | 'textStart' | 'textEnd'>;
+/** @param isFirst of the shards that get some */
+type Taker = (chosen: readonly number[], isFirst: boolean) => PartialInsert;
+
+function valuesTaker({ bytes, textStart, textEnd }: Text, count: number): Taker | null {
+  const rows = findInsertRows(bytes, textStart, textEnd);
+  if (rows === null || rows.starts.length !== count) return null;
+  return (chosen) => takeInsertRows(bytes, textStart, textEnd, rows, chosen);
+}
+
+function arraysTaker({ bytes, textStart, textEnd }: Text, count: number, arrays: number): Taker | null {
+  const place = findRowArrays(bytes, textStart, textEnd);
+  if (place === null) return null;
+  return (chosen, hasRest) =>
+    takeArrayRows(bytes, textStart, textEnd, place, arrays, { chosen, count, hasRest });
 }
 
 /** Types that a Parse declares. */

@@ -79,6 +79,8 @@ export class Session implements ConnectionOwner {
   readonly isHoldable: boolean = true;
   /** What it asks is in SHOW QUERIES; false: whoever has sent it counts. */
   readonly isCounted: boolean = true;
+  /** A Query drops the unnamed statement; not where it may be one of ours, ahead of a batch that binds the client's. */
+  readonly keepsUnnamed: boolean = false;
   /** What it counts for in the limits on clients (client-places.ts). */
   places = 0;
   /** Its place in the queue is counted over all workers. */

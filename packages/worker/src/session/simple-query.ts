@@ -73,7 +73,7 @@ export function simpleQuery(
   // Postgres is left in a state where the next statement fails (XX000), the next client's too.
   if (server.isBatchOpen) server.needsReset = true;
   server.unnamedId = 0;
-  requests.extended.unnamed.id = 0;
+  if (!session.keepsUnnamed) requests.extended.unnamed.id = 0;
   const { queries, nowUs } = session.context;
   const figures = !session.isCounted
     ? null

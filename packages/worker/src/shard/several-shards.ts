@@ -31,9 +31,15 @@ export const UNDIVIDED: Pick<CrossShardRequest, 'split' | 'copy' | 'filled' | 'e
   filled: null,
 };
 
-/** With what one shard is asked before all are. */
-export function filledIn(text: PreparedText | null, reading: ShardReading): typeof UNDIVIDED {
-  return { ...UNDIVIDED, filled: FilledStatement.of(text, reading) };
+/** With what one shard is asked before all are; null: how many rows there are cannot be read. */
+export function filledIn(
+  text: PreparedText | null,
+  reading: ShardReading,
+  from: StatementValues,
+): typeof UNDIVIDED | null {
+  const { fill } = reading;
+  const rowCount = fill?.rowsOf === undefined ? 0 : from.arrayLength(fill.rowsOf - 1);
+  return rowCount === null ? null : { ...UNDIVIDED, filled: FilledStatement.of(text, reading, rowCount) };
 }
 
 /** A Query is edited as it is sent; what has been prepared becomes another statement. */
@@ -173,10 +179,12 @@ export function isInBlock({ router, server }: Session): boolean {
   return router?.shards?.cross.isInTransaction === true || (router?.held ?? null) !== null;
 }
 
-/** Of the session, beyond its cursors. */
+/** Of the session, beyond its cursors. A session that is on several shards has no temporary tables to be dropped. */
 function changesSession({ effect }: StatementPlan): boolean {
-  return effect !== null && effect.type !== 'closeCursor' && effect.type !== 'declareHold';
+  return effect !== null && !BESIDE_SESSION.has(effect.type);
 }
+
+const BESIDE_SESSION: ReadonlySet<string> = new Set(['closeCursor', 'declareHold', 'drop']);
 
 /** Not what begins, marks or ends a transaction: that is known to whoever has it. */
 export function tellsSession(statement: StatementPlan): boolean {

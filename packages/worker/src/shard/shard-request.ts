@@ -389,22 +389,29 @@ export class ShardRequest {
     const isForbidden = this.allowed === 'direct_only';
     if (isForbidden || !isKnown) this.refuse(isForbidden ? directOnly(refusal) : refusal);
     else if (spread.kind === 'copy') this.copy(spread.layout, refusal);
-    else if (shard === SHARD_EVERY)
-      this.ask(null, null, UNCUT, refusal.message, filledIn(this.text, reading));
+    else if (shard === SHARD_EVERY) this.every(reading, refusal);
     else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
     else if (spread.kind === 'merge') {
       const cut = cutOf(spread.plan, values, this.cursor !== null);
       if (cut === null) this.refuse(uncuttable(refusal));
       else this.ask(choice.shards, spread.plan, cut, refusal.message, editedBy(cut, this.text, values));
     } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
-      this.split(reading.groups[0], refusal);
+      this.split(reading.groups[0], spread.arrays, refusal);
     } else this.refuse(refusal);
   }
 
+  /** The same on all of them. */
+  private every(reading: ShardReading, refusal: PgDogError): void {
+    const filled = filledIn(this.text, reading, values);
+    if (filled === null) this.refuse(unsplittable(refusal));
+    else this.ask(null, null, UNCUT, refusal.message, filled);
+  }
+
   /** Rows of one INSERT for several shards. */
-  private split(group: KeyGroup, refusal: PgDogError): void {
+  private split(group: KeyGroup, arrays: number, refusal: PgDogError): void {
     const sequence = shardsOfRows(group, this.database.functions, values);
-    const split = sequence && this.text && SplitInsert.of(this.text, declaredTypes(this.text), sequence);
+    const split =
+      sequence && this.text && SplitInsert.of(this.text, declaredTypes(this.text), sequence, arrays);
     if (split === null) this.refuse(unsplittable(refusal));
     // exempt: rows of several shards
     else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { ...UNDIVIDED, split });
