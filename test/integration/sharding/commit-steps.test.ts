@@ -1,6 +1,7 @@
 /**
- * Somebody dies at each step of a commit over three shards: the proxy, its worker, the shard that decides, another shard. A
- * second proxy, which knows nothing of it, ends what is left. Everything or nothing, and what the client was told is true.
+ * Somebody dies at each step of a commit over three shards: the proxy, its worker, the shard that decides, another shard, the
+ * client. A second proxy, which knows nothing of it, ends what is left. Everything or nothing, and what the client was told is
+ * true.
  */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
@@ -32,7 +33,7 @@ const STEPS = [
 ];
 const DECISION = 2;
 const STOPS = ['before', 'after'] as const;
-const FAULTS = ['proxy', 'worker', 'decider', 'other'] as const;
+const FAULTS = ['proxy', 'worker', 'decider', 'other', 'client'] as const;
 
 interface Scene {
   step: number;
@@ -40,8 +41,12 @@ interface Scene {
   fault: (typeof FAULTS)[number];
 }
 
-/** Whether the decision is made in the end. A commit whose other shard dies goes on; one whose decider dies does not. */
+/**
+ * Whether the decision is made in the end. A commit whose other shard or whose client dies goes on; one whose decider dies
+ * does not.
+ */
 function isCommitted({ step, stop, fault }: Scene): boolean {
+  if (fault === 'client') return true;
   if (step > DECISION) return true;
   if (step < DECISION) return false;
   return stop === 'after' || fault === 'other';
@@ -54,7 +59,7 @@ const [NOTHING_KEPT, UNKNOWN] = ['08006', '08007'];
 /** What a client may be told: 08006 says that nothing is kept, 08007 that the answer to the decision was lost. */
 function answersOf(scene: Scene): string[] {
   const { step, fault } = scene;
-  if (fault === 'proxy' || fault === 'worker') return LOST;
+  if (fault === 'proxy' || fault === 'worker' || fault === 'client') return LOST;
   if (step === DECISION && fault === 'decider') return [UNKNOWN];
   if (isCommitted(scene)) return ['COMMIT'];
   // A loss of the decider that has not been heard of when all have prepared shows at the decision.
@@ -147,13 +152,25 @@ forEachDriver('steps of a commit', (driver) => {
     return client;
   }
 
-  async function strike(fault: Scene['fault'], step: number): Promise<void> {
+  /** The proxy knows that it has gone. */
+  async function vanish(client: pg.Client): Promise<void> {
+    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    await eventually('no client is left', async () => {
+      const clients = await proxy.adminQuery<{ database: string }>('SHOW CLIENTS');
+      return clients.every(({ database }) => database !== SHOP);
+    });
+  }
+
+  async function strike({ fault, step }: Scene, client: pg.Client): Promise<void> {
     if (fault === 'proxy') {
       proxy.kill('SIGKILL');
       await proxy.exited;
       proxy = await startProxy();
     } else if (fault === 'worker') await crashWorkers(proxy, 0);
-    else {
+    else if (fault === 'client') {
+      await vanish(client);
+      servers.gates[STEPS[step].shard].release();
+    } else {
       await servers.kill(fault === 'decider' ? DECIDER : OTHER);
       servers.gates[STEPS[step].shard].release();
     }
@@ -161,7 +178,11 @@ forEachDriver('steps of a commit', (driver) => {
 
   async function assertWhole(scene: Scene, transfer: number, outcome: string): Promise<void> {
     await eventually('nothing is in doubt', async () => (await servers.prepared()).length === 0, RECOVERY_MS);
-    const entries = await servers.all(`SELECT account_id FROM entry WHERE transfer = ${transfer}`);
+    const written = `SELECT account_id FROM entry WHERE transfer = ${transfer}`;
+    // Nobody is told when it is done.
+    if (scene.fault === 'client')
+      await eventually('it is committed', async () => (await servers.all(written)).length > 0, RECOVERY_MS);
+    const entries = await servers.all(written);
     assert.equal(
       entries.length,
       isCommitted(scene) ? accounts.length : 0,
@@ -184,7 +205,7 @@ forEachDriver('steps of a commit', (driver) => {
     const stopped = servers.gates[shard].stopAt(pattern, stop);
     const answer = outcomeOf(client.query('COMMIT'));
     await stopped;
-    await strike(fault, step);
+    await strike(scene, client);
     const outcome = await answer;
     if (fault === 'decider') await servers.restart(DECIDER);
     if (fault === 'other') await servers.restart(OTHER);

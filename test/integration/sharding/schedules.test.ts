@@ -164,6 +164,7 @@ forEachDriver('few server connections for several shards', (driver) => {
         'nothing is open on the shards',
         async () => (await cluster.server.query(OPEN)).length === 0,
       );
+      assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
       const client = await shopClient(proxy);
       assert.equal((await client.query('SELECT count(*)::int AS n FROM item')).rows[0].n, ITEMS);
       await client.end();

@@ -469,10 +469,11 @@ export class CrossShard {
 
   /** The client has gone. */
   close(): void {
+    const { transaction, scatter } = this;
     this.counted.left();
     this.transaction = null;
     this.cursors.end();
     this.batches.end();
-    this.scatter.end();
+    if (transaction?.leave(() => scatter.end()) !== true) scatter.end();
   }
 }

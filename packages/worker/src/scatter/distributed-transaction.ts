@@ -58,6 +58,9 @@ export class DistributedTransaction {
   private readonly isReadOnly: boolean;
   private placed: Leg | null = null;
   hasFailed = false;
+  private isCommitting = false;
+  /** Its client went meanwhile; null: it is there. */
+  private whenLeft: (() => void) | null = null;
   /** The shard on which it began before it was over several; null: it was from its beginning. */
   adoptedShard: number | null = null;
 
@@ -160,6 +163,24 @@ export class DistributedTransaction {
 
   /** Commits everywhere or nowhere. */
   commit(then: Outcome): void {
+    this.isCommitting = true;
+    this.commitAll((failure) => {
+      this.isCommitting = false;
+      if (this.whenLeft === null) then(failure);
+      else this.whenLeft();
+    });
+  }
+
+  /**
+   * The client has gone. What it has asked to be committed is, as on one server: else its parts would be prepared, with
+   * their locks, until recovery finds them. @returns false: there is nothing to wait for
+   */
+  leave(whenDone: () => void): boolean {
+    if (this.isCommitting) this.whenLeft = whenDone;
+    return this.isCommitting;
+  }
+
+  private commitAll(then: Outcome): void {
     if (this.hasLostMember || this.legs.some(isOutside)) {
       this.abandon(errorFrame(lostMember()), then);
       return;
