@@ -78,8 +78,9 @@ function areServersGone(context: WorkerContext): boolean {
   for (const pool of context.pools.values()) {
     for (const server of [...pool.all]) {
       if (server.state === 'idle') pool.close(server);
-      // What a client left running is read to its end or cancelled: a server must not go on with it after us.
-      else if (server.state === 'cleaning') isCleaning = true;
+      // What a client left running is read to its end or cancelled: a server must not go on with it after us. A commit over
+      // several shards goes on without its client.
+      else if (server.state === 'cleaning' || server.session?.isCounted === false) isCleaning = true;
     }
   }
   return !isCleaning;

@@ -11,7 +11,7 @@ import { DRIVERS, driverProblem, forEachDriver, type TestDriver } from '../../su
 import type { TestProxy } from '../../support/proxy.js';
 import { SHOP, startShardedProxy } from '../../support/shard-cluster.js';
 import { ShardServers } from '../../support/shard-servers.js';
-import { eventually } from '../../support/wire.js';
+import { eventually, sleep } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);
@@ -236,6 +236,22 @@ forEachDriver('steps of a commit', (driver) => {
     const seen = await servers.all(`SELECT 1 FROM entry WHERE transfer = ${-transfer}`);
     assert.equal(seen.length, 1, 'it is committed by itself');
     await client.end();
+  });
+
+  it('a proxy that is told to end waits for a commit whose client has gone', async () => {
+    const transfer = nextTransfer++;
+    const client = await begun(transfer);
+    const gate = servers.gates[OTHER];
+    const stopped = gate.stopAt(/^PREPARE TRANSACTION/, 'before');
+    const outcome = outcomeOf(client.query('COMMIT'));
+    await stopped;
+    await vanish(client);
+    proxy.kill('SIGTERM');
+    assert.equal(await Promise.race([proxy.exited, sleep(500)]), undefined, 'it waits');
+    gate.release();
+    assert.equal(await proxy.exited, 0);
+    await assertWhole({ step: 1, stop: 'before', fault: 'client' }, transfer, await outcome);
+    proxy = await startProxy();
   });
 
   it('COMMIT PREPARED that is cancelled is sent again', { timeout: 60_000 }, async () => {

@@ -474,6 +474,8 @@ export class CrossShard {
     this.transaction = null;
     this.cursors.end();
     this.batches.end();
-    if (transaction?.leave(() => scatter.end()) !== true) scatter.end();
+    const end = (): void => scatter.end();
+    // Not while the last answer is handed over: the leg's server connection would go to somebody else with it.
+    if (transaction?.leave(() => this.session.context.sharded.postpone(end)) !== true) end();
   }
 }
