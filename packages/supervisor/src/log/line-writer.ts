@@ -134,7 +134,8 @@ export class LineWriter {
 
   /** The process ends, without another turn of its loop: one attempt, which a stuck reader does not get. */
   writeNow(): void {
-    if (this.#isWriting && performance.now() - this.#sinceMs > STUCK_MS) return;
+    // Half: a flush that has waited for it ends by a timer, which may be early by a moment.
+    if (this.#isWriting && performance.now() - this.#sinceMs > STUCK_MS / 2) return;
     // What a thread is about to write it still does.
     let rest = Buffer.from(this.#lines.join(''));
     if (!this.#isWriting) rest = Buffer.concat([this.#chunk, rest]);
