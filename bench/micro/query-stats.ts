@@ -81,7 +81,7 @@ function portals(stats: QueryStats): (count: number) => number {
     context: { queries: stats },
     database: DATABASE,
     router: null,
-    isCounted: true,
+    isLeg: false,
   });
   const one = figuresOf(SHORT);
   return (count) => {

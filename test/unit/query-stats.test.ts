@@ -185,7 +185,7 @@ test('RESET: what is prepared is counted again, from nothing', () => {
     context: { queries: stats },
     database: 'shop',
     router: null,
-    isCounted: true,
+    isLeg: false,
   });
   const name = Buffer.from('name');
   const text = Buffer.from('SELECT named');
@@ -213,7 +213,7 @@ test('of portals a limited number is followed, and none that is closed', () => {
     context: { queries: stats },
     database: 'shop',
     router: null,
-    isCounted: true,
+    isLeg: false,
   });
   const figures = of(stats, 'SELECT a FROM t');
   const textOf = (name: string) => counted.find(Buffer.from(name), 0, name.length)?.text;

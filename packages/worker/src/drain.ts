@@ -80,7 +80,7 @@ function areServersGone(context: WorkerContext): boolean {
       if (server.state === 'idle') pool.close(server);
       // What a client left running is read to its end or cancelled: a server must not go on with it after us. A commit over
       // several shards goes on without its client.
-      else if (server.state === 'cleaning' || server.session?.isCounted === false) isCleaning = true;
+      else if (server.state === 'cleaning' || server.session?.isLeg === true) isCleaning = true;
     }
   }
   return !isCleaning;

@@ -195,8 +195,8 @@ export class SlowLog {
 
 const inMs = (us: number): number => Math.round(us) / 1000;
 
-function isMirror({ slot, isCounted }: Session): boolean {
-  return slot < 0 && isCounted;
+function isMirror({ slot, isLeg }: Session): boolean {
+  return slot < 0 && !isLeg;
 }
 
 /** Whether its shape was known when it came. Nobody knows of what is not read, or kept no more. */

@@ -344,6 +344,32 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     }
   });
 
+  it('what all shards say is said once, and what one of them says alone is said', async () => {
+    const raise = (what: string) =>
+      `CREATE OR REPLACE FUNCTION told() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN ${what} END$$`;
+    const twice = "RAISE NOTICE 'same'; RAISE NOTICE 'same';";
+    const trigger = 'CREATE EVENT TRIGGER told ON ddl_command_end EXECUTE FUNCTION told()';
+    await cluster.reference(raise(twice));
+    await cluster.reference(trigger);
+    for (let shard = 0; shard < cluster.shardCount; shard++) {
+      await cluster.shard(shard, raise(shard === 2 ? `${twice} RAISE WARNING 'mine';` : twice));
+      await cluster.shard(shard, trigger);
+    }
+    try {
+      const sql = "COMMENT ON TABLE thing IS 'told'";
+      const told = async (client: RawClient): Promise<string[]> => {
+        client.send(Q(sql));
+        const { frames } = await client.readUntilReady();
+        const notices = frames.filter(({ type }) => type === 'N');
+        return notices.map(({ body }) => /\0M([^\0]*)/.exec(body.toString('utf8'))?.[1] ?? '').sort();
+      };
+      assert.deepEqual(await told(theirs), ['same', 'same']);
+      assert.deepEqual(await told(ours), ['mine', 'same', 'same']);
+    } finally {
+      await cluster.everywhere('DROP EVENT TRIGGER told');
+    }
+  });
+
   it('scripts of migrations: tables are made and dropped in one text, in and out of transactions', async () => {
     await same('dropped, made', Q('DROP TABLE IF EXISTS fresh; CREATE TABLE fresh (id int)'));
     await same(

@@ -114,13 +114,16 @@ export function shardsOfRows(
   const sources = group.pins[0]?.sources ?? [];
   if (sources.length === 0) return null;
   rowShards = shards;
-  for (const source of sources) {
-    collected = NOTHING_YET;
-    collectedSet = null;
-    collectSource(source, rule, values);
-    if (collected < 0) break;
+  try {
+    for (const source of sources) {
+      collected = NOTHING_YET;
+      collectedSet = null;
+      collectSource(source, rule, values);
+      if (collected < 0) break;
+    }
+  } finally {
+    rowShards = null;
   }
-  rowShards = null;
   return collected < 0 ? null : shards;
 }
 

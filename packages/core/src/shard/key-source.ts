@@ -110,11 +110,7 @@ export function readArray(
   family: KeyFamily,
   literals: LiteralPlaces | null,
 ): KeySource[] | null {
-  const { inner, type, isAlike } = withoutCasts(node, family);
-  if (!isAlike) return null;
-  const array = nodeOf(inner, 'A_ArrayExpr');
-  if (array !== undefined) return readList(nodesOf(array, 'elements'), family, literals);
-  const sources = readWhole(inner, type, literals);
+  const sources = readItems(node, family, literals);
   return sources === null ? null : withoutNulls(sources);
 }
 

@@ -43,7 +43,7 @@ function recallAll(context: WorkerContext, waiters: Pool['waiters'], holds: numb
   const recalled: Session[] = [];
   for (let index = 0; index < waiters.length; index++) {
     const session = waiters.at(index);
-    if (session?.isHoldable === true && (areLoginsHeld || session.phase !== 'login')) recalled.push(session);
+    if (session?.isLeg === false && (areLoginsHeld || session.phase !== 'login')) recalled.push(session);
   }
   for (const session of recalled) if (session.waitingSinceMs !== 0) context.holds.recall(session);
 }

@@ -2,6 +2,7 @@ import { BACKEND, PgDogError } from '@pgdog-cluster/core';
 import { CONSUMED } from '../wire/frame-stream.js';
 import type { Leg } from './leg.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
+import { SameNotices } from './same-notices.js';
 
 /** All shards do the same, and one tells the client of it: writes to omnisharded tables, DDL. */
 export class FirstMerger implements RowMerger {
@@ -14,6 +15,7 @@ export class FirstMerger implements RowMerger {
   /** ParseComplete answers a Parse of ours. */
   private readonly swallowsParse: boolean;
   private first: Leg | null = null;
+  private readonly notices = new SameNotices();
 
   constructor(output: MergeOutput, holdsTag: boolean, swallowsParse = false) {
     this.output = output;
@@ -32,8 +34,8 @@ export class FirstMerger implements RowMerger {
 
   legMeets(): void {}
 
-  hears(leg: Leg): boolean {
-    return leg === this.first;
+  isNews(leg: Leg, bytes: Uint8Array, start: number, end: number): boolean {
+    return this.notices.isNews(leg, bytes, start, end);
   }
 
   meet(type: number, frames: readonly Uint8Array[]): void {

@@ -61,11 +61,7 @@ class LegTap implements SessionTap {
  */
 export class LegSession extends Session {
   readonly shard: number;
-  /** Its client is, before anything of it begins. */
-  override readonly isHoldable = false;
-  /** Statements are the client's, and once however many legs it has. */
-  override readonly isCounted = false;
-  override readonly keepsUnnamed = true;
+  override readonly isLeg = true;
   readonly answers: FrameStream;
   private readonly client: Session;
   private readonly events: LegEvents;

@@ -33,8 +33,8 @@ export interface RowMerger {
   legMeets(leg: Leg): void;
   /** Of a merger that takes what each leg says by itself, bytes[start, end) being no row: none waits for the others. */
   said?(leg: Leg, bytes: Uint8Array, start: number, end: number): void;
-  /** Whether the client gets the notices of a leg. Absent: those of all. */
-  hears?(leg: Leg): boolean;
+  /** Whether the client gets a leg's NoticeResponse, bytes[start, end). Absent: each. */
+  isNews?(leg: Leg, bytes: Uint8Array, start: number, end: number): boolean;
   /** All have: the frames, by leg, for the client to have one of. */
   meet(type: number, frames: readonly Uint8Array[]): void;
   /** The client has read what was queued. */

@@ -213,7 +213,7 @@ export class Scatter implements LegReader {
         if (leg.aheadCount > 0) leg.session.end();
         return CONSUMED;
       case BACKEND.NoticeResponse:
-        if (this.failure === null && this.task?.merger.hears?.(leg) !== false)
+        if (this.failure === null && this.task?.merger.isNews?.(leg, bytes, start, end) !== false)
           this.client.passBytes(bytes, start, end);
         return CONSUMED;
       case BACKEND.ParameterStatus:

@@ -9,7 +9,7 @@ export interface CountedSession {
   readonly database: string;
   /** Null: the database has one host. */
   readonly router: object | null;
-  readonly isCounted: boolean;
+  readonly isLeg: boolean;
 }
 
 /** Names of portals, and in session mode of statements, that are followed for one client; what it executes beyond them counts as not read. */
@@ -28,8 +28,8 @@ export class CountedPortals {
 
   /** A text that is being prepared. */
   parsed(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
-    const { context, database, router, isCounted } = this.#session;
-    if (!isCounted) return null;
+    const { context, database, router, isLeg } = this.#session;
+    if (isLeg) return null;
     return context.queries.of(database, bytes, start, end, router !== null);
   }
 
@@ -55,8 +55,8 @@ export class CountedPortals {
 
   /** bytes[start, end) is the portal's name. @returns what it counts for */
   bound(bytes: Uint8Array, start: number, end: number, figures: QueryFigures | null): QueryFigures | null {
-    const { context, database, isCounted } = this.#session;
-    if (!isCounted) return null;
+    const { context, database, isLeg } = this.#session;
+    if (isLeg) return null;
     const known = figures ?? context.queries.unread(database);
     if (start === end) this.#unnamed = known;
     else {
@@ -70,7 +70,7 @@ export class CountedPortals {
 
   /** What an Execute counts for. */
   find(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
-    if (!this.#session.isCounted) return null;
+    if (this.#session.isLeg) return null;
     const known = start === end ? this.#unnamed : this.#byName?.get(decodeText(bytes, start, end));
     return known ?? this.#session.context.queries.unread(this.#session.database);
   }

@@ -193,8 +193,8 @@ export class ExtendedQuery {
     { portalStart, portalEnd }: { portalStart: number; portalEnd: number },
     statement: PreparedStatement | null,
   ): QueryFigures | null {
-    const { context, database, router, isCounted } = this.requests.session;
-    if (!isCounted) return null;
+    const { context, database, router, isLeg } = this.requests.session;
+    if (isLeg) return null;
     const known =
       statement === null
         ? this.unnamed.currentFigures(context.queries)

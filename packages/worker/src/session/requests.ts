@@ -338,7 +338,7 @@ export class RequestSink implements FrameSink {
   serverForRequest(): ServerConnection | null {
     const { session } = this;
     const { holds } = session.context;
-    if (holds.isOn && session.isHoldable && holds.hold(session)) return null;
+    if (holds.isOn && !session.isLeg && holds.hold(session)) return null;
     const { server } = session;
     if (server === null) {
       this.isCheckingOut = true;

@@ -75,12 +75,8 @@ export class Session implements ConnectionOwner {
   /** Null: the connection is in the clear. */
   tls: TlsInfo | null = null;
   isAdmin = false;
-  /** MAINTENANCE and PAUSE make it wait. */
-  readonly isHoldable: boolean = true;
-  /** What it asks is in SHOW QUERIES; false: whoever has sent it counts. */
-  readonly isCounted: boolean = true;
-  /** A Query drops the unnamed statement; not where it may be one of ours, ahead of a batch that binds the client's. */
-  readonly keepsUnnamed: boolean = false;
+  /** It asks one shard for another session: who is held, counted, and told of its statements is that one. */
+  readonly isLeg: boolean = false;
   /** What it counts for in the limits on clients (client-places.ts). */
   places = 0;
   /** Its place in the queue is counted over all workers. */

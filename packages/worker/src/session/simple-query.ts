@@ -73,9 +73,10 @@ export function simpleQuery(
   // Postgres is left in a state where the next statement fails (XX000), the next client's too.
   if (server.isBatchOpen) server.needsReset = true;
   server.unnamedId = 0;
-  if (!session.keepsUnnamed) requests.extended.unnamed.id = 0;
+  // Of a leg it may be one of ours, ahead of a batch that binds the client's.
+  if (!session.isLeg) requests.extended.unnamed.id = 0;
   const { queries, nowUs } = session.context;
-  const figures = !session.isCounted
+  const figures = session.isLeg
     ? null
     : isWhole
       ? queries.of(session.database, bytes, start + HEADER_BYTES, textEnd, session.router !== null)
