@@ -24,9 +24,9 @@ const BALANCE = 1000;
 const [DECIDER, OTHER] = [0, 1];
 const RECOVERY_MS = 20_000;
 
-/** In the order of a commit; `shard`: whom the statement is sent to. */
+/** In the order of a commit, the first two at once; `shard`: whom the statement is sent to. */
 const STEPS = [
-  { name: 'lock and row', shard: DECIDER, pattern: /^SELECT pg_catalog\.pg_advisory_xact_lock/ },
+  { name: 'lock and rows', shard: DECIDER, pattern: /^SELECT pg_catalog\.pg_advisory_xact_lock/ },
   { name: 'PREPARE', shard: OTHER, pattern: /^PREPARE TRANSACTION/ },
   { name: 'the decision', shard: DECIDER, pattern: /^COMMIT$/ },
   { name: 'COMMIT PREPARED', shard: OTHER, pattern: /^COMMIT PREPARED/ },
@@ -252,6 +252,23 @@ forEachDriver('steps of a commit', (driver) => {
     assert.equal(await proxy.exited, 0);
     await assertWhole({ step: 1, stop: 'before', fault: 'client' }, transfer, await outcome);
     proxy = await startProxy();
+  });
+
+  it('what the decider notes when recovery has given the transaction up commits nothing', async () => {
+    const transfer = nextTransfer++;
+    const client = await begun(transfer);
+    const gate = servers.gates[DECIDER];
+    const stopped = gate.stopAt(STEPS[0].pattern, 'before');
+    const outcome = outcomeOf(client.query('COMMIT'));
+    await stopped;
+    await eventually('the others have prepared', async () => (await servers.prepared()).length === 2);
+    await eventually('recovery ends them', async () => (await servers.prepared()).length === 0, RECOVERY_MS);
+    gate.release();
+    assert.equal(await outcome, '40001');
+    const entries = await servers.all(`SELECT 1 FROM entry WHERE transfer = ${transfer}`);
+    assert.equal(entries.length, 0);
+    assert.equal((await client.query('SELECT count(*)::int AS count FROM account')).rows[0].count, 30);
+    await client.end();
   });
 
   it('COMMIT PREPARED that is cancelled is sent again', { timeout: 60_000 }, async () => {

@@ -192,6 +192,24 @@ it('while somebody has the lock it is left alone; then as that one has decided',
   assert.deepEqual(await balances(), [211]);
 });
 
+it('what is young may be on its way; what has been given up cannot be decided any more', async () => {
+  await prepare(1, 'pgdog:25:0:1', 251);
+  await rounds();
+  assert.deepEqual(await prepared(), ['pgdog:25:0:1']);
+  const [row] = await proxy.adminQuery('SHOW TRANSACTIONS');
+  assert.equal(row?.transaction_state, 'in progress');
+  await eventually('it is ended', async () => (await prepared()).length === 0);
+  const late = await holdLock(0, 25, false);
+  await assert.rejects(late.query('INSERT INTO pgdog.transactions (id) VALUES (25), (-25)'), {
+    code: '23505',
+  });
+  await late.end();
+  // Another part of it comes later still.
+  await prepare(2, 'pgdog:25:0:2', 252);
+  await eventually('that is ended too', async () => (await prepared()).length === 0);
+  assert.deepEqual(await balances(), []);
+});
+
 it('names that are not ours, and those that fit no shard, are left alone', async () => {
   const gids = ['mine', 'pgdog:031:0:1', 'pgdog:32:0:2', 'pgdog:33:7:1', 'pgdog:34:1:1'];
   for (const [index, gid] of gids.entries()) await prepare(1, gid, 300 + index);

@@ -488,6 +488,13 @@ const ROWS = {
     'rows that an UPDATE would have moved were made by another transaction while it ran',
     'Try again.',
   ],
+  commit_forestalled: [
+    '40001',
+    'ERROR',
+    'server',
+    'recovery has taken the transaction for one that was left, and rolled it back before it was committed',
+    'Try again.',
+  ],
   commit_unknown: [
     '08007',
     'ERROR',

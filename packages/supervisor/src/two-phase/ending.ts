@@ -10,13 +10,21 @@ export interface ShardIdentity {
 /** `busy`: somebody is at work on it. */
 export type Ending = 'commit' | 'rollback' | 'busy';
 
+/** Lock and row are asked for together with what is prepared: where they are not there yet, they may be on their way. */
+const YOUNG_MS = 1000;
+
 /**
- * Whoever commits takes the lock and writes the row before anything is prepared, and both in the one transaction whose
- * commit is the decision. Without the lock we know nothing; with it the row stands for ever, or can never come.
+ * Whoever commits takes the lock and then writes the row, both in the one transaction whose commit is the decision. Without the
+ * lock we know nothing (busy); to whom has it, a row stands for ever; one that is not there can be kept from coming (ShardSession.claim).
+ * @param ageMs for how long the oldest part of it has been prepared
  */
-export function endingOf(isLockOurs: boolean, isRowThere: boolean): Ending {
-  if (!isLockOurs) return 'busy';
-  return isRowThere ? 'commit' : 'rollback';
+export function endingOf(isRowThere: boolean, ageMs: number): Ending {
+  if (isRowThere) return 'commit';
+  return isYoung(ageMs) ? 'busy' : 'rollback';
+}
+
+export function isYoung(ageMs: number): boolean {
+  return ageMs < YOUNG_MS;
 }
 
 /** What is known of one shard in this round. A text, `shard 1: …`: why it cannot be asked. */

@@ -1,5 +1,5 @@
 import { reasonOf } from '../catalog/shard-login.js';
-import { type KnownShard, obstacleTo, wrongShard } from './ending.js';
+import { isYoung, type KnownShard, obstacleTo, wrongShard } from './ending.js';
 import { parseGid, type TransactionName } from './gid.js';
 import type { ShardSession } from './shard-session.js';
 
@@ -117,7 +117,7 @@ class Round {
   async #judge(decider: ShardSession, group: readonly PreparedPart[]): Promise<void> {
     try {
       const isHeld = (await decider.held()).has(group[0].id);
-      this.#leave(group, isHeld ? 'in progress' : 'in doubt');
+      this.#leave(group, isHeld || isYoung(ageOf(group)) ? 'in progress' : 'in doubt');
     } catch (error) {
       this.#leave(group, 'in doubt', `cannot ask shard ${group[0].decider}: ${reasonOf(error)}`);
     }
@@ -129,7 +129,7 @@ class Round {
 
   async #end(decider: ShardSession, group: readonly PreparedPart[]): Promise<void> {
     try {
-      const ending = await decider.claim(group[0].id);
+      const ending = await decider.claim(group[0].id, ageOf(group));
       for (const part of group) {
         if (ending === 'busy') this.#leave([part], 'in progress');
         else await this.#finish(part, ending);
@@ -202,6 +202,11 @@ class Round {
     });
     await Promise.all(swept);
   }
+}
+
+/** Since when the first of them is prepared. */
+function ageOf(group: readonly PreparedPart[]): number {
+  return Math.max(...group.map(({ ageMs }) => ageMs));
 }
 
 /** The parts of one transaction together: its lock is taken once. */

@@ -3,7 +3,10 @@ import { connectToShard, reasonOf, type ShardSources } from '../catalog/shard-lo
 import { type Ending, endingOf, type ShardIdentity } from './ending.js';
 import { GID_PREFIX } from './gid.js';
 
-/** Decided and done with for so long: then nobody asks about it any more. */
+/**
+ * Decided and done with for so long: then nobody asks about it any more. Workers give a commit up well before (NOTE_LATE_MS in
+ * worker/scatter/distributed-transaction).
+ */
 const ROW_KEPT = '1 hour';
 /** Of one statement, so that it ends in time; the next minute has the rest. */
 const SWEPT_MAX = 100_000;
@@ -117,18 +120,26 @@ export class ShardSession {
   }
 
   /**
-   * On the deciding shard. Unless it is busy the lock is ours until `release`. The row is looked for by a statement of its own:
-   * under read committed it has a later snapshot than the lock, and whoever had the lock before is seen.
+   * On the deciding shard. The row is looked for by a statement of its own: under read committed it has a later snapshot than the
+   * lock, and whoever had the lock before is seen. Until `release` the lock is ours where the row is; where none is, its
+   * negative is there for good: who is still on the way to decide writes it too, and will not be able to.
    */
-  async claim(id: string): Promise<Ending> {
-    await this.#ask('BEGIN ISOLATION LEVEL READ COMMITTED');
+  async claim(id: string, ageMs: number): Promise<Ending> {
+    await this.#ask('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
     const lock = await this.#ask('SELECT pg_try_advisory_xact_lock($1::int8) AS is_ours', [id]);
-    if (lock.rows[0].is_ours !== true) return endingOf(false, false);
+    if (lock.rows[0].is_ours !== true) return 'busy';
     const row = await this.#ask(
       'SELECT EXISTS (SELECT FROM pgdog.transactions WHERE id = $1::int8) AS is_there',
       [id],
     );
-    return endingOf(true, row.rows[0].is_there === true);
+    const ending = endingOf(row.rows[0].is_there === true, ageMs);
+    if (ending === 'rollback') {
+      // What a crash could forget would not hold the other back.
+      await this.#ask('SET LOCAL synchronous_commit = on');
+      await this.#ask('INSERT INTO pgdog.transactions (id) VALUES (-$1::int8) ON CONFLICT DO NOTHING', [id]);
+      await this.#ask('COMMIT');
+    }
+    return ending;
   }
 
   async release(): Promise<void> {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
 import { errorFrame } from './error-frame.js';
 import type { Leg } from './leg.js';
@@ -10,6 +10,11 @@ const HEADER_BYTES = 5;
 const PREFIX = 'pgdog';
 /** How often it is tried to end what is prepared: a cancel meant for what was before may hit it. */
 const END_ATTEMPTS_MAX = 3;
+/**
+ * So late it is given up: a note of recovery that forbade the commit may have been swept away since, which is an hour after it at
+ * the earliest (supervisor/two-phase).
+ */
+const NOTE_LATE_MS = 15 * 60_000;
 /**
  * A decision that a crash of its server could forget is none: others act on it. Constant and local, so that it is known to end
  * with the transaction; what might stay would tie the server connection to the session.
@@ -42,9 +47,10 @@ export interface DoneBefore {
  * One transaction over several shards. Shards join when they are first touched; savepoints are made up for.
  *
  * A commit that has written on several: the shard with what cannot be prepared decides, else the one with the lowest number. It takes an advisory lock of the
- * transaction's number and notes the number in pgdog.transactions; the others prepare; the decider commits, and with it the note:
- * that is the decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock
- * knows that nobody is at work on it, and goes by the note (supervisor/two-phase).
+ * transaction's number and notes the number in pgdog.transactions, while the others prepare; the decider commits, and with it the
+ * note: that is the decision; the others commit what they have prepared. Whoever finds something prepared and can take the lock
+ * knows that nobody is at work on it, and goes by the note; where there is none it writes the number's negative first, which
+ * the decider would write too: from then on it cannot commit (supervisor/two-phase).
  */
 export class DistributedTransaction {
   private readonly scatter: Scatter;
@@ -232,31 +238,29 @@ export class DistributedTransaction {
     const others = writers.filter((leg) => leg !== decider);
     const id = newId();
     const nameOf = ({ shard }: Leg): string => `'${PREFIX}:${id}:${decider.shard}:${shard}'`;
-    const lock =
+    const note =
       `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ${DURABLE}; ` +
-      `INSERT INTO pgdog.transactions (id) VALUES (${id})`;
-    this.scatter.order([{ leg: decider, sql: lock, kind: 'lock' }], (failures) => {
-      if (failures.length > 0) {
-        this.abandon(withRemedy(failures[0].frame), then);
-        return;
-      }
-      if (isOutside(decider)) {
-        this.abandon(errorFrame(lostMember()), then);
-        return;
-      }
-      for (const { session } of others) session.keepsServer = true;
-      this.scatter.order(
-        others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
-        (failures) => {
-          const refusals = [...failures, ...unprepared(others, failures)];
-          if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
-          else this.decide(decider, others, nameOf, then);
-        },
-      );
-    });
+      `INSERT INTO pgdog.transactions (id) VALUES (${id}), (-${id})`;
+    for (const { session } of others) session.keepsServer = true;
+    const { context } = decider.session;
+    const startMs = context.nowMs;
+    this.scatter.order(
+      [
+        { leg: decider, sql: note, kind: 'note' },
+        ...others.map((leg) => ({ leg, sql: `PREPARE TRANSACTION ${nameOf(leg)}`, kind: 'prepare' })),
+      ],
+      (failures) => {
+        const refusals = [...failures, ...unprepared(others, failures)];
+        const isLate = context.nowMs - startMs > NOTE_LATE_MS;
+        if (refusals.length === 0 && (isLate || isOutside(decider)))
+          refusals.push({ leg: decider, frame: errorFrame(lostMember()) });
+        if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
+        else this.decide(decider, others, nameOf, then);
+      },
+    );
   }
 
-  /** Some could not prepare: nobody commits. What a lost one has prepared is for recovery to roll back. */
+  /** Some could not prepare, or the decider not note it: nobody commits. What a lost one has prepared is for recovery to roll back. */
   private undo(
     decider: Leg,
     others: readonly Leg[],
@@ -266,10 +270,11 @@ export class DistributedTransaction {
   ): void {
     const refused = new Set(refusals.map(({ leg }) => leg));
     const prepared = others.filter((leg) => !refused.has(leg) && !leg.isGone);
-    this.drop([...refused]);
-    this.scatter.order([{ leg: decider, sql: 'ROLLBACK' }], () =>
-      this.endPrepared('ROLLBACK', prepared, nameOf, () => then(refusals[0].frame)),
-    );
+    this.drop(others.filter((leg) => refused.has(leg)));
+    const ofDecider = refusals.find(({ leg }) => leg === decider);
+    const frame = ofDecider === undefined ? refusals[0].frame : withRemedy(ofDecider.frame);
+    const open = decider.isGone ? [] : [{ leg: decider, sql: 'ROLLBACK' }];
+    this.scatter.order(open, () => this.endPrepared('ROLLBACK', prepared, nameOf, () => then(frame)));
   }
 
   /** Their server connections are not needed any more, and nobody else gives them back. */
@@ -307,8 +312,8 @@ export class DistributedTransaction {
         return;
       }
       const isUndone = failures.length > 0 || decider.orderTag !== 'COMMIT';
-      const frame = failures[0]?.frame ?? errorFrame(lostMember());
-      this.endPrepared(isUndone ? 'ROLLBACK' : 'COMMIT', others, nameOf, () => then(isUndone ? frame : null));
+      const frame = isUndone ? (failures[0]?.frame ?? errorFrame(lostMember())) : null;
+      this.endPrepared(isUndone ? 'ROLLBACK' : 'COMMIT', others, nameOf, () => then(frame));
     });
   }
 }
@@ -316,9 +321,20 @@ export class DistributedTransaction {
 const IDS_FROM = 10n ** 18n;
 const IDS_TO = 2n ** 63n;
 
+const ID_BYTES = 8;
+/** Random bytes are dear by the call, not by the byte. */
+const random = Buffer.alloc(128 * ID_BYTES);
+let randomUsed = random.length;
+
 /** Of all positive ones of type bigint those of 19 digits: texts with them are of one length. */
 function newId(): bigint {
-  return IDS_FROM + (randomBytes(8).readBigUInt64BE() % (IDS_TO - IDS_FROM));
+  if (randomUsed === random.length) {
+    randomFillSync(random);
+    randomUsed = 0;
+  }
+  const number = random.readBigUInt64BE(randomUsed);
+  randomUsed += ID_BYTES;
+  return IDS_FROM + (number % (IDS_TO - IDS_FROM));
 }
 
 /** Not in its transaction, whatever has happened to it: what it does now is done at once, and alone. */
@@ -336,11 +352,14 @@ function unprepared(legs: readonly Leg[], failures: readonly OrderFailure[]): Or
 /** Our own table is missing, or may not be written: what to do about it. */
 function withRemedy(frame: Uint8Array): Uint8Array {
   const fields = parseErrorFields(frame, HEADER_BYTES, frame.length);
+  if (fields.sqlstate === UNIQUE_VIOLATION) return errorFrame(new PgDogError('commit_forestalled'));
   if (!SETUP_CODES.has(fields.sqlstate)) return frame;
   const text = `a commit over several shards needs the table pgdog.transactions: ${fields.message}`;
   return errorFrame(new PgDogError('cross_shard', text, { hint: 'Run pgdog-cluster setup.' }));
 }
 
+/** The negative of the number is there: recovery has been quicker. */
+const UNIQUE_VIOLATION = '23505';
 /** No such schema, no such table, permission denied. */
 const SETUP_CODES: ReadonlySet<string> = new Set(['3F000', '42P01', '42501']);
 

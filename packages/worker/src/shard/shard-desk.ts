@@ -265,18 +265,22 @@ export class ShardDesk {
       this.noteDone();
       return GO_ON;
     }
-    const isOpen = server.readyStatus !== READY.Idle || server.isBatchOpen;
-    const where = isOpen ? 'the transaction' : "the session's server connection";
-    const on = asked.request === null ? `it is on shard ${asked.found}` : asked.request.what;
-    const refusal = asked.problem ?? crossShard(`${on}, and ${where} is on shard ${shard}`);
     // What keeps a server connection, or has been sent in part, stays where it is.
-    if (server.readyStatus !== READY.InTransaction || !server.isQuiet || this.session.pins !== 0)
-      return refusal;
-    const begin = this.session.router?.begunWith ?? null;
-    if (begin === null) return refusal;
+    const isFree = server.readyStatus === READY.InTransaction && server.isQuiet && this.session.pins === 0;
+    const begin = isFree ? (this.session.router?.begunWith ?? null) : null;
+    if (begin === null) return asked.problem ?? this.boundTo(server);
     if (begin.isSerializable || this.isSerializable) return unserializable();
     if (asked.isShardTold) return staysOnShard();
     return this.cross.spreadOut(begin.text, this) ?? SPREAD;
+  }
+
+  /** Why what is asked cannot be done with the session's server connection. */
+  private boundTo(server: ServerConnection): PgDogError {
+    const { request, found } = this.asked;
+    const isOpen = server.readyStatus !== READY.Idle || server.isBatchOpen;
+    const where = isOpen ? 'the transaction' : "the session's server connection";
+    const on = request === null ? `it is on shard ${found}` : request.what;
+    return crossShard(`${on}, and ${where} is on shard ${server.pool.snapshot.shard}`);
   }
 
   private noteDone(): void {
