@@ -82,6 +82,7 @@ function portals(stats: QueryStats): (count: number) => number {
     database: DATABASE,
     router: null,
     isLeg: false,
+    clientReading: 0,
   });
   const one = figuresOf(SHORT);
   return (count) => {

@@ -5,6 +5,7 @@
  */
 import {
   type CatalogRelation,
+  CLIENT_UTF8,
   KeyLookups,
   loadSqlParser,
   readShape,
@@ -170,7 +171,7 @@ export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]>
       for (let i = 0; i < count; i++) {
         asked.begin();
         asked.bound(
-          planOfText(prepared, plans, asked.scope),
+          planOfText(prepared, plans, asked.scope, CLIENT_UTF8),
           prepared,
           binds[i & 63],
           0,

@@ -1,5 +1,5 @@
 /** A client with a tap, without any socket: what unit tests of mirroring work with. */
-import { loadSqlParser, READY } from '@pgdog-cluster/core';
+import { CLIENT_UTF8, loadSqlParser, READY } from '@pgdog-cluster/core';
 import {
   CaptureBudget,
   type CapturedUnit,
@@ -31,6 +31,7 @@ export class MirrorRig {
         return rig.parameters;
       },
       statements: { get: (name: string) => rig.names.get(name), names: () => [...rig.names.keys()] },
+      clientReading: CLIENT_UTF8,
       context: { plans: new PlanCache(parser, 100, 1_000_000) },
       requests: {
         extended: {
@@ -38,7 +39,8 @@ export class MirrorRig {
             get size() {
               return rig.unnamedText === '' ? 0 : P('', rig.unnamedText).length;
             },
-            copied: () => (rig.unnamedText === '' ? null : { frame: P('', rig.unnamedText), plan: null }),
+            copied: () =>
+              rig.unnamedText === '' ? null : { frame: P('', rig.unnamedText), plan: null, reported: null },
           },
         },
       },
@@ -75,7 +77,10 @@ export class MirrorRig {
 
   name(name: string, sql: string): PreparedStatement {
     const frame = P('', sql);
-    const statement = this.registry.acquireParsed(frame, 6, frame.length, null, '');
+    const statement = this.registry.acquireParsed(frame, 6, frame.length, null, {
+      readingKey: '',
+      encoding: 'UTF8',
+    });
     this.names.set(name, statement);
     return statement;
   }

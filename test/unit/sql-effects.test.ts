@@ -28,6 +28,8 @@ const opaqueSet: SqlEffect = {
 
 const temp = (name: string): SqlEffect => ({ type: 'createTemp', name, onCommitDrop: false });
 
+const PREPARE_P = { type: 'prepare', encoding: 'utf8', name: 'p' } as const;
+
 const ROWS: Row[] = [
   // SET and RESET
   ['set a.b = 1;', 'setsParameter', set('a.b', 'set a.b = 1')],
@@ -98,13 +100,9 @@ const ROWS: Row[] = [
   [
     'prepare P (int, "my type"[]) as select f($1) ;',
     'prepareLevel',
-    { type: 'prepare', name: 'p', argumentTypes: '(int, "my type"[])', body: 'select f($1)' },
+    { ...PREPARE_P, argumentTypes: '(int, "my type"[])', body: 'select f($1)' },
   ],
-  [
-    'prepare p as values (1)',
-    'prepareLevel',
-    { type: 'prepare', name: 'p', argumentTypes: '', body: 'values (1)' },
-  ],
+  ['prepare p as values (1)', 'prepareLevel', { ...PREPARE_P, argumentTypes: '', body: 'values (1)' }],
   ['execute p', 'prepareLevel', { type: 'execute', name: 'p' }],
   ['execute p(f(1))', 'unknownEffect,prepareLevel', { type: 'execute', name: 'p' }],
   ['explain execute p', 'prepareLevel', { type: 'execute', name: 'p' }],

@@ -13,6 +13,7 @@ import {
 import type { ServerConnection } from './backend/server-connection.js';
 import type { PreparedStatement } from './plan/prepared-statements.js';
 import { UNREAD_TEXT } from './plan/query-stats.js';
+import { readingOf } from './route/prepared-route.js';
 import type { Session } from './session/session.js';
 import type { WorkerContext } from './worker-context.js';
 
@@ -42,7 +43,7 @@ export function reportPrepared({ statements, worker }: WorkerContext, filter: st
 }
 
 /** As SHOW QUERIES has it: never a literal. */
-function textOf({ frame, figures, isSqlLevel, serverName }: PreparedStatement): string {
+function textOf({ frame, figures, isSqlLevel, serverName, encoding }: PreparedStatement): string {
   if (figures !== null && figures.hash !== null) return figures.text;
   const fields = isSqlLevel ? null : readParse(frame, HEADER_BYTES, frame.length);
   // PREPARE name (types) AS body
@@ -50,7 +51,7 @@ function textOf({ frame, figures, isSqlLevel, serverName }: PreparedStatement): 
   const end = fields?.textEnd ?? frame.length - 1;
   const isShort = end - start <= TEXT_BYTES_MAX;
   if (!isShort || serverName === '' || readShape(frame, start, end) !== SHAPE_READ) return UNREAD_TEXT;
-  return shapeText(frame, start, end, (shape.flags & SHAPE_HIGH) === 0);
+  return shapeText(frame, start, end, (shape.flags & SHAPE_HIGH) === 0, readingOf(encoding));
 }
 
 export function reportClientMemory(context: WorkerContext): ClientMemoryReport[] {

@@ -306,6 +306,13 @@ const ROWS = {
     'the database has only replicas: it is read-only',
     'Add a [[databases]] entry for its primary, or role = "auto" on all of its entries.',
   ],
+  statement_encoding: [
+    '0A000',
+    'ERROR',
+    'client',
+    'the statement was prepared under another client_encoding, and is on another server connection',
+    'Prepare it again, or use it first outside of a transaction.',
+  ],
   duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
   unknown_savepoint: ['3B001', 'ERROR', 'client', 'savepoint does not exist', ''],

@@ -1,4 +1,4 @@
-import type { SqlEffect } from './sql-effect.js';
+import type { PrepareEffect } from './sql-effect.js';
 import type { NameSpan } from './sql-plan.js';
 import type { StatementText } from './statement-text.js';
 
@@ -32,7 +32,7 @@ function spanAt(text: StatementText, index: number, name: string): NameSpan[] {
 }
 
 /** Takes `PREPARE name [(types)] AS body` apart. */
-export function readPrepare(text: StatementText, name: string): SqlEffect {
+export function readPrepare(text: StatementText, name: string): PrepareEffect {
   const as = text.indexOfWord('as', 2);
   const hasTypes = text.tokens[2]?.kind === BYTE_OPEN;
   return {
@@ -40,5 +40,6 @@ export function readPrepare(text: StatementText, name: string): SqlEffect {
     name,
     argumentTypes: hasTypes ? text.between(2, as) : '',
     body: text.between(as + 1, text.tokens.length),
+    encoding: 'utf8',
   };
 }

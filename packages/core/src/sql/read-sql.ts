@@ -4,12 +4,14 @@ import { readMade } from '../rewrite/read-made.js';
 import { type LiteralPlaces, NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
 import type { ShardReading } from '../shard/shard-reading.js';
 import { joinTenants, readTenant } from '../tenant/tenant-facts.js';
+import { CLIENT_ASCII_ENDS, CLIENT_UTF8 } from './client-encoding.js';
 import { readDirective } from './directive.js';
 import { dottedNames } from './dotted-names.js';
 import { readRoute } from './read-route.js';
 import { readStatement } from './read-statement.js';
 import { joinRoutes } from './route-facts.js';
 import { shape } from './shape.js';
+import type { PrepareEffect } from './sql-effect.js';
 import { DEPENDS_ON_SETTINGS, SETS_PARAMETER, SYNTAX_ERROR, UNKNOWN_EFFECT } from './sql-flags.js';
 import {
   type ParsedStatement,
@@ -58,8 +60,9 @@ export function readSqlBytes(
   parser: SqlParser,
   wantsRoute = false,
   tenantColumn: string | null = null,
+  client = CLIENT_UTF8,
 ): SqlPlan {
-  const plan = readText(bytes.subarray(start, end), parser, wantsRoute, tenantColumn);
+  const plan = readText(bytes.subarray(start, end), parser, wantsRoute, tenantColumn, client);
   return wantsRoute ? withDirective(plan, bytes, start, end) : plan;
 }
 
@@ -68,17 +71,19 @@ function readText(
   parser: SqlParser,
   wantsRoute: boolean,
   tenantColumn: string | null,
+  client: number,
 ): SqlPlan {
-  const isValidUtf8 = isUtf8(text);
-  if (!isValidUtf8 && hasAsciiTrail(text)) return UNREAD_PLAN;
+  const encoding = isAscii(text) ? TEXT_ASCII : textEncoding(text, 0, text.length, client);
+  if (encoding === TEXT_UNCERTAIN) return UNREAD_PLAN;
   scan.read(text, 0, text.length);
-  const isDependent = scan.hasBackslash || !isAscii(text);
+  const isDependent = scan.hasBackslash || encoding !== TEXT_ASCII;
   if (scan.isHarmless && !wantsRoute) return isDependent ? PLAIN_DEPENDENT_PLAN : PLAIN_PLAN;
   if (scan.isMalformed) return isDependent ? REFUSED_UNKNOWN_PLAN : REFUSED_PLAN;
   if (text.length > SQL_PARSE_BYTES_MAX) return UNREAD_PLAN;
   if (scan.depthMax > SQL_PARSE_DEPTH_MAX || scan.tokenCount > SQL_PARSE_TOKENS_MAX) return UNREAD_PLAN;
   const flags = isDependent ? DEPENDS_ON_SETTINGS : 0;
-  return (isValidUtf8 ? parseUtf8 : parseLatin1)(text, parser, flags, false, tenantColumn)!;
+  const parse = encoding === TEXT_LATIN1 ? parseLatin1 : parseUtf8;
+  return parse(text, parser, flags, false, tenantColumn)!;
 }
 
 /** Every byte is below 0x80; UTF-8; some single-byte encoding; none that can be read for certain. */
@@ -87,11 +92,14 @@ export const TEXT_UTF8 = 1;
 export const TEXT_LATIN1 = 2;
 export const TEXT_UNCERTAIN = 3;
 
-/** How a text with bytes from 0x80 up is to be read. */
-export function textEncoding(bytes: Uint8Array, start: number, end: number): number {
+/** How a text with bytes from 0x80 up is to be read. @param client one of CLIENT_… */
+export function textEncoding(bytes: Uint8Array, start: number, end: number, client = CLIENT_UTF8): number {
   const text = bytes.subarray(start, end);
-  if (isUtf8(text)) return TEXT_UTF8;
-  return hasAsciiTrail(text) ? TEXT_UNCERTAIN : TEXT_LATIN1;
+  if (client === CLIENT_UTF8) {
+    if (isUtf8(text)) return TEXT_UTF8;
+    return hasAsciiTrail(text) ? TEXT_UNCERTAIN : TEXT_LATIN1;
+  }
+  return client === CLIENT_ASCII_ENDS && mayEndInAscii(text) ? TEXT_UNCERTAIN : TEXT_LATIN1;
 }
 
 /**
@@ -253,6 +261,7 @@ function parseLatin1(
   if (plan === null || plan.statements.length === 0) return plan;
   const statements = plan.statements.map((statement) => ({
     ...statement,
+    effect: statement.effect?.type === 'prepare' ? bytewise(statement.effect) : statement.effect,
     nameSpans: statement.nameSpans.map(({ start, end, name }) => ({
       start: characterCount(utf8, start),
       end: characterCount(utf8, end),
@@ -261,6 +270,11 @@ function parseLatin1(
   }));
   const made = plan.made === undefined ? {} : { made: { edits: [], refusal: FOREIGN_MADE } };
   return { ...plan, ...made, statements, encoding: 'latin1' };
+}
+
+/** It is sent again, byte for byte. */
+function bytewise(effect: PrepareEffect): PrepareEffect {
+  return { ...effect, encoding: 'latin1' };
 }
 
 const FOREIGN_MADE = {
@@ -286,6 +300,17 @@ function hasAsciiTrail(text: Uint8Array): boolean {
     const lower = byte | 0x20;
     const isWordByte = (lower >= 0x61 && lower <= 0x7a) || byte === 0x5f;
     if (byte >= 0x40 && byte < 0x7f && !isWordByte) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether a character may end in an ASCII byte, known that some do in this encoding: letters, which a name is folded by, and in
+ * GB18030 and JOHAB digits and a semicolon are among them.
+ */
+function mayEndInAscii(text: Uint8Array): boolean {
+  for (let i = 0; i + 1 < text.length; i++) {
+    if (text[i] >= 0x80 && text[i + 1] >= 0x30 && text[i + 1] < 0x7f) return true;
   }
   return false;
 }

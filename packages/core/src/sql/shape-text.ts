@@ -3,6 +3,7 @@
  * shape and never from the text, so that a literal cannot come through.
  */
 
+import { CLIENT_UTF8 } from './client-encoding.js';
 import { TEXT_ASCII, TEXT_UNCERTAIN, textEncoding } from './read-sql.js';
 import { SHAPE_BACKSLASH, shape } from './shape.js';
 
@@ -225,9 +226,15 @@ function parameterMax(bytes: Uint8Array, length: number): number {
   return max;
 }
 
-/** Of the text bytes[start, end), whose shape has just been read. */
-export function shapeText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string {
-  const encoding = isAscii ? TEXT_ASCII : textEncoding(bytes, start, end);
+/** Of the text bytes[start, end), whose shape has just been read. @param client one of CLIENT_… */
+export function shapeText(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isAscii: boolean,
+  client = CLIENT_UTF8,
+): string {
+  const encoding = isAscii ? TEXT_ASCII : textEncoding(bytes, start, end, client);
   const isCut = encoding === TEXT_UNCERTAIN || (shape.flags & SHAPE_BACKSLASH) !== 0;
   return new ShapeWriter(isCut).text();
 }

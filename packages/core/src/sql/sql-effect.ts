@@ -30,6 +30,18 @@ export interface SetItem {
   value?: string;
 }
 
+/**
+ * `argumentTypes` includes its parentheses, or is ''. `body` is the text after AS; it runs at EXECUTE. `encoding`: how the client's
+ * bytes have become these strings, and become bytes again; Latin 1 stands for whatever is not read as UTF-8.
+ */
+export interface PrepareEffect {
+  type: 'prepare';
+  name: string;
+  body: string;
+  argumentTypes: string;
+  encoding: 'utf8' | 'latin1';
+}
+
 export type SqlEffect =
   /** `replay` as in SetItem. */
   | { type: 'set'; name: string; isLocal: boolean; replay: string; value?: string }
@@ -38,8 +50,7 @@ export type SqlEffect =
   | { type: 'reset'; name: string }
   | { type: 'resetAll' }
   | { type: 'setConfig'; calls: SetConfigCall[] }
-  /** `argumentTypes` includes its parentheses, or is ''. `body` is the text after AS; it runs at EXECUTE. */
-  | { type: 'prepare'; name: string; body: string; argumentTypes: string }
+  | PrepareEffect
   | { type: 'execute'; name: string }
   /** null: all of them. */
   | { type: 'deallocate'; name: string | null }

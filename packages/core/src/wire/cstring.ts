@@ -28,10 +28,13 @@ const nameBytes = new Uint8Array(NAMES_MAX * NAME_BYTES_MAX);
 const nameSizes = new Uint8Array(NAMES_MAX);
 const names: string[] = new Array(NAMES_MAX).fill('');
 
-/** As decodeText, of names that come again and again: one that is remembered is not decoded. */
+/**
+ * A name by which something is found again, of names that come again and again: one that is remembered is not decoded. What is
+ * not UTF-8 is taken byte by byte, so that no two names become one.
+ */
 export function decodeName(bytes: Uint8Array, start: number, end: number): string {
   const size = end - start;
-  if (size > NAME_BYTES_MAX || end > bytes.length) return decodeText(bytes, start, end);
+  if (size > NAME_BYTES_MAX || end > bytes.length) return newName(bytes, start, end);
   let hash = size;
   for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]) | 0;
   const place = (hash ^ (hash >>> 11)) & (NAMES_MAX - 1);
@@ -39,11 +42,15 @@ export function decodeName(bytes: Uint8Array, start: number, end: number): strin
   let same = nameSizes[place] === size ? 0 : -1;
   while (same >= 0 && same < size && nameBytes[base + same] === bytes[start + same]) same++;
   if (same === size) return names[place];
-  const name = decodeText(bytes, start, end);
+  const name = newName(bytes, start, end);
   for (let i = 0; i < size; i++) nameBytes[base + i] = bytes[start + i];
   nameSizes[place] = size;
   names[place] = name;
   return name;
+}
+
+function newName(bytes: Uint8Array, start: number, end: number): string {
+  return decodeTextStrictly(bytes, start, end) ?? Buffer.from(bytes.subarray(start, end)).toString('latin1');
 }
 
 /** Text of start <= i < end, or null when it is not UTF-8. For what is compared: names, settings. */

@@ -23,6 +23,7 @@ export function relayParameterStatus(
   const { name, value } = status;
   if (server.pool.reported.hides(name)) return;
   server.reported = server.pool.reported.change(server.reported, name, value);
+  if (name === 'client_encoding' && isEncodingStep(server.pending.headRef())) return;
   const session = server.session;
   // At login everything is told at once, at its end.
   if (session === null || session.phase === 'login') return;
@@ -32,6 +33,10 @@ export function relayParameterStatus(
   if (!isNews) return;
   if (told === value) relay.pass(bytes, start, end, buffer);
   else relay.passMade(buildParameterStatus(name, told));
+}
+
+function isEncodingStep(ref: object | null): boolean {
+  return ref !== null && 'isEncodingStep' in ref && ref.isEncodingStep === true;
 }
 
 /**

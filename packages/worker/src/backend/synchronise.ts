@@ -5,13 +5,16 @@ import {
   FrameWriter,
   PgDogError,
   parseErrorFields,
+  quoteLiteral,
   READY,
   TARGET,
 } from '@pgdog-cluster/core';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { synchroniseFailed } from '../pool/server-trouble.js';
+import { encodingOf } from '../session/client-statements.js';
 import {
   differenceSql,
+  encodingReplay,
   inAnyEncoding,
   mayFailOnReplay,
   type ParameterSet,
@@ -42,7 +45,8 @@ export function synchronise(session: Session, server: ServerConnection): boolean
   if (server.pool.isSequenceStateUsed || server.pool.code.readsSequences) discardSequences(session, server);
   if (!synchroniseSettings(session, server, reset)) return false;
   // Read under the session's settings, search_path and role among them.
-  if (session.statements.sqlLevelCount > 0) ensureSqlStatements(session, server);
+  if (session.statements.sqlLevelCount > 0 || session.statements.hasForeign(session))
+    ensureAhead(session, server);
   return true;
 }
 
@@ -72,7 +76,7 @@ function synchroniseSettings(session: Session, server: ServerConnection, reset: 
 
 function askAhead(session: Session, server: ServerConnection, reset: string | null, first: string): void {
   if (reset !== null) server.ask(pipelined(session, server, reset));
-  if (first !== '') server.ask(pipelined(session, server, first));
+  if (first !== '') server.ask(encodingStep(session, server, first));
 }
 
 /** The request follows at once: should this fail against expectation, the connection and the client are cut. */
@@ -116,19 +120,27 @@ function refusalOf(failure: ErrorFields): PgDogError {
   );
 }
 
-function ensureSqlStatements(session: Session, server: ServerConnection): void {
+/** What cannot be prepared within a batch: what is so by a Query, or under another encoding than the session's. */
+function ensureAhead(session: Session, server: ServerConnection): void {
   for (const name of session.statements.names()) {
-    const statement = session.statements.current(name, session.parameters);
-    if (statement?.isSqlLevel === true) ensureStatement(session, server, statement);
+    const statement = session.statements.current(name, session);
+    if (statement === undefined || (!statement.isSqlLevel && !isForeign(statement, session))) continue;
+    // What cannot be had is refused where it is used.
+    ensureStatement(session, server, statement);
   }
 }
 
-/** Makes the server have the statement, ahead of the message that needs it. */
+/** Its bytes would be other characters if they were sent as the session's are. */
+function isForeign({ encoding }: PreparedStatement, session: Session): boolean {
+  return encoding !== '' && encoding !== encodingOf(session);
+}
+
+/** Makes the server have the statement, ahead of the message that needs it. @returns why it cannot have it */
 export function ensureStatement(
   session: Session,
   server: ServerConnection,
   statement: PreparedStatement,
-): void {
+): PgDogError | null {
   const { prepared } = server;
   const { serverName } = statement;
   if (prepared.has(serverName)) {
@@ -137,9 +149,14 @@ export function ensureStatement(
       prepared.delete(serverName);
       prepared.add(serverName);
     }
-    return;
+    return null;
   }
+  const { encoding } = statement;
+  const isOther = isForeign(statement, session);
+  const canSwitch = encoding !== null && !server.isBatchOpen && server.readyStatus === READY.Idle;
+  if (isOther && !canSwitch) return new PgDogError('statement_encoding');
   makeRoom(server);
+  if (isOther) server.ask(encodingStep(session, server, switchTo(encoding ?? '')));
   prepared.add(serverName);
   const undo = () => {
     prepared.delete(serverName);
@@ -171,6 +188,15 @@ export function ensureStatement(
   server.pool.row.serverParse();
   // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it, whose error says why.
   if (!statement.isSqlLevel && !server.isBatchOpen) server.sendOwnSync();
+  if (isOther) server.ask(encodingStep(session, server, encodingReplay(session.parameters)));
+  return null;
+}
+
+const switchTo = (encoding: string): string => `SET client_encoding TO ${quoteLiteral(encoding)}`;
+
+/** The session's encoding comes back behind it: nobody is told of this one. */
+function encodingStep(session: Session, server: ServerConnection, sql: string) {
+  return { ...pipelined(session, server, sql), isEncodingStep: true };
 }
 
 /** Removes least recently used statements, so that one more fits. */

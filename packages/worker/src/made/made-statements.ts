@@ -1,5 +1,5 @@
 import {
-  decodeText,
+  decodeName,
   FRONTEND,
   type MadeKind,
   NO_SCOPE,
@@ -144,7 +144,7 @@ export class MadeStatements {
   private needsWhole(type: number, bytes: Uint8Array, start: number, end: number): boolean {
     const fields = type === FRONTEND.Bind ? readBind(bytes, start + HEADER_BYTES, end) : null;
     if (fields === null) return type === FRONTEND.Bind;
-    return this.statementOf(decodeText(bytes, fields.statementStart, fields.statementEnd)) !== null;
+    return this.statementOf(decodeName(bytes, fields.statementStart, fields.statementEnd)) !== null;
   }
 
   /** A Query that waits is shown again: what has been made of it may have chosen its shard already. */
@@ -208,7 +208,7 @@ export class MadeStatements {
     const fields = readParse(bytes, start + HEADER_BYTES, end);
     if (fields === null) return ITSELF;
     if (this.awaitsCatalog()) return UNMADE;
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const { made } = this.planOf(bytes, fields.textStart, fields.textEnd);
     const problem = made === undefined ? null : refusalOf(made);
     if (problem !== null) return { ...ITSELF, problem };
@@ -243,7 +243,7 @@ export class MadeStatements {
 
   private bind(bytes: Uint8Array, start: number, end: number): MadeFrame {
     const fields = readBind(bytes, start + HEADER_BYTES, end);
-    const name = fields === null ? '' : decodeText(bytes, fields.statementStart, fields.statementEnd);
+    const name = fields === null ? '' : decodeName(bytes, fields.statementStart, fields.statementEnd);
     const statement = fields === null ? null : this.statementOf(name);
     if (statement === null) return ITSELF;
     const values = this.values(statement.kinds);
@@ -256,7 +256,7 @@ export class MadeStatements {
   private target(type: number, bytes: Uint8Array, start: number, end: number): MadeFrame {
     const fields = readTarget(bytes, start + HEADER_BYTES, end);
     if (fields === null || fields.target !== TARGET.Statement) return ITSELF;
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const statement = this.statementOf(name);
     if (type === FRONTEND.Close) {
       this.byName.delete(name);
@@ -278,7 +278,8 @@ export class MadeStatements {
   }
 
   private planOf(bytes: Uint8Array, start: number, end: number): SqlPlan {
-    return this.session.context.plans.lookup(bytes, start, end, this.scope);
+    const { context, clientReading } = this.session;
+    return context.plans.lookup(bytes, start, end, this.scope, clientReading);
   }
 
   /** A client may have closed names by statements of which nothing is known here. */

@@ -13,6 +13,8 @@ const FIRST_BYTES = 128;
 export interface NeededUnnamed {
   readonly frame: Uint8Array;
   readonly plan: SqlPlan | null;
+  /** What told of client_encoding when it came; null: that may have been another since. */
+  readonly reported: ReadonlyMap<string, string> | null;
 }
 
 /**

@@ -67,7 +67,7 @@ export class MirrorSession extends Session {
     if (makesTemp(unit.parameters)) this.pins |= PIN_TEMP;
     this.statements.clear();
     for (const [name, statement] of unit.needs) {
-      this.statements.set(name, this.context.statements.acquire(statement));
+      this.statements.set(name, this.context.statements.acquire(statement), this);
     }
     this.requests?.extended.unnamed.takeOver(unit.unnamed);
   }

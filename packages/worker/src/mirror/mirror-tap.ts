@@ -1,6 +1,6 @@
 import {
   asksRoute,
-  decodeText,
+  decodeName,
   FRONTEND,
   isPlainSql,
   LISTENS,
@@ -12,6 +12,7 @@ import {
   TARGET,
 } from '@pgdog-cluster/core';
 import type { PlanCache } from '../plan/plan-cache.js';
+import { planFor } from '../session/client-reading.js';
 import type { ClientStatements } from '../session/client-statements.js';
 import type { ParameterSet } from '../session/parameter-set.js';
 import type { CaptureBudget } from './capture-budget.js';
@@ -28,6 +29,7 @@ export interface TappedSession {
   readonly parameters: ParameterSet;
   readonly statements: Pick<ClientStatements, 'get' | 'names'>;
   readonly context: { readonly plans: Pick<PlanCache, 'lookup'> };
+  readonly clientReading: number;
   readonly requests: {
     readonly extended: { readonly unnamed: { readonly size: number; copied(): NeededUnnamed | null } };
   } | null;
@@ -275,13 +277,13 @@ export class MirrorTap implements SessionTap {
       return;
     }
     piece.made ??= new Set();
-    piece.made.add(decodeText(bytes, nameStart, nameEnd));
+    piece.made.add(decodeName(bytes, nameStart, nameEnd));
   }
 
   private readText(piece: Piece, bytes: Uint8Array, start: number, end: number): void {
     if (asksRoute(bytes, start, end)) piece.isLeftOut = true;
     if (isPlainSql(bytes, start, end)) return;
-    const plan = this.session.context.plans.lookup(bytes, start, end);
+    const plan = planFor(this.session, bytes, start, end);
     this.note(piece, plan);
     if ((plan.flags & PREPARE_LEVEL) === 0 || piece.hasAllNames) return;
     for (const name of this.session.statements.names()) this.needNamed(piece, name);
@@ -298,7 +300,7 @@ export class MirrorTap implements SessionTap {
 
   private need(piece: Piece, bytes: Uint8Array, start: number, end: number): void {
     if (start < end) {
-      this.needNamed(piece, decodeText(bytes, start, end));
+      this.needNamed(piece, decodeName(bytes, start, end));
       return;
     }
     if (piece.makesUnnamed || piece.unnamed !== null) return;
@@ -331,6 +333,6 @@ export class MirrorTap implements SessionTap {
   private noteFrame(piece: Piece, frame: Uint8Array): void {
     const fields = readParse(frame, HEADER_BYTES, frame.length);
     if (fields === null || isPlainSql(frame, fields.textStart, fields.textEnd)) return;
-    this.note(piece, this.session.context.plans.lookup(frame, fields.textStart, fields.textEnd));
+    this.note(piece, planFor(this.session, frame, fields.textStart, fields.textEnd));
   }
 }

@@ -1,4 +1,5 @@
 import {
+  CLIENT_UTF8,
   decodeText,
   hashShape,
   hashText,
@@ -23,6 +24,7 @@ import {
   type SqlPlan,
   shape,
   TEXT_ASCII,
+  TEXT_LATIN1,
   TEXT_UNCERTAIN,
   textEncoding,
   UNKNOWN_EFFECT,
@@ -31,6 +33,7 @@ import {
   withDirective,
   withMentions,
 } from '@pgdog-cluster/core';
+import { isWide } from '../session/parameter-set.js';
 import { RecentShapes } from './recent-shapes.js';
 import { ENTRY_BYTES, ShapeTable } from './shape-table.js';
 
@@ -119,12 +122,19 @@ export class PlanCache {
   /**
    * The plan of bytes[start, end), a text without its closing NUL. Never throws; the plan is shared and must
    * not be changed. For a database with one host, a caller asks isPlainSql first.
+   * @param client one of CLIENT_…: how whose text it is has it read
    */
-  lookup(bytes: Uint8Array, start: number, end: number, scope: ShardScope = NO_SCOPE): SqlPlan {
+  lookup(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    scope: ShardScope = NO_SCOPE,
+    client = CLIENT_UTF8,
+  ): SqlPlan {
     const status = readShape(bytes, start, end);
-    if (status !== SHAPE_READ) return this.#readOdd(bytes, start, end);
+    if (status !== SHAPE_READ) return this.#readOdd(bytes, start, end, client);
     const { flags } = shape;
-    const encoding = (flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end);
+    const encoding = (flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end, client);
     let plan = UNREAD_PLAN;
     if (encoding !== TEXT_UNCERTAIN) {
       const kind = encoding | ((flags & SHAPE_BACKSLASH) === 0 ? 0 : KIND_BACKSLASH);
@@ -137,13 +147,13 @@ export class PlanCache {
       }
     }
     if ((flags & SHAPE_DIRECTIVE) === 0 || !this.givesRoutes) return plan;
-    return withDirective(plan, bytes, start, end);
+    return directed(plan, encoding, bytes, start, end);
   }
 
   /** The plan of this one text, where what its shape has does not say all; UNREAD_PLAN: it cannot be read. */
-  lookupText(bytes: Uint8Array, start: number, end: number, scope: ShardScope): SqlPlan {
+  lookupText(bytes: Uint8Array, start: number, end: number, scope: ShardScope, client: number): SqlPlan {
     if (readShape(bytes, start, end) !== SHAPE_READ) return UNREAD_PLAN;
-    const encoding = (shape.flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end);
+    const encoding = (shape.flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end, client);
     if (encoding === TEXT_UNCERTAIN) return UNREAD_PLAN;
     const kind = encoding | ((shape.flags & SHAPE_BACKSLASH) === 0 ? 0 : KIND_BACKSLASH);
     return this.#ofText(bytes, start, end, kind, scope);
@@ -249,12 +259,30 @@ export class PlanCache {
   }
 
   /** What no server accepts, and what is too long for the parser even without its lists. */
-  #readOdd(bytes: Uint8Array, start: number, end: number): SqlPlan {
+  #readOdd(bytes: Uint8Array, start: number, end: number, client: number): SqlPlan {
     this.counts.misses++;
     if (end - start > LOOK_BYTES_MAX) return UNREAD_PLAN;
-    const plan = readSqlBytes(bytes, start, end, this.#parser);
+    const plan = readSqlBytes(bytes, start, end, this.#parser, false, null, client);
     if (!this.givesRoutes) return plan;
+    const encoding = textEncoding(bytes, start, end, client);
     // Harmless or not: where it may run is not known, and directives may stand in it.
-    return withDirective({ ...plan, route: UNREAD_ROUTE }, bytes, start, end);
+    return directed({ ...plan, route: UNREAD_ROUTE }, encoding, bytes, start, end);
   }
+}
+
+/** Where comments begin and end is as uncertain as the rest: only those count that stand ahead of all that is. */
+function directed(plan: SqlPlan, encoding: number, bytes: Uint8Array, start: number, end: number): SqlPlan {
+  if (encoding === TEXT_LATIN1) return inAscii(withDirective(plan, bytes, start, end));
+  if (encoding !== TEXT_UNCERTAIN) return withDirective(plan, bytes, start, end);
+  let high = start;
+  while (high < end && bytes[high] < 0x80) high++;
+  return withDirective(plan, bytes, start, high);
+}
+
+/** Of a key in another encoding than UTF-8 it is not known which one it is for the server. */
+function inAscii(plan: SqlPlan): SqlPlan {
+  const { directive } = plan.route;
+  if (directive === null || directive.shardingKey === null || !isWide(directive.shardingKey)) return plan;
+  const error = 'pgdog_sharding_key must be ASCII where client_encoding is not UTF8';
+  return { ...plan, route: { ...plan.route, directive: { ...directive, shardingKey: null, error } } };
 }

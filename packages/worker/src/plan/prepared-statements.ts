@@ -1,5 +1,6 @@
+import { isAscii } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { decodeText, FRONTEND, FrameWriter, type SqlPlan } from '@pgdog-cluster/core';
+import { FRONTEND, FrameWriter, findNul, type PrepareEffect, type SqlPlan } from '@pgdog-cluster/core';
 import type { QueryFigures } from './query-figures.js';
 
 /** Names on servers begin with this; a client's own names never reach a server. */
@@ -7,6 +8,9 @@ export const SERVER_NAME_PREFIX = '__pgdog_';
 
 const HEADER_BYTES = 5;
 const PREPARE = 'PREPARE ';
+
+/** Under what a text is read: the constants in it are made then, and stay what they are. */
+export type TextReading = Pick<PreparedStatement, 'readingKey' | 'encoding'>;
 
 /** One distinct statement: its text, parameter types and reading, whoever prepared it under whatever name. */
 export interface PreparedStatement {
@@ -20,6 +24,8 @@ export interface PreparedStatement {
   readonly plan: SqlPlan | null;
   /** Under which settings its text was read: ParameterSet.readingKey. */
   readonly readingKey: string;
+  /** The client_encoding of its bytes; '' where they are ASCII, the same in all. Null: it was being changed, and is not known. */
+  readonly encoding: string | null;
   /** Of the database on which it ran last. */
   figures: QueryFigures | null;
   /** Sessions' names that mean it. */
@@ -57,55 +63,59 @@ export class StatementRegistry {
     start: number,
     end: number,
     plan: SqlPlan | null,
-    readingKey: string,
+    read: TextReading,
   ): PreparedStatement {
     const body = bytes.subarray(start, end);
-    const serverName = serverNameOf('P', body, readingKey);
+    const reading = ofText(body.subarray(0, findNul(body, 0, body.length)), read);
+    const serverName = serverNameOf('P', body, reading);
     const known = this.byName.get(serverName);
     if (known !== undefined) return this.retain(known);
     this.writer.reset().begin(FRONTEND.Parse).cstring(serverName).bytes(body).end();
-    return this.add(serverName, this.writer.take(), false, plan, readingKey);
+    return this.add(serverName, this.writer.take(), false, plan, reading);
   }
 
   /** What PREPARE name (types) AS body is called on servers. */
-  sqlServerName(argumentTypes: string, body: string, readingKey: string): string {
-    return serverNameOf('S', Buffer.from(`${argumentTypes} AS ${body}`), readingKey);
+  sqlServerName(effect: PrepareEffect, read: TextReading): string {
+    const text = sqlBytes(effect);
+    return serverNameOf('S', text, ofText(text, read));
   }
 
   /** The statement of PREPARE name (types) AS body. */
-  acquireSql(
-    argumentTypes: string,
-    body: string,
-    plan: SqlPlan | null,
-    readingKey: string,
-  ): PreparedStatement {
-    return this.acquireSqlText(`${argumentTypes} AS ${body}`, plan, readingKey);
+  acquireSql(effect: PrepareEffect, plan: SqlPlan | null, read: TextReading): PreparedStatement {
+    return this.acquireSqlText(sqlBytes(effect), plan, read);
   }
 
-  private acquireSqlText(text: string, plan: SqlPlan | null, readingKey: string): PreparedStatement {
-    const serverName = serverNameOf('S', Buffer.from(text), readingKey);
+  private acquireSqlText(text: Uint8Array, plan: SqlPlan | null, read: TextReading): PreparedStatement {
+    const reading = ofText(text, read);
+    const serverName = serverNameOf('S', text, reading);
     const known = this.byName.get(serverName);
     if (known !== undefined) return this.retain(known);
-    this.writer.reset().begin(FRONTEND.Query).cstring(`${PREPARE}${serverName}${text}`).end();
-    return this.add(serverName, this.writer.take(), true, plan, readingKey);
+    this.writer.reset().begin(FRONTEND.Query);
+    this.writer
+      .bytes(Buffer.from(`${PREPARE}${serverName}`))
+      .bytes(text)
+      .byte(0)
+      .end();
+    return this.add(serverName, this.writer.take(), true, plan, reading);
   }
 
-  /** The same text, read under other settings. */
-  acquireReread(statement: PreparedStatement, readingKey: string): PreparedStatement {
+  /** The same text, read under other settings; its characters are what they were. */
+  acquireReread(statement: PreparedStatement, { readingKey, encoding }: TextReading): PreparedStatement {
     const { frame, plan, serverName } = statement;
+    const read = { readingKey, encoding: statement.encoding ?? encoding };
     if (statement.isSqlLevel) {
       const head = HEADER_BYTES + PREPARE.length + serverName.length;
-      return this.acquireSqlText(decodeText(frame, head, frame.length - 1), plan, readingKey);
+      return this.acquireSqlText(frame.subarray(head, frame.length - 1), plan, read);
     }
-    return this.acquireParsed(frame, HEADER_BYTES + serverName.length + 1, frame.length, plan, readingKey);
+    return this.acquireParsed(frame, HEADER_BYTES + serverName.length + 1, frame.length, plan, read);
   }
 
   /** One that was known, and may have been let go of since. */
   acquire(statement: PreparedStatement): PreparedStatement {
     const known = this.byName.get(statement.serverName);
     if (known !== undefined) return this.retain(known);
-    const { serverName, frame, isSqlLevel, plan, readingKey } = statement;
-    return this.add(serverName, frame, isSqlLevel, plan, readingKey);
+    const { serverName, frame, isSqlLevel, plan } = statement;
+    return this.add(serverName, frame, isSqlLevel, plan, statement);
   }
 
   retain(statement: PreparedStatement): PreparedStatement {
@@ -125,7 +135,7 @@ export class StatementRegistry {
     frame: Uint8Array,
     isSqlLevel: boolean,
     plan: SqlPlan | null,
-    readingKey: string,
+    { readingKey, encoding }: TextReading,
   ): PreparedStatement {
     const made: PreparedStatement = {
       serverName,
@@ -134,6 +144,7 @@ export class StatementRegistry {
       isSqlLevel,
       plan,
       readingKey,
+      encoding,
       figures: null,
       references: 1,
     };
@@ -143,10 +154,21 @@ export class StatementRegistry {
   }
 }
 
+function sqlBytes({ argumentTypes, body, encoding }: PrepareEffect): Uint8Array {
+  return Buffer.from(`${argumentTypes} AS ${body}`, encoding);
+}
+
+/** What of a reading matters for this text: ASCII is the same in all encodings. */
+function ofText(text: Uint8Array, read: TextReading): TextReading {
+  return read.encoding === '' || !isAscii(text) ? read : { readingKey: read.readingKey, encoding: '' };
+}
+
 /** A collision would run another client's text, hence a cryptographic hash; the kind keeps both levels apart. */
-function serverNameOf(kind: 'P' | 'S', body: Uint8Array, readingKey: string): string {
+function serverNameOf(kind: 'P' | 'S', body: Uint8Array, { readingKey, encoding }: TextReading): string {
+  const isUsual = encoding === null || encoding === '' || encoding === 'UTF8';
+  const key = isUsual ? readingKey : `${readingKey}\u0000${encoding}`;
   // The length says where the key ends: no two pairs of key and body read the same.
-  const head = readingKey === '' ? kind : `${kind.toLowerCase()}${readingKey.length}:${readingKey}`;
+  const head = key === '' ? kind : `${kind.toLowerCase()}${key.length}:${key}`;
   const digest = createHash('sha256').update(head).update(body).digest('hex');
   return SERVER_NAME_PREFIX + digest.slice(0, 32);
 }

@@ -1,7 +1,9 @@
 // ● per-frame path
 import {
+  CLIENT_UTF8,
   hashShape,
   hashWords,
+  NO_SCOPE,
   readParse,
   readShape,
   SHAPE_HIGH,
@@ -11,6 +13,7 @@ import {
   shapeText,
   UNASKED_ROUTE,
 } from '@pgdog-cluster/core';
+import { readingOf } from '../route/prepared-route.js';
 import { KnownTexts } from './known-texts.js';
 import type { PlanCache } from './plan-cache.js';
 import type { PreparedStatement } from './prepared-statements.js';
@@ -88,8 +91,15 @@ export class QueryStats {
     this.#longBytesLeft = Math.min(LONG_BYTES_PER_CHECK, this.#longBytesLeft + LONG_BYTES_PER_CHECK);
   }
 
-  /** Of the text bytes[start, end), which is about to run. @param isRouted its plan says where it may run */
-  of(database: string, bytes: Uint8Array, start: number, end: number, isRouted: boolean): QueryFigures {
+  /** Of the text bytes[start, end), which is about to run. @param isRouted its plan says where it may run. @param client one of CLIENT_… */
+  of(
+    database: string,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isRouted: boolean,
+    client = CLIENT_UTF8,
+  ): QueryFigures {
     const known = this.#texts.find(database, bytes, start, end);
     if (known !== null) return this.#hit(known);
     const queries = this.#of(database);
@@ -102,7 +112,7 @@ export class QueryStats {
     const entry = this.#table.find(hashWords);
     const figures =
       entry < 0
-        ? this.#miss(queries, database, bytes, start, end, isAscii, isRouted)
+        ? this.#miss(queries, database, bytes, start, end, isAscii, isRouted, client)
         : this.#hit(this.#figures[entry]!);
     if (figures.entry >= 0) this.#texts.keep(bytes, start, end, figures, isExact);
     return figures;
@@ -123,7 +133,7 @@ export class QueryStats {
     statement.figures =
       fields === null
         ? this.#of(database).unread
-        : this.of(database, frame, fields.textStart, fields.textEnd, isRouted);
+        : this.of(database, frame, fields.textStart, fields.textEnd, isRouted, readingOf(statement.encoding));
     return statement.figures;
   }
 
@@ -202,13 +212,14 @@ export class QueryStats {
     end: number,
     isAscii: boolean,
     isRouted: boolean,
+    client: number,
   ): QueryFigures {
     this.counts.misses++;
     if (this.#entriesMax < 1) return evicted;
     if (this.#table.count >= this.#entriesMax && !this.#recent.hasSeen(hashWords)) return evicted;
-    const made = this.#add(database, shapeText(bytes, start, end, isAscii), hashWords.slice());
+    const made = this.#add(database, shapeText(bytes, start, end, isAscii, client), hashWords.slice());
     if (isRouted) {
-      const { route } = this.#plans.lookup(bytes, start, end);
+      const { route } = this.#plans.lookup(bytes, start, end, NO_SCOPE, client);
       if (route !== UNASKED_ROUTE) made.access = route.access;
     }
     return made;

@@ -16,6 +16,7 @@ import {
   TARGET,
 } from '@pgdog-cluster/core';
 import { UNMADE } from '../made/made-statements.js';
+import { planFor } from '../session/client-reading.js';
 import type { Session } from '../session/session.js';
 import { newPreparedText, type PreparedText, planOfText, preparedText } from '../shard/prepared-text.js';
 import { planOfPrepared } from './prepared-route.js';
@@ -160,7 +161,13 @@ export class BatchAhead {
   query(bytes: Uint8Array, start: number, end: number): void {
     const router = this.session?.router ?? null;
     if (this.session !== null && router !== null) {
-      const plan = this.session.context.plans.lookup(bytes, start, end, router.scope);
+      const plan = this.session.context.plans.lookup(
+        bytes,
+        start,
+        end,
+        router.scope,
+        this.session.clientReading,
+      );
       this.note(plan);
       router.shards?.asked.query(plan, bytes, start, end);
     }
@@ -256,8 +263,8 @@ export class BatchAhead {
     if (text !== null) noteText(text, bytes, fields);
     const plan =
       text === null
-        ? session.context.plans.lookup(bytes, fields.textStart, fields.textEnd)
-        : planOfText(text, session.context.plans, scope);
+        ? planFor(session, bytes, fields.textStart, fields.textEnd)
+        : planOfText(text, session.context.plans, scope, session.clientReading);
     this.note(plan);
     if (plan.made !== undefined) this.isMadeDue = true;
     if (isUnnamed) this.hasUnnamedParse = true;
@@ -310,7 +317,7 @@ export class BatchAhead {
     const text = own ?? preparedText(session, bytes, fields);
     // Unknown: a server is asked, and says so.
     if (text === null) return;
-    const plan = planOfText(text, session.context.plans, scope);
+    const plan = planOfText(text, session.context.plans, scope, session.clientReading);
     if (own === null) this.note(plan);
     shards?.asked.bound(plan, text, bytes, statementEnd + 1, end);
   }

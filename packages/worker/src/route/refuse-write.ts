@@ -1,5 +1,6 @@
-import { decodeText, FRONTEND, readBind, readParse, type SqlPlan } from '@pgdog-cluster/core';
+import { decodeName, FRONTEND, readBind, readParse, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { planFor } from '../session/client-reading.js';
 import type { RequestSink } from '../session/requests.js';
 import { refuseQuery } from '../session/simple-query.js';
 import { planOfPrepared } from './prepared-route.js';
@@ -34,15 +35,15 @@ function planOf(
 ): SqlPlan | null {
   const { plans } = session.context;
   const body = start + HEADER_BYTES;
-  if (type === FRONTEND.Query) return plans.lookup(bytes, body, end - 1);
+  if (type === FRONTEND.Query) return planFor(session, bytes, body, end - 1);
   if (type === FRONTEND.Parse) {
     const fields = readParse(bytes, body, end);
-    return fields === null ? null : plans.lookup(bytes, fields.textStart, fields.textEnd);
+    return fields === null ? null : planFor(session, bytes, fields.textStart, fields.textEnd);
   }
   if (type !== FRONTEND.Bind) return null;
   const fields = readBind(bytes, body, end);
   if (fields === null) return null;
   if (fields.statementStart === fields.statementEnd) return extended.unnamed.wholePlan(plans);
-  const statement = session.statements.get(decodeText(bytes, fields.statementStart, fields.statementEnd));
+  const statement = session.statements.get(decodeName(bytes, fields.statementStart, fields.statementEnd));
   return statement === undefined ? null : planOfPrepared(statement, plans);
 }

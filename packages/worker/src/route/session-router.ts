@@ -239,7 +239,8 @@ export class SessionRouter implements RouteTerms {
     }
     const { plans } = session.context;
     const known = session.requests?.knownPlan ?? null;
-    const plan = known ?? plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
+    const plan =
+      known ?? plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope, session.clientReading);
     const isMade = plan.made !== undefined || shards?.makesKeys === true;
     if (isMade && session.requests?.makesValues() === true) return BLOCKED;
     const isInside = shards?.cross.isInTransaction === true;

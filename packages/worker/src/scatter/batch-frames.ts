@@ -1,6 +1,6 @@
 import {
   BACKEND,
-  decodeText,
+  decodeName,
   FRONTEND,
   FrameWriter,
   readBind,
@@ -12,6 +12,8 @@ import {
 } from '@pgdog-cluster/core';
 import { ShownParameters } from '../made/shown-parameters.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
+import { planFor } from '../session/client-reading.js';
+import { currentReading } from '../session/client-statements.js';
 import type { Session } from '../session/session.js';
 import { CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
 import type { BatchPieces } from './batch-pieces.js';
@@ -220,12 +222,12 @@ export class BatchFrames {
     if (type === FRONTEND.Parse) {
       const fields = readParse(bytes, start, end);
       if (fields === null) return;
-      const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+      const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
       this.changes.push({ name, parse: bytes.slice(start - HEADER_BYTES, end) });
       if (name !== '') this.makes.add(name);
     } else if (type === FRONTEND.Bind) {
       const fields = readBind(bytes, start, end);
-      if (fields !== null) this.uses.add(decodeText(bytes, fields.statementStart, fields.statementEnd));
+      if (fields !== null) this.uses.add(decodeName(bytes, fields.statementStart, fields.statementEnd));
     } else if (type === FRONTEND.Describe || type === FRONTEND.Close) {
       this.noteTarget(type, bytes, start, end);
     }
@@ -239,7 +241,7 @@ export class BatchFrames {
       else this.changes.push({ name: null, parse: null });
       return;
     }
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     this.uses.add(name);
     if (type === FRONTEND.Describe)
       this.shownCounts.push(this.session.requests?.made?.shownCountOf(name) ?? -1);
@@ -254,7 +256,7 @@ export class BatchFrames {
     session.statements.clear();
     for (const name of new Set([...this.uses, ...this.makes])) {
       const known = statements.get(name);
-      if (known !== undefined) session.statements.set(name, context.statements.acquire(known));
+      if (known !== undefined) session.statements.set(name, context.statements.acquire(known), session);
     }
     session.requests?.extended.unnamed.takeOver(requests?.extended.unnamed.copied() ?? null);
   }
@@ -281,17 +283,23 @@ export class BatchFrames {
       }
       const made = parse === null ? null : this.statementOf(parse);
       if (made === null) statements.remove(name);
-      else statements.set(name, made);
+      else statements.set(name, made, this.session);
     }
   }
 
   private statementOf(frame: Uint8Array): PreparedStatement | null {
-    const { context, parameters } = this.session;
+    const { context } = this.session;
     const fields = readParse(frame, HEADER_BYTES, frame.length);
     if (fields === null) return null;
     const { textStart, textEnd } = fields;
-    const plan = context.plans.lookup(frame, textStart, textEnd);
-    return context.statements.acquireParsed(frame, textStart, frame.length, plan, parameters.readingKey);
+    const plan = planFor(this.session, frame, textStart, textEnd);
+    return context.statements.acquireParsed(
+      frame,
+      textStart,
+      frame.length,
+      plan,
+      currentReading(this.session),
+    );
   }
 
   /** What a server would answer to the frames up to their end, made by us: of a statement that returns no rows. */

@@ -64,7 +64,14 @@ export class CountedRequest {
   query(bytes: Uint8Array, start: number, end: number): void {
     this.begin(true);
     const { context, database } = this.session;
-    const figures = context.queries.of(database, bytes, start + HEADER_BYTES, end - 1, true);
+    const figures = context.queries.of(
+      database,
+      bytes,
+      start + HEADER_BYTES,
+      end - 1,
+      true,
+      this.session.clientReading,
+    );
     this.frames = [bytes.subarray(start, end)];
     this.due.push({ figures, bindCount: 0, rowsMax: 0 });
   }

@@ -1,4 +1,4 @@
-import { decodeText, FRONTEND, readBind, readParse, readTarget, TARGET } from '@pgdog-cluster/core';
+import { decodeName, FRONTEND, readBind, readParse, readTarget, TARGET } from '@pgdog-cluster/core';
 
 const HEADER_BYTES = 5;
 
@@ -26,17 +26,17 @@ function statementOf(frame: Uint8Array): string | null {
   switch (frame[0]) {
     case FRONTEND.Parse: {
       const fields = readParse(frame, start, end);
-      return fields === null ? null : decodeText(frame, fields.nameStart, fields.nameEnd);
+      return fields === null ? null : decodeName(frame, fields.nameStart, fields.nameEnd);
     }
     case FRONTEND.Bind: {
       const fields = readBind(frame, start, end);
-      return fields === null ? null : decodeText(frame, fields.statementStart, fields.statementEnd);
+      return fields === null ? null : decodeName(frame, fields.statementStart, fields.statementEnd);
     }
     case FRONTEND.Describe:
     case FRONTEND.Close: {
       const fields = readTarget(frame, start, end);
       if (fields?.target !== TARGET.Statement) return null;
-      return decodeText(frame, fields.nameStart, fields.nameEnd);
+      return decodeName(frame, fields.nameStart, fields.nameEnd);
     }
     default:
       return null;

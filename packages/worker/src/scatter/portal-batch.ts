@@ -1,6 +1,6 @@
 import {
   BACKEND,
-  decodeText,
+  decodeName,
   FRONTEND,
   FrameWriter,
   PgDogError,
@@ -339,17 +339,17 @@ function portalOf(frame: Uint8Array): string | null {
   switch (frame[0]) {
     case FRONTEND.Bind: {
       const fields = readBind(frame, HEADER_BYTES, frame.length);
-      return fields === null ? null : decodeText(frame, fields.portalStart, fields.portalEnd);
+      return fields === null ? null : decodeName(frame, fields.portalStart, fields.portalEnd);
     }
     case FRONTEND.Execute: {
       const fields = readExecute(frame, HEADER_BYTES, frame.length);
-      return fields === null ? null : decodeText(frame, fields.portalStart, fields.portalEnd);
+      return fields === null ? null : decodeName(frame, fields.portalStart, fields.portalEnd);
     }
     case FRONTEND.Describe:
     case FRONTEND.Close: {
       const fields = readTarget(frame, HEADER_BYTES, frame.length);
       if (fields === null || fields.target !== TARGET.Portal) return null;
-      return decodeText(frame, fields.nameStart, fields.nameEnd);
+      return decodeName(frame, fields.nameStart, fields.nameEnd);
     }
     default:
       return null;

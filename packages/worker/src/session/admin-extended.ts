@@ -3,6 +3,7 @@ import {
   BACKEND,
   BIND_COMPLETE,
   CLOSE_COMPLETE,
+  decodeName,
   decodeText,
   FRONTEND,
   FrameWriter,
@@ -94,7 +95,7 @@ export class AdminExtended {
   private parse(bytes: Uint8Array, start: number, end: number): null {
     const fields = readParse(bytes, start, end);
     if (fields === null) throw new PgDogError('protocol_violation', INVALID);
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     if (fields.typeCount > 0) throw noParameters();
     if (name !== '' && this.statements.has(name)) {
       throw new PgDogError('duplicate_prepared_statement', `prepared statement "${name}" already exists`);
@@ -110,8 +111,8 @@ export class AdminExtended {
   private bind(bytes: Uint8Array, start: number, end: number): null {
     const fields = readBind(bytes, start, end);
     if (fields === null) throw new PgDogError('protocol_violation', INVALID);
-    const name = decodeText(bytes, fields.portalStart, fields.portalEnd);
-    const text = this.textOf(decodeText(bytes, fields.statementStart, fields.statementEnd));
+    const name = decodeName(bytes, fields.portalStart, fields.portalEnd);
+    const text = this.textOf(decodeName(bytes, fields.statementStart, fields.statementEnd));
     const formats = resultFormats(bytes, fields.statementEnd + 1, end);
     if (name !== '' && this.portals.has(name)) {
       throw new PgDogError('duplicate_cursor', `cursor "${name}" already exists`);
@@ -127,7 +128,7 @@ export class AdminExtended {
   private describe(bytes: Uint8Array, start: number, end: number): AdminStep {
     const fields = readTarget(bytes, start, end);
     if (fields === null) throw new PgDogError('protocol_violation', INVALID);
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     if (fields.target === TARGET.Portal) {
       const { text, formats } = this.portalOf(name);
       return { step: 'describe', text, formats };
@@ -141,7 +142,7 @@ export class AdminExtended {
     const fields = readExecute(bytes, start, end);
     if (fields === null) throw new PgDogError('protocol_violation', INVALID);
     const { rowsMax, portalStart, portalEnd } = fields;
-    const portal = this.portalOf(decodeText(bytes, portalStart, portalEnd));
+    const portal = this.portalOf(decodeName(bytes, portalStart, portalEnd));
     if (portal.rest !== null) {
       for (const frame of takeRows(portal, rowsMax)) this.session.send(frame);
       return null;
@@ -154,7 +155,7 @@ export class AdminExtended {
   private close(bytes: Uint8Array, start: number, end: number): null {
     const fields = readTarget(bytes, start, end);
     if (fields === null) throw new PgDogError('protocol_violation', INVALID);
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     if (fields.target === TARGET.Portal) this.portals.delete(name);
     else this.statements.delete(name);
     this.session.send(CLOSE_COMPLETE);

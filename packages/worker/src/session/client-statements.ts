@@ -1,9 +1,38 @@
-import { PgDogError } from '@pgdog-cluster/core';
+import {
+  CLIENT_OTHER,
+  CLIENT_UTF8,
+  NO_SCOPE,
+  PgDogError,
+  type PrepareEffect,
+  type SqlPlan,
+} from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
-import type { PreparedStatement } from '../plan/prepared-statements.js';
+import type { PreparedStatement, TextReading } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
 import type { NamesUnderWay } from './names-under-way.js';
-import type { ParameterSet } from './parameter-set.js';
+import type { Session } from './session.js';
+
+export type ReadingSession = Pick<Session, 'parameters' | 'reported'>;
+
+/** When one was made whose encoding was not known. */
+const madeAt = new WeakMap<PreparedStatement, { changes: number; encoding: string }>();
+
+/** client_encoding as the server has told it last. */
+export function encodingOf({ reported }: Pick<Session, 'reported'>): string {
+  return reported.get('client_encoding') ?? 'UTF8';
+}
+
+/** How a text is read that the session sends now. */
+export function currentReading(session: ReadingSession): TextReading {
+  return { readingKey: session.parameters.readingKey, encoding: encodingOf(session) };
+}
+
+/** What runs at EXECUTE. */
+export function planOfBody({ plans }: WorkerContext, { body, encoding }: PrepareEffect): SqlPlan {
+  const bytes = Buffer.from(body, encoding);
+  const client = encoding === 'latin1' ? CLIENT_OTHER : CLIENT_UTF8;
+  return plans.lookup(bytes, 0, bytes.length, NO_SCOPE, client);
+}
 
 /** A client's names of prepared statements, protocol level and SQL level together, as in Postgres. */
 export class ClientStatements {
@@ -16,8 +45,12 @@ export class ClientStatements {
   sqlLevelCount = 0;
   /** Of the batch that is open. */
   underWay: NamesUnderWay | null = null;
-  /** Reading keys of PREPAREs on their way. */
-  private expected: Map<string, string> | null = null;
+  /** How PREPAREs on their way are read. */
+  private expected: Map<string, TextReading> | null = null;
+  /** How many statements have texts in which encoding, where they are not ASCII; made when there is one. */
+  private encodings: Map<string | null, number> | null = null;
+  /** Counts what may have changed client_encoding. */
+  encodingChanges = 0;
 
   constructor(context: WorkerContext) {
     this.context = context;
@@ -40,13 +73,25 @@ export class ClientStatements {
   }
 
   /** The statement of that name as the session's settings have it read. */
-  current(name: string, parameters: ParameterSet): PreparedStatement | undefined {
+  current(name: string, session: ReadingSession): PreparedStatement | undefined {
     const statement = this.byName?.get(name);
-    const { readingKey } = parameters;
+    const { readingKey } = session.parameters;
     if (statement === undefined || statement.readingKey === readingKey) return statement;
-    const reread = this.context.statements.acquireReread(statement, readingKey);
-    this.set(name, reread);
+    const encoding = encodingOf(session);
+    const made = madeAt.get(statement);
+    const isSure = made?.changes === this.encodingChanges && made.encoding === encoding;
+    // Only where it is: nobody knows any more which characters its bytes were.
+    if (statement.encoding === null && !isSure) return statement;
+    const reread = this.context.statements.acquireReread(statement, { readingKey, encoding });
+    this.set(name, reread, session);
     return reread;
+  }
+
+  /** Some have a text that would be another if it were sent as the session's others are. */
+  hasForeign(session: ReadingSession): boolean {
+    const { encodings } = this;
+    if (encodings === null || encodings.size === 0) return false;
+    return encodings.size > 1 || !encodings.has(encodingOf(session));
   }
 
   names(): string[] {
@@ -65,8 +110,12 @@ export class ClientStatements {
   }
 
   /** Takes over the caller's reference. */
-  set(name: string, statement: PreparedStatement): void {
+  set(name: string, statement: PreparedStatement, session: ReadingSession): void {
     this.remove(name);
+    if (statement.encoding !== '') this.countEncoding(statement.encoding, 1);
+    if (statement.encoding === null && !madeAt.has(statement)) {
+      madeAt.set(statement, { changes: this.encodingChanges, encoding: encodingOf(session) });
+    }
     this.byName ??= new Map();
     this.byName.set(name, statement);
     this.frameBytes += statement.frame.length;
@@ -79,6 +128,7 @@ export class ClientStatements {
     this.byName?.delete(name);
     this.frameBytes -= statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount--;
+    if (statement.encoding !== '') this.countEncoding(statement.encoding, -1);
     this.context.statements.release(statement);
   }
 
@@ -87,24 +137,31 @@ export class ClientStatements {
     for (const statement of this.byName.values()) this.context.statements.release(statement);
     this.byName = null;
     this.expected = null;
+    this.encodings = null;
     this.frameBytes = 0;
     this.sqlLevelCount = 0;
   }
 
-  /** A PREPARE goes to the server under a name made with this key. */
-  expectSql(name: string, readingKey: string): void {
+  /** A PREPARE goes to the server under a name made with this reading. */
+  expectSql(name: string, reading: TextReading): void {
     this.expected ??= new Map();
-    this.expected.set(name, readingKey);
+    this.expected.set(name, reading);
   }
 
   /** PREPARE has succeeded, under our name, on `server`. */
-  prepareSql(name: string, argumentTypes: string, body: string, server: ServerConnection): void {
-    const readingKey = this.expected?.get(name) ?? '';
+  prepareSql(effect: PrepareEffect, session: ReadingSession, server: ServerConnection): void {
+    const { name } = effect;
+    const reading = this.expected?.get(name) ?? currentReading(session);
     this.expected?.delete(name);
-    const bytes = Buffer.from(body);
-    const plan = this.context.plans.lookup(bytes, 0, bytes.length);
-    const statement = this.context.statements.acquireSql(argumentTypes, body, plan, readingKey);
-    this.set(name, statement);
+    const statement = this.context.statements.acquireSql(effect, planOfBody(this.context, effect), reading);
+    this.set(name, statement, session);
     server.prepared.add(statement.serverName);
+  }
+
+  private countEncoding(encoding: string | null, step: 1 | -1): void {
+    this.encodings ??= new Map();
+    const count = (this.encodings.get(encoding) ?? 0) + step;
+    if (count > 0) this.encodings.set(encoding, count);
+    else this.encodings.delete(encoding);
   }
 }

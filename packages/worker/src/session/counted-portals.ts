@@ -1,5 +1,5 @@
 // ● per-frame path
-import { decodeText } from '@pgdog-cluster/core';
+import { decodeName } from '@pgdog-cluster/core';
 import type { QueryFigures } from '../plan/query-figures.js';
 import type { QueryStats } from '../plan/query-stats.js';
 
@@ -10,6 +10,7 @@ export interface CountedSession {
   /** Null: the database has one host. */
   readonly router: object | null;
   readonly isLeg: boolean;
+  readonly clientReading: number;
 }
 
 /** Names of portals, and in session mode of statements, that are followed for one client; what it executes beyond them counts as not read. */
@@ -28,9 +29,9 @@ export class CountedPortals {
 
   /** A text that is being prepared. */
   parsed(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
-    const { context, database, router, isLeg } = this.#session;
+    const { context, database, router, isLeg, clientReading } = this.#session;
     if (isLeg) return null;
-    return context.queries.of(database, bytes, start, end, router !== null);
+    return context.queries.of(database, bytes, start, end, router !== null, clientReading);
   }
 
   /** In session mode: bytes[start, end) is the statement's name, not empty. */
@@ -38,14 +39,14 @@ export class CountedPortals {
     if (figures === null) return;
     // exempt: once per statement that is prepared
     this.#statements ??= new Map();
-    const name = decodeText(bytes, start, end);
+    const name = decodeName(bytes, start, end);
     if (this.#statements.size < NAMES_MAX || this.#statements.has(name)) this.#statements.set(name, figures);
   }
 
   /** Of the statement that named() was told of. */
   ofName(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
     if (this.#statements === null) return null;
-    const name = decodeText(bytes, start, end);
+    const name = decodeName(bytes, start, end);
     const known = this.#statements.get(name);
     if (known === undefined) return null;
     const figures = this.#session.context.queries.current(known);
@@ -62,7 +63,7 @@ export class CountedPortals {
     else {
       // exempt: portals with a name are cursors, which are few
       this.#byName ??= new Map();
-      const name = decodeText(bytes, start, end);
+      const name = decodeName(bytes, start, end);
       if (this.#byName.size < NAMES_MAX || this.#byName.has(name)) this.#byName.set(name, known);
     }
     return known;
@@ -71,13 +72,13 @@ export class CountedPortals {
   /** What an Execute counts for. */
   find(bytes: Uint8Array, start: number, end: number): QueryFigures | null {
     if (this.#session.isLeg) return null;
-    const known = start === end ? this.#unnamed : this.#byName?.get(decodeText(bytes, start, end));
+    const known = start === end ? this.#unnamed : this.#byName?.get(decodeName(bytes, start, end));
     return known ?? this.#session.context.queries.unread(this.#session.database);
   }
 
   /** Close of a portal: a transaction may open any number of them, one after another. */
   closed(bytes: Uint8Array, start: number, end: number): void {
-    if (start !== end && this.#byName !== null) this.#byName.delete(decodeText(bytes, start, end));
+    if (start !== end && this.#byName !== null) this.#byName.delete(decodeName(bytes, start, end));
   }
 
   /** Portals live no longer than a transaction. */

@@ -44,6 +44,7 @@ export function applyEffect(
   values: BindValues | null,
 ): void {
   if (session.isSessionMode && !isSettingEffect(effect)) return;
+  if (isSettingEffect(effect)) session.statements.encodingChanges++;
   switch (effect.type) {
     case 'set':
       if (!effect.isLocal) setParameter(session, server, effect);
@@ -68,7 +69,7 @@ export function applyEffect(
       else session.needsProbe = true;
       return;
     case 'prepare':
-      session.statements.prepareSql(effect.name, effect.argumentTypes, effect.body, server);
+      session.statements.prepareSql(effect, session, server);
       return;
     case 'deallocate':
       deallocate(session, server, effect.name);

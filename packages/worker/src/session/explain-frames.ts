@@ -3,7 +3,7 @@ import {
   BIND_COMPLETE,
   buildResult,
   CLOSE_COMPLETE,
-  decodeText,
+  decodeName,
   FRONTEND,
   FrameWriter,
   PARSE_COMPLETE,
@@ -107,7 +107,7 @@ export class ExplainFrames {
   private parse(bytes: Uint8Array, start: number, end: number, isAsked: boolean): number {
     const fields = readParse(bytes, start, end);
     if (fields === null) return NOT_EXPLAINED;
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     if (name === '') this.statements.delete('');
     const isTaken = this.statements.has(name);
     if (!isAsked && !isTaken) return NOT_EXPLAINED;
@@ -137,8 +137,8 @@ export class ExplainFrames {
   private bind(bytes: Uint8Array, start: number, end: number): number {
     const fields = readBind(bytes, start, end);
     if (fields === null) return NOT_EXPLAINED;
-    const portal = decodeText(bytes, fields.portalStart, fields.portalEnd);
-    const statement = this.statements.get(decodeText(bytes, fields.statementStart, fields.statementEnd));
+    const portal = decodeName(bytes, fields.portalStart, fields.portalEnd);
+    const statement = this.statements.get(decodeName(bytes, fields.statementStart, fields.statementEnd));
     this.portals.delete(portal);
     if (statement === undefined) return NOT_EXPLAINED;
     return this.answer(true, () => {
@@ -152,7 +152,7 @@ export class ExplainFrames {
   private target(type: number, bytes: Uint8Array, start: number, end: number): number {
     const fields = readTarget(bytes, start, end);
     if (fields === null) return NOT_EXPLAINED;
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const isStatement = fields.target === TARGET.Statement;
     const names = isStatement ? this.statements : this.portals;
     const found = names.get(name);
@@ -169,7 +169,7 @@ export class ExplainFrames {
   private execute(bytes: Uint8Array, start: number, end: number): number {
     const fields = readExecute(bytes, start, end);
     if (fields === null) return NOT_EXPLAINED;
-    const portal = this.portals.get(decodeText(bytes, fields.portalStart, fields.portalEnd));
+    const portal = this.portals.get(decodeName(bytes, fields.portalStart, fields.portalEnd));
     if (portal === undefined) return NOT_EXPLAINED;
     const { session } = this.requests;
     return this.answer(true, () => {

@@ -2,7 +2,6 @@
 import {
   buildErrorResponse,
   decodeName,
-  decodeText,
   FRONTEND,
   FrameWriter,
   isPlainSql,
@@ -31,6 +30,7 @@ import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { BLOCKED, CONSUMED, NEED_WHOLE } from '../wire/frame-stream.js';
+import { planFor } from './client-reading.js';
 import { CountedPortals } from './counted-portals.js';
 import { fieldsOf } from './fields-of.js';
 import { needsAttention, noteAheadOfBatch, noteExecuted, noteForeseen } from './foreseen-effects.js';
@@ -51,13 +51,14 @@ const writer = new FrameWriter(4096);
 /** Parse, Bind, Describe, Execute, Close of one client. */
 export class ExtendedQuery {
   readonly requests: RequestSink;
-  readonly unnamed = new UnnamedStatement();
+  readonly unnamed: UnnamedStatement;
   readonly portals = new Portals();
   readonly counted: CountedPortals;
   readonly sessionModePlans: SessionModePlans;
 
   constructor(requests: RequestSink) {
     this.requests = requests;
+    this.unnamed = new UnnamedStatement(requests.session);
     this.counted = new CountedPortals(requests.session);
     this.sessionModePlans = new SessionModePlans(requests.session);
   }
@@ -106,8 +107,7 @@ export class ExtendedQuery {
   private endsRefusal(type: number, bytes: Uint8Array, start: number, end: number): boolean {
     const fields = type === FRONTEND.Parse ? readParse(bytes, start + HEADER_BYTES, end) : null;
     if (fields === null || isPlainSql(bytes, fields.textStart, fields.textEnd)) return false;
-    const { plans } = this.requests.session.context;
-    return endsRefusal(plans.lookup(bytes, fields.textStart, fields.textEnd));
+    return endsRefusal(planFor(this.requests.session, bytes, fields.textStart, fields.textEnd));
   }
 
   /**
@@ -178,9 +178,9 @@ export class ExtendedQuery {
     const plan = statement === null ? this.unnamed.plan : statement.plan;
     if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
     if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
-    if (statement === null) {
-      if (!this.ensureUnnamed(server)) return CONSUMED;
-    } else ensureStatement(session, server, statement);
+    if (statement === null && !this.ensureUnnamed(server)) return CONSUMED;
+    const problem = statement === null ? null : ensureStatement(session, server, statement);
+    if (problem !== null) return this.refuse(server, problem);
     this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
     server.pending.push(KIND_BIND | FORWARD, statement, this.countBound(bytes, fields, statement));
     if (statement === null) server.forward(bytes, start, end, buffer);
@@ -236,21 +236,22 @@ export class ExtendedQuery {
     const { session } = this.requests;
     // While settings change what is there is used as it is, like Postgres uses what it has read.
     if (session.server?.isSettingPending === true) return session.statements.get(name);
-    return session.statements.current(name, session.parameters);
+    return session.statements.current(name, session);
   }
 
   private unknownStatement(server: ServerConnection, bytes: Uint8Array, start: number, end: number): number {
     const text =
       start === end
         ? 'unnamed prepared statement does not exist'
-        : `prepared statement "${decodeText(bytes, start, end)}" does not exist`;
+        : `prepared statement "${decodeName(bytes, start, end)}" does not exist`;
     return this.refuse(server, new PgDogError('unknown_prepared_statement', text));
   }
 
   /** False: there is none, and the error has been arranged. */
   private ensureUnnamed(server: ServerConnection): boolean {
     if (this.unnamed.ensure(server)) return true;
-    this.unknownStatement(server, NO_BYTES, 0, 0);
+    if (this.unnamed.id !== 0) this.refuse(server, new PgDogError('statement_encoding'));
+    else this.unknownStatement(server, NO_BYTES, 0, 0);
     return false;
   }
 
@@ -280,7 +281,8 @@ export class ExtendedQuery {
     }
     const statement = this.statementNamed(decodeName(bytes, nameStart, nameEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
-    ensureStatement(session, server, statement);
+    const problem = ensureStatement(session, server, statement);
+    if (problem !== null) return this.refuse(server, problem);
     // A statement that has gone stale is healed by it.
     server.pending.push(KIND_DESCRIBE | FORWARD, shown ?? statement);
     writer
@@ -298,7 +300,7 @@ export class ExtendedQuery {
   private shownParameters(bytes: Uint8Array, nameStart: number, nameEnd: number): ShownParameters | null {
     const { made } = this.requests;
     if (made === null) return null;
-    const count = made.shownCountOf(decodeText(bytes, nameStart, nameEnd));
+    const count = made.shownCountOf(decodeName(bytes, nameStart, nameEnd));
     // exempt: of statements with parameters of ours
     return count < 0 ? null : new ShownParameters(count);
   }
@@ -339,7 +341,7 @@ export class ExtendedQuery {
     const { session } = this.requests;
     const fields = readTarget(bytes, start + HEADER_BYTES, end);
     if (fields === null || session.isSessionMode || fields.target !== TARGET.Statement) return false;
-    session.statements.remove(decodeText(bytes, fields.nameStart, fields.nameEnd));
+    session.statements.remove(decodeName(bytes, fields.nameStart, fields.nameEnd));
     if (fields.nameStart === fields.nameEnd) this.unnamed.id = 0;
     session.send(CLOSE_COMPLETE_FRAME);
     return true;
@@ -368,7 +370,7 @@ export class ExtendedQuery {
       return CONSUMED;
     }
     // The statement stays on the server, for whoever prepares the same; only the client's name goes.
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const statement = session.statements.get(name);
     if (statement !== undefined) session.context.statements.retain(statement);
     session.statements.remove(name);
@@ -380,7 +382,7 @@ export class ExtendedQuery {
         // Skipped after an error: on Postgres the statement would still be there.
         if (statement === undefined) return;
         if (session.phase === 'closed') session.context.statements.release(statement);
-        else session.statements.set(name, statement);
+        else session.statements.set(name, statement, session);
       },
       done() {
         if (statement !== undefined) session.context.statements.release(statement);

@@ -14,6 +14,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import { discardSequences } from '../backend/synchronise.js';
 import { touchesListening } from '../pubsub/ask-ahead.js';
+import { planOfBody } from './client-statements.js';
 import { PIN_ADVISORY_LOCK, PIN_CONNECTION, PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import type { Session } from './session.js';
 
@@ -139,8 +140,7 @@ export function noteExecuted(session: Session, server: ServerConnection, plan: S
   const own = new Map<string, SqlPlan>();
   for (const { effect, nameSpans } of plan.statements) {
     if (effect?.type === 'prepare') {
-      const body = Buffer.from(effect.body);
-      own.set(effect.name, session.context.plans.lookup(body, 0, body.length));
+      own.set(effect.name, planOfBody(session.context, effect));
     }
     if (effect?.type === 'prepare' || effect?.type === 'deallocate') continue;
     for (const { name } of nameSpans) {

@@ -6,7 +6,7 @@
 import { canonicalParameterName, quoteLiteral } from '@pgdog-cluster/core';
 
 const READING_NAMES = [
-  ...['array_nulls', 'backslash_quote', 'client_encoding', 'datestyle', 'intervalstyle', 'lc_monetary'],
+  ...['array_nulls', 'backslash_quote', 'datestyle', 'intervalstyle', 'lc_monetary'],
   ...[
     'standard_conforming_strings',
     'timezone',
@@ -178,8 +178,12 @@ export function isWide(sql: string): boolean {
  */
 export function inAnyEncoding(sql: string, to: ParameterSet): { first: string; sql: string } {
   if (!isWide(sql)) return { first: '', sql };
-  const encoding = to.entries.get('client_encoding')?.replay ?? 'RESET client_encoding';
-  return { first: "SET client_encoding TO 'UTF8'", sql: `${sql};${encoding}` };
+  return { first: "SET client_encoding TO 'UTF8'", sql: `${sql};${encodingReplay(to)}` };
+}
+
+/** What gives a server connection the client_encoding of these settings. */
+export function encodingReplay(settings: ParameterSet): string {
+  return settings.entries.get('client_encoding')?.replay ?? 'RESET client_encoding';
 }
 
 /** Parameters whose replay may fail although it once worked (a role can be dropped). See synchronise.ts. */

@@ -1,7 +1,7 @@
 // ● per-frame path
 import {
   BEGINS_TRANSACTION,
-  decodeText,
+  decodeName,
   FRONTEND,
   FrameWriter,
   isPlainSql,
@@ -21,10 +21,11 @@ import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { planFor } from './client-reading.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
 import { checkSize } from './simple-query.js';
-import { readingKeyFor, renameStatements } from './sql-statements.js';
+import { readingFor, renameStatements } from './sql-statements.js';
 import { guardText } from './tenant-guard.js';
 
 const HEADER_BYTES = 5;
@@ -96,7 +97,7 @@ function planOf(
   const { session } = extended.requests;
   const isStatementMode = session.pool?.snapshot.poolerMode === 'statement';
   if (!isStatementMode && isPlainSql(bytes, start, end)) return null;
-  const plan = session.context.plans.lookup(bytes, start, end);
+  const plan = planFor(session, bytes, start, end);
   if (isStatementMode && (plan.flags & BEGINS_TRANSACTION) !== 0) return plan;
   return plan.made !== undefined || needsKeeping(plan, server) ? plan : null;
 }
@@ -157,7 +158,7 @@ function parseNamed(
   figures: QueryFigures | null,
 ): number {
   const { session } = extended.requests;
-  const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+  const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
   // In an exchange that runs again (heal.ts) the name is there from the first time.
   if (server.isHealing) session.statements.remove(name);
   if (session.statements.get(name) !== undefined) {
@@ -171,11 +172,11 @@ function parseNamed(
     fields.textStart,
     end,
     plan,
-    readingKeyFor(session, server, null),
+    readingFor(session, server, null),
   );
   // What a leg prepares is its client's statement, too.
   if (figures !== null) statement.figures = figures;
-  session.statements.set(name, statement);
+  session.statements.set(name, statement, session);
   const { serverName } = statement;
   const undo = () => {
     if (session.statements.get(name) === statement) session.statements.remove(name);

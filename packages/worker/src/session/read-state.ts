@@ -1,8 +1,10 @@
 import { quoteLiteral, TRANSACTION_PARAMETERS } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import { isUtf8Session } from '../pubsub/listener.js';
 import { rowTexts } from '../wire/row-texts.js';
 import {
+  isWide,
   makesTemp,
   type ParameterSet,
   parameterFromValue,
@@ -92,8 +94,10 @@ class FoundState {
   readonly settings = new Map<string, string>();
   readonly identity: [name: string, value: string][] = [];
 
-  take(server: ServerConnection, kind: string, name: string, value: string): void {
-    if (kind === 'as') this.identity.push([name, value]);
+  /** @param isKnown it is in an encoding that we read */
+  take(server: ServerConnection, kind: string, name: string, value: string, isKnown: boolean): void {
+    if (!isKnown && (isWide(name) || isWide(value))) this.pins |= PIN_UNKNOWN_SETTING;
+    else if (kind === 'as') this.identity.push([name, value]);
     else if (kind === 'held') this.takeHeld(name, value);
     else if (kind === 'ours') {
       this.areOursGenuine = name === '0' && Number(value) === server.prepared.size;
@@ -145,7 +149,7 @@ export function readState(session: Session, server: ServerConnection): void {
     sql: stateSql(session, server),
     onRow(bytes, start, end) {
       const [kind = '', name = '', value = ''] = rowTexts(bytes, start, end);
-      found.take(server, kind, name, value);
+      found.take(server, kind, name, value, isUtf8Session(session));
     },
     // Then nothing is known, and the client keeps what it has.
     onError() {},
@@ -163,8 +167,11 @@ function settle(session: Session, server: ServerConnection, found: FoundState): 
     server.needsReset = true;
     return;
   }
+  const before = session.parameters.entries.get('client_encoding')?.replay;
   server.parameters = found.parametersOver(server.parameters);
   session.parameters = server.parameters;
+  if (session.parameters.entries.get('client_encoding')?.replay !== before)
+    session.statements.encodingChanges++;
   session.pins = (session.pins & ~HELD) | found.pins;
   if (makesTemp(session.parameters)) session.pins |= PIN_TEMP;
   if (session.pins !== 0) server.needsReset = true;

@@ -1,5 +1,6 @@
-import { decodeText, isPlainSql, type ParseFields, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import { decodeName, isPlainSql, type ParseFields, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { StatementUse } from '../backend/own-exchange.js';
+import { planFor } from './client-reading.js';
 import { isSettingEffect } from './effects.js';
 import { NO_PARAMETERS } from './parameter-set.js';
 import type { Session } from './session.js';
@@ -16,7 +17,7 @@ export function settingsPlan(
   end: number,
 ): SqlPlan | null {
   if (session.startupParameters === NO_PARAMETERS || isPlainSql(bytes, start, end)) return null;
-  const plan = session.context.plans.lookup(bytes, start, end);
+  const plan = planFor(session, bytes, start, end);
   return plan.statements.some(({ effect }) => effect !== null && isSettingEffect(effect)) ? plan : null;
 }
 
@@ -34,7 +35,7 @@ export class SessionModePlans {
     const { session } = this;
     const plan = settingsPlan(session, bytes, fields.textStart, fields.textEnd);
     if (plan === null && this.byName === null) return null;
-    const name = decodeText(bytes, fields.nameStart, fields.nameEnd);
+    const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const before = this.byName?.get(name) ?? null;
     if (plan === before) return null;
     const limit = session.context.config.general.clientPreparedStatementsLimit;
@@ -50,7 +51,7 @@ export class SessionModePlans {
 
   /** bytes[start, end) is the statement's name. */
   find(bytes: Uint8Array, start: number, end: number): SqlPlan | null {
-    return this.byName?.get(decodeText(bytes, start, end)) ?? null;
+    return this.byName?.get(decodeName(bytes, start, end)) ?? null;
   }
 
   private put(name: string, plan: SqlPlan | null): void {

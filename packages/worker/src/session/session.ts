@@ -24,6 +24,7 @@ import type { SessionRouter } from '../route/session-router.js';
 import type { TlsInfo } from '../tls/tls-info.js';
 import { CONSUMED, type FrameSink, FrameStream } from '../wire/frame-stream.js';
 import type { WorkerContext } from '../worker-context.js';
+import { ClientReading } from './client-reading.js';
 import { ClientStatements } from './client-statements.js';
 import { sessionGone } from './close.js';
 import { rewriteStatementNames } from './error-names.js';
@@ -111,6 +112,7 @@ export class Session implements ConnectionOwner {
   /** What the client was told by ParameterStatus. */
   reported: ReadonlyMap<string, string> = new Map();
   reportedAtLogin: ReadonlyMap<string, string> = this.reported;
+  private readonly reading = new ClientReading();
   readonly transaction: SessionTransaction;
   readonly statements: ClientStatements;
   pins = 0;
@@ -245,9 +247,8 @@ export class Session implements ConnectionOwner {
   }
 
   onClientChunkEnd(): void {
-    if (this.server !== null && this.server.connection.queuedBytes > HIGH_MARK) {
-      this.connection.pauseReceive(PAUSE_SERVER_FULL);
-    }
+    const serverBytes = this.server?.connection.queuedBytes ?? 0;
+    if (serverBytes > HIGH_MARK) this.connection.pauseReceive(PAUSE_SERVER_FULL);
     if (this.connection.queuedBytes > HIGH_MARK) this.connection.pauseReceive(PAUSE_OUTPUT);
   }
 
@@ -263,10 +264,10 @@ export class Session implements ConnectionOwner {
 
   /** The pool has given it a server connection (Pool.attach has set both sides). */
   serverAssigned(server: ServerConnection): void {
-    const told = this.onServer;
+    const { onServer } = this;
     this.onServer = null;
-    if (told !== null) told(server);
-    else this.resumeRequests();
+    if (onServer === null) this.resumeRequests();
+    else onServer(server);
   }
 
   /** All that was asked has been answered. */
@@ -328,6 +329,10 @@ export class Session implements ConnectionOwner {
     row.traffic(this.bytesReceived - this.countedReceived, this.bytesSent - this.countedSent);
     this.countedReceived = this.bytesReceived;
     this.countedSent = this.bytesSent;
+  }
+
+  get clientReading(): number {
+    return this.reading.of(this.reported);
   }
 
   /** A message that says nothing new need not be passed on. Returns whether it is news to the client. */

@@ -20,6 +20,7 @@ import { unlistensAll } from '../pubsub/ask-ahead.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
+import { planFor } from './client-reading.js';
 import { fieldsOf } from './fields-of.js';
 import { needsAttention, noteExecuted, noteForeseen } from './foreseen-effects.js';
 import type { RequestSink } from './requests.js';
@@ -54,9 +55,9 @@ export function simpleQuery(
   } else if (requests.knownPlan !== null) plan = requests.knownPlan;
   else if (!isWhole) plan = STREAMED_PLAN;
   else if (!isPlainSql(bytes, start + HEADER_BYTES, textEnd)) {
-    plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
+    plan = planFor(session, bytes, start + HEADER_BYTES, textEnd);
   } else if (session.pool?.snapshot.poolerMode === 'statement') {
-    plan = session.context.plans.lookup(bytes, start + HEADER_BYTES, textEnd);
+    plan = planFor(session, bytes, start + HEADER_BYTES, textEnd);
   }
   if (plan?.made !== undefined && requests.makesValues()) return BLOCKED;
   const early = plan === null || session.isSessionMode ? null : answerEarly(requests, plan, frameBytes);
@@ -79,7 +80,14 @@ export function simpleQuery(
   const figures = session.isLeg
     ? null
     : isWhole
-      ? queries.of(session.database, bytes, start + HEADER_BYTES, textEnd, session.router !== null)
+      ? queries.of(
+          session.database,
+          bytes,
+          start + HEADER_BYTES,
+          textEnd,
+          session.router !== null,
+          session.clientReading,
+        )
       : queries.unread(session.database);
   if (plan === null || !needsAttention(plan, server)) {
     server.pending.push(KIND_QUERY | FORWARD, null, figures, nowUs);

@@ -1,7 +1,8 @@
-import { PgDogError, SETS_PARAMETER, type SqlPlan } from '@pgdog-cluster/core';
+import { PgDogError, type PrepareEffect, SETS_PARAMETER, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
-import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import { SERVER_NAME_PREFIX, type TextReading } from '../plan/prepared-statements.js';
+import { currentReading } from './client-statements.js';
 import { NamesUnderWay } from './names-under-way.js';
 import type { Session } from './session.js';
 
@@ -29,13 +30,9 @@ export function renameStatements(
     } else if (effect?.type === 'prepare') {
       const tooMany = statements.refusal();
       if (tooMany !== null) return tooMany;
-      const readingKey = keyOfPrepare(session, server, plan, effect, own);
-      const serverName = session.context.statements.sqlServerName(
-        effect.argumentTypes,
-        effect.body,
-        readingKey,
-      );
-      statements.expectSql(effect.name, readingKey);
+      const reading = readingOfPrepare(session, server, plan, effect, own);
+      const serverName = session.context.statements.sqlServerName(effect, reading);
+      statements.expectSql(effect.name, reading);
       // Another client has prepared the same text on this server: take it away, so that PREPARE itself runs and
       // can fail as it must.
       if (server.prepared.has(serverName)) closeStatement(server, serverName);
@@ -43,6 +40,7 @@ export function renameStatements(
     }
     for (const span of statement.nameSpans) {
       const serverName = serverNameFor(session, server, span.name, own);
+      if (serverName instanceof PgDogError) return serverName;
       // The server's to answer: a function may have prepared it, or a text that nobody has read; the transaction may have failed.
       if (serverName === null && !span.name.startsWith(SERVER_NAME_PREFIX)) continue;
       if (serverName === null) {
@@ -61,16 +59,16 @@ export function renameStatements(
 }
 
 /** Two names for one text in one batch are two statements on the server: the first is not there yet to be taken away. */
-function keyOfPrepare(
+function readingOfPrepare(
   session: Session,
   server: ServerConnection,
   plan: SqlPlan,
-  { argumentTypes, body }: { argumentTypes: string; body: string },
+  effect: PrepareEffect,
   own: NamesUnderWay,
-): string {
-  const readingKey = readingKeyFor(session, server, plan);
-  const serverName = session.context.statements.sqlServerName(argumentTypes, body, readingKey);
-  return own.hasServerName(serverName) ? uniqueKey() : readingKey;
+): TextReading {
+  const reading = readingFor(session, server, plan);
+  const serverName = session.context.statements.sqlServerName(effect, reading);
+  return own.hasServerName(serverName) ? { ...reading, readingKey: uniqueKey() } : reading;
 }
 
 function isTaken(session: Session, name: string, own: NamesUnderWay): boolean {
@@ -87,13 +85,12 @@ function serverNameFor(
   server: ServerConnection,
   name: string,
   own: NamesUnderWay,
-): string | null {
+): string | PgDogError | null {
   const made = own.get(name);
   if (made !== undefined) return made;
-  const statement = session.statements.current(name, session.parameters);
+  const statement = session.statements.current(name, session);
   if (statement === undefined) return null;
-  ensureStatement(session, server, statement);
-  return statement.serverName;
+  return ensureStatement(session, server, statement) ?? statement.serverName;
 }
 
 let uniqueKeys = 0;
@@ -105,9 +102,12 @@ function uniqueKey(): string {
 
 /**
  * Under which settings a text sent now will be read. While some are being changed ahead of it nobody knows: such
- * a statement is shared with nobody, and read anew when it is next used.
+ * a statement is shared with nobody, and read anew when it is next used. But a Query is converted before any of it runs.
  */
-export function readingKeyFor(session: Session, server: ServerConnection, plan: SqlPlan | null): string {
+export function readingFor(session: Session, server: ServerConnection, plan: SqlPlan | null): TextReading {
+  const reading = currentReading(session);
+  if ((server.isSettingPending || session.isStateUnread) && server.isBatchOpen)
+    return { readingKey: uniqueKey(), encoding: null };
   const isChanging = server.isSettingPending || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
-  return isChanging ? uniqueKey() : session.parameters.readingKey;
+  return isChanging ? { ...reading, readingKey: uniqueKey() } : reading;
 }

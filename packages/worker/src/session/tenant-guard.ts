@@ -2,6 +2,7 @@ import { PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { planOfPrepared } from '../route/prepared-route.js';
+import { planFor } from './client-reading.js';
 import { isMisread } from './foreseen-effects.js';
 import type { Session } from './session.js';
 import type { UnnamedStatement } from './unnamed-statement.js';
@@ -22,7 +23,7 @@ export function guardText(
 ): PgDogError | null {
   if (server.pool.code.tenantColumn === null) return null;
   if (!isWhole) return refused('the statement is too long to be checked');
-  return guardPlan(session, server, session.context.plans.lookup(bytes, start, end));
+  return guardPlan(session, server, planFor(session, bytes, start, end));
 }
 
 /** Of what a Bind runs: the catalog may have changed since it was prepared. `statement` null: the unnamed one. */

@@ -1,5 +1,6 @@
 // ● per-frame path
 
+import { isAscii } from 'node:buffer';
 import { decodeText, readParse, type SqlPlan } from '@pgdog-cluster/core';
 import type { StatementUse } from '../backend/own-exchange.js';
 import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
@@ -10,6 +11,8 @@ import type { PlanCache } from '../plan/plan-cache.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import type { QueryStats } from '../plan/query-stats.js';
 import { planOfParse } from '../route/prepared-route.js';
+import { encodingOf } from './client-statements.js';
+import type { Session } from './session.js';
 
 /** Kept between two requests of an idle client. */
 const KEPT_BYTES = 1024;
@@ -29,8 +32,16 @@ export class UnnamedStatement {
   figures: QueryFigures | null = null;
   /** Its number over all clients of this worker; 0 = there is none. */
   id = 0;
+  private readonly session: Session;
+  /** What told of client_encoding when it came; null: it is not known. And how often that may have changed until then. */
+  private reported: ReadonlyMap<string, string> | null = null;
+  private changes = 0;
   private use: StatementUse | null = null;
   private useServer: ServerConnection | null = null;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
 
   /** A new one is on its way to `server`. Returns the `ref` of the pending reply. */
   keep(
@@ -57,13 +68,29 @@ export class UnnamedStatement {
 
   /** A copy for a session elsewhere; null: there is none. */
   copied(): NeededUnnamed | null {
-    return this.id === 0 ? null : { frame: this.frame.slice(0, this.frameBytes), plan: this.plan };
+    if (this.id === 0) return null;
+    const reported = this.changes === this.session.statements.encodingChanges ? this.reported : null;
+    return { frame: this.frame.slice(0, this.frameBytes), plan: this.plan, reported };
   }
 
   /** The statement of another session instead of its own. */
   takeOver(from: NeededUnnamed | null): void {
-    if (from === null) this.id = 0;
-    else this.copy(from.frame, 0, from.frame.length, from.plan);
+    if (from === null) {
+      this.id = 0;
+      return;
+    }
+    this.copy(from.frame, 0, from.frame.length, from.plan);
+    this.reported = from.reported;
+  }
+
+  /** Its bytes may be other characters than they were when it came. */
+  get isForeign(): boolean {
+    const { session, frame, frameBytes, reported } = this;
+    if (reported !== null && this.changes === session.statements.encodingChanges) {
+      if (reported === session.reported || encodingOf({ reported }) === encodingOf(session)) return false;
+    }
+    const fields = readParse(frame, HEADER_BYTES, frameBytes);
+    return fields === null || !isAscii(frame.subarray(fields.textStart, fields.textEnd));
   }
 
   private copy(bytes: Uint8Array, start: number, end: number, plan: SqlPlan | null): void {
@@ -74,6 +101,8 @@ export class UnnamedStatement {
     this.frameBytes = size;
     this.plan = plan;
     this.figures = null;
+    this.reported = this.session.reported;
+    this.changes = this.session.statements.encodingChanges;
     this.id = ++counter;
   }
 
@@ -86,7 +115,7 @@ export class UnnamedStatement {
   /** What a host is chosen by, be there anything to note for the session or not; null: there is no statement. */
   wholePlan(cache: PlanCache): SqlPlan | null {
     if (this.id === 0) return null;
-    return planOfParse(this.frame, this.frameBytes, cache);
+    return planOfParse(this.frame, this.frameBytes, cache, this.session.clientReading);
   }
 
   /** Null: there is none. Replaced when another one comes. */
@@ -99,10 +128,11 @@ export class UnnamedStatement {
     return fields === null ? '' : decodeText(this.frame, fields.textStart, fields.textEnd);
   }
 
-  /** Makes the server have it, ahead of the message that needs it. False: there is none. */
+  /** Makes the server have it, ahead of the message that needs it. False: there is none, or it isForeign. */
   ensure(server: ServerConnection): boolean {
     if (this.id === 0) return false;
     if (server.unnamedId === this.id) return true;
+    if (this.isForeign) return false;
     server.unnamedId = this.id;
     server.pending.push(KIND_PARSE | SWALLOW, null);
     server.send(this.frame.subarray(0, this.frameBytes));

@@ -8,6 +8,7 @@ import {
   UNREAD_PLAN,
 } from '@pgdog-cluster/core';
 import type { PlanCache } from '../plan/plan-cache.js';
+import { encodingOf } from '../session/client-statements.js';
 import type { Session } from '../session/session.js';
 
 const HEADER_BYTES = 5;
@@ -41,6 +42,8 @@ const NO_BYTES = new Uint8Array(0);
 /** Of statements with a name; their frames never change. */
 const texts = new WeakMap<Uint8Array, PreparedText>();
 const unnamedText = newPreparedText();
+/** Of one whose bytes would now be read as other characters. */
+const UNREADABLE = newPreparedText();
 
 /** What a Bind's statement is: one that was prepared before; null: there is none. Valid until the next call. */
 export function preparedText(session: Session, bytes: Uint8Array, fields: BindFields): PreparedText | null {
@@ -49,6 +52,7 @@ export function preparedText(session: Session, bytes: Uint8Array, fields: BindFi
   const statement = session.statements.get(decodeName(bytes, statementStart, statementEnd));
   // What PREPARE has made cannot be bound.
   if (statement === undefined || statement.isSqlLevel) return null;
+  if (statement.encoding !== '' && statement.encoding !== encodingOf(session)) return UNREADABLE;
   let text = texts.get(statement.frame);
   if (text === undefined) {
     text = newPreparedText();
@@ -61,6 +65,7 @@ export function preparedText(session: Session, bytes: Uint8Array, fields: BindFi
 function unnamed(session: Session): PreparedText | null {
   const frame = session.requests?.extended.unnamed.parseFrame ?? null;
   if (frame === null) return null;
+  if (session.requests?.extended.unnamed.isForeign === true) return UNREADABLE;
   return readInto(unnamedText, frame, 0, frame.length) ? unnamedText : null;
 }
 
@@ -78,10 +83,11 @@ export function readInto(text: PreparedText, bytes: Uint8Array, start: number, e
   return true;
 }
 
-export function planOfText(text: PreparedText, cache: PlanCache, scope: ShardScope): SqlPlan {
+/** @param client one of CLIENT_…; of a text that is kept always the same, see preparedText() */
+export function planOfText(text: PreparedText, cache: PlanCache, scope: ShardScope, client: number): SqlPlan {
   if (text.plan !== null && text.scopeId === scope.id) return text.plan;
   if (text.bytes.length === 0) return UNREAD_PLAN;
-  text.plan = cache.lookup(text.bytes, text.textStart, text.textEnd, scope);
+  text.plan = cache.lookup(text.bytes, text.textStart, text.textEnd, scope, client);
   text.scopeId = scope.id;
   return text.plan;
 }

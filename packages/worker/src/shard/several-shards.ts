@@ -1,5 +1,6 @@
 /** Statements that are not on one shard: how they are cut and merged, or why they are refused. */
 import {
+  CLIENT_UTF8,
   type CountSource,
   choice,
   type MadeReading,
@@ -15,7 +16,6 @@ import {
   type StatementValues,
   type TextPlace,
 } from '@pgdog-cluster/core';
-import type { PlanCache } from '../plan/plan-cache.js';
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard-request.js';
 import { EditedStatement } from '../scatter/edited-statement.js';
 import { FilledStatement } from '../scatter/filled-statement.js';
@@ -105,11 +105,12 @@ function placeOf(source: CountSource, from: StatementValues): TextPlace | null {
 export function spreadOf(
   { spread }: ShardReading,
   text: PreparedText | null,
-  plans: PlanCache,
+  { context, clientReading }: Session,
   scope: ShardScope,
 ): Spread {
   if (spread.kind !== 'byText' || text === null) return spread;
-  return plans.lookupText(text.bytes, text.textStart, text.textEnd, scope).shards?.spread ?? spread;
+  const { bytes, textStart, textEnd } = text;
+  return context.plans.lookupText(bytes, textStart, textEnd, scope, clientReading).shards?.spread ?? spread;
 }
 
 /** LIMIT as it stands in the text or among the parameters; -1: not to be read. Infinity: NULL, which is none. */
@@ -265,6 +266,15 @@ export function refusalOf(
 export function unreadablePath(): PgDogError {
   const text = 'the search_path of this session cannot be read, so its tables are not known';
   return new PgDogError('shard_unreadable', text, { hint: 'Set it by SET search_path TO a, b.' });
+}
+
+/** Of a text that cannot be read; in another encoding, for nothing but that perhaps. */
+export function unreadableText({ reported, clientReading }: Session): PgDogError {
+  if (clientReading === CLIENT_UTF8) return new PgDogError('shard_unreadable');
+  const text = `the statement cannot be read in ${reported.get('client_encoding')}, so its shard is not known`;
+  return new PgDogError('shard_unreadable', text, {
+    hint: 'Set client_encoding to UTF8, give what is not ASCII as parameters, or name the shard by SET pgdog.shard.',
+  });
 }
 
 /** What should have been filled in before has not been: it was not there whole. */

@@ -204,7 +204,13 @@ export class ShardDesk {
         if (!isWhole) this.asked.unread('the statement is too long to be read');
         else {
           const { plans } = this.session.context;
-          const plan = plans.lookup(bytes, start + HEADER_BYTES, end - 1, this.scope);
+          const plan = plans.lookup(
+            bytes,
+            start + HEADER_BYTES,
+            end - 1,
+            this.scope,
+            this.session.clientReading,
+          );
           const isMade = plan.made !== undefined || this.makesKeys;
           if (isMade && this.session.requests?.makesValues() === true) return HOLD;
           this.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
@@ -237,7 +243,7 @@ export class ShardDesk {
     // Unknown: the server says so.
     if (text === null) return;
     this.asked.bound(
-      planOfText(text, this.session.context.plans, this.scope),
+      planOfText(text, this.session.context.plans, this.scope, this.session.clientReading),
       text,
       bytes,
       statementEnd + 1,

@@ -64,6 +64,7 @@ import {
   unmapped,
   unprepared,
   unreadablePath,
+  unreadableText,
   unreadCatalog,
   unsplittable,
 } from './several-shards.js';
@@ -335,7 +336,7 @@ export class ShardRequest {
       if ((flags & SYNTAX_ERROR) !== 0) return SHARD_ANY;
       if (this.database.catalog !== null && this.meaning.searchPath === null) this.refuse(unreadablePath());
       else if (this.scope === NO_SCOPE) this.hold();
-      else this.refuse(new PgDogError('shard_unreadable'));
+      else this.refuse(unreadableText(this.session));
       return SHARD_ANY;
     }
     if (reading.unknown.length > 0) {
@@ -366,7 +367,7 @@ export class ShardRequest {
 
   /** Rows of an UPDATE go to another shard. */
   private moves(reading: ShardReading, places: MovePlaces | PgDogError): void {
-    const spread = spreadOf(reading, this.text, this.session.context.plans, this.scope);
+    const spread = spreadOf(reading, this.text, this.session, this.scope);
     const { database, allowed } = this;
     const moved = newRowMove(reading, spread, places, this.text, {
       database,
@@ -383,7 +384,7 @@ export class ShardRequest {
 
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
-    const spread = spreadOf(reading, this.text, this.session.context.plans, this.scope);
+    const spread = spreadOf(reading, this.text, this.session, this.scope);
     const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards({ ...reading, spread }, shard);
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
     const isForbidden = this.allowed === 'direct_only';
