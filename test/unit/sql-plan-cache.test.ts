@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  CLIENT_UTF8,
   loadSqlParser,
+  NO_SCOPE,
   type ParsedStatement,
   PLAIN_PLAN,
   SeededRandom,
   type SqlParser,
   sqlFlagNames,
+  UNREAD_PLAN,
 } from '@pgdog-cluster/core';
-import { PlanCache } from '@pgdog-cluster/worker';
+import { PlanCache, READ_BYTES_MAX } from '@pgdog-cluster/worker';
 
 const real = await loadSqlParser();
 
@@ -124,17 +127,31 @@ test('a hundred thousand distinct plain texts are neither parsed nor stored each
   assert.equal(cache.entryCount, 1);
 });
 
+test('what is longer than may be read in one turn is not read, but where keys of shards must be found', () => {
+  const parser = new CountingParser();
+  const cache = new PlanCache(parser, 100, 100_000, true);
+  const text = Buffer.from(`select * from t where a in (${'1, '.repeat(READ_BYTES_MAX / 3)}1)`);
+  assert.ok(text.length > READ_BYTES_MAX);
+  assert.equal(cache.lookup(text, 0, text.length), UNREAD_PLAN);
+  assert.equal(parser.count, 0);
+  assert.equal(cache.lookup(text, 0, text.length, NO_SCOPE, CLIENT_UTF8, text.length).route.access, 'read');
+  const shorter = Buffer.from(`select * from t where a in (${'1, '.repeat(READ_BYTES_MAX / 3 - 20)}1)`);
+  assert.equal(cache.lookup(shorter, 0, shorter.length).route.access, 'read');
+});
+
 test('lists of 10 MB have a shape, and are read in time that grows with their length', () => {
   const cache = new PlanCache(real, 100, 100_000, true);
+  const look = (bytes: Buffer) =>
+    cache.lookup(bytes, 0, bytes.length, NO_SCOPE, CLIENT_UTF8, Number.POSITIVE_INFINITY);
   const list = (count: number) => Buffer.from(`select * from t where a in (${'123456789, '.repeat(count)}1)`);
   const short = list(2);
-  const plan = cache.lookup(short, 0, short.length);
+  const plan = look(short);
   assert.equal(plan.route.access, 'read');
   const best = (bytes: Buffer): number => {
     let bestMs = Infinity;
     for (let i = 0; i < 5; i++) {
       const startMs = performance.now();
-      assert.equal(cache.lookup(bytes, 0, bytes.length), plan);
+      assert.equal(look(bytes), plan);
       bestMs = Math.min(bestMs, performance.now() - startMs);
     }
     return bestMs;
@@ -149,7 +166,7 @@ test('lists of 10 MB have a shape, and are read in time that grows with their le
   });
   assert.ok(isLinear, times);
   const rows = Buffer.from(`insert into t values ${"(1, 'x', now()), ".repeat(200_000)}(2, 'y', now())`);
-  assert.equal(cache.lookup(rows, 0, rows.length).route.reason, 'INSERT');
+  assert.equal(look(rows).route.reason, 'INSERT');
 });
 
 test('entries and bytes stay within their limits whatever comes', () => {

@@ -279,7 +279,7 @@ export class MadeStatements {
 
   private planOf(bytes: Uint8Array, start: number, end: number): SqlPlan {
     const { context, clientReading } = this.session;
-    return context.plans.lookup(bytes, start, end, this.scope, clientReading);
+    return context.plans.lookup(bytes, start, end, this.scope, clientReading, Number.POSITIVE_INFINITY);
   }
 
   /** A client may have closed names by statements of which nothing is known here. */

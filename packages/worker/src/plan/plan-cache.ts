@@ -39,8 +39,11 @@ import { ENTRY_BYTES, ShapeTable } from './shape-table.js';
 
 /** An entry's slots here: a reference and a number. */
 const ENTRY_SIZE = ENTRY_BYTES + 16;
-/** Longer texts without a shape are not even looked through for statements that are harmless. */
-const LOOK_BYTES_MAX = 1024 * 1024;
+/**
+ * Longer texts are not read where no keys of shards must be found in them: reading takes a few nanoseconds a byte, all in
+ * one turn, and everybody else of the worker waits. Nor are those without a shape looked through for harmless statements.
+ */
+export const READ_BYTES_MAX = 1024 * 1024;
 
 /** Kinds of hashes: the low bits hold the encoding. */
 const KIND_BACKSLASH = 4;
@@ -123,6 +126,7 @@ export class PlanCache {
    * The plan of bytes[start, end), a text without its closing NUL. Never throws; the plan is shared and must
    * not be changed. For a database with one host, a caller asks isPlainSql first.
    * @param client one of CLIENT_…: how whose text it is has it read
+   * @param bytesMax a longer text is not read: UNREAD_PLAN
    */
   lookup(
     bytes: Uint8Array,
@@ -130,7 +134,12 @@ export class PlanCache {
     end: number,
     scope: ShardScope = NO_SCOPE,
     client = CLIENT_UTF8,
+    bytesMax = READ_BYTES_MAX,
   ): SqlPlan {
+    if (end - start > bytesMax) {
+      this.counts.misses++;
+      return UNREAD_PLAN;
+    }
     const status = readShape(bytes, start, end);
     if (status !== SHAPE_READ) return this.#readOdd(bytes, start, end, client);
     const { flags } = shape;
@@ -261,7 +270,7 @@ export class PlanCache {
   /** What no server accepts, and what is too long for the parser even without its lists. */
   #readOdd(bytes: Uint8Array, start: number, end: number, client: number): SqlPlan {
     this.counts.misses++;
-    if (end - start > LOOK_BYTES_MAX) return UNREAD_PLAN;
+    if (end - start > READ_BYTES_MAX) return UNREAD_PLAN;
     const plan = readSqlBytes(bytes, start, end, this.#parser, false, null, client);
     if (!this.givesRoutes) return plan;
     const encoding = textEncoding(bytes, start, end, client);

@@ -292,7 +292,7 @@ export class BatchFrames {
     const fields = readParse(frame, HEADER_BYTES, frame.length);
     if (fields === null) return null;
     const { textStart, textEnd } = fields;
-    const plan = planFor(this.session, frame, textStart, textEnd);
+    const plan = planFor(this.session, frame, textStart, textEnd, Number.POSITIVE_INFINITY);
     return context.statements.acquireParsed(
       frame,
       textStart,

@@ -1,5 +1,5 @@
 import { CLIENT_UTF8, clientReading, NO_SCOPE, type SqlPlan } from '@pgdog-cluster/core';
-import type { PlanCache } from '../plan/plan-cache.js';
+import { type PlanCache, READ_BYTES_MAX } from '../plan/plan-cache.js';
 
 /** How the texts of one session are read, of what it was told last of its encoding. */
 export class ClientReading {
@@ -27,6 +27,7 @@ export function planFor(
   bytes: Uint8Array,
   start: number,
   end: number,
+  bytesMax = READ_BYTES_MAX,
 ): SqlPlan {
-  return context.plans.lookup(bytes, start, end, NO_SCOPE, clientReading);
+  return context.plans.lookup(bytes, start, end, NO_SCOPE, clientReading, bytesMax);
 }

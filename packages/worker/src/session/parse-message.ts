@@ -18,6 +18,7 @@ import type { StatementUse } from '../backend/own-exchange.js';
 import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
+import { READ_BYTES_MAX } from '../plan/plan-cache.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
@@ -96,8 +97,11 @@ function planOf(
 ): SqlPlan | null {
   const { session } = extended.requests;
   const isStatementMode = session.pool?.snapshot.poolerMode === 'statement';
-  if (!isStatementMode && isPlainSql(bytes, start, end)) return null;
-  const plan = planFor(session, bytes, start, end);
+  // Of several shards: the keys in it have been read already.
+  const isSharded = session.isLeg || (session.router !== null && session.router.shards !== null);
+  const bytesMax = isSharded ? Number.POSITIVE_INFINITY : READ_BYTES_MAX;
+  if (!isStatementMode && end - start <= bytesMax && isPlainSql(bytes, start, end)) return null;
+  const plan = planFor(session, bytes, start, end, bytesMax);
   if (isStatementMode && (plan.flags & BEGINS_TRANSACTION) !== 0) return plan;
   return plan.made !== undefined || needsKeeping(plan, server) ? plan : null;
 }

@@ -1,5 +1,6 @@
 import { decodeName, isPlainSql, type ParseFields, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 import type { StatementUse } from '../backend/own-exchange.js';
+import { READ_BYTES_MAX } from '../plan/plan-cache.js';
 import { planFor } from './client-reading.js';
 import { isSettingEffect } from './effects.js';
 import { NO_PARAMETERS } from './parameter-set.js';
@@ -16,7 +17,8 @@ export function settingsPlan(
   start: number,
   end: number,
 ): SqlPlan | null {
-  if (session.startupParameters === NO_PARAMETERS || isPlainSql(bytes, start, end)) return null;
+  if (session.startupParameters === NO_PARAMETERS || end - start > READ_BYTES_MAX) return null;
+  if (isPlainSql(bytes, start, end)) return null;
   const plan = planFor(session, bytes, start, end);
   return plan.statements.some(({ effect }) => effect !== null && isSettingEffect(effect)) ? plan : null;
 }

@@ -87,7 +87,8 @@ export function readInto(text: PreparedText, bytes: Uint8Array, start: number, e
 export function planOfText(text: PreparedText, cache: PlanCache, scope: ShardScope, client: number): SqlPlan {
   if (text.plan !== null && text.scopeId === scope.id) return text.plan;
   if (text.bytes.length === 0) return UNREAD_PLAN;
-  text.plan = cache.lookup(text.bytes, text.textStart, text.textEnd, scope, client);
+  const { bytes, textStart, textEnd } = text;
+  text.plan = cache.lookup(bytes, textStart, textEnd, scope, client, Number.POSITIVE_INFINITY);
   text.scopeId = scope.id;
   return text.plan;
 }

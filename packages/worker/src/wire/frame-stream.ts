@@ -317,7 +317,8 @@ export class FrameStream {
 
   private reservePartial(size: number): void {
     if (this.partial.length >= size) return;
-    const grown = new Uint8Array(Math.max(64, size, Math.min(this.partial.length * 2, size + 1024 * 1024)));
+    // Twice what has come, and no more than what is to come: what is announced alone is not believed.
+    const grown = new Uint8Array(Math.max(64, size, Math.min(this.partial.length * 2, this.partialWanted)));
     grown.set(this.partial.subarray(0, this.partialBytes));
     this.partial = grown;
   }
