@@ -1,37 +1,27 @@
 /**
- * A session that writes and then reads sees what it wrote, though the standbys lag. `PGDOG_LONG_PAIRS=100000` runs
- * that many pairs for each mode instead of a few thousand.
+ * A session that writes and then reads sees what it wrote, though the standbys lag. The pairs are a short run of
+ * scripts/read-your-writes.mjs; SEED=… repeats one.
  */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { runPairs, startLaggingCluster, startPairsProxy } from '../chaos/write-read-pairs.js';
 import { forOneDriver } from '../support/drivers.js';
-import { B, c, d, E, P, Q, S } from '../support/frames.js';
+import { B, E, P, Q, S } from '../support/frames.js';
 import type { RawClient } from '../support/raw-client.js';
-import { ReplicationCluster } from '../support/replication-cluster.js';
+import type { ReplicationCluster } from '../support/replication-cluster.js';
 import { spreadOf, startRoutedProxy, WHERE } from '../support/routed-proxy.js';
 import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
 
-const PAIR_COUNT = Number(process.env.PGDOG_LONG_PAIRS ?? 800);
-const CLIENT_COUNT = 8;
-/** Both lag, by different times: a read that goes to either too early is stale. */
-const DELAYS_MS = [15, 40];
-const READ_YOUR_WRITES_MS = 400;
+const PAIR_COUNT = 800;
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 let cluster: ReplicationCluster;
 before(async () => {
-  cluster = await ReplicationCluster.start({
-    initSql: `CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL);
-      INSERT INTO counter SELECT n, 0 FROM generate_series(1, ${CLIENT_COUNT}) AS n;
-      CREATE TABLE copied (id int, n int);
-      CREATE FUNCTION raise_counter(which int) RETURNS int LANGUAGE sql AS
-        'UPDATE counter SET n = n + 1 WHERE id = which RETURNING n';`,
-  });
-  for (const [index, standby] of cluster.standbys.entries())
-    await standby.set('recovery_min_apply_delay', `${DELAYS_MS[index]}ms`);
+  cluster = await startLaggingCluster();
 });
 after(() => cluster.stop());
 
-type Write = (client: RawClient, id: number, n: number) => Promise<void>;
+const update = (id: number, n: number): string => `UPDATE counter SET n = ${n} WHERE id = ${id}`;
 
 async function send(client: RawClient, readyCount: number, ...parts: Buffer[]): Promise<void> {
   client.send(...parts);
@@ -39,109 +29,28 @@ async function send(client: RawClient, readyCount: number, ...parts: Buffer[]): 
   assert.equal(error, null, JSON.stringify(error));
 }
 
-const update = (id: number, n: number): string => `UPDATE counter SET n = ${n} WHERE id = ${id}`;
-
-/** Every way to write that a proxy must notice. Each leaves `n` in the counter. */
-const WRITES: Record<string, Write> = {
-  'a query': (client, id, n) => run(client, update(id, n)),
-  'an extended query': (client, id, n) =>
-    send(
-      client,
-      1,
-      P('', 'UPDATE counter SET n = $1 WHERE id = $2'),
-      B('', '', { values: [String(n), String(id)] }),
-      E(''),
-      S(),
-    ),
-  'a transaction': (client, id, n) => run(client, 'BEGIN', update(id, n), 'COMMIT'),
-  'a transaction that reads first': (client, id, n) =>
-    run(client, 'BEGIN', `SELECT n FROM counter WHERE id = ${id}`, update(id, n), 'END'),
-  'several statements': (client, id, n) => run(client, `SELECT 1; ${update(id, n)}; SELECT 2`),
-  'a transaction in one query': (client, id, n) => run(client, `BEGIN; ${update(id, n)}; COMMIT`),
-  'a write hidden in WITH': (client, id, n) =>
-    run(client, `WITH changed AS (${update(id, n)} RETURNING n) SELECT n FROM changed`),
-  'a function that writes': async (client, id, n) => {
-    await run(client, update(id, n - 1), `SELECT raise_counter(${id})`);
-  },
-  'a pipelined transaction': (client, id, n) => {
-    const steps = ['BEGIN', update(id, n), 'COMMIT'];
-    return send(client, 3, ...steps.flatMap((sql) => [P('', sql), B('', ''), E(''), S()]));
-  },
-  COPY: async (client, id, n) => {
-    await send(client, 1, Q(`COPY copied FROM STDIN`), d(`${id}\t${n}\n`), c());
-    await run(client, update(id, n));
-  },
-};
-
-interface Outcome {
-  stale: string[];
-  /** Reads that a standby answered. */
-  standbyCount: number;
-  /** Reads right after the write that a standby answered: they were allowed to. */
-  readCount: number;
-}
-
-/** Pairs of one client; every so often a pause, so that standbys may catch up and be used. */
-async function runPairs(port: number, id: number, pairCount: number, outcome: Outcome): Promise<void> {
-  const client = await clientOf({ port });
-  const ways = Object.entries(WRITES);
-  try {
-    for (let n = 1; n <= pairCount; n++) {
-      const [name, write] = ways[(n + id) % ways.length];
-      await write(client, id, n);
-      if (n % 40 === 0) await sleep(READ_YOUR_WRITES_MS + 100);
-      else if (n % 10 === 0) await sleep((n * 7) % 60);
-      const { rows, error } = await client.query(
-        `SELECT n, current_setting('cluster_name') FROM counter WHERE id = ${id}`,
-      );
-      assert.equal(error, null, JSON.stringify(error));
-      const [seen, host] = rows[0];
-      outcome.readCount++;
-      if (host !== 'primary') outcome.standbyCount++;
-      if (Number(seen) !== n) outcome.stale.push(`after ${name}: ${seen} instead of ${n}, on ${host}`);
-    }
-  } finally {
-    await client.end();
-  }
-}
-
-async function pairsThrough(port: number): Promise<Outcome> {
-  await cluster.primary.query('UPDATE counter SET n = 0');
-  await cluster.untilCaughtUp();
-  const outcome: Outcome = { stale: [], standbyCount: 0, readCount: 0 };
-  const each = Math.ceil(PAIR_COUNT / CLIENT_COUNT);
-  await Promise.all(
-    Array.from({ length: CLIENT_COUNT }, (_, index) => runPairs(port, index + 1, each, outcome)),
-  );
-  return outcome;
-}
-
-forOneDriver('read your writes', (driver) => {
-  for (const mode of ['session', 'lsn']) {
-    it(`${mode}: no read is older than the session's own write`, async () => {
-      const proxy = await startRoutedProxy(cluster, driver, {
-        general: {
-          read_your_writes: mode,
-          read_your_writes_ms: READ_YOUR_WRITES_MS,
-          read_write_split: 'exclude_primary',
-          load_balancing_strategy: 'round_robin',
-        },
+forOneDriver(
+  `read your writes, SEED=${SEED}`,
+  (driver) => {
+    for (const mode of ['session', 'lsn']) {
+      it(`${mode}: no read is older than the session's own write`, async () => {
+        const proxy = await startPairsProxy(cluster, driver, mode);
+        try {
+          const { stale, onStandbys, pairs } = await runPairs(cluster, proxy.port, PAIR_COUNT, SEED);
+          assert.deepEqual(stale.slice(0, 10), [], `${stale.length} stale reads of ${pairs}`);
+          // Or the test would be about the primary alone.
+          assert.ok(onStandbys >= pairs / 200, `standbys served ${onStandbys} of ${pairs} reads`);
+          console.log(
+            `read_your_writes = ${mode} [${driver}]: ${pairs} pairs, 0 stale, ${onStandbys} on standbys`,
+          );
+        } finally {
+          await proxy.stop();
+        }
       });
-      try {
-        await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
-        const { stale, standbyCount, readCount } = await pairsThrough(proxy.port);
-        assert.deepEqual(stale.slice(0, 10), [], `${stale.length} stale reads of ${readCount}`);
-        // Or the test would be about the primary alone.
-        assert.ok(standbyCount >= readCount / 100, `standbys served ${standbyCount} of ${readCount} reads`);
-        console.log(
-          `read_your_writes = ${mode} [${driver}]: ${readCount} pairs, 0 stale, ${standbyCount} on standbys`,
-        );
-      } finally {
-        await proxy.stop();
-      }
-    });
-  }
-});
+    }
+  },
+  SEED,
+);
 
 forOneDriver('reads of the past', (driver) => {
   it('off: the same load does meet the past, so the test can see it', async () => {

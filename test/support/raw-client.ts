@@ -225,8 +225,15 @@ export class RawClient {
   /** Frames up to and with the next one of a type. Throws as readFrame does. */
   async readUntil(type: string, timeoutMs?: number): Promise<Frame[]> {
     const frames: Frame[] = [];
-    do frames.push(await this.readFrame(timeoutMs));
-    while (frames.at(-1)?.type !== type);
+    try {
+      do frames.push(await this.readFrame(timeoutMs));
+      while (frames.at(-1)?.type !== type);
+    } catch (error) {
+      // Why a connection was closed is said before it is.
+      const said = frames.filter((frame) => frame.type === 'E').map(({ body }) => errorFields(body)['M']);
+      if (said.length === 0) throw error;
+      throw new Error(`${(error as Error).message}, after: ${said.join('; ')}`, { cause: error });
+    }
     return frames;
   }
 
