@@ -29,6 +29,8 @@ export interface Setup {
   standby?: { host: string; port: number };
   /** Databases of the server as shards of one, which `login` names; a table of them is divided by a bigint column. */
   shards?: { databases: readonly string[]; table: string; column: string };
+  /** Its metrics are to be read. */
+  hasMetrics?: boolean;
 }
 
 /** A running contender. */
@@ -38,6 +40,7 @@ export interface Endpoint {
   pids: number[];
   /** Login for SHOW POOLS; null where there is none. */
   admin: Login | null;
+  metricsPort?: number;
   stop(): Promise<void>;
 }
 

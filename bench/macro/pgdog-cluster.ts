@@ -44,7 +44,8 @@ async function start(server: Login, driver: IoDriver, workerCount: number, setup
     writeFileSync(join(folder, 'tls.pem'), setup.tls.certificate);
     writeFileSync(join(folder, 'tls.key'), setup.tls.privateKey, { mode: 0o600 });
   }
-  writeFileSync(config, configText(server, driver, setup, port));
+  const metricsPort = setup.hasMetrics === true ? await freePort() : undefined;
+  writeFileSync(config, configText(server, driver, setup, port, metricsPort));
   // In a file of its own and readable by us alone: it is the real server's password when BENCH_PG_URL names one.
   writeFileSync(users, usersText(server), { mode: 0o600 });
   const args = [COMMAND, '--workers', String(workerCount), '-c', config, '-u', users];
@@ -53,14 +54,20 @@ async function start(server: Login, driver: IoDriver, workerCount: number, setup
   onCleanUp(started.stop);
   const login: Login = { ...server, host: '127.0.0.1', port, hasTls: setup.tls !== undefined };
   const admin: Login = { ...login, database: 'admin', user: 'admin', password: ADMIN_PASSWORD };
-  return { login, pids: [started.pid], admin, stop: started.stop };
+  return { login, pids: [started.pid], admin, metricsPort, stop: started.stop };
 }
 
 /** JSON strings are valid TOML basic strings. */
 const text = (value: string): string => JSON.stringify(value);
 
 /** Only what must be said: everything else at its default, statistics and parameter tracking included. */
-function configText(server: Login, driver: IoDriver, setup: Setup, port: number): string {
+function configText(
+  server: Login,
+  driver: IoDriver,
+  setup: Setup,
+  port: number,
+  metricsPort: number | undefined,
+): string {
   return [
     '[general]',
     'host = "127.0.0.1"',
@@ -71,6 +78,9 @@ function configText(server: Login, driver: IoDriver, setup: Setup, port: number)
     `io_driver = ${text(driver)}`,
     'log_connections = false',
     'log_disconnections = false',
+    ...(metricsPort === undefined
+      ? []
+      : ['openmetrics_host = "127.0.0.1"', `openmetrics_port = ${metricsPort}`]),
     ...(setup.tls === undefined ? [] : ['tls_certificate = "tls.pem"', 'tls_private_key = "tls.key"']),
     ...(setup.standby === undefined ? [] : ['read_write_split = "exclude_primary"']),
     '[admin]',

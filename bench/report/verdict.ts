@@ -187,6 +187,8 @@ function smallPool(results: Results, roles: Roles): Figure[] {
   });
 }
 
+/** Limits of a worker: 16 MiB of plans, and what SHOW QUERIES counts for 5,000 shapes of few characters. */
+const CACHE_MB_MAX = 21;
 /** Statements of `prepared` keep their plan; those of `simple` are read each time, for their literals change. */
 const ROUTING_COSTS_US = { prepared: 2, simple: 3 };
 
@@ -201,9 +203,16 @@ function routing(results: Results, roles: Roles): Figure[] {
     );
     const ratio = one === null || many === null ? null : pairedRatio([many.median], [one.median]);
     const growth = summaryOf(results, 'routing-many-shapes', routed, 'rssGrowthMb');
+    const [oneMb, manyMb] = ['one-shape', 'many-shapes'].map((name) =>
+      summaryOf(results, `routing-${name}`, routed, 'cacheMb'),
+    );
+    const hitRate = summaryOf(results, 'routing-one-shape', routed, 'hitRate');
     return [
       ...costs,
       judge(`routing, ${driver}: throughput, many shapes`, ' x that of one', { atLeast: 0.5 }, ratio),
+      judge(`routing, ${driver}: cache, one shape`, ' MB', { atMost: 1 }, oneMb, 3),
+      judge(`routing, ${driver}: hit rate, one shape`, '', { atLeast: 0.999 }, hitRate, 5),
+      judge(`routing, ${driver}: cache, many shapes`, ' MB', { atMost: CACHE_MB_MAX }, manyMb),
       judge(`routing, ${driver}: memory growth, many shapes`, ' MB', { atMost: GROWTH_MB_MAX }, growth),
     ];
   });

@@ -65,7 +65,8 @@ function contendersOf(run: BenchRun, standby: { host: string; port: number }): C
         ...base,
         key: routed,
         label: `primary and standby, ${driver}`,
-        start: (setup: Parameters<Contender['start']>[0]) => base.start({ ...setup, standby }),
+        start: (setup: Parameters<Contender['start']>[0]) =>
+          base.start({ ...setup, standby, hasMetrics: true }),
       },
     ];
   });
@@ -100,17 +101,19 @@ async function costs(run: BenchRun, pgbench: string, standby: { host: string; po
   await stopAll(running);
 }
 
+/** What is read of a new shape becomes old garbage, which is collected first after some 400,000 of them. */
 const TEXTS = {
-  'one-shape': (index: number) => `SELECT ${index}`,
-  'many-shapes': (index: number) => `SELECT 1 AS c${index}`,
+  'one-shape': { textOf: (index: number) => `SELECT ${index}`, quickCount: 200_000 },
+  'many-shapes': { textOf: (index: number) => `SELECT 1 AS c${index}`, quickCount: 1_000_000 },
 };
+const TEXT_COUNT = 1_000_000;
 
 async function manyTexts(run: BenchRun, standby: { host: string; port: number }): Promise<void> {
-  const count = run.options.isQuick ? 200_000 : 1_000_000;
   const contenders = contendersOf(run, standby).filter(({ key }) =>
     ROUTING_KEYS.some(({ routed }) => routed === key),
   );
-  for (const [name, textOf] of Object.entries(TEXTS)) {
+  for (const [name, { textOf, quickCount }] of Object.entries(TEXTS)) {
+    const count = run.options.isQuick ? quickCount : TEXT_COUNT;
     const title = `${count} texts, ${name.replace('-', ' ')}, ${TEXT_CLIENTS} clients`;
     const key = addCase(run, { key: `routing-${name}`, group: 'routing', title });
     for (const contender of contenders) {
@@ -142,10 +145,11 @@ async function sendTexts(
     );
   };
   try {
-    // The first quarter fills the cache. Then what is in use stays the same, while garbage comes and goes in tens of
-    // megabytes: the lowest of a stretch is compared, not what one instant shows.
-    await sendUntil(count / 4);
-    const beforeKb = await lowestRssKb(endpoint, () => sendUntil(count / 2));
+    // The first half fills the cache, which the figures show. Then what is in use stays the same, while garbage comes
+    // and goes in tens of megabytes: the lowest of a stretch is compared, not what one instant shows.
+    await sendUntil(count / 2);
+    const full = await cacheFigures(endpoint);
+    const beforeKb = await lowestRssKb(endpoint, () => sendUntil((count * 3) / 4));
     const start = process.hrtime.bigint();
     let afterKb = 0;
     const cpu = await withCpu(endpoint, async () => {
@@ -153,10 +157,28 @@ async function sendTexts(
     });
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
     const rssGrowthMb = (afterKb - beforeKb) / 1024;
-    return { tps: count / 2 / seconds, rssGrowthMb, ...cpuValues(endpoint, cpu, count / 2) };
+    const { bytes, hits, misses } = await cacheFigures(endpoint);
+    if (bytes > full.bytes) throw new Error('the cache was not full when its memory was measured');
+    const cache = { cacheMb: bytes / 1e6, hitRate: hits / (hits + misses) };
+    return { tps: count / 4 / seconds, rssGrowthMb, ...cache, ...cpuValues(endpoint, cpu, count / 4) };
   } finally {
     for (const client of clients) client.close();
   }
+}
+
+/** Plans, and what SHOW QUERIES counts for; all workers together. */
+async function cacheFigures({
+  metricsPort,
+}: Endpoint): Promise<{ bytes: number; hits: number; misses: number }> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  const figureOf = (name: string): number => {
+    const line = text
+      .split('\n')
+      .find((each) => each.includes(`query_cache_${name}`) && !each.startsWith('#'));
+    if (line === undefined) throw new Error(`no metric query_cache_${name}`);
+    return Number(line.slice(line.lastIndexOf(' ')));
+  };
+  return { bytes: figureOf('bytes'), hits: figureOf('hits'), misses: figureOf('misses') };
 }
 
 /** While `work` runs. */

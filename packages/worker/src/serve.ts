@@ -12,7 +12,7 @@ import { PlanCache } from './plan/plan-cache.js';
 import { takeUpConfiguration } from './take-up.js';
 import type { WorkerContext } from './worker-context.js';
 
-/** Plans kept by a worker, and their bytes: a plan takes 0.5 to 3 KB, so that some 10,000 shapes find room. */
+/** Plans kept by a worker, and their bytes: a plan takes 0.7 to 3 KB, so that some 10,000 shapes find room. */
 const PLANS_MAX = 50_000;
 const PLAN_BYTES_MAX = 16 * 1024 * 1024;
 

@@ -41,7 +41,7 @@ export const ROUTING_DEFAULTS = {
     50_000,
     '',
     'Plans kept by each worker: one per shape of a statement, whatever its literals; 16 MB at most. The least used goes first. `SHOW QUERIES` counts for as many shapes, 5000 at most.',
-    "as PgDog's documentation; a plan takes about 300 bytes",
+    "as PgDog's documentation; a plan takes 0.7 KB and more",
   ),
   ...MIRROR_DEFAULTS,
 };

@@ -4,7 +4,8 @@ import type { SqlPlan, StatementPlan } from './sql-plan.js';
 /** Objects and arrays of a plan without statements, and of a statement, as V8 lays them out; rounded up. */
 const PLAN_BYTES = 96;
 const STATEMENT_BYTES = 240;
-const ROUTE_BYTES = 120;
+/** With the arrays of its names, empty ones among them. */
+const ROUTE_BYTES = 360;
 /** A string's header and its slot in an array. */
 const STRING_BYTES = 28;
 const RELATION_BYTES = 40;
