@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { loadSqlParser, readSql } from '@pgdog-cluster/core';
 import type { DatabaseCode } from '@pgdog-cluster/worker';
-import { askDatabase, verdictOf } from '../support/database-code.js';
+import pg from 'pg';
+import { askAgain, askDatabase, verdictOf } from '../support/database-code.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 
 const SCHEMA = `
@@ -215,8 +216,62 @@ test('what any statement may set off makes all of them writes, and says so', asy
   }
 });
 
+/** What changes an answer, or might. */
+const CHANGES = [
+  'ALTER FUNCTION pure(int) VOLATILE',
+  "CREATE OR REPLACE FUNCTION looks(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT writes()'",
+  "CREATE FUNCTION later() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+  'DROP FUNCTION later()',
+  'ALTER TABLE items SET UNLOGGED',
+  'ALTER TABLE items RENAME TO things',
+  'ALTER TABLE things ALTER COLUMN id SET DEFAULT writes()',
+  'CREATE OR REPLACE VIEW plain_view AS SELECT id, name FROM things WHERE writes() > 0',
+  'ALTER TABLE counted_idle ENABLE ROW LEVEL SECURITY',
+  'ALTER POLICY by_owner ON guarded USING (writes() > 0)',
+  'ALTER SCHEMA other RENAME TO another',
+  'CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20)',
+  'ALTER TABLE parted DETACH PARTITION parted_1',
+  'CREATE TRIGGER changed BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION on_change()',
+  'CREATE AGGREGATE later(int) (SFUNC = step, STYPE = int)',
+  'CREATE OPERATOR |-| (LEFTARG = text, RIGHTARG = things, FUNCTION = glue)',
+  "CREATE FUNCTION to_things(text) RETURNS things LANGUAGE sql AS 'SELECT NULL::things'; CREATE CAST (text AS things) WITH FUNCTION to_things(text)",
+  'DROP CAST (text AS things)',
+  "CREATE DOMAIN checked AS int CHECK (nextval('numbers') > VALUE)",
+  'ALTER DOMAIN checked DROP CONSTRAINT checked_check',
+  'CREATE ROLE renamed; ALTER ROLE renamed SET default_transaction_isolation = serializable',
+  'ALTER ROLE renamed RENAME TO renamed_again',
+  'ALTER DATABASE printed SET default_transaction_isolation = serializable',
+];
+
+test('asked again, it only looks whether something has changed; what has is read at once', async () => {
+  await postgres.query('CREATE DATABASE printed TEMPLATE template0');
+  const url = postgres.url('printed');
+  const fresh = await askWith('printed', SCHEMA);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    // What nobody has to read anything for.
+    await client.query('CREATE TEMP TABLE brief (id serial PRIMARY KEY CHECK (id > 0)); ANALYZE');
+    await client.query('VACUUM FREEZE');
+    const check = await askAgain(fresh, url);
+    assert.ok(!check.includes('prosrc'));
+    assert.ok(!fresh.isDue(Date.now(), true));
+    for (const change of CHANGES) {
+      await client.query(change);
+      assert.equal(await askAgain(fresh, url), check, change);
+      assert.ok(fresh.isDue(Date.now(), true), `not seen: ${change}`);
+      assert.match(await askAgain(fresh, url), /prosrc/);
+      assert.ok(!fresh.isDue(Date.now(), true));
+      assert.equal(await askAgain(fresh, url), check, 'and is known from then on');
+      assert.ok(!fresh.isDue(Date.now(), true), `not kept: ${change}`);
+    }
+    assert.match(verdictOf(fresh, readSql('SELECT 1', parser, true)), /serializable/);
+  } finally {
+    await client.end();
+  }
+});
+
 async function askWith(database: string, sql: string): Promise<DatabaseCode> {
-  const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: postgres.url(database) });
   await client.connect();
   await client.query(sql);

@@ -17,6 +17,12 @@ function dataRow(values: readonly (string | null)[]): Buffer {
 export async function askDatabase(url: string): Promise<DatabaseCode> {
   const code = new DatabaseCode();
   code.wantsAccess = true;
+  await askAgain(code, url);
+  return code;
+}
+
+/** The next question of an object that has asked before. @returns its text */
+export async function askAgain(code: DatabaseCode, url: string): Promise<string> {
   const question = code.question(Date.now());
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -34,7 +40,7 @@ export async function askDatabase(url: string): Promise<DatabaseCode> {
     await client.end();
   }
   question.onDone();
-  return code;
+  return question.sql;
 }
 
 /** 'read', 'neutral', or why it is a write. */

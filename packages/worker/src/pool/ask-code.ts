@@ -29,9 +29,10 @@ export function askCode(server: ServerConnection): boolean {
   }
   server.state = 'cleaning';
   server.cleaningSinceMs = context.nowMs;
-  // Thousands of functions take a second to look through: not a statement to be cancelled after a grace.
+  // Thousands of functions take a second to look through, when something has changed: not a statement to be cancelled after
+  // a grace.
   server.isCancelSent = true;
-  server.ask(code.question(context.nowMs));
+  server.ask(code.question(context.nowMs, pool.snapshot.shard));
   pool.publishLoad();
   return true;
 }

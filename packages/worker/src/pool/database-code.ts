@@ -14,6 +14,7 @@ import {
 import type { OwnExchange } from '../backend/own-exchange.js';
 import { rowTexts } from '../wire/row-texts.js';
 import type { WorkerContext } from '../worker-context.js';
+import { PRINT_SQL, printOf } from './catalog-print.js';
 
 /** How long an answer is believed: functions may be changed over connections that are not ours. */
 const BELIEVED_MS = 30_000;
@@ -116,6 +117,8 @@ export class DatabaseCode {
   private isAsking = false;
   /** The last question asked for it. */
   private asksAccess = false;
+  /** Of the catalogs when they were read last, by shard. */
+  private readonly prints = new Map<number, string>();
   /** Of plans, for as long as `access` holds. */
   private verdicts = new WeakMap<RouteFacts, string | null>();
   /** The next question asks for what mayWrite() needs, too: a database with one host does without. */
@@ -153,6 +156,7 @@ export class DatabaseCode {
     this.forgottenMs = nowMs;
     this.isComplete = false;
     this.access = null;
+    this.prints.clear();
   }
 
   /**
@@ -193,11 +197,38 @@ export class DatabaseCode {
     return this.isComplete && names.every((name) => this.quiet.has(name));
   }
 
-  /** For a server connection with default settings. */
-  question(nowMs: number): OwnExchange {
+  /** For a server connection of a shard with default settings. */
+  question(nowMs: number, shard = 0): OwnExchange {
     this.askedMs = nowMs;
     this.isAsking = true;
     this.forgottenMs = -1;
+    const print = this.prints.get(shard);
+    const isKnown = this.isComplete && (!this.wantsAccess || this.access !== null);
+    // What a tenant's column is in has no print.
+    const mayCheck = print !== undefined && isKnown && this.tenantColumn === null;
+    return mayCheck ? this.check(shard, print) : this.fullQuestion(shard);
+  }
+
+  /** Whether what is known is still so. It is believed meanwhile, and if not, asked for at once. */
+  private check(shard: number, known: string): OwnExchange {
+    const { changes } = this;
+    let print: string | null = null;
+    return {
+      sql: PRINT_SQL,
+      onRow: (bytes, start, end) => {
+        print = printOf(rowTexts(bytes, start, end));
+      },
+      onError() {},
+      onDone: () => {
+        this.isAsking = false;
+        if (changes !== this.changes || print === known) return;
+        this.prints.delete(shard);
+        this.askedMs = -1;
+      },
+    };
+  }
+
+  private fullQuestion(shard: number): OwnExchange {
     // Until it is answered, and where it is not: any statement may do anything.
     if (!this.isComplete) this.isHidden = true;
     const answer = new CodeAnswer();
@@ -206,13 +237,16 @@ export class DatabaseCode {
     const { changes, tenantColumn } = this;
     const tenants = tenantColumn === null ? null : new TenantKnowledge(tenantColumn);
     let hasFailed = false;
+    let print: string | null = null;
     return {
+      // The print comes first: what changes in between is seen the next time.
       sql:
-        CODE_SQL +
+        `${PRINT_SQL};\n${CODE_SQL}` +
         (access === null ? '' : ACCESS_SQL) +
         (tenantColumn === null ? '' : tenantQuestion(tenantColumn)),
       onRow: (bytes, start, end) => {
-        if (!answer.hasEnded) answer.take(bytes, start, end);
+        if (print === null) print = printOf(rowTexts(bytes, start, end));
+        else if (!answer.hasEnded) answer.take(bytes, start, end);
         else {
           const row = rowTexts(bytes, start, end);
           access?.take(row);
@@ -229,6 +263,8 @@ export class DatabaseCode {
         else if (!hasFailed) this.isHidden = false;
         if (access !== null) this.believeAccess(access);
         if (tenants?.isComplete === true) this.believeTenants(tenants);
+        const isWhole = this.isComplete && (access === null || this.access === access);
+        if (answer.isComplete && isWhole && print !== null) this.prints.set(shard, print);
       },
     };
   }
