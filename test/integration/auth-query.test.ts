@@ -263,21 +263,24 @@ forEachDriver('auth_query', (driver) => {
   });
 
   decides(
-    'an asker who cannot ask: refusals as for a wrong password, listed users are not concerned',
+    'an asker who cannot ask is no wrong password: it is said so, and listed users are not concerned',
     async () => {
-      const broken: TomlTable[] = [
+      const broken: (TomlTable & { code?: string })[] = [
         { auth_user: 'asker', auth_password: ASKER },
         { auth_user: 'asker', auth_password: 'not its password' },
         { auth_user: 'nobody' },
         { auth_query: 'SELECT 1' },
         { auth_query: 'this is no SQL $1' },
-        { auth_query: 'SELECT rolname FROM pg_catalog.pg_authid WHERE rolname = $1' },
+        { auth_query: 'SELECT * FROM no_such_function($1)' },
+        // It answers, of this user alone perhaps.
+        { auth_query: 'SELECT rolname FROM pg_catalog.pg_authid WHERE rolname = $1', code: '28P01' },
+        { auth_query: 'SELECT rolname, rolpassword FROM pg_authid WHERE oid = $1::regrole', code: '28P01' },
       ];
       const names = broken.map((_, index) => `broken${index}`);
       const proxy = await startProxy({
         workers: 1,
         ioDriver: driver,
-        databases: broken.map((settings, index) =>
+        databases: broken.map(({ code: _, ...settings }, index) =>
           databaseOf(server, { ...settings, name: `broken${index}`, database_name: 'postgres' }),
         ),
         users: [{ name: 'listed', password: secret('password of listed'), databases: names }],
@@ -285,8 +288,11 @@ forEachDriver('auth_query', (driver) => {
       });
       try {
         for (const [index, database] of names.entries()) {
-          const { sqlstate, asked } = await tryLogin(proxy, 'alice', ALICE, { database });
-          assert.deepEqual([sqlstate, asked], ['28P01', [10, 11]], JSON.stringify(broken[index]));
+          const user = index === names.length - 1 ? 'nobody' : 'alice';
+          const { sqlstate, asked, message } = await tryLogin(proxy, user, ALICE, { database });
+          const { code = '08001', ...what } = broken[index] ?? {};
+          assert.deepEqual([sqlstate, asked], [code, [10, 11]], JSON.stringify(what));
+          if (code === '08001') assert.match(message, /^who may log in could not be found out/);
           const listed = await tryLogin(proxy, 'listed', 'password of listed', { database });
           assert.deepEqual(listed.asked.slice(0, 4), [10, 11, 12, 0]);
           listed.client.destroy();

@@ -176,7 +176,7 @@ forEachDriver('passthrough', (driver) => {
   decides('a server that is down lets nobody in, and everybody again when it is back', async () => {
     await withProxy({ ...PLAIN, auth_query_cache_ttl: 0 }, async (proxy) => {
       await server.kill();
-      assert.equal((await tryLogin(proxy, 'alice', ALICE)).sqlstate, '28P01');
+      assert.equal((await tryLogin(proxy, 'alice', ALICE)).sqlstate, '08001');
       await server.restart();
       assert.equal(await enter(proxy, 'alice', ALICE), '');
     });

@@ -146,7 +146,12 @@ describe('key derivation beside the loop', () => {
 });
 
 describe('who is known to a worker', () => {
-  const answer = (askedMs: number, freshUntilMs: number) => ({ user: null, askedMs, freshUntilMs });
+  const answer = (askedMs: number, freshUntilMs: number) => ({
+    user: null,
+    isUnreachable: false,
+    askedMs,
+    freshUntilMs,
+  });
 
   it('configured users and pools by their names', async () => {
     const other = USER.replace('shop', 'other').replace('hunter2', 'third');

@@ -17,6 +17,8 @@ import { type Likeness, likenessesOf } from './session/auth/likeness.js';
 export interface LookedUpUser {
   /** Null: nobody there, or not to be found out. */
   user: UserSnapshot | null;
+  /** Nobody could be asked. */
+  isUnreachable: boolean;
   askedMs: number;
   /** Epoch ms. */
   freshUntilMs: number;
@@ -31,6 +33,9 @@ export interface LookedUpGroups {
 
 /** How it was found out: by auth_query, or by a server that took the client's own password. */
 export type LookupKind = 'lookup' | 'passthrough';
+
+/** Databases of which it is remembered. Of any other it is asked again. */
+const REACHES_MAX = 1_000;
 
 function applyTo<T, K>(map: Map<K, T>, { removed, set }: ListDelta<T, K>, keyOf: (entry: T) => K): void {
   for (const key of removed) map.delete(key);
@@ -62,6 +67,8 @@ export class Directory {
   private poolsByIndex = new Map<number, PoolSnapshot>();
   private readonly lookedUp = new Map<string, LookedUpUser>();
   private readonly lookedUpGroups = new Map<string, LookedUpGroups>();
+  /** By database: whether auth_query could be asked when it was last asked from here. */
+  private readonly reaches = new Map<string, { isUnreachable: boolean; untilMs: number }>();
   private config: ConfigSnapshot;
 
   constructor(config: ConfigSnapshot) {
@@ -151,6 +158,7 @@ export class Directory {
     this.config = config;
     this.lookedUp.clear();
     this.lookedUpGroups.clear();
+    this.reaches.clear();
   }
 
   /** The configured user who may enter the database; null when there is none. */
@@ -248,6 +256,24 @@ export class Directory {
 
   noteLookedUp(kind: LookupKind, database: string, user: string, found: LookedUpUser): void {
     this.note(this.lookedUp, `${kind} ${keyOf(database, user)}`, found);
+  }
+
+  /** Whether auth_query of the database cannot be asked; undefined: that is not known of the last moments. */
+  isUnreachable(database: string, nowMs: number): boolean | undefined {
+    const known = this.reaches.get(database);
+    return known === undefined || nowMs >= known.untilMs ? undefined : known.isUnreachable;
+  }
+
+  noteReach(
+    database: string,
+    { isUnreachable, freshUntilMs }: Omit<LookedUpUser, 'user' | 'askedMs'>,
+    nowMs: number,
+  ): void {
+    const untilMs = Math.min(freshUntilMs, nowMs + this.config.general.lookupFailureTtlMs);
+    this.reaches.delete(database);
+    this.reaches.set(database, { isUnreachable, untilMs });
+    const [oldest] = this.reaches.keys();
+    if (this.reaches.size > REACHES_MAX && oldest !== undefined) this.reaches.delete(oldest);
   }
 
   /** Undefined when nobody was asked, or too long ago. */

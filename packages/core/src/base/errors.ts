@@ -202,6 +202,13 @@ const ROWS = {
     'Connect with sslmode=require or stricter.',
   ],
   authentication_refused: ['28000', 'FATAL', 'client', 'this kind of authentication is not accepted', ''],
+  users_unreachable: [
+    '08001',
+    'FATAL',
+    'server',
+    'who may log in could not be found out: the server that knows cannot be asked',
+    'Retry when the server of auth_query answers; the log says why it does not.',
+  ],
   groups_unknown: [
     '28000',
     'FATAL',

@@ -253,6 +253,8 @@ export interface AuthReplyMessage {
   database?: DatabaseSnapshot;
   /** Why there is no such database, for a client that has logged in. */
   refusal?: { code: ErrorCode; message: string };
+  /** Whoever would have known could not be asked. */
+  isUnreachable: boolean;
   /** For `groups`: those of `names` of which the user is a member; null = it could not be found out. */
   groups: string[] | null;
 }
@@ -385,14 +387,14 @@ export interface AdminQueryMessage {
 /**
  * A question about a user whom the worker does not know. `lookup`: its password hash, by auth_query. `passthrough`: does
  * a server accept `password`? `pool`: it has logged in; where are its server connections? `groups`: of which of `names`
- * is it a member?
+ * is it a member? `reach`: can auth_query be asked at all?
  */
 export interface AuthRequestMessage {
   type: 'authRequest';
   worker: number;
   slot: number;
   generation: number;
-  question: 'lookup' | 'passthrough' | 'pool' | 'groups';
+  question: 'lookup' | 'passthrough' | 'pool' | 'groups' | 'reach';
   database: string;
   user: string;
   /** Only for `passthrough`. Never logged. */

@@ -11,6 +11,25 @@ const IDLE_MS = 60_000;
 const QUEUE_MAX = 10_000;
 /** A connection that asks cannot be made to wait longer for an answer. */
 const QUERY_TIMEOUT_MS = 5_000;
+/** A server that cannot be asked is not tried again for so long: else each of a thousand logins waits for its own failure. */
+const RETRY_MS = 1_000;
+
+/** Nothing has been said of the user: there is nobody to ask. */
+export class UnreachableError extends Error {
+  /** Until then it is not tried again. Epoch ms; 0: it may be. */
+  untilMs = 0;
+}
+
+/** SQLSTATEs, or classes of them, that say so whoever is asked about. Any other may be said of one user and not of another. */
+const UNREACHABLE = ['08', '28', '3D', '53', '57', '58', 'XX', '42501', '42601', '42883', '42P01'];
+
+/** @param wasConnected a question was asked */
+function asUnreachable(error: unknown, wasConnected: boolean): unknown {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'severity' in error && 'code' in error ? String(error.code) : null;
+  const isOfServer = code === null || UNREACHABLE.some((start) => code.startsWith(start));
+  return !wasConnected || isOfServer ? new UnreachableError(message) : error;
+}
 
 /** Where and as whom to ask. */
 export interface AuthQueryTarget {
@@ -69,6 +88,8 @@ export class AuthQuery {
   #queued = 0;
   #last: Promise<unknown> = Promise.resolve();
   #idleTimer: NodeJS.Timeout | null = null;
+  /** Why it could not be asked. */
+  #failure: UnreachableError | null = null;
   #isClosed = false;
 
   constructor(target: AuthQueryTarget) {
@@ -92,7 +113,7 @@ export class AuthQuery {
 
   /** Rows of one question, behind those that wait already. */
   async #inTurn(sql: string, values: readonly unknown[]): Promise<unknown[][]> {
-    if (this.#queued >= QUEUE_MAX) throw new Error(`more than ${QUEUE_MAX} questions are waiting`);
+    if (this.#queued >= QUEUE_MAX) throw new UnreachableError(`more than ${QUEUE_MAX} questions are waiting`);
     this.#queued++;
     const answer = this.#last.then(() => this.#askNow(sql, values));
     this.#last = answer.catch(() => {});
@@ -119,17 +140,26 @@ export class AuthQuery {
 
   async #askNow(sql: string, values: readonly unknown[]): Promise<unknown[][]> {
     if (this.#isClosed) throw new Error('another configuration is in force');
+    if (this.#failure !== null && Date.now() < this.#failure.untilMs) throw this.#failure;
     this.#client ??= this.#connect();
     const asked = this.#client;
+    let wasConnected = false;
     try {
       const client = await asked;
+      wasConnected = true;
+      this.#failure = null;
       // With a value the extended protocol is used: the name is data, whatever it holds.
       const { rows } = await client.query({ text: sql, values: [...values], rowMode: 'array' });
       return rows as unknown[][];
     } catch (error) {
       // Whatever went wrong, the next question starts afresh.
       if (this.#client === asked) this.#disconnect();
-      throw error;
+      const told = asUnreachable(error, wasConnected);
+      if (!wasConnected && told instanceof UnreachableError) {
+        told.untilMs = Date.now() + RETRY_MS;
+        this.#failure = told;
+      }
+      throw told;
     }
   }
 

@@ -154,6 +154,7 @@ export class AuthRequests {
       return { ...NOBODY, groups, freshUntilMs };
     }
     const entry = listedUser(this.#loaded, name, database.name) ?? strangerEntry(name, database.name);
+    if (request.question === 'reach') return this.#lookUp(entries, entry, request, turn);
     if (request.question === 'passthrough') return this.#tryPassword(entries, entry, request.password, turn);
     if (request.question === 'pool' && database.pattern !== null) {
       const own = this.#ownSecret(database, entry);
@@ -196,8 +197,9 @@ export class AuthRequests {
     if (database.authQuery === null) return NOBODY;
     const isPoolWanted = request.question === 'pool';
     const ageMsMax = isPoolWanted ? Number.POSITIVE_INFINITY : request.ageMsMax;
-    const { secret, freshUntilMs } = await this.#lookup.find(database, entry.name, ageMsMax);
-    if (secret === null) return { ...NOBODY, freshUntilMs };
+    const { secret, freshUntilMs, isUnreachable } = await this.#lookup.find(database, entry.name, ageMsMax);
+    if (secret === null) return { ...NOBODY, freshUntilMs, isUnreachable };
+    if (request.question === 'reach') return { ...NOBODY, freshUntilMs };
     const user = await toUser({ ...entry, passwords: [secret], passwordHash: null }, this.#loaded);
     const hasPool =
       this.#configuredPools(database, entry).length > 0 || this.#pools.has(database.name, entry.name);
@@ -228,7 +230,7 @@ export class AuthRequests {
       }
       const verdict = await this.#passthrough.check(entries, name, password);
       if (verdict === 'missing') return { ...NOBODY, refusal: missing(entries[0]) };
-      if (verdict !== 'accepted') return NOBODY;
+      if (verdict !== 'accepted') return { ...NOBODY, isUnreachable: verdict === 'unknown' };
       untilMs = Date.now() + this.#loaded.general.auth_query_cache_ttl;
     }
     const user: UserSnapshot = {
@@ -313,4 +315,11 @@ const NO_ROW: Refusal = {
     'no room for another user of a database that is served by a pattern (dynamic_users_max, tenants_max)',
 };
 
-const NOBODY: Answer = { user: null, freshUntilMs: 0, pools: [], isFull: false, groups: null };
+const NOBODY: Answer = {
+  user: null,
+  freshUntilMs: 0,
+  pools: [],
+  isFull: false,
+  groups: null,
+  isUnreachable: false,
+};

@@ -16,7 +16,7 @@ const WAITING_MAX = 1_000;
 /** SQLSTATE class of refused logins; anything else says nothing about the password. */
 const REFUSED_CLASS = '28';
 
-/** `missing`: it was asked for, and taken; there is no such database. */
+/** `missing`: it was asked for, and taken; there is no such database. `unknown`: no server could be asked. */
 export type PassthroughVerdict = 'accepted' | 'refused' | 'unknown' | 'missing';
 /** SQLSTATE invalid_catalog_name: servers say so after the password. */
 const NO_DATABASE = '3D000';

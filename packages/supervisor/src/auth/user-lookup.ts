@@ -2,12 +2,14 @@ import type { AuthQueryEntry, DatabaseEntry, LoadedConfig } from '@pgdog-cluster
 import { Secret } from '@pgdog-cluster/core/config';
 import type { Logger } from '../log/logger.js';
 import { AnswerCache } from './answer-cache.js';
-import { AuthQuery } from './auth-query.js';
+import { AuthQuery, UnreachableError } from './auth-query.js';
 
 /** What auth_query said about a user. */
 export interface LookedUpSecret {
   /** Null: no such user, or it could not be found out. */
   secret: Secret | null;
+  /** Nobody could be asked. */
+  isUnreachable: boolean;
   askedMs: number;
   freshUntilMs: number;
 }
@@ -73,18 +75,23 @@ export class UserLookup {
     const { general } = this.#loaded;
     const queries = this.#queries;
     let text: string | null = null;
+    let unreachable: UnreachableError | null = null;
     try {
       text = await this.#askInTurn(database, (query) => query.ask(user));
     } catch (error) {
       // The text may be the server's, which knows no secret of ours; the name is the client's.
       const message = error instanceof Error ? error.message : String(error);
       const words = `auth_query failed: ${message}`;
+      if (error instanceof UnreachableError) unreachable = error;
       if (queries === this.#queries)
         this.#logger.log('warn', 'auth_query_failed', words, { database: database.name, user });
     }
     const askedMs = Date.now();
     const ttlMs = text === null ? general.auth_query_failure_ttl : general.auth_query_cache_ttl;
-    return { secret: text === null ? null : new Secret(text), askedMs, freshUntilMs: askedMs + ttlMs };
+    const secret = text === null ? null : new Secret(text);
+    // Not one failure behind another: it may be there again when the first is over.
+    const untilMs = Math.min(askedMs + ttlMs, unreachable?.untilMs || Number.POSITIVE_INFINITY);
+    return { secret, isUnreachable: unreachable !== null, askedMs, freshUntilMs: untilMs };
   }
 
   async #askGroups(database: DatabaseEntry, user: string, names: readonly string[]): Promise<LookedUpGroups> {
@@ -104,7 +111,7 @@ export class UserLookup {
     return { groups, askedMs, freshUntilMs: askedMs + ttlMs };
   }
 
-  /** Host by host, until one answers. Null: there is nobody to ask. Rejects with the first failure. */
+  /** Host by host, until one answers. Null: there is nobody to ask. Rejects with the first failure that says something of the user, else the first. */
   async #askInTurn<T>(
     database: DatabaseEntry,
     question: (query: AuthQuery) => Promise<T>,
@@ -117,7 +124,8 @@ export class UserLookup {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw failures[0];
+    if (failures.length > 0)
+      throw failures.find((error) => !(error instanceof UnreachableError)) ?? failures[0];
     return null;
   }
 

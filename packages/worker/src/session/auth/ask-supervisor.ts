@@ -48,9 +48,11 @@ export function noteAnswer(session: Session, kind: LookupKind, reply: AuthReplyM
   const { nowMs, directory } = context;
   directory.noteLookedUp(kind, database, user, {
     user: reply.user,
+    isUnreachable: reply.isUnreachable,
     askedMs: nowMs,
     freshUntilMs: reply.freshUntilMs,
   });
+  if (kind === 'lookup') directory.noteReach(database, reply, nowMs);
   takeUpPools(session, reply);
 }
 
@@ -66,8 +68,9 @@ export function askForPool(session: Session, onPool: () => void): void {
       onPool();
       return;
     }
-    const { refusal, isFull } = reply;
-    const code = refusal?.code ?? (isFull ? 'too_many_dynamic_users' : 'unknown_database');
+    const { refusal, isFull, isUnreachable } = reply;
+    const without = isUnreachable ? 'users_unreachable' : 'unknown_database';
+    const code = refusal?.code ?? (isFull ? 'too_many_dynamic_users' : without);
     session.fail(new PgDogError(code, refusal?.message));
   });
 }

@@ -5,6 +5,7 @@ import {
   PgDogError,
   type UserSecrets,
 } from '@pgdog-cluster/core';
+import type { LookedUpUser } from '../../directory.js';
 import { CONSUMED, type FrameSink } from '../../wire/frame-stream.js';
 import { mayEnterAdmin } from '../admin-rights.js';
 import { login } from '../login.js';
@@ -56,6 +57,8 @@ export class Authentication implements FrameSink {
   private exchange: Exchange | null = null;
   private known: KnownUser | null = null;
   private isPlain = false;
+  /** It could not be found out who the user is. */
+  private isUnreachable = false;
   private answeredMs = 0;
 
   constructor(session: Session) {
@@ -97,13 +100,22 @@ export class Authentication implements FrameSink {
     const own = known?.authType ?? null;
     const method = chooseMethod(session, rule, own);
     const before = context.directory.lookedUpUser('lookup', session.database, session.user, context.nowMs);
-    if (before !== undefined) this.ask(method, before.user);
+    if (before !== undefined) this.askLookedUp(method, before);
     else {
       askAboutUser(session, 'lookup', (reply) => {
         noteAnswer(session, 'lookup', reply);
-        this.ask(method, reply.user);
+        this.askLookedUp(method, reply);
       });
     }
+  }
+
+  /** Where nobody could be asked, the client is asked all the same, and told at the end: who is known beforehand does not show. */
+  private askLookedUp(
+    method: Method,
+    { user, isUnreachable }: Pick<LookedUpUser, 'user' | 'isUnreachable'>,
+  ): void {
+    this.isUnreachable = isUnreachable;
+    this.ask(method, user);
   }
 
   headBytes(type: number, frameBytes: number): number {
@@ -188,6 +200,7 @@ export class Authentication implements FrameSink {
   /** Nothing to ask: the connection itself says who it is. The user must exist all the same. */
   private decide(isRight: boolean, refusal: PgDogError): void {
     if (isRight && this.known !== null) this.judge({ kind: 'accepted', proof: NO_PROOF });
+    else if (isRight && this.isUnreachable) this.refuseUnreachable();
     else this.refuse(refusal);
   }
 
@@ -246,6 +259,9 @@ export class Authentication implements FrameSink {
       case 'wrong':
         this.refuseWrong();
         return;
+      case 'unreachable':
+        this.refuseUnreachable();
+        return;
       default:
         this.state = 'over';
         this.session.fail(verdict.error);
@@ -303,13 +319,44 @@ export class Authentication implements FrameSink {
   /** Not for anything the client did. */
   private refuseUncounted(error: PgDogError): void {
     const { session } = this;
+    if (session.phase !== 'authenticating') return;
     this.state = 'over';
     logRefusal(session, error);
     session.fail(error);
   }
 
-  /** One text for a wrong password and a user that does not exist. */
+  /**
+   * One text for a wrong password and a user that does not exist; and while it cannot be found out who exists, another one, for
+   * everybody whose password is not right.
+   */
   private refuseWrong(): void {
+    const { session } = this;
+    const { directory, nowMs } = session.context;
+    const { database } = session;
+    const isAskable = !session.isAdmin && directory.termsOf(database)?.hasAuthQuery === true;
+    const isUnreachable = this.isUnreachable || (isAskable && directory.isUnreachable(database, nowMs));
+    if (isUnreachable === true) this.refuseUnreachable();
+    else if (isUnreachable === false) this.refuseKnown();
+    else {
+      this.state = 'waiting';
+      askAboutUser(session, 'reach', (reply) => {
+        directory.noteReach(database, reply, session.context.nowMs);
+        if (reply.isUnreachable) this.refuseUnreachable();
+        else this.refuseKnown();
+      });
+    }
+  }
+
+  /** Nothing the client did: it does not count as a failure. */
+  private refuseUnreachable(): void {
+    const error = new PgDogError('users_unreachable');
+    this.state = 'waiting';
+    const { deadlines } = this.session.context;
+    if (!this.isPlain) this.refuseUncounted(error);
+    else deadlines.add(this.answeredMs + PLAIN_REFUSAL_MS, () => this.refuseUncounted(error));
+  }
+
+  private refuseKnown(): void {
     const { session } = this;
     const error = new PgDogError(
       'wrong_password',

@@ -17,6 +17,8 @@ export type Verdict =
   | { kind: 'accepted'; proof: Proof }
   /** Wrong password or no such user: nobody outside is told which. */
   | { kind: 'wrong' }
+  /** Whoever knows could not be asked. */
+  | { kind: 'unreachable' }
   | { kind: 'failed'; error: PgDogError };
 
 export const CONTINUE: Verdict = { kind: 'continue' };

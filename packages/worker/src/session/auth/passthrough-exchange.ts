@@ -54,6 +54,10 @@ export class PassthroughExchange implements Exchange {
         this.onVerdict({ kind: 'failed', error: new PgDogError('too_many_dynamic_users') });
         return;
       }
+      if (reply.isUnreachable) {
+        this.onVerdict({ kind: 'unreachable' });
+        return;
+      }
       if (reply.user !== null) noteAnswer(session, 'passthrough', reply);
       this.onVerdict(reply.user === null ? WRONG : accepted);
     };
