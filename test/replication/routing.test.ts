@@ -226,4 +226,39 @@ forOneDriver('routing', (ioDriver) => {
     const { rows } = await other.query("SELECT current_setting('app.tenant', true) AS tenant");
     assert.ok(rows[0].tenant === null || rows[0].tenant === '');
   });
+
+  it('a cast that may write keeps all reads on the primary, and the log says so once', async () => {
+    const own = await startProxy({
+      ioDriver,
+      workers: 1,
+      databases: cluster.databases('fixed', 'direct'),
+      general: { read_write_split: 'exclude_primary', read_your_writes: 'off' },
+    });
+    const client = new pg.Client({ connectionString: own.url() });
+    await client.connect();
+    const lines = (): string[] => own.output.split('\n').filter((line) => line.includes('reads_not_split'));
+    const reaches = (hosts: string[]) => async () => hosts.includes(await host(client));
+    try {
+      await eventually('reads go to replicas', reaches(STANDBYS));
+      assert.deepEqual(lines(), []);
+      await client.query(`CREATE TYPE money_text AS (amount int);
+        CREATE FUNCTION to_money_text(text) RETURNS money_text LANGUAGE sql AS 'SELECT NULL::money_text';
+        CREATE CAST (text AS money_text) WITH FUNCTION to_money_text(text)`);
+      await own.waitForOutput('reads_not_split');
+      assert.ok(lines()[0].includes('the cast from text to public.money_text is VOLATILE'), lines()[0]);
+      await client.query('CREATE TABLE looked_at_again (id int); DROP TABLE looked_at_again');
+      for (let i = 0; i < 20; i++) assert.equal(await host(client), 'primary');
+      assert.equal(lines().length, 1);
+      // What goes makes nothing unsafe, and is seen with the next reading.
+      await client.query('DROP TYPE money_text CASCADE');
+      await client.query('CREATE SCHEMA looked_at_again');
+      await eventually('reads go to replicas again', reaches(STANDBYS));
+      await own.waitForOutput('go to replicas again');
+      assert.equal(lines().length, 2);
+    } finally {
+      await client.query('DROP TYPE IF EXISTS money_text CASCADE');
+      await client.end();
+      await own.stop();
+    }
+  });
 });

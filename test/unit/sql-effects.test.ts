@@ -176,7 +176,7 @@ const ROWS: Row[] = [
     'unknownEffect,writes,createsTemp,setsParameter',
     { type: 'createTemp', name: 't', onCommitDrop: false },
   ],
-  ['create schema s create temp table t (a int)', 'writes,createsTemp', null],
+  ['create schema s create temp table t (a int)', 'writes,createsTemp,definesCode,definesRelation', null],
   ['explain create temp table t as select 1', '', null],
   [
     'explain (analyze true) create temp table t as select 1',
@@ -209,6 +209,8 @@ const ROWS: Row[] = [
   ['create trigger x before insert on t for each row execute function f()', 'writes,definesCode', null],
   ['create policy p on t using (f())', 'unknownEffect,writes,definesCode', null],
   ['create view v as select f()', 'writes,definesCode', null],
+  ['create schema s create view v as select f()', 'unknownEffect,writes,definesCode,definesRelation', null],
+  ['alter operator family f using btree add function 1 g(int, int)', 'writes,definesCode', null],
   ["select nextval('s')", 'writes,advancesSequence', null],
   ["select currval('s'), lastval()", 'usesSequenceState', null],
   ['select pg_advisory_lock(1)', 'advisoryLock', { type: 'advisoryLock', isTry: false }],

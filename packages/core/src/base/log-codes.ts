@@ -99,6 +99,8 @@ export const LOG_CODES = {
   name_lost: "A host's name does not resolve any more: the addresses before are used on.",
   role_changed: 'A host is primary or replica now.',
   role_misfit: 'A host is another than its entry says.',
+  reads_not_split:
+    'Any statement of a database may write, by what its catalog says: replicas get none; or not any more.',
   no_primary: 'None of the hosts is a primary: writes wait for one.',
   patroni_answers: 'Patroni says who is the primary.',
   patroni_silent: 'Patroni does not answer: the hosts are asked themselves.',

@@ -10,6 +10,8 @@ const RELATIONS_MAX = 200_000;
  */
 export class AccessKnowledge {
   isComplete = false;
+  /** All rows have come, be they too many or not. */
+  hasEnded = false;
   /** What any statement may set off, whatever it names. */
   private hiddenReason: string | null = null;
   private readonly good = new Set<string>();
@@ -49,9 +51,15 @@ export class AccessKnowledge {
         break;
       }
       case 'accessEnd':
+        this.hasEnded = true;
         this.isComplete =
           this.good.size + this.bad.size <= FUNCTIONS_MAX && this.relations.size <= RELATIONS_MAX;
     }
+  }
+
+  /** Why no statement at all is for replicas; null: some are. */
+  get whyNothing(): string | null {
+    return this.isComplete ? this.hiddenReason : 'it has more functions or relations than are remembered';
   }
 
   /** Why a statement of these facts must run on the primary although its text only reads; null: it need not. */

@@ -41,12 +41,12 @@ export function statementKind(kind: string): 'writing' | 'defining' | 'quiet' | 
   return kinds.get(kind) ?? 'unknown';
 }
 
-/** Make or change what may run unseen afterwards. */
+/** Make or change what may run unseen afterwards; CREATE SCHEMA does what stands in it. */
 const CODE_KINDS = new Set(
   (
     'CreateFunctionStmt AlterFunctionStmt CreateTrigStmt CreateEventTrigStmt AlterEventTrigStmt ViewStmt RuleStmt ' +
-    'CreatePolicyStmt AlterPolicyStmt CreateCastStmt CreateOpClassStmt DefineStmt CreateDomainStmt ' +
-    'AlterDomainStmt CreateExtensionStmt AlterExtensionStmt AlterExtensionContentsStmt ImportForeignSchemaStmt'
+    'CreatePolicyStmt AlterPolicyStmt CreateCastStmt CreateOpClassStmt AlterOpFamilyStmt DefineStmt CreateDomainStmt ' +
+    'CreateSchemaStmt AlterDomainStmt CreateExtensionStmt AlterExtensionStmt AlterExtensionContentsStmt ImportForeignSchemaStmt'
   ).split(' '),
 );
 
@@ -72,7 +72,7 @@ export function definesAnything(kind: string): boolean {
 
 /** After these a relation may be unlogged, foreign, a sequence, another one by its name, or have other columns. */
 const RELATION_KINDS = new Set(
-  'CreateStmt CreateTableAsStmt CreateForeignTableStmt AlterTableStmt RenameStmt AlterObjectSchemaStmt CreateSeqStmt'.split(
+  'CreateStmt CreateTableAsStmt CreateForeignTableStmt CreateSchemaStmt AlterTableStmt RenameStmt AlterObjectSchemaStmt CreateSeqStmt'.split(
     ' ',
   ),
 );

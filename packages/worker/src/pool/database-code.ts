@@ -121,6 +121,10 @@ export class DatabaseCode {
   private readonly prints = new Map<number, string>();
   /** Of plans, for as long as `access` holds. */
   private verdicts = new WeakMap<RouteFacts, string | null>();
+  /** Told last of why no statement is for replicas. */
+  private toldNothing: string | null = null;
+  /** It is so from now on, for this reason, or not any more (null). */
+  onNothingForReplicas: (why: string | null) => void = () => undefined;
   /** The next question asks for what mayWrite() needs, too: a database with one host does without. */
   wantsAccess = false;
   /** [multi_tenant] of this database; null: nothing is checked. */
@@ -272,6 +276,10 @@ export class DatabaseCode {
   private believeAccess(access: AccessKnowledge): void {
     this.access = access.isComplete ? access : null;
     this.verdicts = new WeakMap();
+    const { whyNothing } = access;
+    if (!access.hasEnded || whyNothing === this.toldNothing) return;
+    this.toldNothing = whyNothing;
+    this.onNothingForReplicas(whyNothing);
   }
 
   private believeTenants(tenants: TenantKnowledge): void {
@@ -307,11 +315,20 @@ export function codeOf(
   let code = known.get(key);
   if (code === undefined) {
     code = new DatabaseCode();
+    code.onNothingForReplicas = (why) => tellOfReplicas(context, database, why);
     known.set(key, code);
   }
   if (context.directory.cluster(database, user)?.isRouted === true) code.wantsAccess = true;
   code.tenantColumn = context.directory.database(database)?.tenantColumn ?? null;
   return code;
+}
+
+/** Nobody would find out by himself why replicas have nothing to do: nothing fails. */
+function tellOfReplicas(context: WorkerContext, database: string, why: string | null): void {
+  const fields = { database, worker: context.worker, ...(why === null ? {} : { reason: why }) };
+  if (why === null)
+    context.log('info', 'reads_not_split', `reads of ${database} go to replicas again`, fields);
+  else context.log('warn', 'reads_not_split', `no statement of ${database} is for replicas: ${why}`, fields);
 }
 
 /** A pool has gone: databases come and go, and what was read of one goes with its last pool. */
