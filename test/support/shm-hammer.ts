@@ -72,8 +72,14 @@ function hammerRouting(): void {
   let epochBefore = 0;
   while (epochBefore < task.count) {
     const snapshot = memory.routing.read();
-    const isWhole = snapshot.pools.length > 0 && snapshot.pools.every(({ port }) => port === snapshot.epoch);
-    if (!isWhole || snapshot.epoch < epochBefore) report.refused += 1;
+    const { epoch, users } = snapshot;
+    const isWhole = snapshot.pools.length > 0 && snapshot.pools.every(({ port }) => port === epoch);
+    // The one before has another number there.
+    const isSteady = users.every(({ name }, place) => {
+      const number = epoch - ((epoch - place + users.length) % users.length);
+      return name === `u${number > 0 ? number : place - users.length}`;
+    });
+    if (!isWhole || !isSteady || snapshot.epoch < epochBefore) report.refused += 1;
     epochBefore = snapshot.epoch;
     report.done += 1;
   }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { ConfigurationError, formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import koffi from 'koffi';
-import { ConfigWatch, loadConfig, matchesGlob } from 'pgdog-cluster';
+import { ConfigWatch, type KnownReads, loadConfig, matchesGlob, newReads } from 'pgdog-cluster';
 import { eventually } from '../support/wire.js';
 
 const mkfifo = koffi.load(null).func('int mkfifo(const char *path, unsigned int mode)');
@@ -25,10 +25,14 @@ function write(files: Record<string, string>): void {
   }
 }
 
-function load(files: Record<string, string> = {}, onRead?: (path: string) => void): LoadedConfig {
+function load(
+  files: Record<string, string> = {},
+  onRead?: (path: string) => void,
+  known?: KnownReads,
+): LoadedConfig {
   write(files);
   const options = { config: join(folder, 'pgdog.toml'), users: join(folder, 'users.toml') };
-  return loadConfig({ ...options, listen: [], databaseUrls: [], isSessionMode: false }, onRead);
+  return loadConfig({ ...options, listen: [], databaseUrls: [], isSessionMode: false }, onRead, [], known);
 }
 
 /** Without the folder's name, which is another each time. */
@@ -222,12 +226,21 @@ test('the watch sees files that come, go, are renamed into place, and the swap o
   symlinkSync('..1', join(folder, 'conf.d'));
   const read = () => {
     watch.begin();
-    loaded = load({}, (path) => watch.note(path));
+    loaded = load({}, (path) => watch.note(path), known);
     watch.end(true);
     seen++;
   };
   const logger = { log: () => {} };
-  const watch = new ConfigWatch({ logger, isOn: () => true, onChange: read, quietMs: 60, pollMs: 60_000 });
+  const known = newReads();
+  const { files } = known;
+  const watch = new ConfigWatch({
+    logger,
+    files,
+    isOn: () => true,
+    onChange: read,
+    quietMs: 60,
+    pollMs: 60_000,
+  });
   const until = (...expected: string[]) =>
     eventually(expected.join(), async () => names(loaded.databases).join() === expected.join());
   read();

@@ -55,8 +55,8 @@ async function makeSnapshot(loaded: LoadedConfig, epoch: number): Promise<Config
     maxClientConn: 0,
     maxServerConn: 0,
   };
-  const hosts: ConfigSnapshot['hosts'] = [];
-  return { epoch, databases: [], pools: [pool], hosts, general, tcp } as unknown as ConfigSnapshot;
+  const nothing = { databases: [], hosts: [], users: [], clusters: [] };
+  return { epoch, ...nothing, pools: [pool], general, tcp } as unknown as ConfigSnapshot;
 }
 
 function make(loaded: LoadedConfig): { supervisor: Supervisor; logger: FakeLogger } {

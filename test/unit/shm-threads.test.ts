@@ -6,6 +6,7 @@ import {
   createSharedMemory,
   type PoolSnapshot,
   type SharedMemory,
+  type UserSnapshot,
   WORKER_SERVING,
   type WorkerMessage,
 } from '@pgdog-cluster/core';
@@ -29,8 +30,19 @@ function snapshot(epoch: number, poolCount: number): ConfigSnapshot {
   // Only what is looked at: every pool says which epoch it belongs to.
   const nothing = { serverPasswords: [], serverMd5Hashes: [], serverVerifiers: [], serverParameters: {} };
   const pools = Array.from({ length: poolCount }, (_, index) => ({ index, port: epoch, ...nothing }));
-  return { epoch, pools: pools as unknown as PoolSnapshot[], hosts: [] as unknown } as ConfigSnapshot;
+  // Those of the epoch before, but for one: what is packed of them is copied.
+  steady[epoch % steady.length] = { name: `u${epoch}` } as UserSnapshot;
+  return {
+    epoch,
+    pools: pools as unknown as PoolSnapshot[],
+    hosts: [] as unknown,
+    clusters: [] as unknown,
+    databases: [] as unknown,
+    users: [...steady],
+  } as ConfigSnapshot;
 }
+
+const steady = Array.from({ length: 200 }, (_, place) => ({ name: `u${place - 200}` }) as UserSnapshot);
 
 test(`capacity is exact under four threads (SEED=${seed})`, async () => {
   const workers = 4;

@@ -13,6 +13,7 @@ export type { ReadSecretFile } from './config/entries.js';
 export { parseFileMode, splitList, UNIX_NETWORK } from './config/fields.js';
 export * from './config/include-files.js';
 export * from './config/json-schema.js';
+export { KnownConfig } from './config/known-config.js';
 export * from './config/later-keys.js';
 export * from './config/listen-address.js';
 export * from './config/listen-checks.js';

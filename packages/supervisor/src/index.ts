@@ -34,6 +34,7 @@ export * from './config/cpu-count.js';
 export * from './config/derive-verifiers.js';
 export * from './config/host-address.js';
 export * from './config/included-files.js';
+export * from './config/known-files.js';
 export * from './config/load-with-source.js';
 export * from './config/name-watch.js';
 export * from './config/parse-change.js';

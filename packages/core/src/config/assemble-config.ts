@@ -1,5 +1,5 @@
 import { isPattern } from '../base/name-pattern.js';
-import { fillAuthPasswords, toAuthQuery } from './auth-entries.js';
+import { authPasswords, toAuthQuery } from './auth-entries.js';
 import { readAuthFiles } from './auth-files.js';
 import { type ConfigSourceSettings, readConfigSource } from './config-source.js';
 import { applyChanges, type ConfigurationChange, type PlacedInputs } from './configuration-change.js';
@@ -11,6 +11,7 @@ import { type AdminInput, SecretResolver, toAdminEntry, toDatabaseEntry, toUserE
 import { type Environment, readEnvironment } from './environment.js';
 import { splitList } from './fields.js';
 import { checkHttp } from './http-checks.js';
+import { KnownConfig } from './known-config.js';
 import { parseListenAddress } from './listen-address.js';
 import { checkListening } from './listen-checks.js';
 import type { ListenAddress, LoadedConfig } from './loaded-config.js';
@@ -140,6 +141,7 @@ function toEntries(
   inputs: PlacedInputs,
   documents: Documents,
   secrets: SecretResolver,
+  known: KnownConfig,
 ): Pick<CheckedParts, 'databases' | 'users' | 'mirrors'> {
   const mirrors = (documents.config?.data.mirroring ?? []).map((input, index) => ({
     input,
@@ -147,10 +149,10 @@ function toEntries(
   }));
   return {
     databases: inputs.databases.map(({ input, origin }) => {
-      return { input, origin, entry: toDatabaseEntry(input, origin, secrets) };
+      return { input, origin, entry: known.database(input, () => toDatabaseEntry(input, origin, secrets)) };
     }),
     users: inputs.users.map(({ input, origin }) => {
-      return { input, origin, entry: toUserEntry(input, origin, secrets) };
+      return { input, origin, entry: known.user(input, () => toUserEntry(input, origin, secrets)) };
     }),
     mirrors,
   };
@@ -160,16 +162,22 @@ function toEntries(
 function addGeneralWays(
   { databases, users }: Pick<CheckedParts, 'databases' | 'users'>,
   general: GeneralSettings,
-  password: Secret | null,
-  secrets: SecretResolver,
+  { password, secrets, known }: { password: Secret | null; secrets: SecretResolver; known: KnownConfig },
 ): void {
-  for (const { input, entry, origin } of databases) {
-    const own = secrets.resolve(input.auth_password, origin.place('auth_password'));
-    if (entry.patroniUrls.length === 0) entry.patroniUrls = splitList(general.patroni_url ?? []);
-    entry.authQuery = toAuthQuery(input, entry, general, { own, general: password });
+  const generalUrls = splitList(general.patroni_url ?? []);
+  const passwordOf = authPasswords(users.map(({ entry }) => entry));
+  for (const placed of databases) {
+    const { input, entry, origin } = placed;
+    const own =
+      input.auth_password === undefined
+        ? null
+        : secrets.resolve(input.auth_password, origin.place('auth_password'));
+    const patroniUrls = entry.patroniUrls.length === 0 ? generalUrls : entry.patroniUrls;
+    const authQuery = toAuthQuery(input, entry, general, { own, general: password });
+    if (authQuery !== null) authQuery.password ??= passwordOf(authQuery.user);
+    if (authQuery === null && patroniUrls.length === entry.patroniUrls.length) continue;
+    placed.entry = known.whole(entry, { ...entry, patroniUrls, authQuery });
   }
-  const entriesOf = <T>(placed: { entry: T }[]): T[] => placed.map(({ entry }) => entry);
-  fillAuthPasswords(entriesOf(databases), entriesOf(users));
 }
 
 function sourceNames(sources: ConfigurationSources, documents: Documents): string[] {
@@ -222,8 +230,10 @@ function finishConfig(
 ): LoadedConfig {
   const problems = new ProblemList();
   problems.problems.push(...warnings);
+  const { known = new KnownConfig() } = sources;
   const secrets = new SecretResolver(sources, problems);
   const general = fillGeneral(generalParts.input as GeneralInput);
+  known.beginEntries(general);
   const admin = readAdmin(documents, sources.environment, secrets);
   const persisted = sources.changes?.readPersisted(general.persist_file) ?? [];
   const unpersisted = sources.changes?.unpersisted ?? [];
@@ -231,7 +241,7 @@ function finishConfig(
   addSourceRows(written, rows, problems);
   const inputs = applyChanges([...persisted, ...unpersisted], written, problems);
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
-  const entries = toEntries(inputs, documents, secrets);
+  const entries = toEntries(inputs, documents, secrets, known);
   const { input: generalInput, originOf: generalOrigin } = generalParts;
   const generalPlace = (key: string) => generalOrigin(key).place(key);
   const authPassword = secrets.resolve(general.auth_password ?? undefined, generalPlace('auth_password'));
@@ -243,19 +253,20 @@ function finishConfig(
   );
   general.openmetrics_token = null;
   checkHttp(general, httpToken, generalPlace, problems);
-  addGeneralWays(entries, general, authPassword, secrets);
+  addGeneralWays(entries, general, { password: authPassword, secrets, known });
   const authFiles = readAuthFiles(general, generalPlace, sources.readSecretFile, problems);
   const listen = listenAddresses(sources.commandLine, general, problems);
   const sections = documents.config && { input: documents.config.data, origin: documents.config.origin };
   checkListening({ general, generalInput, generalOrigin }, listen, problems);
   const parts = { general, generalInput, generalOrigin, sections, ...entries, ...authFiles };
-  crossCheck({ ...parts, isSourced: rows !== null }, admin, problems);
+  crossCheck({ ...parts, isSourced: rows !== null, known }, admin, problems);
   const all = entries.databases.map((placed) => placed.entry);
   const databases = all.filter(({ name }) => !isPattern(name));
   const rewrite = fillRewrite(sections?.input.rewrite ?? {});
   if (sections !== null) checkRewrite(rewrite, sections.origin.part('rewrite'), problems);
   const sharding = readSharding({ sections, databases, general, rewrite }, problems);
   if (problems.hasErrors) throw new ConfigurationError(problems.problems);
+  known.endEntries();
 
   return {
     general,

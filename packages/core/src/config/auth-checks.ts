@@ -95,6 +95,11 @@ export function areStrangersKnown({ databases, general }: CheckedParts): boolean
   return general.passthrough_auth !== 'disabled' || databases.some(({ entry }) => entry.authQuery !== null);
 }
 
+/** It says itself what the user shows. */
+export function hasSecret({ passwords, passwordHash }: UserEntry): boolean {
+  return passwords.length > 0 || passwordHash !== null;
+}
+
 /** Is there somebody to ask about the user's password? */
 function isLookedUp(user: UserEntry, { databases, general }: CheckedParts): boolean {
   if (general.passthrough_auth !== 'disabled') return true;

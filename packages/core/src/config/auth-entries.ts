@@ -33,12 +33,16 @@ export function toAuthQuery(
   };
 }
 
-/** Where no password of auth_user is given, that of its own entry serves. */
-export function fillAuthPasswords(databases: readonly DatabaseEntry[], users: readonly UserEntry[]): void {
-  for (const { authQuery } of databases) {
-    if (authQuery === null || authQuery.password !== null) continue;
-    const passwords = users.filter(({ name }) => name === authQuery.user).flatMap((entry) => entry.passwords);
-    authQuery.password =
-      passwords.find((password) => readSecretForm(password.reveal()).kind === 'clear') ?? null;
-  }
+/** Where no password of auth_user is given, that of its own entry serves; null: it has none in clear. */
+export function authPasswords(users: readonly UserEntry[]): (user: string) => Secret | null {
+  const known = new Map<string, Secret | null>();
+  return (user) => {
+    let password = known.get(user);
+    if (password === undefined) {
+      const passwords = users.filter(({ name }) => name === user).flatMap((entry) => entry.passwords);
+      password = passwords.find((each) => readSecretForm(each.reveal()).kind === 'clear') ?? null;
+      known.set(user, password);
+    }
+    return password;
+  };
 }

@@ -4,10 +4,11 @@
  */
 import { isPattern } from '../base/name-pattern.js';
 import { isUnixHost, unixPathProblem, unixSocketPath } from '../base/unix-socket.js';
-import { areStrangersKnown, checkAuthentication, checkSecrets } from './auth-checks.js';
+import { areStrangersKnown, checkAuthentication, checkSecrets, hasSecret } from './auth-checks.js';
 import type { AuthFiles } from './auth-files.js';
 import { FRAME_BYTES_MAX, type GeneralSettings } from './defaults.js';
 import { checkHosts } from './host-checks.js';
+import type { KnownConfig } from './known-config.js';
 import {
   LATER_DATABASE,
   LATER_GENERAL,
@@ -20,6 +21,7 @@ import {
   type DatabaseEntry,
   type LoadedConfig,
   poolPairs,
+  type RoleOverrides,
   roleOverride,
   type UserEntry,
 } from './loaded-config.js';
@@ -49,6 +51,8 @@ export interface CheckedParts extends AuthFiles {
   mirrors: PlacedMirror[];
   /** [config_source] has been read: entries come and go there. */
   isSourced: boolean;
+  /** Of entries that were checked before. */
+  known: KnownConfig;
 }
 
 function checkLater(
@@ -166,8 +170,10 @@ function checkDatabase(placed: Placed<DatabaseInput, DatabaseEntry>, problems: P
 function checkDatabases(parts: CheckedParts, admin: LoadedConfig['admin'], problems: ProblemList): void {
   for (const placed of parts.databases) {
     const { name } = placed.input;
-    checkDatabase(placed, problems);
-    checkDatabaseTls(parts.general, placed.entry, placed.origin, problems);
+    parts.known.checkOnce(placed.entry, problems, () => {
+      checkDatabase(placed, problems);
+      checkDatabaseTls(parts.general, placed.entry, placed.origin, problems);
+    });
     if (name === admin.name) {
       problems.error(
         placed.origin.place('name'),
@@ -186,6 +192,19 @@ function checkUser(
   problems: ProblemList,
 ): void {
   const { input, entry, origin } = placed;
+  if (hasSecret(entry)) parts.known.checkOnce(entry, problems, () => checkAlone(placed, parts, problems));
+  // Whether somebody else knows it hangs on databases too.
+  else checkAlone(placed, parts, problems);
+  for (const name of entry.databases ?? []) {
+    if (isServed(name, known, patterns)) continue;
+    const key = input.database === name ? 'database' : 'databases';
+    problems.warning(origin.place(key), `no database "${name}" is configured${suggestion(name, known)}`);
+  }
+}
+
+/** By its own entry and [general]. */
+function checkAlone(placed: Placed<UserInput, UserEntry>, parts: CheckedParts, problems: ProblemList): void {
+  const { input, entry, origin } = placed;
   if (entry.name === '*') {
     const text =
       'there is no entry for all users: those who are not listed come by auth_query or passthrough_auth';
@@ -198,11 +217,6 @@ function checkUser(
       origin.place('database'),
       'missing: name the database, a list of databases, or all_databases = true',
     );
-  }
-  for (const name of entry.databases ?? []) {
-    if (isServed(name, known, patterns)) continue;
-    const key = input.database === name ? 'database' : 'databases';
-    problems.warning(origin.place(key), `no database "${name}" is configured${suggestion(name, known)}`);
   }
 }
 
@@ -245,9 +259,25 @@ function checkUserLimits(parts: CheckedParts, problems: ProblemList): void {
   }
 }
 
+/** No minimum is above any size, wherever they meet: thousands of pools need not be looked at one by one. */
+function areSizesApart({ general, databases, users }: CheckedParts): boolean {
+  let [highest, lowest] = [general.min_pool_size, general.default_pool_size];
+  const look = ({ minPoolSize, poolSize }: RoleOverrides): void => {
+    if (minPoolSize !== null && minPoolSize > highest) highest = minPoolSize;
+    if (poolSize !== null && poolSize < lowest) lowest = poolSize;
+  };
+  for (const { entry } of [...databases, ...users]) {
+    look(entry.overrides);
+    look(entry.overrides.primary);
+    look(entry.overrides.replica);
+  }
+  return highest <= lowest;
+}
+
 /** Sizes come from three places; what counts is how they meet in a pool. */
 function checkPoolSizes(parts: CheckedParts, problems: ProblemList): void {
   const { general } = parts;
+  if (areSizesApart(parts)) return;
   const databases = parts.databases.map((placed) => placed.entry);
   const users = parts.users.map((placed) => placed.entry);
   for (const { database, user } of poolPairs({ databases, users })) {

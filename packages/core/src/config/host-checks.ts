@@ -28,8 +28,18 @@ function grouped<K>(hosts: readonly PlacedHost[], keyOf: (entry: DatabaseEntry) 
   return groups;
 }
 
+/** Without those that stand alone, about which there is nothing to say: of thousands nearly all. */
+function concerned(databases: readonly PlacedHost[]): PlacedHost[] {
+  const names = new Set<string>();
+  const twice = new Set<string>();
+  for (const { entry } of databases) (names.has(entry.name) ? twice : names).add(entry.name);
+  return databases.filter(
+    ({ entry, input }) => twice.has(entry.name) || entry.shard > 0 || input.patroni_url !== undefined,
+  );
+}
+
 export function checkHosts(databases: readonly PlacedHost[], problems: ProblemList): void {
-  for (const hosts of grouped(databases, ({ name }) => name).values()) {
+  for (const hosts of grouped(concerned(databases), ({ name }) => name).values()) {
     const shards = grouped(hosts, ({ shard }) => shard);
     checkShards(hosts, shards, problems);
     for (const [shard, own] of shards) checkCluster(own, shards.size > 1 ? shard : null, problems);

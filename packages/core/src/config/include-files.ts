@@ -1,6 +1,7 @@
 /** Files that other files of the configuration name: `include = ["conf.d/*.toml", "tenants/"]`. */
-import { type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
+import type { ParsedDocument, SourceText } from './parse-document.js';
 import type { Origin, Place, ProblemList } from './problem-list.js';
+import type { ReadDocument } from './read-documents.js';
 import { type IncludedInput, includedSchema } from './schema.js';
 
 /** What reads files for us; the core does not. */
@@ -24,19 +25,21 @@ export const INCLUDED_FILES_MAX = 20_000;
 /** Reads what is included, depth first: a file stands before those that it includes. */
 export class IncludeFiles {
   readonly #reader: IncludeReader | undefined;
+  readonly #readDocument: ReadDocument;
   readonly #problems: ProblemList;
-  /** By identity: where it is included, or its name for a file that is none. */
-  readonly #seen = new Map<string, string>();
+  /** By identity: where it is included; null for a file that is none. */
+  readonly #seen = new Map<string, Place | null>();
   readonly names: string[] = [];
 
-  constructor(reader: IncludeReader | undefined, problems: ProblemList) {
+  constructor(reader: IncludeReader | undefined, readDocument: ReadDocument, problems: ProblemList) {
     this.#reader = reader;
+    this.#readDocument = readDocument;
     this.#problems = problems;
   }
 
   /** A file that was given otherwise: nothing may include it. */
   known({ name }: SourceText): void {
-    if (this.#reader !== undefined) this.#seen.set(this.#reader.identityOf(name), 'it is read already');
+    if (this.#reader !== undefined) this.#seen.set(this.#reader.identityOf(name), null);
   }
 
   /** Those that `document` includes, and those that these include. */
@@ -70,10 +73,11 @@ export class IncludeFiles {
     const identity = this.#reader!.identityOf(name);
     const before = this.#seen.get(identity);
     if (before !== undefined) {
-      this.#problems.error(place, `${name} cannot be included: ${before}`);
+      const why = before === null ? 'it is read already' : `it is included already (${whereOf(before)})`;
+      this.#problems.error(place, `${name} cannot be included: ${why}`);
       return null;
     }
-    this.#seen.set(identity, `it is included already (${whereOf(place)})`);
+    this.#seen.set(identity, place);
     if (this.names.length >= INCLUDED_FILES_MAX) {
       this.#problems.error(place, `more than ${INCLUDED_FILES_MAX} files are included`);
       return null;
@@ -81,7 +85,7 @@ export class IncludeFiles {
     this.names.push(name);
     try {
       const text = this.#reader!.read(name);
-      return parseDocument({ name, text }, includedSchema, this.#problems);
+      return this.#readDocument({ name, text }, includedSchema);
     } catch (error) {
       this.#problems.error(place, `${name}: ${reasonOf(error)}`);
       return null;

@@ -36,7 +36,7 @@ export function isSecretKey(key: string): boolean {
  * PgDog's "unlimited" is 2^63 - 1, which no number here holds. Such integers become the largest exact one;
  * what reads them treats anything beyond a limit of its own as "no limit".
  */
-function withoutBigInts(value: unknown): unknown {
+export function withoutBigInts(value: unknown): unknown {
   if (typeof value === 'bigint') return value > 0n ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER;
   if (Array.isArray(value)) return value.map(withoutBigInts);
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;

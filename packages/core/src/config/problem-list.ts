@@ -65,6 +65,8 @@ export class Origin {
 export class ProblemList {
   readonly problems: ConfigurationProblem[] = [];
   readonly #seen = new Set<string>();
+  /** How often something was told, again or for the first time. */
+  toldCount = 0;
 
   get hasErrors(): boolean {
     return this.problems.some((problem) => problem.severity === 'error');
@@ -79,6 +81,7 @@ export class ProblemList {
   }
 
   #add(severity: 'error' | 'warning', place: Place, message: string): void {
+    this.toldCount++;
     const identity = JSON.stringify([severity, place.source, place.line, place.key]);
     if (this.#seen.has(identity)) return;
     this.#seen.add(identity);

@@ -4,6 +4,7 @@ import { parseDatabaseUrl, type UrlEntry } from './database-url.js';
 import type { ReadSecretFile } from './entries.js';
 import type { Environment } from './environment.js';
 import { IncludeFiles, type IncludeReader } from './include-files.js';
+import type { KnownConfig } from './known-config.js';
 import { mergeDocuments } from './merge-documents.js';
 import { checkDocument, type ParsedDocument, parseDocument, type SourceText } from './parse-document.js';
 import type { DraftDocument } from './pgbouncer/draft.js';
@@ -28,6 +29,8 @@ export interface DocumentSources {
   commandLine: { databaseUrls: string[] };
   environment: Environment;
   readSecretFile: ReadSecretFile;
+  /** What was read before. */
+  known?: KnownConfig;
 }
 
 export interface Documents {
@@ -40,9 +43,11 @@ export interface Documents {
 
 type Part = ParsedDocument<IncludedInput>;
 
-function parseFile<S extends z.ZodType>(source: SourceText | null, schema: S, problems: ProblemList) {
-  return source === null ? null : parseDocument(source, schema, problems);
-}
+/** Reads one file against its schema. */
+export type ReadDocument = <S extends z.ZodObject>(
+  source: SourceText,
+  schema: S,
+) => ParsedDocument<z.infer<S>> | null;
 
 /** Through the same schema as files of ours: a translation has no way around a check. */
 function readPgBouncer(
@@ -66,14 +71,16 @@ function withSections({ data, origin }: Part, isWanted: (section: string) => boo
 
 /** Both files with what they include. [admin] is the one section of both: what users.toml and its own say of it wins, key by key. */
 function readFiles(
-  { config, users, includes }: DocumentSources,
+  { config, users, includes, known }: DocumentSources,
   problems: ProblemList,
 ): Omit<Documents, 'urls'> {
-  const files = new IncludeFiles(includes, problems);
+  const read: ReadDocument = (source, schema) =>
+    known === undefined ? parseDocument(source, schema, problems) : known.document(source, schema, problems);
+  const files = new IncludeFiles(includes, read, problems);
   for (const source of [config, users]) if (source !== null) files.known(source);
   const plain = {
-    config: parseFile(config, configSchema, problems),
-    users: parseFile(users, usersSchema, problems),
+    config: config && read(config, configSchema),
+    users: users && read(users, usersSchema),
   };
   const besideConfig = plain.config === null ? [] : files.of(plain.config);
   const besideUsers = plain.users === null ? [] : files.of(plain.users);
@@ -101,7 +108,8 @@ function readFiles(
 }
 
 export function readDocuments(sources: DocumentSources, problems: ProblemList): Documents {
-  const { pgbouncer, readSecretFile } = sources;
+  const { pgbouncer, readSecretFile, known } = sources;
+  known?.beginReading();
   const files = pgbouncer
     ? { ...readPgBouncer(pgbouncer, readSecretFile, problems), included: [] }
     : readFiles(sources, problems);
@@ -117,5 +125,6 @@ export function readDocuments(sources: DocumentSources, problems: ProblemList): 
   for (const [name, value] of Object.entries(sources.environment)) {
     if (name.startsWith('PGDOG_DATABASE_URL_') && value) add(value, name);
   }
+  if (!problems.hasErrors) known?.endReading();
   return { ...files, urls };
 }

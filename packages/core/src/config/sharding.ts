@@ -84,7 +84,7 @@ export function readSharding(parts: ShardingParts, problems: ProblemList): Map<s
   const reader = new ShardingReader(parts, problems);
   reader.checkNames();
   const sharding = new Map<string, ShardingSnapshot>();
-  for (const name of new Set(parts.databases.map((database) => database.name))) {
+  for (const name of reader.names) {
     const snapshot = reader.of(name);
     if (snapshot.shardCount > 1) sharding.set(name, snapshot);
   }
@@ -99,7 +99,11 @@ class ShardingReader {
 
   constructor(parts: ShardingParts, problems: ProblemList) {
     this.#parts = parts;
+    // Of thousands hardly any have several shards, or an entry about shards.
+    const concerned = new Set(parts.databases.filter(({ shard }) => shard > 0).map(({ name }) => name));
+    for (const { input } of this.#all()) concerned.add(input.database);
     for (const database of parts.databases) {
+      if (!concerned.has(database.name)) continue;
       const known = this.#entriesOf.get(database.name);
       if (known === undefined) this.#entriesOf.set(database.name, [database]);
       else known.push(database);
@@ -116,15 +120,25 @@ class ShardingReader {
     return entries.map((input, index) => ({ input, origin: sections!.origin.part(key, index) }));
   }
 
-  /** Entries about databases that do not exist. */
-  checkNames(): void {
-    const known = this.#parts.databases.map(({ name }) => name);
-    const entries = [
+  /** Of databases about which there is something to say. */
+  get names(): Iterable<string> {
+    return this.#entriesOf.keys();
+  }
+
+  #all() {
+    return [
       ...this.#section('sharded_tables'),
       ...this.#section('sharded_mappings'),
       ...this.#section('omnisharded_tables'),
       ...this.#section('sharded_schemas'),
     ];
+  }
+
+  /** Entries about databases that do not exist. */
+  checkNames(): void {
+    const entries = this.#all();
+    if (entries.length === 0) return;
+    const known = this.#parts.databases.map(({ name }) => name);
     for (const { input, origin } of entries) {
       const { database } = input;
       if (known.includes(database)) continue;

@@ -3,6 +3,7 @@
  * changed. Lists by name or number; everything else as a whole, where it differs.
  */
 import { Packr } from 'msgpackr';
+import { differing } from '../base/differing.js';
 import type {
   ClusterSnapshot,
   ConfigSnapshot,
@@ -83,14 +84,16 @@ function restKeys(snapshot: ConfigSnapshot): (keyof Rest)[] {
   return Object.keys(rest) as (keyof Rest)[];
 }
 
+/** Keys are of one entry each. */
 function diffList<T extends object, K>(
   before: readonly T[],
   after: readonly T[],
   keyOf: (entry: T) => K,
 ): ListDelta<T, K> {
-  const old = new Map(before.map((entry) => [keyOf(entry), entry]));
+  const [mine, theirs] = differing(before, after);
+  const old = new Map(mine.map((entry) => [keyOf(entry), entry]));
   const set: T[] = [];
-  for (const entry of after) {
+  for (const entry of theirs) {
     const key = keyOf(entry);
     if (!isEqual(old.get(key), entry)) set.push(entry);
     old.delete(key);
@@ -98,11 +101,14 @@ function diffList<T extends object, K>(
   return { removed: [...old.keys()], set };
 }
 
+/** A name may have several entries, wherever they stand: all of them go together. */
 function diffUsers(
   before: readonly UserSnapshot[],
   after: readonly UserSnapshot[],
 ): ListDelta<UserSnapshot, string> {
-  const { removed, set } = diffList(grouped(before), grouped(after), (entries) => entries[0].name);
+  const names = new Set(differing(before, after).flatMap((users) => users.map(({ name }) => name)));
+  const concerned = (users: readonly UserSnapshot[]) => grouped(users.filter(({ name }) => names.has(name)));
+  const { removed, set } = diffList(concerned(before), concerned(after), (entries) => entries[0].name);
   return { removed, set: set.flat() };
 }
 

@@ -28,7 +28,7 @@ export class CatalogTable {
     if (packed.length > areaBytes) {
       throw new RangeError(`catalogs pack to ${packed.length} bytes, the area holds ${areaBytes}`);
     }
-    this.#areas.publish(packed, this.#areas.number() + 1);
+    this.#areas.publish([packed], this.#areas.number() + 1);
   }
 
   /** The published ones: the same object as long as nothing has changed; null before the first. */

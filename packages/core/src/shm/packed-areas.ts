@@ -41,15 +41,26 @@ export class PackedAreas {
     return this.#areaBytes;
   }
 
-  /** Supervisor only; `packed` fits an area. */
-  publish(packed: Uint8Array, number: number): void {
+  /** Supervisor only: a part of what is published, where it is. Good until the next publication has ended. */
+  published(at: number, length: number): Uint8Array {
+    const start = this.#areaStart(this.#cells[ROUTING_AREA]) + at;
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Supervisor only; `parts`, one behind the other, fit an area. They may be parts of what is published. */
+  publish(parts: readonly Uint8Array[], number: number): void {
     const area = 1 - this.#cells[ROUTING_AREA];
     // A reader still copying this area took it up two flips ago: the sequence has changed since, so it will
     // read again. That is why the area may be overwritten without asking anybody.
-    this.#bytes.set(packed, this.#areaStart(area));
+    const start = this.#areaStart(area);
+    let end = start;
+    for (const part of parts) {
+      this.#bytes.set(part, end);
+      end += part.length;
+    }
     this.#lock.beginWrite();
     this.#cells[ROUTING_AREA] = area;
-    this.#cells[ROUTING_LENGTH] = packed.length;
+    this.#cells[ROUTING_LENGTH] = end - start;
     // The number is polled alone by workers, hence atomically; inside the lock, so that it agrees with the area.
     Atomics.store(this.#cells, ROUTING_EPOCH, number);
     this.#lock.endWrite();

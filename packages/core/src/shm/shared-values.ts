@@ -7,14 +7,8 @@ import type { ConfigSnapshot, PoolSnapshot } from '../config/snapshot.js';
 /** As packed: without addresses that are the host's. */
 type PackedPool = Omit<PoolSnapshot, 'addresses'> & Partial<Pick<PoolSnapshot, 'addresses'>>;
 
-export function withoutSharedAddresses(snapshot: ConfigSnapshot): object {
-  const addressesOf = new Map(snapshot.hosts.map(({ index, addresses }) => [index, addresses]));
-  const pools = snapshot.pools.map((pool): PackedPool => {
-    if (pool.addresses !== addressesOf.get(pool.hostIndex)) return pool;
-    const { addresses, ...rest } = pool;
-    return rest;
-  });
-  return { ...snapshot, pools };
+export function withoutAddresses({ addresses, ...rest }: PoolSnapshot): PackedPool {
+  return rest;
 }
 
 /** Gives pools the addresses of their hosts, and what is equal in neighbours becomes one. Some ms for ten thousand. */

@@ -3,7 +3,7 @@ import type { AuthQueryEntry, DatabaseEntry } from '@pgdog-cluster/core/config';
 import type { Client, ClientConfig } from 'pg';
 import { databasePgTls } from '../config/database-tls.js';
 import { connectByPg } from '../config/pg-connect.js';
-import { resolvePeer } from '../config/publish-config.js';
+import { resolvePeer } from '../config/resolve-entries.js';
 
 /** A connection without questions is closed after this long. */
 const IDLE_MS = 60_000;

@@ -10,7 +10,8 @@ import { mayEnter } from '@pgdog-cluster/core/config';
 import { databaseTlsIndex } from '../config/database-tls.js';
 import { resolveHost } from '../config/host-address.js';
 import { DistinctKeys, type PoolNumbers, poolKeyOf } from '../config/pool-numbers.js';
-import { resolvePeer, toPool } from '../config/publish-config.js';
+import { toPool } from '../config/publish-config.js';
+import { resolvePeer } from '../config/resolve-entries.js';
 
 const NO_ROLE_OVERRIDES = { poolSize: null, minPoolSize: null, idleTimeoutMs: null };
 

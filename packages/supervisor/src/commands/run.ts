@@ -7,7 +7,7 @@ import {
 } from '@pgdog-cluster/core/config';
 import type { AdminContext } from '../admin/admin-context.js';
 import { type AttachedAdmin, attachAdmin } from '../admin/attach-admin.js';
-import { type ConfigurationOptions, prepareFiles } from '../config/config-file.js';
+import { type ConfigurationOptions, type KnownReads, newReads, prepareFiles } from '../config/config-file.js';
 import { ConfigWatch } from '../config/config-watch.js';
 import { loadAtReload, loadAtStart } from '../config/load-with-source.js';
 import { type HealthServer, openHealth } from '../http/health-server.js';
@@ -196,10 +196,11 @@ function reopenLog(logger: Logger): void {
 function makeSupervisor(
   start: Pick<SupervisorOptions, 'loaded' | 'logger' | 'listeners' | 'adopted'>,
   options: ConfigurationOptions,
-  files: ReadonlySet<string>,
+  { files, known }: { files: ReadonlySet<string>; known: KnownReads },
 ): { supervisor: Supervisor; watch: ConfigWatch } {
   const watch = new ConfigWatch({
     logger: start.logger,
+    files: known.files,
     isOn: () => supervisor.loaded.general.config_watch,
     // What goes wrong is logged there.
     onChange: () => void supervisor.reloads.reload('file watch').catch(() => {}),
@@ -207,8 +208,8 @@ function makeSupervisor(
   for (const path of files) watch.note(path);
   const load: SupervisorOptions['load'] = (unpersisted) => {
     reopenLog(start.logger);
-    const files = prepareFiles(options, (path) => watch.note(path), unpersisted);
-    return loadAtReload(files, supervisor.loaded);
+    const prepared = prepareFiles(options, (path) => watch.note(path), unpersisted, known);
+    return loadAtReload(prepared, supervisor.loaded);
   };
   const supervisor: Supervisor = new Supervisor({ ...start, load, watch });
   return { supervisor, watch };
@@ -222,7 +223,9 @@ function notifierOf(program: Supervisor, logger: Logger): ServiceNotifier {
 /** `pgdog-cluster run`: serves until told to stop. 2 for a bad configuration, 1 when it cannot start. */
 export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode> {
   const files = new Set<string>();
-  const start = await reportingLater(() => loadAtStart(prepareFiles(options, (path) => files.add(path))), io);
+  const known = newReads();
+  const prepare = () => prepareFiles(options, (path) => files.add(path), [], known);
+  const start = await reportingLater(() => loadAtStart(prepare()), io);
   if (start === null) return EXIT_USAGE;
   const { loaded, trouble } = start;
   const recentLog = new RecentLog();
@@ -234,7 +237,7 @@ export async function run(options: RunOptions, io: CommandIo): Promise<ExitCode>
   const sockets = await socketsOrReport(loaded, options.isTakeOver, logger, io);
   if (sockets === null) return EXIT_FAILED;
   const { takeOver, ...given } = sockets;
-  const { supervisor, watch } = makeSupervisor({ loaded, logger, ...given }, options, files);
+  const { supervisor, watch } = makeSupervisor({ loaded, logger, ...given }, options, { files, known });
   const notifier = notifierOf(supervisor, logger);
   // Before the start: a signal in the middle of it must not kill the threads in mid-work.
   const stopped = untilStopped(supervisor, notifier, logger);

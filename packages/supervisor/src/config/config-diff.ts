@@ -1,3 +1,4 @@
+import { differing } from '@pgdog-cluster/core';
 import { type DatabaseEntry, type LoadedConfig, listSettings, Secret } from '@pgdog-cluster/core/config';
 
 /** One thing that a new configuration has otherwise. Never holds a secret: of those it says that they changed. */
@@ -19,8 +20,8 @@ const VALUE_CHARS_MAX = 80;
 export function diffConfig(before: LoadedConfig, after: LoadedConfig): ConfigChange[] {
   return [
     ...diffSettings(before, after),
-    ...diffNamed('database', grouped(databasesOf(before)), grouped(databasesOf(after))),
-    ...diffNamed('user', grouped(before.users), grouped(after.users)),
+    ...diffNamed('database', databasesOf(before), databasesOf(after)),
+    ...diffNamed('user', before.users, after.users),
     ...diffParts(before, after),
   ];
 }
@@ -73,11 +74,15 @@ function grouped<T extends { name: string }>(entries: readonly T[]): Map<string,
   return groups;
 }
 
-function diffNamed(
+/** Of those that are not all the same objects as before. */
+function diffNamed<T extends { name: string }>(
   what: string,
-  before: ReadonlyMap<string, readonly object[]>,
-  after: ReadonlyMap<string, readonly object[]>,
+  allBefore: readonly T[],
+  allAfter: readonly T[],
 ): ConfigChange[] {
+  const names = new Set(differing(allBefore, allAfter).flatMap((part) => part.map(({ name }) => name)));
+  const concerned = (entries: readonly T[]) => grouped(entries.filter(({ name }) => names.has(name)));
+  const [before, after] = [concerned(allBefore), concerned(allAfter)];
   const changes: ConfigChange[] = [];
   for (const name of before.keys()) {
     if (!after.has(name)) changes.push({ kind: 'removed', what, name, detail: '' });

@@ -7,6 +7,7 @@ import {
   ConfigurationError,
   type ConfigurationProblem,
   type ConfigurationSources,
+  KnownConfig,
   type LoadedConfig,
   prepareConfig,
   type SourceRows,
@@ -15,6 +16,7 @@ import {
 import { besideConfig } from '../pid-file.js';
 import { cpuCount } from './cpu-count.js';
 import { IncludedFiles } from './included-files.js';
+import { KnownFiles } from './known-files.js';
 import { readPersistFile } from './persist-file.js';
 import { RememberedFiles } from './remembered-files.js';
 
@@ -99,6 +101,16 @@ export interface PreparedFiles {
   finish(rows: SourceRows | null): LoadedConfig;
 }
 
+/** What was read before. */
+export interface KnownReads {
+  files: KnownFiles;
+  config: KnownConfig;
+}
+
+export function newReads(): KnownReads {
+  return { files: new KnownFiles(), config: new KnownConfig() };
+}
+
 /** What else than the files a configuration is made of. */
 interface Layers {
   unpersisted: ChangeLayers['unpersisted'];
@@ -134,14 +146,16 @@ function prepare(
  * milliseconds; only at start and reload.
  * @param onRead told of every file that is asked for, and of every directory that is looked through, there or not; absolute
  * @param unpersisted changes by orders that nothing but this process knows of
+ * @param known whose `files` are told when to look again; what is as it was is the same object again
  */
 export function prepareFiles(
   options: ConfigurationOptions,
   onRead: (path: string) => void = () => {},
   unpersisted: ChangeLayers['unpersisted'] = [],
+  known: KnownReads = newReads(),
 ): PreparedFiles {
   const texts = readTexts(options, onRead);
-  const files = new RememberedFiles(new IncludedFiles(onRead), (path, source) => {
+  const files = new RememberedFiles(new IncludedFiles(onRead, known.files), (path, source) => {
     const file = resolve(dirname(source), path);
     onRead(file);
     return readFileSync(file, 'utf8');
@@ -154,6 +168,7 @@ export function prepareFiles(
     environment: process.env,
     cpuCount: cpuCount(),
     readSecretFile,
+    known: known.config,
   };
   return prepare(sources, { unpersisted }, onRead);
 }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
-import { type FSWatcher, readdirSync, readFileSync, realpathSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, realpathSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from '../log/logger.js';
+import { KnownFiles } from './known-files.js';
 
 export interface ConfigWatchOptions {
   logger: Pick<Logger, 'log'>;
@@ -9,6 +9,8 @@ export interface ConfigWatchOptions {
   isOn: () => boolean;
   /** The files say something else than what was read last. What goes wrong is told there. */
   onChange: () => void;
+  /** Shared with whoever reads them. */
+  files?: KnownFiles;
   /** Quiet for so long after a write: editors and copies write in several steps. */
   quietMs?: number;
   /** The longest that writes may put it off. */
@@ -21,9 +23,8 @@ export interface ConfigWatchOptions {
 
 const QUIET_MS = 250;
 const DELAY_MS_MAX = 3000;
-/** Some reads of files in the kernel's cache: less than a millisecond. */
+/** Some questions to the kernel: less than a millisecond. */
 const POLL_MS = 10_000;
-const ABSENT = 'absent';
 
 function watchPlain(path: string, onEvent: () => void): FSWatcher {
   return watch(path, { persistent: false }, onEvent);
@@ -53,6 +54,7 @@ export class ConfigWatch {
       delayMsMax: DELAY_MS_MAX,
       pollMs: POLL_MS,
       watchDirectory: watchPlain,
+      files: new KnownFiles(),
       ...options,
     };
   }
@@ -79,37 +81,52 @@ export class ConfigWatch {
     this.#quietTimer = undefined;
     this.#isReading = true;
     this.#reading = new Set();
-    for (const path of this.#known.keys()) this.#known.set(path, contentOf(path));
+    const { files } = this.#options;
+    files.begin();
+    for (const path of this.#known.keys()) this.#known.set(path, files.contentOf(path));
   }
 
   /** A file that is asked for, or a directory that is looked through, absolute; also one that is not there. */
   note(path: string): void {
     this.#reading.add(path);
-    if (!this.#known.has(path)) this.#known.set(path, contentOf(path));
+    if (!this.#known.has(path)) this.#known.set(path, this.#options.files.contentOf(path));
   }
 
   /** A file that this program has written itself: no change. */
   wrote(path: string): void {
-    if (this.#known.has(path)) this.#known.set(path, contentOf(path));
+    const { files } = this.#options;
+    files.forget(path);
+    if (this.#known.has(path)) this.#known.set(path, files.contentOf(path));
   }
 
   /** All that was to be read has been. After a failure what was not reached stays watched. */
   end(isOk: boolean): void {
     this.#isReading = false;
-    if (isOk) for (const path of this.#known.keys()) if (!this.#reading.has(path)) this.#known.delete(path);
+    if (isOk) {
+      for (const path of this.#known.keys()) if (!this.#reading.has(path)) this.#known.delete(path);
+      this.#options.files.forgetOthers();
+    }
     if (this.#pollTimer !== undefined) this.#lookAround();
   }
 
   /** Watches the directories of the files, those of what they are links to, and those that are looked through. */
   #lookAround(): void {
+    const { files } = this.#options;
     const wanted = new Set<string>();
+    // Of thousands of files in one directory it is asked once where that is.
+    const reals = new Map<string, string | null>();
+    const want = (path: string): void => {
+      if (!reals.has(path)) reals.set(path, realOf(path));
+      const real = reals.get(path);
+      if (real) wanted.add(real);
+    };
     for (const path of this.#known.keys()) {
       wanted.add(dirname(path));
-      try {
-        const real = realpathSync(path);
-        wanted.add(statSync(real).isDirectory() ? real : dirname(real));
-      } catch {
-        // Not there now: the directory tells when it comes.
+      if (files.isDirectory(path)) want(path);
+      else if (!files.isLink(path)) want(dirname(path));
+      else {
+        const real = realOf(path);
+        if (real !== null) wanted.add(dirname(real));
       }
     }
     for (const [path, watcher] of this.#watchers) {
@@ -157,33 +174,22 @@ export class ConfigWatch {
       return;
     }
     if (!this.#options.isOn()) return;
+    const { files } = this.#options;
+    files.begin();
     this.#lookAround();
     for (const [path, content] of this.#known) {
-      if (contentOf(path) === content) continue;
+      if (files.contentOf(path) === content) continue;
       this.#options.onChange();
       return;
     }
   }
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
-/** A pipe is not read: it would be waited for, or taken from whom it is for. */
-function contentOf(path: string): string {
+/** Null: not there now; the directory tells when it comes. */
+function realOf(path: string): string | null {
   try {
-    const stat = statSync(path);
-    if (stat.isDirectory()) return namesIn(path);
-    return stat.isFile() ? createHash('sha256').update(readFileSync(path)).digest('base64') : 'no file';
-  } catch (error) {
-    const code = codeOf(error);
-    return code === 'ENOENT' || code === 'ENOTDIR' ? ABSENT : `unreadable ${code}`;
+    return realpathSync(path);
+  } catch {
+    return null;
   }
-}
-
-/** Without those of editors and of Kubernetes, which begin with a dot. */
-function namesIn(path: string): string {
-  const names = readdirSync(path).filter((name) => !name.startsWith('.'));
-  return `directory ${JSON.stringify(names.sort())}`;
 }

@@ -1,20 +1,27 @@
 /** What workers get to see of databases apart from their pools. */
 import type { DatabaseSnapshot, TemplateSnapshot } from '@pgdog-cluster/core';
 import { type DatabaseEntry, hasPlaceholder, type LoadedConfig } from '@pgdog-cluster/core/config';
+import type { KnownSnapshots } from './known-snapshots.js';
 
 /** Largest value of a limit kept in a 32-bit cell. */
 const LIMIT_MAX = 0x7fff_ffff;
 
 type Terms = Pick<LoadedConfig, 'general' | 'tenantColumn' | 'sharding'>;
 
-export function databasesOf(loaded: LoadedConfig): DatabaseSnapshot[] {
+export function databasesOf(loaded: LoadedConfig, known: KnownSnapshots): DatabaseSnapshot[] {
   const byName = new Map<string, DatabaseEntry[]>();
   for (const entry of loaded.databases) {
     const known = byName.get(entry.name);
     if (known === undefined) byName.set(entry.name, [entry]);
     else known.push(entry);
   }
-  return [...byName].map(([name, entries]) => databaseOf(name, entries, loaded));
+  return [...byName].map(([name, entries]) => {
+    if (entries.length > 1 || loaded.sharding.has(name)) return databaseOf(name, entries, loaded);
+    const [entry] = entries;
+    const database = known.database(entry) ?? databaseOf(name, entries, loaded);
+    known.noteDatabase(entry, database);
+    return database;
+  });
 }
 
 /** One database of its entries, one per host of each shard. */

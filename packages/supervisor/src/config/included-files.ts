@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { INCLUDED_FILES_MAX, type IncludeReader } from '@pgdog-cluster/core/config';
+import type { KnownFiles } from './known-files.js';
 
 /** Far above a file of thousands of entries; something else was meant. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
@@ -28,22 +29,26 @@ export function matchesGlob(pattern: string, name: string): boolean {
   return at === pattern.length;
 }
 
-const isGlob = (text: string): boolean => text.includes('*') || text.includes('?');
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+/** As resolve(), which takes its time: of thousands of names most are so already. */
+function absolute(name: string): string {
+  const isPlain = name.startsWith('/') && !name.includes('/.') && !name.includes('//') && !name.endsWith('/');
+  return isPlain ? name : resolve(name);
 }
+
+const isGlob = (text: string): boolean => text.includes('*') || text.includes('?');
 
 /** Finds and reads files that are included. Directories that were looked through are told like files: another file in one is a change. */
 export class IncludedFiles implements IncludeReader {
   readonly #onRead: (path: string) => void;
+  readonly #files: KnownFiles;
 
-  constructor(onRead: (path: string) => void) {
+  constructor(onRead: (path: string) => void, files: KnownFiles) {
     this.#onRead = onRead;
+    this.#files = files;
   }
 
   identityOf(name: string): string {
-    return resolve(name);
+    return absolute(name);
   }
 
   find(pattern: string, from: string): string[] {
@@ -63,19 +68,15 @@ export class IncludedFiles implements IncludeReader {
   }
 
   read(name: string): string {
-    const path = resolve(name);
+    const path = absolute(name);
     this.#onRead(path);
-    const stat = statSync(path);
-    // A pipe would be waited for.
-    if (!stat.isFile()) throw new Error('is no file');
-    if (stat.size > FILE_BYTES_MAX) throw new Error(`more than ${FILE_BYTES_MAX} bytes`);
-    return readFileSync(path, 'utf8');
+    return this.#files.textOf(path, FILE_BYTES_MAX);
   }
 
   /** A glob means files; a plain path may be either, and with a slash at its end must be a directory. */
   #isFolder(path: string, pattern: string): boolean {
     if (isGlob(pattern) && !pattern.endsWith('/')) return false;
-    if (isDirectory(path)) return true;
+    if (this.#files.isDirectory(resolve(path))) return true;
     if (!pattern.endsWith('/')) return false;
     this.#onRead(resolve(path));
     statSync(path);
@@ -98,15 +99,15 @@ export class IncludedFiles implements IncludeReader {
 
   #isThere(path: string): boolean {
     this.#onRead(resolve(path));
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+    return this.#files.isThere(resolve(path));
   }
 
   /** Sorted by the bytes of their names, wherever it runs; none when there is no such directory. */
   #matching(folder: string, pattern: string, isFile = true): string[] {
     this.#onRead(resolve(folder));
-    let names: string[];
+    let names: readonly string[];
     try {
-      names = readdirSync(folder);
+      names = this.#files.namesIn(resolve(folder));
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : '';
       if (code === 'ENOENT' || code === 'ENOTDIR') return [];
@@ -115,6 +116,6 @@ export class IncludedFiles implements IncludeReader {
     if (names.length > NAMES_MAX) throw new Error(`${folder} has more than ${NAMES_MAX} names`);
     const matching = names.filter((name) => matchesGlob(pattern, name)).sort();
     const paths = matching.map((name) => join(folder, name));
-    return paths.filter((path) => isDirectory(path) !== isFile);
+    return paths.filter((path) => this.#files.isDirectory(absolute(path)) !== isFile);
   }
 }

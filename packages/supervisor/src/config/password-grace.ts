@@ -23,9 +23,12 @@ export class FormerPasswords {
     const graceMs = after.general.password_grace_period;
     // 0 also ends what was granted before.
     if (graceMs === 0) return new FormerPasswords();
-    const old = new Map(before.users.map((user) => [keyOf(user), secretsOf(user)]));
+    const unchanged = new Set(before.users);
+    let old: Map<string, Secret[]> | null = null;
     const byUser = new Map<string, readonly Former[]>();
     for (const user of after.users) {
+      if (this.#byUser.size === 0 && unchanged.has(user)) continue;
+      old ??= new Map(before.users.map((each) => [keyOf(each), secretsOf(each)]));
       const key = keyOf(user);
       const own = secretsOf(user);
       const granted = this.#byUser.get(key) ?? [];

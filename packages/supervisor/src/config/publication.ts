@@ -15,6 +15,7 @@ import { withAddresses } from './changed-snapshot.js';
 import { clustersOf } from './clusters.js';
 import { setDatabaseTls } from './database-tls.js';
 import { releaseHosts } from './host-numbers.js';
+import { KnownSnapshots, keepClusters } from './known-snapshots.js';
 import { noRoom } from './memory-size.js';
 import { DistinctKeys, PoolNumbers, poolKeyOf } from './pool-numbers.js';
 import { setServerVersions } from './server-versions.js';
@@ -28,6 +29,7 @@ export type MakeSnapshot = (
   epoch: number,
   tls: LoadedTls,
   numberOf?: (pair: PoolPair) => number,
+  known?: KnownSnapshots,
 ) => Promise<ConfigSnapshot>;
 
 /** Whoever makes pools between two publications. */
@@ -83,6 +85,7 @@ export class Publication {
    * it was asked for.
    */
   #published: ConfigSnapshot | null = null;
+  readonly #known = new KnownSnapshots();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PublicationOptions) {
@@ -134,7 +137,7 @@ export class Publication {
       const epoch = this.#nextEpoch();
       const snapshot = { ...this.snapshot, ...change(epoch), epoch };
       // Of pools that were made since the last publication too.
-      snapshot.clusters = clustersOf(snapshot.pools);
+      snapshot.clusters = keepClusters(clustersOf(snapshot.pools), this.snapshot.clusters);
       this.#options.memory.routing.publish(snapshot);
       this.#tell(snapshot);
       return epoch;
@@ -185,7 +188,8 @@ export class Publication {
     this.numbers.reclaim();
     const tls = readTls(loaded, onFileRead);
     const keys = new DistinctKeys();
-    const snapshot = await makeSnapshot(loaded, epoch, tls, (pair) => this.#numberOf(pair, keys, loaded));
+    const numberOf = (pair: PoolPair): number => this.#numberOf(pair, keys, loaded);
+    const snapshot = await makeSnapshot(loaded, epoch, tls, numberOf, this.#known);
     this.#checkHosts(snapshot, loaded);
     const own = auth();
     try {
@@ -206,10 +210,12 @@ export class Publication {
     own: OwnPools,
   ): Promise<void> {
     const { memory, limits, foresee, onTakenUp } = this.#options;
+    const hasOwn = own.pools.length > 0;
     snapshot.pools = withOwn(snapshot.pools, own.pools);
     snapshot.databases = [...snapshot.databases, ...own.databases];
     snapshot.hosts = withOwn(snapshot.hosts, own.hosts);
-    snapshot.clusters = clustersOf(snapshot.pools);
+    const clusters = hasOwn ? clustersOf(snapshot.pools) : snapshot.clusters;
+    snapshot.clusters = keepClusters(clusters, this.#snapshot?.clusters ?? []);
     setServerVersions(snapshot, this.#snapshot);
     snapshot.databases = foresee(snapshot.databases, loaded);
     if (this.#snapshot?.orders !== undefined) snapshot.orders = this.#snapshot.orders;
@@ -225,6 +231,7 @@ export class Publication {
     }
     this.#loaded = loaded;
     this.#tls = tls;
+    this.#known.settle(snapshot, own.pools);
     this.#retain(snapshot);
     // Workers before the supervisor's own parts, which take their time.
     this.#tell(snapshot);
@@ -283,7 +290,7 @@ function without(snapshot: ConfigSnapshot, departure: Departure, epoch: number):
     databases: snapshot.databases.filter(({ name }) => !departure.databases.has(name)),
     hosts: snapshot.hosts.filter(({ index }) => !departure.hosts.has(index)),
     pools,
-    clusters: clustersOf(pools),
+    clusters: keepClusters(clustersOf(pools), snapshot.clusters),
   };
 }
 

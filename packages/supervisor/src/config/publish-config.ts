@@ -27,14 +27,14 @@ import {
   UNIX_NETWORK,
   type UserEntry,
 } from '@pgdog-cluster/core/config';
-import { userId } from '../listen/system-users.js';
 import { clustersOf } from './clusters.js';
 import { databasesOf, entriesWithHost, templatesOf } from './database-snapshots.js';
 import { mockVerifier } from './derive-verifiers.js';
-import { resolveHost } from './host-address.js';
 import { hostIndexOf, hostsOf } from './host-numbers.js';
+import { KnownSnapshots } from './known-snapshots.js';
 import { logThresholds } from './log-thresholds.js';
 import { expandOwnAddresses } from './own-addresses.js';
+import { resolveAll, resolvePeers } from './resolve-entries.js';
 import { type LoadedTls, readTls } from './tls-files.js';
 import { generalMethods, splitSecrets, TAG_SECRET, toUserSecrets } from './user-secrets.js';
 
@@ -135,8 +135,14 @@ function toTcp({ tcp }: LoadedConfig): TcpSnapshot {
   };
 }
 
-async function toUsers(loaded: LoadedConfig): Promise<UserSnapshot[]> {
-  return Promise.all(loaded.users.map((user) => toUser(user, loaded)));
+function toUsers(loaded: LoadedConfig, known: KnownSnapshots): Promise<UserSnapshot[]> {
+  return Promise.all(
+    loaded.users.map(async (entry) => {
+      const user = known.user(entry) ?? (await toUser(entry, loaded));
+      known.noteUser(entry, user);
+      return user;
+    }),
+  );
 }
 
 export async function toUser(user: UserEntry, loaded: LoadedConfig): Promise<UserSnapshot> {
@@ -227,6 +233,15 @@ function limitsOf(users: readonly UserEntry[], name: string): GroupLimits {
   return limits.get(name) ?? NO_LIMITS;
 }
 
+/** What a user may have over all databases. */
+function userMaxima({ users, general }: LoadedConfig, name: string) {
+  const { servers, clients } = limitsOf(users, name);
+  return {
+    userServersMax: limit(servers ?? general.max_user_connections),
+    userClientsMax: limit(clients ?? general.max_user_client_connections),
+  };
+}
+
 /** user > database > general. */
 export function toPool(
   pair: PoolPair,
@@ -238,7 +253,6 @@ export function toPool(
 ): PoolSnapshot {
   const { general } = loaded;
   const { database, user } = pair;
-  const userLimits = limitsOf(loaded.users, user.name);
   const [mine, theirs] = [user.overrides, database.overrides];
   const serverUser = user.serverUser ?? database.serverUser ?? user.name;
   const isTenant = database.pattern !== null;
@@ -259,9 +273,8 @@ export function toPool(
     minPoolSize: limit(ofRole('minPoolSize') ?? (isTenant ? 0 : general.min_pool_size)),
     reservePoolSize: limit(mine.reservePoolSize ?? theirs.reservePoolSize ?? general.reserve_pool_size),
     databaseServersMax: limit(database.limits.servers ?? general.max_db_connections),
-    userServersMax: limit(userLimits.servers ?? general.max_user_connections),
     databaseClientsMax: limit(database.limits.clients ?? general.max_db_client_connections),
-    userClientsMax: limit(userLimits.clients ?? general.max_user_client_connections),
+    ...userMaxima(loaded, user.name),
     poolerMode: mine.poolerMode ?? theirs.poolerMode ?? general.pooler_mode,
     idleTimeoutMs: durationMs(ofRole('idleTimeoutMs') ?? general.idle_timeout),
     serverLifetimeMs: durationMs(mine.serverLifetimeMs ?? theirs.serverLifetimeMs ?? general.server_lifetime),
@@ -291,42 +304,42 @@ function crossShard({ database, user }: PoolPair, loaded: LoadedConfig): Pick<Po
   return ofUser === ofDatabase ? {} : { crossShard: ofUser };
 }
 
-/** One question per distinct host, however many databases live there. */
-async function resolveAll(databases: readonly DatabaseEntry[]): Promise<Map<DatabaseEntry, HostAddress[]>> {
-  const asked = new Map<string, Promise<HostAddress[]>>();
-  const answers = new Map<DatabaseEntry, HostAddress[]>();
-  for (const { host, port } of databases) {
-    const key = `${port} ${host}`;
-    if (!asked.has(key)) asked.set(key, resolveHost(host, port));
-  }
-  for (const database of databases) {
-    answers.set(database, (await asked.get(`${database.port} ${database.host}`)) ?? []);
-  }
-  return answers;
+interface PoolTerms {
+  loaded: LoadedConfig;
+  tls: LoadedTls;
+  known: KnownSnapshots;
+  addresses: ReadonlyMap<DatabaseEntry, HostAddress[]>;
+  peers: ReadonlyMap<string, RequiredPeer>;
 }
 
-/** The system is asked once for each name. */
-async function resolvePeers(databases: readonly DatabaseEntry[]): Promise<Map<string, RequiredPeer>> {
-  const names = new Set(databases.flatMap(({ requirePeer }) => requirePeer ?? []));
-  return new Map(
-    await Promise.all(
-      [...names].map(async (name): Promise<[string, RequiredPeer]> => [name, await peerOf(name)]),
-    ),
-  );
-}
-
-/** The user that must run the server of a database; undefined = anybody. */
-export async function resolvePeer({ requirePeer }: DatabaseEntry): Promise<RequiredPeer | undefined> {
-  return requirePeer === null ? undefined : await peerOf(requirePeer);
-}
-
-async function peerOf(name: string): Promise<RequiredPeer> {
-  return { name, uid: (await userId(name)) ?? -1 };
+/** That of before where it is made of the same. */
+function poolOf(pair: PoolPair, index: number, terms: PoolTerms): PoolSnapshot {
+  const { loaded, tls, known, peers } = terms;
+  const { database, user } = pair;
+  const addresses = terms.addresses.get(database) ?? [];
+  const peer = peers.get(database.requirePeer ?? '');
+  const tlsIndex = tls.indexOf.get(database) ?? -1;
+  // Its number is taken here.
+  const hostIndex = hostIndexOf(database);
+  const isSharded = loaded.sharding.has(database.name);
+  const maxima = userMaxima(loaded, user.name);
+  const isSame = (pool: PoolSnapshot): boolean =>
+    pool.addresses === addresses &&
+    pool.requirePeer?.uid === peer?.uid &&
+    pool.tls === tlsIndex &&
+    pool.hostIndex === hostIndex &&
+    pool.userServersMax === maxima.userServersMax &&
+    pool.userClientsMax === maxima.userClientsMax;
+  const before = isSharded ? null : known.pool(pair, index, isSame);
+  const pool = before ?? toPool(pair, index, addresses, loaded, peer, tlsIndex);
+  if (!isSharded) known.notePool(pair, pool);
+  return pool;
 }
 
 /**
  * What workers get to see: names resolved, passwords turned into verifiers, one pool per allowed pair of
  * database and user, by default numbered in the order of the configuration. A name that does not resolve has no addresses.
+ * Of the parts of a snapshot in force, which are not written to any more, those that are the same are taken.
  * Rejects with ConfigurationError only for files of TLS that cannot be used.
  */
 export async function buildSnapshot(
@@ -334,36 +347,30 @@ export async function buildSnapshot(
   epoch: number,
   tls: LoadedTls = readTls(loaded),
   numberOf: (pair: PoolPair, position: number) => number = (_pair, position) => position,
+  known: KnownSnapshots = new KnownSnapshots(),
 ): Promise<ConfigSnapshot> {
-  const addresses = resolveAll(entriesWithHost(loaded));
+  known.begin(loaded);
+  const resolving = resolveAll(entriesWithHost(loaded), known);
   const peers = await resolvePeers(loaded.databases);
-  const users = toUsers(loaded);
+  const users = toUsers(loaded, known);
   const admin = toAdmin(loaded);
-  const resolved = await addresses;
-  const pools = poolPairs(loaded).map((pair, position) =>
-    toPool(
-      pair,
-      numberOf(pair, position),
-      resolved.get(pair.database) ?? [],
-      loaded,
-      peers.get(pair.database.requirePeer ?? ''),
-      tls.indexOf.get(pair.database) ?? -1,
-    ),
-  );
+  const addresses = await resolving;
+  const terms = { loaded, tls, known, addresses, peers };
+  const pools = poolPairs(loaded).map((pair, position) => poolOf(pair, numberOf(pair, position), terms));
   return {
     epoch,
     general: toGeneral(loaded),
     tcp: toTcp(loaded),
     admin: await admin,
     users: await users,
-    databases: databasesOf(loaded),
+    databases: databasesOf(loaded, known),
     ...templatesOf(loaded),
     mirrors: loaded.mirrors,
     hba: loaded.hba === null ? null : expandOwnAddresses(loaded.hba),
     identMappings: loaded.identMappings,
     tagSecret: TAG_SECRET,
     pools,
-    hosts: hostsOf(resolved),
+    hosts: hostsOf(addresses),
     clusters: clustersOf(pools),
     routing: toRouting(loaded),
     tls: tls.snapshot,

@@ -31,7 +31,8 @@ export class RememberedFiles implements IncludeReader {
     this.#once(['secret', path, source], () => this.#readSecret(path, source));
 
   #once<T>(question: string[], ask: () => T): T {
-    const key = JSON.stringify(question);
+    // No path holds a NUL.
+    const key = question.join('\0');
     let answer = this.#known.get(key);
     if (answer === undefined) {
       answer = {};

@@ -6,10 +6,17 @@ import type { ConfigSnapshot, PoolSnapshot, ScramVerifier } from '@pgdog-cluster
  */
 export function setServerVersions(next: ConfigSnapshot, before: ConfigSnapshot | null): void {
   const known = new Map(before?.pools.map((pool) => [pool.index, pool]));
-  for (const pool of next.pools) {
+  for (const [place, pool] of next.pools.entries()) {
     const old = known.get(pool.index);
-    const isSame = old !== undefined && isSameServer(old, pool) && modeOf(old, before) === modeOf(pool, next);
-    pool.serverVersion = isSame ? (old.serverVersion ?? 0) : next.epoch;
+    const isSame =
+      old !== undefined &&
+      (old === pool || isSameServer(old, pool)) &&
+      modeOf(old, before) === modeOf(pool, next);
+    const serverVersion = isSame ? (old.serverVersion ?? 0) : next.epoch;
+    if (serverVersion === pool.serverVersion) continue;
+    // What is in force is not written to: workers have it as it is.
+    if (old === pool) next.pools[place] = { ...pool, serverVersion };
+    else pool.serverVersion = serverVersion;
   }
 }
 

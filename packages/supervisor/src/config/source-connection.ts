@@ -4,7 +4,7 @@ import { type ConfigSourceSettings, SourceRows, type SourceTable } from '@pgdog-
 import type { Client, ClientConfig, QueryArrayConfig, QueryArrayResult } from 'pg';
 import { pgTlsOf } from './database-tls.js';
 import { connectByPg, STAY_WHILE_IDLE } from './pg-connect.js';
-import { resolvePeer } from './publish-config.js';
+import { resolvePeer } from './resolve-entries.js';
 
 const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
 const QUERY_TIMEOUT_MS = 30_000;

@@ -214,29 +214,47 @@ function readClients(files: TlsFiles, loaded: LoadedConfig): TlsSnapshot['client
   return { mode, ...material };
 }
 
+/** What an entry says of TLS itself, as a key: of thousands of entries most say the same. */
+function keyOfOwn({ tls: { verify, ca, certificate, privateKey } }: DatabaseEntry): string {
+  return [verify, ca, certificate, privateKey].map((said) => said ?? '').join('\0');
+}
+
 function readServers(files: TlsFiles, loaded: LoadedConfig): Pick<LoadedTls, 'indexOf'> & TlsSnapshot {
-  const { general, databases, templates } = loaded;
-  const entries = [...databases, ...templates.flatMap((template) => template.entries)];
+  const { databases, templates } = loaded;
   const servers: TlsSnapshot['servers'] = [];
   const indexOf = new Map<DatabaseEntry, number>();
-  for (const database of entries) {
-    const { mode, ...paths } = serverTlsSettings(general, database.tls);
+  const byOwn = new Map<string, number>();
+  for (const database of [...databases, ...templates.flatMap((template) => template.entries)]) {
     // Nobody listens on the way through a Unix socket, and Postgres has no TLS there.
-    if (mode === 'disabled' || isUnixHost(database.host)) {
+    if (isUnixHost(database.host)) {
       indexOf.set(database, -1);
       continue;
     }
-    files.note('servers', paths.certificate);
-    if (mode.startsWith('verify')) files.note('server_ca', paths.ca);
-    checkPair(files, paths);
-    const material = materialOf(files, paths, serverTlsTerms(general), mode);
-    const known = servers.findIndex(({ fingerprint }) => fingerprint === material.fingerprint);
-    indexOf.set(database, known === -1 ? servers.length : known);
-    if (known !== -1) continue;
-    checkContext(files, material, `TLS towards servers of database "${database.name}"`);
-    servers.push({ mode, ...material });
+    const key = keyOfOwn(database);
+    const index = byOwn.get(key) ?? readServer(files, loaded, database, servers);
+    byOwn.set(key, index);
+    indexOf.set(database, index);
   }
   return { servers, indexOf, clients: null };
+}
+
+/** Its place among `servers`, to which it is added if it is not there; -1 = in the clear. */
+function readServer(
+  files: TlsFiles,
+  { general }: LoadedConfig,
+  database: DatabaseEntry,
+  servers: TlsSnapshot['servers'],
+): number {
+  const { mode, ...paths } = serverTlsSettings(general, database.tls);
+  if (mode === 'disabled') return -1;
+  files.note('servers', paths.certificate);
+  if (mode.startsWith('verify')) files.note('server_ca', paths.ca);
+  checkPair(files, paths);
+  const material = materialOf(files, paths, serverTlsTerms(general), mode);
+  const known = servers.findIndex(({ fingerprint }) => fingerprint === material.fingerprint);
+  if (known !== -1) return known;
+  checkContext(files, material, `TLS towards servers of database "${database.name}"`);
+  return servers.push({ mode, ...material }) - 1;
 }
 
 /** TLS towards the server of [config_source]; undefined = in the clear. @throws ConfigurationError */

@@ -37,8 +37,10 @@ export class CapacityLimits {
   readonly #databases = new NameNumbers();
   readonly #users = new NameNumbers();
   readonly #connectionsMax: number;
+  /** Those that may open connections. */
   #pools = new Set<number>();
-  readonly #namesOf = new Map<number, Pick<PoolSnapshot, 'database' | 'user'>>();
+  /** As they were applied last. Nothing of them is written to. */
+  readonly #applied = new Map<number, PoolSnapshot>();
 
   /** `connectionsMax`: what open files allow, clients and servers together. */
   constructor(capacity: CapacityTable, connectionsMax: number) {
@@ -51,7 +53,7 @@ export class CapacityLimits {
     const capacity = this.#capacity;
     const database = this.#databases.of(pool.database, pool.index);
     const user = this.#users.of(pool.user, pool.index);
-    this.#namesOf.set(pool.index, { database: pool.database, user: pool.user });
+    this.#applied.set(pool.index, pool);
     this.#pools.add(pool.index);
     capacity.setPoolGroups(pool.index, database, user);
     capacity.setPoolLimit(pool.index, pool.poolSize, pool.reservePoolSize);
@@ -69,9 +71,9 @@ export class CapacityLimits {
 
   /** Nobody has the pool of that number any more. */
   forgetPool(index: number): void {
-    const names = this.#namesOf.get(index);
+    const names = this.#applied.get(index);
     if (names === undefined) return;
-    this.#namesOf.delete(index);
+    this.#applied.delete(index);
     this.#databases.forget(names.database, index);
     this.#users.forget(names.user, index);
   }
@@ -80,14 +82,24 @@ export class CapacityLimits {
   apply(snapshot: ConfigSnapshot): void {
     const capacity = this.#capacity;
     const { general } = snapshot;
-    const before = this.#pools;
-    this.#pools = new Set();
-    for (const pool of snapshot.pools) this.applyPool(pool);
+    // Of thousands nearly all have the limits that they had. Of one database the last pool counts, as long as they contradict.
+    const others = snapshot.pools.filter((pool) => !this.#isApplied(pool));
+    const concerned = new Set(others.map(({ database }) => database));
+    for (const pool of snapshot.pools) {
+      if (concerned.has(pool.database)) this.applyPool(pool);
+      else capacity.setPoolClosed(pool.index, false);
+    }
+    const here = new Set(snapshot.pools.map(({ index }) => index));
     // A pool that is no longer configured opens nothing more; what it has ends with its clients.
-    for (const gone of before) if (!this.#pools.has(gone)) capacity.setPoolLimit(gone, 0);
+    for (const gone of this.#pools) if (!here.has(gone)) capacity.setPoolLimit(gone, 0);
+    this.#pools = here;
     capacity.setTotalLimit(general.maxServerConn);
     capacity.setAdminLimit(ADMIN_CLIENTS_MAX);
     capacity.setClientLimit(general.maxClientConn || this.#clientsByDescriptors(snapshot));
+  }
+
+  #isApplied(pool: PoolSnapshot): boolean {
+    return this.#pools.has(pool.index) && this.#applied.get(pool.index) === pool;
   }
 
   /**

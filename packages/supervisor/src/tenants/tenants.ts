@@ -7,7 +7,7 @@ import { databaseOf } from '../config/database-snapshots.js';
 import { inheritDatabaseTls } from '../config/database-tls.js';
 import { resolveHost } from '../config/host-address.js';
 import { hostIndexOf } from '../config/host-numbers.js';
-import { resolvePeer } from '../config/publish-config.js';
+import { resolvePeer } from '../config/resolve-entries.js';
 import { Probation, type ProbationOptions } from './probation.js';
 
 export type Refusal = NonNullable<AuthReplyMessage['refusal']>;
