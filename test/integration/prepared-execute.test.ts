@@ -84,6 +84,46 @@ forOneDriver('EXECUTE that fails', (driver) => {
       });
     }));
 
+  it('a PREPARE that cannot be repeated ends no transaction, and EXECUTE says why', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(
+        a,
+        'CREATE TABLE soon_lost (i int)',
+        'PREPARE lost AS SELECT i FROM soon_lost',
+        'PREPARE kept AS SELECT 1',
+      );
+      await run(a, 'DROP TABLE soon_lost');
+      await onAnotherServer(a, b, async () => {
+        for (const sql of [
+          'SELECT 1',
+          'BEGIN',
+          'SELECT 1',
+          'SAVEPOINT s',
+          "SET LOCAL DateStyle = 'German'",
+          'SELECT 2',
+          'COMMIT',
+        ]) {
+          const result = await a.query(sql);
+          assert.equal(sqlstateOf(result), '', sql);
+        }
+        for (const [sql, state] of [
+          ['EXECUTE lost', '42P01'],
+          ['BEGIN', undefined],
+          ['EXECUTE lost', '42P01'],
+          ['EXECUTE kept', '25P02'],
+          ['ROLLBACK', undefined],
+        ] as const) {
+          const result = await a.query(sql);
+          assert.equal(result.error?.['C'], state, sql);
+          assert.equal(result.error?.['P'], undefined, 'a position would be in another text');
+        }
+        assert.equal(await firstValue(a, 'EXECUTE kept'), '1');
+        await run(a, 'CREATE TABLE soon_lost (i int)');
+        assert.equal(sqlstateOf(await a.query('EXECUTE lost')), '');
+        await run(a, 'DROP TABLE soon_lost');
+      });
+    }));
+
   const run1 = (sql: string): Buffer[] => [P('', sql), B('', ''), E('')];
   const batches: Record<string, Buffer[]> = {
     'made, run and dropped': ['PREPARE w AS SELECT 7', 'EXECUTE w', 'DEALLOCATE w'].flatMap(run1),

@@ -56,6 +56,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   reported: ReadonlyMap<string, string> = new Map();
   /** Names of prepared statements it has, least recently used first. */
   readonly prepared = new Set<string>();
+  /** SQL-level statements that it would not prepare when they had to be repeated (what they read is gone), and the ErrorResponse. */
+  readonly refusedPrepares = new Map<string, Uint8Array>();
   /** Which session's unnamed statement it holds: a worker-wide number, 0 = none that we know. */
   unnamedId = 0;
   /** `prepared` may not be what it has: all of them are dropped when it is cleaned. */
@@ -220,6 +222,13 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
     this.send(ownWriter.view());
     // A simple query drops the unnamed statement (exec_simple_query calls drop_unnamed_stmt).
     this.unnamedId = 0;
+  }
+
+  /** Beyond as many as it may hold the names are forgotten: those statements are tried once more. */
+  notePrepareRefused(serverName: string, reason: Uint8Array): void {
+    const { refusedPrepares } = this;
+    if (refusedPrepares.size >= this.context.config.general.preparedStatementsLimit) refusedPrepares.clear();
+    refusedPrepares.set(serverName, reason);
   }
 
   /** Ends an open batch of a client that is gone. */

@@ -1,5 +1,6 @@
 // ● per-frame path
 import {
+  buildErrorResponse,
   type ErrorFields,
   FRONTEND,
   FrameWriter,
@@ -44,9 +45,10 @@ export function synchronise(session: Session, server: ServerConnection): boolean
   if (server.pool.code.isHidden) server.isSuspect = true;
   if (server.pool.isSequenceStateUsed || server.pool.code.readsSequences) discardSequences(session, server);
   if (!synchroniseSettings(session, server, reset)) return false;
-  // Read under the session's settings, search_path and role among them.
-  if (session.statements.sqlLevelCount > 0 || session.statements.hasForeign(session))
-    ensureAhead(session, server);
+  // Read under the session's settings, search_path and role among them. Within a transaction the refusal of one that nobody
+  // executes would be its end.
+  const hasAhead = session.statements.sqlLevelCount > 0 || session.statements.hasForeign(session);
+  if (hasAhead && server.readyStatus === READY.Idle) ensureAhead(session, server);
   return true;
 }
 
@@ -125,8 +127,8 @@ function ensureAhead(session: Session, server: ServerConnection): void {
   for (const name of session.statements.names()) {
     const statement = session.statements.current(name, session);
     if (statement === undefined || (!statement.isSqlLevel && !isForeign(statement, session))) continue;
-    // What cannot be had is refused where it is used.
-    ensureStatement(session, server, statement);
+    // What cannot be had is refused where it is used, and then asked of this server again.
+    if (!server.refusedPrepares.has(statement.serverName)) ensureStatement(session, server, statement, false);
   }
 }
 
@@ -135,11 +137,15 @@ function isForeign({ encoding }: PreparedStatement, session: Session): boolean {
   return encoding !== '' && encoding !== encodingOf(session);
 }
 
-/** Makes the server have the statement, ahead of the message that needs it. @returns why it cannot have it */
+/**
+ * Makes the server have the statement, ahead of the message that needs it, or (`isExecuted` false) may need it.
+ * @returns why it cannot have it
+ */
 export function ensureStatement(
   session: Session,
   server: ServerConnection,
   statement: PreparedStatement,
+  isExecuted = true,
 ): PgDogError | null {
   const { prepared } = server;
   const { serverName } = statement;
@@ -163,13 +169,19 @@ export function ensureStatement(
   };
   if (statement.isSqlLevel) {
     server.unnamedId = 0;
+    server.refusedPrepares.delete(serverName);
     server.pending.push(KIND_QUERY | SWALLOW, {
       sql: '',
-      // EXECUTE will then say that the statement does not exist; the reason is logged.
+      // EXECUTE will then say that the statement does not exist: the client gets the reason in its place.
       onError(frame: Uint8Array) {
         undo();
+        const fields = parseErrorFields(frame, 5, frame.length);
+        // Without its position, which is in a text of ours.
+        const reason = buildErrorResponse(fields);
+        server.notePrepareRefused(serverName, reason);
+        if (isExecuted) server.refusedParse ??= reason;
         // What servers say may hold values of the client's.
-        const { sqlstate } = parseErrorFields(frame, 5, frame.length);
+        const { sqlstate } = fields;
         const { user, database } = session;
         const text = 'PREPARE was refused where it had to be repeated';
         server.context.log('warn', 'prepare_failed', text, { user, database, sqlstate });

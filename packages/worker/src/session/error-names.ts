@@ -18,7 +18,10 @@ export function rewriteStatementNames(
 ): Uint8Array | null {
   const refused = session.server?.refusedParse ?? null;
   if (refused !== null && (fields.sqlstate === '25P02' || fields.sqlstate === '26000')) return refused;
-  if (!fields.message.includes(SERVER_NAME_PREFIX)) return null;
+  const at = fields.message.indexOf(SERVER_NAME_PREFIX);
+  if (at < 0) return null;
+  const unprepared = session.server?.refusedPrepares.get(fields.message.slice(at, at + NAME_LENGTH));
+  if (unprepared !== undefined && fields.sqlstate === '26000') return unprepared;
   const message = replaceNames(session, fields.message, nameMade(ref));
   return message === null ? null : buildErrorResponse({ ...fields, message });
 }
