@@ -42,6 +42,7 @@ const MEDDLING = [
   "SET application_name = 'meddler'",
   "SET TimeZone = 'Asia/Kolkata'",
   "SET my.own = 'meddled'",
+  "SET DateStyle = 'Postgres, YMD'",
   'SELECT 1',
 ];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadSqlParser, readSql } from '@pgdog-cluster/core';
+import { dateStyleText, laterDateStyle, loadSqlParser, readDateStyle, readSql } from '@pgdog-cluster/core';
 
 const parser = await loadSqlParser();
 
@@ -33,4 +33,27 @@ test('what looks like a custom setting in a statement of unknown effect', () => 
   );
   assert.deepEqual([...(statements[0]?.mentions ?? [])].sort(), ['a..b', 'app.user', 'my.x', 's.t']);
   assert.equal(readSql('select a.b from a', parser).statements[0]?.mentions, undefined);
+});
+
+for (const [before, value, whole] of [
+  ['', 'iso', 'default, ISO'],
+  ['', ' "DMY" ', 'default, DMY'],
+  ['SQL', 'europeus', 'SQL, DMY'],
+  ['SQL, YMD', 'PostgresQL', 'Postgres, YMD'],
+  ['SQL, YMD', 'german', 'German, DMY'],
+  ['', 'US, German', 'German, MDY'],
+  ['SQL, YMD', 'default, NonEuropean', 'default, MDY'],
+  ['SQL, YMD', 'default', 'default'],
+] as const) {
+  test(`DateStyle '${value}' behind '${before}'`, () => {
+    const next = readDateStyle(value);
+    const old = readDateStyle(before);
+    assert.ok(next !== null);
+    assert.equal(dateStyleText(old === null ? next : laterDateStyle(old, next)), whole);
+  });
+}
+
+test('what Postgres refuses as a DateStyle is none', () => {
+  for (const value of ['', 'isoo', 'ISO, , DMY', 'germany', 'ymd2'])
+    assert.equal(readDateStyle(value), null, value);
 });

@@ -104,6 +104,7 @@ export * from './shm/worker-table.js';
 export { asksRoute } from './sql/asks-route.js';
 export * from './sql/builtin-functions.js';
 export * from './sql/client-encoding.js';
+export * from './sql/date-style.js';
 export { HOST_SETTINGS } from './sql/function-access.js';
 export * from './sql/harmless-functions.js';
 export * from './sql/host-relations.js';

@@ -44,9 +44,10 @@ export function readSet(node: SqlNode, replay: string): SetReading {
     if (isOn !== null) return { flags, effect: { type: 'pin', isOn } };
   }
   const isTempFirst = name === 'search_path' && startsWithTempSchema(first);
+  const value = name === 'datestyle' ? allValues(node) : first;
   return {
     flags: isTempFirst ? flags | CREATES_TEMP : flags,
-    effect: { type: 'set', name, isLocal: false, replay, value: first },
+    effect: { type: 'set', name, isLocal: false, replay, value },
   };
 }
 
@@ -74,6 +75,13 @@ function readMulti(node: SqlNode): SetReading {
 
 function firstValue(node: SqlNode): string {
   const value = nodesOf(node, 'args')[0];
-  if (value === undefined) return '';
+  return value === undefined ? '' : textOfValue(value);
+}
+
+function allValues(node: SqlNode): string {
+  return nodesOf(node, 'args').map(textOfValue).join(', ');
+}
+
+function textOfValue(value: SqlNode): string {
   return constantOf(nodeOf(nodeOf(value, 'TypeCast'), 'arg') ?? value) ?? '';
 }

@@ -3,7 +3,13 @@
  * server connection's is one pointer comparison on the way of every request.
  */
 
-import { canonicalParameterName, quoteLiteral } from '@pgdog-cluster/core';
+import {
+  canonicalParameterName,
+  dateStyleText,
+  laterDateStyle,
+  quoteLiteral,
+  readDateStyle,
+} from '@pgdog-cluster/core';
 
 const READING_NAMES = [
   ...['array_nulls', 'backslash_quote', 'datestyle', 'intervalstyle', 'lc_monetary'],
@@ -22,7 +28,7 @@ export interface SessionParameter {
   name: string;
   /** A statement that, run on any server connection of the pool, has the effect for the session. */
   replay: string;
-  /** The first value; '' when only the server knows it. */
+  /** The first value, of DateStyle all; '' when only the server knows it. */
   value?: string;
 }
 
@@ -68,8 +74,20 @@ function rank(name: string): string {
   return name === 'role' ? `1${name}` : `2${name}`;
 }
 
+/** A DateStyle may leave half of what was in force `before`: a replay has both halves, or another client's would stay. */
+function whole(given: SessionParameter, before?: SessionParameter): SessionParameter {
+  if (given.name !== 'datestyle') return given;
+  const next = readDateStyle(given.value ?? '');
+  if (next === null) return given;
+  const old = readDateStyle(before?.value ?? '');
+  const value = dateStyleText(old === null ? next : laterDateStyle(old, next));
+  return { name: 'datestyle', replay: setConfigSql('datestyle', value), value };
+}
+
 export function makeParameterSet(entries: Iterable<SessionParameter>): ParameterSet {
-  const sorted = [...entries].sort((a, b) => (rank(a.name) < rank(b.name) ? -1 : 1));
+  const sorted = [...entries]
+    .map((entry) => whole(entry))
+    .sort((a, b) => (rank(a.name) < rank(b.name) ? -1 : 1));
   if (sorted.length === 0) return NO_PARAMETERS;
   const key = sorted.map((entry) => `${entry.name}\u0000${entry.replay}`).join('\u0000');
   const known = interned.get(key);
@@ -83,7 +101,8 @@ export function makeParameterSet(entries: Iterable<SessionParameter>): Parameter
   return made;
 }
 
-export function withParameter(set: ParameterSet, entry: SessionParameter): ParameterSet {
+export function withParameter(set: ParameterSet, given: SessionParameter): ParameterSet {
+  const entry = whole(given, set.entries.get(given.name));
   // Setting the session user also ends SET ROLE, be it the same user.
   const endsRole = entry.name === 'session_authorization' && set.entries.has('role');
   if (set.entries.get(entry.name)?.replay === entry.replay && !endsRole) return set;
@@ -126,11 +145,11 @@ export function makesTemp(set: ParameterSet): boolean {
 /** A setting given by value: start-up packet, set_config(). */
 export function parameterFromValue(name: string, value: string): SessionParameter {
   const canonical = canonicalParameterName(name);
-  return {
-    name: canonical,
-    replay: `${SET_CONFIG}(${quoteLiteral(canonical)}, ${quoteLiteral(value)}, false)`,
-    value,
-  };
+  return { name: canonical, replay: setConfigSql(canonical, value), value };
+}
+
+function setConfigSql(name: string, value: string): string {
+  return `${SET_CONFIG}(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`;
 }
 
 /** Statement that takes `name` back to the server connection's own default. */
