@@ -89,6 +89,33 @@ forEachDriver('hba groups', (driver) => {
     });
   });
 
+  it('samerole: members of the role that is called as the database get in there, and nobody else', async () => {
+    const names = ['staff', 'crew', 'direct', 'super'];
+    const databases = names.map((name) => ({ ...databaseOf(server), name, database_name: 'postgres' }));
+    const files = { rules: 'host samerole all all scram-sha-256\nhost admin all all scram-sha-256' };
+    await withProxy({ databases, files }, async (proxy) => {
+      const entered: string[] = [];
+      for (const database of names) {
+        for (const name of ['direct', 'deep', 'dormant', 'super', 'alice']) {
+          const { sqlstate, asked, message, client } = await tryLogin(proxy, name, PASSWORD, { database });
+          if (sqlstate === '') entered.push(`${name} ${database}`);
+          else {
+            assert.deepEqual([asked, sqlstate], [[], '28000'], name);
+            assert.match(message, NO_RULE, name);
+          }
+          client.destroy();
+        }
+      }
+      // As is_member_of_role_nosuper() has it: by memberships alone, and each role in itself.
+      const wanted = await server.query<{ pair: string }>(
+        "SELECT m.rolname || ' ' || g.rolname AS pair FROM pg_roles m, pg_roles g WHERE g.rolname = ANY ($1) AND " +
+          "m.rolname = ANY ($2) AND (m.oid = g.oid OR (NOT m.rolsuper AND pg_has_role(m.oid, g.oid, 'MEMBER')))",
+        [names, ['direct', 'deep', 'dormant', 'super', 'alice']],
+      );
+      assert.deepEqual(entered.sort(), wanted.map(({ pair }) => pair).sort());
+    });
+  });
+
   decides('an answer is good for auth_query_cache_ttl, also when that is nothing', async () => {
     await server.query(`CREATE ROLE moving LOGIN PASSWORD '${PASSWORD}'`);
     try {

@@ -99,6 +99,28 @@ describe('groups', () => {
     ['all beside a group: nobody is asked', 'host all +staff,all all md5', {}, '1 md5'],
     ['a rule for others: nobody is asked', 'host other +staff all md5\nlocal all +staff peer', {}, 'none'],
     ['an earlier rule fits: nobody is asked', 'host all ann all md5\nhost all +staff all trust', {}, '1 md5'],
+    ['samerole', 'host samerole all all md5', of('shop'), '1 md5'],
+    ['its old name', 'host samegroup all all md5', of('shop'), '1 md5'],
+    ['samerole of another', 'host samerole all all md5', of('other'), 'none'],
+    ['samerole, not asked yet', 'host samerole all all md5', {}, 'ask'],
+    ['samerole is not asked of other users', 'host samerole bob all md5', {}, 'none'],
+    ['a database named beside samerole: nobody is asked', 'host samerole,shop all all md5', {}, '1 md5'],
+    ['samerole of a group', 'host samerole +staff all md5', of('shop', 'staff'), '1 md5'],
+    ['samerole of a group of others', 'host samerole +staff all md5', of('shop'), 'none'],
+    [
+      'nobody to ask about samerole',
+      'host samerole all all md5\nhost all all all trust',
+      unanswerable,
+      '2 trust',
+    ],
+    ['nobody to ask who is kept out by samerole', 'host samerole all all reject', unanswerable, '1 reject'],
+    [
+      'samerole is no replication',
+      'host samerole all all md5',
+      { ...of('shop'), isReplication: true },
+      'none',
+    ],
+    ['a quoted samerole is a name', 'host "samerole" all all md5', of('shop'), 'none'],
     ['a quoted plus is a name', 'host all "+staff" all md5', of('staff'), 'none'],
     ['a quoted group', 'host all +"night shift" all md5', of('night shift'), '1 md5'],
   ];
@@ -107,11 +129,9 @@ describe('groups', () => {
   }
 
   it('each is named once in the question', () => {
-    assert.deepEqual(groupNames(rulesOf(`${staff}\n${barred}\nhost all +staff,"+x",+crew all md5`)), [
-      'staff',
-      'left',
-      'crew',
-    ]);
+    const rules = rulesOf(`${staff}\n${barred}\nhost samerole,x +staff,"+x",+crew all md5`);
+    assert.deepEqual(groupNames(rules, 'shop'), ['staff', 'left', 'crew', 'shop']);
+    assert.deepEqual(groupNames(rules, null), ['staff', 'left', 'crew']);
   });
 });
 
@@ -204,8 +224,6 @@ describe('what cannot be obeyed is refused by line', () => {
     ['local all all cert', /method "cert" is for "hostssl" rules only/],
     ['host +admins all all md5', /"\+admins": only users are in groups/],
     ['host all + all md5', /"\+" needs the name of a role/],
-    ['host samerole all all md5', /"samerole" is not supported; list the databases/],
-    ['host samegroup all all md5', /"samegroup" is not supported/],
     ['host /^db all all md5', /regular expressions are not supported/],
     ['host all /^a$ all md5', /regular expressions are not supported/],
     ['host all all all md5 clientcert=verify-ca', /clientcert is for "hostssl" rules only/],

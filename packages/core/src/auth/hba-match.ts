@@ -1,6 +1,6 @@
 import { parseIp } from '../base/ip-address.js';
 import { isInNetwork } from '../base/ip-network.js';
-import type { HbaName, HbaRule } from './hba.js';
+import type { HbaRule } from './hba.js';
 
 /**
  * Of which of the roles that rules name (`groupNames`) the user is a member, by the server's word. `unasked`: nobody
@@ -28,10 +28,12 @@ export function matchHba(rules: readonly HbaRule[], subject: HbaSubject): HbaRul
     if (address !== null && !isAddressOf(rule, address)) continue;
     // An address nobody can read fits no rule that asks for one.
     if (subject.address !== null && address === null && rule.address.kind !== 'any') continue;
-    if (!isDatabaseOf(rule.databases, subject)) continue;
+    const isDatabase = isDatabaseOf(rule, subject);
+    if (isDatabase === false) continue;
     const isUser = isUserOf(rule, subject);
-    if (isUser === 'ask') return 'ask';
-    if (isUser) return rule;
+    if (isUser === false) continue;
+    if (isUser === 'ask' || isDatabase === 'ask') return 'ask';
+    return rule;
   }
   return null;
 }
@@ -46,38 +48,60 @@ function isAddressOf({ address }: HbaRule, given: Uint8Array): boolean {
   return address.kind === 'networks' && address.networks.some((network) => isInNetwork(given, network));
 }
 
-function isDatabaseOf(names: readonly HbaName[], { database, user, isReplication }: HbaSubject): boolean {
-  return names.some((entry) => {
+function isDatabaseOf(rule: HbaRule, subject: HbaSubject): boolean | 'ask' {
+  const { database, user, isReplication } = subject;
+  const isNamed = rule.databases.some((entry) => {
     if (isReplication || entry.kind === 'replication') return isReplication && entry.kind === 'replication';
     if (entry.kind === 'sameuser') return database === user;
     return entry.kind === 'all' || (entry.kind === 'name' && entry.name === database);
   });
+  if (isNamed) return true;
+  return !isReplication && hasSameRole(rule) ? isMember(rule, subject, [database]) : false;
+}
+
+function isUserOf(rule: HbaRule, subject: HbaSubject): boolean | 'ask' {
+  const { user } = subject;
+  if (rule.users.some((entry) => entry.kind === 'all' || (entry.kind === 'name' && entry.name === user)))
+    return true;
+  const wanted = rule.users.flatMap((entry) => (entry.kind === 'group' ? [entry.name] : []));
+  return wanted.length === 0 ? false : isMember(rule, subject, wanted);
 }
 
 /** Where nobody can be asked, a rule that lets in does not fit, and one that keeps out does. */
-function isUserOf({ users, method }: HbaRule, { user, groups }: HbaSubject): boolean | 'ask' {
-  if (users.some((entry) => entry.kind === 'all' || (entry.kind === 'name' && entry.name === user)))
-    return true;
-  const wanted = users.flatMap((entry) => (entry.kind === 'group' ? [entry.name] : []));
-  if (wanted.length === 0) return false;
+function isMember({ method }: HbaRule, { groups }: HbaSubject, wanted: readonly string[]): boolean | 'ask' {
   if (groups === 'unasked') return 'ask';
   return groups === 'unanswerable' ? method === 'reject' : wanted.some((name) => groups.has(name));
 }
 
-/** Each role once that rules ask about. */
-export function groupNames(rules: readonly HbaRule[]): string[] {
+function hasSameRole({ databases }: HbaRule): boolean {
+  return databases.some(({ kind }) => kind === 'samerole');
+}
+
+/** Each role once that rules ask about. @param database that of the client; null: `samerole` stands for no name */
+export function groupNames(rules: readonly HbaRule[], database: string | null): string[] {
   const names = new Set<string>();
-  for (const { users } of rules) {
-    for (const entry of users) if (entry.kind === 'group') names.add(entry.name);
+  for (const rule of rules) {
+    for (const entry of rule.users) if (entry.kind === 'group') names.add(entry.name);
+    if (database !== null && hasSameRole(rule)) names.add(database);
   }
   return [...names];
+}
+
+/** What in a rule a server is asked about, as it is written; null: nothing. */
+export function groupWord(rule: HbaRule): string | null {
+  const [name] = groupNames([rule], null);
+  if (name !== undefined) return `+${name}`;
+  return hasSameRole(rule) ? 'samerole' : null;
 }
 
 /** May a rule be about this database, whoever the user is? */
 export function concernsDatabase({ databases }: HbaRule, database: string): boolean {
   return databases.some(
     (entry) =>
-      entry.kind === 'all' || entry.kind === 'sameuser' || (entry.kind === 'name' && entry.name === database),
+      entry.kind === 'all' ||
+      entry.kind === 'sameuser' ||
+      entry.kind === 'samerole' ||
+      (entry.kind === 'name' && entry.name === database),
   );
 }
 

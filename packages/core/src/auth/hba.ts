@@ -6,8 +6,10 @@ import { type HbaLine, type HbaToken, readHbaLines } from './hba-tokens.js';
 
 export type HbaConnection = 'local' | 'host' | 'hostssl' | 'hostnossl';
 export type HbaMethod = 'trust' | 'reject' | 'md5' | 'scram-sha-256' | 'password' | 'cert' | 'peer';
-/** `group`: whoever is a member of that role, which a server has to be asked. */
-export type HbaName = { kind: 'name' | 'group'; name: string } | { kind: 'all' | 'sameuser' | 'replication' };
+/** `group`: whoever is a member of that role, `samerole`: of the one that is called as the database; which a server has to be asked. */
+export type HbaName =
+  | { kind: 'name' | 'group'; name: string }
+  | { kind: 'all' | 'sameuser' | 'samerole' | 'replication' };
 
 /** `samehost` and `samenet` become networks when the rules are published: only that process knows its addresses. */
 export type HbaAddress =
@@ -152,9 +154,8 @@ function readDatabase(token: HbaToken): HbaName {
   const { text, isQuoted } = token;
   if (isQuoted) return { kind: 'name', name: text };
   if (text === 'all' || text === 'sameuser' || text === 'replication') return { kind: text };
-  if (text === 'samerole' || text === 'samegroup') {
-    throw new Refusal(`"${text}" is not supported; list the databases`);
-  }
+  // Its old name.
+  if (text === 'samerole' || text === 'samegroup') return { kind: 'samerole' };
   if (text.startsWith('+')) throw new Refusal(`"${text}": only users are in groups; list the databases`);
   return { kind: 'name', name: text };
 }

@@ -1,5 +1,5 @@
 /** Relations between the keys of authentication. */
-import { concernsDatabase, groupNames } from '../auth/hba-match.js';
+import { concernsDatabase, groupNames, groupWord } from '../auth/hba-match.js';
 import { readSecretForm, type SecretForm } from '../auth/secret-form.js';
 import { isPattern } from '../base/name-pattern.js';
 import { authTypeOf } from './auth-entries.js';
@@ -68,23 +68,23 @@ function checkCertificates(parts: CheckedParts, at: (key: string) => Place, prob
 const GROUPS_MAX = 200;
 
 /**
- * `+role` needs a server that is asked about members. Where some databases have none, rules with it let nobody in there,
+ * `+role` and `samerole` need a server that is asked about members. Where some databases have none, rules with them let nobody in there,
  * and those that reject keep everybody out.
  */
 function checkGroups({ hba, databases }: CheckedParts, problems: ProblemList): void {
   for (const rule of hba ?? []) {
-    const [group] = groupNames([rule]);
-    if (group === undefined) continue;
+    const word = groupWord(rule);
+    if (word === null) continue;
     const place = { source: rule.file, line: rule.line, key: '' };
     const concerned = databases.map(({ entry }) => entry).filter(({ name }) => concernsDatabase(rule, name));
     const silent = concerned.filter(({ authQuery }) => authQuery === null).map(({ name }) => `"${name}"`);
     const effect = rule.method === 'reject' ? 'it rejects everybody' : 'it does not match';
-    const lack = `"+${group}": auth_user is not set, so nobody can be asked who is a member`;
+    const lack = `"${word}": auth_user is not set, so nobody can be asked who is a member`;
     if (silent.length === 0) continue;
     if (silent.length === concerned.length) problems.error(place, lack);
     else problems.warning(place, `${lack} in ${[...new Set(silent)].join(', ')}: there ${effect}`);
   }
-  const names = groupNames(hba ?? []);
+  const names = groupNames(hba ?? [], null);
   if (names.length <= GROUPS_MAX) return;
   const place = { source: hba?.[0].file ?? '', line: 0, key: '' };
   problems.error(place, `asks about ${names.length} roles with "+", of which ${GROUPS_MAX} are allowed`);

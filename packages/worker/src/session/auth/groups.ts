@@ -19,7 +19,7 @@ export function groupsOf({ context, database, user, isAdmin }: Session): HbaGrou
  */
 export function askForGroups(session: Session, onDone: (answer: HbaGroups | PgDogError) => void): void {
   const { context, database, user } = session;
-  const names = groupNames(context.config.hba ?? []);
+  const names = groupNames(context.config.hba ?? [], database);
   const { epoch } = context.config;
   const onReply = ({ groups, freshUntilMs }: { groups: string[] | null; freshUntilMs: number }): void => {
     if (groups === null) {
