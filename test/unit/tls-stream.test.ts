@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
-import { testAuthority } from '../support/certificates.js';
+import { type CertificateOptions, type SubjectParts, testAuthority } from '../support/certificates.js';
 import { clientsSettings, serversSettings } from '../support/tls-settings.js';
 import { randomFrom } from './io-fixture.js';
 import { MemoryPair, NOTHING_LEFT } from './tls-fixture.js';
@@ -219,6 +219,77 @@ test('refusals name the certificate, the name and the rule', () => {
     assert.deepEqual(pair.end(), NOTHING_LEFT);
   }
 });
+
+const VERIFYING: [what: string, options: CertificateOptions, host: string, problem: RegExp | null][] = [
+  ['the first common name', { subject: names('db.example', 'other.example') }, 'db.example', null],
+  [
+    'the second',
+    { subject: names('other.example', 'db.example') },
+    'db.example',
+    /first common name "other.example"/,
+  ],
+  ['a wildcard in the first', { subject: names('*.db.example', 'x.y') }, 'a.db.example', null],
+  [
+    'a wildcard for one label',
+    { subject: names('*.db.example', 'x.y') },
+    'b.a.db.example',
+    /hostname mismatch/,
+  ],
+  ['case does not count', { subject: names('DB.Example', 'x.y') }, 'db.example', null],
+  [
+    'DNS names in place of all common names',
+    { subject: names('x.y', 'y.z'), names: ['db.example'] },
+    'db.example',
+    null,
+  ],
+  [
+    'no common name beside DNS names',
+    { subject: names('db.example'), names: ['x.y'] },
+    'db.example',
+    /hostname mismatch/,
+  ],
+  [
+    'a zero byte in the common name',
+    { subject: names('db.example\0.evil') },
+    'db.example',
+    /hostname mismatch/,
+  ],
+  [
+    'a zero byte in a common name that does not count',
+    { subject: names('db.example\0.evil'), names: ['db.example'] },
+    'db.example',
+    null,
+  ],
+  ['a zero byte in a DNS name', { names: ['db.example\0.evil'] }, 'db.example', /hostname mismatch/],
+  [
+    'a zero byte in another DNS name',
+    { names: ['db.example', 'db.example\0.evil'] },
+    'db.example',
+    /a name beside the certificate's subject holds a zero byte/,
+  ],
+];
+
+function names(...texts: string[]): SubjectParts {
+  return texts.map((text) => ['CN', text]);
+}
+
+for (const [what, options, host, problem] of VERIFYING) {
+  test(`whose name a server's certificate holds, as libpq has it: ${what}`, () => {
+    const one = authority.issue({ subject: names('no.one'), ...options });
+    const settings = serversSettings('verify_full', { ca: authority.certificate });
+    const pair = new MemoryPair(clientsSettings(one), settings, { host });
+    pair.shake();
+    if (problem === null) assert.deepEqual(pair.client.failures, []);
+    else assert.match(pair.client.failures.join(), problem);
+    assert.deepEqual(pair.end(), NOTHING_LEFT);
+    // Where nobody asks for the name it does not matter.
+    const known = serversSettings('verify_ca', { ca: authority.certificate });
+    const other = new MemoryPair(clientsSettings(one), known, { host });
+    other.shake();
+    assert.deepEqual(other.client.failures, []);
+    other.end();
+  });
+}
 
 test('end point hashes are those of RFC 5929', () => {
   for (const [key, digest] of [

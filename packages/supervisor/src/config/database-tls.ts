@@ -1,4 +1,4 @@
-import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls';
 import type { ServerTlsSnapshot } from '@pgdog-cluster/core';
 import type { DatabaseEntry } from '@pgdog-cluster/core/config';
 import type { LoadedTls } from './tls-files.js';
@@ -39,6 +39,12 @@ export interface PgTls {
 
 const IN_THE_CLEAR: PgTls = { ssl: false, isOptional: false };
 
+/** Of several common names the first counts, as for libpq; Node takes any. */
+function withOneName(peer: PeerCertificate): PeerCertificate {
+  const names: unknown = peer.subject?.CN;
+  return Array.isArray(names) ? { ...peer, subject: { ...peer.subject, CN: String(names[0]) } } : peer;
+}
+
 /** For questions of the supervisor's own. */
 export function databasePgTls(database: DatabaseEntry): PgTls {
   return pgTlsOf(database.host, inForce.get(database)?.settings);
@@ -57,7 +63,7 @@ export function pgTlsOf(host: string, settings: ServerTlsSnapshot | undefined): 
     ...(crl === null ? {} : { crl }),
     // The connection goes to an address; the name is the configuration's.
     checkServerIdentity: (_host, peer) =>
-      mode === 'verify_full' ? checkServerIdentity(host, peer) : undefined,
+      mode === 'verify_full' ? checkServerIdentity(host, withOneName(peer)) : undefined,
   };
   return { ssl, isOptional: mode === 'prefer' };
 }

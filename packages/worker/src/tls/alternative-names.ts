@@ -9,7 +9,22 @@ const KINDS = ['DNS', 'URI'];
  * end early for some readers and not for others.
  */
 export function alternativeNames(text: string): string[] {
-  const names: string[] = [];
+  return entriesOf(text).flatMap(([kind, value]) =>
+    KINDS.includes(kind) && value !== '' && !value.includes('\0') ? [value] : [],
+  );
+}
+
+/** Of whatever kind. */
+export function hasZeroByte(text: string): boolean {
+  return entriesOf(text).some(([, value]) => value.includes('\0'));
+}
+
+export function hasDnsName(text: string): boolean {
+  return entriesOf(text).some(([kind]) => kind === 'DNS');
+}
+
+function entriesOf(text: string): [kind: string, value: string][] {
+  const entries: [string, string][] = [];
   let at = 0;
   while (at < text.length) {
     const colon = text.indexOf(':', at);
@@ -19,10 +34,10 @@ export function alternativeNames(text: string): string[] {
     if (end === -1) break;
     const value = readValue(text.slice(start, end));
     if (value === null) break;
-    if (KINDS.includes(text.slice(at, colon)) && value !== '' && !value.includes('\0')) names.push(value);
+    entries.push([text.slice(at, colon), value]);
     at = progress(at, end + ', '.length);
   }
-  return names;
+  return entries;
 }
 
 function endOfPlain(text: string, start: number): number {

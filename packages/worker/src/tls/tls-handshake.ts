@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { endPointHash, readPeer, subjectOf } from './certificate.js';
+import { clientNameProblem, endPointHash, readPeer, serverNameProblem, subjectOf } from './certificate.js';
 import * as ssl from './openssl.js';
 import { ALPN_PROTOCOL, type TlsContext } from './tls-context.js';
-import type { TlsInfo } from './tls-info.js';
+import type { PeerCertificate, TlsInfo } from './tls-info.js';
 import type { TlsWorker } from './tls-worker.js';
 
 /** Who is at the other end, and by which rules. */
@@ -61,6 +61,8 @@ export function completeHandshake(worker: TlsWorker, peer: TlsPeer, handle: numb
   const certificate = ssl.SSL_get1_peer_certificate(handle);
   const isVerified = context.isServer || context.isVerifying;
   const { scratch } = worker;
+  const shown = certificate === 0 || !isVerified ? null : readPeer(certificate, scratch);
+  const problem = isVerified ? nameProblem(worker, peer, certificate, shown) : '';
   const info: TlsInfo = {
     version: ssl.SSL_get_version(handle) ?? '',
     cipher: ssl.SSL_CIPHER_get_name(ssl.SSL_get_current_cipher(handle)) ?? '',
@@ -69,10 +71,22 @@ export function completeHandshake(worker: TlsWorker, peer: TlsPeer, handle: numb
       : certificate === 0
         ? null
         : endPointHash(certificate, scratch),
-    peer: certificate === 0 || !isVerified ? null : readPeer(certificate, scratch),
+    peer: shown,
   };
+  const subject = problem === '' ? '' : subjectOf(certificate, scratch);
   if (certificate !== 0) ssl.X509_free(certificate);
-  return info;
+  return problem === '' ? info : `certificate "${subject}" refused: ${problem}`;
+}
+
+function nameProblem(
+  { scratch }: TlsWorker,
+  { context, host }: TlsPeer,
+  certificate: number,
+  shown: PeerCertificate | null,
+): string {
+  if (context.isServer) return shown === null ? '' : clientNameProblem(shown);
+  if (context.mode !== 'verify_full' || isIP(host) !== 0) return '';
+  return shown === null ? 'it cannot be read' : serverNameProblem(certificate, shown, host, scratch);
 }
 
 function hasNamedProtocol({ scratch }: TlsWorker, handle: number): boolean {
