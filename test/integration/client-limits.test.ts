@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { P, Q, S } from '../support/frames.js';
+import { P, Q, S, startupPacket } from '../support/frames.js';
 import { databaseOf, startProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import {
@@ -201,6 +201,34 @@ forOneDriver('clients that only connect', (driver) => {
       await withClients(proxy, 1, (next) => run(next, 'SELECT 1'));
       for (const one of [...silent, client]) one.destroy();
     } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('nor do those that send a byte now and then', async () => {
+    const proxy = await startWireProxy(server, driver, { general: { logins_in_progress_max: 3 } });
+    const packet = startupPacket({
+      user: 'postgres',
+      database: 'postgres',
+      application_name: 'x'.repeat(200),
+    });
+    const slow: RawClient[] = [];
+    let at = 0;
+    const feeding = setInterval(() => {
+      const byte = packet.subarray(at, ++at);
+      for (const one of slow) one.send(byte);
+    }, 500);
+    try {
+      while (slow.length < 3) slow.push(await RawClient.open({ port: proxy.port }));
+      await sleep(1_000);
+      const startMs = performance.now();
+      const client = await clientOf(proxy, { timeoutMs: 40_000 });
+      assert.equal(await firstValue(client, 'SELECT 1'), '1');
+      assert.ok(performance.now() - startMs < 30_000);
+      client.destroy();
+    } finally {
+      clearInterval(feeding);
+      for (const one of slow) one.destroy();
       await proxy.stop();
     }
   });

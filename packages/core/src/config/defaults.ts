@@ -276,7 +276,7 @@ export const GENERAL_DEFAULTS = {
   logins_in_progress_max: row(
     512,
     '',
-    'Clients per worker that have connected and not proved who they are; more wait in the order they came. While some wait, a client that says nothing for 5 s loses its place.',
+    'Clients per worker that have connected and not proved who they are; more wait in the order they came. While some wait, a client that says nothing for 5 s, or is not done in 15 s, loses its place.',
     'bounds what a storm of connects, or clients that only connect, can cost',
     'ours',
   ),

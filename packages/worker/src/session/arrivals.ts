@@ -21,6 +21,8 @@ const WAITING_MAX = 16_384;
 const TURN_US = 500;
 /** While others wait, a client that says nothing for so long loses its place: some open connections and no more. */
 const SILENT_MS = 5000;
+/** The same for one that says something now and then, and does not get done: a byte every few seconds is not silence. */
+const SLOW_MS = 15_000;
 
 /**
  * Clients between accept and the end of authentication: so many at a time, the others in the order they came, and each
@@ -32,8 +34,9 @@ export class Arrivals {
   readonly homes: Homes;
   private readonly context: WorkerContext;
   private readonly waiting = new FixedQueue<Arrival>();
-  /** In the order they were let in. */
-  private readonly starting = new Set<Session>();
+  /** In the order they were let in, with how long each has been waited for: without the times when it had to wait for us. */
+  private readonly starting = new Map<Session, number>();
+  private checkedMs = 0;
   /** What came from them when the turn had no time left, oldest first. */
   private readonly deferred = new Map<Session, Uint8Array>();
   /** On their way to another worker; the kernel has not let go of their descriptors yet. */
@@ -159,8 +162,21 @@ export class Arrivals {
       this.waiting.shift();
       this.turnAway(first, new PgDogError('login_timeout', loginTimeoutText(clientLoginTimeoutMs)));
     }
+    this.countWaits();
     this.dropSilent();
     this.logRefusals();
+  }
+
+  private countWaits(): void {
+    const { nowMs } = this.context;
+    const passedMs = nowMs - this.checkedMs;
+    this.checkedMs = nowMs;
+    for (const [session, waitedMs] of this.starting) {
+      // One that waits for its turn, here or to shake hands, is not silent: it has not been listened to. Its silence
+      // begins when it has been answered.
+      if (session.connection.isHolding || this.deferred.has(session)) session.lastActivityMs = nowMs;
+      else this.starting.set(session, waitedMs + Math.min(passedMs, nowMs - session.connectedMs));
+    }
   }
 
   /** Only as many as there are others waiting: a slow client is not a silent one until its place is needed. */
@@ -168,12 +184,10 @@ export class Arrivals {
     const { nowMs } = this.context;
     let needed = this.waiting.length;
     if (needed === 0) return;
-    for (const session of [...this.starting]) {
-      // One that waits for its turn, here or to shake hands, is not silent: it has not been listened to. Its silence
-      // begins when it has been answered.
-      if (session.connection.isHolding || this.deferred.has(session)) session.lastActivityMs = nowMs;
-      if (nowMs - session.lastActivityMs <= SILENT_MS) continue;
-      const text = `${loginTimeoutText(SILENT_MS)} while others wait to log in`;
+    for (const [session, waitedMs] of [...this.starting]) {
+      const isSilent = nowMs - session.lastActivityMs > SILENT_MS;
+      if (!isSilent && waitedMs <= SLOW_MS) continue;
+      const text = `${loginTimeoutText(isSilent ? SILENT_MS : SLOW_MS)} while others wait to log in`;
       session.fail(new PgDogError('login_timeout', text));
       if (--needed === 0) return;
     }
@@ -193,7 +207,7 @@ export class Arrivals {
       return;
     }
     // Before it reads what came with it: that may be its end.
-    this.starting.add(session);
+    this.starting.set(session, 0);
     const bytes = arrival.moved?.bytes;
     if (bytes === undefined) return;
     session.bytesReceived += bytes.length;
