@@ -31,8 +31,10 @@ export function takeUpEpoch(context: WorkerContext, { epoch, delta: packed }: Ep
 /** The published snapshot, whole. */
 export function takeUpConfiguration(context: WorkerContext): void {
   takeUp(context, () => {
-    const config = context.memory.routing.read();
-    context.directory.takeUp(config);
+    const { memory, config: known } = context;
+    // What a worker has begun with is not unpacked again.
+    const config = memory.routing.epoch() === known.epoch ? known : memory.routing.read();
+    if (config !== known) context.directory.takeUp(config);
     const pools = [...context.pools.values()];
     return { config, pools, isTouched: () => true, snapshots: config.pools, isOrdered: true };
   });

@@ -3,7 +3,7 @@ import { isPattern } from '../base/name-pattern.js';
 import { authTypeOf } from './auth-entries.js';
 import type { Environment } from './environment.js';
 import { type SecretInput, splitList } from './fields.js';
-import type { AdminEntry, DatabaseEntry, PoolOverrides, UserEntry } from './loaded-config.js';
+import type { AdminEntry, DatabaseEntry, GroupLimits, PoolOverrides, UserEntry } from './loaded-config.js';
 import type { Origin, Place, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
 import { Secret } from './secret.js';
@@ -59,6 +59,34 @@ export class SecretResolver {
   }
 }
 
+/** What the entry before had, if it is equal: of thousands of entries most say the same. Nobody writes to it. */
+class Repeated<T extends object> {
+  #last: T | null = null;
+
+  of(value: T): T {
+    if (this.#last === null || !isEqual(this.#last, value)) this.#last = value;
+    return this.#last;
+  }
+}
+
+/** Of plain values, and objects of them. */
+function isEqual(one: object, other: object): boolean {
+  const [mine, theirs] = [one as Record<string, unknown>, other as Record<string, unknown>];
+  for (const key in mine) {
+    const [a, b] = [mine[key], theirs[key]];
+    if (a === b) continue;
+    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+    if (!isEqual(a, b)) return false;
+  }
+  return true;
+}
+
+const repeated = {
+  overrides: new Repeated<PoolOverrides>(),
+  tls: new Repeated<DatabaseEntry['tls']>(),
+  limits: new Repeated<GroupLimits>(),
+};
+
 /** `max_pool_size` is PgDog's alias. */
 function overridesOf(input: DatabaseInput | UserInput): PoolOverrides {
   return {
@@ -113,14 +141,17 @@ export function toDatabaseEntry(
     requirePeer: input.require_peer ?? null,
     isMultiTenant: input.multi_tenant ?? true,
     authQuery: null,
-    tls: {
+    tls: repeated.tls.of({
       verify: input.tls_verify ?? null,
       ca: input.tls_server_ca_certificate ?? null,
       certificate: input.tls_server_certificate ?? null,
       privateKey: input.tls_server_private_key ?? null,
-    },
-    overrides: overridesOf(input),
-    limits: { servers: input.max_db_connections ?? null, clients: input.max_db_client_connections ?? null },
+    }),
+    overrides: repeated.overrides.of(overridesOf(input)),
+    limits: repeated.limits.of({
+      servers: input.max_db_connections ?? null,
+      clients: input.max_db_client_connections ?? null,
+    }),
     isCrossShardDisabled: input.cross_shard_disabled ?? null,
   };
 }
@@ -148,11 +179,11 @@ export function toUserEntry(input: UserInput, origin: Origin, secrets: SecretRes
     isCertificateRequired: input.tls_client_certificate_required ?? false,
     serverUser: input.server_user ?? null,
     serverPassword: secrets.resolve(input.server_password, origin.place('server_password')),
-    overrides: overridesOf(input),
-    limits: {
+    overrides: repeated.overrides.of(overridesOf(input)),
+    limits: repeated.limits.of({
       servers: input.max_user_connections ?? null,
       clients: input.max_user_client_connections ?? null,
-    },
+    }),
     isCrossShardDisabled: input.cross_shard_disabled ?? null,
     isSchemaAdmin: input.schema_admin ?? false,
   };

@@ -102,6 +102,15 @@ export class CounterTable {
     }
   }
 
+  /** No worker has counted anything of the pool. */
+  isZero(pool: number): boolean {
+    for (let worker = 0; worker < this.#workers; worker++) {
+      const row = this.rowBase(worker, pool);
+      for (let cell = 0; cell < COUNTER_ROW_CELLS; cell++) if (this.cells[row + cell] !== 0) return false;
+    }
+    return true;
+  }
+
   /** COUNTER_ROW_CELLS numbers: the row layout, summed over all workers. */
   sum(pool: number): number[] {
     const totals: number[] = new Array(COUNTER_ROW_CELLS).fill(0);

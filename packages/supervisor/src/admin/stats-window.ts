@@ -10,7 +10,7 @@ import {
 /** All counters at one moment. */
 interface Sample {
   atMs: number;
-  /** By pool index: the counter row summed over workers. */
+  /** By pool index: the counter row summed over workers. Not of pools that have counted nothing, which may be thousands. */
   pools: Map<number, number[]>;
   /** By worker. */
   busyUs: number[];
@@ -92,7 +92,10 @@ export class StatsWindow {
 
   #sample(): Sample {
     const { counters } = this.#memory;
-    const pools = new Map(this.#config().pools.map(({ index }) => [index, counters.sum(index)]));
+    const pools = new Map<number, number[]>();
+    for (const { index } of this.#config().pools) {
+      if (!counters.isZero(index)) pools.set(index, counters.sum(index));
+    }
     return { atMs: this.#clock.nowMs(), pools, busyUs: this.#busyUs() };
   }
 

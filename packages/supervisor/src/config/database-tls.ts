@@ -13,8 +13,11 @@ interface DatabaseTls {
 const inForce = new WeakMap<DatabaseEntry, DatabaseTls>();
 
 export function setDatabaseTls({ indexOf, snapshot }: LoadedTls): void {
+  const byIndex = new Map<number, DatabaseTls>();
   for (const [database, index] of indexOf) {
-    inForce.set(database, { index, settings: snapshot.servers[index] });
+    const settings = byIndex.get(index) ?? { index, settings: snapshot.servers[index] };
+    byIndex.set(index, settings);
+    inForce.set(database, settings);
   }
 }
 

@@ -278,6 +278,7 @@ export class Publication {
  * hosts of tenants.
  */
 function withOwn<T extends { index: number }>(configured: readonly T[], own: readonly T[]): T[] {
+  if (own.length === 0) return [...configured];
   const byIndex = new Map([...configured, ...own].map((each) => [each.index, each]));
   return [...byIndex.values()];
 }

@@ -187,15 +187,24 @@ function serverParameters({ database, user }: PoolPair): Record<string, string> 
  */
 function serverSecrets({ database, user }: PoolPair, serverUser: string) {
   const own = user.serverPassword ?? database.serverPassword;
-  const { clear, md5Hashes, verifiers } = splitSecrets(
-    own === null ? user : { passwords: [own], passwordHash: null },
-  );
+  const secrets = own === null ? secretsOf(user) : revealed({ passwords: [own], passwordHash: null });
   const isSameUser = own !== null || serverUser === user.name;
-  return {
-    serverPasswords: clear.map((password) => password.reveal()),
-    serverMd5Hashes: isSameUser ? md5Hashes : [],
-    serverVerifiers: isSameUser ? verifiers : [],
-  };
+  return isSameUser ? secrets : { ...secrets, serverMd5Hashes: [], serverVerifiers: [] };
+}
+
+function revealed(given: Parameters<typeof splitSecrets>[0]) {
+  const { clear, md5Hashes, verifiers } = splitSecrets(given);
+  const serverPasswords = clear.map((password) => password.reveal());
+  return { serverPasswords, serverMd5Hashes: md5Hashes, serverVerifiers: verifiers };
+}
+
+/** Thousands of pools of one user have the same lists. */
+const secretsByUser = new WeakMap<UserEntry, ReturnType<typeof revealed>>();
+
+function secretsOf(user: UserEntry): ReturnType<typeof revealed> {
+  const secrets = secretsByUser.get(user) ?? revealed(user);
+  secretsByUser.set(user, secrets);
+  return secrets;
 }
 
 /** user > database > general. */

@@ -1,28 +1,31 @@
-import type { CapacityTable, ConfigSnapshot, PoolSnapshot } from '@pgdog-cluster/core';
+import { assert, type CapacityTable, type ConfigSnapshot, type PoolSnapshot } from '@pgdog-cluster/core';
 
 /** Clients of the admin database: enough for people and their tools, and none of them can shut the others out. */
 const ADMIN_CLIENTS_MAX = 20;
 
+const NAMES = 'a number is of one pool until it is forgotten';
+
 /** Numbers names; one keeps its number as long as some pool has the name. */
 class NameNumbers {
-  readonly #numbers = new Map<string, { number: number; pools: Set<number> }>();
+  readonly #numbers = new Map<string, { number: number; poolCount: number }>();
   readonly #free: number[] = [];
   #next = 0;
 
-  of(name: string, pool: number): number {
+  /** @param isNew the pool has not been counted yet */
+  of(name: string, isNew: boolean): number {
     let known = this.#numbers.get(name);
     if (known === undefined) {
-      known = { number: this.#free.pop() ?? this.#next++, pools: new Set() };
+      known = { number: this.#free.pop() ?? this.#next++, poolCount: 0 };
       this.#numbers.set(name, known);
     }
-    known.pools.add(pool);
+    if (isNew) known.poolCount++;
     return known.number;
   }
 
-  forget(name: string, pool: number): void {
+  /** Of a pool that was counted. */
+  forget(name: string): void {
     const known = this.#numbers.get(name);
-    known?.pools.delete(pool);
-    if (known === undefined || known.pools.size > 0) return;
+    if (known === undefined || --known.poolCount > 0) return;
     this.#numbers.delete(name);
     this.#free.push(known.number);
   }
@@ -51,8 +54,10 @@ export class CapacityLimits {
   /** Also for a pool that comes to be between two configurations. Before any worker hears of it. */
   applyPool(pool: PoolSnapshot): void {
     const capacity = this.#capacity;
-    const database = this.#databases.of(pool.database, pool.index);
-    const user = this.#users.of(pool.user, pool.index);
+    const before = this.#applied.get(pool.index);
+    assert(before === undefined || (before.database === pool.database && before.user === pool.user), NAMES);
+    const database = this.#databases.of(pool.database, before === undefined);
+    const user = this.#users.of(pool.user, before === undefined);
     this.#applied.set(pool.index, pool);
     this.#pools.add(pool.index);
     capacity.setPoolGroups(pool.index, database, user);
@@ -74,8 +79,8 @@ export class CapacityLimits {
     const names = this.#applied.get(index);
     if (names === undefined) return;
     this.#applied.delete(index);
-    this.#databases.forget(names.database, index);
-    this.#users.forget(names.user, index);
+    this.#databases.forget(names.database);
+    this.#users.forget(names.user);
   }
 
   /** Before the snapshot is published: a worker must not find a pool without a limit. */
