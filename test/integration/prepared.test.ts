@@ -287,6 +287,10 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
       await run(b, 'ALTER TABLE shape ADD y int DEFAULT 2');
       assert.deepEqual((await prepare(b, 'sh', 'SELECT * FROM shape')).columns, ['x', 'y']);
       assert.deepEqual((await execute(b, 'sh')).rows, [['1', '2']]);
+      // Who goes by what it was told before the change is told, as by Postgres, until it prepares the statement again.
+      for (let time = 0; time < 2; time++) assert.equal(sqlstateOf(await execute(a, 'sh')), '0A000');
+      await ask(a, C('S', 'sh'));
+      await prepare(a, 'sh', 'SELECT * FROM shape');
       assert.deepEqual((await execute(a, 'sh')).rows, [['1', '2']]);
       // In one batch with its Parse, as drivers send it.
       await run(b, 'ALTER TABLE shape ADD z int DEFAULT 3');
@@ -307,7 +311,33 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
       assert.equal(sqlstateOf(stale), '0A000');
       assert.equal(stale.status, 'E');
       await run(a, 'ROLLBACK');
-      assert.deepEqual((await execute(a, 'st')).rows, []);
+      assert.equal(sqlstateOf(await execute(a, 'st')), '0A000');
+      await prepare(a, 'st2', 'SELECT * FROM shape2');
+      assert.equal(sqlstateOf(await execute(a, 'st2')), '');
+    }));
+
+  it('a statement that is prepared within a transaction is read anew there', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(a, 'DROP TABLE IF EXISTS shape3', 'CREATE TABLE shape3 (x int)');
+      await prepare(a, 'sa', 'SELECT * FROM shape3');
+      await execute(a, 'sa');
+      await run(b, 'BEGIN', 'ALTER TABLE shape3 ADD y int');
+      assert.deepEqual((await prepare(b, 'sb', 'SELECT * FROM shape3')).columns, ['x', 'y']);
+      assert.equal(sqlstateOf(await execute(b, 'sb')), '');
+      await run(b, 'COMMIT');
+    }));
+
+  it('a Bind for the columns there were is told that they have changed', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(a, 'DROP TABLE IF EXISTS shape4', 'CREATE TABLE shape4 (x int, y int)');
+      await prepare(a, 'sf', 'SELECT * FROM shape4');
+      await execute(a, 'sf');
+      await onAnotherServer(a, b, async () => {
+        await run(a, 'ALTER TABLE shape4 DROP y');
+        const told = await ask(a, B('', 'sf', { resultFormats: [1, 1] }), D('P', ''), E(''));
+        assert.equal(told.error?.['M'], 'cached plan must not change result type');
+        assert.equal(sqlstateOf(told), '0A000');
+      });
     }));
 
   for (const sql of ['DEALLOCATE ALL', 'DISCARD ALL', 'DO $$ BEGIN DEALLOCATE ALL; END $$']) {

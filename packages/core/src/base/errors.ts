@@ -320,6 +320,13 @@ const ROWS = {
     'the statement was prepared under another client_encoding, and is on another server connection',
     'Prepare it again, or use it first outside of a transaction.',
   ],
+  plan_outdated: [
+    '0A000',
+    'ERROR',
+    'client',
+    'cached plan must not change result type',
+    'Prepare the statement again.',
+  ],
   duplicate_prepared_statement: ['42P05', 'ERROR', 'client', 'prepared statement already exists', ''],
   unknown_prepared_statement: ['26000', 'ERROR', 'client', 'prepared statement does not exist', ''],
   unknown_savepoint: ['3B001', 'ERROR', 'client', 'savepoint does not exist', ''],

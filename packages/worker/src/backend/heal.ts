@@ -1,9 +1,18 @@
-import type { ErrorFields } from '@pgdog-cluster/core';
-import { SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import {
+  buildErrorResponse,
+  type ErrorFields,
+  FRONTEND,
+  frameBytesOf,
+  PgDogError,
+} from '@pgdog-cluster/core';
+import { type PreparedStatement, SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import { fieldsOf } from '../session/fields-of.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import { DISPOSITION_MASK, FORWARD, KIND_MASK, KIND_QUERY, KIND_SYNC, SWALLOW } from './pending-replies.js';
 import type { ServerConnection } from './server-connection.js';
 import { skipToSync } from './skipped-replies.js';
+
+const HEADER_BYTES = 5;
 
 /**
  * Two errors that a client of one Postgres would not have met, because they come from sharing: a statement kept
@@ -11,16 +20,26 @@ import { skipToSync } from './skipped-replies.js';
  * connection before), and one that somebody removed from the server behind our back (26000).
  *
  * They are healed once per exchange, when nothing of the answer has reached the client and no transaction was
- * open: the server forgets its statements and the exchange runs again. Returns true when it will.
+ * open: the server forgets its statements and the exchange runs again. A result of another type only where the client is
+ * told of it in this exchange, by Parse or Describe: another one would read rows by what it was told before. It gets the
+ * error, as from Postgres, until it prepares the statement again. Returns true when the exchange will be repeated.
  */
 export function tryHeal(server: ServerConnection, ref: object | null, fields: ErrorFields): boolean {
   const session = server.session;
-  if (session === null || server.isHealing || session.isSessionMode || !isStale(fields)) return false;
+  const isOutdated = isOfOtherType(fields);
+  if (session === null || session.isSessionMode || !(isOutdated || isMissing(fields))) return false;
   if (!(ref !== null && (isStatementUse(ref) || 'serverName' in ref || 'plan' in ref))) return false;
-  const frames = server.requestLog.take();
-  if (frames === null || session.transaction.isOpen) return false;
   const isSimple = (server.pending.head() & KIND_MASK) === KIND_QUERY;
-  if (!isSimple && !endsInOneSync(server)) return false;
+  const frames = server.isHealing || session.transaction.isOpen ? null : server.requestLog.take();
+  const isTold = frames !== null && (isSimple || !isOutdated || describes(frames));
+  if (frames === null || !isTold || !(isSimple || endsInOneSync(server))) {
+    if (isOutdated) noteOutdated(server, ref);
+    return false;
+  }
+  if (isOutdated) {
+    noteOutdated(server, ref);
+    if ('frame' in ref) session.statements.noteShape(ref as PreparedStatement);
+  }
   server.isHealing = true;
   // What the client sends meanwhile comes behind what is repeated.
   server.hasEffectPending = true;
@@ -40,12 +59,49 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
   return true;
 }
 
-function isStale(fields: ErrorFields): boolean {
-  // Of a name that is not one of ours the client has to hear; the unnamed statement has none.
-  if (fields.sqlstate === '26000')
-    return fields.message.includes(SERVER_NAME_PREFIX) || !fields.message.includes('"');
-  // The same SQLSTATE means many things; the text is fixed in plancache.c, but may be translated.
-  return fields.sqlstate === '0A000' && fields.message.startsWith('cached plan must not change result type');
+/** Of a name that is not one of ours the client has to hear; the unnamed statement has none. */
+function isMissing({ sqlstate, message }: ErrorFields): boolean {
+  return sqlstate === '26000' && (message.includes(SERVER_NAME_PREFIX) || !message.includes('"'));
+}
+
+/**
+ * These SQLSTATEs mean many things; the texts are fixed in plancache.c and lsyscache.c, but may be translated. The second is of a
+ * parameter or column whose type was dropped, and made again perhaps.
+ */
+function isOfOtherType({ sqlstate, message }: ErrorFields): boolean {
+  if (sqlstate === '0A000') return message.startsWith('cached plan must not change result type');
+  return sqlstate === 'XX000' && message.startsWith('cache lookup failed for type');
+}
+
+/** Whether the client learns in this exchange what the rows are like. */
+function describes(frames: Uint8Array): boolean {
+  for (let at = 0; at + HEADER_BYTES <= frames.length; at += frameBytesOf(frames, at)) {
+    if (frames[at] === FRONTEND.Parse || frames[at] === FRONTEND.Describe) return true;
+  }
+  return false;
+}
+
+/** Whoever has prepared the statement goes by its old result, until it is prepared again. */
+function noteOutdated(server: ServerConnection, ref: object): void {
+  server.isPreparedOutdated = true;
+  if ('frame' in ref) (ref as PreparedStatement).shape++;
+}
+
+/**
+ * What a client is told that binds a statement by the number of columns it had when it was described, where the server
+ * connection has read it since: as Postgres has it, and by this text drivers know that they must prepare it again.
+ */
+export function outdatedBind(
+  server: ServerConnection,
+  ref: object | null,
+  { sqlstate, message }: ErrorFields,
+): Uint8Array | null {
+  const { session } = server;
+  const isOfFormats = sqlstate === '08P01' && message.includes(' result formats but query has ');
+  if (!isOfFormats || session === null || session.isSessionMode || ref === null || !('frame' in ref))
+    return null;
+  (ref as PreparedStatement).shape++;
+  return buildErrorResponse(fieldsOf(new PgDogError('plan_outdated')));
 }
 
 /** The rest of what is owed is this batch alone, up to its Sync, and all of it the client's. */
@@ -58,9 +114,10 @@ function endsInOneSync(server: ServerConnection): boolean {
   return false;
 }
 
-/** Which statements are stale is not known, and parsing anew is cheap. */
-function forgetStatements(server: ServerConnection): void {
+/** Which statements are outdated is not known, and parsing anew is cheap. */
+export function forgetStatements(server: ServerConnection): void {
   server.prepared.clear();
+  server.isPreparedOutdated = false;
   server.unnamedId = 0;
   server.ask({ sql: 'DEALLOCATE ALL', onError() {}, onDone() {} });
 }

@@ -1,6 +1,6 @@
 import { parseErrorFields } from '@pgdog-cluster/core';
 import { countError } from './count-answer.js';
-import { tryHeal } from './heal.js';
+import { outdatedBind, tryHeal } from './heal.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
   DISPOSITION_MASK,
@@ -53,7 +53,7 @@ export function relayError(
   else {
     server.pool.row.error();
     countError(server, code);
-    const rewritten = server.session?.rewriteError(ref, fields) ?? null;
+    const rewritten = outdatedBind(server, ref, fields) ?? server.session?.rewriteError(ref, fields) ?? null;
     if (rewritten === null) clientError(relay, bytes, start, end, buffer);
     else clientError(relay, rewritten, 0, rewritten.length, -1);
   }

@@ -58,6 +58,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   readonly prepared = new Set<string>();
   /** SQL-level statements that it would not prepare when they had to be repeated (what they read is gone), and the ErrorResponse. */
   readonly refusedPrepares = new Map<string, Uint8Array>();
+  /** Of `prepared` some have another result than when they were parsed: all are dropped before the next exchange. */
+  isPreparedOutdated = false;
   /** Which session's unnamed statement it holds: a worker-wide number, 0 = none that we know. */
   unnamedId = 0;
   /** `prepared` may not be what it has: all of them are dropped when it is cleaned. */

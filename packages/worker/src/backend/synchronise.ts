@@ -21,6 +21,7 @@ import {
   type ParameterSet,
 } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
+import { forgetStatements } from './heal.js';
 import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
 import { takeResetSql } from './reset.js';
 import type { ServerConnection } from './server-connection.js';
@@ -34,6 +35,7 @@ const writer = new FrameWriter(256);
  */
 export function synchronise(session: Session, server: ServerConnection): boolean {
   if (server.readyStatus === READY.Failed) return true;
+  if (server.isPreparedOutdated && server.readyStatus === READY.Idle) forgetStatements(server);
   let reset: string | null = null;
   if (server.isSuspect && server.lastSessionId !== session.id) {
     reset = takeResetSql(server);
@@ -149,6 +151,7 @@ export function ensureStatement(
 ): PgDogError | null {
   const { prepared } = server;
   const { serverName } = statement;
+  if (isExecuted && session.statements.isOutdated(statement)) return new PgDogError('plan_outdated');
   if (prepared.has(serverName)) {
     // Moving it to the young end costs more than the look-up: only where eviction is near.
     if (prepared.size * 2 > server.context.config.general.preparedStatementsLimit) {

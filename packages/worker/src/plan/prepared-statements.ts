@@ -29,6 +29,8 @@ export interface PreparedStatement {
   /** Of the database on which it ran last. */
   figures: QueryFigures | null;
   /** Sessions' names that mean it. */
+  /** How often its result was found to be of another type than before: who prepared it before the last time goes by the old one. */
+  shape: number;
   references: number;
 }
 
@@ -146,6 +148,7 @@ export class StatementRegistry {
       readingKey,
       encoding,
       figures: null,
+      shape: 0,
       references: 1,
     };
     this.byName.set(serverName, made);

@@ -43,6 +43,8 @@ export class ClientStatements {
   frameBytes = 0;
   /** How many come from SQL-level PREPARE: those a server must have before the client's next text runs. */
   sqlLevelCount = 0;
+  /** `shape` of those for which it is not 0, when the client prepared them. */
+  private shapes: Map<PreparedStatement, number> | null = null;
   /** Of the batch that is open. */
   underWay: NamesUnderWay | null = null;
   /** How PREPAREs on their way are read. */
@@ -102,6 +104,18 @@ export class ClientStatements {
     return this.byName === null ? [] : this.byName.values();
   }
 
+  /** The client knows what the result is like now. */
+  noteShape(statement: PreparedStatement): void {
+    if (statement.shape === 0) return;
+    this.shapes ??= new Map();
+    this.shapes.set(statement, statement.shape);
+  }
+
+  /** The result has become another since the client was told of it. */
+  isOutdated(statement: PreparedStatement): boolean {
+    return statement.shape > 0 && this.shapes?.get(statement) !== statement.shape;
+  }
+
   nameOf(statement: PreparedStatement): string | null {
     if (this.byName !== null) {
       for (const [name, known] of this.byName) if (known === statement) return name;
@@ -118,6 +132,7 @@ export class ClientStatements {
     }
     this.byName ??= new Map();
     this.byName.set(name, statement);
+    this.noteShape(statement);
     this.frameBytes += statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount++;
   }
@@ -126,6 +141,7 @@ export class ClientStatements {
     const statement = this.byName?.get(name);
     if (statement === undefined) return;
     this.byName?.delete(name);
+    this.shapes?.delete(statement);
     this.frameBytes -= statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount--;
     if (statement.encoding !== '') this.countEncoding(statement.encoding, -1);
@@ -136,6 +152,7 @@ export class ClientStatements {
     if (this.byName === null) return;
     for (const statement of this.byName.values()) this.context.statements.release(statement);
     this.byName = null;
+    this.shapes = null;
     this.expected = null;
     this.encodings = null;
     this.frameBytes = 0;

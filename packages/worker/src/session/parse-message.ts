@@ -190,7 +190,7 @@ function parseNamed(
   let isOldKept = false;
   if (server.prepared.has(serverName)) {
     const isControl = ((plan?.flags ?? 0) & TRANSACTION_CONTROL) !== 0;
-    if (isControl || !mayBeRefused(server)) {
+    if (isControl || !mustBeAsked(server)) {
       server.pending.push(KIND_PARSE | FAKE, { kind: 'statementUse', serverName, undo });
       server.relay.emitFakes();
       return CONSUMED;
@@ -217,10 +217,10 @@ function parseNamed(
 
 /**
  * In a failed transaction Postgres refuses a Parse (25P02), so it must be asked; and whether the transaction has
- * failed is not known while answers are outstanding.
+ * failed is not known while answers are outstanding. Within a transaction one that is outdated could not be healed (heal.ts).
  */
-function mayBeRefused(server: ServerConnection): boolean {
-  return server.readyStatus === READY.Failed || server.pending.length > 0;
+function mustBeAsked(server: ServerConnection): boolean {
+  return server.readyStatus !== READY.Idle || server.pending.length > 0;
 }
 
 /** The name is a lone terminator. */
