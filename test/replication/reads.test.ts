@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
+import { B, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
+import type { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
 import type { ReplicationHost } from '../support/replication-host.js';
 import {
@@ -164,11 +166,53 @@ forOneDriver('reads leave a standby that is behind', (driver) => {
     ));
 });
 
+forOneDriver('read_write_split while standbys are banned', (driver) => {
+  const [first, second] = ['standby1', 'standby2'];
+  /** Where reads go with nobody, the first, and both of them banned, the second being the less behind. */
+  const CASES: Record<string, [string[], string[], string[]]> = {
+    include_primary_if_replica_banned: [[first, second], ['primary', second], ['primary']],
+    exclude_primary: [[first, second], [second], [second]],
+    include_primary: [['primary', first, second], ['primary', second], ['primary']],
+    prefer_primary: [['primary'], ['primary'], ['primary']],
+  };
+  for (const [readWriteSplit, expected] of Object.entries(CASES)) {
+    it(`${readWriteSplit}: ${expected.map((hosts) => hosts.join(' and ')).join('; ')}`, async () => {
+      const settings = split('round_robin', { read_write_split: readWriteSplit, ban_replica_lag: 200 });
+      const proxy = await startRoutedProxy(cluster, driver, { workers: 1, ...settings });
+      const reaches = async (hosts: string[]): Promise<void> =>
+        eventually(`${hosts.join()} serve`, async () => {
+          return (
+            Object.keys(await spreadOf(proxy, 30))
+              .sort()
+              .join() === hosts.toSorted().join()
+          );
+        });
+      try {
+        await reaches(expected[0]);
+        for (const [place, name] of [first, second].entries()) {
+          await cluster.host(name).pauseReplay();
+          await cluster.primary.query("INSERT INTO item VALUES (1, 'x')");
+          await eventually('it is banned', async () => {
+            return (await proxy.adminQuery('SHOW BANS')).length === place + 1;
+          });
+          await reaches(expected[place + 1]);
+        }
+      } finally {
+        for (const standby of cluster.standbys) await standby.resumeReplay();
+        await cluster.untilCaughtUp();
+        await proxy.stop();
+      }
+    });
+  }
+});
+
 interface Fault {
   inflict(host: ReplicationHost): Promise<void>;
   heal(host: ReplicationHost): Promise<void>;
   /** How long after the fault reads may still begin that are lost with it. */
   graceMs: number;
+  /** Of those that had begun; else as many as there are clients. */
+  lostMax?: number;
 }
 
 const FAULTS: Record<string, Fault> = {
@@ -176,6 +220,14 @@ const FAULTS: Record<string, Fault> = {
     inflict: (host) => host.kill(),
     heal: (host) => host.comeBack(),
     graceMs: 100,
+  },
+  // As for maintenance: each session is told, and nobody is let in any more.
+  stopped: {
+    inflict: (host) => host.stopFast(),
+    heal: (host) => host.comeBack(),
+    graceMs: 100,
+    // Of a read that is interrupted between its first message and its answer a part is on its way already.
+    lostMax: 1,
   },
   frozen: {
     inflict: async (host) => host.freeze(),
@@ -196,11 +248,13 @@ forEachDriver('reads leave a standby that fails under load', (driver) => {
   });
   after(() => proxy.stop());
 
-  for (const [name, { inflict, heal, graceMs }] of Object.entries(FAULTS)) {
+  for (const [place, name] of Object.keys(FAULTS).entries()) {
+    const { inflict, heal, graceMs, lostMax = READERS } = FAULTS[name];
     it(`${name}: later reads do not fail, and it is used again once it is well`, async () => {
-      const [, victim] = cluster.standbys;
+      // One that fails again and again is used again later each time.
+      const victim = cluster.standbys[place % 2];
       const load = new StatementLoad(proxy.port, READERS);
-      await eventually('it serves', async () => (load.hostsSince(0)[victim.name] ?? 0) > 20, 10_000);
+      await eventually('it serves', async () => (load.hostsSince(0)[victim.name] ?? 0) > 20);
       const faultMs = performance.now();
       await inflict(victim);
       const graceEndMs = performance.now() + graceMs;
@@ -208,17 +262,94 @@ forEachDriver('reads leave a standby that fails under load', (driver) => {
       const healMs = performance.now();
       await heal(victim);
       const servesAgain = async (): Promise<boolean> => (load.hostsSince(healMs)[victim.name] ?? 0) > 20;
-      await eventually('it serves again', servesAgain, 10_000);
+      await eventually('it serves again', servesAgain);
       await load.stop();
       assert.deepEqual(load.errorsSince(graceEndMs), []);
       assert.equal(load.hostsSince(graceEndMs, healMs)[victim.name], undefined, 'nobody was sent there');
       const lost = load.errorsSince(0).length;
       // A client has one read under way: those on the victim at that moment, and no more.
-      assert.ok(lost <= READERS, `${lost} reads lost with ${READERS} clients`);
+      assert.ok(lost <= lostMax, `${lost} reads lost with ${READERS} clients`);
       console.log(
         `standby ${name} [${driver}]: ${lost} reads lost of ${load.records.length}, longest gap over all clients ` +
           `${Math.round(load.longestGapMs(faultMs))} ms`,
       );
     });
   }
+});
+
+forOneDriver('a read that has begun on a standby', (driver) => {
+  const LONG = 'SELECT count(*) FROM generate_series(1, 1000000000)';
+  const WAYS: Record<string, Buffer[]> = {
+    'a Query': [Q(LONG)],
+    'an extended query': [P('', LONG), B('', ''), E(''), S()],
+    'a prepared statement': [B('', 'long'), E(''), S()],
+  };
+  for (const [way, parts] of Object.entries(WAYS)) {
+    it(`${way}: ended by pg_terminate_backend, it is told so, and does not run again elsewhere`, () =>
+      withProxy(driver, { workers: 1, ...split('round_robin') }, async (proxy) => {
+        const client = await clientOf(proxy);
+        client.send(P('long', LONG), S());
+        assert.equal((await client.readUntilReady()).error, null);
+        client.send(...parts);
+        const runsOn = async (): Promise<ReplicationHost[]> => {
+          const sql = `SELECT count(*) FROM pg_stat_activity WHERE query = '${LONG}' AND state = 'active'`;
+          const counts = await Promise.all(cluster.hosts.map((host) => host.value(sql)));
+          return cluster.hosts.filter((_, place) => counts[place] !== '0');
+        };
+        await eventually('it runs', async () => (await runsOn()).length === 1);
+        const [host] = await runsOn();
+        assert.notEqual(host, cluster.primary);
+        const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = '${LONG}' AND state = 'active'`;
+        await host.query(end);
+        const { error } = await client.expectClosed();
+        assert.equal(error?.['C'], '57P01');
+        assert.deepEqual(await runsOn(), []);
+      }));
+  }
+});
+
+forOneDriver('a read in the way of replay', (driver) => {
+  /** What a read of `item` on a standby still needs is gone on the primary, and is to go on the standby. */
+  async function vacuumAway(): Promise<void> {
+    await cluster.primary.query('DELETE FROM item');
+    await cluster.primary.query('VACUUM item');
+  }
+  before(async () => {
+    for (const standby of cluster.standbys) await standby.set('max_standby_streaming_delay', '0');
+  });
+  after(async () => {
+    for (const standby of cluster.standbys) await standby.set('max_standby_streaming_delay', null);
+  });
+
+  async function withReader(body: (client: RawClient, proxy: TestProxy) => Promise<void>): Promise<void> {
+    await cluster.primary.query("INSERT INTO item SELECT n, 'x' FROM generate_series(1, 100) n");
+    await cluster.untilCaughtUp();
+    await withProxy(driver, { workers: 1, ...split('round_robin') }, async (proxy) => {
+      const client = await clientOf(proxy);
+      await body(client, proxy);
+      client.destroy();
+    });
+  }
+
+  it('is cancelled as on the standby itself; its client and the host go on', () =>
+    withReader(async (client, proxy) => {
+      client.send(Q('SELECT count(*) FROM item a, item b, item c, item d'));
+      await sleep(100);
+      await vacuumAway();
+      const { error, status } = await client.readUntilReady();
+      assert.equal(error?.['C'], '40001', JSON.stringify(error));
+      assert.match(error?.['M'] ?? '', /conflict with recovery/);
+      assert.equal(status, 'I');
+      for (let read = 0; read < 10; read++) assert.notEqual(await whereOf(client), 'primary');
+      assert.deepEqual(await proxy.adminQuery('SHOW BANS'), []);
+    }));
+
+  it('in a transaction that stands idle it ends the session, as on the standby itself', () =>
+    withReader(async (client) => {
+      await run(client, 'BEGIN READ ONLY', 'DECLARE c CURSOR FOR SELECT * FROM item', 'FETCH c');
+      assert.notEqual(await whereOf(client), 'primary');
+      await vacuumAway();
+      const { error } = await client.expectClosed();
+      assert.deepEqual([error?.['C'], error?.['V']], ['40001', 'FATAL'], JSON.stringify(error));
+    }));
 });

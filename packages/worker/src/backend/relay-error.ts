@@ -12,9 +12,12 @@ import {
   SWALLOW,
 } from './pending-replies.js';
 import type { Relay } from './relay.js';
+import type { ServerConnection } from './server-connection.js';
 import { skipToSync } from './skipped-replies.js';
 
 const HEADER_BYTES = 5;
+/** admin_shutdown, crash_shutdown. */
+const STOPPING: ReadonlySet<string> = new Set(['57P01', '57P02']);
 
 /** ErrorResponse: whose it is, what the client reads, and what the server will not answer any more. */
 export function relayError(
@@ -30,8 +33,8 @@ export function relayError(
   server.errors++;
   if (fields.severity === 'FATAL' || fields.severity === 'PANIC') {
     server.pool.serverFailed(server, fields.sqlstate, fields.message);
-    // Nobody's answer: it was idle, or what was asked of it has not left yet and may go to another.
-    if (server.session === null || !server.hasLeft(false)) {
+    // Nobody's answer: it was idle, or what was asked of it has not left yet, or has not begun, and may go to another.
+    if (server.session === null || !server.hasLeft(false) || isAskedElsewhere(server, fields.sqlstate)) {
       server.pool.serverLost(server, 0, false);
       return;
     }
@@ -60,6 +63,15 @@ export function relayError(
   const kind = code & KIND_MASK;
   const isExtended = kind !== KIND_QUERY && kind !== KIND_FUNCTION_CALL && kind !== KIND_SYNC;
   if (isExtended) skipToSync(server);
+}
+
+/**
+ * The host stops, and was told so while a read was on its way to it: as if the connection had broken. One that had begun has
+ * sent something ahead of this error, so that who ends it with pg_terminate_backend() does not have it back on another host.
+ */
+function isAskedElsewhere(server: ServerConnection, sqlstate: string): boolean {
+  if (!STOPPING.has(sqlstate) || server.session?.router?.mayRepeat(server) !== true) return false;
+  return server.requestLog.take() !== null;
 }
 
 function clientError(relay: Relay, bytes: Uint8Array, start: number, end: number, buffer: number): void {
