@@ -239,15 +239,21 @@ forOneDriver('statements in foreign encodings', (driver) => {
     await client.end();
   });
 
-  it('what a function set is the same behind another client, in a client of Latin 1', async () => {
-    const client = await clientOf(proxy, { parameters: { client_encoding: 'LATIN1' } });
-    await run(client, "DO $$ BEGIN PERFORM set_config('app.word', chr(228), false); END $$");
-    const blocker = await clientOf(proxy);
-    await run(blocker, 'SELECT 1');
-    const hex = "SELECT encode(convert_to(current_setting('app.word'), 'UTF8'), 'hex')";
-    assert.equal(await firstValue(client, hex), 'c3a4');
-    await run(blocker, 'SELECT 1');
-    assert.equal(await firstValue(client, hex), 'c3a4');
-    await Promise.all([client.end(), blocker.end()]);
-  });
+  for (const [encoding, code, utf8] of [
+    ['LATIN1', 228, 'c3a4'],
+    ['SJIS', 165, 'c2a5'],
+    ['EUC_JP', 8254, 'e280be'],
+  ] as const) {
+    it(`what a function set is the same behind another client, in a client of ${encoding}`, async () => {
+      const client = await clientOf(proxy, { parameters: { client_encoding: encoding } });
+      await run(client, `DO $$ BEGIN PERFORM set_config('app.word', chr(${code}), false); END $$`);
+      const blocker = await clientOf(proxy);
+      await run(blocker, 'SELECT 1');
+      const hex = "SELECT encode(convert_to(current_setting('app.word'), 'UTF8'), 'hex')";
+      assert.equal(await firstValue(client, hex), utf8);
+      await run(blocker, 'SELECT 1');
+      assert.equal(await firstValue(client, hex), utf8);
+      await Promise.all([client.end(), blocker.end()]);
+    });
+  }
 });

@@ -83,4 +83,20 @@ forOneDriver('foreign encodings', (driver) => {
     assert.equal(await firstValue(client, COUNT), '2');
     await client.end();
   });
+
+  it('a start-up setting that a RESET leads back to within a Query is the same, or refused', async () => {
+    for (const encoding of ['LATIN1', 'WIN1251', 'SQL_ASCII', 'UTF8']) {
+      const client = await clientOf(proxy, {
+        parameters: { client_encoding: encoding, options: '-c app.word=ä' },
+      });
+      for (const sql of [`RESET app.word; ${HEX}`, `RESET app.word; SELECT '\u00e4'; ${HEX}`]) {
+        await run(client, "SET app.word = 'x'");
+        client.send(frame('Q', Buffer.from(sql, encoding === 'UTF8' ? 'utf8' : 'latin1'), Buffer.from([0])));
+        const { error, rows } = await client.readUntilReady();
+        if (error === null) assert.equal(rows.at(-1)?.[0], UMLAUT, `${encoding} ${sql}`);
+        else assert.ok(['0A000', '22021'].includes(error['C'] ?? ''), JSON.stringify(error));
+      }
+      await client.end();
+    }
+  });
 });

@@ -5,16 +5,18 @@ import { forOneDriver } from '../../support/drivers.js';
 import { B, c, E, frame, int16, int32, Q, S, text } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, type RawResult } from '../../support/raw-client.js';
-import { SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
+import { PGDOG_SCHEMA, SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
 import { firstValue } from '../../support/wire.js';
 
-const SCHEMA = `
+const SCHEMA = `${PGDOG_SCHEMA}
   CREATE TABLE tag (name text PRIMARY KEY, note bigint);
   CREATE TABLE part (name text, note bigint) PARTITION BY HASH (name);
   CREATE TABLE "ö" (a bigint, b bigint);
   CREATE TABLE "Ã¶" (a bigint, b bigint);
   CREATE TABLE "ア" (a bigint, b bigint);
-  CREATE TABLE "ヂ" (a bigint, b bigint);`;
+  CREATE TABLE "ヂ" (a bigint, b bigint);
+  CREATE TABLE mover (id bigint PRIMARY KEY, word text, place text DEFAULT '¥');
+  CREATE TABLE made (id bigint PRIMARY KEY, word text DEFAULT (chr(228) || random()::text));`;
 
 const TABLES = [
   { name: 'tag', column: 'name', data_type: 'text' },
@@ -22,6 +24,7 @@ const TABLES = [
   { name: 'Ã¶', column: 'b', data_type: 'bigint' },
   { name: 'ア', column: 'a', data_type: 'bigint' },
   { name: 'ヂ', column: 'b', data_type: 'bigint' },
+  { name: 'mover', column: 'id', data_type: 'bigint' },
 ];
 
 /** Characters as clients of these encodings send them. */
@@ -150,10 +153,14 @@ const READS: Record<string, Ask> = {
 forOneDriver('clients of other encodings than the shards', (driver) => {
   let proxy: TestProxy;
   before(async () => {
-    proxy = await startShardedProxy(cluster, driver, { tables: TABLES, workers: 1 });
+    proxy = await startShardedProxy(cluster, driver, {
+      tables: TABLES,
+      workers: 1,
+      sections: { rewrite: { shard_key: 'rewrite' } },
+    });
   });
   after(() => proxy.stop());
-  beforeEach(() => cluster.everywhere('TRUNCATE tag, "ö", "Ã¶", "ア", "ヂ"'));
+  beforeEach(() => cluster.everywhere('TRUNCATE tag, "ö", "Ã¶", "ア", "ヂ", mover, made'));
 
   const connect = (client_encoding: string): Promise<RawClient> =>
     RawClient.connect({
@@ -203,7 +210,7 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
   }
 
   /** SQLSTATEs of what is refused for its encoding; never one of ours for our own mistakes. */
-  const REFUSED = new Set(['0A000', '22023', '25001', '42601', '22P02']);
+  const REFUSED = new Set(['0A000', '22023', '22P05', '25001', '42601', '22P02']);
 
   for (const encoding of Object.keys(ENCODINGS)) {
     const coder = new Coder(encoding);
@@ -280,6 +287,41 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
       const [result] = await ask(client, [B('', name), E(''), S()]);
       if (result?.error === null) assert.deepEqual(result.rows, [['2']]);
       else assert.ok(REFUSED.has(result?.error['C'] ?? ''), JSON.stringify(result?.error));
+      await client.end();
+    }
+  });
+
+  it('what we write in place of a statement is the same characters, or refused', async () => {
+    for (const encoding of Object.keys(ENCODINGS)) {
+      await cluster.everywhere('TRUNCATE mover, made');
+      for (let id = 0; id < 4; id++) {
+        await cluster.shard(await partitionOf('bigint', id), 'INSERT INTO mover (id, word) VALUES ($1, $2)', [
+          id,
+          '¥5 ‾',
+        ]);
+      }
+      const client = await connect(encoding);
+      const tell = async (sql: string): Promise<void> => {
+        const { error } = await client.query(sql);
+        if (error !== null) assert.ok(REFUSED.has(error['C'] ?? ''), `${encoding} ${JSON.stringify(error)}`);
+      };
+      for (let id = 0; id < 4; id++) await tell(`UPDATE mover SET id = ${id + 100} WHERE id = ${id}`);
+      for (let id = 0; id < 3; id++) await tell(`INSERT INTO made (id) VALUES (${id})`);
+      const made = await Promise.all(
+        Array.from({ length: cluster.shardCount }, (_, shard) =>
+          cluster.shard(shard, 'SELECT * FROM made ORDER BY id'),
+        ),
+      );
+      for (const rows of made) assert.deepEqual(rows, made[0], encoding);
+      for (const { word } of made[0] ?? []) assert.match(String(word), /^ä0/, encoding);
+      const moved = await cluster.all('SELECT * FROM mover');
+      assert.equal(moved.length, 4);
+      for (const row of moved) assert.deepEqual([row['word'], row['place']], ['¥5 ‾', '¥'], encoding);
+      await assertPlaced('mover', 'id', 'bigint');
+      if (encoding === 'UTF8') {
+        assert.ok(moved.every(({ id }) => Number(id) >= 100));
+        assert.equal((await cluster.all('SELECT * FROM made')).length, 3 * cluster.shardCount);
+      }
       await client.end();
     }
   });

@@ -85,6 +85,11 @@ const HELD_PINS: Record<string, number> = {
   statement: PIN_UNKNOWN_SETTING,
 };
 
+/** Of a text in another encoding: what is not ASCII, and as what SJIS and its kin write the yen sign and the overline. */
+function isUnsure(text: string): boolean {
+  return isWide(text) || text.includes('\\') || text.includes('~');
+}
+
 /** What the rows say. */
 class FoundState {
   pins = 0;
@@ -96,7 +101,7 @@ class FoundState {
 
   /** @param isKnown it is in an encoding that we read */
   take(server: ServerConnection, kind: string, name: string, value: string, isKnown: boolean): void {
-    if (!isKnown && (isWide(name) || isWide(value))) this.pins |= PIN_UNKNOWN_SETTING;
+    if (!isKnown && (isUnsure(name) || isUnsure(value))) this.pins |= PIN_UNKNOWN_SETTING;
     else if (kind === 'as') this.identity.push([name, value]);
     else if (kind === 'held') this.takeHeld(name, value);
     else if (kind === 'ours') {

@@ -1,5 +1,6 @@
 import {
   BACKEND,
+  CLIENT_UTF8,
   FrameWriter,
   PgDogError,
   quoteLiteral,
@@ -7,7 +8,7 @@ import {
   type StatementPlan,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { afterResetAll, makeParameterSet, type SessionParameter } from './parameter-set.js';
+import { afterResetAll, isWide, makeParameterSet, type SessionParameter } from './parameter-set.js';
 import type { Session } from './session.js';
 
 const RESET_DONE = commandComplete('RESET');
@@ -51,6 +52,9 @@ export function restoreWithin(
   for (const [index, statement] of plan.statements.entries()) {
     const settings = index < last ? wanted(session, statement) : [];
     if (settings.length === 0) continue;
+    // The server would read it in the client's encoding.
+    if (session.clientReading !== CLIENT_UTF8 && settings.some(({ replay }) => isWide(replay)))
+      return refusal();
     const { start, end, node } = parsed[index];
     const own = utf8.toString('utf8', start, end);
     pieces.push(utf8.subarray(copied, start), Buffer.from(withSettings(own, settings)));

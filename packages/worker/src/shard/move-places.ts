@@ -53,6 +53,15 @@ export interface MoveTerms {
   readonly allowed: CrossShard;
   /** The client's encoding is not the servers'. */
   readonly isForeign: boolean;
+  readonly encoding: string | undefined;
+}
+
+/** Of these each byte is one character: what comes out of a server goes into another as the same, or not at all. */
+const SINGLE_BYTE = ['LATIN', 'ISO_8859_', 'WIN', 'KOI8'];
+
+/** Rows pass through the client's encoding, and some write two characters as one: a yen sign is a backslash in SJIS. */
+function isLossy({ isForeign, encoding = '' }: MoveTerms): boolean {
+  return isForeign && encoding !== 'UTF8' && !SINGLE_BYTE.some((start) => encoding.startsWith(start));
 }
 
 /** How a statement moves its rows. @param spread of its text */
@@ -61,14 +70,19 @@ export function newRowMove(
   spread: Spread,
   places: MovePlaces | PgDogError,
   text: PreparedText | null,
-  { database, allowed, isForeign }: MoveTerms,
+  terms: MoveTerms,
 ): RowMove | PgDogError {
+  const { database, allowed, isForeign } = terms;
   if (lookupOutcome.isUnmapped) return unmapped();
   if (places instanceof PgDogError) return places;
   if (spread.kind === 'refused') return refusedAs(spread);
   if (spread.kind !== 'move' || text === null)
     return crossShard('its text cannot be rewritten for rows that move');
   if (allowed === 'direct_only') return directOnly(crossShard('rows move to another one'));
+  if (isLossy(terms)) {
+    const text = `rows cannot move to another shard in client_encoding ${terms.encoding}, which may change them`;
+    return new PgDogError('cross_shard', text, { hint: "Set client_encoding to the server's." });
+  }
   const { plan } = spread;
   const { routed } = plan;
   if (places.target !== null) return new RowMove(shardsOfMove(places), places.target, plan, text);

@@ -373,6 +373,7 @@ export class ShardRequest {
       database,
       allowed,
       isForeign: values.isForeign,
+      encoding: this.session.reported.get('client_encoding'),
     });
     if (moved instanceof PgDogError) this.refuse(moved);
     else this.ask(moved.shards, PASS, UNCUT, 'its rows move', { ...UNDIVIDED, moved });
