@@ -85,6 +85,12 @@ export class SourceConnection {
     if (this.#settings.channel !== '') await this.#client.query(`LISTEN ${quoted(this.#settings.channel)}`);
   }
 
+  /** Whether it replays what another one writes. */
+  async isStandby(): Promise<boolean> {
+    const { rows } = await this.#client.query('SELECT pg_is_in_recovery() AS is_standby');
+    return rows[0]?.is_standby === true;
+  }
+
   /** Both tables, of one moment. Rejects with the reason; the connection may be of no use then. */
   async read(nowMs: number): Promise<SourceRows> {
     const { databasesQuery, usersQuery, identity } = this.#settings;

@@ -62,6 +62,8 @@ export class SourceWatch {
   /** There may be something new. */
   #isWanted = false;
   #lost: string | null = null;
+  /** It was not listened to for that reason alone. */
+  #isStandby = false;
   #wake: () => void = () => {};
   #failures = 0;
   #told = '';
@@ -126,6 +128,8 @@ export class SourceWatch {
       while (!this.#isClosed) {
         this.#isWanted = false;
         const beginMs = performance.now();
+        // It has been promoted. Before the look: what comes between the two is told.
+        if (this.#isStandby && !(await connection.isStandby())) await this.#listen(connection);
         await this.#look(connection);
         const tookMs = performance.now() - beginMs;
         await this.#pause(this.#settings.refreshIntervalMs);
@@ -143,11 +147,13 @@ export class SourceWatch {
   async #listen(connection: SourceConnection): Promise<void> {
     const { channel, refreshIntervalMs } = this.#settings;
     this.figures.state = channel === '' ? 'polling' : 'listening';
+    this.#isStandby = false;
     try {
       await connection.listen();
     } catch (error) {
       if (!isAnswer(error)) throw error;
       this.figures.state = 'polling';
+      this.#isStandby = isInRecovery(error);
       const reason = error instanceof Error ? error.message : String(error);
       const text = `${this.figures.place} cannot be listened to (${reason}): it is read every ${refreshIntervalMs} ms`;
       this.#options.logger.log('warn', 'config_source_polling', text);
@@ -220,6 +226,11 @@ export class SourceWatch {
       };
     });
   }
+}
+
+/** read_only_sql_transaction: of LISTEN, on a server that is no primary. */
+function isInRecovery(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '25006';
 }
 
 /** Its rows do not make a configuration. */
