@@ -4,6 +4,7 @@ import { after, before, it } from 'node:test';
 import { type SubjectParts, testAuthority } from '../support/certificates.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { tryLogin } from '../support/login.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import { secret } from '../support/secrets.js';
@@ -113,6 +114,42 @@ forEachDriver('names in certificates', (driver) => {
           const found = await outcome(proxy, database, user, tls).catch(() => 'cut');
           assert.equal(found, wanted, `${user} of ${database}`);
         }
+      }
+    });
+  }
+});
+
+forEachDriver('names in certificates of servers', (driver) => {
+  for (const [what, subject, isLetIn] of [
+    ['first', names('localhost', 'other.example'), true],
+    ['second', names('other.example', 'localhost'), false],
+  ] as const) {
+    it(`for questions of our own as for pools: the name that is wanted comes ${what}`, async () => {
+      const shown = authority.issue({ subject });
+      const named = await startPostgres({
+        users: [{ name: 'alice', password: PASSWORD }],
+        settings: folder.forPostgres(shown, '', `named-${what}`),
+      });
+      const proxy = await startProxy({
+        workers: 1,
+        ioDriver: driver,
+        databases: [{ ...databaseOf(named), host: 'localhost' }],
+        users: [],
+        general: {
+          min_pool_size: 0,
+          passthrough_auth: 'enabled_plain',
+          tls_verify: 'verify_full',
+          tls_server_ca_certificate: CA,
+        },
+      });
+      try {
+        const { sqlstate, asked, client } = await tryLogin(proxy, 'alice', PASSWORD);
+        // The supervisor tries the password, before there is any pool.
+        assert.deepEqual([sqlstate, asked], isLetIn ? ['', [3, 0]] : ['08001', [3]]);
+        client.destroy();
+      } finally {
+        await proxy.stop();
+        await named.stop();
       }
     });
   }
