@@ -4,7 +4,7 @@ import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { STATEMENT_BATCHES } from '../support/exchanges.js';
-import { B, C, D, E, P, Q, S } from '../support/frames.js';
+import { B, C, D, E, H, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient, RawResult } from '../support/raw-client.js';
 import {
@@ -289,9 +289,9 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
       assert.deepEqual((await execute(b, 'sh')).rows, [['1', '2']]);
       // Who goes by what it was told before the change is told, as by Postgres, until it prepares the statement again.
       for (let time = 0; time < 2; time++) assert.equal(sqlstateOf(await execute(a, 'sh')), '0A000');
+      await prepare(a, 'sh2', 'SELECT * FROM shape');
       await ask(a, C('S', 'sh'));
-      await prepare(a, 'sh', 'SELECT * FROM shape');
-      assert.deepEqual((await execute(a, 'sh')).rows, [['1', '2']]);
+      assert.deepEqual((await execute(a, 'sh2')).rows, [['1', '2']]);
       // In one batch with its Parse, as drivers send it.
       await run(b, 'ALTER TABLE shape ADD z int DEFAULT 3');
       const once = await ask(b, P('again', 'SELECT * FROM shape'), D('S', 'again'), B('', 'again'), E(''));
@@ -316,6 +316,18 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
       assert.equal(sqlstateOf(await execute(a, 'st2')), '');
     }));
 
+  it('what is prepared and described up to a Flush is healed too', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(a, 'DROP TABLE IF EXISTS shape5', 'CREATE TABLE shape5 (x int)');
+      await prepare(a, 'fa', 'SELECT * FROM shape5');
+      await run(b, 'ALTER TABLE shape5 ADD y int');
+      b.send(P('fb', 'SELECT * FROM shape5'), D('S', 'fb'), H());
+      assert.equal((await b.readUntil('T')).map(({ type }) => type).join(''), '1tT');
+      const rest = await ask(b, B('', 'fb'), D('P', ''), E(''));
+      assert.equal(sqlstateOf(rest), '');
+      assert.deepEqual(rest.columns, ['x', 'y']);
+    }));
+
   it('a statement that is prepared within a transaction is read anew there', () =>
     withClients(proxy, 2, async (a, b) => {
       await run(a, 'DROP TABLE IF EXISTS shape3', 'CREATE TABLE shape3 (x int)');
@@ -336,6 +348,7 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
         await run(a, 'ALTER TABLE shape4 DROP y');
         const told = await ask(a, B('', 'sf', { resultFormats: [1, 1] }), D('P', ''), E(''));
         assert.equal(told.error?.['M'], 'cached plan must not change result type');
+        assert.equal(told.error?.['R'], 'RevalidateCachedQuery');
         assert.equal(sqlstateOf(told), '0A000');
       });
     }));

@@ -189,6 +189,7 @@ test('ErrorResponse there and back, a NUL in a text cannot forge a field', () =>
     message: 'no "x CXX000"',
     detail: 'd',
     hint: '',
+    routine: '',
   });
   assert.equal(readSqlstate(frame, 5, frame.length), '28P01');
   assert.equal(
@@ -202,7 +203,7 @@ test('hostile ErrorResponse bodies: no fields, duplicates, no terminator, each c
     const { bytes, start, end } = fenced(utf8(text));
     return [parseErrorFields(bytes, start, end), readSqlstate(bytes, start, end)] as const;
   };
-  const none = { severity: '', sqlstate: '', message: '', detail: '', hint: '' };
+  const none = { severity: '', sqlstate: '', message: '', detail: '', hint: '', routine: '' };
   assert.deepEqual(parse(''), [none, '']);
   assert.deepEqual(parse('\0'), [none, '']);
   assert.deepEqual(parse('Mhello'), [{ ...none, message: 'hello' }, '']);
@@ -213,6 +214,9 @@ test('hostile ErrorResponse bodies: no fields, duplicates, no terminator, each c
   ]);
   assert.deepEqual(parse('Zjunk\0Vok\0Sx\0Mafter'), [{ ...none, severity: 'ok', message: 'after' }, '']);
   assert.deepEqual(parse('\0Mhidden\0'), [none, '']);
+  const routine = 'RevalidateCachedQuery';
+  const made = buildErrorResponse({ severity: 'ERROR', sqlstate: '0A000', message: 'm', routine });
+  assert.equal(parseErrorFields(made, 5, made.length).routine, routine);
   everyCut(buildErrorResponse(new PgDogError('checkout_timeout')), parseErrorFields);
   everyCut(buildErrorResponse(new PgDogError('checkout_timeout')), readSqlstate);
   assert.equal(toPgDogError(new Error('secret path')).message, 'internal error');

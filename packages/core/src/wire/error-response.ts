@@ -11,6 +11,8 @@ export interface ErrorFields {
   message: string;
   detail?: string;
   hint?: string;
+  /** The function of Postgres's source that raises it: some drivers go by it. */
+  routine?: string;
 }
 
 /** Field type bytes. */
@@ -20,6 +22,7 @@ const SQLSTATE = 0x43;
 const MESSAGE = 0x4d;
 const DETAIL = 0x44;
 const HINT = 0x48;
+const ROUTINE = 0x52;
 
 export function writeErrorResponse(writer: FrameWriter, fields: ErrorFields): void {
   writeFields(writer, BACKEND.ErrorResponse, fields);
@@ -51,12 +54,13 @@ function writeFields(writer: FrameWriter, type: number, fields: ErrorFields): vo
   writeField(writer, MESSAGE, fields.message);
   writeField(writer, DETAIL, fields.detail ?? '');
   writeField(writer, HINT, fields.hint ?? '');
+  writeField(writer, ROUTINE, fields.routine ?? '');
   writer.byte(0).end();
 }
 
 function writeField(writer: FrameWriter, type: number, value: string): void {
-  // Detail and hint are left out when empty; the four before them are promised by the protocol.
-  if (value === '' && (type === DETAIL || type === HINT)) return;
+  // Left out when empty but for the first four, which are promised by the protocol.
+  if (value === '' && (type === DETAIL || type === HINT || type === ROUTINE)) return;
   // Error texts quote what others sent. A NUL in there must not become a field of its own.
   writer.byte(type).cstring(value.includes('\0') ? value.replaceAll('\0', ' ') : value);
 }
@@ -66,7 +70,7 @@ function writeField(writer: FrameWriter, type: number, value: string): void {
  * fields are '', of duplicates the first counts, a cut-off field ends at the end of the body.
  */
 export function parseErrorFields(bytes: Uint8Array, start: number, end: number): Required<ErrorFields> {
-  const fields = { severity: '', sqlstate: '', message: '', detail: '', hint: '' };
+  const fields = { severity: '', sqlstate: '', message: '', detail: '', hint: '', routine: '' };
   let localized = '';
   let at = start;
   while (at < end && bytes[at] !== 0) {
@@ -80,6 +84,7 @@ export function parseErrorFields(bytes: Uint8Array, start: number, end: number):
     else if (type === MESSAGE) fields.message ||= value;
     else if (type === DETAIL) fields.detail ||= value;
     else if (type === HINT) fields.hint ||= value;
+    else if (type === ROUTINE) fields.routine ||= value;
     at = progress(at, valueEnd + 1);
   }
   // V came with 9.6; before it only the translated one.

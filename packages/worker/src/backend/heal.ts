@@ -32,7 +32,8 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
   const isSimple = (server.pending.head() & KIND_MASK) === KIND_QUERY;
   const frames = server.isHealing || session.transaction.isOpen ? null : server.requestLog.take();
   const isTold = frames !== null && (isSimple || !isOutdated || describes(frames));
-  if (frames === null || !isTold || !(isSimple || endsInOneSync(server))) {
+  const isFlushed = frames !== null && !isSimple && hasNoSync(server) && onlyPrepares(frames);
+  if (frames === null || !isTold || !(isSimple || isFlushed || endsInOneSync(server))) {
     if (isOutdated) noteOutdated(server, ref);
     return false;
   }
@@ -44,6 +45,8 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
   // What the client sends meanwhile comes behind what is repeated.
   server.hasEffectPending = true;
   if (!isSimple) skipToSync(server);
+  // Its client has asked for what there is by Flush: the batch begins anew.
+  if (isFlushed) server.sendOwnSync();
   const kind = server.pending.head() & KIND_MASK;
   const again: OwnExchange = {
     sql: '',
@@ -81,6 +84,16 @@ function describes(frames: Uint8Array): boolean {
   return false;
 }
 
+/** Nothing has been executed in the batch, and nothing bound that could be. */
+function onlyPrepares(frames: Uint8Array): boolean {
+  for (let at = 0; at + HEADER_BYTES <= frames.length; at += frameBytesOf(frames, at)) {
+    if (!PREPARING.has(frames[at])) return false;
+  }
+  return true;
+}
+
+const PREPARING: ReadonlySet<number> = new Set([FRONTEND.Parse, FRONTEND.Describe, FRONTEND.Flush]);
+
 /** Whoever has prepared the statement goes by its old result, until it is prepared again. */
 function noteOutdated(server: ServerConnection, ref: object): void {
   server.isPreparedOutdated = true;
@@ -112,6 +125,13 @@ function endsInOneSync(server: ServerConnection): boolean {
     if (isSync) return index === pending.length - 1 && (pending.codeAt(index) & DISPOSITION_MASK) === FORWARD;
   }
   return false;
+}
+
+function hasNoSync(server: ServerConnection): boolean {
+  const { pending } = server;
+  for (let index = 0; index < pending.length; index++)
+    if ((pending.codeAt(index) & KIND_MASK) === KIND_SYNC) return false;
+  return true;
 }
 
 /** Which statements are outdated is not known, and parsing anew is cheap. */

@@ -141,7 +141,7 @@ export class ClientStatements {
     const statement = this.byName?.get(name);
     if (statement === undefined) return;
     this.byName?.delete(name);
-    this.shapes?.delete(statement);
+    if (this.shapes?.has(statement) && this.nameOf(statement) === null) this.shapes.delete(statement);
     this.frameBytes -= statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount--;
     if (statement.encoding !== '') this.countEncoding(statement.encoding, -1);
