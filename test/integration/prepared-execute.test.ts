@@ -124,6 +124,28 @@ forOneDriver('EXECUTE that fails', (driver) => {
       });
     }));
 
+  it('an error points to the same place of the text as on a direct connection', () =>
+    assertSameAsDirect(
+      proxy,
+      server,
+      batch(
+        11,
+        ...[
+          'PREPARE p1 AS SELECT $1a',
+          'PREPARE p1(nonexistenttype) AS SELECT $1',
+          '/* é */ PREPARE "ünd" AS SELECT \'é\', nocolumn',
+          'PREPARE q1(int) AS SELECT $1 + 1; PREPARE q2(text) AS SELECT $1 || nocolumn',
+          'PREPARE q3(int) AS SELECT $1 + 3',
+          'PREPARE q4(int) AS SELECT $1 + 4',
+          "EXECUTE q3('5'::nonexistent)",
+          "EXECUTE q3(1); EXECUTE q4('é'::text || nocolumn)",
+          'EXECUTE q3(1); SELECT nocolumn',
+          "EXECUTE q3('x')",
+          'DEALLOCATE q3; DEALLOCATE q4; SELECT 1/0, nocolumn',
+        ].map(Q),
+      ),
+    ));
+
   const run1 = (sql: string): Buffer[] => [P('', sql), B('', ''), E('')];
   const batches: Record<string, Buffer[]> = {
     'made, run and dropped': ['PREPARE w AS SELECT 7', 'EXECUTE w', 'DEALLOCATE w'].flatMap(run1),

@@ -15,6 +15,8 @@ export interface ErrorFields {
   routine?: string;
 }
 
+const HEADER_BYTES = 5;
+
 /** Field type bytes. */
 const SEVERITY_LOCALIZED = 0x53;
 const SEVERITY = 0x56;
@@ -90,6 +92,36 @@ export function parseErrorFields(bytes: Uint8Array, start: number, end: number):
   // V came with 9.6; before it only the translated one.
   fields.severity ||= localized;
   return fields;
+}
+
+const POSITION = 0x50;
+
+/**
+ * The same ErrorResponse frame bytes[start, end), its position (from 1, in characters) as `map` has it; null when it has none.
+ */
+export function withPosition(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  map: (position: number) => number,
+): Uint8Array | null {
+  let at = start + HEADER_BYTES;
+  while (at < end && bytes[at] !== 0) {
+    const nul = findNul(bytes, at + 1, end);
+    if (nul === -1) return null;
+    const position = bytes[at] === POSITION ? Number(decodeText(bytes, at + 1, nul)) : 0;
+    if (position > 0) {
+      const writer = new FrameWriter();
+      writer.begin(BACKEND.ErrorResponse).bytes(bytes, start + HEADER_BYTES, at + 1);
+      writer
+        .cstring(String(map(position)))
+        .bytes(bytes, nul + 1, end)
+        .end();
+      return writer.take();
+    }
+    at = progress(at, nul + 1);
+  }
+  return null;
 }
 
 /** SQLSTATE of an ErrorResponse body without decoding the rest; '' when it has none. */

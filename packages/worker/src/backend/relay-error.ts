@@ -1,4 +1,6 @@
-import { parseErrorFields } from '@pgdog-cluster/core';
+import { parseErrorFields, withPosition } from '@pgdog-cluster/core';
+import { positionInGiven } from '../session/text-edits.js';
+import type { PlanUse } from '../session/transaction.js';
 import { countError } from './count-answer.js';
 import { outdatedBind, tryHeal } from './heal.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
@@ -56,7 +58,10 @@ export function relayError(
   else {
     server.pool.row.error();
     countError(server, code);
-    const rewritten = outdatedBind(server, ref, fields) ?? server.session?.rewriteError(ref, fields) ?? null;
+    const rewritten =
+      outdatedBind(server, ref, fields) ??
+      server.session?.rewriteError(ref, fields) ??
+      repositioned(ref, bytes, start, end);
     if (rewritten === null) clientError(relay, bytes, start, end, buffer);
     else clientError(relay, rewritten, 0, rewritten.length, -1);
   }
@@ -72,6 +77,13 @@ export function relayError(
 function isAskedElsewhere(server: ServerConnection, sqlstate: string): boolean {
   if (!STOPPING.has(sqlstate) || server.session?.router?.mayRepeat(server) !== true) return false;
   return server.requestLog.take() !== null;
+}
+
+/** What it points to in the client's own text; null: it is that already. */
+function repositioned(ref: object | null, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+  const edits = ref !== null && 'edits' in ref ? (ref as PlanUse).edits : null;
+  if (edits === null) return null;
+  return withPosition(bytes, start, end, (position) => positionInGiven(edits, position));
 }
 
 function clientError(relay: Relay, bytes: Uint8Array, start: number, end: number, buffer: number): void {

@@ -325,7 +325,7 @@ export class ExtendedQuery {
       if ((portal.plan.flags & PREPARE_LEVEL) !== 0) {
         noteExecuted(this.requests.session, server, portal.plan);
       }
-      const use = { plan: portal.plan, next: 0, values: portal.values, restored: null };
+      const use = { plan: portal.plan, next: 0, values: portal.values, restored: null, edits: null };
       server.pending.push(KIND_EXECUTE | FORWARD, use, figures, nowUs);
     }
     if (fields.rowsMax > 0) server.pending.noteRowsMax(fields.rowsMax);

@@ -17,6 +17,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { showUniqueId } from '../made/show-unique-id.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { unlistensAll } from '../pubsub/ask-ahead.js';
+import { isUtf8Session } from '../pubsub/listener.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { askSupervisor } from './admin-session.js';
@@ -29,6 +30,7 @@ import type { Session } from './session.js';
 import { settingsPlan } from './session-mode-plans.js';
 import { renameStatements } from './sql-statements.js';
 import { guardText } from './tenant-guard.js';
+import type { TextEdit } from './text-edits.js';
 
 const HEADER_BYTES = 5;
 const writer = new FrameWriter(1024);
@@ -178,8 +180,10 @@ function effectfulQuery(
   if (problem !== null) return refuseQuery(requests, server, problem);
   noteForeseen(session, server, plan);
   let text: Uint8Array | null = null;
+  const edits: TextEdit[] = [];
   if ((plan.flags & PREPARE_LEVEL) !== 0 && !session.isSessionMode) {
-    const renamed = renameStatements(session, server, plan, bytes.subarray(start + HEADER_BYTES, end - 1));
+    const given = bytes.subarray(start + HEADER_BYTES, end - 1);
+    const renamed = renameStatements(session, server, plan, given, edits);
     if (renamed instanceof PgDogError) return refuseQuery(requests, server, renamed);
     noteExecuted(session, server, plan);
     text = renamed;
@@ -191,7 +195,9 @@ function effectfulQuery(
     restored = outcome;
   }
   const statements = restored === null ? null : restored.statements;
-  const use = { plan, next: 0, values: null, restored: statements };
+  // Of other encodings nobody here counts the characters; a text that was put together anew has other places.
+  const hasPlaces = edits.length > 0 && restored === null && isUtf8Session(session);
+  const use = { plan, next: 0, values: null, restored: statements, edits: hasPlaces ? edits : null };
   server.pending.push(KIND_QUERY | FORWARD, use, figures, session.context.nowUs);
   text = restored === null ? text : restored.text;
   if (text === null) server.forward(bytes, start, end, buffer);

@@ -5,19 +5,23 @@ import { SERVER_NAME_PREFIX, type TextReading } from '../plan/prepared-statement
 import { currentReading } from './client-statements.js';
 import { NamesUnderWay } from './names-under-way.js';
 import type { Session } from './session.js';
+import { charactersIn, type TextEdit } from './text-edits.js';
 
 /**
  * The text of PREPARE, EXECUTE and DEALLOCATE statements with the client's names replaced by those on the
  * server, after making sure that the server has what is executed. A PgDogError when the client's names do not
  * allow it, as Postgres would say.
+ * @param edits is given where names were replaced
  */
 export function renameStatements(
   session: Session,
   server: ServerConnection,
   plan: SqlPlan,
   bytes: Uint8Array,
+  edits: TextEdit[] = [],
 ): Uint8Array | PgDogError {
   const pieces: Uint8Array[] = [];
+  let sent = 0;
   const { statements } = session;
   const own = server.isBatchOpen ? (statements.underWay ?? new NamesUnderWay()) : new NamesUnderWay();
   if (server.isBatchOpen) statements.underWay = own;
@@ -50,6 +54,9 @@ export function renameStatements(
         );
       }
       pieces.push(bytes.subarray(copied, span.start), Buffer.from(serverName, 'latin1'));
+      const at = sent + charactersIn(bytes, copied, span.start);
+      edits.push({ at, sent: serverName.length, given: charactersIn(bytes, span.start, span.end) });
+      sent = at + serverName.length;
       copied = span.end;
     }
     if (effect?.type === 'deallocate') own.gone(effect.name);

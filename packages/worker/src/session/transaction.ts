@@ -13,6 +13,7 @@ import type { ParameterSet } from './parameter-set.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
 import { noteRestored, type RestoredStatement } from './restored-settings.js';
 import type { Session } from './session.js';
+import type { TextEdit } from './text-edits.js';
 
 /** A Query or Execute whose statements do something to the session. `ref` of a pending reply. */
 export interface PlanUse {
@@ -23,6 +24,8 @@ export interface PlanUse {
   readonly values: BindValues | null;
   /** Statements that were sent in another form (restored-settings.ts). */
   readonly restored: readonly RestoredStatement[] | null;
+  /** What of the text was sent otherwise; null: nothing that an error could point to. */
+  readonly edits: readonly TextEdit[] | null;
 }
 
 interface Savepoint {
