@@ -333,8 +333,13 @@ forOneDriver('a read in the way of replay', (driver) => {
 
   it('is cancelled as on the standby itself; its client and the host go on', () =>
     withReader(async (client, proxy) => {
-      client.send(Q('SELECT count(*) FROM item a, item b, item c, item d'));
-      await sleep(100);
+      const sql = 'SELECT count(*) FROM item a, item b, item c, item d';
+      client.send(Q(sql));
+      const running = `SELECT count(*) FROM pg_stat_activity WHERE query = '${sql}' AND state = 'active'`;
+      await eventually('it runs', async () => {
+        const counts = await Promise.all(cluster.standbys.map((standby) => standby.value(running)));
+        return counts.includes('1');
+      });
       await vacuumAway();
       const { error, status } = await client.readUntilReady();
       assert.equal(error?.['C'], '40001', JSON.stringify(error));
