@@ -125,7 +125,7 @@ forEachDriver('interleavings', (driver) => {
 
   it('a server out of sync is cancelled before it is left', async () => {
     const onFrame: FakePostgresOptions['onFrame'] = (connection, got) => {
-      if (got.body.includes('lie')) connection.send(backend.bindComplete());
+      if (got.body.includes('SELECT lie')) connection.send(backend.bindComplete());
       else answer(connection, got);
     };
     await withFake({ onFrame }, async (proxy, fake) => {
