@@ -299,3 +299,18 @@ test('a directory service that fails or does not answer: no name, and not for ev
     null,
   );
 });
+
+// pg is loaded when it is first needed, through a symbolic link where packages are installed by pnpm.
+test('modules are found as before beside a Unix socket', () => {
+  const directory = newDirectory();
+  const code = `
+    import { openUnixListener } from 'pgdog-cluster';
+    const settings = { directory: process.argv[1], ports: [7000], mode: 0o700, group: null };
+    const listener = await openUnixListener(settings, 7000, 4);
+    const { default: pg } = await import('pg');
+    console.log(typeof pg.Client);
+    listener.close();
+    process.exit();`;
+  const program = ['--input-type=module', '-e', code, directory];
+  assert.equal(execFileSync(process.execPath, program, { encoding: 'utf8' }).trim(), 'function');
+});

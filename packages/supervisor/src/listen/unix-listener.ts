@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
 import { PgDogError, unixSocketPath } from '@pgdog-cluster/core';
 import {
   AF_UNIX,
@@ -65,14 +65,22 @@ export async function openUnixListener(
   }
 }
 
+/**
+ * In bigints: Node resolves no symbolic link of a module that it loads after a stat of a socket in plain numbers, because
+ * its realpath looks at what the last such stat has found. pg then misses what it needs, in a checkout.
+ */
+function statOf(path: string) {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
 function placedListener(
   fd: number,
   path: string,
   { directory, port, lock }: { directory: string; port: number; lock: UnixLock },
 ): Listener {
-  const { ino, dev } = lstatSync(path);
+  const own = statOf(path);
   const remove = (): void => {
-    removeOwn(path, ino, dev);
+    if (own !== undefined) removeOwn(path, own);
     lock.release();
   };
   return new Listener(fd, { directory, port, lock, remove });
@@ -103,10 +111,10 @@ function takeLock(path: string, directory: string, port: number, refuse: Refuse)
 }
 
 /** At the end. Somebody may have put another in its place, or taken the directory away: that is no reason not to end. */
-function removeOwn(path: string, ino: number, dev: number): void {
+function removeOwn(path: string, own: BigIntStats): void {
   try {
-    const there = lstatSync(path);
-    if (there.ino === ino && there.dev === dev) unlinkSync(path);
+    const there = statOf(path);
+    if (there?.ino === own.ino && there.dev === own.dev) unlinkSync(path);
   } catch {
     // The next start replaces a socket that nobody listens on.
   }
@@ -114,7 +122,7 @@ function removeOwn(path: string, ino: number, dev: number): void {
 
 /** Deletes a socket that nobody listens on. */
 function removeStale(path: string, refuse: Refuse): void {
-  const there = lstatSync(path, { throwIfNoEntry: false });
+  const there = statOf(path);
   if (there === undefined) return;
   if (!there.isSocket())
     throw refuse('there is a file of that name that is no socket', 'Delete or rename it.');
