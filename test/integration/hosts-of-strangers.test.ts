@@ -44,6 +44,34 @@ describe('hosts of strangers', () => {
     return seen;
   }
 
+  it('users whom the servers refuse: no reason to leave a host that serves the others', async () => {
+    const strangers = Array.from({ length: 8 }, (_, index) => `stranger${index}`);
+    const proxy = await startProxy({
+      databases: cluster.databases('auto', 'direct'),
+      users: [
+        { name: 'ann', password: 'ann-password' },
+        ...strangers.map((name) => ({ name, password: 'any' })),
+      ],
+      startTimeoutMs: 60_000,
+    });
+    try {
+      for (const name of strangers) {
+        await assert.rejects(
+          withClient(proxy.url('postgres', name, 'any'), (client) => client.query('SELECT 1')),
+          /refused the login/,
+        );
+      }
+      const servers = await proxy.adminQuery<{ ban_reason: string }>('SHOW REPLICAS');
+      assert.deepEqual(
+        servers.map(({ ban_reason }) => ban_reason),
+        ['', '', ''],
+      );
+      assert.deepEqual(await proxy.adminQuery('SHOW BANS'), []);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it('auth_query: a pool per host, and the question goes to a host that works', async () => {
     const [first, second, third] = cluster.databases('fixed', 'relay');
     const proxy = await startProxy({

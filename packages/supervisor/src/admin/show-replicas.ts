@@ -35,7 +35,7 @@ export const SHOW_REPLICAS = defineShow<HostFigures>({
     column(
       'connect_failures',
       'numeric',
-      'Connects that failed, as workers met them.',
+      'Connects that failed, as workers met them; refused logins are not counted.',
       (row) => row.connectFailures,
     ),
     column('resets', 'numeric', 'Connections lost while they served.', (row) => row.resets),

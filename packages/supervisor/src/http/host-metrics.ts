@@ -85,7 +85,7 @@ export const HOST_METRICS: readonly Metric[] = [
   hostMetric(
     'host_connect_failures_total',
     'counter',
-    'Connects of workers that failed, since it was configured.',
+    'Connects of workers that failed, refused logins not counted, since it was configured.',
     ({ connectFailures }) => connectFailures,
   ),
   hostMetric(

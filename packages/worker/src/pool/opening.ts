@@ -208,7 +208,9 @@ export class Opening {
     // whoever wants it next must find the back-off set.
     if (this.failures === 0 || server.createdMs > this.failedAtMs) this.noteFailure(error, isRefused);
     pool.close(server);
-    pool.context.memory.hosts.noteConnectFailure(pool.context.worker, pool.snapshot.hostIndex);
+    // A login that is refused says something about the user: others may be served as well as ever.
+    if (!isRefused)
+      pool.context.memory.hosts.noteConnectFailure(pool.context.worker, pool.snapshot.hostIndex);
     pool.cluster?.moveWaiters(pool);
     if (!this.hasFailed) return;
     this.logFailure(error);
