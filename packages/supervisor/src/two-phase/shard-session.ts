@@ -9,7 +9,7 @@ import { GID_PREFIX } from './gid.js';
  */
 const ROW_KEPT = '1 hour';
 /** Of one statement, so that it ends in time; the next minute has the rest. */
-const SWEPT_MAX = 100_000;
+const SWEPT_MAX = 200_000;
 
 /** SQLSTATEs of Postgres. */
 const SQLSTATE_LENGTH = 5;
