@@ -159,6 +159,17 @@ describe('dashboard', { skip, timeout: 120_000 }, () => {
     assert.deepEqual(colours, ['rgb(246, 247, 249)', 'rgb(18, 22, 27)']);
   });
 
+  it('tells pools of one database apart at any width', async () => {
+    for (const width of [390, 900, 1300]) {
+      const page = await open({ viewport: { width, height: 844 } });
+      const rows = page.getByRole('region', { name: 'Pools', exact: true }).locator('tbody tr');
+      // The name of its user is in nothing else of it.
+      const names = rows.filter({ hasText: 'gone' }).getByText('postgres').filter({ visible: true });
+      assert.equal(await names.count(), 1, String(width));
+      await page.close();
+    }
+  });
+
   it('tells of a reload that failed, and of the next one', async () => {
     const page = await open();
     const file = join(proxy.directory, 'pgdog.toml');

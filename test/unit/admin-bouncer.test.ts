@@ -159,6 +159,18 @@ test('DATABASES and STATE say what was ordered', async () => {
   assert.equal((await rows(world, 'SHOW STATE'))[2]?.value, 'yes');
 });
 
+test('SHOW DATABASES: what one user has otherwise is not said of the database', async () => {
+  const world = await makeWorld();
+  const [first] = world.snapshot.pools;
+  const other = { ...first, user: 'other', poolSize: first.poolSize + 7, poolerMode: 'session' as const };
+  const seen = async () => (await rows(world, 'SHOW DATABASES')).find(({ name }) => name === first.database);
+  world.snapshot.pools = [first];
+  assert.equal((await seen())?.pool_mode, first.poolerMode);
+  world.snapshot.pools = [first, other];
+  const { pool_mode, pool_size } = (await seen()) ?? {};
+  assert.deepEqual([pool_mode, pool_size], [null, String(other.poolSize)]);
+});
+
 test('the other admin databases keep their own columns', async () => {
   const world = await makeWorld();
   for (const database of ['admin', 'pgdog']) {

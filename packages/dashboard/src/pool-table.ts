@@ -18,7 +18,7 @@ const COLUMNS: readonly Column[] = [
     text: ({ database }) => database,
     key: ({ database }) => database,
   },
-  { name: 'user', rank: 'lesser minor', text: ({ user }) => user, key: ({ user }) => user },
+  { name: 'user', rank: 'minor', text: ({ user }) => user, key: ({ user }) => user },
   {
     name: 'server',
     rank: 'minor',
@@ -73,7 +73,7 @@ class PoolRow {
   readonly #cells: HTMLElement[];
   readonly #meter = new OccupancyMeter();
   readonly #name = element('span', {});
-  /** The server once more, where its column is left out. */
+  /** User and server once more, where their columns are left out: pools of one database look alike otherwise. */
   readonly #place = element('span', { class: 'narrow-place' });
 
   constructor() {
@@ -92,7 +92,7 @@ class PoolRow {
       if (index !== METER_COLUMN && index > 0) setText(this.#cells[index], text(pool));
     });
     setText(this.#name, pool.database);
-    setText(this.#place, COLUMNS[SERVER_COLUMN].text(pool));
+    setText(this.#place, `${pool.user}, ${COLUMNS[SERVER_COLUMN].text(pool)}`);
     this.#meter.show(pool);
     this.root.classList.toggle('is-troubled', pool.waiting > 0);
   }

@@ -52,11 +52,8 @@ export const SHOW_DATABASES = defineShow<DatabaseRow>({
     column('force_user', 'text', 'User on the server, whoever the client is; NULL: the client.', (row) =>
       forcedUser(row.pools),
     ),
-    column(
-      'pool_size',
-      'int',
-      'Most server connections of one user.',
-      ({ pools: [pool] }) => pool?.poolSize ?? 0,
+    column('pool_size', 'int', 'Most server connections of one user.', ({ pools }) =>
+      pools.reduce((most, { poolSize }) => Math.max(most, poolSize), 0),
     ),
     column('min_pool_size', 'int', 'Kept open.', ({ pools: [pool] }) => pool?.minPoolSize ?? 0),
     column(
@@ -71,8 +68,8 @@ export const SHOW_DATABASES = defineShow<DatabaseRow>({
     column(
       'pool_mode',
       'text',
-      'transaction, session or statement.',
-      ({ pools: [pool] }) => pool?.poolerMode ?? null,
+      'transaction, session or statement; NULL where users have different ones.',
+      ({ pools }) => common(pools, ({ poolerMode }) => poolerMode) || null,
     ),
     column('load_balance_hosts', 'text', 'Always NULL: SHOW REPLICAS and SHOW CONFIG say more.', () => null),
     column(
