@@ -87,6 +87,25 @@ describe('the admin database by the extended protocol', () => {
     await client.end();
   });
 
+  // As JDBC reads with a fetch size: BEGIN, then an Execute and a Sync for each part.
+  it('a portal with rows left outlives Sync, one that has ended does not', async () => {
+    const client = await raw('pgbouncer');
+    const kindsOf = async (...sent: Buffer[]): Promise<string> => {
+      client.send(...sent, S());
+      return (await client.readUntilReady()).frames.map(({ type }) => type).join('');
+    };
+    assert.equal(await kindsOf(P('s', 'SHOW LISTS'), B('c', 's'), E('c', 4)), '12DDDDsZ');
+    assert.equal(await kindsOf(E('c', 4)), 'DDDDsZ');
+    assert.equal(await kindsOf(E('c')), 'DDDDDDCZ');
+    assert.equal(await kindsOf(E('c')), 'EZ');
+    // Who never closes them does not run out of them.
+    for (let index = 0; index < 300; index++) {
+      assert.equal(await kindsOf(B(`c${index}`, 's'), E(`c${index}`, 1)), '2DsZ');
+    }
+    assert.equal(await kindsOf(E('c0', 1)), 'EZ');
+    await client.end();
+  });
+
   it('what is wrong is said once, and the rest up to Sync is skipped', async () => {
     const client = await raw();
     const wrong: [string, Buffer[]][] = [

@@ -22,6 +22,8 @@ import type { Session } from './session.js';
 const HEADER_BYTES = 5;
 /** Of one client, and portals before a Sync: drivers keep a handful of each. A text has at most 64 KB. */
 const NAMES_MAX = 200;
+/** Portals with rows left that outlive a Sync: a driver reads one or two at a time. The oldest go first. */
+const SUSPENDED_MAX = 8;
 const INVALID = 'invalid message format';
 
 interface Portal {
@@ -46,7 +48,8 @@ const NO_PARAMETERS = new FrameWriter().begin(BACKEND.ParameterDescription).int1
 
 /**
  * Parse, Bind, Describe, Execute, Close of a client of the admin database. Texts are kept as they are; what they mean
- * the supervisor says when they are described or executed. Portals end with Sync: there are no transactions.
+ * the supervisor says when they are described or executed. Portals end with Sync, except those that have rows left: what
+ * drivers take for a transaction is none here, and within one they go on reading.
  */
 export class AdminExtended {
   private readonly session: Session;
@@ -78,7 +81,13 @@ export class AdminExtended {
   }
 
   sync(): void {
-    this.portals.clear();
+    for (const [name, { rest }] of this.portals) {
+      if (name === '' || rest === null || rest.length === 0) this.portals.delete(name);
+    }
+    for (const name of this.portals.keys()) {
+      if (this.portals.size <= SUSPENDED_MAX) return;
+      this.portals.delete(name);
+    }
   }
 
   /** A piece of the answer to a step: what of it is for the client now. */
