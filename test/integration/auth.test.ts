@@ -6,7 +6,7 @@ import { startPostgres, type TestPostgres } from '../support/embedded-postgres.j
 import { startFakePostgres } from '../support/fake-postgres.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient, type RawResult } from '../support/raw-client.js';
-import { firstValue } from '../support/wire.js';
+import { eventually, firstValue } from '../support/wire.js';
 
 const SECRET = 'correct horse battery staple';
 const USERS = [
@@ -97,6 +97,20 @@ forEachDriver('authentication of clients', (driver) => {
         const early = await login(proxy, 'alice', 'wrong guess', 'no_such_database');
         assert.equal(early.error?.['C'], '28P01');
         early.client.destroy();
+        const operator = await login(proxy, 'alice', SECRET, 'admin');
+        assert.equal(operator.error?.['C'], '28P01');
+        operator.client.destroy();
+        // The log tells the operator what the client is not told.
+        const reasons = () =>
+          [...proxy.output.matchAll(/ wrong_password .* reason="([^"]*)"/g)].map(([, reason]) => reason);
+        await eventually('five refusals in the log', async () => reasons().length === 5);
+        assert.deepEqual(reasons(), [
+          'another password',
+          'no such user',
+          'another password',
+          'no such database',
+          'may not enter the admin database',
+        ]);
         const { client, error } = await login(proxy, 'alice', SECRET);
         assert.equal(error, null);
         await client.end();

@@ -193,6 +193,9 @@ describe('units', { skip: analyze.skip }, () => {
       const run = (...args: string[]): string =>
         execFileSync(analyze.path ?? '', args, { cwd: directory, encoding: 'utf8', stdio: 'pipe' });
       assert.equal(run('verify', './pgdog-cluster.service', './pgdog-cluster.socket'), '');
+      // persist_file and cache_file: all but such places is closed to writers.
+      assert.match(service, /^ProtectSystem=strict$/m);
+      assert.match(service, /^StateDirectory=pgdog-cluster$/m);
       const user = service.replace('User=root', 'User=pgdog').replace('Group=root', 'Group=pgdog');
       writeFileSync(join(directory, 'pgdog-cluster.service'), user);
       const security = run('security', '--offline=yes', './pgdog-cluster.service');

@@ -28,7 +28,7 @@ import { hasSecrets, strangerLikeness } from './likeness.js';
 import { Md5Exchange } from './md5-exchange.js';
 import { PassthroughExchange } from './passthrough-exchange.js';
 import { PlainExchange } from './plain-exchange.js';
-import { logRefusal } from './refusal-log.js';
+import { logRefusal, reasonOf } from './refusal-log.js';
 import { SaslExchange } from './sasl-exchange.js';
 
 const HEADER_BYTES = 5;
@@ -363,22 +363,23 @@ export class Authentication implements FrameSink {
       `password authentication failed for user "${session.user}"`,
     );
     session.context.directory.doubt(session.database, session.user);
+    const reason = this.exchange instanceof PassthroughExchange ? '' : reasonOf(session, this.known);
     if (!this.isPlain) {
-      this.refuse(error);
+      this.refuse(error, reason);
       return;
     }
     this.state = 'waiting';
     const { deadlines } = session.context;
-    deadlines.add(this.answeredMs + PLAIN_REFUSAL_MS, () => this.refuse(error));
+    deadlines.add(this.answeredMs + PLAIN_REFUSAL_MS, () => this.refuse(error, reason));
   }
 
-  private refuse(error: PgDogError): void {
+  private refuse(error: PgDogError, reason = ''): void {
     const { session } = this;
     const { user, context, addr } = session;
     if (session.phase !== 'authenticating') return;
     this.state = 'over';
     context.memory.failures.noteFailure(addr, user, this.limit(), context.nowMs);
-    logRefusal(session, error);
+    logRefusal(session, error, reason);
     session.fail(error);
   }
 }

@@ -14,8 +14,20 @@ interface Window {
 
 const windows = new WeakMap<WorkerContext, Window>();
 
+/** What the client must not know, and whoever looks for the mistake in the configuration wants to. */
+export function reasonOf(session: Session, known: object | null): string {
+  const { user, database, isAdmin } = session;
+  const { directory } = session.context;
+  // Looked up for everybody: the time it takes is nobody's.
+  const [terms, listed] = [directory.termsOf(database), directory.anyUser(user)];
+  if (known !== null) return 'another password';
+  if (isAdmin) return 'may not enter the admin database';
+  if (terms === null) return 'no such database';
+  return listed === null ? 'no such user' : 'may not enter this database';
+}
+
 /** One line for a refused login, or a count of them. */
-export function logRefusal(session: Session, error: PgDogError): void {
+export function logRefusal(session: Session, error: PgDogError, reason = ''): void {
   const { context, user, addr, database } = session;
   const window = windows.get(context) ?? { startMs: 0, lines: 0, unlogged: 0 };
   windows.set(context, window);
@@ -28,7 +40,8 @@ export function logRefusal(session: Session, error: PgDogError): void {
     return;
   }
   window.lines++;
-  context.log('warn', error.code, error.message, { user, addr, database });
+  const fields = { user, addr, database, ...(reason === '' ? {} : { reason }) };
+  context.log('warn', error.code, error.message, fields);
 }
 
 function tellRest(context: WorkerContext, window: Window): void {
