@@ -285,7 +285,10 @@ forEachDriver('COPY over several shards', (driver) => {
     await raw.query('COMMIT');
     assert.equal(await count(), 101);
     assert.deepEqual(await cluster.server.query('SELECT gid FROM pg_prepared_xacts'), []);
-    const [decided] = await cluster.shard(0, 'SELECT count(*)::int AS n FROM pgdog.transactions WHERE id > 0');
+    const [decided] = await cluster.shard(
+      0,
+      'SELECT count(*)::int AS n FROM pgdog.transactions WHERE id > 0',
+    );
     assert.equal(decided?.n, 1);
   });
 
