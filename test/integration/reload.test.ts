@@ -150,7 +150,7 @@ describe('reload', () => {
     writeConfig(DATABASE('keep', 'pool_size = 2'));
     await reload();
     assert.notEqual(await answer, pid, 'there is room for one more');
-    assert.match((await status())['changes'] ?? '', /overrides\.poolSize: 1 -> 2/);
+    assert.match((await status())['changes'] ?? '', /\(pool_size: 1 -> 2/);
     writeConfig(DATABASE('keep', 'pool_size = 2\nlock_timeout = 4321'));
     await reload();
     assert.equal(await firstValue(waiter, 'SHOW lock_timeout'), '4321ms', 'the idle one has been replaced');
@@ -258,7 +258,7 @@ describe('reload', () => {
     await reload();
     assert.match(
       (await status())['changes'] ?? '',
-      /user "app" changed \(passwords changed, serverPassword changed\)/,
+      /user "app" changed \(passwords changed, server_password changed\)/,
     );
     await (await as('app', 'keep', 'fresh')).end();
     await (await as('app', 'keep', 'postgres')).end();

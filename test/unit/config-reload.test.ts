@@ -32,9 +32,17 @@ test('differences are told by name, of secrets only that they changed', () => {
     told(config(), config('', `${DATABASE}port = 5433\n[[databases]]\nname = "more"\nhost = "h"\n`)),
     'database "shop" changed (port: 5432 -> 5433); database "more" added',
   );
+  // As the files have them, whatever they are called inside.
+  assert.equal(
+    told(
+      config(),
+      config('', `${DATABASE}pool_size_primary = 3\nlog_min_duration_statement = 4\nquery_timeout = 5\n`),
+    ),
+    'database "shop" changed (pool_size_primary: unset -> 3, query_timeout: unset -> 5, log_min_duration_statement: unset -> 4)',
+  );
   assert.equal(
     told(config(), config('', DATABASE, user('password = "two"\nserver_password = "three"'))),
-    'user "shop" changed (passwords changed, serverPassword changed)',
+    'user "shop" changed (passwords changed, server_password changed)',
   );
 });
 

@@ -123,7 +123,27 @@ function diffEntries(before: readonly object[], after: readonly object[]): strin
   return [...new Set(texts)].join(', ');
 }
 
-function diffValue(key: string, before: unknown, after: unknown): string {
+/** Those that the files call otherwise. */
+const KEYS: ReadonlyMap<string, string> = new Map([
+  ['serverDatabase', 'database_name'],
+  ['logMinStatementMs', 'log_min_duration_statement'],
+  ['logMinTransactionMs', 'log_min_duration_transaction'],
+  ['logMinCheckoutMs', 'log_min_duration_checkout'],
+]);
+
+/** As it stands in the files: `overrides.primary.poolSize` is pool_size_primary there. */
+function keyOf(path: string): string {
+  const parts = path.split('.').filter((part) => part !== 'overrides');
+  const last = parts.pop() ?? '';
+  const snake = last.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`).replace(/_ms$/, '');
+  const key = KEYS.get(last) ?? snake;
+  const [role] = parts;
+  if (role === 'primary' || role === 'replica') return `${key}_${role}`;
+  return [...parts, key].join('.');
+}
+
+function diffValue(path: string, before: unknown, after: unknown): string {
+  const key = keyOf(path);
   if (hasSecret(before) || hasSecret(after)) return `${key} changed`;
   return `${key}: ${shown(before)} -> ${shown(after)}`;
 }
