@@ -333,12 +333,15 @@ test('drain: no new clients, waits for the busy, and a cut ends it at once', asy
 test('a worker that comes up after the end was ordered is told, and nobody waits for it in vain', async () => {
   const rig = await startRig(2);
   const { fleet } = rig.supervisor;
-  rig.supervisor.crashWorker(0);
-  await until(() => rig.logger.of('worker_restart').length === 1, 'cleared up');
-  // Each turn of the loop: a pause could be longer than it takes.
+  const isStarting = (): boolean => fleet.handles[0].phase === 'starting';
   const endMs = Date.now() + PATIENCE_MS;
-  while (fleet.handles[0].phase !== 'starting' && Date.now() < endMs) await nextTurn();
-  assert.equal(fleet.handles[0].phase, 'starting');
+  for (let crashes = 1; !isStarting() && Date.now() < endMs; crashes++) {
+    rig.supervisor.crashWorker(0);
+    await until(() => rig.logger.of('worker_restart').length === crashes, 'cleared up');
+    // Each turn of the loop: a pause could be longer than it takes, and where others have the core, so can a turn. Then again.
+    while (!isStarting() && !fleet.isServing(0) && Date.now() < endMs) await nextTurn();
+  }
+  assert.ok(isStarting());
   // It answers later than the other is up.
   tell(rig, 1, 'be deaf');
   await sleep(20);
