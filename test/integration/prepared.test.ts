@@ -1,4 +1,7 @@
-/** Prepared statements in transaction mode: a client must not be able to tell that its server changes. */
+/**
+ * Prepared statements in transaction mode: a client must not be able to tell that its server changes.
+ * It has over 400 lines because all of it is about what one client holds and a server connection has.
+ */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
@@ -337,6 +340,34 @@ forOneDriver('prepared statements in transaction mode', (driver) => {
       assert.deepEqual((await prepare(b, 'sb', 'SELECT * FROM shape3')).columns, ['x', 'y']);
       assert.equal(sqlstateOf(await execute(b, 'sb')), '');
       await run(b, 'COMMIT');
+    }));
+
+  it('tables of one name in two search paths are each client’s own, whatever the other has just read', () =>
+    withClients(proxy, 2, async (a, b) => {
+      await run(
+        a,
+        'DROP SCHEMA IF EXISTS tenant_a, tenant_b CASCADE',
+        'CREATE SCHEMA tenant_a',
+        'CREATE SCHEMA tenant_b',
+      );
+      await run(a, 'CREATE TABLE tenant_a.own (x int)', 'CREATE TABLE tenant_b.own (x int, y text)');
+      await run(a, 'INSERT INTO tenant_a.own VALUES (1)', "INSERT INTO tenant_b.own VALUES (2, 'b')");
+      await run(a, 'SET search_path = tenant_a');
+      await run(b, 'SET search_path = tenant_b');
+      for (const client of [a, b])
+        assert.equal(sqlstateOf(await prepare(client, 'own', 'SELECT * FROM own')), '');
+      for (let round = 0; round < 3; round++) {
+        assert.deepEqual((await execute(a, 'own')).rows, [['1']]);
+        assert.deepEqual((await execute(b, 'own')).rows, [['2', 'b']]);
+      }
+    }));
+
+  it('who binds by a wrong number of columns is told so alone', () =>
+    withClients(proxy, 2, async (a, b) => {
+      for (const client of [a, b]) await prepare(client, 'two', 'SELECT 1, 2');
+      const wrong = await ask(a, B('', 'two', { resultFormats: [1, 1, 1] }), E(''));
+      assert.equal(sqlstateOf(wrong), '0A000');
+      assert.deepEqual((await execute(b, 'two')).rows, [['1', '2']]);
     }));
 
   it('a Bind for the columns there were is told that they have changed', () =>

@@ -86,6 +86,18 @@ export class ShardCluster implements ShardEntries {
     return this.on(REFERENCE, sql, values);
   }
 
+  /** The shard that Postgres's own partitioning by hash would choose, by the reference's table `part_<type>`. */
+  async partitionOf(type: string, value: unknown): Promise<number> {
+    for (let shard = 0; shard < this.shardCount; shard++) {
+      const [row] = await this.reference(
+        `SELECT satisfies_hash_partition('part_${type}'::regclass, ${this.shardCount}, ${shard}, $1::${type}) AS is`,
+        [value],
+      );
+      if (row?.is === true) return shard;
+    }
+    throw new Error('no partition');
+  }
+
   referenceUrl(): string {
     return this.server.url(REFERENCE);
   }

@@ -1,5 +1,6 @@
 /** Files that are looked at again and again, of which only those are read that may have changed. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -15,9 +16,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { SeededRandom } from '@pgdog-cluster/core';
+import koffi from 'koffi';
 import { KnownFiles } from 'pgdog-cluster';
 
 const BYTES_MAX = 1000;
+const mkfifo = koffi.load(null).func('int mkfifo(const char *path, unsigned int mode)');
+
 let folder: string;
 let nowMs: number;
 /** The clock is looked at once for each look, each thing found changed, and each reading. */
@@ -104,6 +108,22 @@ test('what cannot be read as a file, and what is not there', () => {
     ['absent', 'absent', 'absent'],
   );
   assert.equal(files.contentOf('/dev/null'), 'no file');
+});
+
+// pg is loaded when it is first needed, through a symbolic link where packages are installed by pnpm.
+test('modules are found as before behind a look at a pipe', () => {
+  const pipe = path('pipe');
+  assert.equal(mkfifo(pipe, 0o600), 0);
+  const code = `
+    import { KnownFiles } from 'pgdog-cluster';
+    const kept = new KnownFiles();
+    kept.begin();
+    console.log(kept.contentOf(process.argv[1]));
+    const { default: pg } = await import('pg');
+    console.log(typeof pg.Client);
+    process.exit();`;
+  const program = ['--input-type=module', '-e', code, pipe];
+  assert.equal(execFileSync(process.execPath, program, { encoding: 'utf8' }).trim(), 'no file\nfunction');
 });
 
 test('random writing, renaming and linking: always as the file is', () => {

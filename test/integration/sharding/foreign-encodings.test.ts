@@ -186,23 +186,12 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
     return results;
   }
 
-  async function partitionOf(type: string, value: unknown): Promise<number> {
-    for (let shard = 0; shard < cluster.shardCount; shard++) {
-      const [row] = await cluster.reference(
-        `SELECT satisfies_hash_partition('part_${type}'::regclass, ${cluster.shardCount}, ${shard}, $1::${type}) AS is`,
-        [value],
-      );
-      if (row?.is === true) return shard;
-    }
-    throw new Error('no partition');
-  }
-
   /** @returns how many rows there are with this key */
   async function assertPlaced(table: string, column: string, type: string, key?: string): Promise<number> {
     let found = 0;
     for (let shard = 0; shard < cluster.shardCount; shard++) {
       for (const row of await cluster.shard(shard, `SELECT * FROM "${table}"`)) {
-        assert.equal(await partitionOf(type, row[column]), shard, `${table} ${JSON.stringify(row)}`);
+        assert.equal(await cluster.partitionOf(type, row[column]), shard, `${table} ${JSON.stringify(row)}`);
         if (row[column] === key) found++;
       }
     }
@@ -233,7 +222,9 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
       it(`${encoding}: what is there is found, or refused: ${way}`, async () => {
         for (const key of Object.keys(ENCODINGS[encoding] ?? {})) {
           await cluster.everywhere('TRUNCATE tag');
-          await cluster.shard(await partitionOf('text', key), 'INSERT INTO tag VALUES ($1, 7)', [key]);
+          await cluster.shard(await cluster.partitionOf('text', key), 'INSERT INTO tag VALUES ($1, 7)', [
+            key,
+          ]);
           const client = await connect(encoding);
           const [result] = await ask(client, ask1(coder, key));
           if (result?.error !== null)
@@ -272,7 +263,7 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
     for (const name of ['', 's']) {
       await cluster.everywhere('TRUNCATE tag');
       for (const key of ['ö', 'Ã¶']) {
-        await cluster.shard(await partitionOf('text', key), 'INSERT INTO tag VALUES ($1, $2)', [
+        await cluster.shard(await cluster.partitionOf('text', key), 'INSERT INTO tag VALUES ($1, $2)', [
           key,
           key === 'ö' ? 1 : 2,
         ]);
@@ -295,10 +286,11 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
     for (const encoding of Object.keys(ENCODINGS)) {
       await cluster.everywhere('TRUNCATE mover, made');
       for (let id = 0; id < 4; id++) {
-        await cluster.shard(await partitionOf('bigint', id), 'INSERT INTO mover (id, word) VALUES ($1, $2)', [
-          id,
-          '¥5 ‾',
-        ]);
+        await cluster.shard(
+          await cluster.partitionOf('bigint', id),
+          'INSERT INTO mover (id, word) VALUES ($1, $2)',
+          [id, '¥5 ‾'],
+        );
       }
       const client = await connect(encoding);
       const tell = async (sql: string): Promise<void> => {
@@ -327,7 +319,7 @@ forOneDriver('clients of other encodings than the shards', (driver) => {
   });
 
   it('ASCII keys are found whatever the encoding', async () => {
-    await cluster.shard(await partitionOf('text', 'plain'), "INSERT INTO tag VALUES ('plain', 7)");
+    await cluster.shard(await cluster.partitionOf('text', 'plain'), "INSERT INTO tag VALUES ('plain', 7)");
     for (const encoding of Object.keys(ENCODINGS)) {
       const client = await connect(encoding);
       assert.equal(await firstValue(client, "SELECT note FROM tag WHERE name = 'plain'"), '7');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 
 /**
  * What was read so long after it was first seen with the times that it has would have others by now, had it been changed since:
@@ -8,17 +8,20 @@ import { lstatSync, readdirSync, readFileSync, type Stats, statSync } from 'node
 const SETTLED_MS = 3000;
 const ABSENT = 'absent';
 
-/** What the system says of a file, whatever links to it. */
+/**
+ * What the system says of a file, whatever links to it. In bigints: Node resolves no symbolic link of a module that it loads after a
+ * stat of a pipe or a socket in plain numbers (unix-listener.ts).
+ */
 interface Identity {
   kind: 'file' | 'directory' | 'other' | 'absent' | 'unreadable';
   /** Why it cannot be looked at; empty = it can. */
   code: string;
   isLink: boolean;
-  dev: number;
-  ino: number;
-  size: number;
-  mtimeMs: number;
-  ctimeMs: number;
+  dev: bigint;
+  ino: bigint;
+  size: bigint;
+  mtimeNs: bigint;
+  ctimeNs: bigint;
 }
 
 interface KnownFile {
@@ -158,22 +161,22 @@ export class KnownFiles {
   }
 }
 
-const NOWHERE = { isLink: false, dev: 0, ino: 0, size: 0, mtimeMs: 0, ctimeMs: 0 };
+const NOWHERE = { isLink: false, dev: 0n, ino: 0n, size: 0n, mtimeNs: 0n, ctimeNs: 0n };
 
 function identityOf(path: string): Identity {
   try {
-    const own = lstatSync(path);
+    const own = lstatSync(path, { bigint: true });
     const isLink = own.isSymbolicLink();
-    const stat = isLink ? statSync(path) : own;
-    const { dev, ino, size, mtimeMs, ctimeMs } = stat;
-    return { kind: kindOf(stat), code: '', isLink, dev, ino, size, mtimeMs, ctimeMs };
+    const stat = isLink ? statSync(path, { bigint: true }) : own;
+    const { dev, ino, size, mtimeNs, ctimeNs } = stat;
+    return { kind: kindOf(stat), code: '', isLink, dev, ino, size, mtimeNs, ctimeNs };
   } catch (error) {
     const code = codeOf(error);
     return { kind: isAbsence(code) ? 'absent' : 'unreadable', code, ...NOWHERE };
   }
 }
 
-function kindOf(stat: Stats): Identity['kind'] {
+function kindOf(stat: BigIntStats): Identity['kind'] {
   if (stat.isFile()) return 'file';
   return stat.isDirectory() ? 'directory' : 'other';
 }
@@ -186,8 +189,8 @@ function isSame(one: Identity, other: Identity): boolean {
     one.dev === other.dev &&
     one.ino === other.ino &&
     one.size === other.size &&
-    one.mtimeMs === other.mtimeMs &&
-    one.ctimeMs === other.ctimeMs
+    one.mtimeNs === other.mtimeNs &&
+    one.ctimeNs === other.ctimeNs
   );
 }
 

@@ -7,6 +7,7 @@ import {
 } from '@pgdog-cluster/core';
 import { type PreparedStatement, SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
 import { fieldsOf } from '../session/fields-of.js';
+import type { Session } from '../session/session.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import { DISPOSITION_MASK, FORWARD, KIND_MASK, KIND_QUERY, KIND_SYNC, SWALLOW } from './pending-replies.js';
 import type { ServerConnection } from './server-connection.js';
@@ -20,8 +21,8 @@ const HEADER_BYTES = 5;
  * connection before), and one that somebody removed from the server behind our back (26000).
  *
  * They are healed once per exchange, when nothing of the answer has reached the client and no transaction was
- * open: the server forgets its statements and the exchange runs again. A result of another type only where the client is
- * told of it in this exchange, by Parse or Describe: another one would read rows by what it was told before. It gets the
+ * open: the server forgets its statements and the exchange runs again. A result that a DDL has changed only where the client
+ * is told of it in this exchange, by Parse or Describe: another one would read rows by what it was told before. It gets the
  * error, as from Postgres, until it prepares the statement again. Returns true when the exchange will be repeated.
  */
 export function tryHeal(server: ServerConnection, ref: object | null, fields: ErrorFields): boolean {
@@ -31,15 +32,17 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
   if (!(ref !== null && (isStatementUse(ref) || 'serverName' in ref || 'plan' in ref))) return false;
   const isSimple = (server.pending.head() & KIND_MASK) === KIND_QUERY;
   const frames = server.isHealing || session.transaction.isOpen ? null : server.requestLog.take();
-  const isTold = frames !== null && (isSimple || !isOutdated || describes(frames));
+  const isChanged = isOutdated && isOfDdl(server, session);
+  const isTold = frames !== null && (isSimple || !isChanged || describes(frames));
   const isFlushed = frames !== null && !isSimple && hasNoSync(server) && onlyPrepares(frames);
   if (frames === null || !isTold || !(isSimple || isFlushed || endsInOneSync(server))) {
-    if (isOutdated) noteOutdated(server, ref);
+    server.isPreparedOutdated ||= isOutdated;
+    if (isChanged) noteChanged(session, ref);
     return false;
   }
-  if (isOutdated) {
-    noteOutdated(server, ref);
-    if ('frame' in ref) session.statements.noteShape(ref as PreparedStatement);
+  if (isChanged) {
+    noteChanged(session, ref);
+    if ('frame' in ref) session.statements.noteShape(ref as PreparedStatement, session.database);
   }
   server.isHealing = true;
   // What the client sends meanwhile comes behind what is repeated.
@@ -94,10 +97,20 @@ function onlyPrepares(frames: Uint8Array): boolean {
 
 const PREPARING: ReadonlySet<number> = new Set([FRONTEND.Parse, FRONTEND.Describe, FRONTEND.Flush]);
 
-/** Whoever has prepared the statement goes by its old result, until it is prepared again. */
-function noteOutdated(server: ServerConnection, ref: object): void {
-  server.isPreparedOutdated = true;
-  if ('frame' in ref) (ref as PreparedStatement).shape++;
+/**
+ * Nothing but a DDL has made the result another one. Where clients have search paths of their own, or one has temporary tables, the
+ * statement is of other tables for each, and each has been told of its own.
+ */
+function isOfDdl(server: ServerConnection, session: Session): boolean {
+  return !server.hasHadPath && session.pins === 0;
+}
+
+/** Whoever has prepared the statement in this database goes by its old result, until it is prepared again. */
+function noteChanged({ database }: Session, ref: object): void {
+  if (!('frame' in ref)) return;
+  const statement = ref as PreparedStatement;
+  statement.shapes ??= new Map();
+  statement.shapes.set(database, (statement.shapes.get(database) ?? 0) + 1);
 }
 
 /**
@@ -113,7 +126,8 @@ export function outdatedBind(
   const isOfFormats = sqlstate === '08P01' && message.includes(' result formats but query has ');
   if (!isOfFormats || session === null || session.isSessionMode || ref === null || !('frame' in ref))
     return null;
-  (ref as PreparedStatement).shape++;
+  // Of this client alone: it may have counted wrongly.
+  session.statements.noteOutdated(ref as PreparedStatement);
   return buildErrorResponse(fieldsOf(new PgDogError('plan_outdated')));
 }
 

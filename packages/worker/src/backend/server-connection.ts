@@ -60,6 +60,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   readonly refusedPrepares = new Map<string, Uint8Array>();
   /** Of `prepared` some have another result than when they were parsed: all are dropped before the next exchange. */
   isPreparedOutdated = false;
+  /** Some client has had a search_path of its own here: the same statement may be of other tables for others. */
+  hasHadPath = false;
   /** Which session's unnamed statement it holds: a worker-wide number, 0 = none that we know. */
   unnamedId = 0;
   /** `prepared` may not be what it has: all of them are dropped when it is cleaned. */

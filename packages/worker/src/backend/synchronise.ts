@@ -72,6 +72,7 @@ function synchroniseSettings(session: Session, server: ServerConnection, reset: 
   }
   session.transaction.beforeSynchronise(server);
   server.parameters = session.parameters;
+  if (session.parameters.entries.has('search_path')) server.hasHadPath = true;
   // One text, but where the encoding must be another before it is read.
   if (first !== '') askAhead(session, server, reset, first);
   server.ask(pipelined(session, server, reset === null || first !== '' ? sql : `${reset};${sql}`));
@@ -109,6 +110,7 @@ function awaited(session: Session, server: ServerConnection, sql: string, wanted
       if (isHeld) session.transaction.beforeSynchronise(server);
       // Also when the client has gone meanwhile: the next one must not get the role.
       if (failure === null) server.parameters = wanted;
+      if (wanted.entries.has('search_path')) server.hasHadPath = true;
       if (requests === null || !isHeld) return;
       if (failure !== null) requests.refusal = refusalOf(failure);
       // The request goes on as soon as the connection is quiet, which it is after this answer.
@@ -151,7 +153,8 @@ export function ensureStatement(
 ): PgDogError | null {
   const { prepared } = server;
   const { serverName } = statement;
-  if (isExecuted && session.statements.isOutdated(statement)) return new PgDogError('plan_outdated');
+  if (isExecuted && session.statements.isOutdated(statement, session.database))
+    return new PgDogError('plan_outdated');
   if (prepared.has(serverName)) {
     // Moving it to the young end costs more than the look-up: only where eviction is near.
     if (prepared.size * 2 > server.context.config.general.preparedStatementsLimit) {

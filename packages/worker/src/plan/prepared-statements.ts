@@ -29,8 +29,11 @@ export interface PreparedStatement {
   /** Of the database on which it ran last. */
   figures: QueryFigures | null;
   /** Sessions' names that mean it. */
-  /** How often its result was found to be of another type than before: who prepared it before the last time goes by the old one. */
-  shape: number;
+  /**
+   * By database, how often its result was found to be of another type than before: who prepared it before the last time goes by
+   * the old one. Null: never.
+   */
+  shapes: Map<string, number> | null;
   references: number;
 }
 
@@ -148,7 +151,7 @@ export class StatementRegistry {
       readingKey,
       encoding,
       figures: null,
-      shape: 0,
+      shapes: null,
       references: 1,
     };
     this.byName.set(serverName, made);

@@ -252,8 +252,10 @@ export class DistributedTransaction {
       (failures) => {
         const refusals = [...failures, ...unprepared(others, failures)];
         const isLate = context.nowMs - startMs > NOTE_LATE_MS;
-        if (refusals.length === 0 && (isLate || isOutside(decider)))
-          refusals.push({ leg: decider, frame: errorFrame(lostMember()) });
+        if (refusals.length === 0 && (isLate || isOutside(decider))) {
+          const error = isLate ? new PgDogError('commit_forestalled') : lostMember();
+          refusals.push({ leg: decider, frame: errorFrame(error) });
+        }
         if (refusals.length > 0) this.undo(decider, others, refusals, nameOf, then);
         else this.decide(decider, others, nameOf, then);
       },

@@ -12,7 +12,7 @@ import type { WorkerContext } from '../worker-context.js';
 import type { NamesUnderWay } from './names-under-way.js';
 import type { Session } from './session.js';
 
-export type ReadingSession = Pick<Session, 'parameters' | 'reported'>;
+export type ReadingSession = Pick<Session, 'database' | 'parameters' | 'reported'>;
 
 /** When one was made whose encoding was not known. */
 const madeAt = new WeakMap<PreparedStatement, { changes: number; encoding: string }>();
@@ -34,6 +34,9 @@ export function planOfBody({ plans }: WorkerContext, { body, encoding }: Prepare
   return plans.lookup(bytes, 0, bytes.length, NO_SCOPE, client);
 }
 
+/** No statement's count is that. */
+const OUTDATED = -1;
+
 /** A client's names of prepared statements, protocol level and SQL level together, as in Postgres. */
 export class ClientStatements {
   private readonly context: WorkerContext;
@@ -43,7 +46,7 @@ export class ClientStatements {
   frameBytes = 0;
   /** How many come from SQL-level PREPARE: those a server must have before the client's next text runs. */
   sqlLevelCount = 0;
-  /** `shape` of those for which it is not 0, when the client prepared them. */
+  /** `PreparedStatement.shapes` of the session's database when the client prepared them, where it was not 0; or OUTDATED. */
   private shapes: Map<PreparedStatement, number> | null = null;
   /** Of the batch that is open. */
   underWay: NamesUnderWay | null = null;
@@ -105,15 +108,26 @@ export class ClientStatements {
   }
 
   /** The client knows what the result is like now. */
-  noteShape(statement: PreparedStatement): void {
-    if (statement.shape === 0) return;
-    this.shapes ??= new Map();
-    this.shapes.set(statement, statement.shape);
+  noteShape(statement: PreparedStatement, database: string): void {
+    const shape = statement.shapes?.get(database) ?? 0;
+    if (shape === 0) this.shapes?.delete(statement);
+    else this.knownShapes().set(statement, shape);
+  }
+
+  /** What it binds by is no more, whatever that says of others. */
+  noteOutdated(statement: PreparedStatement): void {
+    this.knownShapes().set(statement, OUTDATED);
   }
 
   /** The result has become another since the client was told of it. */
-  isOutdated(statement: PreparedStatement): boolean {
-    return statement.shape > 0 && this.shapes?.get(statement) !== statement.shape;
+  isOutdated(statement: PreparedStatement, database: string): boolean {
+    if (statement.shapes === null && this.shapes === null) return false;
+    return (this.shapes?.get(statement) ?? 0) !== (statement.shapes?.get(database) ?? 0);
+  }
+
+  private knownShapes(): Map<PreparedStatement, number> {
+    this.shapes ??= new Map();
+    return this.shapes;
   }
 
   nameOf(statement: PreparedStatement): string | null {
@@ -132,7 +146,7 @@ export class ClientStatements {
     }
     this.byName ??= new Map();
     this.byName.set(name, statement);
-    this.noteShape(statement);
+    this.noteShape(statement, session.database);
     this.frameBytes += statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount++;
   }

@@ -47,6 +47,7 @@ export function applyEffect(
   if (isSettingEffect(effect)) session.statements.encodingChanges++;
   switch (effect.type) {
     case 'set':
+      if (effect.name === 'search_path') server.hasHadPath = true;
       if (!effect.isLocal) setParameter(session, server, effect);
       return;
     case 'setMany':
@@ -141,8 +142,9 @@ function setConfig(
   values: BindValues | null,
 ): void {
   const isLocal = resolve(call.isLocal, values);
-  if (isLocal !== undefined && isTrue(isLocal)) return;
   const name = resolve(call.name, values);
+  if (typeof name !== 'string' || canonicalParameterName(name) === 'search_path') server.hasHadPath = true;
+  if (isLocal !== undefined && isTrue(isLocal)) return;
   const value = resolve(call.value, values);
   const key = name === undefined || name === null ? name : canonicalParameterName(name);
   if (isLocal === undefined || key === undefined || value === undefined || key === 'seed') {
