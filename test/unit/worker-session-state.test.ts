@@ -4,8 +4,10 @@ import { quoteLiteral } from '@pgdog-cluster/core';
 import {
   afterResetAll,
   differenceSql,
+  FAKE,
   FigureSlots,
   FORWARD,
+  KIND_CLOSE,
   KIND_COPY_END,
   KIND_EXECUTE,
   KIND_PARSE,
@@ -172,4 +174,17 @@ test('what is struck out for a COPY, and what is changed, is no longer owed', ()
   for (const kind of [KIND_QUERY, KIND_COPY_END, KIND_QUERY]) query.push(kind | FORWARD, null);
   assert.ok(query.strikeCopyEnd());
   assert.equal(query.foreignReadyCount, 2);
+});
+
+test('the end of a COPY is found behind what the server has never heard of', () => {
+  const pending = new PendingReplies();
+  const fake = { kind: 'statementUse' };
+  pending.push(KIND_EXECUTE | FORWARD, null);
+  pending.push(KIND_CLOSE | FAKE, fake);
+  for (const kind of [KIND_SYNC, KIND_COPY_END, KIND_SYNC]) pending.push(kind | FORWARD, null);
+  assert.ok(pending.copyBegan());
+  const left = Array.from({ length: pending.length }, (_, index) => pending.codeAt(index));
+  assert.deepEqual(left, [KIND_EXECUTE | FORWARD, KIND_CLOSE | FAKE, KIND_SYNC | FORWARD]);
+  assert.equal(pending.refAt(1), fake);
+  assert.equal(pending.foreignReadyCount, 1);
 });

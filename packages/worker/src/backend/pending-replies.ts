@@ -201,12 +201,17 @@ export class PendingReplies {
     return this.strikeCopyEnd();
   }
 
-  /** Whether the end of the copy that has just begun was sent already; its entry is struck out. */
+  /**
+   * Whether the end of the copy that has just begun was sent already; its entry is struck out. What we answer ourselves may
+   * stand before it: a Close, say, of which the server has never heard.
+   */
   strikeCopyEnd(): boolean {
-    if (this.count < 2 || (this.codeAt(1) & KIND_MASK) !== KIND_COPY_END) return false;
-    // The head takes its place, which makes the old head's place free.
+    let index = 1;
+    while (index < this.count && (this.codeAt(index) & DISPOSITION_MASK) === FAKE) index++;
+    if (index >= this.count || (this.codeAt(index) & KIND_MASK) !== KIND_COPY_END) return false;
+    // Those before it move up, which makes the head's place free.
     const { readyCount } = this;
-    this.move(1, 0);
+    for (; index > 0; index--) this.move(index, index - 1);
     this.pop();
     this.readyCount = readyCount;
     return true;
