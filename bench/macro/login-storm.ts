@@ -8,7 +8,7 @@ const TIMEOUT_MS = 120_000;
 /** After so many V8 has compiled what a login runs. pgbench derives keys for each of its own and would take half a minute. */
 const WARM_UP_LOGINS = 10_000;
 /** With TLS most of a login is OpenSSL's, and both ends are on this machine. */
-const WARM_UP_TLS_LOGINS = 3000;
+const WARM_UP_TLS_LOGINS = 6000;
 
 export interface StormResult {
   seconds: number;

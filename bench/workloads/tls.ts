@@ -20,6 +20,8 @@ import { holdIdle } from './idle.js';
 const SELECT_CLIENTS = 32;
 /** Few enough that pgbench, which computes TLS and SCRAM too, is not what is measured. */
 const RECONNECT_CLIENTS = 16;
+/** The path of the query; warmUpLogins() does that of the login. */
+const WARM_UP_SECONDS = 3;
 /** Both ends of each are on this machine, and Node's end is the heavier one. */
 const IDLE_CLIENTS = 1000;
 
@@ -51,7 +53,7 @@ async function withPgbench(run: BenchRun, pgbench: string, own: KeyPairPem): Pro
     const running = await startAll(run, poolers, auth, undefined, { tls: own });
     for (const { endpoint } of running) await warmUpLogins(endpoint.login);
     for (const { endpoint } of running)
-      await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: 1 }).catch(() => {});
+      await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(() => {});
     for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
       for (const target of running) await runCase(run, pgbench, key, job, target, repeat);
     }

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { createSharedMemory, readAddress, readPort, type TcpSnapshot } from '@pgdog-cluster/core';
-import { libc } from '@pgdog-cluster/worker';
+import {
+  createSharedMemory,
+  type HostAddress,
+  readAddress,
+  readPort,
+  type TcpSnapshot,
+} from '@pgdog-cluster/core';
+import { libc, openServerSocket } from '@pgdog-cluster/worker';
 import koffi from 'koffi';
 import {
   buildSockaddr,
@@ -29,6 +35,13 @@ function optionOf(fd: number, level: number, name: number): number {
   const value = new Int32Array(1);
   assert.equal(getsockopt(fd, level, name, value, new Int32Array([4])), 0);
   return value[0];
+}
+
+/** TCP_CONGESTION, which a system may have set to anything. */
+function congestionOf(fd: number): string {
+  const name = new Uint8Array(16);
+  assert.equal(getsockopt(fd, 6, 13, name, new Int32Array([name.byteLength])), 0);
+  return String.fromCharCode(...name.subarray(0, name.indexOf(0)));
 }
 
 test('addresses survive the way into a sockaddr and back, in their shortest form', () => {
@@ -100,6 +113,7 @@ test('accepted sockets inherit the options; a listener that is shut down takes n
   assert.equal(optionOf(fd, 1, 9), 1);
   const options = [1, 4, 5, 6, 18].map((name) => optionOf(fd, 6, name));
   assert.deepEqual(options, [1, 11, 3, 2, 1234]);
+  assert.equal(congestionOf(fd), 'reno');
   listener.shutDown();
   const refused = connect(listener.port, '127.0.0.1');
   const error = await new Promise<NodeJS.ErrnoException>((resolve) => refused.once('error', resolve));
@@ -110,6 +124,25 @@ test('accepted sockets inherit the options; a listener that is shut down takes n
   libc.close(fd);
   socket.destroy();
 });
+
+test('only what stays on this machine is taken out of the congestion control of the system', async () => {
+  const [everywhere] = await openListeners([{ host: '0.0.0.0', port: 0 }], 16, TCP);
+  const [v6] = await openListeners([{ host: '::1', port: 0 }], 16, TCP).catch(() => []);
+  const near = openServerSocket(hostAddress('127.0.0.2'), TCP);
+  const far = openServerSocket(hostAddress('192.0.2.1'), TCP);
+  const other = libc.socket(2, 1, 0);
+  assert.equal(congestionOf(near), 'reno');
+  if (v6 !== undefined) assert.equal(congestionOf(v6.fd), 'reno');
+  assert.equal(congestionOf(far), congestionOf(other));
+  assert.equal(congestionOf(everywhere.fd), congestionOf(other));
+  for (const fd of [near, far, other]) libc.close(fd);
+  everywhere.close();
+  v6?.close();
+});
+
+function hostAddress(text: string): HostAddress {
+  return { family: 2, text, sockaddr: buildSockaddr(text, 5432).bytes };
+}
 
 test('a worker that does not turn is reported once, and once when it turns again', () => {
   const memory = createSharedMemory({ workers: 2, poolsMax: 1, fdMax: 64 });

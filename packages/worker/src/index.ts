@@ -1,4 +1,5 @@
 export * from './backend/count-answer.js';
+export * from './backend/open-socket.js';
 export * from './backend/pending-replies.js';
 export * from './backend/request-log.js';
 export { ServerConnection } from './backend/server-connection.js';

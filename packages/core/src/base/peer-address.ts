@@ -18,3 +18,8 @@ export function readAddress(sockaddr: Uint8Array): string {
 export function readPort(sockaddr: Uint8Array): number {
   return (sockaddr[2] << 8) | sockaddr[3];
 }
+
+/** Addresses that only this machine reaches. A name other than localhost may mean anything. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}

@@ -1,14 +1,10 @@
+import { isLoopback } from '../base/peer-address.js';
 import type { GeneralSettings } from './defaults.js';
 import type { Place, ProblemList } from './problem-list.js';
 import type { Secret } from './secret.js';
 
 /** Shorter ones are guessed by whoever may ask as often as he likes. */
 const TOKEN_LENGTH_MIN = 16;
-
-/** Addresses that only this machine reaches. A name other than localhost may mean anything. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
-}
 
 /** What a header takes as it is: ASCII that can be seen. */
 function isSendable(token: string): boolean {

@@ -39,7 +39,7 @@ export const setsockopt: (
   fd: number,
   level: number,
   name: number,
-  value: Int32Array,
+  value: Int32Array | Uint8Array,
   length: number,
 ) => number = program.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']);
 export const getsockopt: (
@@ -127,6 +127,7 @@ export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_DEFER_ACCEPT = 9;
+export const TCP_CONGESTION = 13;
 export const TCP_USER_TIMEOUT = 18;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
@@ -158,6 +159,16 @@ const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** setsockopt with an int. True = taken. */
 export function setOption(fd: number, level: number, name: number, value: number): boolean {
   return setsockopt(fd, level, name, value === 1 ? ONE : new Int32Array([value]), 4) === 0;
+}
+
+const RENO = new TextEncoder().encode('reno');
+
+/**
+ * For sockets that never leave this machine: the kernel's plain congestion control in place of the system's, which
+ * may pace what it sends by timers (BBR) where nothing can be congested. Accepted sockets inherit it.
+ */
+export function setLoopbackCongestion(fd: number): void {
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, RENO, RENO.byteLength);
 }
 
 /** Address of the first byte. Valid as long as the array lives: its memory is not V8's and does not move. */

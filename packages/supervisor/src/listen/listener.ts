@@ -1,4 +1,5 @@
 import {
+  isLoopback,
   type ListenSocket,
   readAddress,
   readPort,
@@ -15,6 +16,7 @@ import {
   SO_KEEPALIVE,
   SOCK_CLOEXEC,
   SOL_SOCKET,
+  setLoopbackCongestion,
   setOption,
   shutdown,
   TCP_DEFER_ACCEPT,
@@ -83,6 +85,7 @@ export class Listener {
   setTcpOptions(tcp: TcpSnapshot): void {
     if (this.kind === 'unix') return;
     setOption(this.fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (isLoopback(this.host)) setLoopbackCongestion(this.fd);
     setOption(this.fd, SOL_SOCKET, SO_KEEPALIVE, tcp.keepalive ? 1 : 0);
     if (tcp.keepaliveTimeS > 0) setOption(this.fd, IPPROTO_TCP, TCP_KEEPIDLE, tcp.keepaliveTimeS);
     if (tcp.keepaliveIntervalS > 0) setOption(this.fd, IPPROTO_TCP, TCP_KEEPINTVL, tcp.keepaliveIntervalS);

@@ -64,7 +64,7 @@ export const setsockopt: (
   fd: number,
   level: number,
   name: number,
-  value: Int32Array,
+  value: Int32Array | Uint8Array,
   length: number,
 ) => number = program.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']);
 export const getsockopt: (
@@ -204,6 +204,7 @@ export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
+export const TCP_CONGESTION = 13;
 export const TCP_USER_TIMEOUT = 18;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;

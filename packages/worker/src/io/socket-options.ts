@@ -17,6 +17,7 @@ import {
   SOL_SOCKET,
   setsockopt,
   socket,
+  TCP_CONGESTION,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
@@ -47,6 +48,16 @@ export function openStreamSocket(family: number): number {
   if (fd < 0) throw new SystemCallError('socket', errno());
   if (family !== AF_UNIX) setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return fd;
+}
+
+const RENO = new TextEncoder().encode('reno');
+
+/**
+ * For sockets that never leave this machine: the kernel's plain congestion control in place of the system's, which
+ * may pace what it sends by timers (BBR) where nothing can be congested.
+ */
+export function setLoopbackCongestion(fd: number): void {
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, RENO, RENO.byteLength);
 }
 
 export function setKeepalive(fd: number, options: KeepaliveOptions): void {
