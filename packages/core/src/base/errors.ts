@@ -449,6 +449,14 @@ const ROWS = {
     'syntax error in admin command',
     'SHOW HELP lists the commands.',
   ],
+  // Not of class 08: pools of connections throw one away that says so.
+  admin_no_sql: [
+    '0A000',
+    'ERROR',
+    'client',
+    'the admin database runs no SQL',
+    'SHOW HELP lists the commands.',
+  ],
   unknown_parameter: ['42704', 'ERROR', 'client', 'unrecognized configuration parameter', ''],
   order_refused: ['08P01', 'ERROR', 'operator', 'the order cannot be carried out now', ''],
   order_withdrawn: [

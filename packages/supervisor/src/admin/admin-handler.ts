@@ -8,6 +8,7 @@ import {
 import type { AdminContext } from './admin-context.js';
 import { type AdminToken, splitCommands } from './admin-lexer.js';
 import { COMMANDS, SHOWS } from './command-table.js';
+import { TRANSACTION_WORDS } from './driver-talk.js';
 import { answerExtended } from './extended-answer.js';
 
 /** Whole backend messages without ReadyForQuery, which is the worker's to add. Never rejects. */
@@ -36,7 +37,7 @@ export function createAdminHandler(context: AdminContext): AdminAnswer {
 }
 
 /** What stats_users may say: SHOW, and what drivers say unasked. */
-const VIEWERS_WORDS = 'show set select discard reset begin start commit end rollback abort'.split(' ');
+const VIEWERS_WORDS = [...'show set select with discard reset'.split(' '), ...TRANSACTION_WORDS];
 const ORDERS_OF_RESET = ['query_cache', 'prepared', 'changes'];
 
 function mayView([first, second]: readonly AdminToken[]): boolean {

@@ -2,7 +2,15 @@ import { PgDogError } from '@pgdog-cluster/core';
 import type { AdminCaller, AdminContext } from './admin-context.js';
 import type { AdminToken } from './admin-lexer.js';
 import { resetChanges, runChange, runPersist } from './change-commands.js';
-import { answerDriverShow, answerSelect, answerSet, answerTransaction, completion } from './driver-talk.js';
+import {
+  answerDriverShow,
+  answerSelect,
+  answerSet,
+  answerTransaction,
+  completion,
+  noSql,
+  TRANSACTION_WORDS,
+} from './driver-talk.js';
 import { runBan, runHealthcheck, runUnban } from './host-commands.js';
 import type { ShowQuestion } from './merged-queries.js';
 import {
@@ -240,9 +248,10 @@ export const COMMANDS: readonly AdminCommand[] = [
   ),
   driver('discard', () => completion('DISCARD ALL')),
   driver('select', ({ context, caller, tokens }) => answerSelect(context, caller, tokens.slice(1))),
-  ...['begin', 'start', 'commit', 'end', 'rollback', 'abort'].map((word) =>
-    driver(word, () => answerTransaction(word)),
-  ),
+  driver('with', ({ tokens }) => {
+    throw noSql(tokens);
+  }),
+  ...TRANSACTION_WORDS.map((word) => driver(word, () => answerTransaction(word))),
   ...LATER_ORDERS.split(' ').map((word) => ({
     ...order(word, word.toUpperCase(), 'Not supported by this version.', () =>
       unsupported(word.toUpperCase()),

@@ -44,7 +44,12 @@ const TRANSACTION_TAGS: ReadonlyMap<string, string> = new Map([
   ['end', 'COMMIT'],
   ['rollback', 'ROLLBACK'],
   ['abort', 'ROLLBACK'],
+  // JDBC's autosave has one before each command.
+  ['savepoint', 'SAVEPOINT'],
+  ['release', 'RELEASE'],
 ]);
+
+export const TRANSACTION_WORDS: readonly string[] = [...TRANSACTION_TAGS.keys()];
 
 export function completion(tag: string): Uint8Array {
   const writer = new FrameWriter();
@@ -121,12 +126,12 @@ export function answerTransaction(first: string): Uint8Array {
   return completion(TRANSACTION_TAGS.get(first) ?? 'COMMIT');
 }
 
-/** Functions without arguments, as drivers call them. */
+/** Functions without arguments, as drivers call them; undefined: none of them. */
 function functionValue(
   name: string,
   { version }: AdminContext,
   { user, database }: AdminCaller,
-): string | null {
+): string | null | undefined {
   switch (name) {
     case 'version':
       return `pgdog-cluster ${version}`;
@@ -139,33 +144,97 @@ function functionValue(
       return user;
     case 'pg_is_in_recovery':
       return 'f';
-    default:
+    case 'current_schema':
+      // As in a database where nothing of the search path exists.
       return null;
+    default:
+      return undefined;
   }
 }
 
-/** SELECT of one constant or of one of a few functions. @throws PgDogError admin_syntax for any other. */
-export function answerSelect(
+const punctuated = (token: AdminToken | undefined, text: string): boolean =>
+  token?.kind === 'punctuation' && token.text === text;
+
+/** What a list has between its commas, also those within calls: no function with arguments is known here. */
+function listItems(tokens: readonly AdminToken[]): AdminToken[][] {
+  const items: AdminToken[][] = [[]];
+  for (const token of tokens) {
+    if (punctuated(token, ',')) items.push([]);
+    else items.at(-1)?.push(token);
+  }
+  return items;
+}
+
+interface Selected {
+  column: Column;
+  value: string | null;
+}
+
+/** One constant, or a call of one of a few functions; null for any other expression. */
+function selectedValue(
   context: AdminContext,
   caller: AdminCaller,
   given: readonly AdminToken[],
-): Uint8Array {
-  const isQualified = given.length > 2 && given[0].text === 'pg_catalog' && given[1].text === '.';
-  const tokens = isQualified ? given.slice(2) : given;
-  const [first, ...rest] = tokens;
-  const one = (column: Column, value: string) => buildResult([column], [[value]], 'SELECT 1');
-  if (first !== undefined && rest.length === 0) {
-    if (first.kind === 'number') return one({ name: '?column?', typeOid: numberOid(first.text) }, first.text);
-    if (first.kind === 'string') return one({ name: '?column?' }, first.text);
+): Selected | null {
+  const isQualified = given.length > 2 && given[0].text === 'pg_catalog' && punctuated(given[1], '.');
+  const [first, ...rest] = isQualified ? given.slice(2) : given;
+  if (first === undefined) return null;
+  if (rest.length === 0) {
+    const { text } = first;
+    if (first.kind === 'number')
+      return { column: { name: '?column?', typeOid: numberOid(text) }, value: text };
+    if (first.kind === 'string') return { column: { name: '?column?' }, value: text };
   }
-  const isCall = rest.length === 2 && rest[0].text === '(' && rest[1].text === ')';
-  const value =
-    first?.kind === 'word' && (isCall || rest.length === 0)
-      ? functionValue(first.text, context, caller)
-      : null;
-  if (value === null) throw new PgDogError('admin_syntax', 'the admin database runs no SQL');
+  const isCall = rest.length === 2 && punctuated(rest[0], '(') && punctuated(rest[1], ')');
+  if (first.kind !== 'word' || !(isCall || rest.length === 0)) return null;
+  const value = functionValue(first.text, context, caller);
+  if (value === undefined) return null;
   const typeOid = first.text === 'pg_is_in_recovery' ? TYPE_OID.bool : TYPE_OID.text;
-  return one({ name: first.text, typeOid }, value);
+  return { column: { name: first.text, typeOid }, value };
+}
+
+function selectedItem(
+  context: AdminContext,
+  caller: AdminCaller,
+  item: readonly AdminToken[],
+): Selected | null {
+  const [as, alias] = item.slice(-2);
+  const isNamed =
+    item.length > 2 && as.kind === 'word' && as.text === 'as' && ['word', 'quoted'].includes(alias.kind);
+  const selected = selectedValue(context, caller, isNamed ? item.slice(0, -2) : item);
+  if (selected === null || !isNamed) return selected;
+  return { ...selected, column: { ...selected.column, name: alias.text } };
+}
+
+const CATALOGS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
+
+/** psql's \d and \l, drivers' lists of tables: no tables would be believed, so it is said what there is instead. */
+export function noSql(tokens: readonly AdminToken[]): PgDogError {
+  const isOfCatalog = tokens.some(
+    ({ kind, text }) => kind === 'word' && (CATALOGS.has(text) || text.startsWith('pg_')),
+  );
+  if (!isOfCatalog) return new PgDogError('admin_no_sql');
+  return new PgDogError('admin_no_sql', 'the admin database has no tables or catalogs, and runs no SQL', {
+    hint: 'SHOW DATABASES and SHOW USERS list what is configured, SHOW HELP all commands. Tables are in the databases behind.',
+  });
+}
+
+/** SELECT of constants and of a few functions. @throws PgDogError for any other. */
+export function answerSelect(
+  context: AdminContext,
+  caller: AdminCaller,
+  tokens: readonly AdminToken[],
+): Uint8Array {
+  if (tokens.length === 0) throw new PgDogError('admin_syntax');
+  const selected = listItems(tokens).map((item) => selectedItem(context, caller, item));
+  const columns: Column[] = [];
+  const values: (string | null)[] = [];
+  for (const each of selected) {
+    if (each === null) throw noSql(tokens);
+    columns.push(each.column);
+    values.push(each.value);
+  }
+  return buildResult(columns, [values], 'SELECT 1');
 }
 
 /** As Postgres types a constant. */
