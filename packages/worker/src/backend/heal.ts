@@ -5,7 +5,7 @@ import {
   frameBytesOf,
   PgDogError,
 } from '@pgdog-cluster/core';
-import { type PreparedStatement, SERVER_NAME_PREFIX } from '../plan/prepared-statements.js';
+import { type PreparedStatement, SERVER_NAME_PREFIX, STAND_IN_PREFIX } from '../plan/prepared-statements.js';
 import { fieldsOf } from '../session/fields-of.js';
 import type { Session } from '../session/session.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
@@ -67,7 +67,8 @@ export function tryHeal(server: ServerConnection, ref: object | null, fields: Er
 
 /** Of a name that is not one of ours the client has to hear; the unnamed statement has none. */
 function isMissing({ sqlstate, message }: ErrorFields): boolean {
-  return sqlstate === '26000' && (message.includes(SERVER_NAME_PREFIX) || !message.includes('"'));
+  if (sqlstate !== '26000' || message.includes(STAND_IN_PREFIX)) return false;
+  return message.includes(SERVER_NAME_PREFIX) || !message.includes('"');
 }
 
 /**

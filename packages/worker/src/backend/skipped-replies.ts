@@ -1,3 +1,4 @@
+import type { PlanUse } from '../session/transaction.js';
 import { isStatementUse } from './own-exchange.js';
 import { KIND_MASK, KIND_SYNC } from './pending-replies.js';
 import type { ServerConnection } from './server-connection.js';
@@ -13,7 +14,7 @@ export function skipToSync(server: ServerConnection): void {
     if (kind === KIND_SYNC) break;
     const ref = pending.headRef();
     pending.pop();
-    if (isStatementUse(ref)) ref.undo();
+    undoSent(ref);
   }
   if (pending.length > 0) return;
   server.isSkippingToSync = true;
@@ -27,6 +28,11 @@ export function abandonPending(server: ServerConnection): void {
   while (pending.length > 0) {
     const ref = pending.headRef();
     pending.pop();
-    if (isStatementUse(ref)) ref.undo();
+    undoSent(ref);
   }
+}
+
+function undoSent(ref: object | null): void {
+  if (isStatementUse(ref)) ref.undo();
+  else if (ref !== null && 'plan' in ref) (ref as PlanUse).undo?.();
 }

@@ -1,10 +1,24 @@
 import { isAscii } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { FRONTEND, FrameWriter, findNul, type PrepareEffect, type SqlPlan } from '@pgdog-cluster/core';
+import {
+  FRONTEND,
+  FrameWriter,
+  findNul,
+  PREPARE_LEVEL,
+  type PrepareEffect,
+  type SqlPlan,
+} from '@pgdog-cluster/core';
 import type { QueryFigures } from './query-figures.js';
 
 /** Names on servers begin with this; a client's own names never reach a server. */
 export const SERVER_NAME_PREFIX = '__pgdog_';
+/** What a client's DEALLOCATE takes away in place of a statement that others may have prepared too. */
+export const STAND_IN_PREFIX = `${SERVER_NAME_PREFIX}standin_`;
+
+/** As long as any other name. */
+export function standInName(index: number): string {
+  return STAND_IN_PREFIX + index.toString().padStart(24, '0');
+}
 
 const HEADER_BYTES = 5;
 const PREPARE = 'PREPARE ';
@@ -72,7 +86,7 @@ export class StatementRegistry {
   ): PreparedStatement {
     const body = bytes.subarray(start, end);
     const reading = ofText(body.subarray(0, findNul(body, 0, body.length)), read);
-    const serverName = serverNameOf('P', body, reading);
+    const serverName = serverNameOf('P', body, reading, clientNamesIn(plan));
     const known = this.byName.get(serverName);
     if (known !== undefined) return this.retain(known);
     this.writer.reset().begin(FRONTEND.Parse).cstring(serverName).bytes(body).end();
@@ -169,10 +183,22 @@ function ofText(text: Uint8Array, read: TextReading): TextReading {
   return read.encoding === '' || !isAscii(text) ? read : { readingKey: read.readingKey, encoding: '' };
 }
 
+/** The client's own names that have been replaced in an EXECUTE or its like, whose plan has them still. */
+function clientNamesIn(plan: SqlPlan | null): string {
+  if (plan === null || (plan.flags & PREPARE_LEVEL) === 0) return '';
+  return plan.statements.flatMap(({ nameSpans }) => nameSpans.map(({ name }) => name)).join('\u0000');
+}
+
 /** A collision would run another client's text, hence a cryptographic hash; the kind keeps both levels apart. */
-function serverNameOf(kind: 'P' | 'S', body: Uint8Array, { readingKey, encoding }: TextReading): string {
+function serverNameOf(
+  kind: 'P' | 'S',
+  body: Uint8Array,
+  { readingKey, encoding }: TextReading,
+  clientNames = '',
+): string {
   const isUsual = encoding === null || encoding === '' || encoding === 'UTF8';
-  const key = isUsual ? readingKey : `${readingKey}\u0000${encoding}`;
+  let key = isUsual ? readingKey : `${readingKey}\u0000${encoding}`;
+  if (clientNames !== '') key += `\u0000\u0000${clientNames}`;
   // The length says where the key ends: no two pairs of key and body read the same.
   const head = key === '' ? kind : `${kind.toLowerCase()}${key.length}:${key}`;
   const digest = createHash('sha256').update(head).update(body).digest('hex');

@@ -162,6 +162,23 @@ export class ClientStatements {
     this.context.statements.release(statement);
   }
 
+  /** Takes them away for as long as nothing else is known. @returns what makes that undone */
+  takeAway(names: readonly string[], session: Session): () => void {
+    const taken = new Map<string, PreparedStatement>();
+    for (const name of names) {
+      const statement = this.byName?.get(name);
+      if (statement !== undefined) taken.set(name, statement);
+      this.remove(name);
+    }
+    return () => {
+      if (session.phase === 'closed') return;
+      for (const [name, statement] of taken) {
+        this.set(name, this.context.statements.acquire(statement), session);
+        this.underWay?.restored.add(name);
+      }
+    };
+  }
+
   clear(): void {
     if (this.byName === null) return;
     for (const statement of this.byName.values()) this.context.statements.release(statement);

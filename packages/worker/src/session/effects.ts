@@ -20,6 +20,7 @@ import {
 } from './parameter-set.js';
 import { PIN_CONNECTION, PIN_OPERATOR, PIN_TEMP, PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import type { Session } from './session.js';
+import type { BatchDeallocate } from './transaction.js';
 
 /** Text of the bound parameters, by number from 0; undefined = not known (binary format). */
 export type BindValues = readonly (string | null | undefined)[];
@@ -42,6 +43,7 @@ export function applyEffect(
   server: ServerConnection,
   effect: SqlEffect,
   values: BindValues | null,
+  batch: BatchDeallocate | null,
 ): void {
   if (session.isSessionMode && !isSettingEffect(effect)) return;
   if (isSettingEffect(effect)) session.statements.encodingChanges++;
@@ -66,14 +68,14 @@ export function applyEffect(
       for (const call of effect.calls) setConfig(session, server, call, values);
       return;
     case 'discard':
-      if (effect.what === 'all') discardAll(session, server);
+      if (effect.what === 'all') discardAll(session, server, batch);
       else session.needsProbe = true;
       return;
     case 'prepare':
       session.statements.prepareSql(effect, session, server);
       return;
     case 'deallocate':
-      deallocate(session, server, effect.name);
+      deallocate(session, server, effect.name, batch);
       return;
     case 'pin':
       session.pins = effect.isOn ? session.pins | PIN_OPERATOR : session.pins & ~PIN_OPERATOR;
@@ -173,27 +175,43 @@ function isTrue(text: string | null): boolean {
   );
 }
 
-function discardAll(session: Session, server: ServerConnection): void {
+function discardAll(session: Session, server: ServerConnection, batch: BatchDeallocate | null): void {
   session.context.pubSub.discarded(session);
   server.parameters = NO_PARAMETERS;
   session.parameters = session.startupParameters;
-  server.prepared.clear();
   server.unnamedId = 0;
   server.isSuspect = false;
   server.isTainted = false;
   session.isStateUnread = false;
-  session.statements.clear();
+  deallocate(session, server, null, batch);
   session.pins &= PIN_OPERATOR | PIN_CONNECTION;
   if (!session.isSessionMode && makesTemp(session.parameters)) session.pins |= PIN_TEMP;
 }
 
-function deallocate(session: Session, server: ServerConnection, name: string | null): void {
-  if (name === null) {
+/** Of one name: the server has lost a stand-in (sql-statements.ts), and keeps the statement for whoever prepares the same. */
+function deallocate(
+  session: Session,
+  server: ServerConnection,
+  name: string | null,
+  batch: BatchDeallocate | null,
+): void {
+  const { statements } = session;
+  if (batch !== null) {
+    for (const late of batch.late) statements.remove(late);
+    if (batch.mark !== '') forgetUpTo(server, batch.mark);
+  } else if (name !== null) statements.remove(name);
+  else {
     server.prepared.clear();
-    session.statements.clear();
-    return;
+    statements.clear();
   }
-  const statement = session.statements.get(name);
-  if (statement !== undefined) server.prepared.delete(statement.serverName);
-  session.statements.remove(name);
+}
+
+function forgetUpTo(server: ServerConnection, mark: string): void {
+  const { prepared } = server;
+  // It was evicted, and which came behind it is not known any more.
+  if (!prepared.has(mark)) server.isPreparedOutdated = true;
+  for (const serverName of prepared) {
+    prepared.delete(serverName);
+    if (serverName === mark) return;
+  }
 }

@@ -26,12 +26,12 @@ export function rewriteStatementNames(
   return message === null ? null : buildErrorResponse({ ...fields, message });
 }
 
-/** Of a PREPARE that has failed: the name it was to make. Others of the client's may have the same text. */
+/** Of a PREPARE or DEALLOCATE that has failed: the name that stands in it. Others of the client's may have the same text. */
 function nameMade(ref: object | null): string | null {
   if (ref === null || !('plan' in ref) || !('next' in ref)) return null;
   const { plan, next } = ref as PlanUse;
   const effect = plan.statements[next]?.effect ?? null;
-  return effect?.type === 'prepare' ? effect.name : null;
+  return effect?.type === 'prepare' || effect?.type === 'deallocate' ? effect.name : null;
 }
 
 function replaceNames(session: Session, message: string, made: string | null): string | null {

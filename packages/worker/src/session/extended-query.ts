@@ -39,6 +39,7 @@ import { Portals } from './portals.js';
 import type { RequestSink } from './requests.js';
 import { SessionModePlans } from './session-mode-plans.js';
 import { endsRefusal } from './simple-query.js';
+import { executeUse } from './sql-statements.js';
 import { guardBound } from './tenant-guard.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
@@ -325,7 +326,7 @@ export class ExtendedQuery {
       if ((portal.plan.flags & PREPARE_LEVEL) !== 0) {
         noteExecuted(this.requests.session, server, portal.plan);
       }
-      const use = { plan: portal.plan, next: 0, values: portal.values, restored: null, edits: null };
+      const use = executeUse(this.requests.session, server, portal);
       server.pending.push(KIND_EXECUTE | FORWARD, use, figures, nowUs);
     }
     if (fields.rowsMax > 0) server.pending.noteRowsMax(fields.rowsMax);

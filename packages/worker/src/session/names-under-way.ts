@@ -6,6 +6,13 @@ export class NamesUnderWay {
   /** Name on the server; null: gone. */
   private readonly byName = new Map<string, string | null>();
   private areOthersGone = false;
+  /** Names on the server that stand in what has been sent so far. */
+  private readonly used = new Set<string>();
+  /** Names of the client's whose PREPARE has been sent, and no DEALLOCATE to be executed behind it. */
+  private readonly prepared = new Set<string>();
+  private standIns = 0;
+  /** What a DEALLOCATE had taken away and an error has brought back: a Parse behind it, which is skipped, is not what it names. */
+  readonly restored = new Set<string>();
 
   /** undefined: as it was before. */
   get(name: string): string | null | undefined {
@@ -15,6 +22,13 @@ export class NamesUnderWay {
 
   made(name: string, serverName: string): void {
     this.byName.set(name, serverName);
+    this.used.add(serverName);
+    this.prepared.add(name);
+  }
+
+  /** A statement that was there before is meant by this name. */
+  uses(serverName: string): void {
+    this.used.add(serverName);
   }
 
   /** null: all of them. */
@@ -28,7 +42,18 @@ export class NamesUnderWay {
   }
 
   hasServerName(serverName: string): boolean {
-    return this.nameOf(serverName) !== null;
+    return this.used.has(serverName);
+  }
+
+  /** A DEALLOCATE of that name, or of all, is being executed. @returns which of them were on their way */
+  takePrepared(name: string | null = null): string[] {
+    const taken = name === null ? [...this.prepared] : this.prepared.has(name) ? [name] : [];
+    for (const one of taken) this.prepared.delete(one);
+    return taken;
+  }
+
+  nextStandIn(): number {
+    return this.standIns++;
   }
 
   nameOf(serverName: string): string | null {

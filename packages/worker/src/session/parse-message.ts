@@ -118,7 +118,7 @@ function parseRenamed(
 ): number {
   const { session } = extended.requests;
   const { nameStart, textStart, textEnd } = fields;
-  const renamed = renameStatements(session, server, plan, bytes.subarray(textStart, textEnd));
+  const renamed = renameStatements(session, server, plan, bytes.subarray(textStart, textEnd), null);
   if (renamed instanceof PgDogError) return extended.refuse(server, renamed);
   writer
     .reset()
@@ -183,6 +183,7 @@ function parseNamed(
   session.statements.set(name, statement, session);
   const { serverName } = statement;
   const undo = () => {
+    if (session.statements.underWay?.restored.has(name) === true) return;
     if (session.statements.get(name) === statement) session.statements.remove(name);
   };
   // Whether the name exists is known when the answer is there: what is pipelined behind must wait for it.

@@ -1,24 +1,38 @@
-import { PgDogError, type PrepareEffect, SETS_PARAMETER, type SqlPlan } from '@pgdog-cluster/core';
+import {
+  FRONTEND,
+  FrameWriter,
+  PgDogError,
+  PREPARE_LEVEL,
+  type PrepareEffect,
+  SETS_PARAMETER,
+  type SqlPlan,
+} from '@pgdog-cluster/core';
+import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
-import { SERVER_NAME_PREFIX, type TextReading } from '../plan/prepared-statements.js';
-import { currentReading } from './client-statements.js';
+import { SERVER_NAME_PREFIX, standInName, type TextReading } from '../plan/prepared-statements.js';
+import { type ClientStatements, currentReading } from './client-statements.js';
 import { NamesUnderWay } from './names-under-way.js';
+import type { PortalPlan } from './portals.js';
 import type { Session } from './session.js';
 import { charactersIn, type TextEdit } from './text-edits.js';
+import type { PlanUse } from './transaction.js';
 
 /**
  * The text of PREPARE, EXECUTE and DEALLOCATE statements with the client's names replaced by those on the
  * server, after making sure that the server has what is executed. A PgDogError when the client's names do not
  * allow it, as Postgres would say.
- * @param edits is given where names were replaced
+ *
+ * What DEALLOCATE takes away is a stand-in, an empty statement made for it: under the name on the server others of the
+ * client's names may stand, also in this text, and so may other clients'.
+ * @param edits is given where names were replaced; null: the text of a Parse, of which stand-ins are made when it is executed
  */
 export function renameStatements(
   session: Session,
   server: ServerConnection,
   plan: SqlPlan,
   bytes: Uint8Array,
-  edits: TextEdit[] = [],
+  edits: TextEdit[] | null,
 ): Uint8Array | PgDogError {
   const pieces: Uint8Array[] = [];
   let sent = 0;
@@ -43,7 +57,10 @@ export function renameStatements(
       own.made(effect.name, serverName);
     }
     for (const span of statement.nameSpans) {
-      const serverName = serverNameFor(session, server, span.name, own);
+      const serverName =
+        effect?.type === 'deallocate'
+          ? standInFor(session, server, span.name, own, edits !== null)
+          : serverNameFor(session, server, span.name, own);
       if (serverName instanceof PgDogError) return serverName;
       // The server's to answer: a function may have prepared it, or a text that nobody has read; the transaction may have failed.
       if (serverName === null && !span.name.startsWith(SERVER_NAME_PREFIX)) continue;
@@ -55,7 +72,7 @@ export function renameStatements(
       }
       pieces.push(bytes.subarray(copied, span.start), Buffer.from(serverName, 'latin1'));
       const at = sent + charactersIn(bytes, copied, span.start);
-      edits.push({ at, sent: serverName.length, given: charactersIn(bytes, span.start, span.end) });
+      edits?.push({ at, sent: serverName.length, given: charactersIn(bytes, span.start, span.end) });
       sent = at + serverName.length;
       copied = span.end;
     }
@@ -97,7 +114,76 @@ function serverNameFor(
   if (made !== undefined) return made;
   const statement = session.statements.current(name, session);
   if (statement === undefined) return null;
+  own.uses(statement.serverName);
   return ensureStatement(session, server, statement) ?? statement.serverName;
+}
+
+/** Null: the client has no such statement that we know. */
+function standInFor(
+  session: Session,
+  server: ServerConnection,
+  name: string,
+  own: NamesUnderWay,
+  isQuery: boolean,
+): string | null {
+  const made = own.get(name);
+  if (made === null || (made === undefined && session.statements.get(name) === undefined)) return null;
+  const standIn = standInName(isQuery ? own.nextStandIn() : 0);
+  if (isQuery) makeStandIn(server, standIn);
+  return standIn;
+}
+
+const writer = new FrameWriter(256);
+
+/** Anew, for one may be left of a DEALLOCATE that an error kept from running. No transaction is too failed for an empty text. */
+function makeStandIn(server: ServerConnection, standIn: string): void {
+  closeStatement(server, standIn, () => server.prepared.delete(standIn));
+  server.pending.push(KIND_PARSE | SWALLOW, null);
+  writer.reset().begin(FRONTEND.Parse).cstring(standIn).cstring('').int16(0).end();
+  server.send(writer.view());
+}
+
+/** An Execute of something that is noted. What is prepared behind a DEALLOCATE, in the same batch, is not deallocated by it. */
+export function executeUse(
+  session: Session,
+  server: ServerConnection,
+  { plan, values }: PortalPlan,
+): PlanUse {
+  const use = { plan, next: 0, values, restored: null, edits: null };
+  if ((plan.flags & PREPARE_LEVEL) === 0) return use;
+  const { statements } = session;
+  statements.underWay ??= new NamesUnderWay();
+  const { underWay } = statements;
+  const effect = plan.statements[0]?.effect ?? null;
+  if (effect?.type === 'deallocate' && effect.name !== null) {
+    const late = standInForExecute(statements, underWay, server, effect.name);
+    return { ...use, batch: { late, mark: '' }, undo: statements.takeAway([effect.name], session) };
+  }
+  if (effect?.type !== 'deallocate' && (effect?.type !== 'discard' || effect.what !== 'all')) return use;
+  const mark = `behind ${++marks}`;
+  server.prepared.add(mark);
+  const restore = statements.takeAway(statements.names(), session);
+  const undo = () => {
+    server.prepared.delete(mark);
+    restore();
+  };
+  return { ...use, batch: { late: underWay.takePrepared(), mark }, undo };
+}
+
+let marks = 0;
+
+/** @returns the name where its PREPARE is on its way */
+function standInForExecute(
+  statements: ClientStatements,
+  underWay: NamesUnderWay,
+  server: ServerConnection,
+  name: string,
+): string[] {
+  const isOnItsWay = underWay.takePrepared(name).length > 0;
+  const standIn = standInName(0);
+  if (isOnItsWay || statements.get(name) !== undefined) makeStandIn(server, standIn);
+  else closeStatement(server, standIn, () => server.prepared.delete(standIn));
+  return isOnItsWay ? [name] : [];
 }
 
 let uniqueKeys = 0;

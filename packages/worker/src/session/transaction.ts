@@ -26,6 +26,18 @@ export interface PlanUse {
   readonly restored: readonly RestoredStatement[] | null;
   /** What of the text was sent otherwise; null: nothing that an error could point to. */
   readonly edits: readonly TextEdit[] | null;
+  /** Of a DEALLOCATE or DISCARD ALL of a batch. */
+  readonly batch?: BatchDeallocate;
+  /** An error came before it ran. */
+  undo?(): void;
+}
+
+/** The client's names went when it was sent, and others may have come behind it. */
+export interface BatchDeallocate {
+  /** Names that were on their way then, and go when it is done. */
+  readonly late: readonly string[];
+  /** Where in `ServerConnection.prepared` that begins which was made behind it; '': it takes away nothing there. */
+  readonly mark: string;
 }
 
 interface Savepoint {
@@ -102,7 +114,7 @@ export class SessionTransaction {
     }
     this.pin(statement.flags);
     if (statement.effect === null) this.plainDone(server, tag);
-    else this.effectDone(server, statement.effect, tag, ref.values);
+    else this.effectDone(server, statement.effect, tag, ref);
     return null;
   }
 
@@ -204,7 +216,7 @@ export class SessionTransaction {
     server: ServerConnection,
     effect: SqlEffect,
     tag: string,
-    values: BindValues | null,
+    { values, batch }: PlanUse,
   ): void {
     switch (effect.type) {
       case 'begin':
@@ -236,7 +248,7 @@ export class SessionTransaction {
         this.dropsAtCommit ||= effect.onCommitDrop;
         return;
       default:
-        applyEffect(this.session, server, effect, values);
+        applyEffect(this.session, server, effect, values, batch ?? null);
     }
   }
 
