@@ -78,6 +78,8 @@ forOneDriver('session settings', (driver) => {
   const startups: Record<string, Record<string, string>> = {
     'a parameter': { work_mem: '6MB', application_name: 'me' },
     options: { options: '-c work_mem=6MB --statement-timeout=1min -c my.own=a\\ b' },
+    'switches of a server process': { options: '-eS 6MB  -ftid -tpl' },
+    'two halves of DateStyle': { options: '-c datestyle=sql -c datestyle=dmy' },
     'options and a parameter': { options: '-c work_mem=5MB', work_mem: '6MB' },
     'reported ones': { TimeZone: 'Asia/Tokyo', DateStyle: 'German', client_encoding: 'LATIN1' },
   };
@@ -121,6 +123,10 @@ forOneDriver('session settings', (driver) => {
     'a bad value in options': { options: '-c work_mem=much' },
     'a name that cannot be set': { server_version: '1' },
     'an unknown option': { options: '-Z nonsense' },
+    'an option without its argument': { options: '-e -S' },
+    'an option of the server alone': { options: '-B 100' },
+    'words behind the options': { options: '-e -- -c work_mem=5MB' },
+    'a setting without a value': { options: '--work-mem' },
   };
   for (const [name, parameters] of Object.entries(refused)) {
     it(`start-up with ${name} is refused as by Postgres`, async () => {

@@ -218,20 +218,45 @@ test('options as Postgres splits them', () => {
   assert.deepEqual(settings('-c -dashed-name=v'), [['_dashed_name', 'v']]);
 });
 
+test('the switches of a server process, as getopt() reads them', () => {
+  for (const [text, wanted] of [
+    ['-S 64MB', 'work_mem=64MB'],
+    ['-eS64MB   -B 100', 'datestyle=euro work_mem=64MB shared_buffers=100'],
+    ['-ecgeqo=off', 'datestyle=euro geqo=off'],
+    ['-fs -f hash -fm', 'enable_seqscan=false enable_hashjoin=false enable_mergejoin=false'],
+    ['-tpa -t planner -te', 'log_parser_stats=true log_planner_stats=true log_executor_stats=true'],
+    ['-sOP', 'log_statement_stats=true allow_system_table_mods=true ignore_system_indexes=true'],
+    ['-d 2', 'log_min_messages=debug2 log_statement=all'],
+    ['-d0', 'log_min_messages=notice'],
+    ['-FliN5', 'fsync=false ssl=true listen_addresses=* max_connections=5'],
+    ['-W1 -p 7 -h x -k y', 'post_auth_delay=1 port=7 listen_addresses=x unix_socket_directories=y'],
+    ['-bEjnT -C a -D b -r c -v 3 --', ''],
+  ] as const) {
+    const { settings, error } = parseStartupOptions(text);
+    assert.equal(error, null, text);
+    assert.equal(settings.map((pair) => pair.join('=')).join(' '), wanted, text);
+  }
+});
+
 test('options that are refused', () => {
   for (const text of [
     '-c',
     '-c=',
     '-c =x',
     '-c name',
-    '--',
+    '-- -c a=1',
     '--name',
     '--=x',
-    '-d 5',
-    '-e',
+    '-d',
+    '-f x',
+    '-f constructor',
+    '-t pb',
+    '-x',
+    '-ex',
     'word',
     '-',
-    '-c a=1 -S 100',
+    '-c a=1 -S',
+    '-c a=1 word',
     '\\-',
   ]) {
     const { settings, error } = parseStartupOptions(text);

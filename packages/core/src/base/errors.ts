@@ -269,7 +269,7 @@ const ROWS = {
     'FATAL',
     'client',
     'invalid command-line argument for server process',
-    'Write options as -c name=value.',
+    'Write options as -c name=value, or as the switches of postgres.',
   ],
   invalid_encoding: [
     '22021',

@@ -75,7 +75,7 @@ function rank(name: string): string {
 }
 
 /** A DateStyle may leave half of what was in force `before`: a replay has both halves, or another client's would stay. */
-function whole(given: SessionParameter, before?: SessionParameter): SessionParameter {
+export function wholeParameter(given: SessionParameter, before?: SessionParameter): SessionParameter {
   if (given.name !== 'datestyle') return given;
   const next = readDateStyle(given.value ?? '');
   if (next === null) return given;
@@ -86,7 +86,7 @@ function whole(given: SessionParameter, before?: SessionParameter): SessionParam
 
 export function makeParameterSet(entries: Iterable<SessionParameter>): ParameterSet {
   const sorted = [...entries]
-    .map((entry) => whole(entry))
+    .map((entry) => wholeParameter(entry))
     .sort((a, b) => (rank(a.name) < rank(b.name) ? -1 : 1));
   if (sorted.length === 0) return NO_PARAMETERS;
   const key = sorted.map((entry) => `${entry.name}\u0000${entry.replay}`).join('\u0000');
@@ -102,7 +102,7 @@ export function makeParameterSet(entries: Iterable<SessionParameter>): Parameter
 }
 
 export function withParameter(set: ParameterSet, given: SessionParameter): ParameterSet {
-  const entry = whole(given, set.entries.get(given.name));
+  const entry = wholeParameter(given, set.entries.get(given.name));
   // Setting the session user also ends SET ROLE, be it the same user.
   const endsRole = entry.name === 'session_authorization' && set.entries.has('role');
   if (set.entries.get(entry.name)?.replay === entry.replay && !endsRole) return set;

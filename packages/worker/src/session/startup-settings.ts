@@ -1,5 +1,5 @@
 import { type PgDogError, parseStartupOptions, type StartupMessage } from '@pgdog-cluster/core';
-import { parameterFromValue, type SessionParameter } from './parameter-set.js';
+import { parameterFromValue, type SessionParameter, wholeParameter } from './parameter-set.js';
 
 /** Start-up parameters that are not settings. */
 const NOT_SETTINGS = new Set(['user', 'database', 'options', 'replication']);
@@ -12,14 +12,18 @@ export function readSettings(message: StartupMessage): Map<string, SessionParame
     const parsed = parseStartupOptions(options);
     if (parsed.error !== null) return parsed.error;
     for (const [name, value] of parsed.settings) {
-      const parameter = parameterFromValue(name, value);
-      settings.set(parameter.name, parameter);
+      take(settings, name, value);
     }
   }
   for (const [name, value] of message.parameters) {
     if (NOT_SETTINGS.has(name)) continue;
-    const parameter = parameterFromValue(name, value);
-    settings.set(parameter.name, parameter);
+    take(settings, name, value);
   }
   return settings;
+}
+
+/** A later one wins; a DateStyle with what it does not say as it was. */
+function take(settings: Map<string, SessionParameter>, name: string, value: string): void {
+  const parameter = parameterFromValue(name, value);
+  settings.set(parameter.name, wholeParameter(parameter, settings.get(parameter.name)));
 }
