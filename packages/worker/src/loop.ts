@@ -7,6 +7,7 @@ import { publishClients } from './listen/hand-over.js';
 import { checkPools, checkSessions, POOL_CHECK_MS, SESSION_CHECK_MS, TRIM_MS } from './pool/janitor.js';
 import { lookAgainAtHosts } from './route/clusters.js';
 import { leaveRetired } from './take-up.js';
+import { threadCpuUs } from './thread-time.js';
 import type { WorkerContext } from './worker-context.js';
 
 /** Longest sleep in the kernel: time-outs and the heartbeat are looked at in between. */
@@ -32,7 +33,6 @@ export class Loop {
   private nextPoolCheckMs = 0;
   private nextSessionCheckMs = 0;
   private nextTrimMs = 0;
-  private busyUs = 0;
   /** Of the present window. */
   private events = 0;
   /** Of all windows before it. */
@@ -87,7 +87,6 @@ export class Loop {
     // The clock was read when the last turn began; this reading is how long that turn worked.
     const beforeUs = now();
     const workedUs = beforeUs - context.nowUs;
-    this.busyUs += workedUs;
     if (workedUs > this.delayMaxUs) this.delayMaxUs = workedUs;
     const waitMs = isMailWaiting ? 0 : this.waitMs();
     // The time of the completions' arrival is what is delivered with them, so it is read inside, through tick().
@@ -195,7 +194,7 @@ export class Loop {
     const { doneCount, failedCount } = context.tls.handshakes;
     workers.setTlsHandshakes(context.worker, doneCount, failedCount);
     publishQueryCache(context);
-    workers.setBusyUs(context.worker, this.busyUs);
+    workers.setBusyUs(context.worker, threadCpuUs());
     workers.setTurns(context.worker, this.turns);
     workers.setIoEvents(context.worker, this.eventsTotal);
     workers.setLoopDelayMaxUs(context.worker, this.delayMaxUs);

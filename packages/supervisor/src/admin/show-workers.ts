@@ -18,8 +18,11 @@ export const SHOW_WORKERS = defineShow<WorkerRow>({
     column('clients', 'numeric', 'Clients it serves.', (row) => row.clients),
     column('servers', 'numeric', 'Server connections it has.', (row) => row.servers),
     column('waiting', 'numeric', 'Its clients that wait for a server connection.', (row) => row.waiting),
-    column('busy_us', 'numeric', 'Time it has worked, microseconds.', ({ table, worker }) =>
-      table.busyUs(worker),
+    column(
+      'busy_us',
+      'numeric',
+      'CPU that its thread has had, in the kernel too, microseconds.',
+      ({ table, worker }) => table.busyUs(worker),
     ),
     column(
       'busy_percent',

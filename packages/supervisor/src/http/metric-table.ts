@@ -96,7 +96,12 @@ const WORKER_METRICS: readonly Metric[] = [
   workerMetric('worker_clients', 'gauge', 'Clients the worker serves.', ({ clients }) => clients),
   workerMetric('worker_servers', 'gauge', 'Server connections it has.', ({ servers }) => servers),
   workerMetric('worker_waiting', 'gauge', 'Its clients that wait.', ({ waiting }) => waiting),
-  workerMetric('worker_busy_seconds_total', 'counter', 'Time it has worked.', ({ busyUs }) => busyUs / 1e6),
+  workerMetric(
+    'worker_busy_seconds_total',
+    'counter',
+    'CPU that its thread has had, in the kernel too.',
+    ({ busyUs }) => busyUs / 1e6,
+  ),
   workerMetric('worker_turns_total', 'counter', 'Turns of its loop.', ({ turns }) => turns),
   workerMetric(
     'worker_io_events_total',

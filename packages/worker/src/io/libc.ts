@@ -18,6 +18,16 @@ type Numbers2 = (a: number, b: number) => number;
 type Numbers3 = (a: number, b: number, c: number) => number;
 type Numbers4 = (a: number, b: number, c: number, d: number) => number;
 
+// --- time ---------------------------------------------------------------------------------------------
+
+/** clock_gettime(clock, BigInt64Array(2)): seconds and nanoseconds. */
+export const clockGetTime: (clock: number, timespec: BigInt64Array) => number = program.func(
+  'clock_gettime',
+  'int',
+  ['int', 'void *'],
+);
+export const CLOCK_THREAD_CPUTIME_ID = 3;
+
 // --- memory -------------------------------------------------------------------------------------------
 
 /** mmap(address, length, protection, flags, fd, offset): the address, or -1. */

@@ -1,0 +1,59 @@
+// What is said of a worker's load was its own code alone: with io_uring a fifth of what the kernel does in its name.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, it } from 'node:test';
+import pg from 'pg';
+import { forEachDriver } from '../support/drivers.js';
+import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { databaseOf, startProxy } from '../support/proxy.js';
+
+const LOAD_MS = 2000;
+const CLIENTS = 6;
+
+let server: TestPostgres;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.stop());
+
+/** CPU of each thread, ms; ticks are hundredths of a second. */
+function threadTimes(pid: number): Map<string, number> {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return new Map(
+    threads.map((thread) => {
+      const fields =
+        readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return [thread, 10 * (Number(fields[11]) + Number(fields[12]))];
+    }),
+  );
+}
+
+forEachDriver('the load of a worker', (driver) => {
+  it('is the CPU of its thread', async () => {
+    const proxy = await startProxy({ databases: [databaseOf(server)], ioDriver: driver, workers: 1 });
+    const clients = Array.from({ length: CLIENTS }, () => new pg.Client({ connectionString: proxy.url() }));
+    const admin = new pg.Client({ connectionString: proxy.adminUrl });
+    try {
+      await Promise.all([...clients, admin].map((client) => client.connect()));
+      const busyMs = async (): Promise<number> =>
+        Number((await admin.query('SHOW WORKERS')).rows[0]?.busy_us) / 1000;
+      const [before, busyBefore] = [threadTimes(proxy.pid), await busyMs()];
+      const untilMs = Date.now() + LOAD_MS;
+      const work = async (client: pg.Client): Promise<void> => {
+        while (Date.now() < untilMs) await client.query('SELECT 1');
+      };
+      await Promise.all(clients.map(work));
+      // It is published ten times a second.
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const [after, busyAfter] = [threadTimes(proxy.pid), await busyMs()];
+      const grown = [...after].map(([thread, ms]) => ms - (before.get(thread) ?? 0));
+      const [threadMs, saidMs] = [Math.max(...grown), busyAfter - busyBefore];
+      const text = `${saidMs} ms are said, the thread had ${threadMs}`;
+      assert.ok(threadMs > 100, text);
+      assert.ok(saidMs > 0.75 * threadMs - 30 && saidMs < 1.25 * threadMs + 30, text);
+    } finally {
+      await Promise.all([...clients, admin].map((client) => client.end()));
+      await proxy.stop();
+    }
+  });
+});
