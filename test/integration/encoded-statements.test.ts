@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { B, E, frame, int16, P, S, text } from '../support/frames.js';
+import { B, E, frame, int16, int32, P, S, text } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient, RawResult } from '../support/raw-client.js';
 import { clientOf, firstValue, run, sqlstateOf, startWireProxy } from '../support/wire.js';
@@ -254,6 +254,28 @@ forOneDriver('statements in foreign encodings', (driver) => {
       await run(blocker, 'SELECT 1');
       assert.equal(await firstValue(client, hex), utf8);
       await Promise.all([client.end(), blocker.end()]);
+    });
+  }
+
+  for (const { encoding, bytes, hex } of TEXTS.filter(({ hex }) => hex !== '')) {
+    it(`EXECUTE with an argument in ${encoding} finds the statement, however it was prepared: ${bytes}`, async () => {
+      const client = await clientOf(proxy, { parameters: { client_encoding: encoding } });
+      const select = "SELECT encode(convert_to($1, 'UTF8'), 'hex')";
+      await run(client, `PREPARE "by ""SQL" (text) AS ${select}`);
+      await ask(client, frame('P', text('by_parse'), Buffer.from(select), END, int16(1), int32(25)), S());
+      for (const name of ['"by ""SQL"', 'By_Parse']) {
+        const sql = Buffer.concat([
+          Buffer.from(`/* */ EXECUTE ${name}('`),
+          Buffer.from(bytes, 'hex'),
+          Buffer.from("')"),
+        ]);
+        assert.equal(await value(client, query(sql)), hex);
+        assert.equal(await value(client, parse('', sql), B('', ''), E(''), S()), hex);
+        await run(client, 'BEGIN');
+        assert.equal(await value(client, query(sql)), hex);
+        await run(client, 'COMMIT');
+      }
+      await client.end();
     });
   }
 });

@@ -113,6 +113,7 @@ export * from './sql/lexer.js';
 export * from './sql/parameter-names.js';
 export * from './sql/plan-size.js';
 export { quoteLiteral } from './sql/quote-literal.js';
+export * from './sql/read-execute-head.js';
 export * from './sql/read-sql.js';
 export { type RouteExplain, readRouteExplain } from './sql/route-explain.js';
 export * from './sql/route-facts.js';

@@ -7,6 +7,7 @@ import { joinTenants, readTenant } from '../tenant/tenant-facts.js';
 import { CLIENT_ASCII_ENDS, CLIENT_UTF8 } from './client-encoding.js';
 import { readDirective } from './directive.js';
 import { dottedNames } from './dotted-names.js';
+import { readExecuteHead } from './read-execute-head.js';
 import { readRoute } from './read-route.js';
 import { readStatement } from './read-statement.js';
 import { joinRoutes } from './route-facts.js';
@@ -74,7 +75,7 @@ function readText(
   client: number,
 ): SqlPlan {
   const encoding = isAscii(text) ? TEXT_ASCII : textEncoding(text, 0, text.length, client);
-  if (encoding === TEXT_UNCERTAIN) return UNREAD_PLAN;
+  if (encoding === TEXT_UNCERTAIN) return readExecuteHead(text, 0, text.length);
   scan.read(text, 0, text.length);
   const isDependent = scan.hasBackslash || encoding !== TEXT_ASCII;
   if (scan.isHarmless && !wantsRoute) return isDependent ? PLAIN_DEPENDENT_PLAN : PLAIN_PLAN;

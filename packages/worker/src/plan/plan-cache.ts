@@ -8,6 +8,7 @@ import {
   PLAIN_DEPENDENT_PLAN,
   PLAIN_PLAN,
   planSize,
+  readExecuteHead,
   readShape,
   readShapePlan,
   readSqlBytes,
@@ -145,7 +146,9 @@ export class PlanCache {
     const { flags } = shape;
     const encoding = (flags & SHAPE_HIGH) === 0 ? TEXT_ASCII : textEncoding(bytes, start, end, client);
     let plan = UNREAD_PLAN;
-    if (encoding !== TEXT_UNCERTAIN) {
+    if (encoding === TEXT_UNCERTAIN) {
+      if (scope === NO_SCOPE) plan = readExecuteHead(bytes, start, end);
+    } else {
       const kind = encoding | ((flags & SHAPE_BACKSLASH) === 0 ? 0 : KIND_BACKSLASH);
       // Each row of a sharded table may be on another shard.
       const isByText = scope !== NO_SCOPE && (flags & SHAPE_ROWS) !== 0;
