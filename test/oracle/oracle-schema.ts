@@ -59,6 +59,7 @@ const DEFINITIONS = `
   CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.k := NEW.k + 1; RETURN NEW; END';
   CREATE TRIGGER move BEFORE INSERT ON moved FOR EACH ROW EXECUTE FUNCTION move();
   CREATE TABLE given (k bigint DEFAULT 7, v int DEFAULT 5);
+  CREATE TABLE stamped (k bigint, n int, at timestamptz DEFAULT now(), day date NOT NULL DEFAULT CURRENT_DATE);
   CREATE TABLE made (k bigint GENERATED ALWAYS AS (n * 2) STORED, n int);
   CREATE TABLE once (k bigint, mail text UNIQUE);
   CREATE TABLE uid (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), k bigint, note text);
@@ -256,6 +257,13 @@ export const ORACLE_TABLES: readonly OracleTable[] = [
     key: { column: 'k', type: 'int8' },
   },
   {
+    name: 'stamped',
+    columns: 'k, n, at, day',
+    rows: `SELECT n, n, timestamptz '2024-01-01 00:00:00+00', date '2024-01-01' FROM generate_series(1, 5) n`,
+    state: `format('%s %s', x.k, x.n)`,
+    key: { column: 'k', type: 'int8' },
+  },
+  {
     name: 'once',
     columns: 'k, mail',
     rows: `SELECT n, 'mail ' || n FROM generate_series(1, 9) n`,
@@ -325,6 +333,7 @@ export const SHARDED: TomlTable[] = [
   { name: 'moved', column: 'k', data_type: 'bigint' },
   { name: 'given', column: 'k', data_type: 'bigint' },
   { name: 'made', column: 'k', data_type: 'bigint' },
+  { name: 'stamped', column: 'k', data_type: 'bigint' },
   { name: 'once', column: 'k', data_type: 'bigint' },
   { name: 'uid', column: 'k', data_type: 'bigint' },
   { name: 'parted_once', column: 'k', data_type: 'bigint' },

@@ -19,6 +19,7 @@ import { mergeCases } from './corpus-merge.js';
 import { moveCases } from './corpus-move.js';
 import { sessionCases } from './corpus-session.js';
 import { slyCases } from './corpus-sly.js';
+import { timeCases } from './corpus-time.js';
 import { writeCases } from './corpus-write.js';
 import { OracleGenerator } from './generator.js';
 import { describeCase, type OracleCase } from './oracle-case.js';
@@ -72,6 +73,7 @@ forOneDriver('the oracle', (driver) => {
       ...slyCases(),
       ...madeCases(),
       ...cursorCases(),
+      ...timeCases(),
     ];
     const only = PGDOG_ORACLE_ONLY;
     const cases =

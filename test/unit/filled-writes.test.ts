@@ -52,12 +52,13 @@ const FOREIGN: CatalogRelation = {
 };
 
 /** With <…> for what is asked; null: nothing is filled in. */
-function filled(sql: string): string | null {
+function filled(sql: string, isTimeOnly = false): string | null {
   const statements = parser.parse(sql);
   assert.ok(Array.isArray(statements), sql);
   const bytes = Buffer.from(sql);
   const found = readFill(bytes, statements, {
     parser,
+    isTimeOnly,
     find: (_schema, name) => {
       const relation = [NOTE, OTHER, FOREIGN].find((each) => each.name === name);
       return relation === undefined ? { kind: 'unknown' } : { kind: 'relation', relation };
@@ -151,3 +152,28 @@ test('what is asked for in one query has a limit', () => {
   assert.notEqual(filled(`INSERT INTO other VALUES ${rows(1000)}`), null);
   assert.equal(filled(`INSERT INTO other VALUES ${rows(1001)}`), null);
 });
+
+for (const [sql, wanted] of [
+  [
+    'INSERT INTO other (a) VALUES (now()), (random())',
+    'INSERT INTO other (a) VALUES (<now() timestamptz>), (random())',
+  ],
+  [
+    'INSERT INTO note (id, fixed, text, "Odd ""n") VALUES (1, 2, 3, 4)',
+    `INSERT INTO note (id, fixed, text, "Odd ""n", "made") VALUES (1, 2, 3, 4, ${MADE})`,
+  ],
+  ['SELECT now() AS x, a FROM other', 'SELECT <now() timestamptz> AS x, a FROM other'],
+  [
+    'SELECT now() < a, coalesce(now(), a) FROM other',
+    'SELECT <now() timestamptz> < a, coalesce(<now() timestamptz>, a) FROM other',
+  ],
+  ['SELECT a FROM other WHERE b > CURRENT_DATE', 'SELECT a FROM other WHERE b > <CURRENT_DATE date>'],
+  ['SELECT now() FROM other', null],
+  ['SELECT now()::date FROM other', null],
+  ['SELECT a FROM other UNION ALL SELECT CASE WHEN true THEN a ELSE now() END FROM other', null],
+  ['SELECT (SELECT now()) FROM other', null],
+  ['SELECT random() AS x FROM other', null],
+  ['INSERT INTO other (a) SELECT * FROM unnest(ARRAY[1])', null],
+] as const) {
+  test(`times alone: ${sql}`, () => assert.equal(filled(sql, true), wanted));
+}

@@ -14,6 +14,7 @@ import { isAscii, isReadAs, withEdits } from './text-edit.js';
 /** Asked for in one query; a list of it may have 1,664. */
 const VALUES_MAX = 1000;
 const KINDS: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt']);
+const TIMED_KINDS: ReadonlySet<string> = new Set([...KINDS, 'SelectStmt']);
 
 export interface Filled {
   readonly fill: FillReading;
@@ -24,6 +25,8 @@ export interface Filled {
 export interface FillTerms {
   readonly parser: SqlParser;
   find(schema: string | null, name: string): FoundRelation;
+  /** Of rows that are not whole on every shard: all else in them is the business of the shard that has them. */
+  readonly isTimeOnly?: boolean;
 }
 
 /** @returns null: it cannot be filled in, or there is nothing to fill in */
@@ -33,9 +36,12 @@ export function readFill(
   terms: FillTerms,
 ): Filled | null {
   const [only] = statements;
-  if (statements.length !== 1 || !KINDS.has(only.kind)) return null;
+  const { isTimeOnly = false } = terms;
+  if (statements.length !== 1 || !(isTimeOnly ? TIMED_KINDS : KINDS).has(only.kind)) return null;
   const replaced = new Map<SqlNode, SqlValue>();
-  const calls = callsOf(only, text);
+  const calls = callsOf(only, text, isTimeOnly);
+  if (only.kind === 'SelectStmt' && namesColumn(only.node, new Set(calls.map(({ node }) => node))))
+    return null;
   for (const { node, value } of calls) replaced.set(node, sampleNode([literalOf(value)], terms.parser));
   const insert = only.kind === 'InsertStmt' ? insertOf(only.node, text, terms) : NO_EDITS;
   if (insert === null) return null;
@@ -79,7 +85,7 @@ function areCertain(text: Uint8Array, edits: readonly FillEdit[], added: readonl
 const NO_EDITS: ArrayInsertEdits = { edits: [], tree: {}, rowsOf: null };
 
 /** Calls that stand in the text itself. RETURNING names its columns by them: what is there is left. */
-function callsOf({ kind, node }: ParsedStatement, text: Uint8Array): VolatileCall[] {
+function callsOf({ kind, node }: ParsedStatement, text: Uint8Array, isTimeOnly: boolean): VolatileCall[] {
   const { returningClause: _returning, ...fields } = node;
   if (kind !== 'InsertStmt') return findVolatile(fields, text, false);
   const { selectStmt, ...rest } = fields;
@@ -87,29 +93,58 @@ function callsOf({ kind, node }: ParsedStatement, text: Uint8Array): VolatileCal
   const rows = nodesOf(source, 'valuesLists');
   const others = findVolatile(rest, text, false);
   if (rows.length === 0) return [...findVolatile(selectStmt, text, false), ...others];
-  return [...rows.flatMap((row) => findVolatile(row, text, true)), ...others];
+  return [...rows.flatMap((row) => findVolatile(row, text, !isTimeOnly)), ...others];
+}
+
+/** Through these a column without a name gets that of what stands in it (FigureColnameInternal, parse_target.c). */
+const NAMING: ReadonlySet<string> = new Set(
+  (
+    'val TypeCast arg CollateClause A_Indirection CaseExpr defresult SubLink subselect SelectStmt targetList larg rarg ' +
+    'ResTarget'
+  ).split(' '),
+);
+
+/** A column that has no name of its own is called after one of these. */
+function namesColumn(root: SqlNode, calls: ReadonlySet<SqlNode>): boolean {
+  const stack: { value: SqlValue; isName: boolean }[] = [{ value: root, isName: false }];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const { value, isName } = next;
+    if (Array.isArray(value)) for (const item of value) stack.push({ value: item, isName });
+    else if (isSqlNode(value)) {
+      if (isName && calls.has(value)) return true;
+      for (const key in value) {
+        const target = key === 'ResTarget' ? nodeOf(value, key) : undefined;
+        const isOpen = target === undefined ? isName && NAMING.has(key) : textOf(target, 'name') === '';
+        stack.push({ value: value[key], isName: isOpen });
+      }
+    }
+  }
+  return false;
 }
 
 /** Values in place of defaults; null: that cannot be. */
-function insertOf(node: SqlNode, text: Uint8Array, { parser, find }: FillTerms): ArrayInsertEdits | null {
+function insertOf(node: SqlNode, text: Uint8Array, terms: FillTerms): ArrayInsertEdits | null {
+  const { find, isTimeOnly = false } = terms;
   const name = nodeOf(node, 'relation');
   const found = find(textOf(name, 'schemaname') || null, textOf(name, 'relname'));
   if (found.kind !== 'relation') return null;
   const source = nodeOf(nodeOf(node, 'selectStmt'), 'SelectStmt');
   const rows = nodesOf(source, 'valuesLists').map((row) => nodesOf(nodeOf(row, 'List'), 'items'));
   const arrays = source === undefined ? null : rowArraysOf(source);
-  if (arrays !== null) return arraysOf(node, text, found.relation, arrays.length, parser);
+  if (arrays !== null) return arraysOf(node, text, found.relation, arrays.length, terms);
   // A query keeps its own columns: the reading of what comes out says whether that is enough.
   if (source !== undefined && rows.length === 0) return NO_EDITS;
   const given = givenNames(node, found.relation, rows[0]?.length ?? 0);
-  if (rows.length === 1 && makesRows(rows[0])) return NO_EDITS;
+  // A time is the same for all of them.
+  if (!isTimeOnly && rows.length === 1 && makesRows(rows[0])) return NO_EDITS;
   const added = found.relation.columns.flatMap((column): AddedColumn[] => {
     const place = given.indexOf(column.name);
     const isLeft = place < 0 || rows.some((row) => isSqlNode(row[place]) && 'SetToDefault' in row[place]);
-    const value = isLeft ? defaultOf(column, found.relation, parser) : null;
+    const value = isLeft ? defaultOf(column, found.relation, terms) : null;
     return value === null ? [] : [{ name: column.name, value: () => value }];
   });
   if (added.length === 0) return NO_EDITS;
+  const { parser } = terms;
   const edits = editInsert(text, node, given, added, (parts) => sampleNode(parts.map(toSample), parser));
   return edits === null ? null : { ...edits, rowsOf: null };
 }
@@ -120,14 +155,17 @@ function arraysOf(
   text: Uint8Array,
   relation: CatalogRelation,
   width: number,
-  parser: SqlParser,
+  terms: FillTerms,
 ): ArrayInsertEdits | null {
   const given = givenNames(node, relation, width);
   const added = relation.columns.flatMap((column): DefaultColumn[] => {
-    const value = given.includes(column.name) ? null : defaultOf(column, relation, parser);
+    const value = given.includes(column.name) ? null : defaultOf(column, relation, terms);
     return value === null ? [] : [{ name: column.name, type: column.type, value }];
   });
   if (added.length === 0) return NO_EDITS;
+  // Their rows are found by the number of their arrays.
+  if (terms.isTimeOnly) return null;
+  const { parser } = terms;
   return editArrayInsert(text, node, given, added, (parts) => sampleNode(parts.map(toSample), parser));
 }
 
@@ -140,9 +178,9 @@ function givenNames(node: SqlNode, { columns }: CatalogRelation, width: number):
 function defaultOf(
   column: CatalogColumn,
   { schema, name }: CatalogRelation,
-  parser: SqlParser,
+  { parser, isTimeOnly = false }: FillTerms,
 ): Parts | null {
-  if (column.generated === 'd') {
+  if (column.generated === 'd' && !isTimeOnly) {
     const table = `${quoteName(schema)}.${quoteName(name)}`;
     const sql = `pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(${quoteText(table)}, ${quoteText(column.name)}))`;
     return [{ sql, type: 'int8', isSequence: true, isIdentity: true }];
@@ -151,7 +189,7 @@ function defaultOf(
   const text = Buffer.from(`SELECT ${column.defaultText}`);
   const parsed = parser.parse(text.toString());
   if (parsed === null || parsed === 'unread' || parsed.length !== 1) return null;
-  const calls = findVolatile(parsed[0].node.targetList, text, true);
+  const calls = findVolatile(parsed[0].node.targetList, text, !isTimeOnly);
   if (calls.length === 0) return null;
   const parts: (string | FillValue)[] = [];
   let at = 'SELECT '.length;

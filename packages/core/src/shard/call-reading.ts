@@ -19,6 +19,8 @@ export const AGGREGATES = words(
 /** Those whose result is the same in whichever order they see their rows. */
 const ORDERLESS = words('count min max bool_and bool_or every bit_and bit_or bit_xor');
 const CLOCKS = words('now clock_timestamp statement_timestamp transaction_timestamp timeofday age');
+/** Of these, what goes on within a transaction. */
+const MOVING = words('clock_timestamp statement_timestamp timeofday');
 /** Differ from call to call. */
 const RANDOM = words('random random_normal gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle');
 /** So do these, of those that are known elsewhere. */
@@ -84,7 +86,8 @@ export function readFunction(
   if (isOwn && SESSION.has(name)) ctx.volatile ??= `${name}()`;
   else if (access === 'ask') readUserFunction(ctx, path.join('.'));
   else if (access === 'write') readPlaced(ctx, name);
-  else if (CLOCKS.has(name)) noteClock(ctx, `${name}()`, isCondition);
+  else if (MOVING.has(name)) noteClock(ctx, `${name}()`, isCondition);
+  else if (CLOCKS.has(name)) noteTime(ctx, `${name}()`, isCondition);
   else if (RANDOM.has(name)) ctx.volatile ??= `${name}()`;
   else if (isVolatile(name)) noteClock(ctx, `${name}()`, isCondition);
 }
@@ -114,6 +117,12 @@ function isVolatile(name: string): boolean {
 export function noteClock(ctx: ShardContext, text: string, isCondition: boolean): void {
   ctx.volatile ??= text;
   if (!isCondition) ctx.clock ??= text;
+}
+
+/** When the transaction began. */
+export function noteTime(ctx: ShardContext, text: string, isCondition: boolean): void {
+  ctx.time ??= text;
+  noteClock(ctx, text, isCondition);
 }
 
 /** All columns in its arguments are of outer queries: then so is it. */
@@ -154,6 +163,6 @@ const FUNCTION_TIMES = words(
 export function readValueFunction(ctx: ShardContext, node: SqlNode, isCondition: boolean): void {
   const operation = textOf(node, 'op');
   const name = operation.slice('SVFOP_'.length);
-  if (FUNCTION_TIMES.has(operation)) noteClock(ctx, name, isCondition);
+  if (FUNCTION_TIMES.has(operation)) noteTime(ctx, name, isCondition);
   else if (operation === 'SVFOP_CURRENT_CATALOG') noteClock(ctx, name, isCondition);
 }

@@ -170,9 +170,10 @@ function storedByTargets(relation: CatalogRelation, targets: readonly SqlNode[])
 
 /** 'now' in a column of a time is the time, written as a constant. */
 export function readStored(ctx: ShardContext, value: SqlNode, column: CatalogColumn | null): void {
+  if (!isTimeType(column?.type ?? '')) return;
   const constant = nodeOf(nodeOf(value, 'A_Const'), 'sval');
-  if (constant === undefined || !isTimeType(column?.type ?? '')) return;
-  readTimeText(ctx, constant, false);
+  if (constant === undefined) ctx.noteTimeParameter(value);
+  else readTimeText(ctx, constant, false);
 }
 
 /** What a column gets that is not given. */

@@ -1,10 +1,11 @@
 import { isSqlNode, nodeOf, nodesOf, pathOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
-import { expandsArray, noteClock, readCall, readUserFunction, readValueFunction } from './call-reading.js';
+import { expandsArray, noteTime, readCall, readUserFunction, readValueFunction } from './call-reading.js';
 import { castType, columnFamily, familyOf, type KeyFamily } from './key-family.js';
 import { itemsOf, readSource } from './key-source.js';
 import { type Level, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import type { ShownColumn } from './shard-scope.js';
+import { mayTellTime } from './time-words.js';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
@@ -147,12 +148,12 @@ function readCast(ctx: ShardContext, node: SqlNode, isCondition: boolean): void 
     for (const item of nodesOf(nodeOf(argument, 'A_ArrayExpr'), 'elements')) ctx.useParameter(item, family);
   }
   const constant = nodeOf(nodeOf(argument, 'A_Const'), 'sval');
-  if (constant !== undefined && TIME_TYPES.has(name)) readTimeText(ctx, constant, isCondition);
+  if (!TIME_TYPES.has(name)) return;
+  if (constant === undefined) ctx.noteTimeParameter(argument);
+  else readTimeText(ctx, constant, isCondition);
 }
 
 const TIME_TYPES = words('date timestamp timestamptz time timetz');
-const TIME_WORDS = ['now', 'today', 'tomorrow', 'yesterday'];
-
 /** @param type `schema.name` */
 export function isTimeType(type: string): boolean {
   return type.startsWith('pg_catalog.') && TIME_TYPES.has(type.slice('pg_catalog.'.length));
@@ -166,8 +167,7 @@ export function readTimeText(ctx: ShardContext, constant: SqlNode, isCondition: 
     return;
   }
   const text = textOf(constant, 'sval');
-  const folded = text.toLowerCase();
-  if (TIME_WORDS.some((word) => folded.includes(word))) noteClock(ctx, `'${text}'`, isCondition);
+  if (mayTellTime(text)) noteTime(ctx, `'${text}'`, isCondition);
 }
 
 /** A query in an expression: once for each level that it stands in, however often it is asked for. */

@@ -13,9 +13,11 @@ export function joinShards(readings: readonly ShardReading[]): ShardReading {
   const joined = join(readings);
   const changes = readings.some((reading) => reading.changesTransaction === true);
   const hasCursors = readings.some((reading) => reading.cursor !== undefined);
+  const time = readings.find((reading) => reading.time !== undefined)?.time;
   const unlessMade = readings.find((reading) => reading.unlessMade !== undefined)?.unlessMade;
   return {
     ...joined,
+    ...(time === undefined ? {} : { time }),
     ...(unlessMade === undefined ? {} : { unlessMade }),
     ...(changes ? { changesTransaction: true } : {}),
     ...(hasCursors ? { hasCursors: true } : {}),

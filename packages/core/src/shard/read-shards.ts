@@ -157,9 +157,20 @@ export function refused(reason: string, remedy: string): ShardReading {
 
 /** With all read: what the statement as a whole may be. */
 export function finish(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardReading {
-  const reading = finishRead(ctx, shown, isWrite);
+  const reading = { ...finishRead(ctx, shown, isWrite), ...timeOf(ctx) };
   return ctx.unlessMade === null ? reading : { ...reading, unlessMade: ctx.unlessMade };
 }
+
+function timeOf(ctx: ShardContext): Pick<ShardReading, 'time' | 'timeParameters'> {
+  const { hasHiddenTime, hasHiddenBound, timeParameters } = ctx;
+  const time = ctx.time ?? (hasHiddenTime || hasHiddenBound ? HIDDEN_TIME : null);
+  return {
+    ...(time === null ? {} : { time }),
+    ...(timeParameters.size === 0 ? {} : { timeParameters: [...timeParameters] }),
+  };
+}
+
+const HIDDEN_TIME = "a time, which may be written as 'now',";
 
 function finishRead(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardReading {
   const resolved = ctx.graph.groups((pin, info) => ctx.isCertain(pin, info));

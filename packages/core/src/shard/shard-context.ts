@@ -41,6 +41,9 @@ export interface MovedKey {
 /** Queries, views and common table expressions read for one statement, each as often as it is referred to. */
 const LEVELS_MAX = 400;
 
+/** Ends of the names of families, of arrays too. */
+const TIMES: readonly string[] = ['date', 'timestamp', 'timestamptz'];
+
 export const CHOOSE_SHARD = 'choose a shard with SET pgdog.shard';
 
 /** By [[sharded_schemas]]. */
@@ -77,6 +80,8 @@ export class ShardContext {
   volatile: string | null = null;
   /** Of the time and the server, which each shard would see differently; in conditions it says how far to look, and is left alone. */
   clock: string | null = null;
+  /** It tells when its transaction began, in a condition or not: of a transaction over several shards each has a time of its own. */
+  time: string | null = null;
   /** What depends on the order of rows, which copies of a table need not have in common. */
   unordered: string | null = null;
   /** Immutable, and perhaps an aggregate. */
@@ -104,6 +109,8 @@ export class ShardContext {
   #levels = 0;
   readonly #uses = new Map<number, { total: number; readonly families: Map<string, number> }>();
   readonly #used = new Set<SqlNode>();
+  /** Numbers of parameters that are times: 'now' is one. */
+  readonly timeParameters = new Set<number>();
 
   constructor(terms: ReadTerms) {
     this.terms = terms;
@@ -173,8 +180,14 @@ export class ShardContext {
     const reference = nodeOf(node, 'ParamRef');
     if (reference === undefined || family === null || this.#used.has(reference)) return;
     this.#used.add(reference);
+    if (TIMES.some((time) => family.endsWith(time))) this.noteTimeParameter(node);
     const { families } = this.#use(typeof reference.number === 'number' ? reference.number : 0);
     families.set(family, (families.get(family) ?? 0) + 1);
+  }
+
+  noteTimeParameter(node: SqlNode | undefined): void {
+    const number = nodeOf(node, 'ParamRef')?.number;
+    if (typeof number === 'number') this.timeParameters.add(number);
   }
 
   /** Whether its parameters can only be of the key's family, unless a client declares another. */

@@ -171,6 +171,12 @@ export type CursorUse =
   /** name null: ALL. */
   | { readonly kind: 'close'; readonly name: string | null };
 
+export interface TimedReading {
+  readonly fill: FillReading;
+  /** How several shards are asked what is then in the text. */
+  readonly spread: Spread;
+}
+
 export interface ShardReading {
   /**
    * Sharded tables by the equality of their keys. Empty: no sharded table is touched. The statement is direct when all
@@ -196,6 +202,12 @@ export interface ShardReading {
   readonly differs?: true;
   /** Why it is refused where it was not the proxy that put marked values into it. */
   readonly unlessMade?: { readonly reason: string; readonly remedy: string };
+  /** What in it tells when the transaction began, or may do so: each shard has another such time. Absent: nothing does. */
+  readonly time?: string;
+  /** Numbers of parameters that are times, from 1: what they are given may be 'now'. Absent: none. */
+  readonly timeParameters?: readonly number[];
+  /** Of one text that tells such a time: what it is when one server has been asked for all of them. Absent: that cannot be. */
+  readonly timed?: TimedReading;
   /** What one server is asked for, before all are asked. */
   readonly fill?: FillReading;
   /** An UPDATE that changes one row at most. */

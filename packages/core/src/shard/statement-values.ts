@@ -5,6 +5,7 @@ import { decodeText } from '../wire/cstring.js';
 import { NO_VALUE, NULL_VALUE, valueBytesOf } from '../wire/frame-header.js';
 import { readBinaryArray, readTextArray } from './array-items.js';
 import { keyValue, readIntegerBinary } from './key-value.js';
+import { mayTellTime, TIME_OIDS } from './time-words.js';
 
 const NO_BYTES = new Uint8Array(0);
 /** Parameters of one Bind, as the protocol has it. */
@@ -110,6 +111,21 @@ export class StatementValues {
     if (this.isBinary[index] === 0) return decodeText(this.bytes, start, end);
     if (!readIntegerBinary(this.bytes, start, end)) return '';
     return String((BigInt(keyValue.high | 0) << 32n) | BigInt(keyValue.low >>> 0));
+  }
+
+  /** Whether one of them, or of those that a Parse declares as times, is written as 'now' or its like. @param numbers from 1 */
+  tellsTime(numbers: readonly number[]): boolean {
+    if (!this.isBound) return false;
+    if (numbers.some((number) => this.isTimeWord(number - 1))) return true;
+    for (let index = 0; index < this.typeCount; index++)
+      if (TIME_OIDS.has(this.types[index]) && this.isTimeWord(index)) return true;
+    return false;
+  }
+
+  private isTimeWord(index: number): boolean {
+    if (index >= this.count || this.isBinary[index] !== 0 || this.sizes[index] <= 0) return false;
+    const start = this.starts[index];
+    return mayTellTime(decodeText(this.bytes, start, start + this.sizes[index]));
   }
 
   /** Items of an array parameter, NULLs among them; null: that cannot be read. */

@@ -49,6 +49,7 @@ export function planSize(plan: SqlPlan): number {
   if (spread?.kind === 'merge' && spread.plan.rewrite !== undefined)
     bytes += 2 * JSON.stringify(spread.plan).length;
   if (plan.made !== undefined) bytes += plan.made.edits.length * MADE_BYTES;
-  for (const { parts } of plan.shards?.fill?.edits ?? []) bytes += MADE_BYTES * (1 + parts.length);
+  for (const fill of [plan.shards?.fill, plan.shards?.timed?.fill])
+    for (const { parts } of fill?.edits ?? []) bytes += MADE_BYTES * (1 + parts.length);
   return plan.statements.length === 1 ? bytes : bytes + routeSize(plan.route);
 }

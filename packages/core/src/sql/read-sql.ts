@@ -191,7 +191,12 @@ function parseUtf8(
   const isOneText = !isShape && parsed.length === 1;
   const reading = scope.read(parsed, isShape ? literalPlaces(text) : null, isOneText ? text : null);
   if (isShape && (reading?.needsText === true || reading?.differs === true)) return null;
-  const shards = reading?.differs === true ? filledReading(text, parsed, parser, scope, reading) : reading;
+  const shards =
+    reading?.differs === true
+      ? filledReading(text, parsed, parser, scope, reading)
+      : isOneText && reading?.time !== undefined
+        ? timedReading(text, parsed, parser, scope, reading)
+        : reading;
   const made = readMade(text, parsed, parser, shards?.isOneRow === true, scope);
   // What is filled in stands in the text itself.
   if (isShape && made !== null) return null;
@@ -215,6 +220,21 @@ function filledReading(
   const read = filled === null ? null : scope.read(filled.statements, null, null);
   if (filled === null || read === null || read.refusal !== null || read.home !== 'every') return reading;
   return { ...read, fill: filled.fill };
+}
+
+/** With what it is when its times are had from one server, where that leaves none of them. */
+function timedReading(
+  text: Uint8Array,
+  parsed: readonly ParsedStatement[],
+  parser: SqlParser,
+  scope: ShardScope,
+  reading: ShardReading,
+): ShardReading {
+  if (reading.refusal !== null) return reading;
+  const filled = readFill(text, parsed, { parser, find: scope.find, isTimeOnly: true });
+  const read = filled === null ? null : scope.read(filled.statements, null, null);
+  if (filled === null || read === null || read.refusal !== null || read.time !== undefined) return reading;
+  return { ...reading, timed: { fill: filled.fill, spread: read.spread } };
 }
 
 /** Which literal of the shape read last stands where the tree says. A negative number's place is that of its '-'. */

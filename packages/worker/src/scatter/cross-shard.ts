@@ -220,8 +220,9 @@ export class CrossShard {
       return;
     }
     fillIn(this.scatter, request.filled, this.transaction, (legs, failure) => {
-      if (failure === null) this.run(request);
-      else this.answered(legs, failure, null);
+      const whole = failure === null ? divided(request) : failure;
+      if (whole instanceof Uint8Array) this.answered(legs, whole, null);
+      else this.run(whole);
     });
   }
 
@@ -478,4 +479,13 @@ export class CrossShard {
     // Not while the last answer is handed over: the leg's server connection would go to somebody else with it.
     if (transaction?.leave(() => this.session.context.sharded.postpone(end)) !== true) end();
   }
+}
+
+/** With what has been filled in, each shard's rows are those of the whole text. */
+function divided(request: CrossShardRequest): CrossShardRequest | Uint8Array {
+  const { filled, split } = request;
+  if (filled === null || split === null) return request;
+  const again = split.of(filled.whole);
+  if (again !== null) return { ...request, split: again, filled: null };
+  return errorFrame(new PgDogError('internal', 'the rows of an INSERT are not found in its filled text'));
 }

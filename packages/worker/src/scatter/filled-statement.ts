@@ -14,7 +14,7 @@ import { unnamedBatch, unnamedParse } from './unnamed-batch.js';
 
 const writer = new FrameWriter(4096);
 
-/** A write to whole copies that stores what one server has said, and the question to that server. */
+/** A statement with what one server has said in it, and the question to that server. */
 export class FilledStatement {
   /** UTF-8. */
   private readonly text: Uint8Array;
@@ -25,7 +25,11 @@ export class FilledStatement {
   private filled: Uint8Array | null = null;
 
   /** @param rowCount of this execution, where a value depends on it. @returns null: nothing is to be asked for */
-  static of(text: PreparedText | null, { fill }: ShardReading, rowCount: number): FilledStatement | null {
+  static of(
+    text: PreparedText | null,
+    { fill }: Pick<ShardReading, 'fill'>,
+    rowCount: number,
+  ): FilledStatement | null {
     if (fill === undefined || text === null) return null;
     const bytes = text.bytes.slice(text.textStart, text.textEnd);
     return new FilledStatement(bytes, fill, declaredTypes(text), rowCount);
@@ -74,7 +78,8 @@ export class FilledStatement {
     return true;
   }
 
-  private get whole(): Uint8Array {
+  /** As it is now. */
+  get whole(): Uint8Array {
     if (this.filled === null) throw new Error('a statement is sent before it has been filled in');
     return this.filled;
   }

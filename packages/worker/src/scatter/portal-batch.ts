@@ -294,9 +294,11 @@ function portalProblem(request: CrossShardRequest, name: string): PgDogError | n
   }
   if (request.rewritten !== undefined) {
     const text = `${request.what}; across shards what it gives is computed of all rows, and not given in portions`;
-    return new PgDogError('cross_shard', text, {
-      hint: 'Execute it without a row limit, and without a name of the portal.',
-    });
+    return new PgDogError('cross_shard', text, { hint: AS_A_WHOLE });
+  }
+  if (request.filled !== null) {
+    const text = `${request.what}; the time is filled into its text, and it is read in portions`;
+    return new PgDogError('cross_shard', text, { hint: AS_A_WHOLE });
   }
   if (request.edited !== undefined) {
     const text = `${request.what}; LIMIT and OFFSET stand in its text, and it is read in portions`;
@@ -308,6 +310,7 @@ function portalProblem(request: CrossShardRequest, name: string): PgDogError | n
   return new PgDogError('cross_shard', 'the name of a portal over several shards has 63 bytes at most');
 }
 
+const AS_A_WHOLE = 'Execute it without a row limit, and without a name of the portal.';
 const NAME_BYTES = 64;
 /** Of one that is on one shard, where the server takes names of any length; each is kept until the transaction ends. */
 const OWN_NAME_BYTES_MAX = 1024;

@@ -21,8 +21,11 @@ export class SplitInsert {
   /** Of the whole, as its Parse declares them. */
   private readonly types: readonly number[];
 
-  private constructor(sequence: readonly number[], types: readonly number[]) {
+  private readonly arrays: number;
+
+  private constructor(sequence: readonly number[], types: readonly number[], arrays: number) {
     this.sequence = sequence;
+    this.arrays = arrays;
     this.types = types;
   }
 
@@ -40,12 +43,18 @@ export class SplitInsert {
     const take =
       arrays === 0 ? valuesTaker(text, sequence.length) : arraysTaker(text, sequence.length, arrays);
     if (take === null) return null;
-    const split = new SplitInsert(sequence, types);
+    const split = new SplitInsert(sequence, types, arrays);
     for (const [at, shard] of split.shards.entries()) {
       const chosen = sequence.flatMap((each, row) => (each === shard ? [row] : []));
       split.parts.set(shard, take(chosen, at === 0));
     }
     return split.usesAll ? split : null;
+  }
+
+  /** The same rows in a text that has been filled in. */
+  of(bytes: Uint8Array): SplitInsert | null {
+    const text = { bytes, textStart: 0, textEnd: bytes.length };
+    return SplitInsert.of(text, this.types, this.sequence, this.arrays);
   }
 
   /** Of a parameter that no row has Postgres says that its type is not known; a part without it would not. */

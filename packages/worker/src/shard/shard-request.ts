@@ -24,6 +24,7 @@ import {
   StatementValues,
   SYNTAX_ERROR,
   shardsOfRows,
+  type TimedReading,
 } from '@pgdog-cluster/core';
 import type { CrossShard } from '../scatter/cross-shard.js';
 import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
@@ -71,9 +72,11 @@ import {
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
 import { changesPath, isInert, isLocal, onlyForgets, writesOmni } from './statement-reach.js';
+import { clockShard, TIMELESS, timedReading, unfilledTime } from './told-time.js';
 
 const values = new StatementValues();
 const queryText = newPreparedText();
+const NO_NUMBERS: readonly number[] = [];
 
 /**
  * What one request of a session comes to (a Query, or what is there of a batch): a shard, several, a refusal, or a wait for
@@ -361,8 +364,36 @@ export class ShardRequest {
       return SHARD_ANY;
     }
     if (reading.needsBlock === true && !isInBlock(this.session)) return SHARD_ANY;
-    if (shard === SHARD_SEVERAL || shard === SHARD_EVERY) this.several(reading, shard);
+    if (this.isToldTime(reading, shard)) this.refuse(unfilledTime("a parameter with 'now'"));
+    else if (shard === SHARD_SEVERAL || shard === SHARD_EVERY) this.several(reading, shard);
+    else if (clockShard(this.cross) !== null && this.mayTellTime(reading)) return this.timed(reading, shard);
     return shard;
+  }
+
+  private mayTellTime({ time, timeParameters = NO_NUMBERS }: ShardReading): boolean {
+    return time !== undefined || values.tellsTime(timeParameters);
+  }
+
+  /** By a parameter, and others would understand another time by it. */
+  private isToldTime({ timeParameters = NO_NUMBERS }: ShardReading, shard: number): boolean {
+    const clock = clockShard(this.cross);
+    const isOnOne = shard !== SHARD_SEVERAL && shard !== SHARD_EVERY;
+    const isAlone =
+      clock === null ? isOnOne || !this.isWriting : isOnOne && (shard === clock || shard === SHARD_ANY);
+    return !isAlone && values.tellsTime(timeParameters);
+  }
+
+  /** On one shard of a transaction over several, it tells when that began. */
+  private timed(reading: ShardReading, shard: number): number {
+    const clock = clockShard(this.cross);
+    if (shard === clock || shard === SHARD_ANY) return clock ?? shard;
+    const timed = timedReading(reading, this.text, this.session, this.scope);
+    if (timed === TIMELESS) return shard;
+    const filled = timed === null ? null : filledIn(this.text, { ...reading, fill: timed.fill }, values);
+    if (filled === null) this.refuse(unfilledTime(reading.time ?? ''));
+    // exempt: in transactions over several shards
+    else this.ask(new Set([shard]), PASS, UNCUT, 'it tells the time of its transaction', filled);
+    return SHARD_ANY;
   }
 
   /** Rows of an UPDATE go to another shard. */
@@ -385,21 +416,44 @@ export class ShardRequest {
 
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
-    const spread = spreadOf(reading, this.text, this.session, this.scope);
+    const told = shard === SHARD_EVERY ? null : this.toldTime(reading);
+    if (told instanceof PgDogError) {
+      this.refuse(told);
+      return;
+    }
+    const spread = told?.spread ?? spreadOf(reading, this.text, this.session, this.scope);
     const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards({ ...reading, spread }, shard);
+    const filled = told === null ? null : filledIn(this.text, { ...reading, fill: told.fill }, values);
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
     const isForbidden = this.allowed === 'direct_only';
     if (isForbidden || !isKnown) this.refuse(isForbidden ? directOnly(refusal) : refusal);
     else if (spread.kind === 'copy') this.copy(spread.layout, refusal);
     else if (shard === SHARD_EVERY) this.every(reading, refusal);
-    else if (spread.kind === 'sum') this.ask(choice.shards, PASS, UNCUT, refusal.message);
+    else if (spread.kind === 'sum')
+      this.ask(choice.shards, PASS, UNCUT, refusal.message, filled ?? UNDIVIDED);
     else if (spread.kind === 'merge') {
       const cut = cutOf(spread.plan, values, this.cursor !== null);
       if (cut === null) this.refuse(uncuttable(refusal));
-      else this.ask(choice.shards, spread.plan, cut, refusal.message, editedBy(cut, this.text, values));
+      else
+        this.ask(choice.shards, spread.plan, cut, refusal.message, {
+          ...editedBy(cut, this.text, values),
+          ...filled,
+        });
     } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
-      this.split(reading.groups[0], spread.arrays, refusal);
+      this.split(reading.groups[0], spread.arrays, refusal, filled ?? UNDIVIDED);
     } else this.refuse(refusal);
+  }
+
+  /** What it is with the time in it that all its shards are told; null: it needs none, or is refused without. */
+  private toldTime(reading: ShardReading): TimedReading | PgDogError | null {
+    if (reading.time === undefined) return null;
+    const isClockElsewhere = clockShard(this.cross) !== null;
+    // In a condition one shard's time is as good as another's, but for other statements of the transaction.
+    if (!isClockElsewhere && reading.spread.kind !== 'refused') return null;
+    const timed = timedReading(reading, this.text, this.session, this.scope);
+    if (timed === TIMELESS) return null;
+    if (timed === null) return isClockElsewhere ? unfilledTime(reading.time) : null;
+    return timed;
   }
 
   /** The same on all of them. */
@@ -410,13 +464,13 @@ export class ShardRequest {
   }
 
   /** Rows of one INSERT for several shards. */
-  private split(group: KeyGroup, arrays: number, refusal: PgDogError): void {
+  private split(group: KeyGroup, arrays: number, refusal: PgDogError, parts: typeof UNDIVIDED): void {
     const sequence = shardsOfRows(group, this.database.functions, values);
     const split =
       sequence && this.text && SplitInsert.of(this.text, declaredTypes(this.text), sequence, arrays);
     if (split === null) this.refuse(unsplittable(refusal));
     // exempt: rows of several shards
-    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { ...UNDIVIDED, split });
+    else this.ask(new Set(split.shards), PASS, UNCUT, refusal.message, { ...parts, split });
   }
 
   /** Where the rows of COPY FROM STDIN go is seen when they come: any shard may get some. */
