@@ -124,6 +124,7 @@ export * from './sql/sql-effect.js';
 export * from './sql/sql-flags.js';
 export * from './sql/sql-parser.js';
 export * from './sql/sql-plan.js';
+export { withModes } from './sql/transaction-modes.js';
 export { joinTenants, NO_TENANT_FACTS, readTenant, type TenantFacts } from './tenant/tenant-facts.js';
 export { TenantKnowledge } from './tenant/tenant-knowledge.js';
 export { tenantQuestion } from './tenant/tenant-question.js';

@@ -120,8 +120,11 @@ function readTransactionRoute(node: SqlNode): RouteFacts {
 function characteristics(node: SqlNode): BeginFacts | null {
   const name = textOf(node, 'name');
   const kind = textOf(node, 'kind');
-  if (kind === 'VAR_SET_MULTI')
-    return name === 'TRANSACTION SNAPSHOT' ? null : modesOf(nodesOf(node, 'args'));
+  if (kind === 'VAR_SET_MULTI') {
+    if (name === 'TRANSACTION SNAPSHOT') return null;
+    const modes = modesOf(nodesOf(node, 'args'));
+    return name === 'TRANSACTION' ? { ...modes, isOfThisOne: true } : modes;
+  }
   const folded = name.toLowerCase();
   if (kind !== 'VAR_SET_VALUE' || !TRANSACTION_PARAMETERS.has(folded)) return null;
   const first = nodesOf(node, 'args')[0];

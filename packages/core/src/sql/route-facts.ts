@@ -23,6 +23,8 @@ export interface BeginFacts {
   /** null: not said. */
   readonly isReadOnly: boolean | null;
   readonly isSerializable: boolean;
+  /** It says so of the transaction that is open: SET TRANSACTION. */
+  readonly isOfThisOne?: true;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { READY, type SqlPlan } from '@pgdog-cluster/core';
+import { READY, type SqlPlan, withModes } from '@pgdog-cluster/core';
 
 /**
  * A transaction that the client has begun and no server knows of yet: BEGIN is answered at once and sent with the first
@@ -6,11 +6,11 @@ import { READY, type SqlPlan } from '@pgdog-cluster/core';
  * connection; COMMIT and ROLLBACK of nothing need none either.
  */
 export class HeldTransaction {
-  /** BEGIN as the client wrote it. */
-  readonly text: string;
+  /** BEGIN as the client wrote it, and what SET TRANSACTION has said since. */
+  text: string;
   /** READ ONLY, READ WRITE, or neither was said. */
-  readonly isReadOnly: boolean | null;
-  readonly isSerializable: boolean;
+  isReadOnly: boolean | null;
+  isSerializable: boolean;
   /** A statement of it was answered with an error by us: Postgres would refuse what follows, up to its end. */
   hasFailed = false;
 
@@ -18,6 +18,18 @@ export class HeldTransaction {
     this.text = text;
     this.isReadOnly = route.begin?.isReadOnly ?? null;
     this.isSerializable = route.begin?.isSerializable === true;
+  }
+
+  /**
+   * SET TRANSACTION as the statement behind BEGIN, as Sequelize, TypeORM and others write it: it goes with BEGIN to every server that
+   * the transaction comes to.
+   */
+  says(text: string, { route }: SqlPlan): void {
+    const begun = withModes(this.text, text);
+    if (begun === null) throw new Error('SET TRANSACTION is not as the grammar has it');
+    this.text = begun;
+    this.isReadOnly = route.begin?.isReadOnly ?? this.isReadOnly;
+    this.isSerializable ||= route.begin?.isSerializable === true;
   }
 
   /** For ReadyForQuery. */

@@ -5,7 +5,7 @@ import type { BatchAhead } from './batch-ahead.js';
 import { beginTag, HeldTransaction, stepOf, type TransactionStep } from './held-transaction.js';
 import { MadeAnswer } from './made-answer.js';
 
-/** Begins and ends, without a server, transactions in which nothing happens; keeps the one that is held. */
+/** Begins and ends, without a server, transactions in which nothing happens; keeps the one that is held, and what SET TRANSACTION says of it. */
 export class TransactionDesk {
   private readonly session: Session;
   held: HeldTransaction | null = null;
@@ -22,7 +22,7 @@ export class TransactionDesk {
 
   /** A Query of this plan, whose text is bytes[start, end): true, it has been answered. */
   takesQuery(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): boolean {
-    const step = stepOf(plan);
+    const step = stepFor(plan);
     if (step === null || !this.mayTake(step)) return false;
     this.take(step, plan, decodeText(bytes, start, end));
     if (!this.isPiece) this.session.sendReady();
@@ -33,7 +33,7 @@ export class TransactionDesk {
   takesBatch(ahead: BatchAhead): boolean {
     if (!this.mayTakeBatch(ahead)) return false;
     const [plan] = ahead.plans;
-    const step = stepOf(plan);
+    const step = stepFor(plan);
     if (step === null) return false;
     this.made = new MadeAnswer(this.session, plan, (text) => this.take(step, plan, text), this.isPiece);
     return true;
@@ -41,7 +41,7 @@ export class TransactionDesk {
 
   mayTakeBatch(ahead: BatchAhead): boolean {
     if (!ahead.isOne || ahead.hasOther || ahead.hasNamedParse) return false;
-    const step = stepOf(ahead.plans[0]);
+    const step = stepFor(ahead.plans[0]);
     return step !== null && this.mayTake(step);
   }
 
@@ -55,16 +55,23 @@ export class TransactionDesk {
     return this.session.requests?.drop() ?? CONSUMED;
   }
 
-  private mayTake(step: TransactionStep): boolean {
+  private mayTake(step: DeskStep): boolean {
+    if (step === 'modes') return this.held?.hasFailed === false;
     if (step !== 'begin') return this.held !== null;
     return this.held === null && this.session.pool?.snapshot.poolerMode === 'transaction';
   }
 
-  private take(step: TransactionStep, plan: SqlPlan, text: string): void {
+  private take(step: DeskStep, plan: SqlPlan, text: string): void {
     const { session, held } = this;
     let tag = beginTag(plan);
     if (step === 'begin') this.held = new HeldTransaction(text, plan);
-    else {
+    else if (step === 'modes') {
+      tag = 'SET';
+      held?.says(text, plan);
+      const { asked } = session.router?.shards ?? {};
+      // Every shard is told.
+      if (asked !== undefined) asked.isShardTold = false;
+    } else {
       // COMMIT of a failed transaction answers ROLLBACK.
       tag = step === 'commit' && held?.hasFailed === false ? 'COMMIT' : 'ROLLBACK';
       this.held = null;
@@ -74,4 +81,11 @@ export class TransactionDesk {
     session.send(MadeAnswer.completion(tag));
     session.tap?.completed(tag);
   }
+}
+
+type DeskStep = TransactionStep | 'modes';
+
+function stepFor(plan: SqlPlan): DeskStep | null {
+  const isSet = plan.route.begin?.isOfThisOne === true && plan.statements.length === 1;
+  return isSet ? 'modes' : stepOf(plan);
 }
