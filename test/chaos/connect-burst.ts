@@ -2,11 +2,14 @@
  * Far more connects than max_client_conn allows, while those who are in work on: all of them keep working, every
  * other one is refused with the limit's name, and the counts are right afterwards.
  */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { Q } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
-import { eventually } from '../support/wire.js';
+import { type ClientOptions, eventually } from '../support/wire.js';
+import type { StormOrder } from './connect-storm.js';
 
 export interface BurstOptions {
   proxy: TestProxy;
@@ -18,15 +21,23 @@ export interface BurstOptions {
   concurrency: number;
   /** Clients that query while the burst lasts; the rest of the limit idles. */
   running: number;
+  /** Everybody asks for TLS first. */
+  isTls?: boolean;
+}
+
+/** Of the running clients: statements per second, and how long 99 of 100 took at most, milliseconds. */
+export interface Pace {
+  perSecond: number;
+  p99Ms: number;
 }
 
 export interface BurstReport {
   seconds: number;
   /** SQLSTATE, or what else ended an attempt, to how often. */
   outcomes: Record<string, number>;
-  /** Statements of the running clients per second, before and during the burst. */
-  perSecondBefore: number;
-  perSecondDuring: number;
+  before: Pace;
+  during: Pace;
+  after: Pace;
   /** Fewest statements that one of them got through during it. */
   fewest: number;
   failures: string[];
@@ -34,7 +45,7 @@ export interface BurstReport {
   cpuMs: number;
 }
 
-const CALM_MS = 1000;
+const CALM_MS = 2000;
 const LOGINS_AT_ONCE = 50;
 /** /proc counts in hundredths of a second. */
 const TICK_MS = 10;
@@ -45,38 +56,35 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
-async function openAll(port: number, count: number): Promise<RawClient[]> {
+/** In a thread of its own: who measures the others must not be kept busy by it. */
+async function storm(order: StormOrder): Promise<Record<string, number>> {
+  const thread = new Worker(new URL('connect-storm.js', import.meta.url), { workerData: order });
+  const [outcomes] = (await once(thread, 'message')) as [Record<string, number>];
+  return outcomes;
+}
+
+async function openAll(port: number, count: number, to: ClientOptions): Promise<RawClient[]> {
   const clients: RawClient[] = [];
   while (clients.length < count) {
     const portion = Array.from({ length: Math.min(LOGINS_AT_ONCE, count - clients.length) }, () =>
-      RawClient.connect({ port, password: 'postgres', timeoutMs: 30_000 }),
+      RawClient.connect({ ...to, port, password: 'postgres', timeoutMs: 30_000 }),
     );
     clients.push(...(await Promise.all(portion)));
   }
   return clients;
 }
 
-/** One connect that should be refused; what came of it. */
-async function attempt(port: number): Promise<string> {
-  try {
-    const client = await RawClient.open({ port, password: 'postgres', timeoutMs: 30_000 });
-    const { error } = await client.login();
-    client.destroy();
-    if (error === null) return 'logged in';
-    return error.M?.includes('max_client_conn') === true ? (error.C ?? '') : (error.M ?? '');
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
 export async function runBurst(options: BurstOptions): Promise<BurstReport> {
   const { proxy, limit, burst, concurrency } = options;
-  const clients = await openAll(proxy.port, limit);
+  const to: ClientOptions = options.isTls === true ? { tls: {} } : {};
+  const clients = await openAll(proxy.port, limit, to);
   const failures: string[] = [];
   const counts = new Array<number>(options.running).fill(0);
   let isOver = false;
+  let tookMs: number[] = [];
   const running = clients.slice(0, options.running).map(async (client, index) => {
     while (!isOver) {
+      const sinceMs = performance.now();
       client.send(Q('SELECT 1'));
       const result = await client.readUntilReady(1, 30_000).catch((error: Error) => error);
       if (result instanceof Error || result.error !== null) {
@@ -84,27 +92,30 @@ export async function runBurst(options: BurstOptions): Promise<BurstReport> {
         return;
       }
       counts[index] = (counts[index] ?? 0) + 1;
+      tookMs.push(performance.now() - sinceMs);
     }
   });
-  const total = (): number => counts.reduce((sum, count) => sum + count, 0);
-  const measured = async (work: () => Promise<unknown>): Promise<{ seconds: number; perSecond: number }> => {
-    const [since, before] = [performance.now(), total()];
+  const measured = async (work: () => Promise<unknown>): Promise<Pace & { seconds: number }> => {
+    tookMs = [];
+    const since = performance.now();
     await work();
     const seconds = (performance.now() - since) / 1000;
-    return { seconds, perSecond: (total() - before) / seconds };
+    const sorted = tookMs.toSorted((a, b) => a - b);
+    const p99Ms = sorted[Math.floor(sorted.length * 0.99)] ?? Number.POSITIVE_INFINITY;
+    return { seconds, perSecond: sorted.length / seconds, p99Ms };
   };
-  const calm = await measured(() => new Promise((resolve) => setTimeout(resolve, CALM_MS)));
-  const outcomes: Record<string, number> = {};
+  const calm = () => new Promise((resolve) => setTimeout(resolve, CALM_MS));
+  // The first second has the warming up of everything.
+  await calm();
+  const before = await measured(calm);
+  let outcomes: Record<string, number> = {};
   const [cpuBefore, countsBefore] = [cpuMs(proxy.pid), [...counts]];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next++ < burst) {
-      const outcome = await attempt(proxy.port);
-      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-    }
-  };
-  const stormy = await measured(() => Promise.all(Array.from({ length: concurrency }, lane)));
+  const stormy = await measured(async () => {
+    outcomes = await storm({ port: proxy.port, limit, burst, concurrency, to });
+  });
   const cpuAfter = cpuMs(proxy.pid);
+  const fewest = Math.min(...counts.map((count, index) => count - (countsBefore[index] ?? 0)));
+  const after = await measured(calm);
   isOver = true;
   await Promise.all(running);
   await checkIdle(clients.slice(options.running), failures);
@@ -112,9 +123,10 @@ export async function runBurst(options: BurstOptions): Promise<BurstReport> {
   return {
     seconds: stormy.seconds,
     outcomes,
-    perSecondBefore: calm.perSecond,
-    perSecondDuring: stormy.perSecond,
-    fewest: Math.min(...counts.map((count, index) => count - (countsBefore[index] ?? 0))),
+    before,
+    during: stormy,
+    after,
+    fewest,
     failures,
     cpuMs: cpuAfter - cpuBefore,
   };
