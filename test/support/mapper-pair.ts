@@ -66,6 +66,8 @@ async function told(client: pg.Client, sql: string, values?: unknown[]): Promise
       rows: results.flatMap(({ rows }) => rows),
     };
   } catch (error) {
-    return { code: (error as { code?: string }).code ?? String(error), commands: [], rows: [] };
+    const { code, message } = error as Error & { code?: string };
+    // What is refused here is told with its reason: nothing that is compared may be.
+    return { code: code === '0A000' || code === undefined ? message : code, commands: [], rows: [] };
   }
 }

@@ -3,12 +3,21 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
+import { B, E, P, S } from '../../support/frames.js';
 import { MapperPair } from '../../support/mapper-pair.js';
-import { PGDOG_SCHEMA, ShardCluster } from '../../support/shard-cluster.js';
+import { RawClient } from '../../support/raw-client.js';
+import { PGDOG_SCHEMA, SHOP, ShardCluster } from '../../support/shard-cluster.js';
 
 const SCHEMA = `
   ${PGDOG_SCHEMA}
-  CREATE TABLE customer (id bigint PRIMARY KEY, name text, n int NOT NULL DEFAULT 0);`;
+  CREATE TABLE customer (id bigint PRIMARY KEY, name text, n int NOT NULL DEFAULT 0);
+  CREATE TYPE mood AS ENUM ('good', 'bad');
+  CREATE TABLE purchase (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), customer_id bigint NOT NULL, mood mood, price numeric(12, 2), at timestamptz DEFAULT now());
+  CREATE TABLE tag (id serial PRIMARY KEY, name text UNIQUE, made timestamptz DEFAULT now());`;
+const TABLES = [
+  { name: 'customer', column: 'id', data_type: 'bigint', unique_per_shard: true },
+  { name: 'purchase', column: 'customer_id', data_type: 'bigint', unique_per_shard: true },
+];
 
 let cluster: ShardCluster;
 before(async () => {
@@ -21,10 +30,10 @@ forEachDriver('habits of object mappers', (driver) => {
   let ours: pg.Client;
   before(async () => {
     pair = await MapperPair.start(cluster, driver, {
-      tables: [{ name: 'customer', column: 'id', data_type: 'bigint', unique_per_shard: true }],
+      tables: TABLES,
     });
     ({ ours } = pair);
-    await cluster.everywhere('TRUNCATE customer');
+    await cluster.everywhere('TRUNCATE customer, purchase, tag RESTART IDENTITY');
     await pair.same(
       `INSERT INTO customer VALUES ${Array.from({ length: 20 }, (_, n) => `(${n + 1}, 'c${n}', ${n})`).join()}`,
     );
@@ -73,5 +82,112 @@ forEachDriver('habits of object mappers', (driver) => {
     await pair.same('SELECT 1/0');
     await pair.same('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
     await pair.same('COMMIT');
+  });
+
+  /** As SQLAlchemy's insertmanyvalues: the server makes keys, and the rows are told in their order. */
+  const ordered = (rows: string, rest: string): string =>
+    'INSERT INTO purchase (customer_id, mood, price) SELECT p0::BIGINT, p1::mood, p2::NUMERIC(12, 2) ' +
+    `FROM (VALUES ${rows}) AS imp_sen(p0, p1, p2, sen_counter) ORDER BY sen_counter ${rest}`;
+
+  it('rows that are given with their order are divided, and told in their order', async () => {
+    const told = 'RETURNING customer_id, mood::text, price';
+    const rows = Array.from(
+      { length: 12 },
+      (_, n) => `($${3 * n + 1}::BIGINT, $${3 * n + 2}, $${3 * n + 3}, ${n})`,
+    );
+    const values = rows.flatMap((_, n) => [String(n + 1), n % 2 === 0 ? 'good' : null, `${n}.505`]);
+    for (let repeat = 0; repeat < 2; repeat++) await pair.same(ordered(rows.join(', '), told), values);
+    const literals = Array.from(
+      { length: 9 },
+      (_, n) => `('${n + 20}', ${n === 3 ? 'NULL' : "'bad'"}, ${n}.125, ${n})`,
+    );
+    await pair.same(ordered(literals.join(', '), told));
+    const { rows: times } = await ours.query(ordered(literals.join(', '), 'RETURNING at::text'));
+    assert.equal(new Set(times.map(({ at }) => at)).size, 1, 'one now()');
+    await pair.theirs.query(ordered(literals.join(', '), ''));
+    await pair.same(ordered(literals.join(', '), ''));
+    await pair.same('SELECT customer_id, mood::text, price FROM purchase ORDER BY customer_id, price');
+    await pair.same(ordered("('1', 'nowhere', 1, 0), ('2', 'good', 1, 1)", told));
+    const named = { name: 'ordered', text: ordered(rows.join(', '), told), values };
+    for (let repeat = 0; repeat < 3; repeat++) {
+      const [{ rows: mine }, { rows: its }] = await Promise.all([
+        ours.query(named),
+        pair.theirs.query(named),
+      ]);
+      assert.deepEqual(mine, its);
+    }
+  });
+
+  it('… and those of a whole copy get one number for all', async () => {
+    const tags = (names: string[]) =>
+      `INSERT INTO tag (name) SELECT p0::VARCHAR FROM (VALUES ${names.map((name, n) => `('${name}', ${n})`).join(', ')}) ` +
+      'AS imp_sen(p0, sen_counter) ORDER BY sen_counter RETURNING tag.id, tag.id AS id__1';
+    assert.equal((await pair.same(tags(['red', 'blue', 'green']))).length, 3);
+    await pair.same(tags(['grey', 'red']));
+    await pair.same('SELECT id, name FROM tag ORDER BY id');
+    const copies = await cluster.all('SELECT id, name, made::text FROM tag ORDER BY id');
+    assert.equal(new Set(copies.map((row) => JSON.stringify(row))).size, 3);
+  });
+
+  it('… unless parameters of one column are such that one server would make them of one type', async () => {
+    const frames = (types: number[]) => [
+      P('', ordered('($1, NULL, $2, 0), ($3, NULL, $4, 1)', ''), types),
+      B('', '', { values: ['1', '1.5', '2', '2.5'] }),
+      E(''),
+      S(),
+    ];
+    const raw = await RawClient.connect({
+      user: 'postgres',
+      password: 'postgres',
+      port: pair.proxy.port,
+      database: SHOP,
+    });
+    try {
+      for (const [types, code] of [
+        [[20, 1700, 20, 1700], undefined],
+        [[20, 1700, 23, 20], '22P02'],
+        [[20, 1700, 20, 701], '0A000'],
+        [[20, 0, 20, 1700], undefined],
+        [[25, 0, 20, 0], '0A000'],
+      ] as const) {
+        raw.send(...frames([...types]));
+        const { error } = await raw.readUntilReady();
+        assert.equal(error?.['C'], code, `${types}: ${JSON.stringify(error)}`);
+      }
+    } finally {
+      raw.destroy();
+    }
+  });
+
+  it('… also where ids are made for missing keys', async () => {
+    const made = await MapperPair.start(cluster, driver, {
+      tables: TABLES,
+      sections: { rewrite: { primary_key: 'rewrite' } },
+    });
+    try {
+      const rows = Array.from({ length: 6 }, (_, n) => `($${n + 1}, ${n})`).join(', ');
+      const text = `INSERT INTO customer (name) SELECT p0::TEXT FROM (VALUES ${rows}) AS s(p0, n) ORDER BY n RETURNING id, name`;
+      const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+      for (const query of [
+        { text, values: names },
+        { name: 'kept', text, values: names },
+        { name: 'kept', text, values: names },
+      ]) {
+        const { rows: told } = await made.ours.query(query);
+        assert.deepEqual(
+          told.map(({ name }) => name),
+          names,
+        );
+        const ids = told.map(({ id }) => id);
+        assert.equal(new Set(ids).size, 6);
+        for (const { id, name } of told) {
+          const found = await made.ours.query('SELECT name FROM customer WHERE id = $1', [id]);
+          assert.deepEqual(found.rows, [{ name }], 'where its key says');
+        }
+        await made.ours.query('DELETE FROM customer WHERE id = ANY ($1::bigint[])', [ids]);
+      }
+    } finally {
+      await made.stop();
+    }
   });
 });

@@ -19,4 +19,6 @@ export interface MadeReading {
   readonly edits: readonly MadeEdit[];
   /** null: they may be made; else why not, and what to do instead. */
   readonly refusal: Refusal | null;
+  /** Parameters, from 1, whose declared types must be such that each is what it is whatever stands beside it. */
+  readonly alike?: readonly (readonly number[])[];
 }

@@ -2,12 +2,13 @@
 import type { ShardScope } from '../shard/reading-scope.js';
 import type { Refusal } from '../shard/shard-context.js';
 import { SqlLexer } from '../sql/lexer.js';
-import { nodeOf, nodesOf, type SqlNode, type SqlValue } from '../sql/sql-node.js';
+import { nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import { type MadeCall, MadeCalls } from './find-made.js';
 import { hasMark, MADE_CAST } from './made-cast.js';
 import type { MadeEdit, MadeReading } from './made-reading.js';
 import { findMissingKeys } from './missing-keys.js';
+import { findOrderedRows } from './ordered-rows.js';
 import { isReadAs, withEdits } from './text-edit.js';
 
 /** Without it in a text nothing is made of it. */
@@ -27,6 +28,8 @@ export function readMade(
   isOneRow: boolean,
   scope: Pick<ShardScope, 'find' | 'madeKeys'>,
 ): MadeReading | null {
+  const rows = orderedRows(text, statements, scope, parser);
+  if (rows !== null) return rows;
   const keys = findMissingKeys(text, statements, scope, parser);
   const calls = readCalls(text, statements, isOneRow);
   if (keys === null && calls === null) return null;
@@ -39,6 +42,51 @@ export function readMade(
   const replaced = new Map<SqlNode, SqlValue>(keys?.replaced);
   for (const { node, isName } of found) replaced.set(node, sampleOf(isName, parser));
   return { edits, refusal: checkEdits(text, statements, edits, replaced, parser) };
+}
+
+/** Rows that are given with their order, as rows of VALUES, with ids where keys are missing. */
+function orderedRows(
+  text: Uint8Array,
+  statements: readonly ParsedStatement[],
+  scope: Pick<ShardScope, 'find' | 'madeKeys'>,
+  parser: SqlParser,
+): MadeReading | null {
+  const [only] = statements;
+  if (statements.length !== 1 || only.kind !== 'InsertStmt') return null;
+  const name = nodeOf(only.node, 'relation');
+  const rows = findOrderedRows(text, only.node);
+  const found =
+    rows === null ? null : scope.find(textOf(name, 'schemaname') || null, textOf(name, 'relname'));
+  if (rows === null || found?.kind !== 'relation' || found.relation.placement === 'oneShard') return null;
+  const plain = withEdits(text, 0, text.length, rows.edits.map(sampleEdit));
+  const parsed = parser.parse(Buffer.from(plain).toString('utf8'));
+  if (parsed === null || parsed === 'unread' || parsed.length !== 1) return null;
+  const keys = findMissingKeys(plain, parsed, scope, parser);
+  if (keys?.refusal != null) return { edits: [], refusal: keys.refusal };
+  if (hasMark(parsed[0].node)) return { edits: [], refusal: MARKED };
+  const edits = [...rows.edits, ...(keys?.edits ?? []).map((each) => placedBefore(each, rows.edits))];
+  // Of two at one place the key's comes last: it stands behind what the row has.
+  edits.sort((a, b) => a.start - b.start || a.end - b.end);
+  const tree = keys?.replaced.get(parsed[0].node) ?? rows.tree;
+  const refusal = checkEdits(text, statements, edits, new Map([[only.node, tree]]), parser);
+  return refusal === null ? { edits, refusal, alike: rows.alike } : null;
+}
+
+function sampleEdit(edit: MadeEdit): { start: number; end: number; text: string } {
+  return { ...edit, text: sampleText(edit) };
+}
+
+/** An edit of what comes out of others, as one of what goes into them. It touches none of what they put in. */
+function placedBefore(edit: MadeEdit, others: readonly MadeEdit[]): MadeEdit {
+  const at = (place: number): number => {
+    let shift = 0;
+    for (const { start, end, before } of others) {
+      if (start + shift + before.length > place || start + shift > place) break;
+      shift += before.length - (end - start);
+    }
+    return place - shift;
+  };
+  return { ...edit, start: at(edit.start), end: at(edit.end) };
 }
 
 function readCalls(
@@ -80,12 +128,7 @@ function checkEdits(
   replaced: ReadonlyMap<SqlNode, SqlValue>,
   parser: SqlParser,
 ): Refusal | null {
-  const edited = withEdits(
-    text,
-    0,
-    text.length,
-    edits.map((edit) => ({ ...edit, text: sampleText(edit) })),
-  );
+  const edited = withEdits(text, 0, text.length, edits.map(sampleEdit));
   if (isReadAs(Buffer.from(edited).toString('utf8'), statements, replaced, parser)) return null;
   return {
     reason: 'an id is to be made where it is not understood',

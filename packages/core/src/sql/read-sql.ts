@@ -1,4 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer';
+import { mayHaveOrderedRows } from '../rewrite/ordered-rows.js';
 import { readFill } from '../rewrite/read-fill.js';
 import { readMade } from '../rewrite/read-made.js';
 import { type LiteralPlaces, NO_SCOPE, type ShardScope } from '../shard/reading-scope.js';
@@ -198,8 +199,8 @@ function parseUtf8(
         ? timedReading(text, parsed, parser, scope, reading)
         : reading;
   const made = readMade(text, parsed, parser, shards?.isOneRow === true, scope);
-  // What is filled in stands in the text itself.
-  if (isShape && made !== null) return null;
+  // What is filled in, and the order of rows, stand in the text itself.
+  if (isShape && (made !== null || (scope !== NO_SCOPE && mayHaveOrderedRows(parsed)))) return null;
   const read = { ...plan, ...(shards === null ? {} : { shards }), ...(made === null ? {} : { made }) };
   if (tenantColumn === null) return read;
   const tenant = joinTenants(

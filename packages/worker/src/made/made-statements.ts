@@ -2,7 +2,9 @@ import {
   decodeName,
   FRONTEND,
   type MadeKind,
+  type MadeReading,
   NO_SCOPE,
+  type ParseFields,
   PgDogError,
   readBind,
   readParse,
@@ -210,7 +212,7 @@ export class MadeStatements {
     if (this.awaitsCatalog()) return UNMADE;
     const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const { made } = this.planOf(bytes, fields.textStart, fields.textEnd);
-    const problem = made === undefined ? null : refusalOf(made);
+    const problem = made === undefined ? null : (refusalOf(made) ?? unlikeTypes(made, bytes, fields));
     if (problem !== null) return { ...ITSELF, problem };
     const again = made === undefined ? null : readParse(bytes, start + HEADER_BYTES, end);
     const parsed = made === undefined || again === null ? null : madeParse(bytes, again, end, made);
@@ -340,6 +342,31 @@ function namesStatement(type: number): boolean {
 function refusalOf({ refusal }: { refusal: { reason: string; remedy: string } | null }): PgDogError | null {
   return refusal === null ? null : new PgDogError('cross_shard', refusal.reason, { hint: refusal.remedy });
 }
+
+/** What is in one column without a cast must not be of kinds that Postgres would first make one kind of. */
+function unlikeTypes({ alike = [] }: MadeReading, bytes: Uint8Array, fields: ParseFields): PgDogError | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (const numbers of alike) {
+    const types = new Set<number>();
+    for (const number of numbers) {
+      const type = number > fields.typeCount ? 0 : view.getUint32(fields.typesStart + 4 * (number - 1));
+      if (type !== 0 && type !== UNKNOWN_TYPE) types.add(type);
+    }
+    if (types.size < 2 || [...types].every((type) => EXACT_NUMBERS.has(type))) continue;
+    return new PgDogError(
+      'cross_shard',
+      'rows are given in order whose values of one column are of several types',
+      {
+        hint: 'Cast them to one type.',
+      },
+    );
+  }
+  return null;
+}
+
+const UNKNOWN_TYPE = 705;
+/** int8, int2, int4, numeric. */
+const EXACT_NUMBERS: ReadonlySet<number> = new Set([20, 21, 23, 1700]);
 
 function tooMany(): PgDogError {
   return new PgDogError('cross_shard', 'the statement has more parameters than a message can carry', {
