@@ -88,7 +88,7 @@ it('READY when it serves, RELOADING at SIGHUP, WATCHDOG meanwhile, STOPPING at S
       env: { NOTIFY_SOCKET: receiver.address, WATCHDOG_USEC: '1000000' },
     });
     await eventually('ready', async () => receiver.having('READY').length === 1);
-    assert.match(receiver.having('READY')[0].STATUS, /^serving: 0 clients, 1 workers, (io_uring|epoll)$/);
+    assert.match(receiver.having('READY')[0].STATUS, /^serving: 0 clients, 1 worker, (io_uring|epoll)$/);
     await eventually('fed', async () => receiver.having('WATCHDOG').length > 1);
     proxy.kill('SIGHUP');
     await eventually('reloaded', async () => receiver.having('READY').length === 2);

@@ -113,7 +113,7 @@ test('check finds ./pgdog.toml and ./users.toml; configcheck is the same', async
     const { code, out, err } = await pgdogCluster([command], '', cwd);
     assert.equal(code, 0, err);
     assert.ok(
-      out.startsWith('configuration is valid (pgdog.toml, users.toml): 1 databases, 1 users, 1 pools'),
+      out.startsWith('configuration is valid (pgdog.toml, users.toml): 1 database, 1 user, 1 pool'),
       out,
     );
     assert.equal(err, 'warning: pgdog.toml:2: general.regex_parser_limit: not supported yet, ignored\n');
@@ -133,6 +133,8 @@ test('several -d, and what follows them is not taken for another', async () => {
   const { code, out, err } = await pgdogCluster(['-d', URL_FREE, '-d', 'postgres://c:d@h/e', 'check']);
   assert.equal(code, 0, err);
   assert.ok(out.includes('2 databases, 2 users, 2 pools'), out);
+  const one = await pgdogCluster(['-d', URL_FREE, 'check']);
+  assert.ok(one.out.includes('1 database, 1 user, 1 pool'), one.out);
 });
 
 test('check --connect: 1 when a server does not answer, or answers nonsense', async () => {

@@ -97,6 +97,11 @@ test('a frame has rates and percentiles of the time since the sample before', as
     ['primary', 'primary'],
     'as configured where nobody has to find it out',
   );
+  // Of one server that serves both, too, each database tells its own connections.
+  assert.deepEqual(
+    frame.databases.map(({ shards }) => shards[0].hosts[0].busyCount),
+    [3, 0],
+  );
   assert.deepEqual([frame.reload.error, frame.reload.pending], ['', ['log_level']]);
   assert.equal(frame.poolCount, 3);
   assert.equal(frame.unready, null);

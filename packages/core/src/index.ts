@@ -16,6 +16,7 @@ export * from './auth/scram-server.js';
 export * from './auth/secret-form.js';
 export * from './base/assert.js';
 export * from './base/clock.js';
+export * from './base/counted.js';
 export * from './base/differing.js';
 export * from './base/errors.js';
 export * from './base/fixed-queue.js';

@@ -1,4 +1,10 @@
-import { formatCount, formatPercent, type StatusFrame, type WorkerStatus } from '@pgdog-cluster/core/status';
+import {
+  counted,
+  formatCount,
+  formatPercent,
+  type StatusFrame,
+  type WorkerStatus,
+} from '@pgdog-cluster/core/status';
 import { arrange, byId, drawing, element, Keyed, setAttribute, setText } from './dom.js';
 import { isTroubled, LaneView } from './lane-view.js';
 
@@ -24,7 +30,7 @@ class WorkerView {
     setText(this.#busy, formatPercent(busyPercent));
     const queue = waiting === 0 ? '' : `, ${formatCount(waiting)} waiting`;
     const starts = restarts === 0 ? '' : `, restarted ${restarts}×`;
-    const what = state === 'serving' ? `${formatCount(clients)} clients${queue}` : state;
+    const what = state === 'serving' ? counted(clients, 'client', formatCount(clients)) + queue : state;
     setText(this.#note, what + starts);
     setAttribute(this.root, 'class', state === 'serving' ? 'worker' : 'worker bad');
   }
@@ -61,12 +67,15 @@ export class ClusterView {
   show(frame: StatusFrame): void {
     this.#frame = frame;
     const { totals, workers } = frame;
-    setText(this.#clients, `${formatCount(totals.clients)} client${totals.clients === 1 ? '' : 's'}`);
+    setText(this.#clients, counted(totals.clients, 'client', formatCount(totals.clients)));
     const hidden = workers.length - WORKERS_SHOWN;
     const drivers = [...new Set(workers.map(({ ioDriver }) => ioDriver).filter((name) => name !== ''))].join(
       ', ',
     );
-    setText(this.#workersTitle, `${workers.length} workers${drivers === '' ? '' : ` · ${drivers}`}`);
+    setText(
+      this.#workersTitle,
+      `${counted(workers.length, 'worker')}${drivers === '' ? '' : ` · ${drivers}`}`,
+    );
     const views = workers.slice(0, WORKERS_SHOWN).map((worker) => {
       const view = this.#workerViews.get(String(worker.worker));
       view.show(worker);
@@ -100,7 +109,7 @@ export class ClusterView {
     const bad = rest.filter(isTroubled).length;
     this.#more.hidden = databases.length <= LANES_SHOWN;
     this.#more.setAttribute('aria-expanded', String(this.#isWhole));
-    const others = `${rest.length} more databases${bad > 0 ? `, ${bad} in trouble` : ', all well'}: show them`;
+    const others = `${counted(rest.length, 'more database')}${bad > 0 ? `, ${bad} in trouble` : ', all well'}: show them`;
     setText(this.#more, this.#isWhole ? 'show fewer' : others);
   }
 

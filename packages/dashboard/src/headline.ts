@@ -1,4 +1,5 @@
 import {
+  counted,
   formatBytes,
   formatCount,
   formatPercent,
@@ -58,7 +59,7 @@ const FIGURES: readonly Figure[] = [
   {
     name: 'CPU',
     value: ({ totals }) => formatPercent(totals.cpuPercent),
-    note: ({ totals, workers }) => `${workers.length} workers, ${formatBytes(totals.memoryBytes)}`,
+    note: ({ totals, workers }) => `${counted(workers.length, 'worker')}, ${formatBytes(totals.memoryBytes)}`,
   },
 ];
 

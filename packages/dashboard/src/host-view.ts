@@ -44,6 +44,6 @@ export class HostView {
     setText(this.#role, host.role === 'unknown' ? 'role unknown' : host.role);
     setText(this.#place, host.host.startsWith('/') ? host.host : `${host.host}:${host.port}`);
     setText(this.#note, hostNote(host));
-    setText(this.#load, host.inFlight === 0 ? 'idle' : `${host.inFlight} busy`);
+    setText(this.#load, host.busyCount === 0 ? 'idle' : `${host.busyCount} busy`);
   }
 }

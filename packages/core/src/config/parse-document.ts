@@ -82,6 +82,17 @@ export function suggestion(key: string, known: Iterable<string>): string {
   return nearest === null ? '' : `; did you mean "${nearest}"?`;
 }
 
+/** Of whole files. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['users', ': [[users]] stand in users.toml, or in a file that `include` names'],
+]);
+
+/** How a table begins: [general], [[databases]]. */
+function headOf(path: readonly (string | number)[]): string {
+  const name = path.filter((segment) => typeof segment === 'string').join('.');
+  return path.some((segment) => typeof segment === 'number') ? `[[${name}]]` : `[${name}]`;
+}
+
 function reportIssue(
   issue: z.core.$ZodIssue,
   raw: unknown,
@@ -93,15 +104,18 @@ function reportIssue(
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schema, path);
     for (const key of issue.keys) {
-      problems.error(origin.place(...path, key), `unknown key${suggestion(key, known)}`);
+      const elsewhere = ELSEWHERE.get(path.length === 0 ? key : '');
+      problems.error(origin.place(...path, key), `unknown key${elsewhere ?? suggestion(key, known)}`);
     }
     return;
   }
   const value = valueAt(raw, path);
   const isSecret = path.some((segment) => typeof segment === 'string' && SECRET_KEYS.has(segment));
+  const isTable = issue.code === 'invalid_type' && issue.expected === 'object';
+  const message = isTable ? `expected a table, ${headOf(path)}` : issue.message;
   if (value === undefined) problems.error(origin.place(...path), `missing: ${issue.message}`);
-  else if (isSecret) problems.error(origin.place(...path), issue.message);
-  else problems.error(origin.place(...path), `${issue.message}, got ${describeValue(value)}`);
+  else if (isSecret) problems.error(origin.place(...path), message);
+  else problems.error(origin.place(...path), `${message}, got ${describeValue(value)}`);
 }
 
 /**

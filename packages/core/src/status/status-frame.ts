@@ -125,8 +125,8 @@ export interface HostStatus {
   orders: string;
   lagMs: number | null;
   lagBytes: number | null;
-  /** Server connections that serve a client. */
-  inFlight: number;
+  /** Server connections of this database to it that are not idle; others may be of other databases. */
+  busyCount: number;
   /** Of the last check. */
   latencyUs: number;
 }

@@ -27,7 +27,11 @@ export async function runPersist({ context, tokens }: CommandCall): Promise<Uint
   const { layers } = context.reloadState();
   const count = layers.unpersisted.length;
   if (count > 0) await context.orders.change({ type: 'persist' });
-  return withNotice(`${count} changes are kept now that were not`, '', 'PERSIST');
+  return withNotice(
+    count === 1 ? 'one change is kept now that was not' : `${count} changes are kept now that were not`,
+    '',
+    'PERSIST',
+  );
 }
 
 /** RESET CHANGES: what is not kept is taken back. */

@@ -1,4 +1,4 @@
-import type { ConfigSnapshot } from '@pgdog-cluster/core';
+import { type ConfigSnapshot, counted } from '@pgdog-cluster/core';
 import { formatProblem, type LoadedConfig } from '@pgdog-cluster/core/config';
 import { differenceText } from '../catalog/catalog-watch.js';
 import {
@@ -24,8 +24,9 @@ export interface CheckOptions extends ConfigurationOptions {
 
 function summary(loaded: LoadedConfig, snapshot: ConfigSnapshot): string {
   const { databases, users, sources } = loaded;
-  const patterns = loaded.templates.length === 0 ? '' : ` and ${loaded.templates.length} patterns of them`;
-  const counts = `${databases.length} databases${patterns}, ${users.length} users, ${snapshot.pools.length} pools`;
+  const patterns =
+    loaded.templates.length === 0 ? '' : `, ${counted(loaded.templates.length, 'pattern')} of names`;
+  const counts = `${counted(databases.length, 'database')}${patterns}, ${counted(users.length, 'user')}, ${counted(snapshot.pools.length, 'pool')}`;
   return `configuration is valid (${sources.join(', ')}): ${counts}`;
 }
 
@@ -60,7 +61,9 @@ async function checkShards(loaded: LoadedConfig, snapshot: ConfigSnapshot, io: C
       const lack = sharding.commit === 'plain' ? null : missingSetup(differences);
       if (lack !== null) io.err(`warning: "${name}": ${lack}`);
       const sharded = relations.filter(({ placement }) => placement === 'sharded').length;
-      io.out(`ok     "${name}": ${shards.length} shards, ${relations.length} relations, ${sharded} sharded`);
+      io.out(
+        `ok     "${name}": ${counted(shards.length, 'shard')}, ${counted(relations.length, 'relation')}, ${sharded} sharded`,
+      );
     } catch (error) {
       areRead = false;
       io.out(`FAILED "${name}": ${error instanceof Error ? error.message : error}`);

@@ -1,4 +1,4 @@
-import { PgDogError } from '@pgdog-cluster/core';
+import { counted, PgDogError } from '@pgdog-cluster/core';
 import {
   ConfigurationError,
   formatListenAddress,
@@ -177,7 +177,7 @@ class OwnThings {
 function logReady(supervisor: Supervisor, logger: Logger): void {
   const { snapshot, ioDriver, loaded, addresses } = supervisor;
   const where = addresses.map(formatListenAddress).join(', ');
-  const what = `${loaded.workerCount} workers, ${ioDriver}, ${snapshot.pools.length} pools`;
+  const what = `${counted(loaded.workerCount, 'worker')}, ${ioDriver}, ${counted(snapshot.pools.length, 'pool')}`;
   logger.log('info', 'ready', `pgdog-cluster ${VERSION} ready on ${where}, ${what}`);
   void probeServers(snapshot, logger);
 }

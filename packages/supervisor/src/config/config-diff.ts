@@ -112,7 +112,7 @@ function diffParts(before: LoadedConfig, after: LoadedConfig): ConfigChange[] {
 }
 
 function diffEntries(before: readonly object[], after: readonly object[]): string {
-  if (before.length !== after.length) return `${before.length} entries -> ${after.length}`;
+  if (before.length !== after.length) return `entries: ${before.length} -> ${after.length}`;
   const texts = after.flatMap((entry, place) => {
     const old = flatten(before[place]);
     const now = flatten(entry);

@@ -1,5 +1,6 @@
 /** What the demo prints once it is up: short enough to stay on one screen, every line ready to be pasted. */
 
+import { counted } from '@pgdog-cluster/core';
 import { TOUR } from './tour.js';
 
 const LABEL_CHARS = 14;
@@ -39,7 +40,7 @@ export function welcomeText(facts: WelcomeFacts, style: Style): string {
     '',
     `${style.bold('pgdog-cluster demo')}  ready on 127.0.0.1:${port} after ${(facts.startMs / 1000).toFixed(1)} s`,
     style.dim(
-      `  ${workers} workers (${ioDriver}), ${serverPorts.length} Postgres servers on ports ${serverPorts.join(', ')}, ${data}`,
+      `  ${counted(workers, 'worker')} (${ioDriver}), ${serverPorts.length} Postgres servers on ports ${serverPorts.join(', ')}, ${data}`,
     ),
     '',
     row('connect', `PGPASSWORD=postgres ${psql} -U postgres`),

@@ -1,3 +1,4 @@
+import { counted } from '@pgdog-cluster/core';
 import type { Supervisor } from '../supervisor.js';
 
 /** One line for `systemctl status`. */
@@ -5,5 +6,5 @@ export function statusOf({ memory, fleet, shutdownPhase, ioDriver }: Supervisor)
   let clients = 0;
   for (let worker = 0; worker < fleet.count; worker++) clients += memory.workers.clients(worker);
   const what = shutdownPhase === 'none' ? 'serving' : shutdownPhase;
-  return `${what}: ${clients} clients, ${fleet.servingWorkers().length} workers, ${ioDriver}`;
+  return `${what}: ${counted(clients, 'client')}, ${counted(fleet.servingWorkers().length, 'worker')}, ${ioDriver}`;
 }

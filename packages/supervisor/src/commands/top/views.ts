@@ -140,7 +140,7 @@ const SERVERS = view<ServerRow>(
     left('ROLE', 8, ({ role }) => role),
     left('STATE', 18, stateOf),
     right('LAG', 7, ({ lagMs }) => lagMs, formatSpan),
-    right('BUSY', 5, ({ inFlight }) => inFlight, formatCount),
+    right('BUSY', 5, ({ busyCount }) => busyCount, formatCount),
   ],
   serversOf,
   ({ health, ban }) => health === 'failing' || ban !== '',

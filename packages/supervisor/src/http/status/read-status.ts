@@ -146,8 +146,9 @@ function roleOf({ role, configured }: HostFigures): string {
   return role === 'unknown' && isSaid ? configured : role;
 }
 
-function hostStatus(figures: HostFigures): HostStatus {
-  const { host, health, isBanOrdered, banReason, orders, lagMs, lagBytes, inFlight, latencyUs } = figures;
+/** All but what is each database's own. */
+function hostStatus(figures: HostFigures): Omit<HostStatus, 'busyCount'> {
+  const { host, health, isBanOrdered, banReason, orders, lagMs, lagBytes, latencyUs } = figures;
   const ban = isBanOrdered ? 'by order' : banReason;
   return {
     host: host.host,
@@ -158,7 +159,6 @@ function hostStatus(figures: HostFigures): HostStatus {
     orders,
     lagMs,
     lagBytes,
-    inFlight,
     latencyUs,
   };
 }
@@ -166,8 +166,8 @@ function hostStatus(figures: HostFigures): HostStatus {
 interface DatabaseSum {
   growth: Growth;
   status: Pick<DatabaseStatus, 'idle' | 'active' | 'waiting' | 'maxWaitMs' | 'limit'>;
-  /** By number of the shard: indexes of its hosts. */
-  shards: Map<number, Set<number>>;
+  /** By number of the shard and index of the host: server connections of this database there that are not idle. */
+  shards: Map<number, Map<number, number>>;
 }
 
 function databasesOf(
@@ -190,16 +190,19 @@ function databasesOf(
     sum.status.waiting += figures.waiting;
     sum.status.limit += figures.limit;
     sum.status.maxWaitMs = Math.max(sum.status.maxWaitMs, figures.maxWaitMs);
-    const shardHosts = sum.shards.get(shard) ?? new Set();
-    sum.shards.set(shard, shardHosts.add(hostIndex));
+    const busy = sum.shards.get(shard) ?? new Map<number, number>();
+    sum.shards.set(shard, busy.set(hostIndex, (busy.get(hostIndex) ?? 0) + figures.active));
   }
   const byIndex = new Map(hosts.map((figures) => [figures.host.index, hostStatus(figures)]));
   const shardsOf = ({ shards }: DatabaseSum) =>
     [...shards]
       .sort(([a], [b]) => a - b)
-      .map(([shard, indexes]) => ({
+      .map(([shard, busy]) => ({
         shard,
-        hosts: [...indexes].map((index) => byIndex.get(index)).filter((host) => host !== undefined),
+        hosts: [...busy].flatMap(([index, busyCount]) => {
+          const host = byIndex.get(index);
+          return host === undefined ? [] : [{ ...host, busyCount }];
+        }),
       }));
   return [...sums].map(([database, sum]) => ({
     database,
