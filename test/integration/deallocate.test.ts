@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { B, E, P, Q, S } from '../support/frames.js';
+import { B, C, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import {
   assertSameAsDirect,
@@ -108,6 +108,23 @@ const CASES: Record<string, Buffer[][]> = {
     ...both,
     [Q('COMMIT')],
   ],
+  'and the error of what came before names it': [
+    [Q('PREPARE a AS SELECT 1')],
+    [B('', 'a', { values: ['1'] }), ...unnamed('DEALLOCATE a')],
+    ...both,
+  ],
+  'Close, and the error of what came before names it': [
+    [P('a', 'SELECT 1'), S()],
+    [B('', 'a', { values: ['1'] }), C('S', 'a'), S()],
+    ...both,
+  ],
+  'Parse and Close behind an error': [
+    [E('none'), P('a', 'SELECT 1'), C('S', 'a'), S()],
+    ...both,
+    [P('a', 'SELECT 2'), S()],
+    ...both,
+  ],
+  'Close and Parse behind an error': [parsed, [E('none'), C('S', 'a'), P('a', 'SELECT 2'), S()], ...both],
   'DISCARD ALL in a batch': [parsed, [...execute('DISCARD ALL'), ...again], ...both],
 };
 

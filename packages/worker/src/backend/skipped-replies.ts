@@ -1,6 +1,6 @@
 import type { PlanUse } from '../session/transaction.js';
 import { isStatementUse } from './own-exchange.js';
-import { KIND_MASK, KIND_SYNC } from './pending-replies.js';
+import { KIND_MASK, KIND_SYNC, type PendingReplies } from './pending-replies.js';
 import type { ServerConnection } from './server-connection.js';
 
 /**
@@ -9,13 +9,7 @@ import type { ServerConnection } from './server-connection.js';
  */
 export function skipToSync(server: ServerConnection): void {
   const { pending } = server;
-  while (pending.length > 0) {
-    const kind = pending.head() & KIND_MASK;
-    if (kind === KIND_SYNC) break;
-    const ref = pending.headRef();
-    pending.pop();
-    undoSent(ref);
-  }
+  undo(pending, true);
   if (pending.length > 0) return;
   server.isSkippingToSync = true;
   // What waits for the connection to be quiet is read past as well, and the Sync stands behind it.
@@ -23,16 +17,20 @@ export function skipToSync(server: ServerConnection): void {
 }
 
 /** The connection is closed: no answer will come, and what was noted when sending did not happen. */
-export function abandonPending(server: ServerConnection): void {
-  const { pending } = server;
-  while (pending.length > 0) {
-    const ref = pending.headRef();
-    pending.pop();
-    undoSent(ref);
-  }
+export function abandonPending({ pending }: ServerConnection): void {
+  undo(pending, false);
 }
 
-function undoSent(ref: object | null): void {
-  if (isStatementUse(ref)) ref.undo();
-  else if (ref !== null && 'plan' in ref) (ref as PlanUse).undo?.();
+/** The last first, so that all is as it was: a name that was made and given up is gone, one given up and made anew is the old one. */
+function undo(pending: PendingReplies, isUpToSync: boolean): void {
+  const skipped: (object | null)[] = [];
+  while (pending.length > 0) {
+    if (isUpToSync && (pending.head() & KIND_MASK) === KIND_SYNC) break;
+    skipped.push(pending.headRef());
+    pending.pop();
+  }
+  for (const ref of skipped.reverse()) {
+    if (isStatementUse(ref)) ref.undo();
+    else if (ref !== null && 'plan' in ref) (ref as PlanUse).undo?.();
+  }
 }

@@ -9,7 +9,7 @@ import {
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { PreparedStatement, TextReading } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
-import type { NamesUnderWay } from './names-under-way.js';
+import { NamesUnderWay } from './names-under-way.js';
 import type { Session } from './session.js';
 
 export type ReadingSession = Pick<Session, 'database' | 'parameters' | 'reported'>;
@@ -59,6 +59,11 @@ export class ClientStatements {
 
   constructor(context: WorkerContext) {
     this.context = context;
+  }
+
+  beginUnderWay(): NamesUnderWay {
+    this.underWay ??= new NamesUnderWay();
+    return this.underWay;
   }
 
   get count(): number {
@@ -167,14 +172,16 @@ export class ClientStatements {
     const taken = new Map<string, PreparedStatement>();
     for (const name of names) {
       const statement = this.byName?.get(name);
-      if (statement !== undefined) taken.set(name, statement);
+      if (statement !== undefined) {
+        taken.set(name, statement);
+        this.beginUnderWay().closes(name, statement.serverName);
+      }
       this.remove(name);
     }
     return () => {
       if (session.phase === 'closed') return;
       for (const [name, statement] of taken) {
         this.set(name, this.context.statements.acquire(statement), session);
-        this.underWay?.restored.add(name);
       }
     };
   }

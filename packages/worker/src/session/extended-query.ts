@@ -1,6 +1,7 @@
 // ● per-frame path
 import {
   buildErrorResponse,
+  CLOSE_COMPLETE,
   decodeName,
   FRONTEND,
   FrameWriter,
@@ -344,7 +345,7 @@ export class ExtendedQuery {
     if (fields === null || session.isSessionMode || fields.target !== TARGET.Statement) return false;
     session.statements.remove(decodeName(bytes, fields.nameStart, fields.nameEnd));
     if (fields.nameStart === fields.nameEnd) this.unnamed.id = 0;
-    session.send(CLOSE_COMPLETE_FRAME);
+    session.send(CLOSE_COMPLETE);
     return true;
   }
 
@@ -374,6 +375,8 @@ export class ExtendedQuery {
     const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
     const statement = session.statements.get(name);
     if (statement !== undefined) session.context.statements.retain(statement);
+    if (statement !== undefined && server.pending.length > 0)
+      session.statements.beginUnderWay().closes(name, statement.serverName);
     session.statements.remove(name);
     server.pool.row.close();
     server.pending.push(KIND_CLOSE | FAKE, {
@@ -395,5 +398,3 @@ export class ExtendedQuery {
     return CONSUMED;
   }
 }
-
-const CLOSE_COMPLETE_FRAME = Uint8Array.of(0x33, 0, 0, 0, 4);

@@ -10,9 +10,9 @@ export class NamesUnderWay {
   private readonly used = new Set<string>();
   /** Names of the client's whose PREPARE has been sent, and no DEALLOCATE to be executed behind it. */
   private readonly prepared = new Set<string>();
+  /** By name on the server: the client's names that it closed behind what may still be answered with an error. */
+  private readonly closed = new Map<string, string>();
   private standIns = 0;
-  /** What a DEALLOCATE had taken away and an error has brought back: a Parse behind it, which is skipped, is not what it names. */
-  readonly restored = new Set<string>();
 
   /** undefined: as it was before. */
   get(name: string): string | null | undefined {
@@ -56,8 +56,12 @@ export class NamesUnderWay {
     return this.standIns++;
   }
 
+  closes(name: string, serverName: string): void {
+    this.closed.set(serverName, name);
+  }
+
   nameOf(serverName: string): string | null {
     for (const [name, made] of this.byName) if (made === serverName) return name;
-    return null;
+    return this.closed.get(serverName) ?? null;
   }
 }

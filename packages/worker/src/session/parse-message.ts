@@ -183,7 +183,6 @@ function parseNamed(
   session.statements.set(name, statement, session);
   const { serverName } = statement;
   const undo = () => {
-    if (session.statements.underWay?.restored.has(name) === true) return;
     if (session.statements.get(name) === statement) session.statements.remove(name);
   };
   // Whether the name exists is known when the answer is there: what is pipelined behind must wait for it.

@@ -152,8 +152,7 @@ export function executeUse(
   const use = { plan, next: 0, values, restored: null, edits: null };
   if ((plan.flags & PREPARE_LEVEL) === 0) return use;
   const { statements } = session;
-  statements.underWay ??= new NamesUnderWay();
-  const { underWay } = statements;
+  const underWay = statements.beginUnderWay();
   const effect = plan.statements[0]?.effect ?? null;
   if (effect?.type === 'deallocate' && effect.name !== null) {
     const late = standInForExecute(statements, underWay, server, effect.name);
