@@ -53,7 +53,9 @@ async function withPgbench(run: BenchRun, pgbench: string, own: KeyPairPem): Pro
     const running = await startAll(run, poolers, auth, undefined, { tls: own });
     for (const { endpoint } of running) await warmUpLogins(endpoint.login);
     for (const { endpoint } of running)
-      await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(() => {});
+      await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(
+        () => {},
+      );
     for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
       for (const target of running) await runCase(run, pgbench, key, job, target, repeat);
     }

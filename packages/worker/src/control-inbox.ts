@@ -14,7 +14,9 @@ import type {
   ListenSocket,
   ReportRequestMessage,
   ReportRows,
+  ResetQueryCacheMessage,
   TerminateMessage,
+  VacateMessage,
   WorkerMessage,
 } from '@pgdog-cluster/core';
 import { deliverCancel } from './backend/cancel.js';
@@ -24,6 +26,7 @@ import { drain, terminate } from './drain.js';
 import { lendTo } from './pool/lend.js';
 import { evictFor } from './pool/make-room.js';
 import { doomIfOld, killed } from './pool/obey-orders.js';
+import { vacate } from './pool/vacate.js';
 import { reportClients, reportServers } from './report.js';
 import { reportClientMemory, reportPrepared, reportServerMemory } from './report-memory.js';
 import { reportQueries } from './report-queries.js';
@@ -63,6 +66,7 @@ export function handleWorkerMessage(
     case 'adopt':
     case 'adoptPlace':
     case 'evict':
+    case 'vacate':
       handleLending(context, message);
       return;
     case 'epoch':
@@ -86,13 +90,9 @@ export function handleWorkerMessage(
       endService(context, orders, message);
       return;
     case 'killClient':
-      killClient(context, message);
-      return;
     case 'reportRequest':
-      report(context, message);
-      return;
     case 'resetQueryCache':
-      resetQueryCache(context);
+      obeyOperator(context, message);
       return;
     case 'adminReply':
     case 'authReply':
@@ -125,6 +125,16 @@ function endService(
   }
 }
 
+/** What somebody has asked for on the admin database. */
+function obeyOperator(
+  context: WorkerContext,
+  message: KillClientMessage | ReportRequestMessage | ResetQueryCacheMessage,
+): void {
+  if (message.type === 'killClient') killClient(context, message);
+  else if (message.type === 'reportRequest') report(context, message);
+  else resetQueryCache(context);
+}
+
 function killClient(context: WorkerContext, { slot, session: id }: KillClientMessage): void {
   const session = context.sessions.at(slot);
   if (session?.id === id) session.fail(killed());
@@ -138,11 +148,12 @@ function resetQueryCache({ plans, queries }: WorkerContext): void {
 /** What workers of one pool ask of each other. */
 function handleLending(
   context: WorkerContext,
-  message: LendRequestMessage | AdoptMessage | AdoptPlaceMessage | EvictMessage,
+  message: LendRequestMessage | AdoptMessage | AdoptPlaceMessage | EvictMessage | VacateMessage,
 ): void {
   if (message.type === 'lendRequest') lend(context, message);
   else if (message.type === 'adopt') adopt(context, message.pool, message.fd, message.state);
   else if (message.type === 'adoptPlace') adoptPlace(context, message.pool);
+  else if (message.type === 'vacate') vacate(context, message);
   else evictFor(context, message);
 }
 

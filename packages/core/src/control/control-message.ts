@@ -115,6 +115,15 @@ export interface EvictMessage {
   isFirm: boolean;
 }
 
+/** A statement is under way that Postgres refuses while others are connected to this database (DROP DATABASE…). */
+export interface VacateMessage {
+  type: 'vacate';
+  /** Of the server, as configured. */
+  host: string;
+  port: number;
+  serverDatabase: string;
+}
+
 /** A new configuration snapshot is in the routing table. */
 export interface EpochMessage {
   type: 'epoch';
@@ -308,6 +317,7 @@ export type WorkerMessage =
   | AdoptMessage
   | AdoptPlaceMessage
   | EvictMessage
+  | VacateMessage
   | EpochMessage
   | CatalogReadMessage
   | KeysFoundMessage

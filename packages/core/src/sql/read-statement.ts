@@ -27,6 +27,7 @@ import type { StatementText } from './statement-text.js';
 import { createTempEffect, dropEffect } from './temp-objects.js';
 import { readTransaction } from './transaction-statement.js';
 import { callEffect, gatherFacts } from './tree-facts.js';
+import { vacatedDatabase } from './vacated-database.js';
 
 /** CURSOR_OPT_HOLD of parsenodes.h. */
 const CURSOR_HOLD = 0x20;
@@ -94,6 +95,8 @@ function readKind(kind: string, node: SqlNode, text: StatementText): StatementRe
 
 /** Statements whose effect is that of what they create, drop, or call. */
 function readOther(kind: string, node: SqlNode): StatementReading {
+  const vacated = vacatedDatabase(kind, node);
+  if (vacated !== '') return plan(WRITES, { type: 'vacate', database: vacated });
   const group = statementKind(kind);
   const created = createTempEffect(kind, node);
   let defines = definesCode(kind) && created === null ? DEFINES_CODE : 0;

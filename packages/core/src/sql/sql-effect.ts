@@ -2,7 +2,7 @@
  * What one statement does to its session, once it has succeeded. Names are folded as Postgres folds them.
  *
  * A statement has one effect at most. Where several would fit, the strongest wins, in this order:
- * createTemp, setConfig, advisoryLock, advisoryUnlockAll, advisoryUnlock; the flags still tell of the others,
+ * vacate, createTemp, setConfig, advisoryLock, advisoryUnlockAll, advisoryUnlock; the flags still tell of the others,
  * and a setConfig that lost sets UNKNOWN_EFFECT because its values are in no other place.
  */
 
@@ -74,5 +74,7 @@ export type SqlEffect =
   | { type: 'advisoryLock'; isTry: boolean }
   | { type: 'advisoryUnlock' }
   | { type: 'advisoryUnlockAll' }
+  /** Postgres refuses it while others are connected to that database of the server. */
+  | { type: 'vacate'; database: string }
   | { type: 'showPgdog'; name: string }
   | { type: 'pin'; isOn: boolean };

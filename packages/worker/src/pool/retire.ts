@@ -52,7 +52,8 @@ export function isUnwanted(server: ServerConnection): boolean {
   return isExpired || isNotNeeded || isDoomed || isBeyondLimits(pool) || isOwed(pool);
 }
 
-function leaveServer(pool: Pool, server: ServerConnection): void {
+/** Idle: now. Else when it comes free. */
+export function leaveServer(pool: Pool, server: ServerConnection): void {
   if (server.state === 'idle') pool.close(server);
   // Streams of replication have no end to wait for; they end with their client.
   else if (server.dedicatedTo === null) server.isDoomed = true;

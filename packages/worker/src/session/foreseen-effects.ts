@@ -13,6 +13,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { discardSequences } from '../backend/synchronise.js';
+import { vacateForPlan } from '../pool/vacate.js';
 import { touchesListening } from '../pubsub/ask-ahead.js';
 import { planOfBody } from './client-statements.js';
 import { PIN_ADVISORY_LOCK, PIN_CONNECTION, PIN_UNKNOWN_SETTING } from './pin-reasons.js';
@@ -70,6 +71,7 @@ export function noteForeseen(session: Session, server: ServerConnection, plan: S
   if ((flags & SETS_PARAMETER) !== 0) server.isSettingPending = true;
   const { pubSub } = session.context;
   if (pubSub.isUsed && touchesListening(plan)) pubSub.returns.start(session, server, true);
+  vacateForPlan(server.pool, plan);
   // A connection of its own: whatever is left ends with the session, or is reset after it.
   if (session.isSessionMode) return;
   if (changesAccess(flags, server)) server.definesCode = true;
