@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { B, C, E, P, Q, S } from '../support/frames.js';
+import { B, C, D, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import {
   assertSameAsDirect,
@@ -23,13 +23,14 @@ after(() => server.stop());
 const execute = (...texts: string[]): Buffer[] => texts.flatMap((sql) => [P('', sql), B('', ''), E('')]);
 const unnamed = (...texts: string[]): Buffer[] => [...execute(...texts), S()];
 
-/** One write and one ReadyForQuery each. */
+/** One write each. */
 function requests(...each: Buffer[][]): Script {
   return async (client) => {
     const frames = [];
     for (const parts of each) {
       client.send(...parts);
-      frames.push(...(await client.readUntilReady()).frames);
+      const count = parts.filter((part) => part[0] === 0x53 || part[0] === 0x51).length;
+      frames.push(...(await client.readUntilReady(count)).frames);
     }
     return frames;
   };
@@ -125,6 +126,21 @@ const CASES: Record<string, Buffer[][]> = {
     ...both,
   ],
   'Close and Parse behind an error': [parsed, [E('none'), C('S', 'a'), P('a', 'SELECT 2'), S()], ...both],
+  'Parse of a name that a PREPARE of the batch has taken': [
+    [...execute('PREPARE a AS SELECT 1'), P('a', 'SELECT 2'), B('', 'a'), E(''), S()],
+    ...both,
+  ],
+  'Parse and Describe behind an error, while settings are not known': [
+    [
+      ...execute('DO $$ BEGIN PERFORM 1; END $$', 'SELECT 1 +'),
+      P('a', 'SELECT 1'),
+      D('S', 'a'),
+      S(),
+      D('S', 'a'),
+      S(),
+    ],
+    ...both,
+  ],
   'DISCARD ALL in a batch': [parsed, [...execute('DISCARD ALL'), ...again], ...both],
 };
 

@@ -93,6 +93,7 @@ export class ClientStatements {
     // Only where it is: nobody knows any more which characters its bytes were.
     if (statement.encoding === null && !isSure) return statement;
     const reread = this.context.statements.acquireReread(statement, { readingKey, encoding });
+    this.beginUnderWay().rereads(name, statement);
     this.set(name, reread, session);
     return reread;
   }

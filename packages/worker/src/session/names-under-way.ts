@@ -1,3 +1,5 @@
+import type { PreparedStatement } from '../plan/prepared-statements.js';
+
 /**
  * What the PREPARE and DEALLOCATE statements of one Query, or of one batch so far, make of a client's names before
  * any of them has been answered. Later statements of it must be read as if they had succeeded: if one fails, they are not run.
@@ -12,6 +14,10 @@ export class NamesUnderWay {
   private readonly prepared = new Set<string>();
   /** By name on the server: the client's names that it closed behind what may still be answered with an error. */
   private readonly closed = new Map<string, string>();
+  /** By the client's name: what it meant before settings that changed had it read anew. */
+  private readonly reread = new Map<string, PreparedStatement>();
+  /** Names whose PREPARE has been sent to be executed. */
+  private readonly executed = new Set<string>();
   private standIns = 0;
 
   /** undefined: as it was before. */
@@ -49,11 +55,37 @@ export class NamesUnderWay {
   takePrepared(name: string | null = null): string[] {
     const taken = name === null ? [...this.prepared] : this.prepared.has(name) ? [name] : [];
     for (const one of taken) this.prepared.delete(one);
+    if (name === null) this.executed.clear();
+    else this.executed.delete(name);
     return taken;
   }
 
   nextStandIn(): number {
     return this.standIns++;
+  }
+
+  /** A PREPARE is being executed. */
+  executes(name: string): void {
+    this.executed.add(name);
+  }
+
+  /** Its PREPARE has been executed when the server gets here, and no DEALLOCATE behind it. */
+  hasExecuted(name: string): boolean {
+    return this.executed.has(name);
+  }
+
+  rereads(name: string, before: PreparedStatement): void {
+    if (!this.reread.has(name)) this.reread.set(name, before);
+  }
+
+  /** The name is given to another statement. */
+  isNew(name: string): void {
+    this.reread.delete(name);
+  }
+
+  /** Whether what the name means, `now`, is that statement, read anew perhaps. */
+  isOf(name: string, now: PreparedStatement | undefined, statement: PreparedStatement): boolean {
+    return now !== undefined && (this.reread.get(name) ?? now) === statement;
   }
 
   closes(name: string, serverName: string): void {

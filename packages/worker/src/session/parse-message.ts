@@ -165,7 +165,8 @@ function parseNamed(
   const name = decodeName(bytes, fields.nameStart, fields.nameEnd);
   // In an exchange that runs again (heal.ts) the name is there from the first time.
   if (server.isHealing) session.statements.remove(name);
-  if (session.statements.get(name) !== undefined) {
+  const { statements } = session;
+  if (statements.get(name) !== undefined || statements.underWay?.hasExecuted(name) === true) {
     const text = `prepared statement "${name}" already exists`;
     return extended.refuse(server, new PgDogError('duplicate_prepared_statement', text));
   }
@@ -180,10 +181,12 @@ function parseNamed(
   );
   // What a leg prepares is its client's statement, too.
   if (figures !== null) statement.figures = figures;
-  session.statements.set(name, statement, session);
+  statements.underWay?.isNew(name);
+  statements.set(name, statement, session);
   const { serverName } = statement;
   const undo = () => {
-    if (session.statements.get(name) === statement) session.statements.remove(name);
+    const now = statements.get(name);
+    if (statements.underWay?.isOf(name, now, statement) ?? now === statement) statements.remove(name);
   };
   // Whether the name exists is known when the answer is there: what is pipelined behind must wait for it.
   server.hasEffectPending = true;

@@ -158,6 +158,7 @@ export function executeUse(
     const late = standInForExecute(statements, underWay, server, effect.name);
     return { ...use, batch: { late, mark: '' }, undo: statements.takeAway([effect.name], session) };
   }
+  if (effect?.type === 'prepare') underWay.executes(effect.name);
   if (effect?.type !== 'deallocate' && (effect?.type !== 'discard' || effect.what !== 'all')) return use;
   const mark = `behind ${++marks}`;
   server.prepared.add(mark);
