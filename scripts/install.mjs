@@ -7,8 +7,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './run-command.mjs';
 
+/** By npm, which runs this: npx, which is a program of its own, is not everywhere beside it. */
 const PNPM = [
+  'exec',
   '--yes',
+  '--',
   'pnpm@10',
   'install',
   '--frozen-lockfile',
@@ -47,7 +50,7 @@ export async function install(root) {
     npm_config_loglevel: 'error',
     npm_config_update_notifier: 'false',
   };
-  const code = await runCommand(process.platform === 'win32' ? 'npx.cmd' : 'npx', PNPM, {
+  const code = await runCommand(process.platform === 'win32' ? 'npm.cmd' : 'npm', PNPM, {
     cwd: root,
     env: environment,
   });
