@@ -17,6 +17,7 @@ import { groupCases } from './corpus-groups.js';
 import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
 import { moveCases } from './corpus-move.js';
+import { prepareCases } from './corpus-prepare.js';
 import { sessionCases } from './corpus-session.js';
 import { slyCases } from './corpus-sly.js';
 import { timeCases } from './corpus-time.js';
@@ -74,6 +75,7 @@ forOneDriver('the oracle', (driver) => {
       ...madeCases(),
       ...cursorCases(),
       ...timeCases(),
+      ...prepareCases(),
     ];
     const only = PGDOG_ORACLE_ONLY;
     const cases =

@@ -59,7 +59,7 @@ refused | WITH x AS (UPDATE orders SET user_id = 2 WHERE user_id = 1 RETURNING *
 refused | WITH x AS (UPDATE orders SET user_id = 2 RETURNING *) UPDATE items SET x = 1 WHERE user_id = 1
 refused | UPDATE orders SET user_id = 2 WHERE user_id = 1; SELECT 1
 refused | EXPLAIN UPDATE orders SET user_id = 2 WHERE user_id = 1
-refused | PREPARE p AS UPDATE orders SET user_id = 2 WHERE user_id = 1
+any | PREPARE p AS UPDATE orders SET user_id = 2 WHERE user_id = 1
 refused | INSERT INTO users (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 5
 refused | MERGE INTO orders o USING items i ON o.user_id = i.user_id WHEN MATCHED THEN UPDATE SET user_id = 3
 refused | UPDATE tags SET name = 'much longer than ten'

@@ -284,7 +284,8 @@ refused | SELECT * INTO x FROM orders WHERE user_id = 1
 refused | CREATE MATERIALIZED VIEW x AS SELECT 1
 refused | DO 'BEGIN END'
 refused | CALL mine()
-refused | EXECUTE p (1)
+any | EXECUTE p (1, -2, 'x'::text, ARRAY[1, 2])
+refused | EXECUTE p (now())
 direct 1 | EXPLAIN SELECT * FROM orders WHERE user_id = 1
 direct 1 | EXPLAIN (ANALYZE) UPDATE orders SET n = 1 WHERE user_id = 1
 no | EXPLAIN SELECT * FROM orders
@@ -292,7 +293,7 @@ any | EXPLAIN INSERT INTO countries (code) VALUES ('x')
 every | EXPLAIN ANALYZE INSERT INTO countries (code) VALUES ('x')
 direct 1 | DECLARE c CURSOR FOR SELECT * FROM orders WHERE user_id = 1
 merge | DECLARE c CURSOR FOR SELECT * FROM orders
-direct $1 | PREPARE p AS SELECT * FROM orders WHERE user_id = $1
+any | PREPARE p AS SELECT * FROM orders WHERE user_id = $1
 merge | COPY orders TO STDOUT
 merge | COPY (SELECT * FROM orders) TO STDOUT (FORMAT csv)
 no | COPY orders TO STDOUT (FORMAT csv, HEADER)

@@ -116,8 +116,8 @@ direct $1,$2 | SELECT * FROM orders WHERE user_id IN ($1, $2)
 direct $1,5 | SELECT * FROM orders WHERE user_id IN ($1, 5)
 merge | SELECT * FROM orders WHERE user_id = $1 AND n IN ($1, 1.5)
 merge | SELECT * FROM orders WHERE user_id = $1 AND n IN ($1, f)
-merge | PREPARE p (float8) AS SELECT * FROM orders WHERE user_id = $1
-direct $1 | PREPARE p AS SELECT * FROM orders WHERE user_id = $1`,
+any | PREPARE p (float8) AS SELECT * FROM orders WHERE user_id = $1
+any | PREPARE p AS SELECT * FROM orders WHERE user_id = $1`,
   );
 
   check(

@@ -294,7 +294,7 @@ function collectParameter(
   values: StatementValues,
 ): void {
   if (index >= values.count || values.sizes[index] === IS_ABSENT) {
-    choice.problem = `parameter $${index + 1} has not been sent within the first bytes of its message`;
+    choice.problem = `parameter $${index + 1} ${values.absence}`;
     collected = UNKNOWN_SHARD;
     return;
   }

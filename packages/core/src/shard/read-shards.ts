@@ -1,11 +1,12 @@
 import { isAnalyze } from '../sql/explain-options.js';
 import { TRANSACTION_PARAMETERS } from '../sql/parameter-names.js';
-import { nodeOf, nodesOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { nodeOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { createTempEffect } from '../sql/temp-objects.js';
 import { readWrite } from './change-reading.js';
 import { readCopy } from './copy-reading.js';
 import { declareRefusal, readCursorUse, readDeclared } from './cursor-reading.js';
 import { readDefinition } from './definition-reading.js';
+import { readExecuted } from './execute-reading.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
 import { readMove } from './move-reading.js';
@@ -64,10 +65,7 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
   }
   switch (kind) {
     case 'PrepareStmt':
-      return readInner(
-        node,
-        nodesOf(node, 'argtypes').length > 0 ? { ...terms, hasDeclaredTypes: true } : terms,
-      );
+      return readPrepare(node, terms);
     case 'ExplainStmt':
       return readExplain(node, terms);
     case 'DeclareCursorStmt':
@@ -77,7 +75,7 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
     case 'CreateTableAsStmt':
       return refused('CREATE TABLE AS takes its rows from one shard', CHOOSE_SHARD);
     case 'ExecuteStmt':
-      return refused('EXECUTE of what PREPARE has made', 'prepare it by the protocol');
+      return readExecute(node);
     case 'DoStmt':
       return refused('DO runs code that cannot be seen', CHOOSE_SHARD);
     case 'CallStmt':
@@ -107,11 +105,29 @@ function changesTransaction(kind: string, node: SqlNode): boolean {
 function readInner(node: SqlNode, terms: ReadTerms): ShardReading {
   const query = nodeOf(node, 'query') ?? {};
   const kind = Object.keys(query)[0] ?? '';
+  if (kind === 'ExecuteStmt')
+    return refused('EXPLAIN of what PREPARE has made', 'EXPLAIN the statement itself');
   const { move, ...reading } = readStatement(kind, nodeOf(query, kind) ?? {}, terms);
   // Whoever runs it later, or shows its plan, does not look at two keys.
   return move === undefined
     ? reading
     : refused(`${move.column} is set within another statement`, 'send the UPDATE by itself');
+}
+
+/** It is read for each EXECUTE, with its values: what is prepared need not be on one shard. */
+function readPrepare(node: SqlNode, terms: ReadTerms): ShardReading {
+  const { groups, unknown } = readInner(node, { ...terms, hasDeclaredTypes: true });
+  const own = groups.find(({ rule }) => rule < 0);
+  if (own !== undefined)
+    return refused(`PREPARE of what is on one shard alone (${own.column})`, CHOOSE_SHARD);
+  return { ...placed('any'), unknown, isPrepare: true };
+}
+
+function readExecute(node: SqlNode): ShardReading {
+  const executes = readExecuted(node);
+  if (executes === null)
+    return refused('EXECUTE with what is no literal', 'give literals, or prepare it by the protocol');
+  return { ...placed('any'), executes };
 }
 
 function readDeclare(node: SqlNode, terms: ReadTerms): ShardReading {

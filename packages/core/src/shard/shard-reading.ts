@@ -1,3 +1,4 @@
+import type { ExecuteUse } from './execute-reading.js';
 import type { GroupExpression } from './group-expression.js';
 
 /**
@@ -218,6 +219,10 @@ export interface ShardReading {
    */
   readonly move?: KeyGroup;
   readonly cursor?: CursorUse;
+  /** An EXECUTE, of what only the session knows. */
+  readonly executes?: ExecuteUse;
+  /** A PREPARE, which any shard can check. */
+  readonly isPrepare?: true;
   /** Some statement of a text of several does something with cursors. */
   readonly hasCursors?: true;
   /** Names that the catalog does not know: it may be out of date. */

@@ -11,6 +11,7 @@ const NO_BYTES = new Uint8Array(0);
 /** Parameters of one Bind, as the protocol has it. */
 const PARAMETERS_MAX = 65_535;
 const START_CAPACITY = 32;
+const NOT_SENT = 'has not been sent within the first bytes of its message';
 
 /** In place of a size: NULL; not sent, or not there yet. */
 export const IS_NULL = -1;
@@ -39,6 +40,8 @@ export class StatementValues {
   isForeign = false;
   /** They are stored as UTF-8. */
   isUtf8 = true;
+  /** Why a parameter that it should have is not known. */
+  absence = NOT_SENT;
 
   /** A Query or Parse with this text. @param isShapeRead readShape() was last called for it */
   begin(text: Uint8Array, start: number, end: number, isShapeRead = false): void {
@@ -171,6 +174,7 @@ export class StatementValues {
   readParameters(bytes: Uint8Array, start: number, end: number): boolean {
     this.bytes = bytes;
     this.isBound = true;
+    this.absence = NOT_SENT;
     this.count = 0;
     if (end - start < 2) return true;
     const formatCount = int16(bytes, start);
@@ -193,6 +197,12 @@ export class StatementValues {
     }
     this.count = count;
     return true;
+  }
+
+  /** What stands for it is no value yet: the server converts it. */
+  markAbsent(index: number): void {
+    this.sizes[index] = IS_ABSENT;
+    this.absence = 'is given by a literal that would have to be converted';
   }
 
   private reserve(count: number): void {

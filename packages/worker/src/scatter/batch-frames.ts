@@ -94,9 +94,10 @@ export class BatchFrames {
     this.edited = null;
   }
 
-  /** A Query's whole frame; null: it is not sent as it is. */
-  beginQuery(frame: Uint8Array | null, edits: readonly TextEdit[]): void {
+  /** A Query's whole frame; null: it is not sent as it is. @param executes statement that legs must have for it */
+  beginQuery(frame: Uint8Array | null, edits: readonly TextEdit[], executes?: string): void {
     this.forget();
+    if (executes !== undefined) this.uses.add(executes);
     if (frame !== null) this.frames = edits.length === 0 ? frame : edited(frame, edits);
   }
 

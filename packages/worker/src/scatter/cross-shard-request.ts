@@ -51,6 +51,8 @@ export interface CrossShardRequest {
   readonly isWrite: boolean;
   /** What it does is seen on one server only (NOTIFY), which cannot prepare it. */
   readonly isPlaced: boolean;
+  /** Prepared statement that its Query executes; absent: none. */
+  readonly executes?: string;
   /** What it does with a cursor; null: nothing. */
   readonly cursor: CursorUse | null;
   /** Tables and their keys, for errors. */

@@ -141,7 +141,7 @@ export class CrossShard {
   /** A whole Query frame. */
   query(request: CrossShardRequest, frame: Uint8Array): void {
     this.counted.query(frame, 0, frame.length);
-    this.batch.beginQuery(frame, request.edits);
+    this.batch.beginQuery(frame, request.edits, request.executes);
     this.cursors.names.delete('');
     // Every Query drops the unnamed statement.
     if (this.session.requests !== null) this.session.requests.extended.unnamed.id = 0;

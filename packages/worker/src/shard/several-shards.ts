@@ -185,7 +185,7 @@ function changesSession({ effect }: StatementPlan): boolean {
   return effect !== null && !BESIDE_SESSION.has(effect.type);
 }
 
-const BESIDE_SESSION: ReadonlySet<string> = new Set(['closeCursor', 'declareHold', 'drop']);
+const BESIDE_SESSION: ReadonlySet<string> = new Set(['closeCursor', 'declareHold', 'drop', 'execute']);
 
 /** Not what begins, marks or ends a transaction: that is known to whoever has it. */
 export function tellsSession(statement: StatementPlan): boolean {
@@ -213,6 +213,7 @@ export function insideProblem(
   isBehindOthers: boolean,
 ): PgDogError | null {
   if (statements.some(({ effect }) => effect?.type === 'declareHold')) return unholdable();
+  if (statements.some(({ effect }) => effect?.type === 'prepare')) return preparedInside();
   if (tellsShard || statements.some(changesSession)) return unsettable();
   const isAlone = !isBehindOthers && statements.length === 1;
   return (usesCursor || shards?.hasCursors === true) && !isAlone ? crossShard(CURSOR_NOT_ALONE) : null;
@@ -222,10 +223,42 @@ export function defines(statement: StatementPlan): boolean {
   return statement.defines === true;
 }
 
+const BY_PROTOCOL = 'Prepare by the protocol, as drivers do, or name the shard by SET pgdog.shard.';
+
+/** Not as a Query of its own. */
 export function unprepared(): PgDogError {
   const text = 'PREPARE and EXECUTE do not say by themselves which shard they are for';
-  const hint = 'Prepare by the protocol, as drivers do, or name the shard by SET pgdog.shard.';
-  return new PgDogError('cross_shard', text, { hint });
+  return new PgDogError('cross_shard', text, { hint: BY_PROTOCOL });
+}
+
+export function unexecutable(): PgDogError {
+  const text = 'the statement that EXECUTE runs cannot be read, so its shard is not known';
+  return new PgDogError('cross_shard', text, { hint: BY_PROTOCOL });
+}
+
+/** Shards are asked something else than the client's text. */
+export function isOtherText({
+  split,
+  filled,
+  rewritten,
+  edited,
+  moved,
+  edits,
+  counts,
+}: CrossShardRequest): boolean {
+  const isOther = rewritten !== undefined || edited !== undefined || moved !== undefined;
+  return split !== null || filled !== null || isOther || edits.length > 0 || counts.size > 0;
+}
+
+/** Servers are told its name and its values, and nothing else. */
+export function executedOtherwise({ what }: CrossShardRequest): PgDogError {
+  const text = `${what}; the shards would have to be asked something else than EXECUTE does`;
+  return new PgDogError('cross_shard', text, { hint: BY_PROTOCOL });
+}
+
+export function preparedInside(): PgDogError {
+  const text = 'PREPARE in a transaction over several shards';
+  return new PgDogError('cross_shard', text, { hint: `PREPARE before BEGIN. ${BY_PROTOCOL}` });
 }
 
 function unsettable(): PgDogError {

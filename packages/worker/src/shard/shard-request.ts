@@ -9,6 +9,7 @@ import {
   type CursorUse,
   choice,
   chooseShard,
+  type ExecuteUse,
   type KeyGroup,
   lookupOutcome,
   type MergePlan,
@@ -34,9 +35,10 @@ import { makesTemp } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { CatalogWait } from './catalog-wait.js';
 import { copyRequest } from './copy-request.js';
+import { executedText, UNFIT } from './executed-text.js';
 import { ForeignEncoding } from './foreign-encoding.js';
 import { type MovePlaces, newRowMove, readMovePlaces } from './move-places.js';
-import { newPreparedText, type PreparedText } from './prepared-text.js';
+import { newPreparedText, type PreparedText, planOfText } from './prepared-text.js';
 import { SessionScope } from './session-scope.js';
 import {
   CURSOR_NOT_ALONE,
@@ -46,10 +48,12 @@ import {
   defines,
   directOnly,
   editedBy,
+  executedOtherwise,
   filledIn,
   hiddenPath,
   insideProblem,
   isInBlock,
+  isOtherText,
   omniOnOne,
   PASS,
   refusalOf,
@@ -60,6 +64,7 @@ import {
   UNCUT,
   UNDIVIDED,
   uncuttable,
+  unexecutable,
   unknownTable,
   unmade,
   unmapped,
@@ -109,6 +114,8 @@ export class ShardRequest {
   request: CrossShardRequest | null = null;
   /** What it does with a cursor. */
   cursor: CursorUse | null = null;
+  /** Prepared statement that a Query executes. */
+  private executes: string | null = null;
   /** Of the statement that is being read. */
   private text: PreparedText | null = null;
   /** What runs it. */
@@ -176,6 +183,7 @@ export class ShardRequest {
     this.isPathChanging = false;
     this.request = null;
     this.cursor = null;
+    this.executes = null;
   }
 
   /** A Query's text. */
@@ -189,7 +197,37 @@ export class ShardRequest {
     // Its shape has just been read, for its plan.
     values.begin(bytes, start, end, true);
     values.noTypes();
-    this.add(plan);
+    const executes = plan.shards?.executes;
+    if (executes !== undefined && !this.isPlaceNamed(plan)) this.execute(executes, plan);
+    else this.add(plan);
+  }
+
+  /** EXECUTE, alone in its text: whatever matters is what it executes. */
+  private execute(executes: ExecuteUse, plan: SqlPlan): void {
+    const executed = executedText(this.session, executes);
+    if (executed === UNFIT) this.statementCount++;
+    else if (executed === null) this.refuse(unexecutable());
+    else {
+      const { text, values: given } = executed;
+      this.text = text;
+      values.begin(text.bytes, text.textStart, text.textEnd);
+      values.readTypes(text.bytes, text.typesStart, text.typeCount);
+      values.readParameters(given, 0, given.length);
+      for (const [index, value] of executes.values.entries())
+        if (value === undefined) values.markAbsent(index);
+      this.add(planOfText(text, this.session.context.plans, this.scope, this.session.clientReading));
+      const { request } = this;
+      if (request !== null && isOtherText(request)) this.refuse(executedOtherwise(request));
+      else if (request !== null) this.request = { ...request, executes: executes.name };
+    }
+    this.executes = executes.name;
+    if (this.problem === null && plan.statements.some(setsByCall)) this.isTelling = true;
+  }
+
+  /** The client says itself where it is. */
+  private isPlaceNamed(plan: SqlPlan): boolean {
+    const { shard, key } = directiveWish(plan) ?? wishOf(this.session.parameters);
+    return shard !== null || key !== null || this.localShard >= 0;
   }
 
   /** A Bind, or what has come of it; bytes[start, end) stands behind the statement's name. */
@@ -238,7 +276,11 @@ export class ShardRequest {
       if (why === CATALOG_UNREAD && this.session.router?.isReadOnly !== true) this.isWriting = true;
       return;
     }
-    if ((plan.flags & PREPARE_LEVEL) !== 0 && !plan.statements.every(onlyForgets)) this.refuse(unprepared());
+    const isSqlLevel = (plan.flags & PREPARE_LEVEL) !== 0 && !plan.statements.every(onlyForgets);
+    const { shards } = plan;
+    // While nothing is known of the catalog they wait like all others.
+    if (isSqlLevel && shards?.refusal === null && (shards.isPrepare !== true || values.isBound))
+      this.refuse(unprepared());
     else if (this.isPathChanging && this.statementCount > 1)
       this.refuse(crossShard('search_path or role is changed ahead of it in the same batch'));
     if (this.problem !== null) return;
@@ -493,7 +535,15 @@ export class ShardRequest {
       return;
     }
     const chosen = [...(shards ?? Array(this.database.shardCount).keys())].sort((a, b) => a - b);
-    const asked = { plan, ...parts, ...rewrittenOf(plan, this.text), ...cut, cursor: this.cursor };
+    const executes = this.executes === null ? {} : { executes: this.executes };
+    const asked = {
+      plan,
+      ...parts,
+      ...rewrittenOf(plan, this.text),
+      ...cut,
+      cursor: this.cursor,
+      ...executes,
+    };
     this.request = { shards: chosen, ...asked, isWrite: this.isWriting, isPlaced: this.isPlaced, what };
   }
 
