@@ -47,4 +47,32 @@ forOneDriver('state that is unread', (driver) => {
     const { rows } = await client.query('SELECT count(*) FROM copied');
     assert.deepEqual(rows, [[String((ROUNDS / 2) * 50)]]);
   });
+
+  it('a statement_timeout of the client is not for what the server is asked', async () => {
+    const other = await clientOf(proxy);
+    // Long to ask for: all that a function mentions.
+    const names = Array.from({ length: 20_000 }, (_, n) => `'slow.s${n}'`).join(' ');
+    await run(
+      other,
+      `CREATE FUNCTION mentions() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('work_mem', '7MB', false); /* ${names} */ END $$`,
+    );
+    const client = await clientOf(proxy);
+    await run(client, 'SELECT mentions()', "SET statement_timeout = '3ms'");
+    for (const sql of [
+      'SELECT mentions()',
+      'SELECT 1',
+      'SELECT pg_advisory_lock(7)',
+      'SELECT pg_advisory_unlock(7)',
+    ]) {
+      await client.query(sql);
+      assert.deepEqual((await client.query('SHOW statement_timeout')).rows, [['3ms']]);
+    }
+    // There is one server connection.
+    assert.equal(sqlstateOf(await other.query('SELECT 1')), '');
+    assert.deepEqual((await client.query('SHOW work_mem')).rows, [['7MB']]);
+    await run(client, 'RESET statement_timeout');
+    assert.deepEqual((await client.query('SHOW statement_timeout')).rows, [['0']]);
+    await run(client, 'DROP FUNCTION mentions');
+    await Promise.all([client.end(), other.end()]);
+  });
 });

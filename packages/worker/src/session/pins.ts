@@ -2,7 +2,7 @@ import { valueBytesOf } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { makesTemp } from './parameter-set.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
-import { readState, TEMP_COUNT_SQL } from './read-state.js';
+import { readState, TEMP_COUNT_SQL, untimed } from './read-state.js';
 import type { Session } from './session.js';
 
 /**
@@ -32,7 +32,7 @@ export function probePins(session: Session, server: ServerConnection): boolean {
   const before = session.pins;
   if ((before & (PIN_TEMP | PIN_ADVISORY_LOCK | PIN_LISTEN | PIN_HOLD_CURSOR)) === 0) return false;
   server.ask({
-    sql: PROBE_SQL,
+    sql: untimed(server) + PROBE_SQL,
     onRow(bytes, start, end) {
       for (const [index, isHeld] of readCounts(bytes, start, end).entries()) {
         if (!isHeld) session.pins &= ~PROBED[index];

@@ -62,6 +62,16 @@ const STATE_SQL = [
     `pg_catalog.count(*)::pg_catalog.text FROM pg_catalog.pg_prepared_statements WHERE ${OWN_NAME}`,
 ].join(' UNION ALL ');
 
+const TIMEOUT = 'statement_timeout';
+/** Ahead of what we ask, in the same Query: for this one transaction. */
+const UNTIMED = `SET LOCAL ${TIMEOUT} TO 0;`;
+const TIMEOUT_SQL = `SELECT 'timeout', '${TIMEOUT}', pg_catalog.current_setting('${TIMEOUT}')`;
+
+/** What we ask is not to end by a time that the client has set for its own statements; '' where it has set none. */
+export function untimed({ parameters }: ServerConnection): string {
+  return parameters.entries.has(TIMEOUT) ? UNTIMED : '';
+}
+
 /** Custom settings are in no view: those that somebody is known to use are asked for by name. */
 function stateSql(session: Session, server: ServerConnection): string {
   const names = new Set([...server.pool.code.settingNames, ...session.mentionedNames]);
@@ -69,10 +79,12 @@ function stateSql(session: Session, server: ServerConnection): string {
   for (const parameters of [session.parameters, server.parameters]) {
     for (const name of parameters.entries.keys()) if (name.includes('.')) names.add(name);
   }
-  if (names.size === 0) return STATE_SQL;
+  const unlimited = untimed(server);
+  const ahead = unlimited === '' ? '' : `${TIMEOUT_SQL};${unlimited}`;
+  if (names.size === 0) return ahead + STATE_SQL;
   const list = [...names].map((name) => `(${quoteLiteral(name)})`).join(',');
   return (
-    `SELECT 'user', n, v FROM (VALUES ${list}) AS names (n), pg_catalog.current_setting(n, true) AS v ` +
+    `${ahead}SELECT 'user', n, v FROM (VALUES ${list}) AS names (n), pg_catalog.current_setting(n, true) AS v ` +
     `WHERE v OPERATOR(pg_catalog.<>) '' UNION ALL ${STATE_SQL}`
   );
 }
@@ -97,11 +109,14 @@ class FoundState {
   areOursGenuine = true;
   isComplete = false;
   readonly settings = new Map<string, string>();
+  /** Where ours is another one while the server is asked. */
+  #timeout: string | null = null;
   readonly identity: [name: string, value: string][] = [];
 
   /** @param isKnown it is in an encoding that we read */
   take(server: ServerConnection, kind: string, name: string, value: string, isKnown: boolean): void {
-    if (!isKnown && (isUnsure(name) || isUnsure(value))) this.pins |= PIN_UNKNOWN_SETTING;
+    if (kind === 'timeout') this.#timeout = value;
+    else if (!isKnown && (isUnsure(name) || isUnsure(value))) this.pins |= PIN_UNKNOWN_SETTING;
     else if (kind === 'as') this.identity.push([name, value]);
     else if (kind === 'held') this.takeHeld(name, value);
     else if (kind === 'ours') {
@@ -118,6 +133,7 @@ class FoundState {
 
   private takeSetting(server: ServerConnection, context: string, name: string, value: string): void {
     if (TRANSACTION_PARAMETERS.has(name)) return;
+    if (name === TIMEOUT && this.#timeout !== null) return;
     // A function may set with its owner's rights what the session may not set again.
     if (context !== 'user' && !server.parameters.entries.has(name)) this.pins |= PIN_UNKNOWN_SETTING;
     else this.settings.set(name, value);
@@ -126,6 +142,7 @@ class FoundState {
   /** The settings in force, as a set. */
   parametersOver(known: ParameterSet): ParameterSet {
     let set = known;
+    if (this.#timeout !== null) this.settings.set(TIMEOUT, this.#timeout);
     for (const name of known.entries.keys()) {
       if (!this.settings.has(name) && !this.identity.some(([one]) => one === name)) {
         set = withoutParameter(set, name);
