@@ -175,6 +175,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   }
 
   handleWriteFailed(errno: number): void {
+    // Our side is shut down: what was still to be sent cannot be. The server has not let go of it by that.
+    if (this.state === 'closed') return;
     this.pool.serverLost(this, errno, true);
     this.pool.ended(this);
   }
