@@ -66,6 +66,7 @@ export * from './route/route-report.js';
 export * from './route/want.js';
 export { catalogLookup } from './shard/catalog-lookup.js';
 export * from './shard/choose-shard.js';
+export { isDefiningBlock } from './shard/do-reading.js';
 export { type ExecuteUse, type PreparedBody, readPreparedBody } from './shard/execute-reading.js';
 export * from './shard/group-expression.js';
 export { findInsertRows, type InsertRows, type PartialInsert, takeInsertRows } from './shard/insert-rows.js';

@@ -190,4 +190,33 @@ forEachDriver('habits of object mappers', (driver) => {
       await made.stop();
     }
   });
+
+  it('DO of definitions, as Sequelize and Drizzle write migrations, runs on every shard', async () => {
+    const type = `DO 'BEGIN CREATE TYPE "role" AS ENUM(''x'', ''y''); EXCEPTION WHEN duplicate_object THEN null; END';`;
+    const key = `DO $$ BEGIN
+      ALTER TABLE "purchase" ADD CONSTRAINT "purchase_fk" FOREIGN KEY ("customer_id") REFERENCES "customer" ("id") NOT VALID;
+      EXCEPTION WHEN duplicate_object THEN null; END $$;`;
+    const column = `DO $$ BEGIN IF NOT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'customer' AND column_name = 'role')
+      THEN ALTER TABLE customer ADD COLUMN role role; END IF; END $$`;
+    for (let repeat = 0; repeat < 2; repeat++) {
+      for (const sql of [`DROP TYPE IF EXISTS nowhere; ${type}`, type, key, column]) await pair.same(sql);
+    }
+    await pair.same('BEGIN');
+    await pair.same(type);
+    await pair.same(column);
+    await pair.same('COMMIT');
+    for (const id of [1, 2, 3, 4]) await pair.same(`UPDATE customer SET role = 'x' WHERE id = ${id}`);
+    await pair.same('SELECT id, role::text FROM customer WHERE role IS NOT NULL ORDER BY id');
+    const seen = await cluster.all(
+      "SELECT count(*)::int AS n FROM pg_constraint WHERE conname = 'purchase_fk'",
+    );
+    assert.deepEqual(seen, [{ n: 1 }, { n: 1 }, { n: 1 }]);
+    await assert.rejects(ours.query('DO $$ BEGIN UPDATE customer SET n = 0; END $$'), {
+      code: '0A000',
+      hint: /definitions/,
+    });
+    await pair.same(
+      'ALTER TABLE purchase DROP CONSTRAINT purchase_fk; ALTER TABLE customer DROP COLUMN role; DROP TYPE role',
+    );
+  });
 });

@@ -6,6 +6,7 @@ import { readWrite } from './change-reading.js';
 import { readCopy } from './copy-reading.js';
 import { declareRefusal, readCursorUse, readDeclared } from './cursor-reading.js';
 import { readDefinition } from './definition-reading.js';
+import { isDefiningBlock } from './do-reading.js';
 import { readExecuted } from './execute-reading.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
@@ -77,7 +78,9 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
     case 'ExecuteStmt':
       return readExecute(node);
     case 'DoStmt':
-      return refused('DO runs code that cannot be seen', CHOOSE_SHARD);
+      return isDefiningBlock(node, terms.parser, (inner, fields) => isAlike(inner, fields, terms))
+        ? placed('every')
+        : refused('DO runs code that cannot be seen', DO_DEFINITIONS);
     case 'CallStmt':
       return refused('CALL runs code that cannot be seen', CHOOSE_SHARD);
     default:
@@ -87,6 +90,22 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
       }
       return finish(ctx, NO_SHOWN, true);
   }
+}
+
+const DO_DEFINITIONS = `write definitions alone in it, with EXCEPTION WHEN duplicate_object THEN NULL or IF NOT EXISTS; or ${CHOOSE_SHARD}`;
+
+function isAlike(kind: string, node: SqlNode, terms: ReadTerms): boolean {
+  const { refusal, spread, home, unknown, needsBlock } = readStatement(kind, node, {
+    ...terms,
+    literals: null,
+  });
+  return (
+    refusal === null &&
+    spread?.kind === 'every' &&
+    home === 'every' &&
+    unknown.length === 0 &&
+    needsBlock !== true
+  );
 }
 
 /** Shards that come to the transaction later would not know of it. */

@@ -58,9 +58,9 @@ export function definesCode(kind: string): boolean {
 const DATA_KINDS = new Set(
   'InsertStmt UpdateStmt DeleteStmt MergeStmt TruncateStmt VacuumStmt ReindexStmt'.split(' '),
 );
-/** Unknown by what they do to the session, not by what they are. */
+/** Unknown by what they do to the session, not by what they are; DO may do anything. */
 const OTHER_DEFINITIONS = new Set(
-  'RenameStmt CreateExtensionStmt AlterExtensionStmt AlterExtensionContentsStmt'.split(' '),
+  'RenameStmt CreateExtensionStmt AlterExtensionStmt AlterExtensionContentsStmt DoStmt'.split(' '),
 );
 
 /** What Postgres's log_statement = ddl logs. */
