@@ -110,4 +110,22 @@ forEachDriver('what a client keeps while others use its server connection', (dri
         }
       }
     }));
+
+  it('who has drawn in another transaction is told why currval is not defined, and can have it', () =>
+    lanes.use(async (lane) => {
+      const [client, other] = [await laneClient(proxy, lane), await laneClient(proxy, lane)];
+      for (const ask of ["SELECT currval('counter')", 'SELECT lastval()']) {
+        await other.query("SELECT nextval('counter')");
+        await client.query("SELECT nextval('counter')");
+        await other.query('SELECT lastval()');
+        const { error } = await client.query(ask);
+        assert.equal(error?.['C'], '55000');
+        assert.match(error?.['H'] ?? '', /RETURNING, or SET pgdog\.pin TO on/);
+        await client.query('SET pgdog.pin TO on');
+        const { rows } = await client.query("SELECT nextval('counter')");
+        assert.deepEqual((await client.query(ask)).rows, rows);
+        await client.query('SET pgdog.pin TO off');
+      }
+      await Promise.all([client.end(), other.end()]);
+    }));
 });

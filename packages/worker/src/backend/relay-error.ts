@@ -1,4 +1,5 @@
 import { parseErrorFields, withPosition } from '@pgdog-cluster/core';
+import { withSequenceHint } from '../session/sequence-hint.js';
 import { positionInGiven } from '../session/text-edits.js';
 import type { PlanUse } from '../session/transaction.js';
 import { countError } from './count-answer.js';
@@ -61,6 +62,7 @@ export function relayError(
     const rewritten =
       outdatedBind(server, ref, fields) ??
       server.session?.rewriteError(ref, fields) ??
+      withSequenceHint(server.session, fields) ??
       repositioned(ref, bytes, start, end);
     if (rewritten === null) clientError(relay, bytes, start, end, buffer);
     else clientError(relay, rewritten, 0, rewritten.length, -1);
