@@ -3,13 +3,14 @@
  * not concerned must notice nothing: no error, the same server connections, figures that only grow.
  */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProxy } from '../support/proxy.js';
 import { type TomlTable, toToml } from '../support/toml-text.js';
 import { eventually } from '../support/wire.js';
 import { Chance } from './chance.js';
+import { ResidentSamples } from './resident.js';
 
 export interface RandomReloadsOptions {
   proxy: TestProxy;
@@ -26,13 +27,13 @@ export interface RandomReloadsReport {
   refusedCount: number;
   /** Transactions of the clients that are not concerned. */
   queries: number;
-  /** Resident bytes of the proxy after the first fifth of the rounds, and at the end. */
-  bytesBefore: number;
-  bytesAfter: number;
+  resident: ResidentSamples;
   /** Longest time from RELOAD to its answer, ms. */
   slowestMs: number;
 }
 
+/** Of its memory, over all rounds. */
+const SAMPLES = 200;
 /** What the server connections of the steady pool may not lose. */
 const STEADY = { pool_size: 4, min_pool_size: 4 };
 const ADMIN = { password: 'admin' };
@@ -48,10 +49,6 @@ interface Model {
   databases: Map<string, TomlTable>;
   users: Map<string, TomlTable>;
   general: TomlTable;
-}
-
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
 }
 
 class SteadyClients {
@@ -246,15 +243,14 @@ export async function runRandomReloads(options: RandomReloadsOptions): Promise<R
     await steady.open(proxy.url('steady'), steadyCount);
     await eventually('every server connection has served', async () => steady.pids.size === STEADY.pool_size);
     const pids = [...steady.pids].sort();
-    let bytesBefore = 0;
+    const resident = new ResidentSamples(proxy.pid);
     for (let round = 0; round < rounds; round++) {
       await reloads.round();
       if (steady.failure !== null) throw steady.failure;
-      if (round === Math.floor(rounds / 5)) bytesBefore = residentBytes(proxy.pid);
+      if (round % Math.ceil(rounds / SAMPLES) === 0) resident.take();
     }
     assert.deepEqual([...steady.pids].sort(), pids, 'server connections of a pool that did not change');
-    const bytesAfter = residentBytes(proxy.pid);
-    return { ...reloads.report, queries: steady.queries, bytesBefore, bytesAfter };
+    return { ...reloads.report, queries: steady.queries, resident };
   } finally {
     await steady.close();
     await admin.end();

@@ -79,6 +79,7 @@ export * from './http/open-http.js';
 export * from './http/status/counter-sample.js';
 export * from './http/status/read-status.js';
 export * from './http/status/status-feed.js';
+export * from './idle-collection.js';
 export * from './listen/descriptor-limit.js';
 export * from './listen/descriptor-listener.js';
 export * from './listen/listener.js';

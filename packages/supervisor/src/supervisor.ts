@@ -27,6 +27,7 @@ import { CapacityLimits } from './fleet/capacity-limits.js';
 import { Fleet } from './fleet/fleet.js';
 import { serveFile } from './fleet/serve-file.js';
 import { HostMonitor } from './health/host-monitor.js';
+import { IdleCollection } from './idle-collection.js';
 import { type DescriptorLimit, raiseDescriptorLimit } from './listen/descriptor-limit.js';
 import type { Listener } from './listen/listener.js';
 import { type AdoptedListeners, openListeners } from './listen/open-listeners.js';
@@ -79,6 +80,7 @@ export class Supervisor {
   readonly #shutdown: Shutdown;
   readonly #auth: AuthRequests;
   readonly #names: NameWatch;
+  readonly #garbage = new IdleCollection();
   #listeners: Listener[] = [];
   /** Workers may be told the listening sockets. */
   #isAccepting = false;
@@ -154,6 +156,7 @@ export class Supervisor {
   }
 
   #reloaded(isWhole: boolean): void {
+    this.#garbage.later();
     this.shards.hurry();
     if (isWhole) this.source.hurry();
   }
@@ -216,7 +219,8 @@ export class Supervisor {
   #closeRest(): void {
     this.reloads.close();
     const { source, tenants, health, pubSub, shards } = this;
-    for (const part of [source, tenants, this.#auth, this.#names, health, pubSub, shards]) part.close();
+    for (const part of [this.#garbage, source, tenants, this.#auth, this.#names, health, pubSub, shards])
+      part.close();
     this.#closeListeners();
   }
 
@@ -308,6 +312,7 @@ export class Supervisor {
     for (const { address } of this.#listeners) {
       this.logger.log('info', 'listening', `listening on ${address}`, { address });
     }
+    this.#garbage.later();
   }
 
   /** Who answers admin commands; before it is set they are refused. */
