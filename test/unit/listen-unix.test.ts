@@ -8,7 +8,6 @@ import {
   lstatSync,
   mkdtempSync,
   readFileSync,
-  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
