@@ -13,9 +13,11 @@ const SCHEMA = `
   CREATE TABLE customer (id bigint PRIMARY KEY, name text, n int NOT NULL DEFAULT 0);
   CREATE TYPE mood AS ENUM ('good', 'bad');
   CREATE TABLE purchase (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), customer_id bigint NOT NULL, mood mood, price numeric(12, 2), at timestamptz DEFAULT now());
+  CREATE TABLE account (owner text, id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int DEFAULT 3);
   CREATE TABLE tag (id serial PRIMARY KEY, name text UNIQUE, made timestamptz DEFAULT now());`;
 const TABLES = [
   { name: 'customer', column: 'id', data_type: 'bigint', unique_per_shard: true },
+  { name: 'account', column: 'id', data_type: 'uuid' },
   { name: 'purchase', column: 'customer_id', data_type: 'bigint', unique_per_shard: true },
 ];
 
@@ -33,7 +35,7 @@ forEachDriver('habits of object mappers', (driver) => {
       tables: TABLES,
     });
     ({ ours } = pair);
-    await cluster.everywhere('TRUNCATE customer, purchase, tag RESTART IDENTITY');
+    await cluster.everywhere('TRUNCATE customer, purchase, account, tag RESTART IDENTITY');
     await pair.same(
       `INSERT INTO customer VALUES ${Array.from({ length: 20 }, (_, n) => `(${n + 1}, 'c${n}', ${n})`).join()}`,
     );
@@ -218,5 +220,45 @@ forEachDriver('habits of object mappers', (driver) => {
     await pair.same(
       'ALTER TABLE purchase DROP CONSTRAINT purchase_fk; ALTER TABLE customer DROP COLUMN role; DROP TYPE role',
     );
+  });
+
+  it('a sharding key that is left to gen_random_uuid() is made here, and leads to its shard', async () => {
+    await pair.same("INSERT INTO account (owner) VALUES ('a') RETURNING owner, n");
+    await pair.same(
+      "INSERT INTO account (owner, id) VALUES ('b', DEFAULT), ('c', DEFAULT), ('d', DEFAULT) RETURNING owner",
+    );
+    await pair.same("INSERT INTO account VALUES ('e'), ('f') RETURNING owner, n");
+    await pair.same('INSERT INTO account DEFAULT VALUES');
+    await pair.same('INSERT INTO account (owner, n) VALUES ($1, $2), ($3, $4) RETURNING owner', [
+      'g',
+      1,
+      'h',
+      2,
+    ]);
+    const mine = "('00000000-0000-4000-8000-000000000001', 'mine'), (DEFAULT, 'made')";
+    await pair.same(
+      `INSERT INTO account (id, owner) VALUES ${mine} ON CONFLICT (id) DO NOTHING RETURNING owner`,
+    );
+    const named = { name: 'account', text: 'INSERT INTO account (owner) VALUES ($1) RETURNING id' };
+    const ids = new Set<string>();
+    for (let n = 0; n < 12; n++) {
+      await pair.theirs.query({ ...named, values: [`n${n}`] });
+      const { rows } = await ours.query({ ...named, values: [`n${n}`] });
+      ids.add(rows[0].id);
+      const found = await ours.query('SELECT owner FROM account WHERE id = $1', [rows[0].id]);
+      assert.deepEqual(found.rows, [{ owner: `n${n}` }], 'where its key says');
+    }
+    assert.equal(ids.size, 12);
+    await pair.same('SELECT owner, n FROM account ORDER BY owner COLLATE "C", n');
+    const counts = await cluster.all('SELECT count(*)::int AS n FROM account');
+    assert.ok(counts.filter(({ n }) => Number(n) > 0).length > 1, JSON.stringify(counts));
+    const at = await cluster.all(
+      "SELECT bool_and(substr(id::text, 15, 1) = '4') AS is FROM account HAVING count(*) > 0",
+    );
+    assert.ok(
+      at.every(({ is }) => is === true),
+      'of version 4',
+    );
+    await assert.rejects(ours.query("INSERT INTO account (owner) SELECT 'x'"), { code: '0A000' });
   });
 });

@@ -1,7 +1,7 @@
 import type { Refusal } from '../shard/shard-context.js';
 
 /** What the proxy makes, each time a statement runs. */
-export type MadeKind = 'uniqueId';
+export type MadeKind = 'uniqueId' | 'uuid';
 
 /** bytes[start, end) of a text become `before`, the value (a literal or a parameter), `after`. */
 export interface MadeEdit {

@@ -1,14 +1,17 @@
-/** INSERTs that leave a primary key of one bigint to its default, where the proxy is to make one ([rewrite] primary_key). */
+/**
+ * INSERTs that leave a primary key of one bigint to its default, where the proxy is to make one ([rewrite] primary_key), or their
+ * sharding key to a random uuid.
+ */
 import type { ShardScope } from '../shard/reading-scope.js';
-import type { CatalogRelation } from '../shard/shard-catalog.js';
+import type { CatalogColumn, CatalogRelation } from '../shard/shard-catalog.js';
 import type { Refusal } from '../shard/shard-context.js';
 import { isSqlNode, nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
-import type { FillValue } from './fill-reading.js';
+import type { FillEdit, FillValue } from './fill-reading.js';
 import { makesRows } from './find-volatile.js';
 import { editInsert } from './insert-edit.js';
 import { MADE_CAST } from './made-cast.js';
-import type { MadeEdit } from './made-reading.js';
+import type { MadeEdit, MadeKind } from './made-reading.js';
 import { isAscii } from './text-edit.js';
 
 /** Stands for an id among the parts of an edit. */
@@ -49,20 +52,73 @@ export function findMissingKeys(
   if (rows.length === 1 && makesRows(rows[0]))
     return refused(only.node, scope, 'by a function that may make several rows');
   const added = { name: missing.key, value: () => [ID] };
-  const made = editInsert(text, only.node, missing.given, [added], () => sampleId(parser));
+  const made = editInsert(text, only.node, missing.given, [added], () => sampleOf(MADE_CAST, parser));
   if (made === null) return refused(only.node, scope, 'by a text that is not understood');
-  const edits = made.edits.map(({ start, end, parts }): MadeEdit => {
-    const at = parts.findIndex((part) => typeof part !== 'string');
-    const textOfParts = (some: typeof parts): string =>
-      some.filter((part) => typeof part === 'string').join('');
-    if (at < 0) return { start, end, before: textOfParts(parts), value: null, after: '' };
-    const after = MADE_CAST + textOfParts(parts.slice(at + 1));
-    return { start, end, before: textOfParts(parts.slice(0, at)), value: 'uniqueId', after };
-  });
+  const edits = editsOf(made.edits, 'uniqueId', MADE_CAST);
   // Names of the catalog are sent in whatever encoding the client has.
   if (!edits.every(({ before, after }) => isAscii(before + after)))
     return refused(only.node, scope, 'beside columns whose names are not ASCII');
   return { edits, replaced: new Map([[only.node, made.tree]]), refusal: null };
+}
+
+function editsOf(edits: readonly FillEdit[], value: MadeKind, cast: string): MadeEdit[] {
+  return edits.map(({ start, end, parts }): MadeEdit => {
+    const at = parts.findIndex((part) => typeof part !== 'string');
+    const textOfParts = (some: typeof parts): string =>
+      some.filter((part) => typeof part === 'string').join('');
+    if (at < 0) return { start, end, before: textOfParts(parts), value: null, after: '' };
+    const after = cast + textOfParts(parts.slice(at + 1));
+    return { start, end, before: textOfParts(parts.slice(0, at)), value, after };
+  });
+}
+
+/**
+ * A sharding key that is left to DEFAULT gen_random_uuid(): where its row belongs is known only once there is a value, and one is
+ * as good as another. @returns null: none is, or it cannot be put in
+ */
+export function findMissingUuid(
+  text: Uint8Array,
+  statements: readonly ParsedStatement[],
+  scope: Pick<Terms, 'find'>,
+  parser: SqlParser,
+): MissingKeys | null {
+  const [only] = statements;
+  if (statements.length !== 1 || only.kind !== 'InsertStmt') return null;
+  const name = nodeOf(only.node, 'relation');
+  const found = scope.find(textOf(name, 'schemaname') || null, textOf(name, 'relname'));
+  const key = found.kind === 'relation' ? found.relation.columns[found.relation.keyColumn] : undefined;
+  if (found.kind !== 'relation' || key === undefined || !isRandomUuid(key)) return null;
+  const rows = rowsOf(only.node);
+  const source = nodeOf(nodeOf(only.node, 'selectStmt'), 'SelectStmt');
+  if (source !== undefined && (rows.length === 0 || (rows.length === 1 && makesRows(rows[0])))) return null;
+  const given = givenBy(only.node, found.relation, rows[0]?.length ?? 0);
+  if (!isLeft(rows, given.indexOf(key.name))) return null;
+  const added = { name: key.name, value: () => [UUID] };
+  const made = editInsert(text, only.node, given, [added], () => sampleOf(UUID_CAST, parser));
+  const edits = made === null ? [] : editsOf(made.edits, 'uuid', UUID_CAST);
+  if (made === null || !edits.every(({ before, after }) => isAscii(before + after))) return null;
+  return { edits, replaced: new Map([[only.node, made.tree]]), refusal: null };
+}
+
+const UUID: FillValue = { sql: '', type: 'uuid', isSequence: false };
+const UUID_CAST = '::pg_catalog.uuid';
+/** As the catalog has it: Postgres's own. */
+const RANDOM_UUIDS: ReadonlySet<string> = new Set(['gen_random_uuid()', 'uuidv4()']);
+
+function isRandomUuid({ type, isDomain, generated, defaultText }: CatalogColumn): boolean {
+  const isPlain = type === 'pg_catalog.uuid' && !isDomain && generated === '';
+  return isPlain && defaultText !== null && RANDOM_UUIDS.has(defaultText);
+}
+
+/** Some row does not have what stands at this place. */
+function isLeft(rows: readonly (readonly SqlNode[])[], place: number): boolean {
+  return place < 0 || rows.some((row) => isSqlNode(row[place]) && 'SetToDefault' in row[place]);
+}
+
+/** Names of the columns that an INSERT gives. @param width of its rows */
+function givenBy(node: SqlNode, { columns }: CatalogRelation, width: number): string[] {
+  const named = nodesOf(node, 'cols').map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'));
+  return named.length > 0 ? named : columns.slice(0, width).map(({ name }) => name);
 }
 
 function refused(node: SqlNode, scope: Terms, how: string): MissingKeys {
@@ -96,12 +152,8 @@ function missingIn(node: SqlNode, scope: Terms): { key: string; given: string[] 
   const width = source === undefined ? 0 : (rows[0]?.length ?? widthOf(source));
   // How many columns a query gives is not always seen: then it is taken to give them all.
   if (width === null && named.length === 0) return null;
-  const given =
-    named.length > 0 ? named : found.relation.columns.slice(0, width ?? 0).map((column) => column.name);
-  const place = given.indexOf(key);
-  const isLeft =
-    place < 0 || rows.some((row) => isSqlNode(row[place]) && 'SetToDefault' in (row[place] as SqlNode));
-  return isLeft ? { key, given } : null;
+  const given = givenBy(node, found.relation, width ?? 0);
+  return isLeft(rows, given.indexOf(key)) ? { key, given } : null;
 }
 
 function isMadeFor({ kind, placement }: CatalogRelation, { madeKeys }: Terms): boolean {
@@ -156,8 +208,9 @@ function insertsIn(root: SqlValue): SqlNode[] {
   return found;
 }
 
-function sampleId(parser: SqlParser): SqlNode {
-  const parsed = parser.parse(`SELECT '0'${MADE_CAST}`);
+/** A value with this cast, as the grammar reads it. */
+function sampleOf(cast: string, parser: SqlParser): SqlNode {
+  const parsed = parser.parse(`SELECT '0'${cast}`);
   if (parsed === null || parsed === 'unread') return {};
   const [target] = nodesOf(parsed[0].node, 'targetList');
   return nodeOf(nodeOf(target, 'ResTarget'), 'val') ?? {};

@@ -7,7 +7,7 @@ import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import { type MadeCall, MadeCalls } from './find-made.js';
 import { hasMark, MADE_CAST } from './made-cast.js';
 import type { MadeEdit, MadeReading } from './made-reading.js';
-import { findMissingKeys } from './missing-keys.js';
+import { findMissingKeys, findMissingUuid } from './missing-keys.js';
 import { findOrderedRows } from './ordered-rows.js';
 import { isReadAs, withEdits } from './text-edit.js';
 
@@ -30,7 +30,8 @@ export function readMade(
 ): MadeReading | null {
   const rows = orderedRows(text, statements, scope, parser);
   if (rows !== null) return rows;
-  const keys = findMissingKeys(text, statements, scope, parser);
+  const keys =
+    findMissingKeys(text, statements, scope, parser) ?? findMissingUuid(text, statements, scope, parser);
   const calls = readCalls(text, statements, isOneRow);
   if (keys === null && calls === null) return null;
   const found = calls?.found ?? [];

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   decodeName,
   FRONTEND,
@@ -297,7 +298,8 @@ export class MadeStatements {
 
   private values(kinds: readonly MadeKind[]): string[] | PgDogError | typeof WAIT {
     const { ready } = this;
-    while (ready.length < kinds.length) {
+    const idCount = kinds.filter((kind) => kind === 'uniqueId').length;
+    while (ready.length < idCount) {
       const value = nextId(this.session);
       if (value === WAIT) return WAIT;
       if (value instanceof PgDogError) {
@@ -306,7 +308,8 @@ export class MadeStatements {
       }
       ready.push(String(value));
     }
-    return ready.splice(0, kinds.length);
+    const ids = ready.splice(0, idCount);
+    return kinds.map((kind) => (kind === 'uuid' ? randomUUID() : (ids.shift() ?? '')));
   }
 
   /**
