@@ -182,7 +182,9 @@ test('the group is set by name or number', {
   const byNumber = await open(directory, { group: '4711', mode: 0o770 });
   assert.deepEqual([lstatSync(socketOf(directory)).gid, lstatSync(socketOf(directory)).uid], [4711, 0]);
   byNumber.close();
-  const line = readFileSync('/etc/group', 'utf8').split('\n').find((text) => text.startsWith('daemon:'));
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((text) => text.startsWith('daemon:'));
   const gid = Number(line?.split(':')[2]);
   const byName = await open(directory, { group: 'daemon' });
   assert.equal(lstatSync(socketOf(directory)).gid, gid);

@@ -261,4 +261,52 @@ forEachDriver('habits of object mappers', (driver) => {
     );
     await assert.rejects(ours.query("INSERT INTO account (owner) SELECT 'x'"), { code: '0A000' });
   });
+
+  it("Prisma's count and aggregate: of a subquery with an OFFSET that is a parameter, and 0", async () => {
+    const count =
+      'SELECT COUNT(*) AS "_count$_all" FROM (SELECT "id" FROM "customer" WHERE "n" > $1 OFFSET $2) AS "sub"';
+    const sums =
+      'SELECT SUM("n") AS s, AVG("n") AS a, MIN("name" COLLATE "C") AS m, COUNT(*) AS c FROM (SELECT "n", "name" FROM "customer" WHERE 1=1 OFFSET $1) AS "sub"';
+    await pair.same(count, [3, 0]);
+    await pair.same(count, ['3', '0']);
+    await pair.same(count, [3, null]);
+    await pair.same(sums, [0]);
+    await pair.same(
+      'SELECT "id" FROM (SELECT "id", "n" FROM "customer" OFFSET $1) AS s WHERE "n" > 2 ORDER BY "id" LIMIT $2 OFFSET $3',
+      [0, 4, 2],
+    );
+    await pair.same(
+      'SELECT count(*) FROM (SELECT * FROM (SELECT id FROM customer OFFSET $1) a OFFSET $2) b',
+      [0, 0],
+    );
+    const named = { name: 'counted', text: count };
+    for (const values of [
+      [3, 0],
+      [1, 0],
+      [3, 2],
+      [2, 0],
+    ]) {
+      const both = await Promise.all(
+        [ours, pair.theirs].map((client) => client.query({ ...named, values }).catch((error) => error)),
+      );
+      if (values[1] === 0) assert.deepEqual(both[0].rows, both[1].rows);
+      else assert.equal(both[0].code, '0A000', 'rows that are left out are those of no shard');
+    }
+    await assert.rejects(ours.query(sums, [1]), { code: '0A000' });
+    await assert.rejects(
+      ours.query('SELECT count(*) FROM (SELECT id FROM customer LIMIT $1 OFFSET $2) s', [3, 0]),
+      { code: '0A000' },
+    );
+    const direct = 'SELECT id FROM (SELECT id, n FROM customer WHERE id = $1 OFFSET $2) s';
+    await pair.same(direct, [3, 0]);
+    await pair.same(direct, [3, 1]);
+    const own =
+      'SELECT * FROM (SELECT id, row_number() OVER (PARTITION BY n) AS r FROM customer OFFSET $1) s WHERE id = 5';
+    await assert.rejects(ours.query(own, [0]), { code: '0A000' }, 'its window is of rows of all shards');
+    await pair.same('BEGIN');
+    await pair.same(count, [5, 0]);
+    await pair.same('UPDATE customer SET n = n + 1 WHERE id IN (1, 2, 3, 4)');
+    await pair.same(count, [5, 0]);
+    await pair.same('COMMIT');
+  });
 });

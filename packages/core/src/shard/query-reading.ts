@@ -77,7 +77,7 @@ function readPlain(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: 
   }
   readTail(ctx, node, level);
   const targets = expandTargets(nodesOf(node, 'targetList'), level);
-  const shape = new LevelShape(node, level, targets ?? [], ctx.literals === null);
+  const shape = new LevelShape(uncut(ctx, node), level, targets ?? [], ctx.literals === null);
   if (shape.isOrdered) noteOrder(ctx, parts);
   if (shape.hasHiddenPosition) ctx.hasHiddenPosition = true;
   const fromSplits = parts.flatMap(({ splits }) => splits);
@@ -88,6 +88,16 @@ function readPlain(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: 
     splits: shape.keepsShards ? fromSplits : [],
     top: { node, level, shape, targets, splits: fromSplits },
   };
+}
+
+/** Without an OFFSET that is taken for 0: then it leaves out nothing. */
+function uncut(ctx: ShardContext, node: SqlNode): SqlNode {
+  const number = nodeOf(nodeOf(node, 'limitOffset'), 'ParamRef')?.number;
+  if (ctx.depth < 2 || typeof number !== 'number' || 'limitCount' in node) return node;
+  ctx.offsets.add(number);
+  if (ctx.terms.takesOffsetsForZero !== true) return node;
+  const { limitOffset: _none, ...rest } = node;
+  return rest;
 }
 
 /** Of a table that is whole on every shard each may take other rows first. */

@@ -35,6 +35,7 @@ export function readShards(kind: string, node: SqlNode, terms: ReadTerms): Shard
   try {
     // What stands within another statement is not asked by itself.
     const isRewritten = kind === 'SelectStmt' || kind === 'UpdateStmt';
+    if (kind === 'SelectStmt') return readQuery(node, terms);
     return readStatement(kind, node, isRewritten ? terms : { ...terms, text: undefined });
   } catch (error) {
     if (!(error instanceof RangeError)) {
@@ -42,6 +43,23 @@ export function readShards(kind: string, node: SqlNode, terms: ReadTerms): Shard
     }
     return refused('the statement is nested too deeply', CHOOSE_SHARD);
   }
+}
+
+/** Of a query that is not on one shard, and has an OFFSET in a subquery, what it is where that is 0, too. */
+function readQuery(node: SqlNode, terms: ReadTerms): ShardReading {
+  const ctx = contextOf('SelectStmt', node, terms);
+  const reading = finish(ctx, readSelect(ctx, node, null, null), false);
+  if (ctx.offsets.size === 0 || reading.refusal !== null || reading.spread.kind !== 'refused') return reading;
+  const inner = contextOf('SelectStmt', node, { ...terms, takesOffsetsForZero: true });
+  const other = finish(inner, readSelect(inner, node, null, null), false);
+  if (other.refusal !== null || other.spread.kind === 'refused') return reading;
+  return { ...reading, ifZero: { parameters: [...ctx.offsets], spread: other.spread } };
+}
+
+function contextOf(kind: string, node: SqlNode, terms: ReadTerms): ShardContext {
+  const ctx = new ShardContext(terms);
+  ctx.countParameters({ [kind]: node });
+  return ctx;
 }
 
 function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardReading {
@@ -56,8 +74,7 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
   if (FIRST_KINDS.has(kind)) return placed('first');
   const temp = createTempEffect(kind, node);
   if (temp !== null) return refused('temporary objects are of one shard only', CHOOSE_SHARD);
-  const ctx = new ShardContext(terms);
-  ctx.countParameters({ [kind]: node });
+  const ctx = contextOf(kind, node, terms);
   if (kind === 'SelectStmt') return finish(ctx, readSelect(ctx, node, null, null), false);
   if (WRITES.has(kind)) {
     if (kind === 'UpdateStmt') ctx.topUpdate = node;

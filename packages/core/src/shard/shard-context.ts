@@ -21,6 +21,8 @@ export interface ReadTerms {
   readonly isImmutable: (name: string) => boolean;
   /** Sequences give each shard numbers of its own, by the operator's word: then nextval() may run on any. */
   readonly hasShardSequences?: boolean;
+  /** Read as if no subquery left out rows by an OFFSET that is a parameter: Prisma writes one that is 0. */
+  readonly takesOffsetsForZero?: true;
   /** PREPARE says of which types its parameters are, which is not looked at. */
   readonly hasDeclaredTypes?: boolean;
 }
@@ -106,6 +108,8 @@ export class ShardContext {
   rowArrays = 0;
   /** COPY FROM into a sharded table: how its rows are placed. */
   copy: CopyLayout | null = null;
+  /** Numbers of parameters that are the OFFSET of a subquery without LIMIT, from 1. */
+  readonly offsets = new Set<number>();
   #levels = 0;
   readonly #uses = new Map<number, { total: number; readonly families: Map<string, number> }>();
   readonly #used = new Set<SqlNode>();

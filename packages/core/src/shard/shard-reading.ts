@@ -211,6 +211,8 @@ export interface ShardReading {
   readonly timed?: TimedReading;
   /** What one server is asked for, before all are asked. */
   readonly fill?: FillReading;
+  /** `spread` is refused; this is how several shards are asked where these parameters, from 1, are 0 or NULL. */
+  readonly ifZero?: { readonly parameters: readonly number[]; readonly spread: Spread };
   /** An UPDATE that changes one row at most. */
   readonly isOneRow?: true;
   /**

@@ -44,10 +44,11 @@ export function planSize(plan: SqlPlan): number {
       bytes += RELATION_BYTES + 2 * STRING_BYTES + name.length + (schema ?? '').length;
     }
   }
-  const spread = plan.shards?.spread;
   // What shards are asked instead, and expressions of it: as JSON, about as long.
-  if (spread?.kind === 'merge' && spread.plan.rewrite !== undefined)
-    bytes += 2 * JSON.stringify(spread.plan).length;
+  for (const spread of [plan.shards?.spread, plan.shards?.ifZero?.spread]) {
+    if (spread?.kind === 'merge' && spread.plan.rewrite !== undefined)
+      bytes += 2 * JSON.stringify(spread.plan).length;
+  }
   if (plan.made !== undefined) bytes += plan.made.edits.length * MADE_BYTES;
   for (const fill of [plan.shards?.fill, plan.shards?.timed?.fill])
     for (const { parts } of fill?.edits ?? []) bytes += MADE_BYTES * (1 + parts.length);

@@ -103,14 +103,27 @@ function placeOf(source: CountSource, from: StatementValues): TextPlace | null {
 
 /** A shape may leave it to its texts how they are asked of several shards. */
 export function spreadOf(
-  { spread }: ShardReading,
+  reading: ShardReading,
   text: PreparedText | null,
   { context, clientReading }: Session,
   scope: ShardScope,
+  from: StatementValues,
 ): Spread {
+  const spread = spreadFor(reading, from);
   if (spread.kind !== 'byText' || text === null) return spread;
   const { bytes, textStart, textEnd } = text;
-  return context.plans.lookupText(bytes, textStart, textEnd, scope, clientReading).shards?.spread ?? spread;
+  const { shards } = context.plans.lookupText(bytes, textStart, textEnd, scope, clientReading);
+  return shards === undefined ? spread : spreadFor(shards, from);
+}
+
+/** By these values: some that leave out nothing are known only now. */
+function spreadFor({ spread, ifZero }: ShardReading, from: StatementValues): Spread {
+  if (ifZero === undefined) return spread;
+  const isNone = ifZero.parameters.every((number) => {
+    const count = countOf({ kind: 'parameter', number, type: null }, from);
+    return count === 0 || count === Number.POSITIVE_INFINITY;
+  });
+  return isNone ? ifZero.spread : spread;
 }
 
 /** LIMIT as it stands in the text or among the parameters; -1: not to be read. Infinity: NULL, which is none. */

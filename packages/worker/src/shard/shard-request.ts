@@ -440,7 +440,7 @@ export class ShardRequest {
 
   /** Rows of an UPDATE go to another shard. */
   private moves(reading: ShardReading, places: MovePlaces | PgDogError): void {
-    const spread = spreadOf(reading, this.text, this.session, this.scope);
+    const spread = spreadOf(reading, this.text, this.session, this.scope, values);
     const { database, allowed } = this;
     const moved = newRowMove(reading, spread, places, this.text, {
       database,
@@ -463,7 +463,7 @@ export class ShardRequest {
       this.refuse(told);
       return;
     }
-    const spread = told?.spread ?? spreadOf(reading, this.text, this.session, this.scope);
+    const spread = told?.spread ?? spreadOf(reading, this.text, this.session, this.scope, values);
     const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards({ ...reading, spread }, shard);
     const filled = told === null ? null : filledIn(this.text, { ...reading, fill: told.fill }, values);
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
