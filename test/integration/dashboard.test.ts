@@ -159,6 +159,19 @@ describe('dashboard', { skip, timeout: 120_000 }, () => {
     assert.deepEqual(colours, ['rgb(246, 247, 249)', 'rgb(18, 22, 27)']);
   });
 
+  it('has room on a phone for what waits, and for queries beside it', async () => {
+    const page = await open({ viewport: { width: 390, height: 844 } });
+    // The text is written and measured before the next frame can come.
+    const [needed, there] = await page.evaluate<[number, number]>(`(() => {
+      const text = document.querySelector('#pools td .meter-text');
+      text.textContent = '12 of 20 busy, 1234 waiting 3 min 20 s';
+      const scroll = text.closest('.scroll');
+      return [scroll.scrollWidth, scroll.clientWidth];
+    })()`);
+    assert.ok(needed <= there, `${needed} pixels in ${there}`);
+    await page.close();
+  });
+
   it('tells pools of one database apart at any width', async () => {
     for (const width of [390, 900, 1300]) {
       const page = await open({ viewport: { width, height: 844 } });
