@@ -141,6 +141,13 @@ const CASES: Record<string, Buffer[][]> = {
     ],
     ...both,
   ],
+  'a PREPARE that was not executed': [[P('', 'PREPARE a AS SELECT 1'), ...unnamed('DEALLOCATE a')], ...both],
+  'ALL behind an error, and behind Parse': [
+    [E('none'), P('a', 'SELECT 1'), ...unnamed('DEALLOCATE ALL')],
+    ...both,
+    [P('a', 'SELECT 2'), S()],
+    ...both,
+  ],
   'DISCARD ALL in a batch': [parsed, [...execute('DISCARD ALL'), ...again], ...both],
 };
 

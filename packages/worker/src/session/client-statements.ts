@@ -34,6 +34,12 @@ export function planOfBody({ plans }: WorkerContext, { body, encoding }: Prepare
   return plans.lookup(bytes, 0, bytes.length, NO_SCOPE, client);
 }
 
+/** Of a DEALLOCATE that has been sent: it has run, or an error came before it. */
+export interface TakenNames {
+  done(): void;
+  undo(): void;
+}
+
 /** No statement's count is that. */
 const OUTDATED = -1;
 
@@ -168,23 +174,25 @@ export class ClientStatements {
     this.context.statements.release(statement);
   }
 
-  /** Takes them away for as long as nothing else is known. @returns what makes that undone */
-  takeAway(names: readonly string[], session: Session): () => void {
+  /** Takes them away, and keeps them until it is known whether for good. */
+  takeAway(names: readonly string[], session: Session): TakenNames {
+    const { statements: registry } = this.context;
     const taken = new Map<string, PreparedStatement>();
     for (const name of names) {
       const statement = this.byName?.get(name);
-      if (statement !== undefined) {
-        taken.set(name, statement);
-        this.beginUnderWay().closes(name, statement.serverName);
-      }
+      if (statement === undefined) continue;
+      taken.set(name, registry.retain(statement));
+      this.beginUnderWay().closes(name, statement.serverName);
       this.remove(name);
     }
-    return () => {
-      if (session.phase === 'closed') return;
-      for (const [name, statement] of taken) {
-        this.set(name, this.context.statements.acquire(statement), session);
-      }
+    const done = () => {
+      for (const statement of taken.values()) registry.release(statement);
     };
+    const undo = () => {
+      if (session.phase === 'closed') done();
+      else for (const [name, statement] of taken) this.set(name, statement, session);
+    };
+    return { done, undo };
   }
 
   clear(): void {

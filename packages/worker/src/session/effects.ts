@@ -197,6 +197,7 @@ function deallocate(
 ): void {
   const { statements } = session;
   if (batch !== null) {
+    batch.done();
     for (const late of batch.late) statements.remove(late);
     if (batch.mark !== '') forgetUpTo(server, batch.mark);
   } else if (name !== null) statements.remove(name);

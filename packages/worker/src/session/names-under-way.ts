@@ -10,13 +10,11 @@ export class NamesUnderWay {
   private areOthersGone = false;
   /** Names on the server that stand in what has been sent so far. */
   private readonly used = new Set<string>();
-  /** Names of the client's whose PREPARE has been sent, and no DEALLOCATE to be executed behind it. */
-  private readonly prepared = new Set<string>();
   /** By name on the server: the client's names that it closed behind what may still be answered with an error. */
   private readonly closed = new Map<string, string>();
   /** By the client's name: what it meant before settings that changed had it read anew. */
   private readonly reread = new Map<string, PreparedStatement>();
-  /** Names whose PREPARE has been sent to be executed. */
+  /** Names whose PREPARE has been sent to be executed, and no DEALLOCATE behind it. */
   private readonly executed = new Set<string>();
   private standIns = 0;
 
@@ -29,7 +27,6 @@ export class NamesUnderWay {
   made(name: string, serverName: string): void {
     this.byName.set(name, serverName);
     this.used.add(serverName);
-    this.prepared.add(name);
   }
 
   /** A statement that was there before is meant by this name. */
@@ -52,11 +49,9 @@ export class NamesUnderWay {
   }
 
   /** A DEALLOCATE of that name, or of all, is being executed. @returns which of them were on their way */
-  takePrepared(name: string | null = null): string[] {
-    const taken = name === null ? [...this.prepared] : this.prepared.has(name) ? [name] : [];
-    for (const one of taken) this.prepared.delete(one);
-    if (name === null) this.executed.clear();
-    else this.executed.delete(name);
+  takeExecuted(name: string | null = null): string[] {
+    const taken = [...this.executed].filter((one) => name === null || one === name);
+    for (const one of taken) this.executed.delete(one);
     return taken;
   }
 

@@ -156,18 +156,19 @@ export function executeUse(
   const effect = plan.statements[0]?.effect ?? null;
   if (effect?.type === 'deallocate' && effect.name !== null) {
     const late = standInForExecute(statements, underWay, server, effect.name);
-    return { ...use, batch: { late, mark: '' }, undo: statements.takeAway([effect.name], session) };
+    const taken = statements.takeAway([effect.name], session);
+    return { ...use, batch: { late, mark: '', done: taken.done }, undo: taken.undo };
   }
   if (effect?.type === 'prepare') underWay.executes(effect.name);
   if (effect?.type !== 'deallocate' && (effect?.type !== 'discard' || effect.what !== 'all')) return use;
   const mark = `behind ${++marks}`;
   server.prepared.add(mark);
-  const restore = statements.takeAway(statements.names(), session);
+  const taken = statements.takeAway(statements.names(), session);
   const undo = () => {
     server.prepared.delete(mark);
-    restore();
+    taken.undo();
   };
-  return { ...use, batch: { late: underWay.takePrepared(), mark }, undo };
+  return { ...use, batch: { late: underWay.takeExecuted(), mark, done: taken.done }, undo };
 }
 
 let marks = 0;
@@ -179,7 +180,7 @@ function standInForExecute(
   server: ServerConnection,
   name: string,
 ): string[] {
-  const isOnItsWay = underWay.takePrepared(name).length > 0;
+  const isOnItsWay = underWay.takeExecuted(name).length > 0;
   const standIn = standInName(0);
   if (isOnItsWay || statements.get(name) !== undefined) makeStandIn(server, standIn);
   else closeStatement(server, standIn, () => server.prepared.delete(standIn));

@@ -38,6 +38,8 @@ export interface BatchDeallocate {
   readonly late: readonly string[];
   /** Where in `ServerConnection.prepared` that begins which was made behind it; '': it takes away nothing there. */
   readonly mark: string;
+  /** What it took away is not wanted back. */
+  done(): void;
 }
 
 interface Savepoint {
