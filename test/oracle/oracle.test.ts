@@ -14,6 +14,7 @@ import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
 import { groupEdgeCases } from './corpus-group-edges.js';
 import { groupCases } from './corpus-groups.js';
+import { localCases } from './corpus-local.js';
 import { madeCases } from './corpus-made.js';
 import { mergeCases } from './corpus-merge.js';
 import { moveCases } from './corpus-move.js';
@@ -76,6 +77,7 @@ forOneDriver('the oracle', (driver) => {
       ...cursorCases(),
       ...timeCases(),
       ...prepareCases(),
+      ...localCases(),
     ];
     const only = PGDOG_ORACLE_ONLY;
     const cases =

@@ -113,6 +113,7 @@ export * from './sql/harmless-functions.js';
 export * from './sql/host-relations.js';
 export * from './sql/is-plain.js';
 export * from './sql/lexer.js';
+export { type LocalSetting, localSetting, localSettingOf } from './sql/local-setting.js';
 export * from './sql/parameter-names.js';
 export * from './sql/plan-size.js';
 export { quoteLiteral } from './sql/quote-literal.js';

@@ -1,4 +1,5 @@
 import { isAnalyze } from '../sql/explain-options.js';
+import { isForAllShards } from '../sql/local-setting.js';
 import { TRANSACTION_PARAMETERS } from '../sql/parameter-names.js';
 import { nodeOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { createTempEffect } from '../sql/temp-objects.js';
@@ -129,7 +130,11 @@ function isAlike(kind: string, node: SqlNode, terms: ReadTerms): boolean {
 function changesTransaction(kind: string, node: SqlNode): boolean {
   if (kind !== 'VariableSetStmt') return kind === 'ConstraintsSetStmt';
   const name = textOf(node, 'name');
-  const isMulti = textOf(node, 'kind') === 'VAR_SET_MULTI';
+  const setKind = textOf(node, 'kind');
+  const isMulti = setKind === 'VAR_SET_MULTI';
+  // Those that join later are told as well.
+  if (setKind === 'VAR_SET_VALUE' && node.is_local === true && isForAllShards(name.toLowerCase()))
+    return false;
   return (
     node.is_local === true ||
     (isMulti && name !== 'SESSION CHARACTERISTICS') ||

@@ -1,16 +1,25 @@
-import type { SqlPlan, StatementPlan } from '@pgdog-cluster/core';
+import { type LocalSetting, localSetting, type SqlPlan, type StatementPlan } from '@pgdog-cluster/core';
 
 /** What ends a transaction, marks a place in it, or forgets what the client has prepared. */
 export type ControlStep =
   | { readonly kind: 'commit' }
   | { readonly kind: 'rollback' }
   | SavepointStep
+  | LocalStep
   | DeallocateStep;
 
 /** `name`: of the savepoint, as SQL. */
 export interface SavepointStep {
   readonly kind: 'savepoint' | 'release' | 'rollbackTo';
   readonly name: string;
+  readonly sql: string;
+  readonly tag: string;
+}
+
+/** SET LOCAL of what all shards can be told. */
+export interface LocalStep {
+  readonly kind: 'local';
+  readonly setting: LocalSetting;
   readonly sql: string;
   readonly tag: string;
 }
@@ -36,7 +45,10 @@ export function controlStepsOf({ statements }: SqlPlan): readonly ControlStep[] 
 }
 
 /** Chains go on with another transaction and are none. */
-function stepOf({ effect }: StatementPlan): ControlStep | null {
+function stepOf(statement: StatementPlan): ControlStep | null {
+  const local = localSetting(statement);
+  if (local !== null) return { kind: 'local', setting: local, sql: local.sql, tag: 'SET' };
+  const { effect } = statement;
   switch (effect?.type) {
     case 'commit':
     case 'rollback':

@@ -1,9 +1,10 @@
 import { randomFillSync } from 'node:crypto';
-import { PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
+import { type LocalSetting, PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
 import { errorFrame } from './error-frame.js';
 import type { Leg } from './leg.js';
 import type { Scatter } from './scatter.js';
 import type { OrderFailure } from './scatter-task.js';
+import { savepointMark, settingMark, type TransactionMark, withoutFormer } from './transaction-mark.js';
 
 const HEADER_BYTES = 5;
 /** Names of prepared transactions: docs/internals/sharding.md. */
@@ -32,8 +33,8 @@ interface TransactionTerms {
   /** BEGIN with what the client said of it. */
   readonly beginText: string;
   readonly isReadOnly: boolean;
-  /** Made before it was over several shards, as SQL. */
-  readonly savepoints: readonly string[];
+  /** What was marked and set before it was over several shards. */
+  readonly marks: readonly TransactionMark[];
 }
 
 /** What the client's transaction has done on its shard before it was over several. */
@@ -56,8 +57,8 @@ export class DistributedTransaction {
   private readonly scatter: Scatter;
   private readonly mode: CommitMode;
   private readonly beginText: string;
-  /** As SQL, in order. */
-  private savepoints: string[];
+  /** In order; who joins later is told all of it. */
+  private marks: TransactionMark[];
   private readonly members = new Map<number, Leg>();
   private readonly written = new Set<Leg>();
   /** Nothing can be written in it, whatever its statements look like: there is nothing to decide, and no note can be made. */
@@ -70,12 +71,12 @@ export class DistributedTransaction {
   /** The shard on which it began before it was over several; null: it was from its beginning. */
   adoptedShard: number | null = null;
 
-  constructor(scatter: Scatter, { mode, beginText, isReadOnly, savepoints }: TransactionTerms) {
+  constructor(scatter: Scatter, { mode, beginText, isReadOnly, marks }: TransactionTerms) {
     this.scatter = scatter;
     this.mode = mode;
     this.beginText = beginText;
     this.isReadOnly = isReadOnly;
-    this.savepoints = [...savepoints];
+    this.marks = [...marks];
   }
 
   get readyStatus(): number {
@@ -110,19 +111,19 @@ export class DistributedTransaction {
 
   /** @param name as SQL */
   hasSavepoint(name: string): boolean {
-    return this.savepoints.includes(name);
+    return this.marks.some((mark) => mark.savepoint === name);
   }
 
   /** Savepoints that there are. */
   get depth(): number {
-    return this.savepoints.length;
+    return this.marks.filter(({ savepoint }) => savepoint !== null).length;
   }
 
   /** What a leg is asked before its first statement; [] when it is a member. */
   join(leg: Leg): string[] {
     if (this.members.get(leg.shard) === leg) return [];
     this.members.set(leg.shard, leg);
-    return [this.beginText, ...this.savepoints.map((name) => `SAVEPOINT ${name}`)];
+    return [this.beginText, ...this.marks.map(({ sql }) => sql)];
   }
 
   /** Something on it cannot be prepared: it decides. */
@@ -146,13 +147,27 @@ export class DistributedTransaction {
   }
 
   noteSavepoint(name: string): void {
-    this.savepoints.push(name);
+    this.marks.push(savepointMark(name));
+  }
+
+  noteSetting(setting: LocalSetting): void {
+    this.marks = withoutFormer([...this.marks, settingMark(setting)]);
+  }
+
+  get settingCount(): number {
+    return this.marks.length - this.depth;
   }
 
   /** RELEASE, or with `isKept` ROLLBACK TO: those behind it are gone. */
   noteReleased(name: string, isKept: boolean): void {
-    const index = this.savepoints.lastIndexOf(name);
-    if (index >= 0) this.savepoints.length = isKept ? index + 1 : index;
+    const index = this.marks.findLastIndex(({ savepoint }) => savepoint === name);
+    if (index >= 0 && isKept) this.marks.length = index + 1;
+    // What was set behind it holds on.
+    else if (index >= 0) {
+      const isLeft = ({ savepoint }: TransactionMark, at: number): boolean =>
+        at < index || savepoint === null;
+      this.marks = withoutFormer(this.marks.filter(isLeft));
+    }
     if (isKept) this.hasFailed = false;
   }
 

@@ -2,6 +2,7 @@ import { PgDogError } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import { type CommitMode, DistributedTransaction, type DoneBefore } from './distributed-transaction.js';
 import type { Scatter } from './scatter.js';
+import { type TransactionMark, tooManySettings } from './transaction-mark.js';
 
 /**
  * The client's transaction on one shard, over several from now on: the server connection of the session becomes the leg's of
@@ -17,10 +18,12 @@ export function spreadTransaction(
   const { server, transaction } = session;
   if (server === null) return null;
   if (!server.isQuiet || transaction.hasSettingChanges) return staysOnShard();
+  const { marks } = transaction;
+  if (marks === null) return tooManySettings();
   const leg = scatter.legOf(server.pool.snapshot.shard);
   // What keeps it there is the session's too, and two server connections of one shard would be taken for one.
   if (leg.session.server !== null) return keptElsewhere(leg.shard);
-  const spread = beginTransaction(session, scatter, mode, beginText, transaction.savepointNames);
+  const spread = beginTransaction(session, scatter, mode, beginText, marks);
   // What is shown may have been behind a statement whose answer is still being handed over: it is the client's, not the leg's.
   server.relay.flushRun();
   leg.session.takeOver(session, server);
@@ -28,17 +31,17 @@ export function spreadTransaction(
   return spread;
 }
 
-/** A transaction over several shards, of which none has begun it yet. @param savepoints there are in it, as SQL */
+/** A transaction over several shards, of which none has begun it yet. @param marks what has been marked and set in it */
 export function beginTransaction(
   { router }: Session,
   scatter: Scatter,
   mode: CommitMode,
   beginText: string,
-  savepoints: readonly string[] = [],
+  marks: readonly TransactionMark[] = [],
 ): DistributedTransaction {
   // A replica writes nothing either.
   const isReadOnly = router?.isReadOnly === true || router?.asksReplica === true;
-  return new DistributedTransaction(scatter, { mode, beginText, isReadOnly, savepoints });
+  return new DistributedTransaction(scatter, { mode, beginText, isReadOnly, marks });
 }
 
 /** No other shard knows what its own has been told. */

@@ -1,11 +1,14 @@
-import { PgDogError } from '@pgdog-cluster/core';
+import { type LocalSetting, PgDogError } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import { tagFrame } from './agree.js';
 import type { BatchFrames } from './batch-frames.js';
-import type { ControlStep, SavepointStep } from './control-step.js';
+import type { ControlStep, LocalStep, SavepointStep } from './control-step.js';
 import type { CursorNames } from './cursor-names.js';
 import { type DistributedTransaction, lostMember } from './distributed-transaction.js';
+import { queryFrame } from './query-frame.js';
 import type { Scatter } from './scatter.js';
+import { SETTINGS_MAX, tooManySettings } from './transaction-mark.js';
+import { ValueMerger } from './value-merger.js';
 
 /** Whoever has the transaction. `failure`: ErrorResponse for the client; `tag`: what is answered when there is none. */
 export interface StepHost {
@@ -92,13 +95,17 @@ export class TransactionSteps {
     return this.batch.answers(Buffer.concat(tags.map(tagFrame)));
   }
 
-  /** A savepoint on every member. */
+  /** A savepoint on every member, or a setting. */
   private mark(
-    step: SavepointStep,
+    step: SavepointStep | LocalStep,
     transaction: DistributedTransaction,
     then: (failure: Uint8Array | null) => void,
   ): void {
     const { scatter } = this;
+    if (step.kind === 'local' && transaction.firstShard === null) {
+      this.try(step.setting, transaction, then);
+      return;
+    }
     const legs = transaction.shards.map((shard) => scatter.legOf(shard));
     scatter.order(
       legs.map((leg) => ({ leg, sql: step.sql })),
@@ -107,11 +114,32 @@ export class TransactionSteps {
           then(failure.frame);
           return;
         }
-        if (step.kind === 'savepoint') transaction.noteSavepoint(step.name);
+        if (step.kind === 'local') transaction.noteSetting(step.setting);
+        else if (step.kind === 'savepoint') transaction.noteSavepoint(step.name);
         else this.released(step, transaction);
         then(null);
       },
     );
+  }
+
+  /** Whether a setting can be had is for a server to say: the first one joins with it. */
+  private try(
+    setting: LocalSetting,
+    transaction: DistributedTransaction,
+    then: (failure: Uint8Array | null) => void,
+  ): void {
+    this.scatter.start({
+      shards: [0],
+      merger: new ValueMerger(),
+      isInTurn: false,
+      framesFor: () => queryFrame(setting.sql),
+      prepare: (leg) => transaction.join(leg),
+      described: (frame) => frame,
+      done: (_, failure) => {
+        if (failure === null) transaction.noteSetting(setting);
+        then(failure);
+      },
+    });
   }
 
   private released({ name, kind }: SavepointStep, transaction: DistributedTransaction): void {
@@ -133,6 +161,7 @@ function problemOf(
     return new PgDogError('outside_block', `${WORDS[kind]} can only be used in transaction blocks`);
   if (transaction.hasFailed && kind !== 'rollbackTo') return new PgDogError('transaction_failed');
   if (transaction.hasLostMember) return lostMember();
+  if (kind === 'local' && transaction.settingCount >= SETTINGS_MAX) return tooManySettings();
   // Shards say so themselves, if there are any yet.
   const isUnknown =
     isMark && kind !== 'savepoint' && transaction.firstShard === null && !transaction.hasSavepoint(step.name);

@@ -3,11 +3,21 @@ import {
   CREATES_TEMP,
   HOLDS_CURSOR,
   LISTENS,
+  type LocalSetting,
+  localSettingOf,
   READY,
   type SqlEffect,
   type SqlPlan,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { quoted } from '../scatter/control-step.js';
+import {
+  SETTINGS_MAX,
+  savepointMark,
+  settingMark,
+  type TransactionMark,
+  withoutFormer,
+} from '../scatter/transaction-mark.js';
 import { applyEffect, type BindValues } from './effects.js';
 import type { ParameterSet } from './parameter-set.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
@@ -62,6 +72,8 @@ export class SessionTransaction {
   /** Settings before the transaction changed any; null while it has not. */
   private base: Savepoint | null = null;
   private savepoints: Savepoint[] = [];
+  /** SET LOCAL that other shards can be told, behind so many savepoints. */
+  private locals: { depth: number; setting: LocalSetting }[] = [];
   private hasFailed = false;
   /** Ready status was T or E at the last ReadyForQuery. */
   isOpen = false;
@@ -85,9 +97,15 @@ export class SessionTransaction {
     return this.base !== null && this.base.session !== this.session.parameters;
   }
 
-  /** As SQL, in order. */
-  get savepointNames(): string[] {
-    return this.savepoints.map(({ name }) => `"${name.replaceAll('"', '""')}"`);
+  /** Savepoints, and settings of the transaction alone, in order; null: there are too many. */
+  get marks(): TransactionMark[] | null {
+    if (this.locals.length >= SETTINGS_MAX) return null;
+    const settingsAt = (depth: number): TransactionMark[] =>
+      this.locals.filter((each) => each.depth === depth).map(({ setting }) => settingMark(setting));
+    return withoutFormer([
+      ...settingsAt(0),
+      ...this.savepoints.flatMap(({ name }, at) => [savepointMark(quoted(name)), ...settingsAt(at + 1)]),
+    ]);
   }
 
   /** Settings have been changed, or a savepoint made, since the transaction began. */
@@ -154,6 +172,8 @@ export class SessionTransaction {
   takeOver(from: SessionTransaction): void {
     this.base = from.base;
     this.savepoints = from.savepoints;
+    this.locals = from.locals;
+    from.locals = [];
     this.isOpen = from.isOpen;
     this.exchangeCount = from.exchangeCount;
     from.savepoints = [];
@@ -185,6 +205,7 @@ export class SessionTransaction {
   private end(): void {
     this.base = null;
     if (this.savepoints.length > 0) this.savepoints = [];
+    if (this.locals.length > 0) this.locals = [];
     this.hasFailed = false;
   }
 
@@ -241,6 +262,7 @@ export class SessionTransaction {
         return;
       case 'release':
         this.savepoints.length = Math.max(0, this.findSavepoint(effect.name));
+        this.releaseLocals(this.savepoints.length);
         this.session.context.pubSub.returns.released(this.session, this.savepoints.length);
         return;
       case 'rollbackTo':
@@ -250,8 +272,29 @@ export class SessionTransaction {
         this.dropsAtCommit ||= effect.onCommitDrop;
         return;
       default:
+        this.noteLocal(effect);
         applyEffect(this.session, server, effect, values, batch ?? null);
     }
+  }
+
+  /** What was set behind a savepoint that is none any more holds on. */
+  private releaseLocals(depthMax: number): void {
+    const last = new Map<string, { depth: number; setting: LocalSetting }>();
+    for (const each of this.locals) {
+      const depth = Math.min(each.depth, depthMax);
+      const key = `${depth} ${each.setting.name}`;
+      last.delete(key);
+      last.set(key, { ...each, depth });
+    }
+    this.locals = [...last.values()];
+  }
+
+  private noteLocal(effect: SqlEffect): void {
+    const setting = this.session.router?.shards == null ? null : localSettingOf(effect);
+    if (setting === null) return;
+    const depth = this.savepoints.length;
+    this.locals = this.locals.filter((each) => each.depth !== depth || each.setting.name !== setting.name);
+    if (this.locals.length < SETTINGS_MAX) this.locals.push({ depth, setting });
   }
 
   private rollbackTo(server: ServerConnection, name: string): void {
@@ -260,6 +303,7 @@ export class SessionTransaction {
     this.restore(server, this.savepoints[index]);
     this.session.context.pubSub.returns.rolledBack(this.session, index);
     this.savepoints.length = index + 1;
+    this.locals = this.locals.filter(({ depth }) => depth <= index);
     this.hasFailed = false;
     if (this.session.pins !== 0) this.session.needsProbe = true;
   }

@@ -3,6 +3,7 @@ import {
   CLIENT_UTF8,
   type CountSource,
   choice,
+  localSetting,
   type MadeReading,
   type MergePlan,
   PgDogError,
@@ -202,7 +203,9 @@ const BESIDE_SESSION: ReadonlySet<string> = new Set(['closeCursor', 'declareHold
 
 /** Not what begins, marks or ends a transaction: that is known to whoever has it. */
 export function tellsSession(statement: StatementPlan): boolean {
-  return changesSession(statement) && !OF_TRANSACTIONS.has(statement.effect?.type ?? '');
+  const isOfTransaction =
+    OF_TRANSACTIONS.has(statement.effect?.type ?? '') || localSetting(statement) !== null;
+  return changesSession(statement) && !isOfTransaction;
 }
 
 const OF_TRANSACTIONS: ReadonlySet<string> = new Set(

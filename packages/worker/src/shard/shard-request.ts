@@ -146,7 +146,7 @@ export class ShardRequest {
     const isOne = this.statementCount < 2 && this.textCount < 2;
     if (this.problem === null || !this.isTelling || isOne) return this.problem;
     return new PgDogError('cross_shard', `${this.problem.message}; among them is what changes the session`, {
-      hint: 'Send settings, LISTEN, temporary tables and EXECUTE by themselves.',
+      hint: 'Send settings, LISTEN, temporary tables and PREPARE by themselves.',
     });
   }
 

@@ -1,0 +1,40 @@
+import { type LocalSetting, PgDogError } from '@pgdog-cluster/core';
+
+/** So many settings are kept for shards that join later. */
+export const SETTINGS_MAX = 1000;
+
+/** What was marked or set in a transaction; who joins it later is told all of it, in order. */
+export interface TransactionMark {
+  /** Name of a savepoint, as SQL; null: a setting. */
+  readonly savepoint: string | null;
+  readonly setting: string | null;
+  readonly sql: string;
+}
+
+export function savepointMark(name: string): TransactionMark {
+  return { savepoint: name, setting: null, sql: `SAVEPOINT ${name}` };
+}
+
+export function settingMark({ name, sql }: LocalSetting): TransactionMark {
+  return { savepoint: null, setting: name, sql };
+}
+
+/** Between two savepoints the last word on a setting is the one that counts. */
+export function withoutFormer(marks: readonly TransactionMark[]): TransactionMark[] {
+  const kept: TransactionMark[] = [];
+  let seen = new Set<string>();
+  for (const mark of marks.toReversed()) {
+    if (mark.setting === null) seen = new Set();
+    else if (seen.has(mark.setting)) continue;
+    else seen.add(mark.setting);
+    kept.push(mark);
+  }
+  return kept.reverse();
+}
+
+export function tooManySettings(): PgDogError {
+  return new PgDogError(
+    'cross_shard',
+    `a transaction over several shards keeps ${SETTINGS_MAX} settings at most`,
+  );
+}
