@@ -12,7 +12,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { synchroniseFailed } from '../pool/server-trouble.js';
-import { encodingOf } from '../session/client-statements.js';
+import { encodingOf, noteReadLocally } from '../session/client-statements.js';
 import {
   differenceSql,
   encodingReplay,
@@ -203,6 +203,7 @@ export function ensureStatement(
     server.pending.push(KIND_PARSE | SWALLOW, server.isBatchOpen ? use : { ...use, refused });
   }
   server.send(statement.frame);
+  noteReadLocally(session, server, statement);
   server.pool.row.serverParse();
   // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it, whose error says why.
   if (!statement.isSqlLevel && !server.isBatchOpen) server.sendOwnSync();

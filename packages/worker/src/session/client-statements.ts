@@ -27,6 +27,33 @@ export function currentReading(session: ReadingSession): TextReading {
   return { readingKey: session.parameters.readingKey, encoding: encodingOf(session) };
 }
 
+const QUOTE = 0x27;
+const DOLLAR = 0x24;
+
+/** Whether there may be a string in it, which is read at once; $1 is none. */
+function mayHaveString({ frame }: PreparedStatement): boolean {
+  if (frame.includes(QUOTE)) return true;
+  for (let at = frame.indexOf(DOLLAR); at >= 0; at = frame.indexOf(DOLLAR, at + 1)) {
+    const next = frame[at + 1] ?? 0;
+    if (next < 0x30 || next > 0x39) return true;
+  }
+  return false;
+}
+
+/**
+ * A statement has just been parsed on the server, under settings that end with the transaction, or that nobody knows: its strings
+ * are not those of the name it has there, under which others would find it. All statements there are dropped behind the transaction.
+ */
+export function noteReadLocally(
+  { transaction, isStateUnread }: Pick<Session, 'transaction' | 'isStateUnread'>,
+  server: ServerConnection,
+  statement: PreparedStatement,
+): void {
+  const isLocal =
+    transaction.isReadingLocal || (transaction.isOpen && (isStateUnread || server.isSettingPending));
+  if (isLocal && mayHaveString(statement)) server.isPreparedOutdated = true;
+}
+
 /** What runs at EXECUTE. */
 export function planOfBody({ plans }: WorkerContext, { body, encoding }: PrepareEffect): SqlPlan {
   const bytes = Buffer.from(body, encoding);
@@ -213,13 +240,14 @@ export class ClientStatements {
   }
 
   /** PREPARE has succeeded, under our name, on `server`. */
-  prepareSql(effect: PrepareEffect, session: ReadingSession, server: ServerConnection): void {
+  prepareSql(effect: PrepareEffect, session: Session, server: ServerConnection): void {
     const { name } = effect;
     const reading = this.expected?.get(name) ?? currentReading(session);
     this.expected?.delete(name);
     const statement = this.context.statements.acquireSql(effect, planOfBody(this.context, effect), reading);
     this.set(name, statement, session);
     server.prepared.add(statement.serverName);
+    noteReadLocally(session, server, statement);
   }
 
   private countEncoding(encoding: string | null, step: 1 | -1): void {

@@ -9,6 +9,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { isUtf8Session } from '../pubsub/listener.js';
 import {
   afterResetAll,
+  decidesReading,
   isWide,
   makeParameterSet,
   makesTemp,
@@ -51,6 +52,7 @@ export function applyEffect(
     case 'set':
       if (effect.name === 'search_path') server.hasHadPath = true;
       if (!effect.isLocal) setParameter(session, server, effect);
+      else if (decidesReading(effect.name)) session.transaction.isReadingLocal = true;
       return;
     case 'setMany':
       for (const item of effect.items) setParameter(session, server, item);
@@ -146,7 +148,12 @@ function setConfig(
   const isLocal = resolve(call.isLocal, values);
   const name = resolve(call.name, values);
   if (typeof name !== 'string' || canonicalParameterName(name) === 'search_path') server.hasHadPath = true;
-  if (isLocal !== undefined && isTrue(isLocal)) return;
+  if (isLocal !== undefined && isTrue(isLocal)) {
+    const isNamed = typeof name === 'string';
+    if (decidesReading(isNamed ? canonicalParameterName(name) : null))
+      session.transaction.isReadingLocal = true;
+    return;
+  }
   const value = resolve(call.value, values);
   const key = name === undefined || name === null ? name : canonicalParameterName(name);
   if (isLocal === undefined || key === undefined || value === undefined || key === 'seed') {

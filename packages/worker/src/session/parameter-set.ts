@@ -21,6 +21,12 @@ const READING_NAMES = [
     'xmloption',
   ],
 ];
+
+/** Postgres reads a text otherwise under another value of it. Null: a name that only the server knows. */
+export function decidesReading(name: string | null): boolean {
+  return name === null || READING_NAMES.includes(name);
+}
+
 const SET_CONFIG = 'SELECT pg_catalog.set_config';
 
 export interface SessionParameter {

@@ -23,6 +23,7 @@ import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { planFor } from './client-reading.js';
+import { noteReadLocally } from './client-statements.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
 import { checkSize } from './simple-query.js';
@@ -214,6 +215,7 @@ function parseNamed(
   };
   server.pending.push(KIND_PARSE | FORWARD, use, figures);
   server.send(statement.frame);
+  noteReadLocally(session, server, statement);
   server.pool.row.serverParse();
   return CONSUMED;
 }

@@ -79,6 +79,8 @@ export class SessionTransaction {
   isOpen = false;
   /** Answered since it began. */
   exchangeCount = 0;
+  /** Texts are read under settings of this transaction alone. */
+  isReadingLocal = false;
   /** It made a table that COMMIT drops. */
   private dropsAtCommit = false;
 
@@ -204,6 +206,7 @@ export class SessionTransaction {
 
   private end(): void {
     this.base = null;
+    this.isReadingLocal = false;
     if (this.savepoints.length > 0) this.savepoints = [];
     if (this.locals.length > 0) this.locals = [];
     this.hasFailed = false;
