@@ -10,7 +10,11 @@ import { run, startWireProxy, withClients } from '../../support/wire.js';
 
 let server: TestPostgres;
 before(async () => {
-  server = await startPostgres();
+  server = await startPostgres({
+    initSql:
+      "CREATE FUNCTION dmy() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET LOCAL DateStyle TO 'DMY'; END $$;" +
+      "CREATE FUNCTION dmy_by_call() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('DateStyle', 'DMY', true); END $$",
+  });
 });
 after(() => server.stop());
 
@@ -18,6 +22,8 @@ const SETS = [
   "SET LOCAL DateStyle = 'DMY'",
   "SELECT set_config('DateStyle', 'DMY', true)",
   "DO $$ BEGIN SET LOCAL DateStyle TO 'DMY'; END $$",
+  'SELECT dmy()',
+  'SELECT dmy_by_call()',
 ];
 const [MINE, USUAL] = ['2024-02-01', '2024-01-02'];
 

@@ -26,11 +26,17 @@ const NAMES_MAX = 50_000;
 /** As a literal that means the same under every standard_conforming_strings: a role may have it off by default. */
 const pattern = quoteLiteral;
 
+/** Settings by which Postgres reads the strings of a text: also for one transaction it is not for others (noteReadLocally). */
+const READS =
+  'datestyle|time ?zone|intervalstyle|standard_conforming_strings|timezone_abbreviations|lc_monetary';
 /** Words of PL/pgSQL and SQL that change a session beyond its transaction. Local set_config() calls are taken out. */
-const LOCAL_CALL = pattern(String.raw`set_config\s*\([^()]*,\s*(true|'t(rue)?'|'on')\s*\)`);
+const LOCAL_CALL = pattern(
+  String.raw`set_config\s*\((?!\s*'(${READS})')[^()]*,\s*(true|'t(rue)?'|'on')\s*\)`,
+);
 const SESSION_WORDS = pattern(
   [
     String.raw`\m(set_config|setseed|pg_(try_)?advisory_lock(_shared)?|pg_settings|dblink_connect(_u)?)\M`,
+    String.raw`\mset\s+local\s+(${READS})\M`,
     String.raw`\m(listen|temp|temporary|prepare|deallocate|discard)\M|\mpg_temp|\mload\s+'|\mwith\s+hold\M`,
     // A SET that starts a statement, not that of an UPDATE; behind a quote it may be run by EXECUTE.
     String.raw`(^|;|'|\$|\*/|--[^\n]*\n|\m(then|else|loop|begin)\M)\s*(set\s+(?!local\M|constraints\M)|reset\s)`,
