@@ -4,6 +4,7 @@ import { type Answer, difference, run } from './oracle-answer.js';
 import { describeCase } from './oracle-case.js';
 import { type OracleRig, type OracleTally, refusalKind, type Verdict } from './oracle-rig.js';
 import type { SessionGenerator, SessionStep } from './session-generator.js';
+import { WRITE_TABLES } from './write-tables.js';
 
 const BATCH_STEPS = 25;
 /** Batches of a session; rows are put back after it. */
@@ -26,8 +27,14 @@ function isOtherRow({ construct, prepared }: SessionStep, own: Answer, their: An
  * Rows that move become rows of their new shard one after the other, in an order that one server could have, but need not: on the
  * way one may meet another that has not moved yet. In the end no two are alike, for the index is where all of them are.
  */
-function isOtherOrder({ construct, prepared }: SessionStep, own: Answer, their: Answer): boolean {
-  return own.error === null && their.error?.C === '23505' && (prepared ?? construct).includes('of the key');
+function isOtherOrder({ sql }: SessionStep, own: Answer, their: Answer): boolean {
+  return own.error === null && their.error?.C === '23505' && setsKey(sql);
+}
+
+function setsKey(sql: string): boolean {
+  const table = WRITE_TABLES.find(({ name }) => sql.startsWith(`UPDATE ${name} `));
+  const [, settings = ''] = sql.split(' WHERE ')[0]?.split(' SET ') ?? [];
+  return settings.split(', ').some((each) => each.startsWith(`${table?.key?.name} = `));
 }
 
 export class SessionOracle {
