@@ -110,7 +110,20 @@ describe('helm', () => {
     }
   });
 
-  it('helm lint', { skip: helm.skip }, () => {
-    execFileSync(helm.path ?? '', ['lint', fileURLToPath(new URL('helm/pgdog-cluster', FOLDER))]);
+  it('the root is read-only, and there is a way to a place for what is kept', () => {
+    const text = read('helm/pgdog-cluster/templates/deployment.yaml');
+    assert.match(text, /readOnlyRootFilesystem: true/);
+    assert.match(text, /with \.Values\.extraVolumeMounts \}\}\n {12}\{\{- toYaml \. \| nindent 12/);
+    assert.match(text, /with \.Values\.extraVolumes \}\}\n {8}\{\{- toYaml \. \| nindent 8/);
+  });
+
+  it('helm lint, and what it renders has the further volumes', { skip: helm.skip }, () => {
+    const chart = fileURLToPath(new URL('helm/pgdog-cluster', FOLDER));
+    execFileSync(helm.path ?? '', ['lint', '--strict', chart]);
+    const further = ['extraVolumes[0].name=kept', 'extraVolumeMounts[0].name=kept'];
+    const set = further.flatMap((value) => ['--set', value]);
+    const options = ['template', 'release', chart, '--kube-version', '1.30.0', ...set];
+    const text = execFileSync(helm.path ?? '', options, { encoding: 'utf8' });
+    assert.equal(text.match(/- name: kept$/gm)?.length, 2);
   });
 });
