@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
-import { B, E, P, S } from '../../support/frames.js';
+import { B, D, E, P, S } from '../../support/frames.js';
 import { MapperPair } from '../../support/mapper-pair.js';
 import { RawClient } from '../../support/raw-client.js';
 import { PGDOG_SCHEMA, SHOP, ShardCluster } from '../../support/shard-cluster.js';
@@ -308,5 +308,54 @@ forEachDriver('habits of object mappers', (driver) => {
     await pair.same('UPDATE customer SET n = n + 1 WHERE id IN (1, 2, 3, 4)');
     await pair.same(count, [5, 0]);
     await pair.same('COMMIT');
+  });
+  it('BEGIN that has been prepared by name is BEGIN, as JDBC sends it ahead of a batch, or alone', async () => {
+    const raw = await RawClient.connect({
+      user: 'postgres',
+      password: 'postgres',
+      port: pair.proxy.port,
+      database: SHOP,
+    });
+    const set = 'UPDATE customer SET n = n + 1000 WHERE id = 1';
+    const read = async (): Promise<number> => {
+      const { rows } = await ours.query('SELECT n FROM customer WHERE id = 1');
+      return rows[0].n;
+    };
+    const ask = async (...frames: Buffer[]): Promise<void> => {
+      raw.send(...frames, S());
+      const { error } = await raw.readUntilReady();
+      assert.equal(error, null, JSON.stringify(error));
+    };
+    try {
+      const before = await read();
+      for (const name of ['S_1', 'S_2']) {
+        const update = (id: number, name = '') => [
+          P(name, `UPDATE customer SET n = n + 1 WHERE id = ${id}`),
+          B('', name),
+          E(''),
+        ];
+        const many = [1, 2, 3, 4, 5].flatMap((id) => update(id));
+        await ask(P(name, 'BEGIN'), B('', name), E(''), ...many);
+        await ask(P('', 'ROLLBACK'), B('', ''), E(''));
+        assert.equal(await read(), before, 'a transaction was begun');
+        // What is prepared last, without a name, is no BEGIN.
+        for (let repeat = 0; repeat < 2; repeat++) {
+          await ask(P('', set), D('S', ''));
+          await ask(B('', name), E(''));
+          await ask(P('', 'SELECT n FROM customer WHERE id = 2'), B('', ''), E(''));
+          await ask(P('', 'ROLLBACK'), B('', ''), E(''));
+          assert.equal(await read(), before, 'nothing but BEGIN was run');
+          await ask(P('', set), D('S', ''));
+          await ask(B('', name), E(''), ...many);
+          await ask(P('', 'ROLLBACK'), B('', ''), E(''));
+          assert.equal(await read(), before);
+        }
+      }
+      raw.send(P('S_1', 'BEGIN'), B('', 'S_1'), E(''), S());
+      const { error } = await raw.readUntilReady();
+      assert.equal(error?.['C'], '42P05');
+    } finally {
+      raw.destroy();
+    }
   });
 });

@@ -322,8 +322,13 @@ export class BatchAhead {
     shards?.asked.bound(plan, text, bytes, statementEnd + 1, end);
   }
 
-  get hasNamedParse(): boolean {
-    return this.named !== null;
+  /** What it prepares by name, if anything, has names that are free. */
+  get mayName(): boolean {
+    const statements = this.session?.statements;
+    if (this.named === null || statements === undefined) return this.named === null;
+    const isFree = (name: string): boolean =>
+      statements.get(name) === undefined && statements.underWay?.hasExecuted(name) !== true;
+    return [...this.named.keys()].every(isFree) && statements.refusal() === null;
   }
 }
 

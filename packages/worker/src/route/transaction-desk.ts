@@ -40,7 +40,7 @@ export class TransactionDesk {
   }
 
   mayTakeBatch(ahead: BatchAhead): boolean {
-    if (!ahead.isOne || ahead.hasOther || ahead.hasNamedParse) return false;
+    if (!ahead.isOne || ahead.hasOther || !ahead.mayName) return false;
     const step = stepFor(ahead.plans[0]);
     return step !== null && this.mayTake(step);
   }
