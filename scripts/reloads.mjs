@@ -24,14 +24,17 @@ const rounds = number('ROUNDS', 300);
 const postgres = await startPostgres();
 let isGood = true;
 if (env.DATABASES !== undefined) {
-  const { reloadMs, cpuMs, longestMs, longestIdleMs, resident } = await measureOneOfMany(
+  const { reloadMs, cpuMs, threadMs, queuedMs, longestMs, longestIdleMs, resident } = await measureOneOfMany(
     postgres,
     number('DATABASES', 0),
     number('ROUNDS', 10),
   );
   const list = (values) => values.map((value) => value.toFixed(1)).join(' ');
   console.log(`reloads that change one of ${env.DATABASES} databases, ms: ${list(reloadMs)}`);
-  console.log(`  CPU of the proxy for each, ms: ${list(cpuMs)}`);
+  console.log(
+    `  of the supervisor's thread, CPU: ${list(threadMs)}; waiting for a core that others had: ${list(queuedMs)}`,
+  );
+  console.log(`  CPU of the whole proxy: ${list(cpuMs)}`);
   console.log(
     `  longest answer to a client of another one, ms: ${list(longestMs)}; without a reload ${list(longestIdleMs)}`,
   );

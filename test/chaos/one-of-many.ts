@@ -17,6 +17,9 @@ export interface OneOfManyReport {
   reloadMs: number[];
   /** Of the whole proxy, from before it until a moment after. */
   cpuMs: number[];
+  /** Of the supervisor's thread alone, and how long that waited for a core that others had: together about what the clock says. */
+  threadMs: number[];
+  queuedMs: number[];
   /** Longest answer to a client of another database, during each reload, and in as long a time without one. */
   longestMs: number[];
   longestIdleMs: number[];
@@ -27,6 +30,12 @@ export interface OneOfManyReport {
 function cpuMsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+/** CPU of the first thread, and its waiting for a core, ms. */
+function threadTimes(pid: number): [number, number] {
+  const [ranNs, queuedNs] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ').map(Number);
+  return [ranNs / 1e6, queuedNs / 1e6];
 }
 
 /** Asks without a pause until `isOver`; the longest that an answer took, ms. */
@@ -74,7 +83,15 @@ export async function measureOneOfMany(
   const users = [{ name: 'postgres', password: 'postgres', all_databases: true }];
   const proxy = await startProxy({ databases: databases(5) as never, users, general, workers: 1 });
   const resident = new ResidentSamples(proxy.pid);
-  const report: OneOfManyReport = { reloadMs: [], cpuMs: [], longestMs: [], longestIdleMs: [], resident };
+  const report: OneOfManyReport = {
+    reloadMs: [],
+    cpuMs: [],
+    threadMs: [],
+    queuedMs: [],
+    longestMs: [],
+    longestIdleMs: [],
+    resident,
+  };
   const client = new pg.Client({ connectionString: proxy.url('tenant_0') });
   const admin = new pg.Client({ connectionString: proxy.adminUrl });
   try {
@@ -90,8 +107,12 @@ export async function measureOneOfMany(
       const sinceMs = performance.now();
       let tookMs = 0;
       const longest = await during(client, async () => {
+        const [ranMs, queuedMs] = threadTimes(proxy.pid);
         await admin.query('RELOAD');
         tookMs = performance.now() - sinceMs;
+        const after = threadTimes(proxy.pid);
+        report.threadMs.push(after[0] - ranMs);
+        report.queuedMs.push(after[1] - queuedMs);
       });
       report.longestMs.push(longest);
       report.reloadMs.push(tookMs);
