@@ -1,3 +1,4 @@
+// This file is over 400 lines because all habits are asked of one pair of a proxy with its shards and one server.
 /** What object mappers and their migrations write, to several shards: answered as one Postgres answers it. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
@@ -354,6 +355,57 @@ forEachDriver('habits of object mappers', (driver) => {
       raw.send(P('S_1', 'BEGIN'), B('', 'S_1'), E(''), S());
       const { error } = await raw.readUntilReady();
       assert.equal(error?.['C'], '42P05');
+    } finally {
+      raw.destroy();
+    }
+  });
+  it('a transaction whose BEGIN came with its first statement, as from JDBC, goes on on other shards', async () => {
+    const raw = await RawClient.connect({
+      user: 'postgres',
+      password: 'postgres',
+      port: pair.proxy.port,
+      database: SHOP,
+    });
+    const one = (sql: string): Buffer[] => [P('', sql), B('', ''), E('')];
+    const set = (id: number): Buffer[] => one(`UPDATE customer SET n = n + 1 WHERE id = ${id}`);
+    const ids = [1, 2, 3, 4, 5, 6];
+    const ask = async (...frames: Buffer[]): Promise<void> => {
+      raw.send(...frames, S());
+      const { error } = await raw.readUntilReady();
+      assert.equal(error, null, JSON.stringify(error));
+    };
+    const sum = async (): Promise<number> => {
+      const { rows } = await ours.query('SELECT sum(n)::int AS n FROM customer');
+      return rows[0].n;
+    };
+    try {
+      const before = await sum();
+      for (const first of [
+        'SELECT 1',
+        'SELECT n FROM customer WHERE id = 1',
+        'UPDATE customer SET n = n WHERE id = 2',
+      ]) {
+        await ask(P('', 'BEGIN ISOLATION LEVEL REPEATABLE READ'), B('', ''), E(''), ...one(first));
+        await ask(...ids.flatMap(set));
+        await ask(...one('SELECT count(*) FROM customer'));
+        await ask(...one('ROLLBACK'));
+        assert.equal(await sum(), before, first);
+        await ask(P(`S_${first}`, 'BEGIN'), B('', `S_${first}`), E(''), ...one(first));
+        for (const id of ids) await ask(...set(id));
+        await ask(...one('ROLLBACK'));
+        await ask(B('', `S_${first}`), E(''), ...one(first));
+        for (const id of ids) await ask(...set(id));
+        await ask(...one('ALTER TABLE customer ALTER n SET DEFAULT 0'));
+        await ask(...one('ROLLBACK'));
+        assert.equal(await sum(), before, first);
+      }
+      await ask(...one('BEGIN'), ...set(1));
+      await ask(...ids.flatMap(set));
+      await ask(...one('COMMIT'));
+      assert.equal(await sum(), before + 7);
+      await pair.theirs.query('UPDATE customer SET n = n + 1 WHERE id <= 6');
+      await pair.theirs.query('UPDATE customer SET n = n + 1 WHERE id = 1');
+      await pair.same('SELECT id, n FROM customer ORDER BY id');
     } finally {
       raw.destroy();
     }

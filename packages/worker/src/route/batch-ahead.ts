@@ -1,7 +1,9 @@
 // ● per-frame path
 import {
+  BEGINS_TRANSACTION,
   type BindFields,
   decodeName,
+  decodeText,
   FRONTEND,
   frameBytesOf,
   joinRoutes,
@@ -14,6 +16,7 @@ import {
   readTarget,
   type SqlPlan,
   TARGET,
+  TRANSACTION_CONTROL,
 } from '@pgdog-cluster/core';
 import { UNMADE } from '../made/made-statements.js';
 import { planFor } from '../session/client-reading.js';
@@ -64,6 +67,8 @@ export class BatchAhead {
   isUnmade = false;
   /** Something in it cannot be filled in. */
   problem: PgDogError | null = null;
+  /** Of the BEGIN that it begins with, and that is all it says of transactions; '': there is none. */
+  beginText = '';
   /** Kinds of frames other than Parse, Bind, Describe, Execute, Sync. */
   hasOther = false;
   /** A statement is closed. */
@@ -98,12 +103,20 @@ export class BatchAhead {
     this.isMadeDue = false;
     this.isUnmade = false;
     this.problem = null;
+    this.beginText = '';
     session.requests?.made?.beginLook();
   }
 
   /** Of what it prepares and what it binds, in order. Valid until the next batch. */
   get plans(): readonly SqlPlan[] {
     return this.planCount === 0 ? NO_PLANS : this.kept;
+  }
+
+  /** BEGIN as its first statement, which goes on with others to one shard: other shards may come to the transaction later. */
+  private noteBegin(plan: SqlPlan, bytes: Uint8Array, start: number, end: number): void {
+    if (this.planCount === 0)
+      this.beginText = (plan.flags & BEGINS_TRANSACTION) === 0 ? '' : decodeText(bytes, start, end);
+    else if ((plan.flags & TRANSACTION_CONTROL) !== 0) this.beginText = '';
   }
 
   private note(plan: SqlPlan): void {
@@ -265,6 +278,7 @@ export class BatchAhead {
       text === null
         ? planFor(session, bytes, fields.textStart, fields.textEnd)
         : planOfText(text, session.context.plans, scope, session.clientReading);
+    this.noteBegin(plan, bytes, fields.textStart, fields.textEnd);
     this.note(plan);
     if (plan.made !== undefined) this.isMadeDue = true;
     if (isUnnamed) this.hasUnnamedParse = true;
@@ -318,7 +332,10 @@ export class BatchAhead {
     // Unknown: a server is asked, and says so.
     if (text === null) return;
     const plan = planOfText(text, session.context.plans, scope, session.clientReading);
-    if (own === null) this.note(plan);
+    if (own === null) {
+      this.noteBegin(plan, text.bytes, text.textStart, text.textEnd);
+      this.note(plan);
+    }
     shards?.asked.bound(plan, text, bytes, statementEnd + 1, end);
   }
 

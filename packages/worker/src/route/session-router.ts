@@ -37,7 +37,7 @@ import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import type { Cluster } from './cluster.js';
 import { frameInFailed, problemInFailed } from './failed-transaction.js';
-import { type HeldTransaction, stepOf } from './held-transaction.js';
+import { HeldTransaction, stepOf } from './held-transaction.js';
 import { ahead, LookAhead } from './look-ahead.js';
 import { ReadOnlyTransaction } from './read-only-transaction.js';
 import { localRole, NO_ROLE_SETTINGS, roleSettingsOf, settingProblem } from './role-setting.js';
@@ -161,7 +161,7 @@ export class SessionRouter implements RouteTerms {
 
   /** BEGIN of the transaction that is open on a server; null: there is none, or it did not go by us. */
   get begunWith(): HeldTransaction | null {
-    return this.sent;
+    return this.sent ?? this.begunInBatch;
   }
 
   /** The transaction as it was begun, or as the session has it by default. */
@@ -372,6 +372,10 @@ export class SessionRouter implements RouteTerms {
     }
     if (outcome === SCATTERED) return this.scatterBatch(type, bytes, start, end, frameBytes);
     if (outcome !== GO) return outcome;
+    const isBegun = ahead.end === END_SYNC && ahead.beginText !== '' && this.held === null;
+    // exempt: one small object per transaction of JDBC
+    if (isBegun && this.shards !== null)
+      this.begunInBatch = new HeldTransaction(ahead.beginText, ahead.plans[0]);
     if (ahead.end !== END_SYNC && !(ahead.end === END_FLUSH && !ahead.hasBind)) this.decideUnread();
     else {
       this.decideFor(facts, ahead.flags(), ahead.plans);
@@ -630,6 +634,9 @@ export class SessionRouter implements RouteTerms {
     return this.judge(facts, this.whyWrite(facts, ahead.flags()), ahead.plans).want !== WANT_PRIMARY;
   }
 
+  /** BEGIN that went within a batch of its client's. */
+  private begunInBatch: HeldTransaction | null = null;
+
   /** BEGIN that went ahead of what may have to be asked again elsewhere. */
   private sent: HeldTransaction | null = null;
 
@@ -713,6 +720,7 @@ export class SessionRouter implements RouteTerms {
     this.isReadOnlyByChoice = false;
     this.readOnly.ended();
     this.sent = null;
+    this.begunInBatch = null;
     this.shards?.ended();
   }
 
