@@ -5,6 +5,7 @@
 import type { ShardScope } from '../shard/reading-scope.js';
 import type { CatalogColumn, CatalogRelation } from '../shard/shard-catalog.js';
 import type { Refusal } from '../shard/shard-context.js';
+import { rowArraysOf } from '../shard/unnest-rows.js';
 import { isSqlNode, nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import type { FillEdit, FillValue } from './fill-reading.js';
@@ -48,6 +49,8 @@ export function findMissingKeys(
   if (missing === null) return null;
   const rows = rowsOf(only.node);
   const source = nodeOf(nodeOf(only.node, 'selectStmt'), 'SelectStmt');
+  // Rows in arrays of a table that is whole on every shard get one number for all out of its sequence (read-fill).
+  if (source !== undefined && rowArraysOf(source) !== null && missing.isWhole) return null;
   if (source !== undefined && rows.length === 0) return refused(only.node, scope, 'by a query');
   if (rows.length === 1 && makesRows(rows[0]))
     return refused(only.node, scope, 'by a function that may make several rows');
@@ -140,7 +143,7 @@ function forbidden(node: SqlNode, scope: Terms): MissingKeys {
 }
 
 /** The key that some row leaves to its default, and the columns that are given; null: there is none. */
-function missingIn(node: SqlNode, scope: Terms): { key: string; given: string[] } | null {
+function missingIn(node: SqlNode, scope: Terms): { key: string; given: string[]; isWhole: boolean } | null {
   const name = nodeOf(node, 'relation');
   const found = scope.find(textOf(name, 'schemaname') || null, textOf(name, 'relname'));
   if (found.kind !== 'relation' || !isMadeFor(found.relation, scope)) return null;
@@ -153,7 +156,8 @@ function missingIn(node: SqlNode, scope: Terms): { key: string; given: string[] 
   // How many columns a query gives is not always seen: then it is taken to give them all.
   if (width === null && named.length === 0) return null;
   const given = givenBy(node, found.relation, width ?? 0);
-  return isLeft(rows, given.indexOf(key)) ? { key, given } : null;
+  const isWhole = found.relation.placement === 'omni';
+  return isLeft(rows, given.indexOf(key)) ? { key, given, isWhole } : null;
 }
 
 function isMadeFor({ kind, placement }: CatalogRelation, { madeKeys }: Terms): boolean {
