@@ -93,6 +93,7 @@ export const LOAD_IS_MARKED_WAITING = 4;
 export const LOAD_CONNECTING = 5;
 export const POOL_WORKERS_WAITING = 0;
 export const POOL_PROBER = 1;
+export const POOL_READS_SEQUENCES = 2;
 
 // Hosts: a line for all, then two lines per host. Offsets are 32-bit cells, `_F64` 64-bit ones, from the row's start.
 export const HOSTS_GENERATION = 0;
@@ -310,6 +311,13 @@ export const MEMORY_MAP = {
         'prober',
         POOL_PROBER * 4,
         'worker + 1 that tries a failing server; 0 = none',
+        'all, atomically',
+        'workers',
+      ],
+      [
+        'reads sequences',
+        POOL_READS_SEQUENCES * 4,
+        '1: a client has asked for currval() or lastval()',
         'all, atomically',
         'workers',
       ],

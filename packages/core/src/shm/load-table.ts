@@ -7,6 +7,7 @@ import {
   LOAD_OLDEST_WAIT_SINCE,
   LOAD_WAITING,
   POOL_PROBER,
+  POOL_READS_SEQUENCES,
   POOL_WORKERS_WAITING,
 } from './layout.js';
 
@@ -151,6 +152,15 @@ export class LoadTable {
   /** Whether some worker is trying a failing server. */
   hasProber(pool: number): boolean {
     return Atomics.load(this.#waiting, pool * LINE_CELLS + POOL_PROBER) !== 0;
+  }
+
+  /** Whether a client of the pool, in whatever worker, has ever asked for what sequences leave in a session. */
+  readsSequences(pool: number): boolean {
+    return Atomics.load(this.#waiting, pool * LINE_CELLS + POOL_READS_SEQUENCES) === 1;
+  }
+
+  noteSequencesRead(pool: number): void {
+    Atomics.store(this.#waiting, pool * LINE_CELLS + POOL_READS_SEQUENCES, 1);
   }
 
   /** Supervisor only, after the worker's task ended: its waiters and idle connections are gone. */

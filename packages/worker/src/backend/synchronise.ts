@@ -45,7 +45,7 @@ export function synchronise(session: Session, server: ServerConnection): boolean
   server.lastSessionId = session.id;
   // Whatever this session asks for, a trigger or a view may do more.
   if (server.pool.code.isHidden) server.isSuspect = true;
-  if (server.pool.isSequenceStateUsed || server.pool.code.readsSequences) discardSequences(session, server);
+  if (readsSequences(server)) discardSequences(session, server);
   if (!synchroniseSettings(session, server, reset)) return false;
   // Read under the session's settings, search_path and role among them. Within a transaction the refusal of one that nobody
   // executes would be its end.
@@ -244,13 +244,19 @@ export function closeStatement(server: ServerConnection, serverName: string, onS
   server.send(writer.view());
 }
 
+/** By clients of the pool in any worker, or unseen by code of the database. */
+function readsSequences({ context, pool }: ServerConnection): boolean {
+  return pool.code.readsSequences || context.memory.load.readsSequences(pool.index);
+}
+
 /**
  * currval() and lastval() must not tell what another session did on this connection. Within a batch or a
- * transaction it is too late, for what is to be read may be the session's own: hence isSequenceStateUsed, after
+ * transaction it is too late, for what is to be read may be the session's own: hence the note in shared memory, after
  * which every exchange begins without others' values.
  */
 export function discardSequences(session: Session, server: ServerConnection): void {
-  server.pool.isSequenceStateUsed = true;
+  const { context, pool } = server;
+  context.memory.load.noteSequencesRead(pool.index);
   if (server.sequenceSessionId === session.id || server.readyStatus === READY.Failed) return;
   if (server.isBatchOpen || server.pending.hasForeign || session.transaction.exchangeCount > 1) return;
   server.sequenceSessionId = session.id;

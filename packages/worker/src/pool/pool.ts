@@ -56,8 +56,6 @@ export class Pool {
   readonly waiters = new FixedQueue<Session>();
   /** What may happen to a session behind the text of its statements. Shared by all pools of the database. */
   code: DatabaseCode;
-  /** Some client has asked for currval() or lastval(): from then on they are forgotten between sessions. */
-  isSequenceStateUsed = false;
   /** PAUSE: server connections are closed as they come free. */
   isPaused = false;
   /** Closed by us, but not by their server yet: they still count. */
