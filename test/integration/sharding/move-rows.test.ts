@@ -159,7 +159,9 @@ forEachDriver('rows that move', (driver) => {
     await fails('UPDATE parcel SET owner = DEFAULT', '0A000', /is set/);
     await fails('UPDATE guarded SET k = 5', '0A000', /row security/);
     await fails('UPDATE parcel SET owner = 7 RETURNING (SELECT 1)', '0A000', /subquery in RETURNING/);
-    await fails('PREPARE p AS UPDATE parcel SET owner = 7', '0A000', /PREPARE/);
+    await client.query('PREPARE p AS UPDATE parcel SET owner = 7');
+    await fails('EXECUTE p', '0A000', /EXECUTE/);
+    await client.query('DEALLOCATE p');
     await isAsReference();
   });
 
