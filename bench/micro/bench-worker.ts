@@ -185,6 +185,7 @@ function makeContext(driver: FakeDriver, memory: SharedMemory, parser: SqlParser
     pools: new Map(),
     clusters: new Map(),
     deadlines: new Deadlines(),
+    vacating: new Map(),
     peerNames: new PeerNames(),
     holds: new Holds(),
     config,

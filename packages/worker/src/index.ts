@@ -39,6 +39,7 @@ export * from './pool/credentials.js';
 export { DatabaseCode } from './pool/database-code.js';
 export { lendTo } from './pool/lend.js';
 export * from './pool/pool.js';
+export * from './pool/vacate.js';
 export { ListenReturn } from './pubsub/listen-return.js';
 export { Listener } from './pubsub/listener.js';
 export { PubSub } from './pubsub/pub-sub.js';

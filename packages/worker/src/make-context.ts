@@ -68,6 +68,7 @@ export function makeContext(
     pools: new Map(),
     clusters: new Map(),
     deadlines,
+    vacating: new Map(),
     loginBudget,
     peerNames: new PeerNames(),
     holds: new Holds(config.orders),

@@ -86,6 +86,8 @@ export interface WorkerContext {
   /** Number of the loop's turn. */
   turn: number;
   readonly deadlines: Deadlines;
+  /** Databases of servers that nobody may be connected to, and until when (epoch ms): pool/vacate. */
+  readonly vacating: Map<string, number>;
   readonly peerNames: PeerNames;
   readonly holds: Holds;
   /** Closes what is still open a few seconds from now: a peer that does not read its last words. */

@@ -1,6 +1,7 @@
 /** Columns added to an INSERT of VALUES, with a value in each row; DEFAULT in a row replaced. */
 import { findInsertRows } from '../shard/insert-rows.js';
-import { nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
+import type { CatalogRelation } from '../shard/shard-catalog.js';
+import { isSqlNode, nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from '../sql/sql-node.js';
 import { StatementText } from '../sql/statement-text.js';
 import type { FillEdit } from './fill-reading.js';
 
@@ -20,6 +21,17 @@ export interface InsertEdits {
 }
 
 const DEFAULT_BYTES = 'DEFAULT'.length;
+
+/** Some row leaves the column at this place of it to its default. */
+export function isLeftToDefault(rows: readonly (readonly SqlNode[])[], place: number): boolean {
+  return place < 0 || rows.some((row) => isSqlNode(row[place]) && 'SetToDefault' in row[place]);
+}
+
+/** Names of the columns that an INSERT gives. @param width of its rows */
+export function givenNames(node: SqlNode, { columns }: CatalogRelation, width: number): string[] {
+  const named = nodesOf(node, 'cols').map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'));
+  return named.length > 0 ? named : columns.slice(0, width).map(({ name }) => name);
+}
 
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

@@ -10,7 +10,7 @@ import { isSqlNode, nodeOf, nodesOf, type SqlNode, type SqlValue, textOf } from 
 import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import type { FillEdit, FillValue } from './fill-reading.js';
 import { makesRows } from './find-volatile.js';
-import { editInsert } from './insert-edit.js';
+import { editInsert, givenNames, isLeftToDefault } from './insert-edit.js';
 import { MADE_CAST } from './made-cast.js';
 import type { MadeEdit, MadeKind } from './made-reading.js';
 import { isAscii } from './text-edit.js';
@@ -94,8 +94,8 @@ export function findMissingUuid(
   const rows = rowsOf(only.node);
   const source = nodeOf(nodeOf(only.node, 'selectStmt'), 'SelectStmt');
   if (source !== undefined && (rows.length === 0 || (rows.length === 1 && makesRows(rows[0])))) return null;
-  const given = givenBy(only.node, found.relation, rows[0]?.length ?? 0);
-  if (!isLeft(rows, given.indexOf(key.name))) return null;
+  const given = givenNames(only.node, found.relation, rows[0]?.length ?? 0);
+  if (!isLeftToDefault(rows, given.indexOf(key.name))) return null;
   const added = { name: key.name, value: () => [UUID] };
   const made = editInsert(text, only.node, given, [added], () => sampleOf(UUID_CAST, parser));
   const edits = made === null ? [] : editsOf(made.edits, 'uuid', UUID_CAST);
@@ -111,17 +111,6 @@ const RANDOM_UUIDS: ReadonlySet<string> = new Set(['gen_random_uuid()', 'uuidv4(
 function isRandomUuid({ type, isDomain, generated, defaultText }: CatalogColumn): boolean {
   const isPlain = type === 'pg_catalog.uuid' && !isDomain && generated === '';
   return isPlain && defaultText !== null && RANDOM_UUIDS.has(defaultText);
-}
-
-/** Some row does not have what stands at this place. */
-function isLeft(rows: readonly (readonly SqlNode[])[], place: number): boolean {
-  return place < 0 || rows.some((row) => isSqlNode(row[place]) && 'SetToDefault' in row[place]);
-}
-
-/** Names of the columns that an INSERT gives. @param width of its rows */
-function givenBy(node: SqlNode, { columns }: CatalogRelation, width: number): string[] {
-  const named = nodesOf(node, 'cols').map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'));
-  return named.length > 0 ? named : columns.slice(0, width).map(({ name }) => name);
 }
 
 function refused(node: SqlNode, scope: Terms, how: string): MissingKeys {
@@ -155,9 +144,9 @@ function missingIn(node: SqlNode, scope: Terms): { key: string; given: string[];
   const width = source === undefined ? 0 : (rows[0]?.length ?? widthOf(source));
   // How many columns a query gives is not always seen: then it is taken to give them all.
   if (width === null && named.length === 0) return null;
-  const given = givenBy(node, found.relation, width ?? 0);
+  const given = givenNames(node, found.relation, width ?? 0);
   const isWhole = found.relation.placement === 'omni';
-  return isLeft(rows, given.indexOf(key)) ? { key, given, isWhole } : null;
+  return isLeftToDefault(rows, given.indexOf(key)) ? { key, given, isWhole } : null;
 }
 
 function isMadeFor({ kind, placement }: CatalogRelation, { madeKeys }: Terms): boolean {

@@ -8,7 +8,14 @@ import type { ParsedStatement, SqlParser } from '../sql/sql-parser.js';
 import { type ArrayInsertEdits, type DefaultColumn, editArrayInsert } from './array-insert-edit.js';
 import { type FillEdit, type FillReading, type FillValue, partsText, valuesOf } from './fill-reading.js';
 import { findVolatile, makesRows, type VolatileCall } from './find-volatile.js';
-import { type AddedColumn, editInsert, type Parts, quoteName } from './insert-edit.js';
+import {
+  type AddedColumn,
+  editInsert,
+  givenNames,
+  isLeftToDefault,
+  type Parts,
+  quoteName,
+} from './insert-edit.js';
 import { isAscii, isReadAs, withEdits } from './text-edit.js';
 
 /** Asked for in one query; a list of it may have 1,664. */
@@ -139,8 +146,7 @@ function insertOf(node: SqlNode, text: Uint8Array, terms: FillTerms): ArrayInser
   if (!isTimeOnly && rows.length === 1 && makesRows(rows[0])) return NO_EDITS;
   const added = found.relation.columns.flatMap((column): AddedColumn[] => {
     const place = given.indexOf(column.name);
-    const isLeft = place < 0 || rows.some((row) => isSqlNode(row[place]) && 'SetToDefault' in row[place]);
-    const value = isLeft ? defaultOf(column, found.relation, terms) : null;
+    const value = isLeftToDefault(rows, place) ? defaultOf(column, found.relation, terms) : null;
     return value === null ? [] : [{ name: column.name, value: () => value }];
   });
   if (added.length === 0) return NO_EDITS;
@@ -167,11 +173,6 @@ function arraysOf(
   if (terms.isTimeOnly) return null;
   const { parser } = terms;
   return editArrayInsert(text, node, given, added, (parts) => sampleNode(parts.map(toSample), parser));
-}
-
-function givenNames(node: SqlNode, { columns }: CatalogRelation, width: number): string[] {
-  const named = nodesOf(node, 'cols').map((each) => textOf(nodeOf(each, 'ResTarget'), 'name'));
-  return named.length > 0 ? named : columns.slice(0, width).map(({ name }) => name);
 }
 
 /** A default that differs from server to server; null: it does not, or nothing can be done about it. */

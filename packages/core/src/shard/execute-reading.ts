@@ -1,4 +1,5 @@
 /** PREPARE and EXECUTE as statements of SQL: what is prepared, and with which values it is executed. */
+import { VALUE_TYPE } from '../merge/value-types.js';
 import { SqlLexer, TOKEN_END, TOKEN_MALFORMED, TOKEN_WORD } from '../sql/lexer.js';
 import { constantOf, nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import type { SqlParser } from '../sql/sql-parser.js';
@@ -20,22 +21,7 @@ export interface PreparedBody {
 
 const OPEN = 0x28;
 const CLOSE = 0x29;
-const OIDS: Readonly<Record<string, number>> = {
-  bool: 16,
-  bytea: 17,
-  int8: 20,
-  int2: 21,
-  int4: 23,
-  text: 25,
-  float4: 700,
-  float8: 701,
-  varchar: 1043,
-  date: 1082,
-  timestamp: 1114,
-  timestamptz: 1184,
-  numeric: 1700,
-  uuid: 2950,
-};
+const OIDS: Readonly<Record<string, number>> = VALUE_TYPE;
 /** Of none of the types that a key has: a parameter of it leads nowhere. */
 const OTHER_OID = 2278;
 

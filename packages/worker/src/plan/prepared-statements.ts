@@ -42,12 +42,12 @@ export interface PreparedStatement {
   readonly encoding: string | null;
   /** Of the database on which it ran last. */
   figures: QueryFigures | null;
-  /** Sessions' names that mean it. */
   /**
    * By database, how often its result was found to be of another type than before: who prepared it before the last time goes by
    * the old one. Null: never.
    */
   shapes: Map<string, number> | null;
+  /** Sessions' names that mean it. */
   references: number;
 }
 

@@ -25,7 +25,6 @@ import {
   StatementValues,
   SYNTAX_ERROR,
   shardsOfRows,
-  type TimedReading,
 } from '@pgdog-cluster/core';
 import type { CrossShard } from '../scatter/cross-shard.js';
 import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
@@ -77,11 +76,18 @@ import {
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
 import { changesPath, isInert, isLocal, onlyForgets, writesOmni } from './statement-reach.js';
-import { clockShard, TIMELESS, timedReading, unfilledTime } from './told-time.js';
+import {
+  clockShard,
+  isGivenTime,
+  mayTellTime,
+  TIMELESS,
+  timedReading,
+  toldTime,
+  unfilledTime,
+} from './told-time.js';
 
 const values = new StatementValues();
 const queryText = newPreparedText();
-const NO_NUMBERS: readonly number[] = [];
 
 /**
  * What one request of a session comes to (a Query, or what is there of a batch): a shard, several, a refusal, or a wait for
@@ -406,29 +412,17 @@ export class ShardRequest {
       return SHARD_ANY;
     }
     if (reading.needsBlock === true && !isInBlock(this.session)) return SHARD_ANY;
-    if (this.isToldTime(reading, shard)) this.refuse(unfilledTime("a parameter with 'now'"));
+    const clock = clockShard(this.cross);
+    if (isGivenTime(reading, values, shard, clock, this.isWriting))
+      this.refuse(unfilledTime("a parameter with 'now'"));
     else if (shard === SHARD_SEVERAL || shard === SHARD_EVERY) this.several(reading, shard);
-    else if (clockShard(this.cross) !== null && this.mayTellTime(reading)) return this.timed(reading, shard);
+    else if (clock !== null && mayTellTime(reading, values)) return this.timed(reading, shard, clock);
     return shard;
   }
 
-  private mayTellTime({ time, timeParameters = NO_NUMBERS }: ShardReading): boolean {
-    return time !== undefined || values.tellsTime(timeParameters);
-  }
-
-  /** By a parameter, and others would understand another time by it. */
-  private isToldTime({ timeParameters = NO_NUMBERS }: ShardReading, shard: number): boolean {
-    const clock = clockShard(this.cross);
-    const isOnOne = shard !== SHARD_SEVERAL && shard !== SHARD_EVERY;
-    const isAlone =
-      clock === null ? isOnOne || !this.isWriting : isOnOne && (shard === clock || shard === SHARD_ANY);
-    return !isAlone && values.tellsTime(timeParameters);
-  }
-
   /** On one shard of a transaction over several, it tells when that began. */
-  private timed(reading: ShardReading, shard: number): number {
-    const clock = clockShard(this.cross);
-    if (shard === clock || shard === SHARD_ANY) return clock ?? shard;
+  private timed(reading: ShardReading, shard: number, clock: number): number {
+    if (shard === clock || shard === SHARD_ANY) return clock;
     const timed = timedReading(reading, this.text, this.session, this.scope);
     if (timed === TIMELESS) return shard;
     const filled = timed === null ? null : filledIn(this.text, { ...reading, fill: timed.fill }, values);
@@ -458,7 +452,10 @@ export class ShardRequest {
 
   /** Not on one shard: refused, or asked of several, where that gives what one server would. */
   private several(reading: ShardReading, shard: number): void {
-    const told = shard === SHARD_EVERY ? null : this.toldTime(reading);
+    const told =
+      shard === SHARD_EVERY
+        ? null
+        : toldTime(reading, this.text, this.session, this.scope, clockShard(this.cross));
     if (told instanceof PgDogError) {
       this.refuse(told);
       return;
@@ -484,18 +481,6 @@ export class ShardRequest {
     } else if (spread.kind === 'split' && this.database.sharding.areInsertsSplit !== false) {
       this.split(reading.groups[0], spread.arrays, refusal, filled ?? UNDIVIDED);
     } else this.refuse(refusal);
-  }
-
-  /** What it is with the time in it that all its shards are told; null: it needs none, or is refused without. */
-  private toldTime(reading: ShardReading): TimedReading | PgDogError | null {
-    if (reading.time === undefined) return null;
-    const isClockElsewhere = clockShard(this.cross) !== null;
-    // In a condition one shard's time is as good as another's, but for other statements of the transaction.
-    if (!isClockElsewhere && reading.spread.kind !== 'refused') return null;
-    const timed = timedReading(reading, this.text, this.session, this.scope);
-    if (timed === TIMELESS) return null;
-    if (timed === null) return isClockElsewhere ? unfilledTime(reading.time) : null;
-    return timed;
   }
 
   /** The same on all of them. */
