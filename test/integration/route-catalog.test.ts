@@ -2,7 +2,7 @@
 // policies and relations that replicas cannot have.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { loadSqlParser, readSql } from '@pgdog-cluster/core';
+import { ACCESS_SQL, loadSqlParser, readSql } from '@pgdog-cluster/core';
 import type { DatabaseCode } from '@pgdog-cluster/worker';
 import pg from 'pg';
 import { askAgain, askDatabase, verdictOf } from '../support/database-code.js';
@@ -180,6 +180,36 @@ test('before it is asked, and after something has changed, everything may write'
   assert.ok(fresh.isDue(1000, true));
   // A replica may not have replayed the change yet.
   assert.ok(!fresh.isDue(1000, false) && fresh.isDue(1000 + 60_000, false));
+});
+
+test('a replica is not asked while the answer of the primary to what has just changed is awaited', async () => {
+  const waiting = await askDatabase(postgres.url());
+  waiting.forget(1000);
+  waiting.question(1000);
+  assert.ok(!waiting.isDue(4000, false) && waiting.isDue(4000, true));
+});
+
+test('a type that is dropped while the question runs is named as before', async () => {
+  await postgres.query('CREATE DATABASE dropping TEMPLATE template0');
+  const asking = new pg.Client({ connectionString: postgres.url('dropping') });
+  const dropping = new pg.Client({ connectionString: postgres.url('dropping') });
+  await Promise.all([asking.connect(), dropping.connect()]);
+  await dropping.query(`CREATE TYPE "Amount" AS (n int);
+    CREATE FUNCTION to_amount(text) RETURNS "Amount" LANGUAGE sql AS 'SELECT NULL::"Amount"';
+    CREATE CAST (text AS "Amount") WITH FUNCTION to_amount(text)`);
+  // The snapshot of the question is from before, as it is when it started a moment earlier.
+  await asking.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM pg_cast LIMIT 1');
+  await dropping.query('DROP TYPE "Amount" CASCADE');
+  const answers: unknown = await asking.query({
+    text: `SET LOCAL search_path = pg_catalog${ACCESS_SQL}`,
+    rowMode: 'array',
+  });
+  const rows = (answers as pg.QueryArrayResult[]).flatMap((answer) => answer.rows);
+  assert.deepEqual(
+    rows.filter(([kind]) => kind === 'hidden'),
+    [['hidden', '', 'the cast from text to public."Amount" is VOLATILE']],
+  );
+  await Promise.all([asking.end(), dropping.end()]);
 });
 
 test('an answer to a question from before a change is not believed', async () => {

@@ -34,6 +34,9 @@ const NO_WORD = quoteLiteral(String.raw`\W+`);
  * default, as the machinery of an aggregate, or by what stands in the body of a STABLE one (a word there is taken for what it
  * names: too much is found, and goes to the primary). Dependencies on built-in functions and relations are not recorded
  * in pg_depend (they are pinned), so stored trees are searched for their numbers. That of a body is a column of 14 and later.
+ *
+ * Types are named by the rows of the question's snapshot: format_type() looks at the catalog as it is by then, and of one that is
+ * dropped meanwhile says '???', which is another reason and would be told as one.
  */
 export const ACCESS_SQL = `;
 WITH RECURSIVE builtin AS MATERIALIZED (
@@ -99,6 +102,10 @@ WITH RECURSIVE builtin AS MATERIALIZED (
   SELECT oid FROM reached WHERE class = 'pg_proc'::regclass
 ), operators AS MATERIALIZED (
   SELECT o.oid, o.oprname FROM pg_operator o JOIN bad b ON b.oid = o.oprcode
+), types(oid, name) AS (
+  SELECT t.oid, CASE WHEN t.oid < ${FIRST_USER_OID} THEN format_type(t.oid, NULL)
+    ELSE quote_ident(n.nspname) || '.' || quote_ident(t.typname) END
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 )
 SELECT 'relation', c.relname::text, n.nspname::text
 FROM reached m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -113,11 +120,11 @@ UNION ALL
 SELECT DISTINCT CASE WHEN oprname IN ${IMPLIED_OPERATORS} THEN 'hidden' ELSE 'operator' END, oprname::text,
   'the operator ' || oprname || ' may be VOLATILE' FROM operators
 UNION ALL
-SELECT 'hidden', '', 'the cast from ' || format_type(castsource, NULL) || ' to ' || format_type(casttarget, NULL) || ' is VOLATILE'
-FROM pg_cast c JOIN bad b ON b.oid = c.castfunc
+SELECT 'hidden', '', 'the cast from ' || s.name || ' to ' || t.name || ' is VOLATILE'
+FROM pg_cast c JOIN bad b ON b.oid = c.castfunc JOIN types s ON s.oid = castsource JOIN types t ON t.oid = casttarget
 UNION ALL
-SELECT 'hidden', '', 'the check of the domain ' || format_type(k.contypid, NULL) || ' is VOLATILE'
-FROM pg_constraint k, trees WHERE k.contypid <> 0 AND (k.conbin::text ~ pattern OR EXISTS (SELECT FROM pg_depend d JOIN bad b
+SELECT 'hidden', '', 'the check of the domain ' || t.name || ' is VOLATILE'
+FROM trees, pg_constraint k JOIN types t ON t.oid = k.contypid WHERE (k.conbin::text ~ pattern OR EXISTS (SELECT FROM pg_depend d JOIN bad b
   ON b.oid = d.refobjid WHERE d.classid = 'pg_constraint'::regclass AND d.objid = k.oid AND d.refclassid = 'pg_proc'::regclass))
 UNION ALL
 SELECT 'hidden', '', 'a function of the operator family ' || f.opfname || ' is VOLATILE'

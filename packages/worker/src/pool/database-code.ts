@@ -109,8 +109,10 @@ UNION ALL SELECT 'end', ''`;
  */
 export class DatabaseCode {
   private askedMs = -1;
-  /** When somebody changed the catalog through us, until it has been asked again. */
-  private forgottenMs = -1;
+  /** When somebody changed the catalog through us last. */
+  private changedMs = Number.NEGATIVE_INFINITY;
+  /** It has not been asked since. */
+  private isForgotten = false;
   /** Counts changes: an answer to a question from before one tells of a catalog that is no more. */
   private changes = 0;
   private isComplete = false;
@@ -147,13 +149,13 @@ export class DatabaseCode {
    * just changed, and are asked only when the primary has not been for long
    */
   isDue(nowMs: number, isPrimary: boolean): boolean {
-    const patienceMs = isPrimary ? 0 : BELIEVED_MS;
     // Whoever got a connection meanwhile would be refused tables that are nobody's.
     if (this.isTenantUnread) return this.isAsking || nowMs - this.askedMs > RETRY_MS;
-    if (this.forgottenMs >= 0) return nowMs - this.forgottenMs >= patienceMs;
+    if (!isPrimary && nowMs - this.changedMs < BELIEVED_MS) return false;
+    if (this.isForgotten) return true;
     if (this.askedMs < 0 || (this.wantsAccess && !this.asksAccess)) return true;
     if (this.wantsAccess && this.access === null) return nowMs - this.askedMs > RETRY_MS;
-    return nowMs - this.askedMs > BELIEVED_MS + patienceMs;
+    return nowMs - this.askedMs > (isPrimary ? BELIEVED_MS : 2 * BELIEVED_MS);
   }
 
   private get isTenantUnread(): boolean {
@@ -163,7 +165,8 @@ export class DatabaseCode {
   /** Somebody has just changed it. */
   forget(nowMs: number): void {
     this.changes++;
-    this.forgottenMs = nowMs;
+    this.changedMs = nowMs;
+    this.isForgotten = true;
     this.isComplete = false;
     this.access = null;
     this.prints.clear();
@@ -211,7 +214,7 @@ export class DatabaseCode {
   question(nowMs: number, shard = 0): OwnExchange {
     this.askedMs = nowMs;
     this.isAsking = true;
-    this.forgottenMs = -1;
+    this.isForgotten = false;
     const print = this.prints.get(shard);
     const isKnown = this.isComplete && (!this.wantsAccess || this.access !== null);
     // What a tenant's column is in has no print.
