@@ -37,7 +37,8 @@ const SECONDS_MIN = 4;
 const PROTOCOLS = ['prepared', 'simple'] as const;
 const COMMITS = 2000;
 const QUICK_DIVISOR = 4;
-const WARM_UP_DIVISOR = 4;
+/** As long as V8 takes to compile what a kind of statement runs through: of a few hundred rounds most would be measured before. */
+const WARM_UP_MS = 2000;
 const RSS_PERIOD_MS = 100;
 
 const SHARDS = ['bench_shop_0', 'bench_shop_1', 'bench_shop_2'];
@@ -295,7 +296,7 @@ async function commit(
   }
 }
 
-/** Latencies of `count` rounds of one client, each of some statements, one after the other. */
+/** Latencies of `count` rounds of one client, each of some statements, one after the other, once all is warm. */
 async function exchanges(
   endpoint: Endpoint,
   count: number,
@@ -303,13 +304,13 @@ async function exchanges(
 ): Promise<Values> {
   const client = await RawClient.open(endpoint.login);
   const latencies: number[] = [];
-  const warmUp = Math.ceil(count / WARM_UP_DIVISOR);
+  const measuredFrom = performance.now() + WARM_UP_MS;
   try {
-    for (let index = 0; index < warmUp + count; index++) {
+    for (let index = 0; latencies.length < count; index++) {
       const frames = stepsOf(index).map(query);
-      const start = process.hrtime.bigint();
+      const start = performance.now();
       for (const frame of frames) await client.exchange(frame, 1);
-      if (index >= warmUp) latencies.push(Number(process.hrtime.bigint() - start) / 1e6);
+      if (start >= measuredFrom) latencies.push(performance.now() - start);
     }
   } finally {
     client.close();

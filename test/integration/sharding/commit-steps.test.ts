@@ -230,6 +230,10 @@ forEachDriver('steps of a commit', (driver) => {
     const stopped = gate.stopAt(/^SELECT balance/, 'before');
     const read = client.query(`SELECT balance FROM account WHERE id = ${id}`);
     await stopped;
+    // One that is lost while it logs in would be told to whoever waits for it.
+    await eventually('none logs in', async () =>
+      (await proxy.adminQuery('SHOW SERVERS')).every(({ state }) => state !== 'connecting'),
+    );
     gate.cut();
     assert.equal((await read).rows.length, 1);
     await client.query(`INSERT INTO entry VALUES (${id}, ${-transfer})`);
