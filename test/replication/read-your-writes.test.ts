@@ -62,16 +62,12 @@ forOneDriver('reads of the past', (driver) => {
       const client = await clientOf(proxy);
       await cluster.primary.query('UPDATE counter SET n = 0');
       await cluster.untilCaughtUp();
-      const seen = new Set<number>();
-      for (let n = 1; n <= 20; n++) {
-        await run(client, update(1, n));
+      let n = 0;
+      await eventually('a read is behind', async () => {
+        await run(client, update(1, ++n));
         const { rows } = await client.query('SELECT n FROM counter WHERE id = 1');
-        seen.add(n - Number(rows[0][0]));
-      }
-      assert.ok(
-        [...seen].some((behind) => behind > 0),
-        'nothing was ever behind',
-      );
+        return Number(rows[0][0]) < n;
+      });
       await client.end();
     } finally {
       await proxy.stop();
@@ -89,14 +85,14 @@ forOneDriver('reads of the past', (driver) => {
       const startMs = performance.now();
       let count = 0;
       let primaryCount = 0;
-      while (performance.now() < startMs + 2000) {
+      // On a busy machine until there are enough to tell.
+      while (count <= 50 || performance.now() < startMs + 2000) {
         await run(client, 'BEGIN READ ONLY');
         const host = await firstValue(client, WHERE);
         await run(client, 'COMMIT');
         count++;
         if (host === 'primary') primaryCount++;
       }
-      assert.ok(count > 50, `only ${count} transactions`);
       assert.ok(
         primaryCount < count * 0.5,
         `${primaryCount} of ${count} on the primary, whose turn is each third`,
