@@ -80,6 +80,7 @@ export class MirrorRig {
     const statement = this.registry.acquireParsed(frame, 6, frame.length, null, {
       readingKey: '',
       encoding: 'UTF8',
+      definitions: 0,
     });
     this.names.set(name, statement);
     return statement;

@@ -180,7 +180,11 @@ test('RESET: what is prepared is counted again, from nothing', () => {
   const stats = makeStats();
   const registry = new StatementRegistry();
   const rest = Buffer.concat([Buffer.from('SELECT prepared WHERE id = $1\0'), Buffer.alloc(2)]);
-  const statement = registry.acquireParsed(rest, 0, rest.length, null, { readingKey: '', encoding: 'UTF8' });
+  const statement = registry.acquireParsed(rest, 0, rest.length, null, {
+    readingKey: '',
+    encoding: 'UTF8',
+    definitions: 0,
+  });
   const counted = new CountedPortals({
     clientReading: 0,
     context: { queries: stats },
@@ -237,7 +241,11 @@ test('a prepared statement is counted for the database it runs on', () => {
   const stats = makeStats();
   const registry = new StatementRegistry();
   const rest = Buffer.from('SELECT 1\0\0\0');
-  const statement = registry.acquireParsed(rest, 0, rest.length, null, { readingKey: '', encoding: 'UTF8' });
+  const statement = registry.acquireParsed(rest, 0, rest.length, null, {
+    readingKey: '',
+    encoding: 'UTF8',
+    definitions: 0,
+  });
   for (const database of ['shop', 'books', 'shop']) stats.ofPrepared(database, statement, false).done(1);
   const calls = [...stats.all()].filter(({ entry }) => entry >= 0).map((one) => [one.database, one.calls]);
   assert.deepEqual(calls.sort(), [

@@ -92,6 +92,7 @@ export { isSameNode } from './shard/value-facts.js';
 export * from './shm/capacity-table.js';
 export * from './shm/catalog-table.js';
 export * from './shm/counter-table.js';
+export * from './shm/definition-table.js';
 export * from './shm/failure-table.js';
 export * from './shm/fd-table.js';
 export * from './shm/home-table.js';

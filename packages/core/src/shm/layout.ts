@@ -13,7 +13,7 @@ export const LINE_BYTES = 64;
 export const LINE_CELLS = LINE_BYTES / 4;
 
 /** Bumped when a cell moves or changes its meaning. */
-export const MEMORY_MAP_VERSION = 7;
+export const MEMORY_MAP_VERSION = 8;
 
 export interface MemoryDimensions {
   workers: number;
@@ -175,6 +175,9 @@ export const HOMES_NEXT = 0;
 export const HOMES_FIRST_SLOT = LINE_CELLS;
 /** A power of two. */
 export const HOME_SLOTS = 1024;
+
+// Definitions: a cell per hash of a name. A power of two.
+export const DEFINITION_SLOTS = 1024;
 
 // Unique ids: one line per row. Offsets are 64-bit cells.
 export const IDS_LAST = 0;
@@ -455,6 +458,13 @@ export const MEMORY_MAP = {
       ['next', HOMES_NEXT * 4, 'worker the next pool gets', 'all, atomically', 'workers'],
       ['home', HOMES_FIRST_SLOT * 4, 'first home worker + 1; 0 = none yet', 'all, atomically', 'workers'],
     ),
+  },
+  definitions: {
+    name: 'definitions',
+    row: "a cell per hash of the name of a server's database",
+    rowBytes: () => DEFINITION_SLOTS * 4,
+    rowCount: () => 1,
+    cells: cells(['changes', 0, 'how often definitions have changed', 'all, atomically', 'workers']),
   },
   ids: {
     name: 'unique ids',

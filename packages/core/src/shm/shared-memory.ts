@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.js';
 import { CapacityTable } from './capacity-table.js';
 import { CatalogTable } from './catalog-table.js';
 import { CounterTable } from './counter-table.js';
+import { DefinitionTable } from './definition-table.js';
 import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
 import { HomeTable } from './home-table.js';
@@ -56,6 +57,7 @@ export interface SharedMemory {
   readonly workers: WorkerTable;
   readonly failures: FailureTable;
   readonly homes: HomeTable;
+  readonly definitions: DefinitionTable;
   readonly ids: IdTable;
   readonly fds: FdTable;
   readonly mailboxes: Mailboxes;
@@ -109,6 +111,7 @@ export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
     workers: new WorkerTable(regions.workers),
     failures: new FailureTable(regions.failures),
     homes: new HomeTable(regions.homes, workers),
+    definitions: new DefinitionTable(regions.definitions),
     ids: new IdTable(regions.ids),
     fds,
     mailboxes: new Mailboxes(regions.mailboxes, workers, fds),

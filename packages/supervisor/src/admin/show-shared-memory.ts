@@ -39,6 +39,7 @@ function rowsInUse(key: RegionKey, memory: SharedMemory, pools: readonly PoolSna
     case 'failures':
     case 'hostChanges':
     case 'homes':
+    case 'definitions':
     case 'ids':
       return [0];
     case 'hosts':
@@ -81,6 +82,7 @@ function arrayText(key: RegionKey, cell: string, memory: SharedMemory, pools: re
     return summary(claims);
   }
   if (key === 'homes' && cell === 'home') return `${memory.homes.inUse()} in use`;
+  if (key === 'definitions') return `${memory.definitions.inUse()} in use`;
   if (key === 'fds') return `${overWorkers((worker) => memory.fds.owned(worker).length)} owned`;
   // Row 0 holds a secret: who knows it can choose what shares an entry.
   if (key === 'failures') return `${memory.failures.inUse(Date.now())} in use`;

@@ -1,4 +1,5 @@
 // ● per-frame path
+import { noteTag } from '../plan/definitions.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import {
   DISPOSITION_MASK,
@@ -7,6 +8,7 @@ import {
   KIND_MASK,
   type PendingReplies,
 } from './pending-replies.js';
+import type { ServerConnection } from './server-connection.js';
 
 const HEADER_BYTES = 5;
 /** Digits of a count of rows that a double holds exactly. */
@@ -42,6 +44,12 @@ export function countDone(server: CountedServer): void {
     server.context.slow.statement(server, figures, tookUs);
   }
   server.rowCount = 0;
+}
+
+/** A CommandComplete that is its client's. */
+export function noteCompleted(server: ServerConnection, bytes: Uint8Array, start: number, end: number): void {
+  noteTag(server, bytes, start, end);
+  countRows(server, bytes, start, end);
 }
 
 /** Rows of a CommandComplete: the number its tag ends with, if it does. */

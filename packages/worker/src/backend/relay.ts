@@ -12,7 +12,7 @@ import { shownParameters } from '../made/shown-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
-import { countDone, countRows, countSuspended } from './count-answer.js';
+import { countDone, countSuspended, noteCompleted } from './count-answer.js';
 import { isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
   DISPOSITION_MASK,
@@ -328,7 +328,7 @@ export class Relay implements FrameSink {
       return;
     }
     if ((code & DISPOSITION_MASK) === FORWARD) {
-      countRows(server, bytes, start, end);
+      noteCompleted(server, bytes, start, end);
       let made: Uint8Array | null = null;
       const session = server.session;
       if (session !== null) {

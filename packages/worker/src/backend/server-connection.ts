@@ -85,6 +85,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   isTainted = false;
   /** Functions, triggers, views… were changed over it: what is known of them is out of date. */
   definesCode = false;
+  /** Its transaction may have changed tables, types, functions… (plan/definitions.ts). */
+  hasDefined = false;
   /** Why a statement that the client's Query executes could not be prepared ahead of it. */
   refusedParse: Uint8Array | null = null;
   /** The current exchange is being repeated; not a second time. */

@@ -24,7 +24,7 @@ const HEADER_BYTES = 5;
 const PREPARE = 'PREPARE ';
 
 /** Under what a text is read: the constants in it are made then, and stay what they are. */
-export type TextReading = Pick<PreparedStatement, 'readingKey' | 'encoding'>;
+export type TextReading = Pick<PreparedStatement, 'readingKey' | 'encoding' | 'definitions'>;
 
 /** One distinct statement: its text, parameter types and reading, whoever prepared it under whatever name. */
 export interface PreparedStatement {
@@ -40,6 +40,8 @@ export interface PreparedStatement {
   readonly readingKey: string;
   /** The client_encoding of its bytes; '' where they are ASCII, the same in all. Null: it was being changed, and is not known. */
   readonly encoding: string | null;
+  /** How often definitions had changed when it was prepared (definitions.ts): by what it reads they are those of then. */
+  readonly definitions: number;
   /** Of the database on which it ran last. */
   figures: QueryFigures | null;
   /**
@@ -119,9 +121,12 @@ export class StatementRegistry {
   }
 
   /** The same text, read under other settings; its characters are what they were. */
-  acquireReread(statement: PreparedStatement, { readingKey, encoding }: TextReading): PreparedStatement {
-    const { frame, plan, serverName } = statement;
-    const read = { readingKey, encoding: statement.encoding ?? encoding };
+  acquireReread(
+    statement: PreparedStatement,
+    { readingKey, encoding }: Omit<TextReading, 'definitions'>,
+  ): PreparedStatement {
+    const { frame, plan, serverName, definitions } = statement;
+    const read = { readingKey, encoding: statement.encoding ?? encoding, definitions };
     if (statement.isSqlLevel) {
       const head = HEADER_BYTES + PREPARE.length + serverName.length;
       return this.acquireSqlText(frame.subarray(head, frame.length - 1), plan, read);
@@ -154,7 +159,7 @@ export class StatementRegistry {
     frame: Uint8Array,
     isSqlLevel: boolean,
     plan: SqlPlan | null,
-    { readingKey, encoding }: TextReading,
+    { readingKey, encoding, definitions }: TextReading,
   ): PreparedStatement {
     const made: PreparedStatement = {
       serverName,
@@ -164,6 +169,7 @@ export class StatementRegistry {
       plan,
       readingKey,
       encoding,
+      definitions,
       figures: null,
       shapes: null,
       references: 1,
@@ -180,7 +186,7 @@ function sqlBytes({ argumentTypes, body, encoding }: PrepareEffect): Uint8Array 
 
 /** What of a reading matters for this text: ASCII is the same in all encodings. */
 function ofText(text: Uint8Array, read: TextReading): TextReading {
-  return read.encoding === '' || !isAscii(text) ? read : { readingKey: read.readingKey, encoding: '' };
+  return read.encoding === '' || !isAscii(text) ? read : { ...read, encoding: '' };
 }
 
 /** The client's own names that have been replaced in an EXECUTE or its like, whose plan has them still. */
@@ -193,14 +199,15 @@ function clientNamesIn(plan: SqlPlan | null): string {
 function serverNameOf(
   kind: 'P' | 'S',
   body: Uint8Array,
-  { readingKey, encoding }: TextReading,
+  { readingKey, encoding, definitions }: TextReading,
   clientNames = '',
 ): string {
   const isUsual = encoding === null || encoding === '' || encoding === 'UTF8';
   let key = isUsual ? readingKey : `${readingKey}\u0000${encoding}`;
   if (clientNames !== '') key += `\u0000\u0000${clientNames}`;
   // The length says where the key ends: no two pairs of key and body read the same.
-  const head = key === '' ? kind : `${kind.toLowerCase()}${key.length}:${key}`;
+  let head = key === '' ? kind : `${kind.toLowerCase()}${key.length}:${key}`;
+  if (definitions !== 0) head = `d${definitions}:${head}`;
   const digest = createHash('sha256').update(head).update(body).digest('hex');
   return SERVER_NAME_PREFIX + digest.slice(0, 32);
 }

@@ -1,6 +1,7 @@
 import { ROLE_PRIMARY } from '@pgdog-cluster/core';
 import { startCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { settleDefinitions } from '../plan/definitions.js';
 import { NO_PARAMETERS } from '../session/parameter-set.js';
 import type { Pool } from './pool.js';
 
@@ -11,6 +12,8 @@ import type { Pool } from './pool.js';
 export function askCode(server: ServerConnection): boolean {
   const { pool, context } = server;
   const { code } = pool;
+  // Its client may have left in the middle.
+  settleDefinitions(server);
   if (server.definesCode) {
     server.definesCode = false;
     code.forget(context.nowMs);

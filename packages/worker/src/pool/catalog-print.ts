@@ -28,6 +28,7 @@ WITH temporary AS MATERIALIZED (SELECT oid FROM pg_class WHERE relpersistence = 
   UNION ALL SELECT 15, oid, xmin FROM pg_attrdef WHERE adrelid ${LASTING}
   UNION ALL SELECT 16, oid, xmin FROM pg_constraint WHERE conrelid ${LASTING}
   UNION ALL SELECT 17, inhrelid, xmin FROM pg_inherits WHERE inhrelid ${LASTING}
+  UNION ALL SELECT 18, oid, xmin FROM pg_type WHERE typrelid = 0 AND typcategory <> 'A'
 )
 SELECT 'print', count(*) || ' ' || coalesce(sum(hash_array_extended(ARRAY[row], hashoidextended(oid, place))::numeric), 0),
   concat_ws(' ', (SELECT count(*) FROM pg_settings WHERE name = 'default_transaction_isolation'

@@ -12,6 +12,7 @@ import {
   tenantQuestion,
 } from '@pgdog-cluster/core';
 import type { OwnExchange } from '../backend/own-exchange.js';
+import { definitionsChanged } from '../plan/definitions.js';
 import { rowTexts } from '../wire/row-texts.js';
 import type { WorkerContext } from '../worker-context.js';
 import { PRINT_SQL, printOf } from './catalog-print.js';
@@ -133,6 +134,8 @@ export class DatabaseCode {
   private toldNothing: string | null = null;
   /** It is so from now on, for this reason, or not any more (null). */
   onNothingForReplicas: (why: string | null) => void = () => undefined;
+  /** Somebody has changed definitions past this worker. */
+  onChanged: () => void = () => undefined;
   /** The next question asks for what mayWrite() needs, too: a database with one host does without. */
   wantsAccess = false;
   /** [multi_tenant] of this database; null: nothing is checked. */
@@ -237,6 +240,7 @@ export class DatabaseCode {
         if (changes !== this.changes || print === known) return;
         this.prints.delete(shard);
         this.askedMs = -1;
+        this.onChanged();
       },
     };
   }
@@ -250,6 +254,7 @@ export class DatabaseCode {
     const { changes, tenantColumn } = this;
     const tenants = tenantColumn === null ? null : new TenantKnowledge(tenantColumn);
     let hasFailed = false;
+    const former = this.prints.get(shard);
     let print: string | null = null;
     return {
       // The print comes first: what changes in between is seen the next time.
@@ -272,6 +277,7 @@ export class DatabaseCode {
       onDone: () => {
         this.isAsking = false;
         if (changes !== this.changes) return;
+        if (former !== undefined && print !== null && print !== former) this.onChanged();
         if (answer.isComplete) this.believe(answer);
         else if (!hasFailed) this.isHidden = false;
         if (access !== null) this.believeAccess(access);
@@ -311,10 +317,8 @@ export class DatabaseCode {
 const codes = new WeakMap<WorkerContext, Map<string, DatabaseCode>>();
 
 /** All pools of one database share what its catalog says, whoever asks for it and whichever host is asked. */
-export function codeOf(
-  context: WorkerContext,
-  { database, serverDatabase, user }: PoolSnapshot,
-): DatabaseCode {
+export function codeOf(context: WorkerContext, snapshot: PoolSnapshot): DatabaseCode {
+  const { database, serverDatabase, user } = snapshot;
   let known = codes.get(context);
   if (known === undefined) {
     known = new Map();
@@ -325,6 +329,7 @@ export function codeOf(
   if (code === undefined) {
     code = new DatabaseCode();
     code.onNothingForReplicas = (why) => tellOfReplicas(context, database, why);
+    code.onChanged = () => definitionsChanged({ context, pool: { snapshot } });
     known.set(key, code);
   }
   if (context.directory.cluster(database, user)?.isRouted === true) code.wantsAccess = true;

@@ -7,12 +7,13 @@ import {
   type SqlPlan,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { definitionsOf } from '../plan/definitions.js';
 import type { PreparedStatement, TextReading } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
 import { NamesUnderWay } from './names-under-way.js';
 import type { Session } from './session.js';
 
-export type ReadingSession = Pick<Session, 'database' | 'parameters' | 'reported'>;
+export type ReadingSession = Pick<Session, 'context' | 'database' | 'user' | 'parameters' | 'reported'>;
 
 /** When one was made whose encoding was not known. */
 const madeAt = new WeakMap<PreparedStatement, { changes: number; encoding: string }>();
@@ -24,7 +25,8 @@ export function encodingOf({ reported }: Pick<Session, 'reported'>): string {
 
 /** How a text is read that the session sends now. */
 export function currentReading(session: ReadingSession): TextReading {
-  return { readingKey: session.parameters.readingKey, encoding: encodingOf(session) };
+  const { readingKey } = session.parameters;
+  return { readingKey, encoding: encodingOf(session), definitions: definitionsOf(session) };
 }
 
 const QUOTE = 0x27;

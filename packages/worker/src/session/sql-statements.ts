@@ -201,7 +201,7 @@ function uniqueKey(): string {
 export function readingFor(session: Session, server: ServerConnection, plan: SqlPlan | null): TextReading {
   const reading = currentReading(session);
   if ((server.isSettingPending || session.isStateUnread) && server.isBatchOpen)
-    return { readingKey: uniqueKey(), encoding: null };
+    return { ...reading, readingKey: uniqueKey(), encoding: null };
   const isChanging = server.isSettingPending || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
   return isChanging ? { ...reading, readingKey: uniqueKey() } : reading;
 }

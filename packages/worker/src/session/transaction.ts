@@ -10,6 +10,7 @@ import {
   type SqlPlan,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { settleDefinitions } from '../plan/definitions.js';
 import { quoted } from '../scatter/control-step.js';
 import {
   SETTINGS_MAX,
@@ -158,6 +159,7 @@ export class SessionTransaction {
     if (this.isOpen) context.answersInTransaction++;
     this.exchangeCount = this.isOpen ? this.exchangeCount + 1 : 0;
     if (this.isOpen) return;
+    settleDefinitions(server);
     if (this.dropsAtCommit) this.session.needsProbe = true;
     this.dropsAtCommit = false;
     // An implicit transaction ends here: everything since the last COMMIT in it is kept or lost together.
