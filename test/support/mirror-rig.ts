@@ -79,6 +79,9 @@ export class MirrorRig {
     const frame = P('', sql);
     const statement = this.registry.acquireParsed(frame, 6, frame.length, null, {
       readingKey: '',
+      values: null,
+      origin: null,
+      ownKey: '',
       encoding: 'UTF8',
       definitions: 0,
     });

@@ -184,6 +184,9 @@ test('RESET: what is prepared is counted again, from nothing', () => {
     readingKey: '',
     encoding: 'UTF8',
     definitions: 0,
+    values: null,
+    origin: null,
+    ownKey: '',
   });
   const counted = new CountedPortals({
     clientReading: 0,
@@ -245,6 +248,9 @@ test('a prepared statement is counted for the database it runs on', () => {
     readingKey: '',
     encoding: 'UTF8',
     definitions: 0,
+    values: null,
+    origin: null,
+    ownKey: '',
   });
   for (const database of ['shop', 'books', 'shop']) stats.ofPrepared(database, statement, false).done(1);
   const calls = [...stats.all()].filter(({ entry }) => entry >= 0).map((one) => [one.database, one.calls]);

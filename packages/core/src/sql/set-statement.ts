@@ -35,8 +35,8 @@ export function readSet(node: SqlNode, replay: string): SetReading {
   if (name === 'seed') return { flags, effect: { type: 'setConfig', calls: opaqueSetConfigCalls(1) } };
   const isReset = textOf(node, 'kind') !== 'VAR_SET_VALUE';
   const first = firstValue(node);
-  if (node.is_local === true)
-    return { flags, effect: { type: 'set', name, isLocal: true, replay, value: first } };
+  const value = name === 'datestyle' ? allValues(node) : first;
+  if (node.is_local === true) return { flags, effect: { type: 'set', name, isLocal: true, replay, value } };
   if (isReset)
     return { flags, effect: name === PIN ? { type: 'pin', isOn: false } : { type: 'reset', name } };
   if (name === PIN) {
@@ -44,7 +44,6 @@ export function readSet(node: SqlNode, replay: string): SetReading {
     if (isOn !== null) return { flags, effect: { type: 'pin', isOn } };
   }
   const isTempFirst = name === 'search_path' && startsWithTempSchema(first);
-  const value = name === 'datestyle' ? allValues(node) : first;
   return {
     flags: isTempFirst ? flags | CREATES_TEMP : flags,
     effect: { type: 'set', name, isLocal: false, replay, value },
@@ -82,6 +81,7 @@ function allValues(node: SqlNode): string {
   return nodesOf(node, 'args').map(textOfValue).join(', ');
 }
 
+/** '' for TIME ZONE INTERVAL '…': as a string it would be read with the opposite sign. */
 function textOfValue(value: SqlNode): string {
-  return constantOf(nodeOf(nodeOf(value, 'TypeCast'), 'arg') ?? value) ?? '';
+  return constantOf(value) ?? '';
 }

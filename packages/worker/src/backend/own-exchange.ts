@@ -6,6 +6,8 @@ export interface OwnExchange {
   readonly sql: string;
   /** It changes client_encoding for a moment, which is not the client's. */
   readonly isEncodingStep?: boolean;
+  /** It changes for a moment what texts are read by. */
+  readonly isReadingStep?: boolean;
   /** Body of a DataRow: bytes[start, end), only valid during the call. */
   onRow?(bytes: Uint8Array, start: number, end: number): void;
   /** The ErrorResponse frame, copied. onDone follows. */

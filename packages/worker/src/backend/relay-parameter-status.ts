@@ -23,7 +23,8 @@ export function relayParameterStatus(
   const { name, value } = status;
   if (server.pool.reported.hides(name)) return;
   server.reported = server.pool.reported.change(server.reported, name, value);
-  if (name === 'client_encoding' && isEncodingStep(server.pending.headRef())) return;
+  const asked = server.pending.headRef();
+  if (isReadingStep(asked) || (name === 'client_encoding' && isEncodingStep(asked))) return;
   const session = server.session;
   // At login everything is told at once, at its end.
   if (session === null || session.phase === 'login') return;
@@ -37,6 +38,11 @@ export function relayParameterStatus(
 
 function isEncodingStep(ref: object | null): boolean {
   return ref !== null && 'isEncodingStep' in ref && ref.isEncodingStep === true;
+}
+
+/** Servers before Postgres 14 tell at once what is taken back at once. */
+function isReadingStep(ref: object | null): boolean {
+  return ref !== null && 'isReadingStep' in ref;
 }
 
 /**

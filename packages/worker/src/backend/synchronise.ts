@@ -10,9 +10,10 @@ import {
   READY,
   TARGET,
 } from '@pgdog-cluster/core';
+import { dependsOnReading } from '../plan/depends-on-reading.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { synchroniseFailed } from '../pool/server-trouble.js';
-import { encodingOf, noteReadLocally } from '../session/client-statements.js';
+import { encodingOf, readingSettings } from '../session/client-statements.js';
 import {
   differenceSql,
   encodingReplay,
@@ -23,6 +24,7 @@ import {
 import type { Session } from '../session/session.js';
 import { forgetStatements } from './heal.js';
 import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
+import { readQueryUnder, readUnder } from './read-under.js';
 import { takeResetSql } from './reset.js';
 import type { ServerConnection } from './server-connection.js';
 
@@ -143,6 +145,7 @@ function isForeign({ encoding }: PreparedStatement, session: Session): boolean {
 
 /**
  * Makes the server have the statement, ahead of the message that needs it, or (`isExecuted` false) may need it.
+ * @param isFirst that message begins the client's batch
  * @returns why it cannot have it
  */
 export function ensureStatement(
@@ -150,6 +153,7 @@ export function ensureStatement(
   server: ServerConnection,
   statement: PreparedStatement,
   isExecuted = true,
+  isFirst = false,
 ): PgDogError | null {
   const { prepared } = server;
   const { serverName } = statement;
@@ -163,6 +167,32 @@ export function ensureStatement(
     }
     return null;
   }
+  // Ahead of the batch, so that it begins with what the client has sent: some statements must be the first of theirs.
+  if (!isFirst || !isReadOtherwise(session, server, statement))
+    return prepare(session, server, statement, isExecuted);
+  server.isBatchOpen = false;
+  const problem = prepare(session, server, statement, isExecuted);
+  server.isBatchOpen = true;
+  return problem;
+}
+
+/** The server would make something else of the text now than it was when the client prepared it. */
+function isReadOtherwise(session: Session, server: ServerConnection, statement: PreparedStatement): boolean {
+  if (server.readyStatus === READY.Failed) return false;
+  if (statement.origin !== null) return true;
+  const isUnknown = server.isSettingPending || session.isStateUnread;
+  const isOther = isUnknown || statement.readingKey !== readingSettings(session).readingKey;
+  return isOther && statement.values !== null && dependsOnReading(statement.frame);
+}
+
+function prepare(
+  session: Session,
+  server: ServerConnection,
+  statement: PreparedStatement,
+  isExecuted: boolean,
+): PgDogError | null {
+  const { prepared } = server;
+  const { serverName } = statement;
   const { encoding } = statement;
   const isOther = isForeign(statement, session);
   const canSwitch = encoding !== null && !server.isBatchOpen && server.readyStatus === READY.Idle;
@@ -170,6 +200,32 @@ export function ensureStatement(
   makeRoom(server);
   if (isOther) server.ask(encodingStep(session, server, switchTo(encoding ?? '')));
   prepared.add(serverName);
+  const send = () => sendPrepare(session, server, statement, isExecuted);
+  if (isReadOtherwise(session, server, statement)) {
+    const isUnknown = server.isSettingPending || session.isStateUnread;
+    const now = isUnknown ? null : readingSettings(session).readingValues(session.reported);
+    const values = statement.origin?.values ?? statement.values ?? [];
+    // The transaction of what we send ourselves ends with it.
+    const isOver = server.readyStatus === READY.Idle && !server.isBatchOpen;
+    const readAs = statement.isSqlLevel ? readQueryUnder : readUnder;
+    readAs(server, values, now, send, isOver);
+  } else send();
+  server.pool.row.serverParse();
+  // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it, whose error says why.
+  if (!statement.isSqlLevel && !server.isBatchOpen) server.sendOwnSync();
+  if (isOther) server.ask(encodingStep(session, server, encodingReplay(session.parameters)));
+  return null;
+}
+
+/** What makes the server have it, and what is to be done where it is refused. */
+function sendPrepare(
+  session: Session,
+  server: ServerConnection,
+  statement: PreparedStatement,
+  isExecuted: boolean,
+): void {
+  const { prepared } = server;
+  const { serverName } = statement;
   const undo = () => {
     prepared.delete(serverName);
   };
@@ -203,12 +259,6 @@ export function ensureStatement(
     server.pending.push(KIND_PARSE | SWALLOW, server.isBatchOpen ? use : { ...use, refused });
   }
   server.send(statement.frame);
-  noteReadLocally(session, server, statement);
-  server.pool.row.serverParse();
-  // Outside of a client's batch a refused Parse must not make the server ignore the Query behind it, whose error says why.
-  if (!statement.isSqlLevel && !server.isBatchOpen) server.sendOwnSync();
-  if (isOther) server.ask(encodingStep(session, server, encodingReplay(session.parameters)));
-  return null;
 }
 
 const switchTo = (encoding: string): string => `SET client_encoding TO ${quoteLiteral(encoding)}`;

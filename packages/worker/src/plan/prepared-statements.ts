@@ -8,6 +8,7 @@ import {
   type PrepareEffect,
   type SqlPlan,
 } from '@pgdog-cluster/core';
+import type { ReadingValues } from '../session/parameter-set.js';
 import type { QueryFigures } from './query-figures.js';
 
 /** Names on servers begin with this; a client's own names never reach a server. */
@@ -24,7 +25,17 @@ const HEADER_BYTES = 5;
 const PREPARE = 'PREPARE ';
 
 /** Under what a text is read: the constants in it are made then, and stay what they are. */
-export type TextReading = Pick<PreparedStatement, 'readingKey' | 'encoding' | 'definitions'>;
+export type TextReading = Pick<
+  PreparedStatement,
+  'readingKey' | 'encoding' | 'values' | 'origin' | 'ownKey' | 'definitions'
+>;
+
+/** Settings that a text was read under by its client, who has others now. */
+export interface ReadingOrigin {
+  /** No two that differ have the same. */
+  readonly key: string;
+  readonly values: ReadingValues;
+}
 
 /** One distinct statement: its text, parameter types and reading, whoever prepared it under whatever name. */
 export interface PreparedStatement {
@@ -36,8 +47,16 @@ export interface PreparedStatement {
   readonly isSqlLevel: boolean;
   /** What executing it does to the session; null = nothing. */
   readonly plan: SqlPlan | null;
-  /** Under which settings its text was read: ParameterSet.readingKey. */
+  /**
+   * Under which settings it is run: ParameterSet.readingKey. Its text was read under them as well, unless it has an `origin`: then
+   * the name on servers tells of both, for a server may read it anew by itself (after a DDL, ANALYZE…), by what is set then.
+   */
   readonly readingKey: string;
+  readonly origin: ReadingOrigin | null;
+  /** Of one that is shared with nobody; '' of all others. */
+  readonly ownKey: string;
+  /** The settings that `readingKey` stands for; null: nobody knows. */
+  values: ReadingValues | null;
   /** The client_encoding of its bytes; '' where they are ASCII, the same in all. Null: it was being changed, and is not known. */
   readonly encoding: string | null;
   /** How often definitions had changed when it was prepared (definitions.ts): by what it reads they are those of then. */
@@ -120,13 +139,11 @@ export class StatementRegistry {
     return this.add(serverName, this.writer.take(), true, plan, reading);
   }
 
-  /** The same text, read under other settings; its characters are what they were. */
-  acquireReread(
-    statement: PreparedStatement,
-    { readingKey, encoding }: Omit<TextReading, 'definitions'>,
-  ): PreparedStatement {
-    const { frame, plan, serverName, definitions } = statement;
-    const read = { readingKey, encoding: statement.encoding ?? encoding, definitions };
+  /** The same text, run under other settings; its characters are what they were. */
+  acquireReread(statement: PreparedStatement, reading: TextReading): PreparedStatement {
+    const { frame, plan, serverName, ownKey, definitions } = statement;
+    const encoding = statement.encoding ?? reading.encoding;
+    const read = { ...reading, ownKey, definitions, encoding };
     if (statement.isSqlLevel) {
       const head = HEADER_BYTES + PREPARE.length + serverName.length;
       return this.acquireSqlText(frame.subarray(head, frame.length - 1), plan, read);
@@ -159,7 +176,7 @@ export class StatementRegistry {
     frame: Uint8Array,
     isSqlLevel: boolean,
     plan: SqlPlan | null,
-    { readingKey, encoding, definitions }: TextReading,
+    { readingKey, encoding, values, origin, ownKey, definitions }: TextReading,
   ): PreparedStatement {
     const made: PreparedStatement = {
       serverName,
@@ -168,6 +185,9 @@ export class StatementRegistry {
       isSqlLevel,
       plan,
       readingKey,
+      origin,
+      ownKey,
+      values,
       encoding,
       definitions,
       figures: null,
@@ -199,11 +219,13 @@ function clientNamesIn(plan: SqlPlan | null): string {
 function serverNameOf(
   kind: 'P' | 'S',
   body: Uint8Array,
-  { readingKey, encoding, definitions }: TextReading,
+  { readingKey, encoding, origin, ownKey, definitions }: TextReading,
   clientNames = '',
 ): string {
   const isUsual = encoding === null || encoding === '' || encoding === 'UTF8';
   let key = isUsual ? readingKey : `${readingKey}\u0000${encoding}`;
+  if (origin !== null) key += `\u0001${origin.key}`;
+  if (ownKey !== '') key += `\u0002${ownKey}`;
   if (clientNames !== '') key += `\u0000\u0000${clientNames}`;
   // The length says where the key ends: no two pairs of key and body read the same.
   let head = key === '' ? kind : `${kind.toLowerCase()}${key.length}:${key}`;

@@ -6,14 +6,19 @@ import {
   type PrepareEffect,
   type SqlPlan,
 } from '@pgdog-cluster/core';
+import { askReadingBehind } from '../backend/read-under.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { definitionsOf } from '../plan/definitions.js';
-import type { PreparedStatement, TextReading } from '../plan/prepared-statements.js';
+import { dependsOnReading } from '../plan/depends-on-reading.js';
+import type { PreparedStatement, ReadingOrigin, TextReading } from '../plan/prepared-statements.js';
 import type { WorkerContext } from '../worker-context.js';
 import { NamesUnderWay } from './names-under-way.js';
+import type { ParameterSet } from './parameter-set.js';
 import type { Session } from './session.js';
 
-export type ReadingSession = Pick<Session, 'context' | 'database' | 'user' | 'parameters' | 'reported'>;
+export type ReadingSession = Pick<Session, 'context' | 'database' | 'user' | 'parameters' | 'reported'> & {
+  readonly transaction: Pick<Session['transaction'], 'local'>;
+};
 
 /** When one was made whose encoding was not known. */
 const madeAt = new WeakMap<PreparedStatement, { changes: number; encoding: string }>();
@@ -25,35 +30,25 @@ export function encodingOf({ reported }: Pick<Session, 'reported'>): string {
 
 /** How a text is read that the session sends now. */
 export function currentReading(session: ReadingSession): TextReading {
-  const { readingKey } = session.parameters;
-  return { readingKey, encoding: encodingOf(session), definitions: definitionsOf(session) };
+  const settings = readingSettings(session);
+  const values = settings.readingValues(session.reported);
+  const encoding = encodingOf(session);
+  const definitions = definitionsOf(session);
+  return { readingKey: settings.readingKey, encoding, values, origin: null, ownKey: '', definitions };
 }
 
-const QUOTE = 0x27;
-const DOLLAR = 0x24;
-
-/** Whether there may be a string in it, which is read at once; $1 is none. */
-function mayHaveString({ frame }: PreparedStatement): boolean {
-  if (frame.includes(QUOTE)) return true;
-  for (let at = frame.indexOf(DOLLAR); at >= 0; at = frame.indexOf(DOLLAR, at + 1)) {
-    const next = frame[at + 1] ?? 0;
-    if (next < 0x30 || next > 0x39) return true;
-  }
-  return false;
+/** The settings by which Postgres reads a text of the session now. */
+export function readingSettings({ transaction, parameters }: ReadingSession): ParameterSet {
+  return transaction.local ?? parameters;
 }
 
-/**
- * A statement has just been parsed on the server, under settings that end with the transaction, or that nobody knows: its strings
- * are not those of the name it has there, under which others would find it. All statements there are dropped behind the transaction.
- */
-export function noteReadLocally(
-  { transaction, isStateUnread }: Pick<Session, 'transaction' | 'isStateUnread'>,
-  server: ServerConnection,
-  statement: PreparedStatement,
-): void {
-  const isLocal =
-    transaction.isReadingLocal || (transaction.isOpen && (isStateUnread || server.isSettingPending));
-  if (isLocal && mayHaveString(statement)) server.isPreparedOutdated = true;
+/** Under which settings the client has had the statement read, if that can tell and they are others than `now`. */
+function originOf(statement: PreparedStatement, now: TextReading): ReadingOrigin | null {
+  const { origin, values, frame } = statement;
+  if ((origin === null && values === null) || !dependsOnReading(frame)) return null;
+  const first = origin ?? { key: JSON.stringify(values), values: values ?? [] };
+  const isSame = now.values?.every((value, index) => value === first.values[index]) === true;
+  return isSame ? null : first;
 }
 
 /** What runs at EXECUTE. */
@@ -89,6 +84,9 @@ export class ClientStatements {
   private expected: Map<string, TextReading> | null = null;
   /** How many statements have texts in which encoding, where they are not ASCII; made when there is one. */
   private encodings: Map<string | null, number> | null = null;
+  /** The search_path under which the client has prepared; and where that was another one, under which each has been read. */
+  private usualPath: string | null = null;
+  private paths: Map<PreparedStatement, string> | null = null;
   /** Counts what may have changed client_encoding. */
   encodingChanges = 0;
 
@@ -117,17 +115,19 @@ export class ClientStatements {
     return this.byName?.get(name);
   }
 
-  /** The statement of that name as the session's settings have it read. */
+  /** The statement of that name for the session's settings: as they were when it was prepared it was read. */
   current(name: string, session: ReadingSession): PreparedStatement | undefined {
     const statement = this.byName?.get(name);
-    const { readingKey } = session.parameters;
-    if (statement === undefined || statement.readingKey === readingKey) return statement;
-    const encoding = encodingOf(session);
+    if (statement === undefined || statement.readingKey === readingSettings(session).readingKey)
+      return statement;
+    const reading = currentReading(session);
+    const { encoding } = reading;
     const made = madeAt.get(statement);
     const isSure = made?.changes === this.encodingChanges && made.encoding === encoding;
     // Only where it is: nobody knows any more which characters its bytes were.
     if (statement.encoding === null && !isSure) return statement;
-    const reread = this.context.statements.acquireReread(statement, { readingKey, encoding });
+    const origin = this.isOfOtherPath(statement, session) ? null : originOf(statement, reading);
+    const reread = this.context.statements.acquireReread(statement, { ...reading, origin });
     this.beginUnderWay().rereads(name, statement);
     this.set(name, reread, session);
     return reread;
@@ -171,6 +171,21 @@ export class ClientStatements {
     return this.shapes;
   }
 
+  private notePath(statement: PreparedStatement, path: string): void {
+    this.usualPath ??= path;
+    if (path === this.usualPath) {
+      this.paths?.delete(statement);
+      return;
+    }
+    this.paths ??= new Map();
+    this.paths.set(statement, path);
+  }
+
+  /** Postgres itself reads a statement anew, by what is set then, where its names may mean something else than before. */
+  private isOfOtherPath(statement: PreparedStatement, session: ReadingSession): boolean {
+    return session.parameters.pathKey !== (this.paths?.get(statement) ?? this.usualPath ?? '');
+  }
+
   nameOf(statement: PreparedStatement): string | null {
     if (this.byName !== null) {
       for (const [name, known] of this.byName) if (known === statement) return name;
@@ -188,6 +203,7 @@ export class ClientStatements {
     this.byName ??= new Map();
     this.byName.set(name, statement);
     this.noteShape(statement, session.database);
+    this.notePath(statement, session.parameters.pathKey);
     this.frameBytes += statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount++;
   }
@@ -196,7 +212,11 @@ export class ClientStatements {
     const statement = this.byName?.get(name);
     if (statement === undefined) return;
     this.byName?.delete(name);
-    if (this.shapes?.has(statement) && this.nameOf(statement) === null) this.shapes.delete(statement);
+    const isNoted = this.shapes?.has(statement) === true || this.paths?.has(statement) === true;
+    if (isNoted && this.nameOf(statement) === null) {
+      this.shapes?.delete(statement);
+      this.paths?.delete(statement);
+    }
     this.frameBytes -= statement.frame.length;
     if (statement.isSqlLevel) this.sqlLevelCount--;
     if (statement.encoding !== '') this.countEncoding(statement.encoding, -1);
@@ -229,6 +249,7 @@ export class ClientStatements {
     for (const statement of this.byName.values()) this.context.statements.release(statement);
     this.byName = null;
     this.shapes = null;
+    this.paths = null;
     this.expected = null;
     this.encodings = null;
     this.frameBytes = 0;
@@ -249,7 +270,7 @@ export class ClientStatements {
     const statement = this.context.statements.acquireSql(effect, planOfBody(this.context, effect), reading);
     this.set(name, statement, session);
     server.prepared.add(statement.serverName);
-    noteReadLocally(session, server, statement);
+    if (statement.values === null && dependsOnReading(statement.frame)) askReadingBehind(server, statement);
   }
 
   private countEncoding(encoding: string | null, step: 1 | -1): void {

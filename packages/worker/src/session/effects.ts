@@ -52,7 +52,7 @@ export function applyEffect(
     case 'set':
       if (effect.name === 'search_path') server.hasHadPath = true;
       if (!effect.isLocal) setParameter(session, server, effect);
-      else if (decidesReading(effect.name)) session.transaction.isReadingLocal = true;
+      else if (decidesReading(effect.name)) session.transaction.readsLocally(effect.name, effect.value ?? '');
       return;
     case 'setMany':
       for (const item of effect.items) setParameter(session, server, item);
@@ -62,6 +62,7 @@ export function applyEffect(
       return;
     case 'resetAll':
       session.transaction.beforeChange(server);
+      if (session.transaction.local !== null) session.transaction.readsLocally(null, '');
       server.parameters = afterResetAll(server.parameters);
       session.parameters = withStartup(session, afterResetAll(session.parameters));
       if ((session.pins & PIN_TEMP) !== 0) session.needsProbe = true;
@@ -116,6 +117,9 @@ function setParameter(session: Session, server: ServerConnection, entry: Session
     return;
   }
   session.transaction.beforeChange(server);
+  // It is in force from now on, whatever the transaction had for itself.
+  if (session.transaction.local !== null && decidesReading(entry.name))
+    session.transaction.readsLocally(null, '');
   session.parameters = withParameter(session.parameters, entry);
   server.parameters = withParameter(server.parameters, entry);
   if (entry.name !== 'search_path' || session.isSessionMode) return;
@@ -126,6 +130,7 @@ function setParameter(session: Session, server: ServerConnection, entry: Session
 /** RESET goes back to what the client asked for at start-up, which a shared server connection does not know. */
 function resetParameter(session: Session, server: ServerConnection, name: string): void {
   session.transaction.beforeChange(server);
+  if (session.transaction.local !== null && decidesReading(name)) session.transaction.readsLocally(null, '');
   server.parameters = withoutParameter(server.parameters, name);
   const atStartup = session.startupParameters.entries.get(name);
   session.parameters =
@@ -149,9 +154,8 @@ function setConfig(
   const name = resolve(call.name, values);
   if (typeof name !== 'string' || canonicalParameterName(name) === 'search_path') server.hasHadPath = true;
   if (isLocal !== undefined && isTrue(isLocal)) {
-    const isNamed = typeof name === 'string';
-    if (decidesReading(isNamed ? canonicalParameterName(name) : null))
-      session.transaction.isReadingLocal = true;
+    const local = typeof name === 'string' ? canonicalParameterName(name) : null;
+    if (decidesReading(local)) session.transaction.readsLocally(local, resolve(call.value, values) ?? '');
     return;
   }
   const value = resolve(call.value, values);

@@ -181,7 +181,8 @@ export class ExtendedQuery {
     if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
     if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
     if (statement === null && !this.ensureUnnamed(server)) return CONSUMED;
-    const problem = statement === null ? null : ensureStatement(session, server, statement);
+    const problem =
+      statement === null ? null : ensureStatement(session, server, statement, true, !wasBatchOpen);
     if (problem !== null) return this.refuse(server, problem);
     this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
     server.pending.push(KIND_BIND | FORWARD, statement, this.countBound(bytes, fields, statement));
@@ -267,6 +268,7 @@ export class ExtendedQuery {
     const { session } = this.requests;
     const fields = readTarget(bytes, start + HEADER_BYTES, end);
     if (fields === null) return this.invalid();
+    const { isBatchOpen: wasOpen } = server;
     server.isBatchOpen = true;
     const { nameStart, nameEnd } = fields;
     const shown = fields.target === TARGET.Statement ? this.shownParameters(bytes, nameStart, nameEnd) : null;
@@ -283,7 +285,7 @@ export class ExtendedQuery {
     }
     const statement = this.statementNamed(decodeName(bytes, nameStart, nameEnd));
     if (statement === undefined) return this.unknownStatement(server, bytes, nameStart, nameEnd);
-    const problem = ensureStatement(session, server, statement);
+    const problem = ensureStatement(session, server, statement, true, !wasOpen);
     if (problem !== null) return this.refuse(server, problem);
     // A statement that has gone stale is healed by it.
     server.pending.push(KIND_DESCRIBE | FORWARD, shown ?? statement);
@@ -319,21 +321,19 @@ export class ExtendedQuery {
     server.isBatchOpen = true;
     const portal = this.portals.find(bytes, fields.portalStart, fields.portalEnd);
     const figures = this.counted.find(bytes, fields.portalStart, fields.portalEnd);
-    const { nowUs } = this.requests.session.context;
+    const { session } = this.requests;
     if (portal === null || !needsAttention(portal.plan, server)) {
-      server.pending.push(KIND_EXECUTE | FORWARD, null, figures, nowUs);
+      server.pending.push(KIND_EXECUTE | FORWARD, null, figures, session.context.nowUs);
     } else {
-      noteForeseen(this.requests.session, server, portal.plan);
-      if ((portal.plan.flags & PREPARE_LEVEL) !== 0) {
-        noteExecuted(this.requests.session, server, portal.plan);
-      }
-      const use = executeUse(this.requests.session, server, portal);
-      server.pending.push(KIND_EXECUTE | FORWARD, use, figures, nowUs);
+      noteForeseen(session, server, portal.plan);
+      if ((portal.plan.flags & PREPARE_LEVEL) !== 0) noteExecuted(session, server, portal.plan);
+      const use = executeUse(session, server, portal);
+      server.pending.push(KIND_EXECUTE | FORWARD, use, figures, session.context.nowUs);
     }
     if (fields.rowsMax > 0) server.pending.noteRowsMax(fields.rowsMax);
     server.forward(bytes, start, end, buffer);
     if (portal !== null && unlistensAll(portal.plan)) {
-      this.requests.session.context.pubSub.returns.listenAgain(this.requests.session, server);
+      session.context.pubSub.returns.listenAgain(session, server);
     }
     return CONSUMED;
   }

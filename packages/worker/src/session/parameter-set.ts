@@ -11,7 +11,8 @@ import {
   readDateStyle,
 } from '@pgdog-cluster/core';
 
-const READING_NAMES = [
+/** In this order their values stand in a ReadingValues. */
+export const READING_NAMES: readonly string[] = [
   ...['array_nulls', 'backslash_quote', 'datestyle', 'intervalstyle', 'lc_monetary'],
   ...[
     'standard_conforming_strings',
@@ -21,6 +22,20 @@ const READING_NAMES = [
     'xmloption',
   ],
 ];
+
+/** A schema of the user's own name may be on the path. */
+const PATH_NAMES = ['search_path', 'role', 'session_authorization'];
+
+/** Of READING_NAMES, what servers report unasked. */
+const REPORTED_AS = new Map([
+  ['datestyle', 'DateStyle'],
+  ['intervalstyle', 'IntervalStyle'],
+  ['standard_conforming_strings', 'standard_conforming_strings'],
+  ['timezone', 'TimeZone'],
+]);
+
+/** What the settings of READING_NAMES are; null: the server's default. */
+export type ReadingValues = readonly (string | null)[];
 
 /** Postgres reads a text otherwise under another value of it. Null: a name that only the server knows. */
 export function decidesReading(name: string | null): boolean {
@@ -44,6 +59,8 @@ export class ParameterSet {
   readonly entries: ReadonlyMap<string, SessionParameter>;
 
   private reading: string | null = null;
+  private values: ReadingValues | null = null;
+  private path: string | null = null;
 
   constructor(key: string, entries: ReadonlyMap<string, SessionParameter>) {
     this.key = key;
@@ -60,6 +77,24 @@ export class ParameterSet {
       this.reading = key.length < READING_NAMES.length ? '' : key;
     }
     return this.reading;
+  }
+
+  /**
+   * The values of the same, to be set on a server connection. Null: not all are known.
+   * @param reported by a server connection on which they are in force: it tells what only the server could know
+   */
+  readingValues(reported: ReadonlyMap<string, string>): ReadingValues | null {
+    this.values ??= READING_NAMES.map((name) => {
+      const { value = '' } = this.entries.get(name) ?? { value: null };
+      return value === '' ? (reported.get(REPORTED_AS.get(name) ?? '') ?? '') : value;
+    });
+    return this.values.includes('') ? null : this.values;
+  }
+
+  /** Those that decide which tables and types a text means. */
+  get pathKey(): string {
+    this.path ??= PATH_NAMES.map((name) => this.entries.get(name)?.replay ?? '').join('\u0000');
+    return this.path;
   }
 
   /** Different objects may hold the same settings once the table of shared sets was emptied. */
@@ -116,6 +151,15 @@ export function withParameter(set: ParameterSet, given: SessionParameter): Param
   if (endsRole) entries.delete('role');
   entries.set(entry.name, entry);
   return makeParameterSet(entries.values());
+}
+
+let unknownCount = 0;
+
+/** The same, but for one of READING_NAMES whose value nobody knows: they are nobody else's. */
+export function withUnknownReading(set: ParameterSet): ParameterSet {
+  const name = 'xmloption';
+  const entry = { name, replay: `unknown ${++unknownCount}`, value: '' };
+  return new ParameterSet(`${set.key}\u0000${entry.replay}`, new Map([...set.entries, [name, entry]]));
 }
 
 export function withoutParameter(set: ParameterSet, name: string): ParameterSet {

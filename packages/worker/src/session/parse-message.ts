@@ -16,14 +16,15 @@ import {
 } from '@pgdog-cluster/core';
 import type { StatementUse } from '../backend/own-exchange.js';
 import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
+import { askReading } from '../backend/read-under.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
+import { dependsOnReading } from '../plan/depends-on-reading.js';
 import { READ_BYTES_MAX } from '../plan/plan-cache.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { planFor } from './client-reading.js';
-import { noteReadLocally } from './client-statements.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
 import { checkSize } from './simple-query.js';
@@ -178,7 +179,7 @@ function parseNamed(
     fields.textStart,
     end,
     plan,
-    readingFor(session, server, null),
+    readingFor(session, server, null, latin1Text(bytes, fields.textStart, fields.textEnd)),
   );
   // What a leg prepares is its client's statement, too.
   if (figures !== null) statement.figures = figures;
@@ -215,7 +216,9 @@ function parseNamed(
   };
   server.pending.push(KIND_PARSE | FORWARD, use, figures);
   server.send(statement.frame);
-  noteReadLocally(session, server, statement);
+  if (statement.values === null && dependsOnReading(statement.frame)) {
+    askReading(server, statement);
+  }
   server.pool.row.serverParse();
   return CONSUMED;
 }
@@ -226,6 +229,10 @@ function parseNamed(
  */
 function mustBeAsked(server: ServerConnection): boolean {
   return server.readyStatus !== READY.Idle || server.pending.length > 0;
+}
+
+function latin1Text(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
 /** The name is a lone terminator. */

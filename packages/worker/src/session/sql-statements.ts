@@ -11,6 +11,7 @@ import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
 import { SERVER_NAME_PREFIX, standInName, type TextReading } from '../plan/prepared-statements.js';
+import { readsClock } from '../plan/reads-clock.js';
 import { type ClientStatements, currentReading } from './client-statements.js';
 import { NamesUnderWay } from './names-under-way.js';
 import type { PortalPlan } from './portals.js';
@@ -90,7 +91,7 @@ function readingOfPrepare(
   effect: PrepareEffect,
   own: NamesUnderWay,
 ): TextReading {
-  const reading = readingFor(session, server, plan);
+  const reading = readingFor(session, server, plan, effect.body);
   const serverName = session.context.statements.sqlServerName(effect, reading);
   return own.hasServerName(serverName) ? { ...reading, readingKey: uniqueKey() } : reading;
 }
@@ -198,10 +199,18 @@ function uniqueKey(): string {
  * Under which settings a text sent now will be read. While some are being changed ahead of it nobody knows: such
  * a statement is shared with nobody, and read anew when it is next used. But a Query is converted before any of it runs.
  */
-export function readingFor(session: Session, server: ServerConnection, plan: SqlPlan | null): TextReading {
-  const reading = currentReading(session);
+export function readingFor(
+  session: Session,
+  server: ServerConnection,
+  plan: SqlPlan | null,
+  text: string,
+): TextReading {
+  // What another client has had read has the time of then.
+  const ownKey = readsClock(text) ? uniqueKey() : '';
+  const reading = { ...currentReading(session), ownKey };
   if ((server.isSettingPending || session.isStateUnread) && server.isBatchOpen)
-    return { ...reading, readingKey: uniqueKey(), encoding: null };
-  const isChanging = server.isSettingPending || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
-  return isChanging ? { ...reading, readingKey: uniqueKey() } : reading;
+    return { ...reading, readingKey: uniqueKey(), encoding: null, values: null };
+  const isChanging =
+    server.isSettingPending || session.isStateUnread || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
+  return isChanging ? { ...reading, readingKey: uniqueKey(), values: null } : reading;
 }

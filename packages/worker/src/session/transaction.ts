@@ -20,7 +20,7 @@ import {
   withoutFormer,
 } from '../scatter/transaction-mark.js';
 import { applyEffect, type BindValues } from './effects.js';
-import type { ParameterSet } from './parameter-set.js';
+import { type ParameterSet, parameterFromValue, withParameter, withUnknownReading } from './parameter-set.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
 import { noteRestored, type RestoredStatement } from './restored-settings.js';
 import type { Session } from './session.js';
@@ -80,8 +80,8 @@ export class SessionTransaction {
   isOpen = false;
   /** Answered since it began. */
   exchangeCount = 0;
-  /** Texts are read under settings of this transaction alone. */
-  isReadingLocal = false;
+  /** The session's settings as this transaction has them, where it has changed for itself what texts are read by; null: it has not. */
+  local: ParameterSet | null = null;
   /** It made a table that COMMIT drops. */
   private dropsAtCommit = false;
 
@@ -177,6 +177,7 @@ export class SessionTransaction {
     this.base = from.base;
     this.savepoints = from.savepoints;
     this.locals = from.locals;
+    this.local = from.local;
     from.locals = [];
     this.isOpen = from.isOpen;
     this.exchangeCount = from.exchangeCount;
@@ -196,6 +197,15 @@ export class SessionTransaction {
     return this.savepoints.length;
   }
 
+  /** SET LOCAL of what texts are read by. @param value '' or name null: only the server knows */
+  readsLocally(name: string | null, value: string): void {
+    const before = this.local ?? this.session.parameters;
+    this.local =
+      name === null || value === ''
+        ? withUnknownReading(before)
+        : withParameter(before, parameterFromValue(name, value));
+  }
+
   /** Remembers the settings before the first change. */
   beforeChange(server: ServerConnection): void {
     this.base ??= { name: '', session: this.session.parameters, server: server.parameters };
@@ -208,7 +218,7 @@ export class SessionTransaction {
 
   private end(): void {
     this.base = null;
-    this.isReadingLocal = false;
+    this.local = null;
     if (this.savepoints.length > 0) this.savepoints = [];
     if (this.locals.length > 0) this.locals = [];
     this.hasFailed = false;
@@ -306,6 +316,8 @@ export class SessionTransaction {
     const index = this.findSavepoint(name);
     if (index < 0) return;
     this.restore(server, this.savepoints[index]);
+    // Which of them are left is the server's to know.
+    if (this.local !== null) this.readsLocally(null, '');
     this.session.context.pubSub.returns.rolledBack(this.session, index);
     this.savepoints.length = index + 1;
     this.locals = this.locals.filter(({ depth }) => depth <= index);

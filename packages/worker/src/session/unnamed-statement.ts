@@ -4,14 +4,17 @@ import { isAscii } from 'node:buffer';
 import { decodeText, readParse, type SqlPlan } from '@pgdog-cluster/core';
 import type { StatementUse } from '../backend/own-exchange.js';
 import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
+import { readUnder } from '../backend/read-under.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { copyBytes } from '../io/copy-bytes.js';
 import type { NeededUnnamed } from '../mirror/captured-unit.js';
+import { dependsOnReading } from '../plan/depends-on-reading.js';
 import type { PlanCache } from '../plan/plan-cache.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import type { QueryStats } from '../plan/query-stats.js';
 import { planOfParse } from '../route/prepared-route.js';
-import { encodingOf } from './client-statements.js';
+import { encodingOf, readingSettings } from './client-statements.js';
+import type { ParameterSet } from './parameter-set.js';
 import type { Session } from './session.js';
 
 /** Kept between two requests of an idle client. */
@@ -36,6 +39,8 @@ export class UnnamedStatement {
   /** What told of client_encoding when it came; null: it is not known. And how often that may have changed until then. */
   private reported: ReadonlyMap<string, string> | null = null;
   private changes = 0;
+  /** Settings that it was read under; null: nobody knows. */
+  private settings: ParameterSet | null = null;
   private use: StatementUse | null = null;
   private useServer: ServerConnection | null = null;
 
@@ -52,6 +57,7 @@ export class UnnamedStatement {
     server: ServerConnection,
   ): StatementUse {
     this.copy(bytes, start, end, plan);
+    if (server.isSettingPending || this.session.isStateUnread) this.settings = null;
     server.unnamedId = this.id;
     return this.useOn(server);
   }
@@ -101,6 +107,9 @@ export class UnnamedStatement {
     this.frameBytes = size;
     this.plan = plan;
     this.figures = null;
+    this.settings = readingSettings(this.session);
+    // What only the server could tell it tells now.
+    if (this.settings.readingKey !== '') this.settings.readingValues(this.session.reported);
     this.reported = this.session.reported;
     this.changes = this.session.statements.encodingChanges;
     this.id = ++counter;
@@ -134,8 +143,17 @@ export class UnnamedStatement {
     if (server.unnamedId === this.id) return true;
     if (this.isForeign) return false;
     server.unnamedId = this.id;
-    server.pending.push(KIND_PARSE | SWALLOW, null);
-    server.send(this.frame.subarray(0, this.frameBytes));
+    const frame = this.frame.subarray(0, this.frameBytes);
+    const send = () => {
+      server.pending.push(KIND_PARSE | SWALLOW, null);
+      server.send(frame);
+    };
+    const { session, settings } = this;
+    const now = server.isSettingPending || session.isStateUnread ? null : readingSettings(session);
+    const isSame = settings === null || now?.readingKey === settings.readingKey;
+    const values = isSame ? null : settings.readingValues(session.reported);
+    if (values === null || !dependsOnReading(frame)) send();
+    else readUnder(server, values, now?.readingValues(session.reported) ?? null, send);
     server.pool.row.serverParse();
     return true;
   }
