@@ -1,9 +1,11 @@
 /**
  * One answer of the rows of three shards; an operation is one row. row-merge with row-order and row-places over keys of
  * value-order: integer-order, byte-order, decimal-order, moment. row-fold with fold-column and numeric-sum; row-distinct with
- * row-key, value-key, key-buffer, key-table; row-sort; limit-cut.
+ * row-key, value-key, key-buffer, key-table; row-sort; limit-cut;
+ * first-rows.
  */
 import {
+  FirstRows,
   FrameWriter,
   LimitCut,
   RowDistinct,
@@ -116,6 +118,21 @@ function distinctBench(write: WriteValue): (count: number) => number {
   };
 }
 
+/** DISTINCT ON: each row is a group of its own. */
+function firstBench(write: WriteValue): (count: number) => number {
+  const [{ bytes, starts }] = shards(write);
+  const key = { column: 0, isDescending: false, isNullsFirst: false };
+  const first = new FirstRows(made(RowOrder.of(shapeOf(TYPE.int8, 0), [key])));
+  return (count) => {
+    let hash = 0;
+    for (let index = 0; index < count; index++) {
+      const row = index % ROWS;
+      if (!first.isOfLast(bytes, starts[row] + 5, starts[row + 1])) hash++;
+    }
+    return hash;
+  };
+}
+
 /** Each row is a group of its own; folded and sorted downwards. */
 function sortBench(write: WriteValue): (count: number) => number {
   const shape = shapeOf(TYPE.int8, 0);
@@ -161,6 +178,7 @@ export function run({ quick }: { quick: boolean }): MicroResult[] {
     timeOperations('RowFold: sum of numeric in text', quick, foldBench(0, decimal)),
     timeOperations('RowFold: groups of int8, sorted', quick, sortBench(whole)),
     timeOperations('RowDistinct: int8 in text', quick, distinctBench(whole)),
+    timeOperations('FirstRows: int8 in text', quick, firstBench(whole)),
     timeOperations('LimitCut', quick, limitBench),
   ];
 }

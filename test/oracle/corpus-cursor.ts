@@ -127,7 +127,7 @@ const CURSORS: readonly (readonly Text[])[] = [
   ['DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id FOR UPDATE', 'FETCH 3 c', 'FETCH 3 c'],
   ['DECLARE c CURSOR FOR SELECT city FROM customer ORDER BY city', 'FETCH 3 c'],
   ['DECLARE c CURSOR FOR SELECT avg(score) FROM customer', 'FETCH 3 c'],
-  ['DECLARE c CURSOR FOR SELECT id FROM customer UNION SELECT id FROM orders', 'FETCH 3 c'],
+  ['DECLARE c CURSOR FOR SELECT id FROM customer UNION SELECT id FROM orders ORDER BY 1', 'FETCH 3 c'],
   ['DECLARE c SCROLL CURSOR FOR SELECT id FROM customer ORDER BY id', 'FETCH c', 'FETCH PRIOR FROM c'],
   ['DECLARE c CURSOR WITH HOLD FOR SELECT id FROM customer ORDER BY id', 'FETCH c'],
   ['DECLARE c CURSOR FOR SELECT id FROM customer ORDER BY id', 'FETCH PRIOR FROM c'],

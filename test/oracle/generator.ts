@@ -102,6 +102,22 @@ const VALUES: Record<string, readonly string[]> = {
   array: ["'{1,1}'"],
   bytea: ["'\\x0001'"],
 };
+/** What groups are made of besides columns, $ being one. */
+const MADE: Record<string, readonly string[]> = {
+  time: [
+    "date_trunc('month', $)",
+    'extract(month FROM $)',
+    '$::date',
+    "date_part('dow', $)",
+    'extract(epoch FROM $)',
+  ],
+  date: ['extract(year FROM $)', "date_trunc('year', $)", "date_part('month', $)"],
+  int: ['$ % 2', '$ + 1', 'CASE WHEN $ > 1 THEN 1 ELSE 0 END'],
+  int8: ['$ % 3', '$::int % 2'],
+  text: ['lower($)', 'length($)', "coalesce($, 'none')", '$ IS NULL'],
+  numeric: ['round($, 0)', 'trunc($, 1)', '$ > 10', '$::numeric(9, 2)'],
+  bool: ['coalesce($, false)', 'NOT $'],
+};
 const OPERATORS = ['=', '<>', '<', '>=', '=', '>', 'IS DISTINCT FROM', 'IS NOT DISTINCT FROM'];
 /** Parameters in binary, where it is simple. */
 const NUMBER_TYPES: Record<string, number> = { int8: 20, int: 23 };
@@ -141,11 +157,14 @@ export class OracleGenerator {
 
   #select(): { sql: string; order: RowOrder } {
     const dice = this.#dice;
+    if (dice.chance(8)) return { sql: this.#queries(), order: 'any' };
+    if (dice.chance(8)) return this.#set();
     const { from, refs } = this.#from();
     const condition = this.#where(refs, 0);
     const where = condition === '' ? '' : ` WHERE ${condition}`;
     const shape = dice.below(10);
     if (shape < 4) return this.#grouped(from, where, refs);
+    if (dice.chance(12)) return this.#firstOf(from, where, refs);
     const columns = Array.from({ length: 1 + dice.below(4) }, () => this.#column(refs));
     const isDistinct = dice.chance(20);
     const shown = columns.map(({ text }, i) => (dice.chance(20) ? `${text} AS x${i}` : text));
@@ -153,6 +172,59 @@ export class OracleGenerator {
     const head = `SELECT ${isDistinct ? 'DISTINCT ' : ''}${list} FROM ${from}${where}`;
     if (list === '*' || dice.chance(30)) return { sql: head, order: 'any' };
     return this.#ordered(head, columns.length);
+  }
+
+  /** SELECT of nothing but queries. */
+  #queries(): string {
+    const dice = this.#dice;
+    const items = Array.from({ length: 1 + dice.below(3) }, () => {
+      const { from, refs } = this.#from();
+      const condition = this.#where(refs, 1);
+      const where = `FROM ${from} WHERE ${condition}`;
+      if (dice.chance(60)) return `${dice.chance(25) ? 'NOT ' : ''}EXISTS (SELECT 1 ${where})`;
+      const { text, type } = this.#column(refs);
+      const isSummable = ['int', 'int8', 'numeric'].includes(type);
+      const isComparable = !['uuid', 'bytea', 'bool'].includes(type);
+      const name = dice.of(['count', isSummable ? 'sum' : 'count', isComparable ? 'max' : 'count']);
+      return `(SELECT ${name}(${text}) ${where})`;
+    });
+    return `SELECT ${items.join(', ')}`;
+  }
+
+  /** Two or three queries whose columns are of the same types, and whose equal values look alike. */
+  #set(): { sql: string; order: RowOrder } {
+    const dice = this.#dice;
+    const fits = (type: string): boolean => !['numeric', 'float', 'array', 'time'].includes(type);
+    const first = dice.of(SOURCES);
+    const types = Array.from({ length: 1 + dice.below(3) }, () =>
+      dice.of(Object.values(first.columns).filter(fits)),
+    );
+    const arm = (): string => {
+      const possible = SOURCES.filter(({ columns }) =>
+        types.every((type) => Object.values(columns).includes(type)),
+      );
+      const source = dice.of(possible);
+      const columns = types.map((type) => {
+        const named = Object.entries(source.columns).filter(([, other]) => other === type);
+        const isKeyed = source.key !== null && source.columns[source.key] === type && dice.chance(50);
+        return `a.${isKeyed ? source.key : dice.of(named)[0]}`;
+      });
+      const condition = this.#where([{ alias: 'a', source }], 0);
+      return `SELECT ${columns.join(', ')} FROM ${source.table} a${condition === '' ? '' : ` WHERE ${condition}`}`;
+    };
+    const operator = (): string =>
+      dice.of([
+        'UNION',
+        'UNION ALL',
+        'UNION',
+        'UNION ALL',
+        'INTERSECT',
+        'EXCEPT',
+        'EXCEPT ALL',
+        'INTERSECT ALL',
+      ]);
+    const head = `${arm()} ${operator()} ${arm()}${dice.chance(20) ? ` ${operator()} ${arm()}` : ''}`;
+    return dice.chance(50) ? { sql: head, order: 'any' } : this.#ordered(head, types.length);
   }
 
   /** Sorted by all that is shown: rows that are equal look alike, unless equal values can look different. */
@@ -173,7 +245,7 @@ export class OracleGenerator {
 
   #grouped(from: string, where: string, refs: Ref[]): { sql: string; order: RowOrder } {
     const dice = this.#dice;
-    const groups = Array.from({ length: dice.below(3) }, () => this.#column(refs).text);
+    const groups = Array.from({ length: dice.below(3) }, () => this.#groupBy(refs));
     const aggregates = Array.from({ length: 1 + dice.below(3) }, () => {
       const { text, type } = this.#column(refs);
       const name = dice.of(
@@ -187,11 +259,37 @@ export class OracleGenerator {
       const isComparable = !['uuid', 'bytea'].includes(type) || safe.startsWith('count');
       return `${isComparable ? safe : 'count'}${safe.endsWith('DISTINCT') ? ' ' : '('}${text})`;
     });
-    const shown = dice.chance(85) ? [...groups, ...aggregates] : [...aggregates, ...groups];
-    const by = groups.length > 0 ? ` GROUP BY ${groups.join(', ')}` : '';
-    const having = dice.chance(10) ? ' HAVING count(*) > 1' : '';
+    const isAhead = dice.chance(85);
+    const shown = isAhead ? [...groups, ...aggregates] : [...aggregates, ...groups];
+    const named = groups.map((text, i) => (isAhead && dice.chance(25) ? `${i + 1}` : text));
+    const by = groups.length > 0 ? ` GROUP BY ${named.join(', ')}` : '';
+    const having = dice.chance(15)
+      ? ` HAVING ${dice.of(['count(*) > 1', 'count(*) % 2 = 0', 'min(1) = 1'])}`
+      : '';
     const head = `SELECT ${shown.join(', ')} FROM ${from}${where}${by}${having}`;
     return dice.chance(40) ? this.#ordered(head, shown.length) : { sql: head, order: 'any' };
+  }
+
+  /** A column, or something that is made of one. */
+  #groupBy(refs: Ref[]): string {
+    const dice = this.#dice;
+    const { text, type } = this.#column(refs);
+    return dice.chance(60) ? text : dice.of(MADE[type] ?? ['$'])?.replaceAll('$', text);
+  }
+
+  /** The first row of each group by its first columns, sorted by all that is shown. */
+  #firstOf(from: string, where: string, refs: Ref[]): { sql: string; order: RowOrder } {
+    const dice = this.#dice;
+    const columns = Array.from({ length: 2 + dice.below(3) }, () => this.#column(refs).text);
+    const on = columns.slice(0, 1 + dice.below(2));
+    const named = on.map((text, i) => (dice.chance(25) ? `${i + 1}` : text));
+    const isPartly = dice.chance(20);
+    const sort = columns
+      .map((text) => `${text}${dice.of(['', ' DESC', ' NULLS FIRST'])}`)
+      .slice(0, isPartly ? on.length : 9);
+    const limit = dice.chance(25) ? ` LIMIT ${dice.below(7)}` : '';
+    const head = `SELECT DISTINCT ON (${named.join(', ')}) ${(isPartly ? on : columns).join(', ')} FROM ${from}${where}`;
+    return { sql: `${head} ORDER BY ${sort.join(', ')}${limit}`, order: 'exact' };
   }
 
   #from(): { from: string; refs: Ref[] } {

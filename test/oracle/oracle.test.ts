@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { ROOT } from '../support/tree.js';
+import { apartCases } from './corpus-apart.js';
 import { arrayCases } from './corpus-arrays.js';
 import { copyCases } from './corpus-copy.js';
 import { cursorCases } from './corpus-cursor.js';
@@ -65,6 +66,7 @@ forOneDriver('the oracle', (driver) => {
     const all = [
       ...directCases(),
       ...mergeCases(),
+      ...apartCases(),
       ...groupCases(),
       ...groupEdgeCases(),
       ...writeCases(),

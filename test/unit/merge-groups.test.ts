@@ -65,6 +65,7 @@ function answerOf({ oids, aggregates, shown, client, more = {}, sort = [] }: Ask
     rewrite: {
       text: '',
       formats: oids.map(() => -1),
+      names: oids.map(() => ''),
       shownCount: shown.length,
       groups: { shown, hidden: [], having: null, isOne: false, ...more },
     },

@@ -18,7 +18,7 @@ before(async () => {
 });
 
 /** `sort 0 asc last; group 0; count -; distinct; limit 3; offset $1`, of what there is. */
-function planText({ sort, group, aggregates, isDistinct, limit, offset }: MergePlan): string {
+function planText({ sort, group, aggregates, isDistinct, firstOf, limit, offset }: MergePlan): string {
   const count = (source: typeof limit): string =>
     source === null
       ? ''
@@ -35,6 +35,7 @@ function planText({ sort, group, aggregates, isDistinct, limit, offset }: MergeP
     group === null ? '' : `group ${group.join(',')}`.trim(),
     aggregates.some((kind) => kind !== null) ? aggregates.map((kind) => kind ?? '-').join(' ') : '',
     isDistinct ? 'distinct' : '',
+    firstOf === undefined ? '' : `first of ${firstOf}`,
     limit === null ? '' : `limit ${count(limit)}`,
     offset === null ? '' : `offset ${count(offset)}`,
   ]
@@ -118,6 +119,11 @@ refused | SELECT DISTINCT total FROM orders
 distinct | SELECT DISTINCT note || 'x' FROM orders
 refused | SELECT DISTINCT f FROM orders
 refused | SELECT DISTINCT ON (n) * FROM orders
+ | SELECT DISTINCT ON (user_id) * FROM orders
+sort 5 asc last; sort 0 asc last; first of 1 | SELECT DISTINCT ON (n) * FROM orders ORDER BY n, id
+sort 1 asc last; sort 0 desc first; first of 2; limit 3 | SELECT DISTINCT ON (id, n) id, n FROM orders ORDER BY n, id DESC LIMIT 3
+refused | SELECT DISTINCT ON (n) * FROM orders ORDER BY id, n
+refused | SELECT DISTINCT ON (n) n, count(*) FROM orders GROUP BY n ORDER BY n
 refused | SELECT avg(n) FROM orders
 group; sum | SELECT sum(f) FROM orders
 group; sum | SELECT sum(n + 1) FROM orders
@@ -153,8 +159,23 @@ refused | SELECT current_database(), id FROM orders
 refused | SELECT current_catalog, id FROM orders
 refused | SELECT count(*) FROM orders, pg_class
  | SELECT random(), id FROM orders
-refused | SELECT * FROM orders UNION ALL SELECT * FROM orders
-refused | SELECT id FROM orders UNION SELECT id FROM users
+ | SELECT * FROM orders UNION ALL SELECT * FROM orders
+distinct | SELECT id FROM orders UNION SELECT id FROM users
+ | SELECT user_id FROM orders UNION SELECT id FROM users
+ | SELECT user_id, n FROM orders INTERSECT SELECT id, age FROM users
+ | SELECT user_id FROM orders EXCEPT ALL SELECT id FROM users
+refused | SELECT user_id FROM orders EXCEPT SELECT age FROM users
+refused | SELECT id FROM orders INTERSECT SELECT id FROM users
+refused | SELECT count(*) FROM orders UNION ALL SELECT count(*) FROM users
+refused | (SELECT id FROM orders UNION SELECT id FROM users) UNION ALL SELECT id FROM users
+refused | SELECT id FROM orders UNION SELECT id FROM users ORDER BY id + 1
+sort 0 asc last; limit 3; offset 1 | SELECT user_id FROM orders UNION SELECT id FROM users ORDER BY 1 LIMIT 3 OFFSET 1
+group; bool_or | SELECT EXISTS (SELECT 1 FROM orders WHERE n = 3)
+group; bool_and bool_or first | SELECT NOT EXISTS (SELECT 1 FROM orders), EXISTS (SELECT 1 FROM users LIMIT 1), 'x'
+group; count max | SELECT (SELECT count(*) FROM orders), (SELECT max(at) FROM orders)
+refused | SELECT EXISTS (SELECT 1 FROM orders HAVING count(*) > 3)
+refused | SELECT EXISTS (SELECT 1 FROM orders o JOIN users u ON u.age = o.n)
+refused | SELECT EXISTS (SELECT 1 FROM orders), random()
 refused | SELECT fine(n) FROM orders
 refused | SELECT * FROM (SELECT avg(n) FROM orders) x
 refused | SELECT count(*) FROM (SELECT n FROM orders GROUP BY n) x

@@ -56,7 +56,7 @@ no | SELECT * FROM (SELECT user_id, n FROM orders UNION ALL SELECT x, user_id FR
 no | SELECT * FROM (SELECT user_id FROM orders UNION ALL SELECT user_id FROM items LIMIT 4) x WHERE user_id = 1
 no | SELECT * FROM (SELECT user_id FROM orders UNION ALL SELECT user_id FROM items) x
 no | SELECT * FROM (SELECT user_id FROM orders FOR UPDATE) o WHERE user_id = 1
-no | SELECT user_id FROM orders WHERE user_id = 1 UNION SELECT id FROM users
+merge | SELECT user_id FROM orders WHERE user_id = 1 UNION SELECT id FROM users
 no | SELECT * FROM users u, (SELECT * FROM orders o) x WHERE u.id = 1
 no | SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.n = u.age) x WHERE u.id = 1
 no | SELECT * FROM users u JOIN (SELECT user_id FROM orders LIMIT 3) o ON o.user_id = u.id WHERE u.id = 1
@@ -123,7 +123,7 @@ no | SELECT * FROM users u WHERE u.id = 1 AND u.id = ALL (SELECT user_id FROM or
 no | SELECT u.id IN (SELECT user_id FROM orders) FROM users u WHERE u.id = 1
 no | SELECT * FROM countries WHERE EXISTS (SELECT 1 FROM orders WHERE note = code)
 no | SELECT * FROM countries WHERE (SELECT count(*) FROM orders) > 1
-no | SELECT (SELECT count(*) FROM orders)
+merge | SELECT (SELECT count(*) FROM orders)
 no | SELECT * FROM users u WHERE u.id = 1 ORDER BY (SELECT max(n) FROM orders)
 no | SELECT * FROM users u WHERE u.id = 1 LIMIT (SELECT count(*) FROM orders)
 no | SELECT count(*) FROM users u WHERE u.id = 1 GROUP BY (SELECT max(n) FROM orders)

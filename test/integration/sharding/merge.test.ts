@@ -214,7 +214,7 @@ forEachDriver('reads of several shards', (driver) => {
       'SELECT a.id FROM customer a JOIN customer b ON a.city = b.city',
       'SELECT rank() OVER (ORDER BY id) FROM customer',
       'SELECT city FROM customer GROUP BY city HAVING upper(max(name)) > $$A$$',
-      'SELECT id FROM customer UNION SELECT id FROM orders',
+      'SELECT id FROM customer INTERSECT SELECT id FROM orders',
       'SELECT avg(score::float8) FROM customer',
     ]) {
       await assert.rejects(client.query(sql), { code: '0A000' }, sql);

@@ -22,23 +22,33 @@ const INEXACT: ReadonlySet<number> = new Set([VALUE_TYPE.numeric]);
 const INEXACT_BINARY: ReadonlySet<number> = new Set([VALUE_TYPE.float4, VALUE_TYPE.float8]);
 const TEXTS: ReadonlySet<number> = new Set([VALUE_TYPE.text, VALUE_TYPE.varchar]);
 
-/** Why columns whose types were not known cannot be merged, in words; null: they can. */
+/** In words, and what to do about it if more than naming a shard helps. */
+export interface PlainProblem {
+  readonly text: string;
+  readonly hint?: string;
+}
+
+const BYTES_HINT = `Write COLLATE "C" behind it, where the order of its bytes will do, compare the sharding key with a value, or name the shard by SET pgdog.shard.`;
+
+/** Why columns whose types were not known cannot be merged; null: they can. */
 export function plainProblem(
   { columns }: RowShape,
   plain: readonly PlainColumn[],
   aggregates: readonly (AggregateKind | null)[],
-): string | null {
-  for (const { column, mayBeText, mayBeInexact } of plain) {
+): PlainProblem | null {
+  for (const { column, mayBeText, mayBeInexact, mayBeFloat = false } of plain) {
     const described = columns[column];
-    if (described === undefined) return `the answer has no column ${column + 1}`;
+    if (described === undefined) return { text: `the answer has no column ${column + 1}` };
     const { typeOid, name, format } = described;
     // Of those that look the same in text, min and max may as well be any.
     const isExtreme = aggregates[column] === 'min' || aggregates[column] === 'max';
-    const isFloat = INEXACT_BINARY.has(typeOid) && (format === VALUE_FORMAT.binary || isExtreme);
+    const isFloat =
+      INEXACT_BINARY.has(typeOid) && (format === VALUE_FORMAT.binary || isExtreme || mayBeFloat);
     const isInexact = mayBeInexact && (INEXACT.has(typeOid) || isFloat);
     const isFit = PLAIN.has(typeOid) || (mayBeText && TEXTS.has(typeOid)) || isInexact;
     if (!isFit) {
-      return `rows of several shards cannot be merged by column "${name}": Postgres alone knows how ${typeName(typeOid)} is compared there`;
+      const text = `rows of several shards cannot be merged by column "${name}": Postgres alone knows how ${typeName(typeOid)} is compared there`;
+      return { text, ...(TEXTS.has(typeOid) ? { hint: BYTES_HINT } : {}) };
     }
   }
   return null;

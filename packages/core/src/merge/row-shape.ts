@@ -61,6 +61,11 @@ export class RowShape {
     return new RowShape(this.columns.map((column, index) => ({ ...column, format: formatOf(index) })));
   }
 
+  /** Its columns under other names, for errors. @param names '': as it is */
+  named(names: readonly string[]): RowShape {
+    return new RowShape(this.columns.map((column, i) => ({ ...column, name: names[i] || column.name })));
+  }
+
   /** Why rows of both cannot be one answer; null when a client would not see a difference. */
   agree(other: RowShape): string | null {
     if (this.columns.length !== other.columns.length) {

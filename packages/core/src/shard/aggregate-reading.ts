@@ -170,7 +170,8 @@ export class AggregateReader {
     const isExtreme = fold === 'min' || fold === 'max';
     const isKnown = !isExtreme || isOrderKnown(nodesOf(node, 'args')[0], this.#top.level);
     const plain = isKnown ? null : { mayBeText: false, mayBeInexact: true };
-    const rest = { fold, format, plain, isOrderKnown: isKnown };
+    const label = `${nameOf(node)}(${node.agg_star === true ? '*' : (parts[0]?.text ?? '')})`;
+    const rest = { fold, format, plain, isOrderKnown: isKnown, label };
     if (filter === undefined) return this.#add({ ...made, ...rest });
     const inner = { ...nodeOf(made.node, 'FuncCall'), agg_filter: filter };
     const text = `${made.text} FILTER (WHERE ${parts.at(-1)?.text})`;

@@ -15,6 +15,8 @@ export const SHARD_SEVERAL = -2;
 /** Every shard. */
 export const SHARD_EVERY = -3;
 
+export const DIFFERENT_SHARDS = 'its tables are on different shards';
+
 /** More about the last SHARD_SEVERAL. */
 export const choice = {
   /** null: all of them. */
@@ -91,7 +93,7 @@ export function chooseShard(
     if (shard !== SHARD_ANY && own !== shard) {
       choice.shards = null;
       choice.group = group;
-      choice.problem = 'its tables are on different shards';
+      choice.problem = DIFFERENT_SHARDS;
       return SHARD_SEVERAL;
     }
     shard = own;
@@ -145,7 +147,8 @@ function shardOfFixed(group: KeyGroup): number {
   return source?.kind === 'shard' ? source.shard : SHARD_SEVERAL;
 }
 
-function shardOfGroup(group: KeyGroup, rule: ShardFunction, values: StatementValues): number {
+/** SHARD_SEVERAL: `choice` says which. */
+export function shardOfGroup(group: KeyGroup, rule: ShardFunction, values: StatementValues): number {
   choice.group = group;
   choice.problem = '';
   choice.shards = null;

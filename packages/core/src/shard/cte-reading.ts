@@ -1,6 +1,6 @@
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { readWrite } from './change-reading.js';
-import { combineArms, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
+import { combineArms, NO_SHOWN, readSelect, type Shown, unmodified } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import { renamed, type Scope, type ShownColumn } from './shard-scope.js';
 
@@ -100,7 +100,7 @@ function readRecursive(ctx: ShardContext, cte: Cte): Shown {
     if (key === null) return { name, key: null, type: null };
     const node = graph.add(graph.info(key.node), false);
     graph.link(key.node, node);
-    return { name, key: { node, isExact: false, isOwn: false }, type };
+    return { name, key: { node, isExact: false, isOwn: false }, type: unmodified(type) };
   });
   cte.isWorkingUsed = false;
   cte.working = { columns: renamed(columns, cte.columns), isOpaque: base.isOpaque, splits: [], top: null };

@@ -180,10 +180,11 @@ function readView(ctx: ShardContext, node: SqlNode, relation: CatalogRelation): 
   }
   const isAlike = !shown.isOpaque && shown.columns.length === columns.length;
   const all = isAlike
-    ? renamed(
-        shown.columns,
-        columns.map((column) => column.name),
-      )
+    ? shown.columns.map((column, i) => ({
+        ...column,
+        name: columns[i].name,
+        type: column.type ?? columns[i],
+      }))
     : plain;
   return partOf(entryOf(node, name, all, false), shown.splits);
 }

@@ -77,6 +77,7 @@ export class GroupPlanReader {
       rewrite: {
         text,
         formats: list.map(({ format }) => format),
+        names: this.#columns.names,
         shownCount: shown.length,
         groups: { shown, hidden, having, isOne: isOne && !keepsHaving },
       },

@@ -15,7 +15,7 @@ import {
 } from './group-types.js';
 import { itemsOf } from './key-source.js';
 import { mayFail } from './may-fail.js';
-import { neverMerged } from './no-merge.js';
+import { type NoMerge, neverMerged } from './no-merge.js';
 import type { NodeIds } from './node-ids.js';
 import { fillTemplate, type PartialColumns, type Piece } from './partial-columns.js';
 import type { Top } from './query-reading.js';
@@ -26,6 +26,7 @@ import {
   columnTypeName,
   hasAggregate,
   isDeterministic,
+  isOfOneScaleAs,
   isOrderKnown,
   parametersOf,
   walkNodes,
@@ -118,7 +119,7 @@ export class GroupReader {
   #requireKeys(node: SqlNode): void {
     walkNodes(node, (type, inner) => {
       if (this.#keyOf({ [type]: inner }) !== undefined) return false;
-      if (type === 'ColumnRef') throw neverMerged('a column of the answer that is not in GROUP BY');
+      if (type === 'ColumnRef') throw ungrouped(inner);
       if (type === 'SubLink') throw neverMerged('a subquery beside groups of several shards');
       if ('over' in inner) throw neverMerged('window functions over groups');
       return true;
@@ -214,7 +215,7 @@ export class GroupReader {
       case 'TypeCast':
         return this.#typeCast(inner);
       case 'ColumnRef':
-        throw neverMerged('a column of the answer that is not in GROUP BY');
+        throw ungrouped(inner);
       default:
         throw neverMerged('an expression over groups of several shards');
     }
@@ -378,13 +379,21 @@ const TESTS: Record<string, GroupOperator> = {
   IS_UNKNOWN: 'isNull',
 };
 
+/** Of a group, or unknown: whichever it is, it is not told apart by it. */
+function ungrouped(reference: SqlNode): NoMerge {
+  return neverMerged(`"${pathOf(reference, 'fields').join('.')}" is not in GROUP BY`);
+}
+
 const isNull = (node: SqlNode): boolean => nodeOf(node, 'A_Const')?.isnull === true;
 
 const bool = (expression: GroupExpression): Typed => ({ expression, type: 'bool' });
 
 /** What keys must be, where their type is not known. */
 export function keyPlain({ column, node }: GroupKey, { level }: Top): PartialColumnPlain {
-  return column?.type != null ? null : { mayBeText: isDeterministic(node, level), mayBeInexact: false };
+  if (column?.type != null) return null;
+  const isOfOneScale = isOfOneScaleAs(node, level);
+  const mayBeText = isDeterministic(node, level);
+  return { mayBeText, mayBeInexact: isOfOneScale, mayBeFloat: isOfOneScale };
 }
 
 type PartialColumnPlain = Parameters<PartialColumns['add']>[0]['plain'];

@@ -51,7 +51,7 @@ export class LevelShape {
     // A query further out shows its rows whether or not this one does.
     if (!this.#nodes.has(node)) return false;
     if (this.hasLimit || this.hasLock || this.distinct === 'on') return false;
-    const isGrouped = this.group !== null || this.hasAggregate || this.hasHaving;
+    const { isGrouped } = this;
     const isKey = (key: KeyColumn): boolean => key.node === node;
     if (isGrouped && !(this.group ?? []).some((column) => column?.key && isKey(column.key))) return false;
     return this.#windows.every((keys) => keys.some(isKey));
@@ -81,10 +81,17 @@ export class LevelShape {
 
   /** What it shows is what the shards show, one after the other. */
   get keepsShards(): boolean {
+    return this.keepsSets && (this.distinct !== 'all' || this.showsKey);
+  }
+
+  /** The same but for rows that are equal, of which several shards may show one each. */
+  get keepsSets(): boolean {
     if (this.hasLimit || this.hasLock || this.distinct === 'on') return false;
-    if (this.distinct === 'all' && !this.showsKey) return false;
-    const isGrouped = this.group !== null || this.hasAggregate || this.hasHaving;
-    return (!isGrouped || this.isGroupedByKey) && this.areWindowsByKey;
+    return (!this.isGrouped || this.isGroupedByKey) && this.areWindowsByKey;
+  }
+
+  get isGrouped(): boolean {
+    return this.group !== null || this.hasAggregate || this.hasHaving;
   }
 }
 

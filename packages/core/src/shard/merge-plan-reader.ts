@@ -1,31 +1,25 @@
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { foldOf } from './aggregate-reading.js';
 import { isAggregate } from './call-reading.js';
+import { readLimits } from './count-reading.js';
+import { firstOf } from './distinct-on.js';
 import { findColumn } from './expression-reading.js';
 import { GroupPlanReader } from './group-plan-reader.js';
-import { castType } from './key-family.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { NoMerge, neverMerged } from './no-merge.js';
-import type { Piece } from './partial-columns.js';
+import { nameOfPiece, type Piece } from './partial-columns.js';
 import type { Target, Top } from './query-reading.js';
 import { type Limits, widerText } from './rewritten-text.js';
 import { SelectText } from './select-text.js';
 import type { Refusal, ShardContext } from './shard-context.js';
-import type {
-  AggregateKind,
-  CountSource,
-  MergePlan,
-  PlainColumn,
-  SortKey,
-  Spread,
-  TextPlace,
-} from './shard-reading.js';
+import type { AggregateKind, MergePlan, PlainColumn, SortKey, Spread } from './shard-reading.js';
 import { findShown, sortDirection } from './sort-reading.js';
 import {
   isBuiltin,
   isDeterministic,
   isFloat,
   isNamedTarget,
+  isOfOneScaleAs,
   isOrderKnown,
   isSortable,
   isTextEqual,
@@ -48,6 +42,18 @@ export function readMergePlan(ctx: ShardContext, top: Top | null, group: Resolve
   } catch (error) {
     if (!(error instanceof NoMerge)) throw error;
     return refusedSpread({ reason: error.message, remedy: error.remedy });
+  }
+}
+
+/** Of a query of aggregates alone, which shows one row: how they add up. null: not as it stands. */
+export function readOneRowPlan(ctx: ShardContext, top: Top): MergePlan | null {
+  const isOne = top.shape.isGrouped && top.shape.group === null && !('sortClause' in top.node);
+  if (!isOne || top.shape.hasLimit || top.targets?.length !== 1) return null;
+  try {
+    return new MergePlanReader(ctx, top, null).read();
+  } catch (error) {
+    if (error instanceof NoMerge) return null;
+    throw error;
   }
 }
 
@@ -87,16 +93,16 @@ class MergePlanReader {
 
   read(): MergePlan {
     const { node, shape } = this.#top;
-    if (shape.distinct === 'on') throw neverMerged('DISTINCT ON over several shards');
     if (!shape.areWindowsByKey)
       throw neverMerged('a window function that is not partitioned by the sharding key');
     if (textOf(node, 'limitOption') === 'LIMIT_OPTION_WITH_TIES') throw neverMerged('LIMIT … WITH TIES');
-    const isGrouped = shape.group !== null || shape.hasAggregate || shape.hasHaving;
+    const { isGrouped } = shape;
     if (this.#top.targets === null && (isGrouped || shape.distinct !== 'no' || 'sortClause' in node)) {
       throw neverMerged('sorting or grouping of columns that are not known', 'name the columns');
     }
-    const limits = { limit: this.#count('limitCount'), offset: this.#count('limitOffset') };
+    const limits = readLimits(this.#ctx, node);
     const isFolded = isGrouped && !shape.isGroupedByKey;
+    if (isFolded && shape.distinct === 'on') throw neverMerged('DISTINCT ON over groups of several shards');
     if (isFolded && shape.hasWindow) throw neverMerged('window functions over groups');
     if (isFolded && this.#text !== null)
       return GroupPlanReader.of(this.#ctx, this.#top, this.#text).read(limits);
@@ -111,6 +117,7 @@ class MergePlanReader {
       group,
       aggregates: aggregates ?? this.#targets.map(() => null),
       isDistinct: this.#isDistinct(group),
+      ...firstOf(this.#ctx, this.#top),
       ...limits,
     };
     const checked = this.#plain.length > 0 ? { ...plan, plain: this.#plain } : plan;
@@ -131,6 +138,7 @@ class MergePlanReader {
       rewrite: {
         text: widerText(this.#ctx.terms.parser, text, node, this.#hidden, limits),
         formats,
+        names: [...this.#targets.map(() => ''), ...this.#hidden.map(({ text: piece }) => nameOfPiece(piece))],
         shownCount,
         groups: null,
       },
@@ -149,9 +157,14 @@ class MergePlanReader {
     if (group !== null) throw new NoMerge('DISTINCT over groups');
     if (shape.showsKey) return false;
     for (const [i, { column, value }] of this.#targets.entries()) {
-      if (column !== null) requireTextEqual(column.type, 'DISTINCT');
+      if (column !== null && column.type !== null) requireTextEqual(column.type, 'DISTINCT');
       else if (value !== null)
-        this.#plain.push({ column: i, mayBeText: isDeterministic(value, level), mayBeInexact: false });
+        this.#plain.push({
+          column: i,
+          mayBeText: isDeterministic(value, level),
+          mayBeInexact: isOfOneScaleAs(value, level),
+        });
+      else requireTextEqual(null, 'DISTINCT');
     }
     return true;
   }
@@ -199,6 +212,7 @@ class MergePlanReader {
     const positions = (shape.group ?? []).map((column) => {
       const position = column === null ? -1 : targets.findIndex((target) => target.column === column);
       if (position < 0) throw new NoMerge('GROUP BY of something that is no column of the answer');
+      if (column !== null && column.type === null) throw new NoMerge('GROUP BY of what a subquery makes');
       requireTextEqual(column?.type ?? null, 'GROUP BY');
       return position;
     });
@@ -270,73 +284,6 @@ class MergePlanReader {
     this.#hidden.push({ text: piece.text, node: piece.node });
     return this.#targets.length + this.#hidden.length - 1;
   }
-
-  #count(key: 'limitCount' | 'limitOffset'): CountSource | null {
-    const given = nodeOf(this.#top.node, key);
-    if (given === undefined) return null;
-    // As SQLAlchemy writes it: LIMIT $1::INTEGER.
-    const cast = nodeOf(given, 'TypeCast');
-    const type = cast === undefined ? null : countType(nodeOf(cast, 'typeName'));
-    const value = type === null ? given : (nodeOf(cast, 'arg') ?? given);
-    const number = nodeOf(value, 'ParamRef')?.number;
-    if (typeof number === 'number') return { kind: 'parameter', number, type };
-    const constant = nodeOf(value, 'A_Const');
-    if (constant?.isnull === true) return null;
-    if (constant !== undefined && ('ival' in constant || 'sval' in constant)) {
-      const { literals, terms } = this.#ctx;
-      const at = typeof constant.location === 'number' ? constant.location : 0;
-      if (literals === null) {
-        const found =
-          'ival' in constant ? numberAt(constant, terms.text, at) : quotedAt(constant, terms.text, at);
-        if (found !== null) return found;
-        throw neverMerged('LIMIT or OFFSET of an expression', 'give a number or a parameter');
-      }
-      const place = literals(at);
-      if (place !== null && !place.isNegative) return { kind: 'literal', index: place.index };
-    }
-    throw neverMerged('LIMIT or OFFSET of an expression', 'give a number or a parameter');
-  }
-}
-
-/** int4 or int8; null: something else. smallint may not hold what shards are asked for. */
-function countType(typeName: SqlNode | undefined): 'int4' | 'int8' | null {
-  const type = castType(typeName);
-  if (type === null || type.isArray) return null;
-  return type.type === 'pg_catalog.int4' ? 'int4' : type.type === 'pg_catalog.int8' ? 'int8' : null;
-}
-
-function numberAt(constant: SqlNode, text: Uint8Array | undefined, start: number): CountSource {
-  const number = nodeOf(constant, 'ival')?.ival ?? 0;
-  return { kind: 'value', value: String(number), place: digitsAt(text, start) };
-}
-
-/** As pgx and JDBC write a parameter into a text: LIMIT '3'. Null: it is no number, or not written so. */
-function quotedAt(constant: SqlNode, text: Uint8Array | undefined, start: number): CountSource | null {
-  const value = textOf(nodeOf(constant, 'sval'), 'sval');
-  if (value === '' || ![...Buffer.from(value)].every(isDigit)) return null;
-  const isPlain = text === undefined || (text[start] === QUOTE && text[start + value.length + 1] === QUOTE);
-  if (!isPlain) return null;
-  const place = text === undefined ? null : { start, end: start + value.length + 2 };
-  return { kind: 'value', value, place };
-}
-
-const QUOTE = 0x27;
-
-/** Where a number stands that is written in decimal digits alone; null: it is not. */
-function digitsAt(text: Uint8Array | undefined, start: number): TextPlace | null {
-  if (text === undefined) return null;
-  let end = start;
-  while (end < text.length && isDigit(text[end])) end++;
-  // 1_000, 0x10, 1e3.
-  return end > start && !isWordByte(text[end] ?? 0) ? { start, end } : null;
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39;
-}
-
-function isWordByte(byte: number): boolean {
-  return byte === 0x5f || byte >= 0x80 || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a);
 }
 
 function requireTextEqual(type: Parameters<typeof isTextEqual>[0], where: string): void {

@@ -8,6 +8,8 @@ import { walkNodes } from './value-facts.js';
 /** A column that shards are asked for: a group's key, or a partial result over its rows. */
 export interface PartialColumn {
   readonly text: string;
+  /** In the client's words, where `text` is not. */
+  readonly label?: string;
   /** What `text` must be to Postgres's grammar. */
   readonly node: SqlNode;
   /** null: of the group's key. */
@@ -38,14 +40,27 @@ export class PartialColumns {
   requireOrder(expression: GroupExpression): void {
     for (const index of valueColumns(expression)) {
       const column = this.list[index];
-      if (!column.isOrderKnown)
-        column.plain = { mayBeText: false, mayBeInexact: column.plain?.mayBeInexact ?? true };
+      const { mayBeInexact = true, mayBeFloat = false } = column.plain ?? {};
+      if (!column.isOrderKnown) column.plain = { mayBeText: false, mayBeInexact, mayBeFloat };
     }
+  }
+
+  /** In the client's words, no longer than an error should be. */
+  get names(): string[] {
+    return this.list.map(({ label, text }) => nameOfPiece(label ?? text));
   }
 
   get plain(): PlainColumn[] {
     return this.list.flatMap(({ plain }, column) => (plain === null ? [] : [{ column, ...plain }]));
   }
+}
+
+const NAME_LENGTH_MAX = 60;
+
+/** Of what a client has written, on one line. */
+export function nameOfPiece(text: string): string {
+  const line = text.split(/\s+/).join(' ');
+  return line.length > NAME_LENGTH_MAX ? `${line.slice(0, NAME_LENGTH_MAX - 1)}…` : line;
 }
 
 /** Columns whose value an expression may be, as it is. */

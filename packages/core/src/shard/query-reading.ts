@@ -6,8 +6,10 @@ import { readCondition } from './key-conditions.js';
 import { columnFamily } from './key-family.js';
 import { itemsOf } from './key-source.js';
 import { LevelShape } from './level-shape.js';
+import type { CatalogColumn } from './shard-catalog.js';
 import type { ShardContext } from './shard-context.js';
 import { type Entry, type FromPart, Scope, type ShownColumn } from './shard-scope.js';
+import { isBuiltin, isDeterministic, isOfOneScaleAs } from './value-facts.js';
 
 /** One level of a query: what names mean there, and the queries read in its expressions. */
 export interface Level {
@@ -34,6 +36,19 @@ export interface Shown {
   readonly splits: readonly number[];
   /** Of a plain SELECT. */
   readonly top: Top | null;
+  /** Of UNION, INTERSECT, EXCEPT; absent: something else. */
+  readonly set?: SetTop;
+  /** Keys that were read for it, as numbers of the graph: [from, to). */
+  readonly keys?: readonly [from: number, to: number];
+}
+
+/** A set operation, and what it is made of. */
+export interface SetTop {
+  readonly node: SqlNode;
+  readonly left: Shown;
+  readonly right: Shown;
+  /** What depends on the order of rows within the two, or before them; null: nothing. */
+  readonly unordered: string | null;
 }
 
 export interface Top {
@@ -56,15 +71,17 @@ export function readSelect(ctx: ShardContext, node: SqlNode, outer: Scope | null
   if (nodeOf(node, 'intoClause') !== undefined) ctx.refuse('SELECT INTO makes a table');
   const visible = openWith(ctx, nodeOf(node, 'withClause'), outer, ctes);
   ctx.depth++;
+  const from = ctx.graph.size;
   const shown =
     nodeOf(node, 'larg') !== undefined
       ? readSetOperation(ctx, node, outer, visible)
       : nodesOf(node, 'valuesLists').length > 0
         ? readValues(ctx, node, outer, visible)
         : readPlain(ctx, node, outer, visible);
+  const keys = [from, ctx.graph.size] as const;
   readUnusedCtes(ctx, visible, ctes);
   ctx.depth--;
-  return shown;
+  return { ...shown, keys };
 }
 
 function readPlain(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: Cte | null): Shown {
@@ -83,7 +100,8 @@ function readPlain(ctx: ShardContext, node: SqlNode, outer: Scope | null, ctes: 
   const fromSplits = parts.flatMap(({ splits }) => splits);
   return {
     // Nobody asks further for what the whole statement shows.
-    columns: ctx.depth > 1 ? showColumns(ctx, targets ?? [], (key) => shape.separates(key)) : [],
+    columns:
+      ctx.depth > 1 ? showColumns(ctx, withMade(targets ?? [], level), (key) => shape.separates(key)) : [],
     isOpaque: targets === null,
     splits: shape.keepsShards ? fromSplits : [],
     top: { node, level, shape, targets, splits: fromSplits },
@@ -108,9 +126,19 @@ function noteOrder(ctx: ShardContext, parts: readonly FromPart[]): void {
   if (ctx.depth > 1 && !isAllSharded) ctx.refuseSpread('LIMIT or DISTINCT ON in a subquery');
 }
 
+/** A name that is given to what is shown means that, be it one of a system column. */
+function isShownName(item: SqlNode, names: ReadonlySet<string>): boolean {
+  const path = pathOf(nodeOf(nodeOf(nodeOf(item, 'SortBy'), 'node'), 'ColumnRef'), 'fields');
+  const isPlain = pathOf(nodeOf(item, 'SortBy'), 'useOp').length === 0;
+  return isPlain && path.length === 1 && names.has(path[0]);
+}
+
 /** ORDER BY, LIMIT and FOR UPDATE. */
 function readTail(ctx: ShardContext, node: SqlNode, level: Level): void {
-  for (const key of ['sortClause', 'limitCount', 'limitOffset']) readExpression(ctx, node[key], level);
+  const shown = new Set(nodesOf(node, 'targetList').map((each) => textOf(nodeOf(each, 'ResTarget'), 'name')));
+  for (const each of nodesOf(node, 'sortClause'))
+    if (!isShownName(each, shown)) readExpression(ctx, each, level);
+  for (const key of ['limitCount', 'limitOffset']) readExpression(ctx, node[key], level);
   for (const key of ['limitCount', 'limitOffset']) ctx.useParameter(nodeOf(node, key), 'integer');
   const locks = nodesOf(node, 'lockingClause');
   // Each shard locks what it reads, and no more than one server would: not where others' rows decide which are left out.
@@ -131,6 +159,20 @@ function readLocks(ctx: ShardContext, clause: SqlNode | undefined, level: Level)
   if (other !== undefined || entries.length === 0) ctx.omniLock ??= other?.name ?? 'a table';
 }
 
+/** What is made of columns, with what can be said of its values. */
+function withMade(targets: readonly Target[], level: Level): readonly Target[] {
+  return targets.map((target) => {
+    const { value, column, name } = target;
+    if (value === null || column !== null) return target;
+    const made = {
+      isBuiltin: isBuiltin(value, level),
+      isDeterministic: isDeterministic(value, level),
+      isOfOneScale: isOfOneScaleAs(value, level),
+    };
+    return { ...target, column: { name, key: null, type: null, made } };
+  });
+}
+
 /** @param separates whether a condition on the column may as well be one on the tables behind it */
 export function showColumns(
   ctx: ShardContext,
@@ -141,7 +183,8 @@ export function showColumns(
   const nodes = new Map<number, number>();
   return targets.map(({ name, column }) => {
     const key = column?.key ?? null;
-    if (key === null) return { name, key: null, type: column?.type ?? null };
+    const made = column?.made === undefined ? {} : { made: column.made };
+    if (key === null) return { name, key: null, type: column?.type ?? null, ...made };
     const node = nodes.get(key.node) ?? ctx.graph.add(ctx.graph.info(key.node), false);
     nodes.set(key.node, node);
     ctx.graph.link(key.node, node);
@@ -214,11 +257,18 @@ function readSetOperation(ctx: ShardContext, node: SqlNode, outer: Scope | null,
   const left = readSelect(ctx, nodeOf(node, 'larg') ?? {}, outer, ctes);
   const right = readSelect(ctx, nodeOf(node, 'rarg') ?? {}, outer, ctes);
   const hasLimit = nodeOf(node, 'limitCount') !== undefined || nodeOf(node, 'limitOffset') !== undefined;
+  const { unordered } = ctx;
   if (hasLimit) noteOrder(ctx, []);
   const columns = combineArms(ctx, left, right, !hasLimit);
   const own: FromPart = { entries: [], columns, isOpaque: true, nodes: [], splits: [] };
   readTail(ctx, node, { scope: new Scope([own], outer), ctes, sublinks: new Map() });
-  return { columns, isOpaque: left.isOpaque || right.isOpaque, splits: [], top: null };
+  const isOpaque = left.isOpaque || right.isOpaque;
+  return { columns, isOpaque, splits: [], top: null, set: { node, left, right, unordered } };
+}
+
+/** The type alone: values of several columns are as each of them has them. */
+export function unmodified(type: CatalogColumn | null): CatalogColumn | null {
+  return type === null || type.typmod < 0 ? type : { ...type, typmod: -1 };
 }
 
 export function combineArms(
@@ -230,7 +280,7 @@ export function combineArms(
   return left.columns.map(({ name, key, type }, i) => {
     const other = right.columns[i];
     const isAlike = columnFamily(type) !== null && columnFamily(type) === columnFamily(other?.type ?? null);
-    const shown = { name, key: null, type: isAlike ? type : null };
+    const shown = { name, key: null, type: isAlike ? unmodified(type) : null };
     if (key === null || !other?.key || !isSeparate || left.isOpaque || right.isOpaque) return shown;
     const node = ctx.graph.add(ctx.graph.info(key.node), false);
     ctx.graph.link(node, key.node);

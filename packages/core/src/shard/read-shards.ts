@@ -3,6 +3,7 @@ import { isForAllShards } from '../sql/local-setting.js';
 import { TRANSACTION_PARAMETERS } from '../sql/parameter-names.js';
 import { nodeOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { createTempEffect } from '../sql/temp-objects.js';
+import { readApart } from './apart-reading.js';
 import { readWrite } from './change-reading.js';
 import { readCopy } from './copy-reading.js';
 import { declareRefusal, readCursorUse, readDeclared } from './cursor-reading.js';
@@ -319,6 +320,9 @@ function spreadOf(
   if (own !== undefined) {
     return refusedSpread({ reason: `${own[0]} is on shard ${own[1]} only`, remedy: CHOOSE_SHARD });
   }
+  const mayBeApart = !isWrite && !ctx.hasHiddenTime && ctx.spreadRefusal === null;
+  const apart = mayBeApart ? readApart(ctx, shown, groups) : null;
+  if (apart !== null) return apart;
   if (second !== undefined) {
     return refusedSpread({
       reason: `${first.info.label} and ${second.info.label} are not joined by their sharding keys`,

@@ -62,7 +62,7 @@ export class SelectText {
     if (tokens === null) return null;
     const select = tokens.findIndex(({ depth, word }) => depth === 0 && word === 'select');
     if (select < 0) return null;
-    const first = ARGUMENT_WORDS.has(tokens[select + 1]?.word ?? '') ? select + 2 : select + 1;
+    const first = listStart(tokens, select);
     const from = tokens.findIndex(({ depth, word }, at) => {
       if (at < first || depth !== 0 || word !== 'from') return false;
       const before = tokens[at - 1];
@@ -179,6 +179,16 @@ export class SelectText {
       ({ kind, depth }, at) => at > open && kind === CLOSE && depth === token.depth,
     );
   }
+}
+
+/** Where the list of a SELECT begins: behind ALL, DISTINCT, DISTINCT ON (…). */
+function listStart(tokens: readonly Token[], select: number): number {
+  if (!ARGUMENT_WORDS.has(tokens[select + 1]?.word ?? '')) return select + 1;
+  if (tokens[select + 2]?.word !== 'on' || tokens[select + 3]?.kind !== OPEN) return select + 2;
+  const { depth } = tokens[select + 3];
+  return (
+    tokens.findIndex((token, at) => at > select + 3 && token.kind === CLOSE && token.depth === depth) + 1
+  );
 }
 
 /** Of the first statement; null: the text is malformed, has a backslash, or there is another one. */

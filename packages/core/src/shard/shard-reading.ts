@@ -63,6 +63,8 @@ export interface MergePlan {
   /** By column of the answer; null: a column of `group`, or rows are not grouped. */
   readonly aggregates: readonly (AggregateKind | null)[];
   readonly isDistinct: boolean;
+  /** DISTINCT ON: of rows that are equal in so many of the first sort keys the first one is given. Absent: all are. */
+  readonly firstOf?: number;
   /** Cut by us; what shards are sent is `limit + offset`, or none where their rows become groups. */
   readonly limit: CountSource | null;
   readonly offset: CountSource | null;
@@ -79,6 +81,8 @@ export interface PlainColumn {
   readonly mayBeText: boolean;
   /** Values that are equal need not be the same: numeric, floats. */
   readonly mayBeInexact: boolean;
+  /** Floats that look the same in text only if they are. Absent: in binary alone. */
+  readonly mayBeFloat?: boolean;
 }
 
 /** Other columns than the client's are needed: shards are asked another text, and the client's columns are made of its. */
@@ -86,6 +90,8 @@ export interface RewritePlan {
   readonly text: string;
   /** By column of what shards answer: the client's column that it is, in whose format it is asked for; -1: in binary. */
   readonly formats: readonly number[];
+  /** By the same column: what it is in the client's words, for errors. */
+  readonly names: readonly string[];
   /** The client's columns. */
   readonly shownCount: number;
   /** null: rows are given as they come, without those that are behind the client's columns. */
@@ -140,10 +146,16 @@ export type CountSource =
   /** `type`: of a cast that stands around it. */
   | { readonly kind: 'parameter'; readonly number: number; readonly type: 'int4' | 'int8' | null };
 
+/** The statement's groups have nothing to do with each other: all shards are asked that any of them leads to. */
+export interface ApartGroups {
+  /** Positions in ShardReading.groups: of each of these all rows must be on one shard. */
+  readonly single: readonly number[];
+}
+
 /** What a statement asks of the shards, when its groups do not lead to one. */
 export type Spread =
   /** Run as it is on each of the shards, or rewritten, and merge. */
-  | { readonly kind: 'merge'; readonly plan: MergePlan }
+  | { readonly kind: 'merge'; readonly plan: MergePlan; readonly apart?: ApartGroups }
   /** Of a shape: what shards are asked is not what stands in it, so each text is to be read for itself. */
   | { readonly kind: 'byText' }
   /** UPDATE, DELETE and the like on each of the shards: the counts add up, RETURNING is concatenated. */

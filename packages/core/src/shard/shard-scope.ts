@@ -16,6 +16,15 @@ export interface ShownColumn {
   readonly key: KeyColumn | null;
   /** null: not a column of a table as it is. */
   readonly type: CatalogColumn | null;
+  /** Of what a query makes of columns: what is known of its values without their type. Absent: nothing. */
+  readonly made?: MadeValues;
+}
+
+/** See value-facts. */
+export interface MadeValues {
+  readonly isBuiltin: boolean;
+  readonly isDeterministic: boolean;
+  readonly isOfOneScale: boolean;
 }
 
 /** What columns may be qualified by. */

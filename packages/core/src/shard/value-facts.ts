@@ -25,7 +25,13 @@ export function isSortable(type: CatalogColumn | null): boolean {
 }
 
 export function isTextEqual(type: CatalogColumn | null): boolean {
+  if (isOfOneScale(type)) return true;
   return type !== null && !type.isDomain && type.isDeterministic && TEXT_EQUAL.has(type.type);
+}
+
+/** numeric(10, 2): all of its values have as many digits behind the point. */
+export function isOfOneScale(type: CatalogColumn | null): boolean {
+  return type !== null && !type.isDomain && type.type === 'pg_catalog.numeric' && type.typmod >= 0;
 }
 
 /** Calls `see` for every node below, itself included, by its type; false: what is in it is not looked at. */
@@ -66,7 +72,8 @@ export function isBuiltin(node: SqlValue, level: Level): boolean {
   walkNodes(node, (type, inner) => {
     if (type === 'ColumnRef') {
       const column = findColumn({ ColumnRef: inner }, level);
-      if (column?.type?.type.startsWith('pg_catalog.') !== true) is = false;
+      const isOwn = column?.type?.type.startsWith('pg_catalog.') ?? column?.made?.isBuiltin;
+      if (isOwn !== true) is = false;
     } else if (type === 'TypeCast') {
       if (!isBuiltinCast(inner)) is = false;
     } else if (type === 'SubLink' || type === 'RowExpr') is = false;
@@ -79,8 +86,10 @@ export function isBuiltin(node: SqlValue, level: Level): boolean {
 export function isDeterministic(node: SqlValue, level: Level): boolean {
   let is = true;
   walkNodes(node, (type, inner) => {
-    if (type === 'ColumnRef' && findColumn({ ColumnRef: inner }, level)?.type?.isDeterministic !== true)
-      is = false;
+    if (type === 'ColumnRef') {
+      const column = findColumn({ ColumnRef: inner }, level);
+      if ((column?.type?.isDeterministic ?? column?.made?.isDeterministic) !== true) is = false;
+    }
     if (type === 'CollateClause' && !isByteCollation(inner)) is = false;
     if (type === 'SubLink') is = false;
     return true;
@@ -93,12 +102,44 @@ function isByteCollation(clause: SqlNode): boolean {
   return (path.length === 1 || path[0] === 'pg_catalog') && BYTE_COLLATIONS.has(path.at(-1) ?? '');
 }
 
+/** Parts of times that are whole numbers, or have as many digits behind the point wherever they are asked for. */
+const TIME_PARTS: ReadonlySet<string> = new Set(
+  (
+    'century day decade dow doy epoch hour isodow isoyear microseconds millennium milliseconds minute month quarter ' +
+    'second timezone timezone_hour timezone_minute week year'
+  ).split(' '),
+);
+/** Rounded to a number of digits that is said, they are numeric and have so many. */
+const ROUNDED: ReadonlySet<string> = new Set(['round', 'trunc']);
+
+/** If it is a number, its values are equal only if they are written alike. */
+export function isOfOneScaleAs(node: SqlNode | undefined, level: Level): boolean {
+  if (node === undefined) return false;
+  const column = findColumn(node, level);
+  if (column !== null)
+    return column.type === null ? column.made?.isOfOneScale === true : isOfOneScale(column.type);
+  const call = nodeOf(node, 'FuncCall');
+  if (call === undefined || !isBuiltin(node, level)) return false;
+  const path = pathOf(call, 'funcname');
+  if (path.length > 1 && path[0] !== 'pg_catalog') return false;
+  const name = path.at(-1) ?? '';
+  const args = nodesOf(call, 'args');
+  if (args.length !== 2) return false;
+  const part = nodeOf(nodeOf(args[0], 'A_Const'), 'sval');
+  // julian is the result of a division.
+  if (name === 'extract' || name === 'date_part') return TIME_PARTS.has(textOf(part, 'sval').toLowerCase());
+  return ROUNDED.has(name) && nodeOf(nodeOf(args[1], 'A_Const'), 'ival') !== undefined;
+}
+
 /** A column's order, or that of the collation that is said, is one that a worker has. */
 export function isOrderKnown(node: SqlNode | undefined, level: Level): boolean {
   const clause = nodeOf(node, 'CollateClause');
   if (clause !== undefined) {
-    const type = findColumn(nodeOf(clause, 'arg'), level)?.type ?? null;
-    return isByteCollation(clause) && type !== null && !type.isDomain && SORTABLE.has(type.type);
+    const arg = nodeOf(clause, 'arg') ?? {};
+    const type = findColumn(arg, level)?.type ?? null;
+    // Of Postgres's own types with a collation all are put in order by its bytes, or not at all here.
+    if (type === null) return isByteCollation(clause) && isBuiltin(arg, level);
+    return isByteCollation(clause) && !type.isDomain && SORTABLE.has(type.type);
   }
   return isSortable(findColumn(node, level)?.type ?? null);
 }

@@ -1,9 +1,11 @@
 import {
+  FirstRows,
   GroupAnswer,
   LimitCut,
   type MergePlan,
   PgDogError,
   type PlainColumn,
+  type PlainProblem,
   plainProblem,
   RowDistinct,
   type RowMerge,
@@ -30,6 +32,7 @@ export class MergeState {
   fold: GroupAnswer | null = null;
   hasShape = false;
   private distinct: RowDistinct | null = null;
+  private first: FirstRows | null = null;
   private readonly cut: LimitCut;
   /** Bytes that it may take for groups and for rows that were seen. */
   readonly stateBytesMax: number;
@@ -67,7 +70,7 @@ export class MergeState {
     this.hasShape = true;
     if (!this.needsShape) return;
     const why = plainProblem(asked, this.plan.plain ?? [], this.plan.aggregates);
-    this.problem = why === null ? this.needProblem(asked, client, isMet) : new PgDogError('cross_shard', why);
+    this.problem = why === null ? this.needProblem(asked, client, isMet) : unplain(why);
     if (this.problem === null) this.make(asked, client);
   }
 
@@ -99,9 +102,14 @@ export class MergeState {
     };
     if (isFolding) this.fold = made(GroupAnswer.of(plan, asked, client, stateBytesMax));
     else if (plan.sort.length > 0) this.order = made(RowOrder.of(asked, plan.sort));
+    if (plan.firstOf !== undefined) {
+      const order = made(RowOrder.of(asked, plan.sort.slice(0, plan.firstOf)));
+      this.first = order === null ? null : new FirstRows(order);
+    }
     if (!plan.isDistinct) return;
     const inexact = isFolding ? plainProblem(client, distinctGroups(client), []) : null;
-    this.distinct = made(inexact ?? RowDistinct.of(client, stateBytesMax));
+    if (inexact !== null) this.problem = unplain(inexact);
+    else this.distinct = made(RowDistinct.of(client, stateBytesMax));
   }
 
   /** A shard's part of the groups: bytes[start, end) is its whole DataRow. */
@@ -118,6 +126,7 @@ export class MergeState {
 
   /** Whether the row that is next, a whole DataRow, is one of the answer. Asked once for each. */
   admits(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.first?.isOfLast(bytes, start + HEADER_BYTES, end) === true) return false;
     if (this.distinct !== null) {
       const distinction = this.distinct.take(bytes, start + HEADER_BYTES, end);
       if (distinction === 'seen') return false;
@@ -141,6 +150,10 @@ export class MergeState {
       hint: 'Sort by a column of a collation that compares bytes ("C"), or ask one shard.',
     });
   }
+}
+
+function unplain({ text, hint }: PlainProblem): PgDogError {
+  return new PgDogError('cross_shard', text, hint === undefined ? {} : { hint });
 }
 
 /** Rows that are equal must be the same: which of them is shown is not said. */

@@ -122,7 +122,7 @@ export class RewriteMerger implements RowMerger {
       this.own = new PgDogError('cross_shard', 'shards describe other columns than were read');
       return;
     }
-    const described = asked.withFormats(all);
+    const described = asked.named(plan.names).withFormats(all);
     const shown = client.withFormats(formats);
     if (described !== null && shown !== null) this.inner.takeShapes(described, shown);
   }

@@ -10,6 +10,7 @@ import {
   type ShardReading,
   type SqlPlan,
   StatementValues,
+  shardsOfApart,
 } from '@pgdog-cluster/core';
 import { readMovePlaces, shardsOfMove } from './move-places.js';
 import type { ShardDesk } from './shard-desk.js';
@@ -42,6 +43,11 @@ function outcomeOf(desk: ShardDesk, reading: ShardReading): string {
   if (shard === SHARD_ANY) return 'any shard: it reads what all of them have';
   if (shard === SHARD_EVERY) return `all ${desk.count} shards do the same, in one transaction`;
   if (shard === SHARD_SEVERAL && reading.spread.kind === 'split') return splitText(desk);
+  const { spread } = reading;
+  if (spread.kind === 'merge' && spread.apart !== undefined) {
+    choice.shards = shardsOfApart(reading, spread.apart, desk.database.functions, values);
+    if (choice.problem !== '') return `refused: ${choice.group?.column}: ${choice.problem}`;
+  }
   return shard === SHARD_SEVERAL ? `${those(desk)}: ${spreadText(reading)}` : 'unknown';
 }
 
@@ -93,10 +99,11 @@ function spreadText({ spread }: ShardReading): string {
   }
 }
 
-function mergeText({ sort, group, aggregates, isDistinct, limit, offset }: MergePlan): string {
+function mergeText({ sort, group, aggregates, isDistinct, firstOf, limit, offset }: MergePlan): string {
   const parts: string[] = [];
   if (group !== null || aggregates.some((each) => each !== null)) parts.push('groups are added up');
   if (isDistinct) parts.push('equal rows are dropped');
+  if (firstOf !== undefined) parts.push('the first row of each group of DISTINCT ON is given');
   if (sort.length > 0)
     parts.push(`sorted rows are merged by column ${sort.map(({ column }) => column + 1).join(', ')}`);
   if (limit !== null || offset !== null) parts.push('LIMIT and OFFSET are applied to the merged rows');

@@ -3,6 +3,7 @@ import {
   CLIENT_UTF8,
   type CountSource,
   choice,
+  DIFFERENT_SHARDS,
   localSetting,
   type MadeReading,
   type MergePlan,
@@ -159,9 +160,11 @@ export function severalShards(reading: ShardReading, shard: number): PgDogError 
   const { group, problem, shards } = choice;
   const { spread } = reading;
   if (group === null) return crossShard('its keys are on several shards');
-  if (problem !== '') return crossShard(`${group.column}: ${problem}`);
-  const where =
-    shards === null
+  const isApart = problem === DIFFERENT_SHARDS && spread.kind === 'refused';
+  if (problem !== '' && !isApart) return crossShard(`${group.column}: ${problem}`);
+  const where = isApart
+    ? `${group.column}: ${problem}`
+    : shards === null
       ? `${group.column} is not compared with a value that leads to one`
       : `values of ${group.column} are on ${shards.size} shards`;
   if (spread.kind !== 'refused') return crossShard(where);
@@ -356,4 +359,10 @@ export function unreadCatalog(failure: string): PgDogError {
 
 export function unknownTable(name: string): PgDogError {
   return new PgDogError('shard_unknown_table', `relation "${name}" does not exist on the shards`);
+}
+
+/** Definitions of a transaction that is under way are seen by nobody else, the reading of catalogs included. */
+export function uncommittedTable(name: string): PgDogError {
+  const text = `the relation "${name}" is not known; if this transaction has made it, it is when it has committed`;
+  return new PgDogError('cross_shard', text, { hint: 'COMMIT definitions before their tables are used.' });
 }

@@ -24,6 +24,7 @@ import {
   type SqlPlan,
   StatementValues,
   SYNTAX_ERROR,
+  shardsOfApart,
   shardsOfRows,
 } from '@pgdog-cluster/core';
 import type { CrossShard } from '../scatter/cross-shard.js';
@@ -62,6 +63,7 @@ import {
   tellsSession,
   UNCUT,
   UNDIVIDED,
+  uncommittedTable,
   uncuttable,
   unexecutable,
   unknownTable,
@@ -461,6 +463,13 @@ export class ShardRequest {
       return;
     }
     const spread = told?.spread ?? spreadOf(reading, this.text, this.session, this.scope, values);
+    if (spread.kind === 'merge' && spread.apart !== undefined) {
+      choice.shards = shardsOfApart(reading, spread.apart, this.database.functions, values);
+      if (awaitsKeys()) {
+        this.holdForKeys();
+        return;
+      }
+    }
     const refusal = lookupOutcome.isUnmapped ? unmapped() : severalShards({ ...reading, spread }, shard);
     const filled = told === null ? null : filledIn(this.text, { ...reading, fill: told.fill }, values);
     const isKnown = choice.problem === '' || shard === SHARD_EVERY;
@@ -534,7 +543,9 @@ export class ShardRequest {
 
   /** A name that the catalog does not have: it may have been made just now. */
   private notFound(name: string): void {
-    if (this.wait.isOver(this.database.readings)) this.refuse(unknownTable(name));
+    const isOwn = this.isDefining && isInBlock(this.session);
+    if (this.wait.isOver(this.database.readings))
+      this.refuse(isOwn ? uncommittedTable(name) : unknownTable(name));
     else this.hold();
   }
 
