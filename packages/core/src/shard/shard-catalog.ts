@@ -45,6 +45,8 @@ export interface CatalogForeignKey {
   /** pg_constraint.confdeltype and confupdtype. */
   readonly onDelete: string;
   readonly onUpdate: string;
+  /** ON DELETE SET NULL (…), SET DEFAULT (…): these of `columns`. Absent: all of them. */
+  readonly setOnDelete?: readonly string[];
 }
 
 /** A primary key, a unique constraint or index, an exclusion constraint. */

@@ -93,9 +93,13 @@ const UNIQUES = `SELECT i.indrelid::text, x.relname, i.indisprimary,
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
   WHERE i.indrelid >= ${FIRST_OID} AND (i.indisunique OR i.indisexclusion) AND i.indisvalid`;
 
+/** ON DELETE SET NULL (…): a column of pg_constraint that Postgres has from 15 on. */
+const SET_ON_DELETE = `(SELECT json_agg(a.attname ORDER BY a.attnum)::text FROM pg_attribute a
+    WHERE a.attrelid = c.conrelid AND to_jsonb(c) -> 'confdelsetcols' @> to_jsonb(a.attnum))`;
+
 /** Not those that Postgres keeps for each partition of the table pointed to. */
 const FOREIGN_KEYS = `SELECT c.conrelid::text, ${namesOf('c.conrelid', 'c.conkey')}, n.nspname, r.relname,
-    ${namesOf('c.confrelid', 'c.confkey')}, c.confdeltype::text, c.confupdtype::text
+    ${namesOf('c.confrelid', 'c.confkey')}, c.confdeltype::text, c.confupdtype::text, ${SET_ON_DELETE}
   FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
     LEFT JOIN pg_constraint p ON p.oid = c.conparentid
   WHERE c.contype = 'f' AND (p.oid IS NULL OR p.conrelid <> c.conrelid)`;

@@ -151,6 +151,7 @@ function toForeignKey([
   targets,
   onDelete,
   onUpdate,
+  setOnDelete,
 ]: readonly Cell[]): CatalogForeignKey {
   return {
     columns: toNames(columns),
@@ -159,6 +160,7 @@ function toForeignKey([
     targetColumns: toNames(targets),
     onDelete: String(onDelete),
     onUpdate: String(onUpdate),
+    ...(setOnDelete === null || setOnDelete === undefined ? {} : { setOnDelete: toNames(setOnDelete) }),
   };
 }
 
