@@ -14,6 +14,7 @@ import { roleSettingsOf } from '../route/role-setting.js';
 import { WriteTrace } from '../route/write-trace.js';
 import { CrossShard } from '../scatter/cross-shard.js';
 import { staysOnShard } from '../scatter/spread-transaction.js';
+import { PIN_ADVISORY_LOCK } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import { planOfText, preparedText } from './prepared-text.js';
 import { crossShard, PASS, UNCUT } from './several-shards.js';
@@ -286,7 +287,9 @@ export class ShardDesk {
     const isOpen = server.readyStatus !== READY.Idle || server.isBatchOpen;
     const where = isOpen ? 'the transaction' : "the session's server connection";
     const on = request === null ? `it is on shard ${found}` : request.what;
-    return crossShard(`${on}, and ${where} is on shard ${server.pool.snapshot.shard}`);
+    const text = `${on}, and ${where} is on shard ${server.pool.snapshot.shard}`;
+    if ((this.session.pins & PIN_ADVISORY_LOCK) !== 0) return lockedThere(text);
+    return request === null ? crossShard(text) : new PgDogError('cross_shard', text);
   }
 
   private noteDone(): void {
@@ -322,6 +325,13 @@ export class ShardDesk {
     this.forget();
     this.cross.close();
   }
+}
+
+/** Locks of a session are its server connection's, as migrators take them. */
+function lockedThere(text: string): PgDogError {
+  return new PgDogError('cross_shard', `${text}, where it has an advisory lock`, {
+    hint: 'Lock by pg_advisory_xact_lock() in the transaction (Flyway: postgresql.transactional.lock = true), or by a connection of its own.',
+  });
 }
 
 /** Each shard knows of its own conflicts only. */

@@ -1,5 +1,5 @@
 /** What a statement does to where others look, and where it may not be asked alone. */
-import { PREPARE_LEVEL, type SqlPlan, type StatementPlan } from '@pgdog-cluster/core';
+import { PREPARE_LEVEL, type SetConfigCall, type SqlPlan, type StatementPlan } from '@pgdog-cluster/core';
 
 /** Of plans: they are shared by all who send their text, and few. */
 const inert = new WeakMap<SqlPlan, boolean>();
@@ -53,7 +53,14 @@ export function changesPath({ statements }: SqlPlan, user: string, schemas: read
 /** Of a transaction alone. */
 export function isLocal({ effect }: StatementPlan): boolean {
   if (effect?.type === 'set') return effect.isLocal;
-  return effect?.type === 'setConfig';
+  return effect?.type === 'setConfig' && !effect.calls.every(isForSession);
+}
+
+const FALSE_WORDS: ReadonlySet<string> = new Set(['false', 'f']);
+
+/** set_config('…', …, false), which is SET. */
+function isForSession({ name, isLocal: local }: SetConfigCall): boolean {
+  return 'constant' in name && 'constant' in local && FALSE_WORDS.has(local.constant ?? '');
 }
 
 /** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
