@@ -124,6 +124,12 @@ const FIRSTS = [
 ];
 
 const GROUPED = [
+  'SELECT p.id, p.name, p.price, sum(o.qty) AS sold FROM orders o JOIN product p ON p.id = o.product_id GROUP BY p.id ORDER BY sold DESC, p.id',
+  'SELECT p.*, count(*) FROM orders o JOIN product p ON p.id = o.product_id GROUP BY p.id ORDER BY p.id',
+  'SELECT upper(p.name) AS u, p.price * 2 AS twice, avg(o.amount) FROM orders o LEFT JOIN product p ON p.id = o.product_id GROUP BY p.id HAVING count(*) > 1 ORDER BY p.id',
+  'SELECT p.name, count(*) FROM orders o JOIN product p ON p.id = o.product_id GROUP BY p.kind ORDER BY 1',
+  'SELECT o.note, count(*) FROM orders o JOIN product p ON p.id = o.product_id GROUP BY p.id ORDER BY p.id',
+  'SELECT tag, count(*) FROM parcel GROUP BY tag ORDER BY tag COLLATE "C"',
   'SELECT extract(year FROM born) AS y, count(*) FROM customer GROUP BY y ORDER BY y',
   'SELECT extract(month FROM placed), sum(amount) FROM orders GROUP BY 1 ORDER BY 1 DESC',
   "SELECT date_part('dow', placed) AS d, count(*) FROM orders GROUP BY d ORDER BY d",

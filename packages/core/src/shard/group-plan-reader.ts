@@ -1,7 +1,8 @@
 import { nodeOf, nodesOf, pathOf, type SqlNode } from '../sql/sql-node.js';
 import { AggregateReader } from './aggregate-reading.js';
 import type { GroupExpression } from './group-expression.js';
-import { type GroupKey, GroupReader, keyPlain } from './group-reader.js';
+import { type GroupKey, keyPlain } from './group-key.js';
+import { GroupReader } from './group-reader.js';
 import { neverMerged } from './no-merge.js';
 import { NodeIds } from './node-ids.js';
 import { PartialColumns, type Piece } from './partial-columns.js';

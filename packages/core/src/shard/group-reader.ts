@@ -3,6 +3,7 @@ import type { AggregateReader } from './aggregate-reading.js';
 import { isAggregate } from './call-reading.js';
 import { findColumn, isTimeType, readTimeText } from './expression-reading.js';
 import { call, constant, type GroupExpression, type GroupOperator } from './group-expression.js';
+import { type GroupKey, keyPlain } from './group-key.js';
 import {
   castTarget,
   commonType,
@@ -20,25 +21,14 @@ import type { NodeIds } from './node-ids.js';
 import { fillTemplate, type PartialColumns, type Piece } from './partial-columns.js';
 import type { Top } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
-import type { ShownColumn } from './shard-scope.js';
 import {
   columnText,
   columnTypeName,
   hasAggregate,
-  isDeterministic,
-  isOfOneScaleAs,
   isOrderKnown,
   parametersOf,
   walkNodes,
 } from './value-facts.js';
-
-/** What a group is told apart by. */
-export interface GroupKey extends Piece {
-  /** Where it is a plain column. */
-  readonly column: ShownColumn | null;
-  /** Of its tree, by NodeIds. */
-  readonly id: number;
-}
 
 const OPERATORS: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%', '=', '<>', '<', '<=', '>', '>=']);
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=']);
@@ -119,11 +109,22 @@ export class GroupReader {
   #requireKeys(node: SqlNode): void {
     walkNodes(node, (type, inner) => {
       if (this.#keyOf({ [type]: inner }) !== undefined) return false;
-      if (type === 'ColumnRef') throw ungrouped(inner);
+      if (type === 'ColumnRef' && !this.#isOfWhole(inner)) throw ungrouped(inner);
       if (type === 'SubLink') throw neverMerged('a subquery beside groups of several shards');
       if ('over' in inner) throw neverMerged('window functions over groups');
       return true;
     });
+  }
+
+  /**
+   * Of a table that is whole on every shard, whose primary key is in GROUP BY: servers refuse it otherwise, for of anything else
+   * a group may have several. All shards have the same row.
+   */
+  #isOfWhole(reference: SqlNode): boolean {
+    const { level } = this.#top;
+    const column = this.#keys.length === 0 ? null : findColumn({ ColumnRef: reference }, level);
+    const owner = level.scope.entries.find(({ columns }) => column !== null && columns.includes(column));
+    return owner?.isSharded === false && !owner.isOpaque && column?.type != null;
   }
 
   #add(column: Parameters<PartialColumns['add']>[0]): GroupExpression {
@@ -387,13 +388,3 @@ function ungrouped(reference: SqlNode): NoMerge {
 const isNull = (node: SqlNode): boolean => nodeOf(node, 'A_Const')?.isnull === true;
 
 const bool = (expression: GroupExpression): Typed => ({ expression, type: 'bool' });
-
-/** What keys must be, where their type is not known. */
-export function keyPlain({ column, node }: GroupKey, { level }: Top): PartialColumnPlain {
-  if (column?.type != null) return null;
-  const isOfOneScale = isOfOneScaleAs(node, level);
-  const mayBeText = isDeterministic(node, level);
-  return { mayBeText, mayBeInexact: isOfOneScale, mayBeFloat: isOfOneScale };
-}
-
-type PartialColumnPlain = Parameters<PartialColumns['add']>[0]['plain'];

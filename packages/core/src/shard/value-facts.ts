@@ -10,7 +10,7 @@ const types = (names: string): ReadonlySet<string> =>
 
 /** Types whose values a worker can put in order. */
 const SORTABLE = types(
-  'int2 int4 int8 numeric float4 float8 date time timestamp timestamptz uuid bytea bool text varchar',
+  'int2 int4 int8 numeric float4 float8 date time timestamp timestamptz uuid bytea bool text varchar bpchar',
 );
 /** Types whose values are equal only if their texts are. */
 const TEXT_EQUAL = types('int2 int4 int8 date time timestamp timestamptz uuid bytea bool text varchar');
@@ -26,7 +26,9 @@ export function isSortable(type: CatalogColumn | null): boolean {
 
 export function isTextEqual(type: CatalogColumn | null): boolean {
   if (isOfOneScale(type)) return true;
-  return type !== null && !type.isDomain && type.isDeterministic && TEXT_EQUAL.has(type.type);
+  if (type === null || type.isDomain || !type.isDeterministic) return false;
+  // char(3): all of its values are as long.
+  return TEXT_EQUAL.has(type.type) || (type.type === 'pg_catalog.bpchar' && type.typmod >= 0);
 }
 
 /** numeric(10, 2): all of its values have as many digits behind the point. */

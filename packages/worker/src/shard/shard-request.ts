@@ -124,6 +124,8 @@ export class ShardRequest {
   cursor: CursorUse | null = null;
   /** Prepared statement that a Query executes. */
   private executes: string | null = null;
+  /** What is being read is run by an EXECUTE, which nobody sees the values of afterwards. */
+  private isExecuting = false;
   /** Of the statement that is being read. */
   private text: PreparedText | null = null;
   /** What runs it. */
@@ -223,7 +225,9 @@ export class ShardRequest {
       values.readParameters(given, 0, given.length);
       for (const [index, value] of executes.values.entries())
         if (value === undefined) values.markAbsent(index);
+      this.isExecuting = true;
       this.add(planOfText(text, this.session.context.plans, this.scope, this.session.clientReading));
+      this.isExecuting = false;
       const { request } = this;
       if (request !== null && isOtherText(request)) this.refuse(executedOtherwise(request));
       else if (request !== null) this.request = { ...request, executes: executes.name };
@@ -339,7 +343,7 @@ export class ShardRequest {
   private refuseHiddenPath({ statements }: SqlPlan): void {
     const isAlone = statements.length === 1 && this.statementCount === 1 && !isLocal(statements[0]);
     const isFree = this.session.router?.held == null && this.session.server === null;
-    if (isAlone && isFree) this.isPathChanging = true;
+    if (isAlone && isFree && !this.isExecuting) this.isPathChanging = true;
     else this.refuse(hiddenPath());
   }
 
