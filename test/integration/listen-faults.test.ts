@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, it } from 'node:test';
+import { ownerOfProcessId } from '@pgdog-cluster/worker';
 import { crashWorkers } from '../support/crash-worker.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
@@ -88,8 +89,7 @@ forEachDriver('listening and faults', (driver) => {
     await crashWorkers(proxy, 0);
     const survivors: RawClient[] = [];
     for (const client of clients) {
-      // The upper bits of the process id name the worker, from 1.
-      if (client.pid >>> 20 === 1) await client.expectClosed();
+      if (ownerOfProcessId(client.pid).worker === 0) await client.expectClosed();
       else survivors.push(client);
     }
     await isFree(survivors.length);

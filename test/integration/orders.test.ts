@@ -1,6 +1,7 @@
 /** PAUSE and its kin: what the operator is told and when, what clients notice, and who may come in between. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
+import { ownerOfProcessId } from '@pgdog-cluster/worker';
 import pg from 'pg';
 import { crashWorkers } from '../support/crash-worker.js';
 import { forOneDriver } from '../support/drivers.js';
@@ -161,7 +162,7 @@ forOneDriver('orders', (driver) => {
     await run(busy, 'BEGIN', 'SELECT 1');
     boss.send(Q('PAUSE'));
     await boss.expectSilence();
-    await crashWorkers(proxy, (busy.pid >>> 20) - 1);
+    await crashWorkers(proxy, ownerOfProcessId(busy.pid).worker);
     assert.deepEqual((await boss.readUntilReady()).tags, ['PAUSE']);
     await order('RELOAD');
     // The worker knows no server yet: their logins wait already.

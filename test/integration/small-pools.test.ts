@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
+import { ownerOfProcessId } from '@pgdog-cluster/worker';
 import { decisionsOn, forEachDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { FrameCollector, Q, sslRequest, startupPacket } from '../support/frames.js';
@@ -25,7 +26,7 @@ before(async () => {
 after(() => server.stop());
 
 /** The upper bits of the process id name the worker. */
-const workerOf = ({ pid }: RawClient): number => (pid >>> 20) - 1;
+const workerOf = ({ pid }: RawClient): number => ownerOfProcessId(pid).worker;
 const workersOf = (clients: readonly RawClient[]): number[] => [...new Set(clients.map(workerOf))].sort();
 const endAll = (clients: readonly RawClient[]): Promise<unknown> =>
   Promise.all(clients.map((client) => client.end()));

@@ -4,15 +4,17 @@ import type { Session } from './session.js';
 const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 export const SESSIONS_MAX = 1 << SLOT_BITS;
+/** Linux gives no process a number from 2^22 up: nothing that is asked of a server with one of ours can meet a process of its. */
+const FIRST_NUMBER = 4;
 
 /** The process id for BackendKeyData: positive, never 0. worker < 512. */
 export function processIdOf(worker: number, slot: number): number {
-  return ((worker + 1) << SLOT_BITS) | slot;
+  return ((worker + FIRST_NUMBER) << SLOT_BITS) | slot;
 }
 
-/** worker -1 or more: which may not exist. */
+/** A worker that may not exist, and may be below 0. */
 export function ownerOfProcessId(processId: number): { worker: number; slot: number } {
-  return { worker: (processId >>> SLOT_BITS) - 1, slot: processId & SLOT_MASK };
+  return { worker: (processId >>> SLOT_BITS) - FIRST_NUMBER, slot: processId & SLOT_MASK };
 }
 
 /** The sessions of one worker by slot. */
