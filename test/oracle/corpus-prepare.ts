@@ -216,6 +216,21 @@ const SCRIPTS: readonly (readonly (string | Step)[])[] = [
     "EXECUTE b('2024-02-01')",
     "EXECUTE b('now')",
   ],
+  [
+    'PREPARE a AS SELECT EXISTS (SELECT 1 FROM customer WHERE name = $1)',
+    "EXECUTE a('name 1')",
+    "EXECUTE a('nobody')",
+  ],
+  [
+    'PREPARE a(bigint, bigint) AS SELECT id, name FROM customer WHERE id = $1 UNION ALL SELECT id, name FROM customer WHERE id = $2',
+    'EXECUTE a(7, 8)',
+    'EXECUTE a(7, 7)',
+  ],
+  [
+    "PREPARE a AS SELECT set_config('search_path', 'other', false)",
+    'EXECUTE a',
+    'SELECT count(*) FROM tenant_b',
+  ],
   ['PREPARE a AS SELECT nextval($1)', "EXECUTE a('tally_id_seq')"],
   ['PREPARE a AS SELECT plus_one($1), id FROM customer WHERE id = $1', 'EXECUTE a(7)', 'EXECUTE a(8)'],
   ['PREPARE a AS SELECT rename($1)', 'EXECUTE a(7)'],

@@ -84,6 +84,10 @@ forEachDriver('migrators', (driver) => {
       client.query("SELECT set_config('search_path', 'app', false); SELECT count(*) FROM place"),
       hidden,
     );
+    // Nobody here would know it afterwards.
+    await assert.rejects(client.query("SELECT set_config('search_path', current_user, false)"), hidden);
+    await assert.rejects(client.query("SELECT set_config('search_path', $1, false)", ['Ä']), hidden);
+    await assert.rejects(client.query("SELECT set_config('search_path', 'app', $1)", [false]), hidden);
     await client.query('BEGIN');
     await assert.rejects(client.query("SELECT set_config('search_path', 'app', false)"), hidden);
     await client.query('ROLLBACK');

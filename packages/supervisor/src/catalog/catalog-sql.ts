@@ -94,8 +94,8 @@ const UNIQUES = `SELECT i.indrelid::text, x.relname, i.indisprimary,
   WHERE i.indrelid >= ${FIRST_OID} AND (i.indisunique OR i.indisexclusion) AND i.indisvalid`;
 
 /** ON DELETE SET NULL (…): a column of pg_constraint that Postgres has from 15 on. */
-const SET_ON_DELETE = `(SELECT json_agg(a.attname ORDER BY a.attnum)::text FROM pg_attribute a
-    WHERE a.attrelid = c.conrelid AND to_jsonb(c) -> 'confdelsetcols' @> to_jsonb(a.attnum))`;
+const SET_ON_DELETE = `CASE WHEN c.confdeltype IN ('n', 'd') THEN (SELECT json_agg(a.attname ORDER BY a.attnum)::text FROM pg_attribute a
+    WHERE a.attrelid = c.conrelid AND to_jsonb(c) -> 'confdelsetcols' @> to_jsonb(a.attnum)) END`;
 
 /** Not those that Postgres keeps for each partition of the table pointed to. */
 const FOREIGN_KEYS = `SELECT c.conrelid::text, ${namesOf('c.conrelid', 'c.conkey')}, n.nspname, r.relname,

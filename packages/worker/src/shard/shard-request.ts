@@ -341,7 +341,7 @@ export class ShardRequest {
 
   /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */
   private refuseHiddenPath({ statements }: SqlPlan): void {
-    const isAlone = statements.length === 1 && this.statementCount === 1 && !isLocal(statements[0]);
+    const isAlone = statements.length === 1 && this.statementCount === 1 && !isLocal(statements[0], values);
     const isFree = this.session.router?.held == null && this.session.server === null;
     if (isAlone && isFree && !this.isExecuting) this.isPathChanging = true;
     else this.refuse(hiddenPath());

@@ -1,5 +1,11 @@
 /** What a statement does to where others look, and where it may not be asked alone. */
-import { PREPARE_LEVEL, type SetConfigCall, type SqlPlan, type StatementPlan } from '@pgdog-cluster/core';
+import {
+  PREPARE_LEVEL,
+  type SetConfigCall,
+  type SqlPlan,
+  type StatementPlan,
+  type StatementValues,
+} from '@pgdog-cluster/core';
 
 /** Of plans: they are shared by all who send their text, and few. */
 const inert = new WeakMap<SqlPlan, boolean>();
@@ -50,17 +56,29 @@ export function changesPath({ statements }: SqlPlan, user: string, schemas: read
   });
 }
 
-/** Of a transaction alone. */
-export function isLocal({ effect }: StatementPlan): boolean {
+/**
+ * Of a transaction alone, or of a value that nobody here will know.
+ * @param from of this execution
+ */
+export function isLocal({ effect }: StatementPlan, from: StatementValues): boolean {
   if (effect?.type === 'set') return effect.isLocal;
-  return effect?.type === 'setConfig' && !effect.calls.every(isForSession);
+  return effect?.type === 'setConfig' && !effect.calls.every((call) => isForSession(call, from));
 }
 
 const FALSE_WORDS: ReadonlySet<string> = new Set(['false', 'f']);
 
 /** set_config('…', …, false), which is SET. */
-function isForSession({ name, isLocal: local }: SetConfigCall): boolean {
-  return 'constant' in name && 'constant' in local && FALSE_WORDS.has(local.constant ?? '');
+function isForSession({ name, value, isLocal: local }: SetConfigCall, from: StatementValues): boolean {
+  const isSaid = 'constant' in name && 'constant' in local && FALSE_WORDS.has(local.constant ?? '');
+  if (!isSaid) return false;
+  if ('constant' in value) return isAscii(value.constant ?? '');
+  if (!('parameter' in value) || from.isBinary[value.parameter - 1] !== 0) return false;
+  return isAscii(from.parameterText(value.parameter - 1) ?? '\u0080');
+}
+
+/** The same in every encoding that a client may have. */
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
 }
 
 /** Rows of omnisharded tables, not their definitions: those an operator may bring to one shard after the other. */
