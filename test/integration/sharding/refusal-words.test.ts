@@ -11,6 +11,7 @@ const SCHEMA = `
   CREATE TABLE author (tenant bigint, id bigint, name text, PRIMARY KEY (tenant, id));
   CREATE TABLE post (tenant bigint NOT NULL, id bigint, author bigint, at timestamp, weight float8, PRIMARY KEY (tenant, id),
     FOREIGN KEY (tenant, author) REFERENCES author ON DELETE SET NULL);
+  CREATE TABLE device (id uuid PRIMARY KEY);
   CREATE TABLE club (tenant bigint, id bigint, PRIMARY KEY (tenant, id));
   CREATE TABLE member (tenant bigint NOT NULL, id bigint, club bigint,
     FOREIGN KEY (tenant, club) REFERENCES club ON DELETE SET NULL (club));`;
@@ -32,6 +33,11 @@ const REFUSED: readonly [sql: string, message: RegExp, hint: RegExp][] = [
     /ON DELETE SET NULL \("author"\)/,
   ],
   [
+    'SELECT * FROM device',
+    /"device" is not what its rule says: its sharding key "id" is uuid, its rule says int8/,
+    /data_type/,
+  ],
+  [
     'SELECT count(*) FROM post WHERE tenant = 1 UNION ALL SELECT count(*) FROM post WHERE tenant = 2',
     /different shards; across shards: an aggregate over rows of post\.tenant beside another query/,
     /sharding key/,
@@ -48,7 +54,9 @@ forEachDriver('words of refusals', (driver) => {
   let proxy: TestProxy;
   let client: pg.Client;
   before(async () => {
-    proxy = await startShardedProxy(cluster, driver, { tables: [{ column: 'tenant' }] });
+    proxy = await startShardedProxy(cluster, driver, {
+      tables: [{ column: 'tenant' }, { name: 'device', column: 'id' }],
+    });
     client = await shopClient(proxy);
     await client.query(`INSERT INTO club VALUES (1, 1), (2, 1), (3, 1) ON CONFLICT DO NOTHING`);
     await client.query(`INSERT INTO member VALUES (1, 1, 1), (2, 1, 1), (3, 1, 1)`);

@@ -20,6 +20,7 @@ import {
   isOrderKnown,
   isSameNode,
   isTextEqual,
+  quoted,
 } from './value-facts.js';
 
 /** Groups of which each shard has a part, where more is asked than shards' answers have in them. */
@@ -120,10 +121,27 @@ export class GroupPlanReader {
   #readTargets(): Piece[] {
     const items = nodesOf(this.#top.node, 'targetList');
     const texts = this.#text.targets(items.map(isNamedTarget));
-    const isStarred =
-      this.#top.targets?.length !== items.length || this.#top.targets.some(({ value }) => value === null);
-    if (texts === null || isStarred) throw neverMerged('* over groups of several shards', 'name the columns');
-    return items.map((item, i) => ({ text: texts[i], node: nodeOf(nodeOf(item, 'ResTarget'), 'val') ?? {} }));
+    const pieces = items.flatMap((item, i) => {
+      const node = nodeOf(nodeOf(item, 'ResTarget'), 'val') ?? {};
+      return this.#starred(node) ?? [{ text: texts?.[i] ?? '', node }];
+    });
+    if (texts === null || this.#top.targets?.length !== pieces.length)
+      throw neverMerged('* over groups of several shards', 'name the columns');
+    return pieces;
+  }
+
+  /** p.*, where GROUP BY has the primary key of p: its columns, one by one. null: it is something else. */
+  #starred(node: SqlNode): Piece[] | null {
+    const fields = nodesOf(nodeOf(node, 'ColumnRef'), 'fields');
+    if (!fields.some((field) => 'A_Star' in field)) return null;
+    const [name, ...more] = pathOf(nodeOf(node, 'ColumnRef'), 'fields').slice(0, -1);
+    const entry = name === undefined || more.length > 0 ? null : this.#top.level.scope.entry([name]);
+    if (entry === null || entry.isOpaque)
+      throw neverMerged('* over groups of several shards', 'name the columns');
+    return entry.columns.map((column) => ({
+      text: quoted([name, column.name]),
+      node: { ColumnRef: { fields: [name, column.name].map((sval) => ({ String: { sval } })) } },
+    }));
   }
 
   #readKeys(): GroupKey[] {

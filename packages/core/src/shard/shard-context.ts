@@ -48,6 +48,16 @@ const TIMES: readonly string[] = ['date', 'timestamp', 'timestamptz'];
 
 export const CHOOSE_SHARD = 'choose a shard with SET pgdog.shard';
 
+/** Reason and remedy. Of its key the shards may say the same, and the configuration something else. */
+function differenceOf(name: string, text: string): [reason: string, remedy: string] {
+  if (!text.startsWith('its sharding key'))
+    return [`the shards do not agree about "${name}": ${text}`, 'make them alike'];
+  return [
+    `"${name}" is not what its rule says: ${text}`,
+    'correct its rule in [[sharded_tables]] (column, data_type), or the table',
+  ];
+}
+
 /** By [[sharded_schemas]]. */
 export function isOnOneShard({ schemas }: ShardingSnapshot, schema: string): boolean {
   const rule = schemas.find(({ name }) => name === schema) ?? schemas.find(({ name }) => name === null);
@@ -152,7 +162,7 @@ export class ShardContext {
       if (shard !== undefined) this.ownShards.set(`${own}.${name}`, shard);
       else if (isOnOneShard(this.terms.sharding, own)) this.refuse(`the schema of "${name}" is on one shard`);
     } else if (found.kind === 'different') {
-      this.refuse(`the shards do not agree about "${name}": ${found.text}`, 'make them alike');
+      this.refuse(...differenceOf(name, found.text));
     }
     return found;
   }
