@@ -4,7 +4,9 @@ import { after, afterEach, before, it } from 'node:test';
 import pg from 'pg';
 import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
+import { B, D, E, P, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
+import { RawClient } from '../support/raw-client.js';
 
 let server: TestPostgres;
 before(async () => {
@@ -157,6 +159,30 @@ forOneDriver('who has prepared before', (driver) => {
     // As an integer, which it was when it was prepared.
     assert.deepEqual(rows, [{ v: '007' }, { v: '7' }, { v: '7' }]);
     assert.equal(await names(one), 2);
+  });
+
+  it('is given the types it was told of by any server connection', async () => {
+    const other = await client('fresh');
+    await other.query('DROP TABLE IF EXISTS altered; CREATE TABLE altered (v int, at timestamp)');
+    const one = await RawClient.connect({ port: proxy.port, database: 'fresh', password: 'postgres' });
+    try {
+      await one.query("SET TimeZone = 'Asia/Tokyo'");
+      one.send(P('old', INSERT), D('S', 'old'), S());
+      await one.readUntilReady();
+      await other.query('ALTER TABLE altered ALTER v TYPE bigint, ALTER at TYPE timestamptz');
+      // Server connections that have never seen it.
+      await proxy.adminQuery('RECONNECT');
+      const at = Buffer.alloc(8);
+      at.writeBigInt64BE((BigInt(Date.UTC(2024, 0, 1)) - BigInt(Date.UTC(2000, 0, 1))) * 1000n);
+      one.send(B('', 'old', { valueFormats: [1], values: [Buffer.from([0, 0, 0, 7]), at] }), E(''), S());
+      assert.deepEqual((await one.readUntilReady()).tags, ['INSERT 0 1']);
+    } finally {
+      await one.end();
+    }
+    const { rows } = await other.query(
+      "SELECT v::int, (at AT TIME ZONE 'Asia/Tokyo')::text AS at FROM altered",
+    );
+    assert.deepEqual(rows, [{ v: 7, at: '2024-01-01 00:00:00' }]);
   });
 
   it('shares with others what no definition has changed', async () => {

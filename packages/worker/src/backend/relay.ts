@@ -8,7 +8,7 @@ import {
   PARSE_COMPLETE,
   READY,
 } from '@pgdog-cluster/core';
-import { shownParameters } from '../made/shown-parameters.js';
+import { describedParameters, readsParameters } from '../made/shown-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
@@ -72,7 +72,7 @@ export class Relay implements FrameSink {
       case BACKEND.FunctionCallResponse:
         return HEADER_BYTES;
       case BACKEND.ParameterDescription:
-        return shownParameters(this.server) === null ? HEADER_BYTES : frameBytes;
+        return readsParameters(this.server, frameBytes) ? frameBytes : HEADER_BYTES;
       default:
         return frameBytes;
     }
@@ -200,8 +200,8 @@ export class Relay implements FrameSink {
   }
 
   private parameterDescription(bytes: Uint8Array, start: number, end: number, buffer: number): boolean {
-    const shown = shownParameters(this.server)?.of(bytes, start, end);
-    if (shown === undefined) return this.passPreamble(bytes, start, end, buffer);
+    const shown = describedParameters(this.server, bytes, start, end);
+    if (shown === null) return this.passPreamble(bytes, start, end, buffer);
     this.passPreamble(shown, 0, shown.length, -1);
     return false;
   }

@@ -10,6 +10,7 @@ import {
   READY,
   TARGET,
 } from '@pgdog-cluster/core';
+import { frameToKeep } from '../plan/definitions.js';
 import { dependsOnReading } from '../plan/depends-on-reading.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { synchroniseFailed } from '../pool/server-trouble.js';
@@ -258,7 +259,7 @@ function sendPrepare(
     const use = { kind: 'statementUse', serverName, undo };
     server.pending.push(KIND_PARSE | SWALLOW, server.isBatchOpen ? use : { ...use, refused });
   }
-  server.send(statement.frame);
+  server.send(frameToKeep(session, statement));
 }
 
 const switchTo = (encoding: string): string => `SET client_encoding TO ${quoteLiteral(encoding)}`;

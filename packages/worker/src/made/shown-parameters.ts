@@ -1,9 +1,13 @@
 import { BACKEND, FrameWriter } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { noteTold } from '../plan/definitions.js';
+import type { PreparedStatement } from '../plan/prepared-statements.js';
 
 const HEADER_BYTES = 5;
 const COUNT_BYTES = 2;
 const OID_BYTES = 4;
+/** Of a description that is remembered: who has more parameters goes without. */
+const TOLD_BYTES_MAX = 1024;
 const writer = new FrameWriter(256);
 
 /** ParameterDescription of a statement that has parameters of ours behind the client's. */
@@ -29,8 +33,22 @@ export class ShownParameters {
   }
 }
 
-/** Of the Describe whose answer comes next; null: the client sees all. */
-export function shownParameters({ pending }: ServerConnection): ShownParameters | null {
+/** A ParameterDescription comes, and we look at it: it is wanted whole. */
+export function readsParameters({ pending }: ServerConnection, frameBytes: number): boolean {
   const ref = pending.headRef();
-  return ref instanceof ShownParameters ? ref : null;
+  return ref instanceof ShownParameters || (ref !== null && 'told' in ref && frameBytes <= TOLD_BYTES_MAX);
+}
+
+/** What the client gets instead of bytes[start, end), be it the whole frame or its head; null: that. */
+export function describedParameters(
+  { pending }: ServerConnection,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Uint8Array | null {
+  const ref = pending.headRef();
+  if (ref instanceof ShownParameters) return ref.of(bytes, start, end);
+  if (ref !== null && 'told' in ref && end - start > HEADER_BYTES)
+    noteTold(ref as PreparedStatement, bytes.subarray(start + HEADER_BYTES, end));
+  return null;
 }

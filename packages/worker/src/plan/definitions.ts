@@ -1,13 +1,19 @@
-import { definitionSlot } from '@pgdog-cluster/core';
+import { definitionSlot, FRONTEND, FrameWriter, readLength, readParse } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Pool } from '../pool/pool.js';
 import type { Session } from '../session/session.js';
+import type { PreparedStatement } from './prepared-statements.js';
 
 const HEADER_BYTES = 5;
 const [UPPER_A, UPPER_C, UPPER_D, UPPER_O, UPPER_R] = Buffer.from('ACDOR');
 /** Behind CREATE and a blank; what is new is meant by no text that could be read before, but for one that it hides from others. */
 const ADDITIONS = [Buffer.from('TABLE'), Buffer.from('INDEX'), Buffer.from('SEQUENCE'), Buffer.from('STAT')];
 const CREATED_AT = 'CREATE '.length;
+const COUNT_BYTES = 2;
+const OID_BYTES = 4;
+/** Those below are Postgres's own, and stay. */
+const FIRST_USER_OID = 16384;
+const writer = new FrameWriter(1024);
 
 /** In which slot a database counts: of several shards as the first one, so that a statement has one name on all. */
 function slotOf({ context, database, user }: Pick<Session, 'context' | 'database' | 'user'>): number {
@@ -67,4 +73,30 @@ function mayDefine(bytes: Uint8Array, at: number, end: number): boolean {
 
 function isAddition(created: Uint8Array): boolean {
   return ADDITIONS.some((word) => word.equals(created.subarray(0, word.length)));
+}
+
+/** A ParameterDescription without its header: its client binds by these types, whatever a server would find later. */
+export function noteTold(statement: PreparedStatement, types: Uint8Array): void {
+  if (statement.told !== null || statement.isSqlLevel) return;
+  for (let at = COUNT_BYTES; at + OID_BYTES <= types.length; at += OID_BYTES)
+    if (readLength(types, at) >= FIRST_USER_OID) return;
+  statement.told = types.slice();
+}
+
+/**
+ * What makes a server have the statement for a client who prepared it before definitions changed: with the types of then, as Postgres
+ * itself analyses a text anew whose plan is not valid any more (plancache.c). A type of users may have gone.
+ */
+export function frameToKeep(session: Session, { frame, told, definitions }: PreparedStatement): Uint8Array {
+  if (told === null || definitions === definitionsOf(session)) return frame;
+  const fields = readParse(frame, HEADER_BYTES, frame.length);
+  if (fields === null) return frame;
+  // Behind the text is its terminator.
+  writer
+    .reset()
+    .begin(FRONTEND.Parse)
+    .bytes(frame, HEADER_BYTES, fields.textEnd + 1)
+    .bytes(told)
+    .end();
+  return writer.take();
 }

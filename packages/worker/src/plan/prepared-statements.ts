@@ -68,6 +68,11 @@ export interface PreparedStatement {
    * the old one. Null: never.
    */
   shapes: Map<string, number> | null;
+  /**
+   * Count and object ids of its parameters' types as a client was told, who binds by them (definitions.ts). Null: nobody was, or some are
+   * types of users.
+   */
+  told: Uint8Array | null;
   /** Sessions' names that mean it. */
   references: number;
 }
@@ -192,6 +197,7 @@ export class StatementRegistry {
       definitions,
       figures: null,
       shapes: null,
+      told: null,
       references: 1,
     };
     this.byName.set(serverName, made);
