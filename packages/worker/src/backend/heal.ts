@@ -107,7 +107,7 @@ function isOfDdl(server: ServerConnection, session: Session): boolean {
 }
 
 /** Whoever has prepared the statement in this database goes by its old result, until it is prepared again. */
-function noteChanged({ database }: Session, ref: object): void {
+export function noteChanged({ database }: Session, ref: object): void {
   if (!('frame' in ref)) return;
   const statement = ref as PreparedStatement;
   statement.shapes ??= new Map();

@@ -32,3 +32,12 @@ export interface StatementUse {
 export function isStatementUse(ref: object | null): ref is StatementUse {
   return ref !== null && 'kind' in ref && ref.kind === 'statementUse';
 }
+
+/** A Describe of ours: told of ParameterDescription, and at last of RowDescription or NoData. */
+export interface OwnDescribe extends StatementUse {
+  described(bytes: Uint8Array, start: number, end: number, isLast: boolean): void;
+}
+
+export function isDescribing(ref: object | null): ref is OwnDescribe {
+  return ref !== null && 'described' in ref;
+}

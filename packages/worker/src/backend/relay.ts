@@ -13,7 +13,7 @@ import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
 import { countDone, countSuspended, noteCompleted } from './count-answer.js';
-import { isStatementUse, type OwnExchange } from './own-exchange.js';
+import { isDescribing, isStatementUse, type OwnExchange } from './own-exchange.js';
 import {
   DISPOSITION_MASK,
   FAKE,
@@ -66,13 +66,13 @@ export class Relay implements FrameSink {
     if (!ALLOWED.allows(type, frameBytes)) return -1;
     switch (type) {
       case BACKEND.DataRow:
+      case BACKEND.RowDescription:
         return this.isReadByUs() ? Math.min(frameBytes, READ_BYTES_MAX) : HEADER_BYTES;
       case BACKEND.CopyData:
-      case BACKEND.RowDescription:
       case BACKEND.FunctionCallResponse:
         return HEADER_BYTES;
       case BACKEND.ParameterDescription:
-        return readsParameters(this.server, frameBytes) ? frameBytes : HEADER_BYTES;
+        return this.isReadByUs() || readsParameters(this.server, frameBytes) ? frameBytes : HEADER_BYTES;
       default:
         return frameBytes;
     }
@@ -272,11 +272,11 @@ export class Relay implements FrameSink {
     buffer: number,
     isLast: boolean,
   ): void {
-    if ((code & DISPOSITION_MASK) === FORWARD) {
-      this.pass(bytes, start, end, buffer);
-      this.isRestPassed = true;
-    }
+    this.isRestPassed = (code & DISPOSITION_MASK) === FORWARD;
+    const ref = this.isRestPassed ? null : this.server.pending.headRef();
+    if (this.isRestPassed) this.pass(bytes, start, end, buffer);
     if (isLast) this.popped();
+    if (isDescribing(ref)) ref.described(bytes, start, end, isLast);
   }
 
   private dataRow(code: number, bytes: Uint8Array, start: number, end: number, buffer: number): void {

@@ -60,6 +60,8 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   readonly refusedPrepares = new Map<string, Uint8Array>();
   /** Of `prepared` some have another result than when they were parsed: all are dropped before the next exchange. */
   isPreparedOutdated = false;
+  /** Name on it of what has been parsed, and is not known to have the result yet that its clients know; '' = nothing. */
+  comparing = '';
   /** Some client has had a search_path of its own here: the same statement may be of other tables for others. */
   hasHadPath = false;
   /** Which session's unnamed statement it holds: a worker-wide number, 0 = none that we know. */

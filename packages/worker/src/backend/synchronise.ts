@@ -23,6 +23,7 @@ import {
   type ParameterSet,
 } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
+import { compareResult, mayHaveChanged } from './describe-ahead.js';
 import { forgetStatements } from './heal.js';
 import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.js';
 import { readQueryUnder, readUnder } from './read-under.js';
@@ -156,18 +157,45 @@ export function ensureStatement(
   isExecuted = true,
   isFirst = false,
 ): PgDogError | null {
-  const { prepared } = server;
-  const { serverName } = statement;
   if (isExecuted && session.statements.isOutdated(statement, session.database))
     return new PgDogError('plan_outdated');
-  if (prepared.has(serverName)) {
-    // Moving it to the young end costs more than the look-up: only where eviction is near.
-    if (prepared.size * 2 > server.context.config.general.preparedStatementsLimit) {
-      prepared.delete(serverName);
-      prepared.add(serverName);
-    }
-    return null;
+  return isThere(server, statement) ? null : ensureMissing(session, server, statement, isExecuted, isFirst);
+}
+
+/** The same for a Bind. True: it waits until the server has said what the statement's result is. */
+export function ensureBound(
+  session: Session,
+  server: ServerConnection,
+  statement: PreparedStatement,
+  isFirst: boolean,
+): PgDogError | boolean {
+  if (session.statements.isOutdated(statement, session.database)) return new PgDogError('plan_outdated');
+  if (isThere(server, statement)) return false;
+  if (server.comparing !== '') return true;
+  const mustWait = mayHaveChanged(session, server, statement);
+  const problem = ensureMissing(session, server, statement, true, isFirst);
+  if (problem === null && mustWait) compareResult(session, server, statement);
+  return problem ?? mustWait;
+}
+
+/** As one that was used last. */
+function isThere({ prepared, context }: ServerConnection, { serverName }: PreparedStatement): boolean {
+  if (!prepared.has(serverName)) return false;
+  // Moving it to the young end costs more than the look-up: only where eviction is near.
+  if (prepared.size * 2 > context.config.general.preparedStatementsLimit) {
+    prepared.delete(serverName);
+    prepared.add(serverName);
   }
+  return true;
+}
+
+function ensureMissing(
+  session: Session,
+  server: ServerConnection,
+  statement: PreparedStatement,
+  isExecuted: boolean,
+  isFirst: boolean,
+): PgDogError | null {
   // Ahead of the batch, so that it begins with what the client has sent: some statements must be the first of theirs.
   if (!isFirst || !isReadOtherwise(session, server, statement))
     return prepare(session, server, statement, isExecuted);

@@ -23,6 +23,8 @@ export function standInName(index: number): string {
 
 const HEADER_BYTES = 5;
 const PREPARE = 'PREPARE ';
+/** Of a few hundred bytes each. */
+const DESCRIPTIONS_MAX = 4096;
 
 /** Under what a text is read: the constants in it are made then, and stay what they are. */
 export type TextReading = Pick<
@@ -61,6 +63,8 @@ export interface PreparedStatement {
   readonly encoding: string | null;
   /** How often definitions had changed when it was prepared (definitions.ts): by what it reads they are those of then. */
   readonly definitions: number;
+  /** Of its result (columnsOf), as the server told that parsed it first; null: it has not yet, or it is another one for each search_path. */
+  columns: string | null;
   /** Of the database on which it ran last. */
   figures: QueryFigures | null;
   /**
@@ -84,6 +88,8 @@ export interface PreparedStatement {
 export class StatementRegistry {
   private readonly byName = new Map<string, PreparedStatement>();
   private readonly writer = new FrameWriter(1024);
+  /** By name on servers, also of statements that nobody has any more: the next client with the same text need not ask. */
+  private readonly descriptions = new Map<string, Pick<PreparedStatement, 'columns' | 'told'>>();
   private texts = 0;
 
   /** Bytes of all kept frames. */
@@ -153,7 +159,11 @@ export class StatementRegistry {
       const head = HEADER_BYTES + PREPARE.length + serverName.length;
       return this.acquireSqlText(frame.subarray(head, frame.length - 1), plan, read);
     }
-    return this.acquireParsed(frame, HEADER_BYTES + serverName.length + 1, frame.length, plan, read);
+    const start = HEADER_BYTES + serverName.length + 1;
+    const reread = this.acquireParsed(frame, start, frame.length, plan, read);
+    reread.columns ??= statement.columns;
+    reread.told ??= statement.told;
+    return reread;
   }
 
   /** One that was known, and may have been let go of since. */
@@ -162,6 +172,13 @@ export class StatementRegistry {
     if (known !== undefined) return this.retain(known);
     const { serverName, frame, isSqlLevel, plan } = statement;
     return this.add(serverName, frame, isSqlLevel, plan, statement);
+  }
+
+  /** A server has told it. */
+  noteDescription(statement: PreparedStatement, columns: string): void {
+    if (this.descriptions.size >= DESCRIPTIONS_MAX) this.descriptions.clear();
+    statement.columns = columns;
+    this.descriptions.set(statement.serverName, { columns, told: statement.told });
   }
 
   retain(statement: PreparedStatement): PreparedStatement {
@@ -197,7 +214,7 @@ export class StatementRegistry {
       definitions,
       figures: null,
       shapes: null,
-      told: null,
+      ...(this.descriptions.get(serverName) ?? { columns: null, told: null }),
       references: 1,
     };
     this.byName.set(serverName, made);

@@ -25,7 +25,7 @@ import {
   REPLACE_ERROR,
 } from '../backend/pending-replies.js';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { ensureStatement } from '../backend/synchronise.js';
+import { ensureBound, ensureStatement } from '../backend/synchronise.js';
 import { ShownParameters } from '../made/shown-parameters.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { QueryFigures } from '../plan/query-figures.js';
@@ -181,9 +181,8 @@ export class ExtendedQuery {
     if (plan !== null && !wasBatchOpen) noteAheadOfBatch(session, server, plan);
     if (plan !== null && end - start < frameBytes) return NEED_WHOLE;
     if (statement === null && !this.ensureUnnamed(server)) return CONSUMED;
-    const problem =
-      statement === null ? null : ensureStatement(session, server, statement, true, !wasBatchOpen);
-    if (problem !== null) return this.refuse(server, problem);
+    const problem = statement !== null && ensureBound(session, server, statement, !wasBatchOpen);
+    if (problem !== false) return problem === true ? this.requests.waits() : this.refuse(server, problem);
     this.portals.note(plan, bytes, portalStart, portalEnd, statementEnd + 1, end);
     server.pending.push(KIND_BIND | FORWARD, statement, this.countBound(bytes, fields, statement));
     if (statement === null) server.forward(bytes, start, end, buffer);

@@ -91,9 +91,12 @@ export class ParameterSet {
     return this.values.includes('') ? null : this.values;
   }
 
-  /** Those that decide which tables and types a text means. */
+  /** Those that decide which tables and types a text means; '': none has been set. */
   get pathKey(): string {
-    this.path ??= PATH_NAMES.map((name) => this.entries.get(name)?.replay ?? '').join('\u0000');
+    if (this.path === null) {
+      const key = PATH_NAMES.map((name) => this.entries.get(name)?.replay ?? '').join('\u0000');
+      this.path = key.length < PATH_NAMES.length ? '' : key;
+    }
     return this.path;
   }
 

@@ -14,6 +14,7 @@ import {
   type SqlPlan,
   TRANSACTION_CONTROL,
 } from '@pgdog-cluster/core';
+import { learnDescription } from '../backend/describe-ahead.js';
 import type { StatementUse } from '../backend/own-exchange.js';
 import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
 import { askReading } from '../backend/read-under.js';
@@ -198,6 +199,7 @@ function parseNamed(
     if (isControl || !mustBeAsked(server)) {
       server.pending.push(KIND_PARSE | FAKE, { kind: 'statementUse', serverName, undo });
       server.relay.emitFakes();
+      learnDescription(session, server, statement);
       return CONSUMED;
     }
     closeStatement(server, serverName, () => {
@@ -216,6 +218,7 @@ function parseNamed(
   };
   server.pending.push(KIND_PARSE | FORWARD, use, figures);
   server.send(statement.frame);
+  learnDescription(session, server, statement);
   if (statement.values === null && dependsOnReading(statement.frame)) {
     askReading(server, statement);
   }

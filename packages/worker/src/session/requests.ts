@@ -392,6 +392,12 @@ export class RequestSink implements FrameSink {
     this.session.resumeRequests();
   }
 
+  /** The frame that is shown waits for an answer in its batch. */
+  waits(): number {
+    this.isAwaitingQuiet = true;
+    return BLOCKED;
+  }
+
   private awaitQuiet(): null {
     this.isAwaitingQuiet = true;
     return null;
