@@ -28,6 +28,7 @@ import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { planFor } from './client-reading.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
+import type { Session } from './session.js';
 import { checkSize } from './simple-query.js';
 import { readingFor, renameStatements } from './sql-statements.js';
 import { guardText } from './tenant-guard.js';
@@ -170,8 +171,10 @@ function parseNamed(
   if (server.isHealing) session.statements.remove(name);
   const { statements } = session;
   if (statements.get(name) !== undefined || statements.underWay?.hasExecuted(name) === true) {
-    const text = `prepared statement "${name}" already exists`;
-    return extended.refuse(server, new PgDogError('duplicate_prepared_statement', text));
+    return extended.refuse(
+      server,
+      takenError(session, server, name, bytes.subarray(fields.textStart, fields.textEnd)),
+    );
   }
   const tooMany = session.statements.refusal();
   if (tooMany !== null) return extended.refuse(server, tooMany);
@@ -224,6 +227,16 @@ function parseNamed(
   }
   server.pool.row.serverParse();
   return CONSUMED;
+}
+
+/** Postgres looks at the name last: in a failed transaction it does not come to it, but for what would end that. */
+function takenError(session: Session, server: ServerConnection, name: string, text: Uint8Array): PgDogError {
+  if (server.readyStatus === READY.Failed) {
+    const { flags } = planFor(session, text, 0, text.length);
+    if ((flags & TRANSACTION_CONTROL) === 0 || (flags & BEGINS_TRANSACTION) !== 0)
+      return new PgDogError('failed_transaction');
+  }
+  return new PgDogError('duplicate_prepared_statement', `prepared statement "${name}" already exists`);
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   PgDogError,
   PREPARE_LEVEL,
   type PrepareEffect,
+  READY,
   SETS_PARAMETER,
   type SqlPlan,
 } from '@pgdog-cluster/core';
@@ -45,7 +46,10 @@ export function renameStatements(
     const { effect } = statement;
     if (effect?.type === 'prepare' && isTaken(session, effect.name, own)) {
       // Made by this same Query: then it is there when the server gets here, and says 42P05. Any other might be missing, and its name be made with another text.
-      if (server.isBatchOpen || typeof own.get(effect.name) !== 'string') return taken(effect.name);
+      if (server.isBatchOpen || typeof own.get(effect.name) !== 'string') {
+        const isFailed = server.readyStatus === READY.Failed && statement === plan.statements[0];
+        return isFailed ? new PgDogError('failed_transaction') : taken(effect.name);
+      }
     } else if (effect?.type === 'prepare') {
       const tooMany = statements.refusal();
       if (tooMany !== null) return tooMany;
