@@ -170,14 +170,9 @@ function parseNamed(
   // In an exchange that runs again (heal.ts) the name is there from the first time.
   if (server.isHealing) session.statements.remove(name);
   const { statements } = session;
-  if (statements.get(name) !== undefined || statements.underWay?.hasExecuted(name) === true) {
-    return extended.refuse(
-      server,
-      takenError(session, server, name, bytes.subarray(fields.textStart, fields.textEnd)),
-    );
-  }
-  const tooMany = session.statements.refusal();
-  if (tooMany !== null) return extended.refuse(server, tooMany);
+  const problem =
+    takenError(session, server, name, bytes, fields.textStart, fields.textEnd) ?? statements.refusal();
+  if (problem !== null) return extended.refuse(server, problem);
   const statement = session.context.statements.acquireParsed(
     bytes,
     fields.textStart,
@@ -229,10 +224,22 @@ function parseNamed(
   return CONSUMED;
 }
 
-/** Postgres looks at the name last: in a failed transaction it does not come to it, but for what would end that. */
-function takenError(session: Session, server: ServerConnection, name: string, text: Uint8Array): PgDogError {
+/**
+ * A Parse for a name that the client has already; null: it has not. Postgres looks at the name last: in a failed transaction it does not
+ * come to it, but for what would end that.
+ */
+function takenError(
+  session: Session,
+  server: ServerConnection,
+  name: string,
+  bytes: Uint8Array,
+  textStart: number,
+  textEnd: number,
+): PgDogError | null {
+  const { statements } = session;
+  if (statements.get(name) === undefined && statements.underWay?.hasExecuted(name) !== true) return null;
   if (server.readyStatus === READY.Failed) {
-    const { flags } = planFor(session, text, 0, text.length);
+    const { flags } = planFor(session, bytes, textStart, textEnd);
     if ((flags & TRANSACTION_CONTROL) === 0 || (flags & BEGINS_TRANSACTION) !== 0)
       return new PgDogError('failed_transaction');
   }
