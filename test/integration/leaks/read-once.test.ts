@@ -224,6 +224,31 @@ forOneDriver('statements read once', (driver) => {
       }));
   }
 
+  it('half a DateStyle, set behind another one of its transaction', () =>
+    withClients(proxy, 2, async (client, blocker) => {
+      await run(client, 'BEGIN', "SET LOCAL DateStyle TO 'SQL, MDY'", "SET DateStyle TO 'DMY'", 'COMMIT');
+      const shown = async () => assert.equal(await ask(client, [Q('SHOW DateStyle')]), 'SQL, DMY');
+      await shown();
+      await onAnotherServer(client, blocker, shown);
+    }));
+
+  it('under a setting that only the server knows', () =>
+    withClients(proxy, 1, async (client) => {
+      const text = "SELECT extract(epoch FROM '2024-01-01 00:00'::timestamptz)::int AS pinned";
+      await run(
+        client,
+        "PREPARE pin AS SELECT set_config('timezone', 'America/New_York', false)",
+        'EXECUTE pin',
+      );
+      await run(client, "SET DateStyle TO 'DMY'");
+      for (const [way, { prepare }] of Object.entries(WAYS)) {
+        await ask(client, prepare(`${text}, '${way}'`));
+        await run(client, 'RESET ALL');
+        assert.equal(await ask(client, WAYS[way]!.run), '1704085200', way);
+        await run(client, 'DEALLOCATE s', "SET DateStyle TO 'DMY'", 'EXECUTE pin');
+      }
+    }));
+
   it('the unnamed statement', () =>
     withClients(proxy, 2, async (client, blocker) => {
       await ask(client, [P('set', "SET DateStyle TO 'DMY'"), S()]);

@@ -14,7 +14,7 @@ import { frameToKeep } from '../plan/definitions.js';
 import { dependsOnReading } from '../plan/depends-on-reading.js';
 import type { PreparedStatement } from '../plan/prepared-statements.js';
 import { synchroniseFailed } from '../pool/server-trouble.js';
-import { encodingOf, readingSettings } from '../session/client-statements.js';
+import { encodingOf, isReadingUnknown, readingSettings } from '../session/client-statements.js';
 import {
   differenceSql,
   encodingReplay,
@@ -209,7 +209,7 @@ function ensureMissing(
 function isReadOtherwise(session: Session, server: ServerConnection, statement: PreparedStatement): boolean {
   if (server.readyStatus === READY.Failed) return false;
   if (statement.origin !== null) return true;
-  const isUnknown = server.isSettingPending || session.isStateUnread;
+  const isUnknown = server.isSettingPending || isReadingUnknown(session);
   const isOther = isUnknown || statement.readingKey !== readingSettings(session).readingKey;
   return isOther && statement.values !== null && dependsOnReading(statement.frame);
 }
@@ -231,7 +231,7 @@ function prepare(
   prepared.add(serverName);
   const send = () => sendPrepare(session, server, statement, isExecuted);
   if (isReadOtherwise(session, server, statement)) {
-    const isUnknown = server.isSettingPending || session.isStateUnread;
+    const isUnknown = server.isSettingPending || isReadingUnknown(session);
     const now = isUnknown ? null : readingSettings(session).readingValues(session.reported);
     const values = statement.origin?.values ?? statement.values ?? [];
     // The transaction of what we send ourselves ends with it.

@@ -14,9 +14,13 @@ import type { PreparedStatement, ReadingOrigin, TextReading } from '../plan/prep
 import type { WorkerContext } from '../worker-context.js';
 import { NamesUnderWay } from './names-under-way.js';
 import type { ParameterSet } from './parameter-set.js';
+import { PIN_UNKNOWN_SETTING } from './pin-reasons.js';
 import type { Session } from './session.js';
 
-export type ReadingSession = Pick<Session, 'context' | 'database' | 'user' | 'parameters' | 'reported'> & {
+export type ReadingSession = Pick<
+  Session,
+  'context' | 'database' | 'user' | 'parameters' | 'reported' | 'isStateUnread' | 'pins'
+> & {
   readonly transaction: Pick<Session['transaction'], 'local'>;
 };
 
@@ -31,10 +35,15 @@ export function encodingOf({ reported }: Pick<Session, 'reported'>): string {
 /** How a text is read that the session sends now. */
 export function currentReading(session: ReadingSession): TextReading {
   const settings = readingSettings(session);
-  const values = settings.readingValues(session.reported);
+  const values = isReadingUnknown(session) ? null : settings.readingValues(session.reported);
   const encoding = encodingOf(session);
   const definitions = definitionsOf(session);
   return { readingKey: settings.readingKey, encoding, values, origin: null, ownKey: '', definitions };
+}
+
+/** Only the server connection, which the session keeps, knows what its settings are. */
+export function isReadingUnknown({ isStateUnread, pins }: Pick<Session, 'isStateUnread' | 'pins'>): boolean {
+  return isStateUnread || (pins & PIN_UNKNOWN_SETTING) !== 0;
 }
 
 /** The settings by which Postgres reads a text of the session now. */

@@ -16,6 +16,7 @@ import {
   NO_PARAMETERS,
   parameterFromValue,
   type SessionParameter,
+  wholeParameter,
   withoutParameter,
   withParameter,
 } from './parameter-set.js';
@@ -111,15 +112,17 @@ function keepUnknown(session: Session, server: ServerConnection): void {
   server.isSuspect = true;
 }
 
-function setParameter(session: Session, server: ServerConnection, entry: SessionParameter): void {
+function setParameter(session: Session, server: ServerConnection, given: SessionParameter): void {
+  const { local } = session.transaction;
+  // The half of a DateStyle that it leaves may be the transaction's.
+  const entry = local === null ? given : wholeParameter(given, local.entries.get(given.name));
   if (isForeign(session, entry.replay)) {
     keepUnknown(session, server);
     return;
   }
   session.transaction.beforeChange(server);
   // It is in force from now on, whatever the transaction had for itself.
-  if (session.transaction.local !== null && decidesReading(entry.name))
-    session.transaction.readsLocally(null, '');
+  if (local !== null && decidesReading(entry.name)) session.transaction.readsLocally(null, '');
   session.parameters = withParameter(session.parameters, entry);
   server.parameters = withParameter(server.parameters, entry);
   if (entry.name !== 'search_path' || session.isSessionMode) return;

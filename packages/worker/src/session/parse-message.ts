@@ -22,6 +22,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import { dependsOnReading } from '../plan/depends-on-reading.js';
 import { READ_BYTES_MAX } from '../plan/plan-cache.js';
+import type { PreparedStatement } from '../plan/prepared-statements.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import { settingProblem, shardCountOf } from '../route/role-setting.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
@@ -216,10 +217,7 @@ function parseNamed(
   };
   server.pending.push(KIND_PARSE | FORWARD, use, figures);
   server.send(statement.frame);
-  learnDescription(session, server, statement);
-  if (statement.values === null && dependsOnReading(statement.frame)) {
-    askReading(server, statement);
-  }
+  askBehind(session, server, statement);
   server.pool.row.serverParse();
   return CONSUMED;
 }
@@ -252,6 +250,12 @@ function takenError(
  */
 function mustBeAsked(server: ServerConnection): boolean {
   return server.readyStatus !== READY.Idle || server.pending.length > 0;
+}
+
+/** What is not known yet of a statement that has just been sent. */
+function askBehind(session: Session, server: ServerConnection, statement: PreparedStatement): void {
+  learnDescription(session, server, statement);
+  if (statement.values === null && dependsOnReading(statement.frame)) askReading(server, statement);
 }
 
 function latin1Text(bytes: Uint8Array, start: number, end: number): string {

@@ -13,7 +13,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { closeStatement, ensureStatement } from '../backend/synchronise.js';
 import { SERVER_NAME_PREFIX, standInName, type TextReading } from '../plan/prepared-statements.js';
 import { readsClock } from '../plan/reads-clock.js';
-import { type ClientStatements, currentReading } from './client-statements.js';
+import { type ClientStatements, currentReading, isReadingUnknown } from './client-statements.js';
 import { NamesUnderWay } from './names-under-way.js';
 import type { PortalPlan } from './portals.js';
 import type { Session } from './session.js';
@@ -215,6 +215,6 @@ export function readingFor(
   if ((server.isSettingPending || session.isStateUnread) && server.isBatchOpen)
     return { ...reading, readingKey: uniqueKey(), encoding: null, values: null };
   const isChanging =
-    server.isSettingPending || session.isStateUnread || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
+    server.isSettingPending || isReadingUnknown(session) || ((plan?.flags ?? 0) & SETS_PARAMETER) !== 0;
   return isChanging ? { ...reading, readingKey: uniqueKey(), values: null } : reading;
 }

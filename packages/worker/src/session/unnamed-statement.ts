@@ -13,7 +13,7 @@ import type { PlanCache } from '../plan/plan-cache.js';
 import type { QueryFigures } from '../plan/query-figures.js';
 import type { QueryStats } from '../plan/query-stats.js';
 import { planOfParse } from '../route/prepared-route.js';
-import { encodingOf, readingSettings } from './client-statements.js';
+import { encodingOf, isReadingUnknown, readingSettings } from './client-statements.js';
 import type { ParameterSet } from './parameter-set.js';
 import type { Session } from './session.js';
 
@@ -57,7 +57,7 @@ export class UnnamedStatement {
     server: ServerConnection,
   ): StatementUse {
     this.copy(bytes, start, end, plan);
-    if (server.isSettingPending || this.session.isStateUnread) this.settings = null;
+    if (server.isSettingPending || isReadingUnknown(this.session)) this.settings = null;
     server.unnamedId = this.id;
     return this.useOn(server);
   }
@@ -149,7 +149,7 @@ export class UnnamedStatement {
       server.send(frame);
     };
     const { session, settings } = this;
-    const now = server.isSettingPending || session.isStateUnread ? null : readingSettings(session);
+    const now = server.isSettingPending || isReadingUnknown(session) ? null : readingSettings(session);
     const isSame = settings === null || now?.readingKey === settings.readingKey;
     const values = isSame ? null : settings.readingValues(session.reported);
     if (values === null || !dependsOnReading(frame)) send();
