@@ -161,6 +161,18 @@ forOneDriver('who has prepared before', (driver) => {
     assert.equal(await names(one), 2);
   });
 
+  it('had a temporary table of the same name', async () => {
+    const values: unknown[] = [];
+    for (const type of ['int', 'text']) {
+      const one = await client();
+      await one.query(`CREATE TEMP TABLE passing (v ${type})`);
+      await one.query({ name: 'passing', text: 'INSERT INTO passing VALUES ($1)', values: ['007'] });
+      values.push((await one.query('SELECT v FROM passing')).rows[0].v);
+      await one.query('DISCARD TEMP');
+    }
+    assert.deepEqual(values, [7, '007']);
+  });
+
   it('is given the types it was told of by any server connection', async () => {
     const other = await client('fresh');
     await other.query('DROP TABLE IF EXISTS altered; CREATE TABLE altered (v int, at timestamp)');

@@ -22,6 +22,7 @@ import {
   mayFailOnReplay,
   type ParameterSet,
 } from '../session/parameter-set.js';
+import { PIN_TEMP } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import { compareResult, mayHaveChanged } from './describe-ahead.js';
 import { forgetStatements } from './heal.js';
@@ -299,6 +300,8 @@ function encodingStep(session: Session, server: ServerConnection, sql: string) {
 
 /** Removes least recently used statements, so that one more fits. */
 export function makeRoom(server: ServerConnection): void {
+  // What is parsed for a client with temporary tables may be of those: dropped when the server connection is cleaned.
+  if (((server.session?.pins ?? 0) & PIN_TEMP) !== 0) server.isPreparedUnsure = true;
   while (server.prepared.size >= server.context.config.general.preparedStatementsLimit) {
     const [oldest] = server.prepared;
     if (oldest === undefined) return;

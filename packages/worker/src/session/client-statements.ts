@@ -129,6 +129,8 @@ export class ClientStatements {
     const statement = this.byName?.get(name);
     if (statement === undefined || statement.readingKey === readingSettings(session).readingKey)
       return statement;
+    // The server has not told yet what it has just been read under: it is the client's own, and as it should be.
+    if (statement.values === null && isReadingUnknown(session)) return statement;
     const reading = currentReading(session);
     const { encoding } = reading;
     const made = madeAt.get(statement);

@@ -29,6 +29,7 @@ import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { planFor } from './client-reading.js';
 import type { ExtendedQuery } from './extended-query.js';
 import { needsKeeping, noteAheadOfBatch } from './foreseen-effects.js';
+import { PIN_TEMP } from './pin-reasons.js';
 import type { Session } from './session.js';
 import { checkSize } from './simple-query.js';
 import { readingFor, renameStatements } from './sql-statements.js';
@@ -195,7 +196,7 @@ function parseNamed(
   let isOldKept = false;
   if (server.prepared.has(serverName)) {
     const isControl = ((plan?.flags ?? 0) & TRANSACTION_CONTROL) !== 0;
-    if (isControl || !mustBeAsked(server)) {
+    if (isControl || !mustBeAsked(session, server)) {
       server.pending.push(KIND_PARSE | FAKE, { kind: 'statementUse', serverName, undo });
       server.relay.emitFakes();
       learnDescription(session, server, statement);
@@ -248,7 +249,9 @@ function takenError(
  * In a failed transaction Postgres refuses a Parse (25P02), so it must be asked; and whether the transaction has
  * failed is not known while answers are outstanding. Within a transaction one that is outdated could not be healed (heal.ts).
  */
-function mustBeAsked(server: ServerConnection): boolean {
+function mustBeAsked(session: Session, server: ServerConnection): boolean {
+  // Its tables may be others of the same names.
+  if ((session.pins & PIN_TEMP) !== 0) return true;
   return server.readyStatus !== READY.Idle || server.pending.length > 0;
 }
 
