@@ -249,6 +249,19 @@ forOneDriver('statements read once', (driver) => {
       }
     }));
 
+  it('prepared and run in one batch under a setting that only the server knows', () =>
+    withClients(proxy, 2, async (client, other) => {
+      const text = "SELECT extract(epoch FROM '2024-01-01 00:00'::timestamptz)::int AS in_one_batch";
+      await ask(other, [P('s', text), S()]);
+      await run(
+        client,
+        "PREPARE pin AS SELECT set_config('timezone', 'America/New_York', false)",
+        'EXECUTE pin',
+      );
+      assert.equal(await ask(client, [P('s', text), B('', 's'), E(''), S()]), '1704085200');
+      assert.equal(await ask(client, [B('', 's'), E(''), S()]), '1704085200');
+    }));
+
   it('the unnamed statement', () =>
     withClients(proxy, 2, async (client, blocker) => {
       await ask(client, [P('set', "SET DateStyle TO 'DMY'"), S()]);
