@@ -222,24 +222,26 @@ forEachDriver('steps of a commit', (driver) => {
   }
 
   it('a read that is asked again behind a transaction over several shards is in none', async () => {
-    const transfer = nextTransfer++;
-    const client = await begun(transfer);
-    await client.query('COMMIT');
     const gate = servers.gates[DECIDER];
     const id = accounts[DECIDER];
-    const stopped = gate.stopAt(/^SELECT balance/, 'before');
-    const read = client.query(`SELECT balance FROM account WHERE id = ${id}`);
-    await stopped;
-    // One that is lost while it logs in would be told to whoever waits for it.
-    await eventually('none logs in', async () =>
-      (await proxy.adminQuery('SHOW SERVERS')).every(({ state }) => state !== 'connecting'),
-    );
-    gate.cut();
-    assert.equal((await read).rows.length, 1);
-    await client.query(`INSERT INTO entry VALUES (${id}, ${-transfer})`);
-    const seen = await servers.all(`SELECT 1 FROM entry WHERE transfer = ${-transfer}`);
-    assert.equal(seen.length, 1, 'it is committed by itself');
-    await client.end();
+    // A worker that has just started does not know yet what the catalog's functions do, and asks nothing again.
+    await eventually('a read is asked again', async () => {
+      const transfer = nextTransfer++;
+      const client = await begun(transfer);
+      await client.query('COMMIT');
+      const stopped = gate.stopAt(/^SELECT balance/, 'before');
+      const answer = outcomeOf(client.query(`SELECT balance FROM account WHERE id = ${id}`));
+      await stopped;
+      gate.cut();
+      const isAnswered = (await answer) === 'SELECT';
+      if (isAnswered) {
+        await client.query(`INSERT INTO entry VALUES (${id}, ${-transfer})`);
+        const seen = await servers.all(`SELECT 1 FROM entry WHERE transfer = ${-transfer}`);
+        assert.equal(seen.length, 1, 'it is committed by itself');
+      }
+      await client.end().catch(() => undefined);
+      return isAnswered;
+    });
   });
 
   it('a proxy that is told to end waits for a commit whose client has gone', async () => {
