@@ -145,7 +145,7 @@ test('orders about databases say which, in letters of any case where that is cle
   const good = await ask(
     world,
     'maintenance on; MAINTENANCE OFF SHOP; Maintenance On "shop"; PAUSE; pause shop; RESUME Other; SUSPEND; ' +
-      'RECONNECT; RECONNECT shop; WAIT_CLOSE; DISABLE shop; enable shop; KILL; KILL shop; KILL_CLIENT 2097157',
+      'RECONNECT; RECONNECT shop; WAIT_CLOSE; DISABLE shop; enable shop; KILL; KILL shop; KILL_CLIENT 5242885',
   );
   assert.deepEqual(good.errors, []);
   assert.equal(good.tags.at(3), 'PAUSE');
