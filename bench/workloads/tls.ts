@@ -22,6 +22,11 @@ const SELECT_CLIENTS = 32;
 const RECONNECT_CLIENTS = 16;
 /** The path of the query; warmUpLogins() does that of the login. */
 const WARM_UP_SECONDS = 3;
+/**
+ * V8 goes on compiling for some thousand handshakes, of which there are a few hundred a second; whoever serves is past that after his
+ * first minute.
+ */
+const WARM_UP_CONNECT_SECONDS = 20;
 /** Both ends of each are on this machine, and Node's end is the heavier one. */
 const IDLE_CLIENTS = 1000;
 
@@ -45,15 +50,17 @@ async function withPgbench(run: BenchRun, pgbench: string, own: KeyPairPem): Pro
     title: `reconnect for each transaction, TLS and scram, ${RECONNECT_CLIENTS} clients (per query = per connection and query)`,
   });
   const { seconds } = run.options;
-  const cases: [key: string, auth: 'trust' | 'scram', job: PgbenchJob][] = [
-    [select, 'trust', { clients: SELECT_CLIENTS, seconds, args: ['-S'], samplingRate: 0.1 }],
-    [connect, 'scram', { clients: RECONNECT_CLIENTS, seconds, args: ['-S', '-C'], samplingRate: 1 }],
-  ];
-  for (const [key, auth, job] of cases) {
+  const selects: PgbenchJob = { clients: SELECT_CLIENTS, seconds, args: ['-S'], samplingRate: 0.1 };
+  const connects: PgbenchJob = { clients: RECONNECT_CLIENTS, seconds, args: ['-S', '-C'], samplingRate: 1 };
+  const cases = [
+    { key: select, auth: 'trust', job: selects, warmUpSeconds: WARM_UP_SECONDS },
+    { key: connect, auth: 'scram', job: connects, warmUpSeconds: WARM_UP_CONNECT_SECONDS },
+  ] as const;
+  for (const { key, auth, job, warmUpSeconds } of cases) {
     const running = await startAll(run, poolers, auth, undefined, { tls: own });
     for (const { endpoint } of running) await warmUpLogins(endpoint.login);
     for (const { endpoint } of running)
-      await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: WARM_UP_SECONDS }).catch(
+      await runPgbench(pgbench, run.folder, endpoint.login, { ...job, seconds: warmUpSeconds }).catch(
         () => {},
       );
     for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
