@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, it } from 'node:test';
-import { ownerOfProcessId } from '@pgdog-cluster/worker';
+import { ownerOfProcessId } from '@pgdog-cluster/core';
 import { crashWorkers } from '../support/crash-worker.js';
 import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';

@@ -1,7 +1,7 @@
 /** PAUSE and its kin: what the operator is told and when, what clients notice, and who may come in between. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
-import { ownerOfProcessId } from '@pgdog-cluster/worker';
+import { ownerOfProcessId } from '@pgdog-cluster/core';
 import pg from 'pg';
 import { crashWorkers } from '../support/crash-worker.js';
 import { forOneDriver } from '../support/drivers.js';

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { ownerOfProcessId } from '@pgdog-cluster/worker';
+import { ownerOfProcessId } from '@pgdog-cluster/core';
 import { decisionsOn, forEachDriver, type TestDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { FrameCollector, Q, sslRequest, startupPacket } from '../support/frames.js';

@@ -11,8 +11,7 @@ import {
   WORKER_CRASHED,
   XACT_COUNT,
 } from '@pgdog-cluster/core';
-import { processIdOf } from '@pgdog-cluster/worker';
-import { BOUNCER_SHOWS, HostProbe, humanDuration, SHOWS, sessionNumber } from 'pgdog-cluster';
+import { BOUNCER_SHOWS, HostProbe, humanDuration, SHOWS, sessionNumber, slotOfSession } from 'pgdog-cluster';
 import { BOUNCER, EXPECTED } from './admin-columns.js';
 import {
   ask,
@@ -165,15 +164,18 @@ test('SHOW CLIENTS and SHOW SERVERS name the same session, and take a list of co
   assert.equal((await ask(world, 'SHOW POOLS id')).errors[0].C, '08P01');
 });
 
-test('the number of a session is the process id its client was told', () => {
+test('the number of a session leads back to it, and no other number does', () => {
   for (const [worker, slot] of [
     [0, 0],
     [0, 1],
     [3, 77],
     [511, 1048575],
   ]) {
-    assert.equal(sessionNumber(worker, slot), processIdOf(worker, slot));
+    assert.deepEqual(slotOfSession(sessionNumber(worker, slot) ?? 0), { worker, slot });
   }
+  assert.equal(sessionNumber(0, -1), null);
+  // Process ids of servers are below 2^22.
+  for (const number of [-1, 0, 1.5, 2 ** 22 - 1, 2 ** 31]) assert.equal(slotOfSession(number), null);
 });
 
 test('SHOW STATS: totals are sums over workers, averages are of the last full period', async () => {

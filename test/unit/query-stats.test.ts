@@ -29,6 +29,17 @@ import {
   StatementRegistry,
   UNREAD_TEXT,
 } from '@pgdog-cluster/worker';
+
+/** Of a client that has changed nothing. */
+const USUAL_READING = {
+  readingKey: '',
+  encoding: 'UTF8',
+  definitions: 0,
+  values: null,
+  origin: null,
+  ownKey: '',
+};
+
 import { readWholeCorpus } from '../support/corpus.js';
 
 const parser = await loadSqlParser();
@@ -180,14 +191,7 @@ test('RESET: what is prepared is counted again, from nothing', () => {
   const stats = makeStats();
   const registry = new StatementRegistry();
   const rest = Buffer.concat([Buffer.from('SELECT prepared WHERE id = $1\0'), Buffer.alloc(2)]);
-  const statement = registry.acquireParsed(rest, 0, rest.length, null, {
-    readingKey: '',
-    encoding: 'UTF8',
-    definitions: 0,
-    values: null,
-    origin: null,
-    ownKey: '',
-  });
+  const statement = registry.acquireParsed(rest, 0, rest.length, null, USUAL_READING);
   const counted = new CountedPortals({
     clientReading: 0,
     context: { queries: stats },
@@ -244,14 +248,7 @@ test('a prepared statement is counted for the database it runs on', () => {
   const stats = makeStats();
   const registry = new StatementRegistry();
   const rest = Buffer.from('SELECT 1\0\0\0');
-  const statement = registry.acquireParsed(rest, 0, rest.length, null, {
-    readingKey: '',
-    encoding: 'UTF8',
-    definitions: 0,
-    values: null,
-    origin: null,
-    ownKey: '',
-  });
+  const statement = registry.acquireParsed(rest, 0, rest.length, null, USUAL_READING);
   for (const database of ['shop', 'books', 'shop']) stats.ofPrepared(database, statement, false).done(1);
   const calls = [...stats.all()].filter(({ entry }) => entry >= 0).map((one) => [one.database, one.calls]);
   assert.deepEqual(calls.sort(), [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quoteLiteral } from '@pgdog-cluster/core';
+import { ownerOfProcessId, processIdOf, quoteLiteral } from '@pgdog-cluster/core';
 import {
   afterResetAll,
   differenceSql,
@@ -16,10 +16,8 @@ import {
   makeParameterSet,
   mayFailOnReplay,
   NO_PARAMETERS,
-  ownerOfProcessId,
   PendingReplies,
   parameterFromValue,
-  processIdOf,
   QueryFigures,
   RequestLog,
   SWALLOW,

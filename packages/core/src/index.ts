@@ -26,6 +26,7 @@ export * from './base/latency-cells.js';
 export * from './base/log-codes.js';
 export * from './base/name-pattern.js';
 export * from './base/peer-address.js';
+export * from './base/process-id.js';
 export * from './base/random.js';
 export * from './base/required-peer.js';
 export * from './base/unique-id.js';

@@ -55,7 +55,7 @@ export { CountedPortals } from './session/counted-portals.js';
 export { Holds } from './session/holds.js';
 export * from './session/parameter-set.js';
 export { PeerNames } from './session/peer-names.js';
-export { ownerOfProcessId, processIdOf, SessionTable } from './session/session-table.js';
+export { SessionTable } from './session/session-table.js';
 export { StartupCache } from './session/startup-cache.js';
 export { newPreparedText, planOfText, readInto } from './shard/prepared-text.js';
 export { ShardRequest } from './shard/shard-request.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
-import { B, E, P, Q, S } from '../../support/frames.js';
+import { PREPARE_WAYS } from '../../support/prepare-ways.js';
 import type { TestProxy } from '../../support/proxy.js';
 import type { RawClient } from '../../support/raw-client.js';
 import { run, startWireProxy, withClients } from '../../support/wire.js';
@@ -27,16 +27,6 @@ const SETS = [
 ];
 const [MINE, USUAL] = ['2024-02-01', '2024-01-02'];
 
-interface Way {
-  prepare(text: string): Buffer[];
-  run: Buffer[];
-}
-
-const WAYS: Record<string, Way> = {
-  Parse: { prepare: (text) => [P('s', text), S()], run: [B('', 's'), E(''), S()] },
-  PREPARE: { prepare: (text) => [Q(`PREPARE s AS ${text}`)], run: [Q('EXECUTE s')] },
-};
-
 async function ask(client: RawClient, parts: Buffer[]): Promise<string | null | undefined> {
   client.send(...parts);
   const { error, rows } = await client.readUntilReady();
@@ -51,7 +41,7 @@ forOneDriver('statements read locally', (driver) => {
   });
   after(() => proxy.stop());
 
-  for (const [name, way] of Object.entries(WAYS)) {
+  for (const [name, way] of Object.entries(PREPARE_WAYS)) {
     for (const set of SETS) {
       it(`${name} behind ${set}`, () =>
         withClients(proxy, 2, async (a, b) => {

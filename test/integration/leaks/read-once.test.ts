@@ -4,6 +4,7 @@ import { after, before, it } from 'node:test';
 import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
 import { B, E, P, Q, S } from '../../support/frames.js';
+import { PREPARE_WAYS } from '../../support/prepare-ways.js';
 import type { TestProxy } from '../../support/proxy.js';
 import type { RawClient } from '../../support/raw-client.js';
 import { clientOf, onAnotherServer, run, startWireProxy, withClients } from '../../support/wire.js';
@@ -31,16 +32,6 @@ const SETTINGS: Record<string, [text: string, before: string, later: string]> = 
   'dollar quotes': ['SELECT $$03/04/2024$$::date - $x$2024-01-01$x$::date', 'DEFAULT', "'DMY'"],
 };
 
-interface Way {
-  prepare(text: string): Buffer[];
-  run: Buffer[];
-}
-
-const WAYS: Record<string, Way> = {
-  Parse: { prepare: (text) => [P('s', text), S()], run: [B('', 's'), E(''), S()] },
-  PREPARE: { prepare: (text) => [Q(`PREPARE s AS ${text}`)], run: [Q('EXECUTE s')] },
-};
-
 const settingOf = (name: string): string => {
   const first = name.split(' ')[0] ?? '';
   if (name.includes('interval')) return 'TIME ZONE';
@@ -60,7 +51,7 @@ forOneDriver('statements read once', (driver) => {
   });
   after(() => proxy.stop());
 
-  for (const [way, { prepare, run: execute }] of Object.entries(WAYS)) {
+  for (const [way, { prepare, run: execute }] of Object.entries(PREPARE_WAYS)) {
     for (const [name, [sql, first, later]] of Object.entries(SETTINGS)) {
       const set = settingOf(name);
       const text = `${sql} AS "${way} ${name}"`;
@@ -148,10 +139,10 @@ forOneDriver('statements read once', (driver) => {
       });
     }));
 
-  for (const way of Object.keys(WAYS)) {
+  for (const way of Object.keys(PREPARE_WAYS)) {
     it(`${way} within a transaction that has settings of its own, used behind it`, () =>
       withClients(proxy, 2, async (client, blocker) => {
-        const { prepare, run: execute } = WAYS[way]!;
+        const { prepare, run: execute } = PREPARE_WAYS[way]!;
         await run(client, 'BEGIN', "SET LOCAL DateStyle TO 'DMY'");
         await ask(client, prepare(`${TEXT} AS "local ${way}"`));
         assert.equal(await ask(client, execute), DMY);
@@ -162,7 +153,7 @@ forOneDriver('statements read once', (driver) => {
 
     it(`${way} before a transaction that has settings of its own, first met there`, () =>
       withClients(proxy, 3, async (client, blocker, other) => {
-        const { prepare, run: execute } = WAYS[way]!;
+        const { prepare, run: execute } = PREPARE_WAYS[way]!;
         for (const each of [client, other]) await ask(each, prepare(`${TEXT} AS "before ${way}"`));
         await run(client, 'SELECT 1');
         await onAnotherServer(client, blocker, async () => {
@@ -211,7 +202,7 @@ forOneDriver('statements read once', (driver) => {
       await onAnotherServer(client, blocker, use);
     }));
 
-  for (const [way, { prepare, run: execute }] of Object.entries(WAYS)) {
+  for (const [way, { prepare, run: execute }] of Object.entries(PREPARE_WAYS)) {
     it(`${way} reads the clock for each client`, () =>
       withClients(proxy, 2, async (first, second) => {
         const text = `SELECT (timestamptz 'now')::text AS "${way}"`;
@@ -241,10 +232,10 @@ forOneDriver('statements read once', (driver) => {
         'EXECUTE pin',
       );
       await run(client, "SET DateStyle TO 'DMY'");
-      for (const [way, { prepare }] of Object.entries(WAYS)) {
+      for (const [way, { prepare }] of Object.entries(PREPARE_WAYS)) {
         await ask(client, prepare(`${text}, '${way}'`));
         await run(client, 'RESET ALL');
-        assert.equal(await ask(client, WAYS[way]!.run), '1704085200', way);
+        assert.equal(await ask(client, PREPARE_WAYS[way]!.run), '1704085200', way);
         await run(client, 'DEALLOCATE s', "SET DateStyle TO 'DMY'", 'EXECUTE pin');
       }
     }));

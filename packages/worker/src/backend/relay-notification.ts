@@ -1,7 +1,6 @@
-import { readLength } from '@pgdog-cluster/core';
+import { processIdOf, readLength } from '@pgdog-cluster/core';
 import { isNews } from '../pubsub/is-news.js';
 import { PIN_LISTEN } from '../session/pin-reasons.js';
-import { processIdOf } from '../session/session-table.js';
 import type { Relay } from './relay.js';
 import type { ServerConnection } from './server-connection.js';
 

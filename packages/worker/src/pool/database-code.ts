@@ -27,7 +27,7 @@ const NAMES_MAX = 50_000;
 /** As a literal that means the same under every standard_conforming_strings: a role may have it off by default. */
 const pattern = quoteLiteral;
 
-/** Settings by which Postgres reads the strings of a text: also for one transaction it is not for others (noteReadLocally). */
+/** Settings by which Postgres reads the strings of a text: also for one transaction it is not for others. */
 const READS =
   'datestyle|time ?zone|intervalstyle|standard_conforming_strings|timezone_abbreviations|lc_monetary';
 /** Words of PL/pgSQL and SQL that change a session beyond its transaction. Local set_config() calls are taken out. */

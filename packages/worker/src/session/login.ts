@@ -4,6 +4,7 @@ import {
   buildParameterStatus,
   PgDogError,
   parseErrorFields,
+  processIdOf,
   READY_FOR_QUERY_IDLE,
 } from '@pgdog-cluster/core';
 import { settingsSql } from '../backend/reset.js';
@@ -21,7 +22,6 @@ import { startReplication } from './replication.js';
 import { RequestSink } from './requests.js';
 import { seekServer } from './seek-server.js';
 import type { Session } from './session.js';
-import { processIdOf } from './session-table.js';
 
 /**
  * Authentication has succeeded.

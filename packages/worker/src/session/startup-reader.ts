@@ -1,4 +1,5 @@
 import {
+  ownerOfProcessId,
   PgDogError,
   parseStartupPacket,
   SSL_ACCEPTED,
@@ -16,7 +17,6 @@ import { sessionGone } from './close.js';
 import { moveHome, noteHome } from './move-home.js';
 import { mayHaveProxyHeader, noteProxyHeader, readProxyHeader } from './proxy-header.js';
 import { Session } from './session.js';
-import { ownerOfProcessId } from './session-table.js';
 import { startSession } from './startup.js';
 import { StartupCache } from './startup-cache.js';
 
