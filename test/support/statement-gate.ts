@@ -7,6 +7,7 @@ import { backend, FrameCollector, frame } from './frames.js';
 import { listenLocally } from './listen-locally.js';
 
 const CODE_STARTUP = 196_608;
+const CODE_CANCEL = 80_877_102;
 
 /** Where a statement is stopped; `instead`: the server never has it, and this is answered in its place (an SQLSTATE). */
 export type Stop = 'before' | 'after' | { instead: string };
@@ -29,6 +30,9 @@ class Wire {
   #heldStatements: Buffer[] | null = null;
   #heldAnswers: Buffer[] | null = null;
   #reached: (() => void) | null = null;
+  #isCancel = false;
+  /** The server has taken the cancel, and nobody has been told. */
+  #isEndHeld = false;
 
   constructor(gate: StatementGate, near: Socket, port: number) {
     this.#gate = gate;
@@ -41,10 +45,15 @@ class Wire {
       from.setNoDelay(true);
       from.on('error', () => undefined);
       // What is held then is lost with whoever was to have it.
-      from.on('close', () => to.destroy());
+      from.on('close', () => this.#ended(to));
     }
     near.on('data', (chunk) => this.#takeStatements(chunk));
     this.far.on('data', (chunk) => this.#takeAnswers(chunk));
+  }
+
+  #ended(to: Socket): void {
+    this.#isEndHeld = this.#isCancel && to === this.near && this.#gate.holdsCancels;
+    if (!this.#isEndHeld) to.destroy();
   }
 
   #takeStatements(chunk: Buffer): void {
@@ -55,6 +64,7 @@ class Wire {
       for (const { type, body } of frames) {
         if (type === '') {
           this.#isTyped = body.readUInt32BE(0) === CODE_STARTUP;
+          this.#isCancel = body.readUInt32BE(0) === CODE_CANCEL;
           const size = Buffer.alloc(4);
           size.writeUInt32BE(body.length + 4);
           this.far.write(Buffer.concat([size, body]));
@@ -100,6 +110,7 @@ class Wire {
     this.#heldAnswers = null;
     for (const bytes of statements ?? []) this.far.write(bytes);
     for (const bytes of answers ?? []) this.near.write(bytes);
+    if (this.#isEndHeld) this.near.destroy();
   }
 
   destroy(): void {
@@ -114,6 +125,8 @@ export class StatementGate {
   readonly #server: Server;
   readonly #wires = new Set<Wire>();
   #trap: Trap | null = null;
+  /** Whoever cancels does not see the end of it before release(). */
+  holdsCancels = false;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -148,6 +161,7 @@ export class StatementGate {
   /** What is held goes on. */
   release(): void {
     this.#trap = null;
+    this.holdsCancels = false;
     for (const wire of this.#wires) wire.release();
   }
 

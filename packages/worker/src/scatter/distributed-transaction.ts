@@ -9,7 +9,7 @@ import { savepointMark, settingMark, type TransactionMark, withoutFormer } from 
 const HEADER_BYTES = 5;
 /** Names of prepared transactions: docs/internals/sharding.md. */
 const PREFIX = 'pgdog';
-/** How often it is tried to end what is prepared: a cancel meant for what was before may hit it. */
+/** How often it is tried to end what is prepared: a time-out or a DBA's cancel may hit it. */
 const END_ATTEMPTS_MAX = 3;
 /**
  * So late it is given up: a note of recovery that forbade the commit may have been swept away since, which is an hour after it at
@@ -256,7 +256,7 @@ export class DistributedTransaction {
     const note =
       `SELECT pg_catalog.pg_advisory_xact_lock(${id}); ${DURABLE}; ` +
       `INSERT INTO pgdog.transactions (id) VALUES (${id}), (-${id})`;
-    for (const { session } of others) session.keepsServer = true;
+    for (const { session } of others) session.keepsServer = 'untilTold';
     const { context } = decider.session;
     const startMs = context.nowMs;
     this.scatter.order(
@@ -307,16 +307,19 @@ export class DistributedTransaction {
     then: () => void,
     attempt = 1,
   ): void {
-    for (const { session } of legs) session.keepsServer = false;
+    for (const { session } of legs) session.keepsServer = 'untilDone';
     this.scatter.order(
       legs
         .filter(({ isGone }) => !isGone)
         .map((leg) => ({ leg, sql: `${verb} PREPARED ${nameOf(leg)}`, kind: verb })),
       (failures) => {
         const again = failures.map(({ leg }) => leg);
-        if (again.length === 0 || attempt === END_ATTEMPTS_MAX) then();
+        const isLast = attempt === END_ATTEMPTS_MAX;
+        if (isLast) this.drop(again);
+        if (isLast || again.length === 0) then();
         else this.endPrepared(verb, again, nameOf, then, attempt + 1);
       },
+      true,
     );
   }
 

@@ -71,9 +71,9 @@ export class LegSession extends Session {
   private isPostponed = false;
   /**
    * Between PREPARE TRANSACTION and what ends it. Given back meanwhile, the server connection could go to somebody who waits there for a
-   * lock of this very transaction, and none would be left to end it on.
+   * lock of this very transaction, and none would be left to end it on. 'untilDone': up to the first answer without an error.
    */
-  keepsServer = false;
+  keepsServer: 'no' | 'untilTold' | 'untilDone' = 'no';
 
   constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, events: LegEvents) {
     super(client.context, NONE, NONE, client.context.sessions.takeId(), client.addr, client.port);
@@ -91,7 +91,13 @@ export class LegSession extends Session {
     this.router = new SessionRouter(this, cluster, null, part);
     this.requests = new RequestSink(this);
     this.stream.setSink(this.requests);
-    this.tap = new LegTap(events);
+    this.tap = new LegTap({
+      ...events,
+      onAnswered: (hasError) => {
+        if (this.keepsServer === 'untilDone' && !hasError) this.keepsServer = 'no';
+        events.onAnswered(hasError);
+      },
+    });
     this.events = events;
     this.reported = client.reported;
     this.reportedAtLogin = client.reportedAtLogin;
@@ -135,20 +141,30 @@ export class LegSession extends Session {
     }
   }
 
-  /** It has no server connection, and gets none before another session gives one back. */
+  /**
+   * It has no server connection for what it was asked, and gets none before another session gives one back; or it is about to give back
+   * the one of what it was asked before, which a cancel under way may still hit.
+   */
   get isWaiting(): boolean {
-    if (this.isPostponed) return true;
+    if (this.isPostponed || this.isCancelWaitedFor) return true;
     if (this.waitingSinceMs === 0 || this.pool === null) return false;
     const { waiters, opening, testing } = this.pool;
     return waiters.length > opening.connectingCount + testing;
   }
 
+  private get isCancelWaitedFor(): boolean {
+    return this.requests?.isAwaitingQuiet === true && this.server !== null && this.server.cancelsInFlight > 0;
+  }
+
   override serverQuiet(server: ServerConnection): void {
-    if (this.keepsServer && server.readyStatus === READY.Idle) {
+    const wasAwaitingQuiet = this.requests?.isAwaitingQuiet === true;
+    if (this.keepsServer !== 'no' && server.readyStatus === READY.Idle) {
       // What comes next is no part of the transaction that was prepared.
       this.router?.transactionEnded();
       this.requests?.wake();
     } else super.serverQuiet(server);
+    // It goes on where it is: nobody is assigned to it.
+    if (wasAwaitingQuiet && this.server === server && !this.isWaiting) this.events.onServed();
   }
 
   override serverAssigned(server: ServerConnection): void {
@@ -208,14 +224,14 @@ export class LegSession extends Session {
 
   /** Between two statements of a transaction there is nobody but the client to be told (idle in transaction). */
   override fail(error: PgDogError, isInsideAnswer?: boolean): void {
-    const isUnheard = this.events.isIdle() && !this.keepsServer;
+    const isUnheard = this.events.isIdle() && this.keepsServer === 'no';
     super.fail(error, isInsideAnswer);
     if (isUnheard) this.client.fail(error);
   }
 
   /** A server's FATAL between two statements, too: what it had done is lost, and must not be begun anew. */
   override closeAfterFatal(): void {
-    const isUnheard = this.events.isIdle() && !this.keepsServer;
+    const isUnheard = this.events.isIdle() && this.keepsServer === 'no';
     super.closeAfterFatal();
     if (isUnheard) {
       this.client.fail(new PgDogError('server_lost', `the connection to shard ${this.shard} was lost`));

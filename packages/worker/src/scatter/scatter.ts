@@ -52,6 +52,7 @@ export class Scatter implements LegReader {
   /** Orders under way: who is told, and what has gone wrong so far. */
   private orderDone: ((failures: readonly OrderFailure[]) => void) | null = null;
   private orderFailures: OrderFailure[] = [];
+  private isOrderFinal = false;
   /** The client sends data of COPY; null: it does not. */
   copying: CopyIn | null = null;
 
@@ -92,13 +93,17 @@ export class Scatter implements LegReader {
     for (const leg of this.kept) if (leg !== null) leg.bindCount = 0;
   }
 
-  /** Asks each leg its statement, all at the same time; `then` comes when all are answered, at once when there are none. */
-  order(orders: readonly Order[], then: (failures: readonly OrderFailure[]) => void): void {
+  /**
+   * Asks each leg its statement, all at the same time; `then` comes when all are answered, at once when there are none.
+   * @param isFinal it is decided: a cancel of the client's comes too late
+   */
+  order(orders: readonly Order[], then: (failures: readonly OrderFailure[]) => void, isFinal = false): void {
     if (orders.length === 0) {
       then([]);
       return;
     }
     this.orderDone = then;
+    this.isOrderFinal = isFinal;
     this.orderFailures = [];
     this.legs = orders.map(({ leg }) => leg);
     for (const leg of this.legs) leg.beginOrder();
@@ -463,6 +468,7 @@ export class Scatter implements LegReader {
   }
 
   cancel(): void {
+    if (this.orderDone !== null && this.isOrderFinal) return;
     // One that waits for a server connection is asked nothing that could answer.
     const isWaiting = this.legs.some(({ session }) => session.waitingSinceMs !== 0);
     if (this.task !== null && (isWaiting || this.task.merger.isWorking === true)) {
