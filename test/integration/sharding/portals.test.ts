@@ -19,6 +19,7 @@ import { eventually } from '../../support/wire.js';
 const ROWS = 300;
 const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, kind int NOT NULL, name text COLLATE "C");
+  CREATE TABLE setting (name text);
   ${PGDOG_SCHEMA}
   CREATE TABLE by_hash (k bigint) PARTITION BY HASH (k);`;
 const SORTED = 'SELECT id, name FROM thing ORDER BY id';
@@ -297,6 +298,12 @@ forEachDriver('portals over several shards', (driver) => {
     await answer(ours, [P('', SORTED), B('p', ''), E('p', 3), S()], 'Z');
     await refused(Q('FETCH 3 FROM p'));
     await answer(ours, [Q('ROLLBACK')], 'Z');
+    for (const sql of ["INSERT INTO setting VALUES ('x')", 'TRUNCATE setting', 'SELECT 1']) {
+      await answer(ours, [Q('BEGIN')], 'Z');
+      await answer(ours, [P('', SORTED), B('p', ''), E('p', 3), S()], 'Z');
+      await refused(P('', sql), B('', ''), E(''), E('p', 3), S());
+      await answer(ours, [Q('ROLLBACK')], 'Z');
+    }
     await both([Q('SELECT count(*) FROM thing')]);
   });
 

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { buildCancelRequest, PgDogError } from '@pgdog-cluster/core';
+import { buildCancelRequest, PgDogError, READY } from '@pgdog-cluster/core';
 import { Connection, type ConnectionOwner } from '../io/connection.js';
 import type { Session } from '../session/session.js';
 import type { TlsInfo } from '../tls/tls-info.js';
@@ -54,21 +54,34 @@ export function deliverCancel(
     onDelivered();
     return;
   }
-  const { server } = session;
-  if (server === null || server.pending.length === 0) {
-    onDelivered();
-    return;
-  }
-  if (isOwnAhead(server)) {
-    // One that waits already will do for both.
-    if (server.cancelWaiting !== null) onDelivered();
-    else server.cancelWaiting = { session, onDelivered };
-    return;
-  }
-  cancelOnServer(server, onDelivered);
+  if (session.server === null) onDelivered();
+  else cancelAtServer(session, session.server, onDelivered);
 }
 
-/** A cancel that waits until our own statements are through; `session` is whom it was meant for. */
+/**
+ * Cancels what the session asks of its server connection, where it is: statements of ours that go ahead of it are not hit, and
+ * what waits for an earlier cancel to end is cancelled too.
+ */
+export function cancelAtServer(
+  session: Session,
+  server: ServerConnection,
+  onDelivered: () => void = () => {},
+): void {
+  const isAsked = server.pending.length > 0;
+  const isBehindCancel = session.requests?.isAwaitingQuiet === true && server.cancelsInFlight > 0;
+  if (isAsked && !isOwnAhead(server)) cancelOnServer(server, onDelivered);
+  else if (!isAsked && !isBehindCancel) onDelivered();
+  else if (!isAsked && server.readyStatus === READY.Idle) {
+    // The server connection is about to be given back: nobody has it.
+    session.requests?.refusedWhileWaiting(new PgDogError('query_cancelled'));
+    onDelivered();
+  } else if (server.cancelWaiting !== null) {
+    // One that waits already will do for both.
+    onDelivered();
+  } else server.cancelWaiting = { session, onDelivered };
+}
+
+/** A cancel that waits until what goes ahead is through; `session` is whom it was meant for. */
 export interface WaitingCancel {
   session: Session;
   onDelivered: () => void;
@@ -89,7 +102,10 @@ function isOwnAhead(server: ServerConnection): boolean {
   return false;
 }
 
-/** A query of ours has been answered, or the connection closed: sends the cancel that waited for that, or drops it. */
+/**
+ * A query of ours has been answered, an earlier cancel has ended, or the connection was closed: sends the cancel that waited for
+ * that, or drops it.
+ */
 export function resumeCancel(server: ServerConnection): void {
   const waiting = server.cancelWaiting;
   if (waiting === null || isOwnAhead(server)) return;
@@ -213,5 +229,6 @@ export class ServerCancel implements ConnectionOwner, ServerTlsOwner {
     this.onDelivered();
     const isWaitedFor = server.isQuiet && server.state !== 'closed' && server.dedicatedTo === null;
     if (isWaitedFor) server.pool.serverQuiet(server);
+    if (server.cancelsInFlight === 0) resumeCancel(server);
   }
 }

@@ -1,5 +1,5 @@
 import { assert, PgDogError, READY, type SqlPlan } from '@pgdog-cluster/core';
-import { cancelOnServer } from '../backend/cancel.js';
+import { cancelAtServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import type { SessionTap } from '../mirror/session-tap.js';
 import type { Cluster } from '../route/cluster.js';
@@ -214,7 +214,7 @@ export class LegSession extends Session {
   cancel(): void {
     const { server } = this;
     if (this.waitingSinceMs !== 0) this.end();
-    else if (server !== null && server.pending.length > 0) cancelOnServer(server);
+    else if (server !== null) cancelAtServer(this, server);
   }
 
   /** Whatever it was doing: a transaction that is open is rolled back. */

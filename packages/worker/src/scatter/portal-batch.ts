@@ -215,14 +215,15 @@ export class PortalBatch {
 
   private make(run: Uint8Array[], name: string): void {
     const { desk, request, transaction } = this;
-    if (request === null || transaction === null || request.plan === null) return;
+    if (request === null || transaction === null) return;
+    const { plan } = request;
     const isTaken = name !== '' && desk.names.get(name) !== null;
     const problem = isTaken ? desk.problemOf(name) : portalProblem(request, name);
-    if (problem !== null) {
-      this.onDone(errorFrame(problem));
+    if (problem !== null || plan === null) {
+      this.next(errorFrame(problem ?? notRead(request)));
       return;
     }
-    const state = desk.newState(request, request.plan);
+    const state = desk.newState(request, plan);
     const isDescribed = run.some((frame) => frame[0] === FRONTEND.Describe && portalOf(frame) === name);
     const asksShape = state.needsShape && !isDescribed;
     if (asksShape) run.push(describePortal(name));
@@ -285,13 +286,14 @@ function isSpreadRead({ shards, plan, split: rows, isWrite, cursor }: CrossShard
   return shards.length > 1 && plan !== null && rows === null && !isWrite && cursor === null;
 }
 
+/** What writes, or is on one shard, is no portal of several shards, and goes with none. */
+function notRead({ what }: CrossShardRequest): PgDogError {
+  const text = 'a portal of several shards is used in the same batch';
+  return new PgDogError('cross_shard', what === '' ? text : `${what}, and ${text}`);
+}
+
 function portalProblem(request: CrossShardRequest, name: string): PgDogError | null {
-  if (!isSpreadRead(request)) {
-    return new PgDogError(
-      'cross_shard',
-      `${request.what}, and a portal of several shards is used in the same batch`,
-    );
-  }
+  if (!isSpreadRead(request)) return notRead(request);
   if (request.rewritten !== undefined) {
     const text = `${request.what}; across shards what it gives is computed of all rows, and not given in portions`;
     return new PgDogError('cross_shard', text, { hint: AS_A_WHOLE });

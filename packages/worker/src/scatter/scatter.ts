@@ -376,13 +376,16 @@ export class Scatter implements LegReader {
 
   /** The first error is the client's; what else is under way is of no use any more. */
   fail(frame: Uint8Array, failed: Leg | null = null): void {
-    if (this.failure !== null || this.task === null) return;
+    const { task } = this;
+    if (this.failure !== null || task === null) return;
     this.failure = frame;
     this.copying?.stop();
-    this.task.merger.stop?.();
+    task.merger.stop?.();
     for (const leg of this.unbegun) leg.isReady = true;
     this.unbegun = [];
     for (const leg of this.legs) {
+      // The last one may end at once: what comes behind is the client's next request.
+      if (this.task !== task) return;
       leg.pending = null;
       leg.abortCopy(leg === failed);
       if (leg !== failed && !leg.isReady && !leg.isGone) leg.cancel();
@@ -469,13 +472,17 @@ export class Scatter implements LegReader {
 
   cancel(): void {
     if (this.orderDone !== null && this.isOrderFinal) return;
+    const { task, orderDone } = this;
     // One that waits for a server connection is asked nothing that could answer.
     const isWaiting = this.legs.some(({ session }) => session.waitingSinceMs !== 0);
-    if (this.task !== null && (isWaiting || this.task.merger.isWorking === true)) {
+    if (task !== null && (isWaiting || task.merger.isWorking === true)) {
       this.fail(errorFrame(new PgDogError('query_cancelled')));
       return;
     }
-    for (const leg of this.legs) if (!leg.isReady && !leg.isGone) leg.cancel();
+    for (const leg of this.legs) {
+      const isMeant = this.task === task && this.orderDone === orderDone;
+      if (isMeant && !leg.isReady && !leg.isGone) leg.cancel();
+    }
   }
 
   /** The client has gone. */

@@ -16,6 +16,7 @@ import { CrossShard } from '../scatter/cross-shard.js';
 import { staysOnShard } from '../scatter/spread-transaction.js';
 import { PIN_ADVISORY_LOCK } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
+import { BLOCKED } from '../wire/frame-stream.js';
 import { planOfText, preparedText } from './prepared-text.js';
 import { crossShard, PASS, UNCUT } from './several-shards.js';
 import { ShardRequest } from './shard-request.js';
@@ -262,7 +263,7 @@ export class ShardDesk {
 
   private settleAt(server: ServerConnection): ShardOutcome {
     const { asked } = this;
-    if (asked.isHeld) return HOLD;
+    if (asked.isHeld || this.waitsForCancel(server)) return HOLD;
     asked.waited();
     this.database.keys.chosen(this.session);
     const isApart = asked.problem !== null && this.isApart;
@@ -279,6 +280,12 @@ export class ShardDesk {
     if (begin.isSerializable || this.isSerializable) return unserializable();
     if (asked.isShardTold) return staysOnShard();
     return this.cross.spreadOut(begin.text, this) ?? SPREAD;
+  }
+
+  /** A cancel under way is meant for what has just ended: whether the session keeps its server connection is known behind it. */
+  private waitsForCancel({ isBatchOpen, isFrameOpen, pending, cancelsInFlight }: ServerConnection): boolean {
+    if (cancelsInFlight === 0 || pending.length > 0 || isBatchOpen || isFrameOpen) return false;
+    return this.session.requests?.waits() === BLOCKED;
   }
 
   /** Why what is asked cannot be done with the session's server connection. */
