@@ -150,6 +150,14 @@ forOneDriver('time-outs', (driver) => {
     await busy.end();
   });
 
+  it('client_idle_timeout counts from the end of an answer, however long that took', async () => {
+    const a = await clientOf(proxy);
+    await run(a, 'SELECT pg_sleep(2)');
+    await sleep(1700);
+    assert.equal(await firstValue(a, 'SELECT 1'), '1');
+    await a.end();
+  });
+
   const slow: Record<string, Buffer[]> = {
     silence: [],
     'half a startup packet': [startupPacket({ user: 'postgres', database: 'postgres' }).subarray(0, 20)],

@@ -4,7 +4,7 @@ import { checkCleaning } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { followAtRest } from '../follow.js';
 import type { Session } from '../session/session.js';
-import { stateOfSession } from '../session/session-state.js';
+import { restMsOf, stateOfSession } from '../session/session-state.js';
 import type { WorkerContext } from '../worker-context.js';
 import { checkOverdue, startCheck } from './check-server.js';
 import { wishForServer } from './lend.js';
@@ -178,7 +178,9 @@ function checkActive(pool: Pool, server: ServerConnection): void {
   }
   const isInTransaction = server.readyStatus !== READY.Idle || server.isBatchOpen || server.isFrameOpen;
   if (isRunning || !isInTransaction || clientIdleInTransactionTimeoutMs === 0) return;
-  if (nowMs - session.lastActivityMs <= clientIdleInTransactionTimeoutMs) return;
+  // Behind a Flush what has been answered is not over.
+  const restMs = Math.min(restMsOf(session), nowMs - server.lastReceivedMs);
+  if (session.isAskingElsewhere || restMs <= clientIdleInTransactionTimeoutMs) return;
   const text = `disconnecting idle in transaction client (${clientIdleInTransactionTimeoutMs} ms)`;
   session.fail(new PgDogError('idle_in_transaction_timeout', text));
 }
@@ -250,11 +252,11 @@ export function checkSessions(context: WorkerContext): void {
 function checkHeld(session: Session): void {
   const limitMs = session.pool?.snapshot.clientIdleInTransactionTimeoutMs ?? 0;
   if (limitMs === 0 || session.router?.held == null || session.waitingSinceMs !== 0) return;
-  if (session.context.nowMs - session.lastActivityMs <= limitMs) return;
+  if (restMsOf(session) <= limitMs) return;
   const text = `disconnecting idle in transaction client (${limitMs} ms)`;
   session.fail(new PgDogError('idle_in_transaction_timeout', text));
 }
 
 function isIdleFor(session: Session, timeoutMs: number): boolean {
-  return stateOfSession(session) === 'idle' && session.context.nowMs - session.lastActivityMs > timeoutMs;
+  return stateOfSession(session) === 'idle' && restMsOf(session) > timeoutMs;
 }

@@ -352,6 +352,7 @@ export class CrossShard {
     this.batch.forget();
     if (isTransactionOver) session.router?.transactionEnded();
     session.router?.settled();
+    session.readySinceUs = session.context.nowUs;
     if (isReadyDue) session.sendReady();
     // Postgres would read past what comes, up to the client's Sync.
     else if (failure !== null && session.requests !== null) session.requests.isSkippingToSync = true;
@@ -401,6 +402,7 @@ export class CrossShard {
     this.counted.transactionOver(failure !== null);
     session.router?.transactionEnded();
     session.router?.settled();
+    session.readySinceUs = session.context.nowUs;
     session.sendReady();
     session.resumeRequests();
   }

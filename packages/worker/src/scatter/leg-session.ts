@@ -104,6 +104,10 @@ export class LegSession extends Session {
     this.phase = 'ready';
   }
 
+  override get isAskingElsewhere(): boolean {
+    return this.client.router?.shards?.cross.isBusy === true;
+  }
+
   /** Takes over what the client has set since. */
   prepare(): void {
     const { parameters, reported } = this.client;

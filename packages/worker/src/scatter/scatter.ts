@@ -424,6 +424,7 @@ export class Scatter implements LegReader {
     this.task = null;
     this.orderDone = null;
     this.legs = [];
+    this.noteActivity();
     if (orderDone !== null) orderDone(this.orderFailures);
     else if (task !== null) task.done(legs, this.failure);
   }

@@ -1,6 +1,11 @@
 import { READY } from '@pgdog-cluster/core';
 import type { Session } from './session.js';
 
+/** How long ago it asked for something or was answered, whichever came later. */
+export function restMsOf({ context, lastActivityMs, readySinceUs }: Session): number {
+  return Math.min(context.nowMs - lastActivityMs, (context.nowUs - readySinceUs) / 1000);
+}
+
 /** What a session does, for SHOW CLIENTS and for time-outs. */
 export type SessionState =
   | 'login'

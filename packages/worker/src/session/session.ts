@@ -11,7 +11,6 @@ import {
   readyForQuery,
   SETS_PARAMETER,
   type SqlPlan,
-  UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
 import { followAtRest } from '../follow.js';
@@ -78,6 +77,10 @@ export class Session implements ConnectionOwner {
   isAdmin = false;
   /** It asks one shard for another session: who is held, counted, and told of its statements is that one. */
   readonly isLeg: boolean = false;
+  /** What it asks is under way elsewhere: of a leg, on another shard. */
+  get isAskingElsewhere(): boolean {
+    return false;
+  }
   /** What it counts for in the limits on clients (client-places.ts). */
   places = 0;
   /** Its place in the queue is counted over all workers. */
@@ -136,7 +139,7 @@ export class Session implements ConnectionOwner {
   /** Of the above, what the pool's counters have already. */
   private countedReceived = 0;
   private countedSent = 0;
-  /** When the last answer ended, in an open transaction. */
+  /** When the last answer ended. */
   readySinceUs = 0;
   requests: RequestSink | null = null;
   /** Of a mirrored database. */
@@ -391,10 +394,5 @@ export class Session implements ConnectionOwner {
     const status = this.server?.readyStatus ?? this.router?.heldStatus ?? READY.Idle;
     this.send(readyForQuery(status));
     this.tap?.answered(status, false, 0);
-  }
-
-  /** Came over a Unix socket, where nobody listens in. */
-  get isUnixSocket(): boolean {
-    return this.addr === UNIX_ADDRESS;
   }
 }

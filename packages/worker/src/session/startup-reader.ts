@@ -168,7 +168,7 @@ class StartupReader {
     }
     const { clients } = session.context.tls;
     // As Postgres: no TLS through a Unix socket.
-    if (kind === 'gss' || clients === null || session.isUnixSocket) {
+    if (kind === 'gss' || clients === null || session.addr === UNIX_ADDRESS) {
       session.send(SSL_REFUSED);
       return next;
     }

@@ -4,6 +4,7 @@ import {
   PgDogError,
   PROTOCOL_MINOR_MAX,
   type StartupMessage,
+  UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import { Authentication } from './auth/authentication.js';
 import { claimOnArrival } from './client-places.js';
@@ -19,7 +20,7 @@ export function startSession(session: Session, message: StartupMessage): void {
   session.user = message.user;
   session.database = message.database;
   session.phase = 'authenticating';
-  if (session.tls === null && !session.isUnixSocket && isTlsRequired(context.tls.clients)) {
+  if (session.tls === null && session.addr !== UNIX_ADDRESS && isTlsRequired(context.tls.clients)) {
     session.fail(new PgDogError('tls_required'));
     return;
   }

@@ -3,6 +3,7 @@ import {
   FRONTEND_ALLOWED,
   type HbaGroups,
   PgDogError,
+  UNIX_ADDRESS,
   type UserSecrets,
 } from '@pgdog-cluster/core';
 import type { LookedUpUser } from '../../directory.js';
@@ -242,7 +243,7 @@ export class Authentication implements FrameSink {
   private mayAskInClear(isPassthrough: boolean): boolean {
     const { session } = this;
     const { general } = session.context.config;
-    if (session.tls !== null || session.isUnixSocket) return true;
+    if (session.tls !== null || session.addr === UNIX_ADDRESS) return true;
     return isPassthrough ? general.passthrough === 'plain' : general.isPlainAllowedWithoutTls;
   }
 

@@ -7,6 +7,7 @@ import {
   matchHba,
   namesDatabase,
   PgDogError,
+  UNIX_ADDRESS,
 } from '@pgdog-cluster/core';
 import type { Session } from '../session.js';
 
@@ -24,7 +25,7 @@ function subjectOf(session: Session, groups: HbaGroups): HbaSubject {
   return {
     user: session.user,
     database: session.database,
-    address: session.isUnixSocket ? null : session.addr,
+    address: session.addr === UNIX_ADDRESS ? null : session.addr,
     isTls: session.tls !== null,
     isReplication: session.replication === 'physical',
     groups,
