@@ -1,5 +1,7 @@
 import { parseErrorFields, withPosition } from '@pgdog-cluster/core';
+import { keepsItsServer } from '../pool/leave-host.js';
 import { withSequenceHint } from '../session/sequence-hint.js';
+import type { Session } from '../session/session.js';
 import { positionInGiven } from '../session/text-edits.js';
 import type { PlanUse } from '../session/transaction.js';
 import { countError } from './count-answer.js';
@@ -37,7 +39,11 @@ export function relayError(
   if (fields.severity === 'FATAL' || fields.severity === 'PANIC') {
     server.pool.serverFailed(server, fields.sqlstate, fields.message);
     // Nobody's answer: it was idle, or what was asked of it has not left yet, or has not begun, and may go to another.
-    if (server.session === null || !server.hasLeft(false) || isAskedElsewhere(server, fields.sqlstate)) {
+    if (
+      server.session === null ||
+      mayMove(server, server.session) ||
+      isAskedElsewhere(server, fields.sqlstate)
+    ) {
       server.pool.serverLost(server, 0, false);
       return;
     }
@@ -70,6 +76,11 @@ export function relayError(
   const kind = code & KIND_MASK;
   const isExtended = kind !== KIND_QUERY && kind !== KIND_FUNCTION_CALL && kind !== KIND_SYNC;
   if (isExtended) skipToSync(server);
+}
+
+/** What was asked has not left, and means the same on another server connection. */
+function mayMove(server: ServerConnection, session: Session): boolean {
+  return !server.hasLeft(false) && !keepsItsServer(server, session);
 }
 
 /**

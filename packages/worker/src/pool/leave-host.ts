@@ -12,9 +12,18 @@ export function framesToRepeat(
   session: Session | null,
   isWriteFailure: boolean,
 ): Uint8Array | null {
-  if (session === null) return null;
+  if (session === null || keepsItsServer(server, session)) return null;
   const mayRepeat = session.router?.mayRepeat(server) === true;
   return !server.hasLeft(isWriteFailure) || mayRepeat ? server.requestLog.take() : null;
+}
+
+/**
+ * What the session asked here before counts for what it asks now (session mode, a pin), and is lost with the server connection:
+ * on another one the request would mean something else. Not so of the first that it asks here.
+ */
+export function keepsItsServer(server: ServerConnection, session: Session): boolean {
+  if (server.dedicatedTo !== null) return true;
+  return (session.isSessionMode || session.pins !== 0) && server.attachedTurn !== server.requestTurn;
 }
 
 /** The host does not answer any more: reads that wait for it are asked of another. */

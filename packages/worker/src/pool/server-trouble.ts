@@ -1,6 +1,7 @@
 import { type ErrorFields, PgDogError } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Session } from '../session/session.js';
+import { keepsItsServer } from './leave-host.js';
 import type { Pool } from './pool.js';
 
 export function serverFailed(pool: Pool, server: ServerConnection, sqlstate: string, message: string): void {
@@ -22,7 +23,8 @@ export function serverOutOfSync(pool: Pool, server: ServerConnection, reason: st
     return;
   }
   const { session } = server;
-  const frames = session === null || server.hasLeft(false) ? null : server.requestLog.take();
+  const isLost = session === null || server.hasLeft(false) || keepsItsServer(server, session);
+  const frames = isLost ? null : server.requestLog.take();
   if (session !== null) pool.detach(server);
   pool.closeCancelled(server);
   if (frames !== null && session !== null && session.requests !== null) {
