@@ -6,8 +6,9 @@ import pg from 'pg';
 import { Supervisor, toHostAddress } from 'pgdog-cluster';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { FakeLogger } from '../support/fake-logger.js';
+import { Q } from '../support/frames.js';
 import { load } from '../support/load-configuration.js';
-import { eventually } from '../support/wire.js';
+import { clientOf, eventually, run } from '../support/wire.js';
 
 /** The same server at several addresses, which must have one port. */
 class Door {
@@ -105,6 +106,24 @@ it('a name that does not resolve yet, then moves: a transaction ends where it be
   await eventually('the loss is told', async () => logger.of('name_lost').length === 1);
   await first.query('SELECT 1');
   await Promise.all([first.end(), second.end()]);
+});
+
+it('a cancel goes to the address of the server connection, not to the first of the name', async () => {
+  // Nobody listens at the first one: a connect there is in vain.
+  const movedCount = logger.of('host_moved').length;
+  answer = ['127.0.0.4', '127.0.0.3'];
+  await eventually('it has moved', async () => logger.of('host_moved').length > movedCount);
+  const [{ port }] = supervisor.addresses;
+  const asked = await clientOf({ port }, { timeoutMs: 10_000 });
+  await run(asked, 'SELECT 1');
+  asked.send(Q('SELECT pg_sleep(30)'));
+  await eventually('it runs', async () => {
+    const rows = await postgres.query("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'");
+    return rows.length === 1;
+  });
+  await asked.cancel();
+  assert.equal((await asked.readUntilReady()).error?.['C'], '57014');
+  await asked.end();
 });
 
 it('more addresses than there is room for: the old ones stay, and nothing ends', async () => {

@@ -1,6 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
-import { buildCancelRequest, PgDogError, READY } from '@pgdog-cluster/core';
+import { buildCancelRequest, type HostAddress, PgDogError, READY } from '@pgdog-cluster/core';
 import { Connection, type ConnectionOwner } from '../io/connection.js';
+import { AF_UNIX } from '../io/libc.js';
+import { familyOf, parseSockaddr, peerSockaddr } from '../io/socket-address.js';
 import type { Session } from '../session/session.js';
 import type { TlsInfo } from '../tls/tls-info.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -126,9 +128,9 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
  */
 export function cancelOnServer(server: ServerConnection, onDelivered: () => void = () => {}): void {
   const { context, pool } = server;
-  const address = pool.snapshot.addresses[0];
+  const address = addressOf(server);
   const fd = address === undefined ? -1 : openServerSocket(address, context.config.tcp);
-  if (fd < 0) {
+  if (address === undefined || fd < 0) {
     onDelivered();
     return;
   }
@@ -137,6 +139,18 @@ export function cancelOnServer(server: ServerConnection, onDelivered: () => void
   server.cancelsInFlight++;
   const connection = new ServerCancel(server, fd, onDelivered);
   connection.start(address.sockaddr);
+}
+
+/**
+ * Where the server connection leads: the name of its host may have several addresses, or others by now. Asked of the kernel, because
+ * connections change workers. Of a Unix socket the server's own path says nothing, which may lie elsewhere for us.
+ */
+function addressOf({ connection, pool }: ServerConnection): HostAddress | undefined {
+  const [first] = pool.snapshot.addresses;
+  if (first?.family === AF_UNIX) return first;
+  const sockaddr = peerSockaddr(connection.fd);
+  if (sockaddr === null) return first;
+  return { family: familyOf(sockaddr), text: parseSockaddr(sockaddr).address, sockaddr };
 }
 
 /** One CancelRequest on its way to a server. */

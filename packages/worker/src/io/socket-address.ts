@@ -75,11 +75,20 @@ export function peerAddress(fd: number): SocketAddress {
   return ask(getpeername, fd);
 }
 
+/** The same as the kernel has it, for connect(2); null: there is none (any more). */
+export function peerSockaddr(fd: number): Uint8Array | null {
+  return askBytes(getpeername, fd);
+}
+
 function ask(call: typeof getsockname, fd: number): SocketAddress {
+  const bytes = askBytes(call, fd);
+  return bytes === null ? { address: '', port: 0 } : parseSockaddr(bytes);
+}
+
+function askBytes(call: typeof getsockname, fd: number): Uint8Array | null {
   const bytes = new Uint8Array(128);
   const length = new Int32Array([bytes.length]);
-  if (call(fd, bytes, length) < 0) return { address: '', port: 0 };
-  return parseSockaddr(bytes.subarray(0, length[0]));
+  return call(fd, bytes, length) < 0 ? null : bytes.slice(0, length[0]);
 }
 
 /** The eight groups of a valid IPv6 address, `::` filled up, a dotted tail taken as two groups. */
