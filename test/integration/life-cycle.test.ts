@@ -179,6 +179,26 @@ forOneDriver('checks of idle server connections', (driver) => {
     }
   });
 
+  it('clients that come together are served by all that is idle, not by what the first of them has checked', async () => {
+    const { fake } = await silencingFake();
+    const proxy = await startWireProxy(fake, driver, {
+      general: { healthcheck_interval: 300, idle_healthcheck_interval: 0, checkout_timeout: 3000 },
+    });
+    try {
+      await withClients(proxy, 2, async (...clients) => {
+        for (let round = 0; round < 3; round++) {
+          // Each keeps what it gets: otherwise the second would wait for the first one's end.
+          await Promise.all(clients.map((client) => run(client, 'BEGIN')));
+          await Promise.all(clients.map((client) => run(client, 'COMMIT')));
+          await sleep(500);
+        }
+      });
+    } finally {
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+
   it('in the background, every idle_healthcheck_interval: no client waits for it', async () => {
     const { fake, silent } = await silencingFake();
     const proxy = await startWireProxy(fake, driver, {

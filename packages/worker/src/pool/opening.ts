@@ -1,6 +1,7 @@
 import { CLAIMED, PgDogError } from '@pgdog-cluster/core';
 import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { startCheck } from './check-server.js';
 import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
 import { makeRoom, mustYield } from './make-room.js';
 import type { Pool } from './pool.js';
@@ -74,12 +75,15 @@ export class Opening {
     return isHopeless ? this.lastError : null;
   }
 
-  /** Opens what the waiters need. Called when one arrives, when a place is given back, and by the janitor. */
+  /** Has checked what is idle, and opens what the waiters need beyond that. Called when one arrives, when a place is given back, and by the janitor. */
   want(): void {
     const { pool } = this;
     serveDedicated(pool);
     while (pool.waiters.length > this.connecting + pool.testing && this.connecting < CONNECTING_MAX) {
-      if (!this.tryOpen()) return;
+      // Left alone where another had to be checked first, for whose answer clients began to queue.
+      const idle = pool.idle.pop();
+      if (idle !== undefined) startCheck(idle);
+      else if (!this.tryOpen()) return;
     }
   }
 
