@@ -1,7 +1,7 @@
 /** A server connection that was to go to another worker and comes back: what has become of its pool meanwhile counts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lendTo, type Pool, ServerConnection, type WorkerContext } from '@pgdog-cluster/worker';
+import { lendTo, Pool, ServerConnection, type WorkerContext } from '@pgdog-cluster/worker';
 
 const NOW_MS = 1_000_000;
 const FD = 77;
@@ -29,7 +29,7 @@ function makeWorld() {
     owedUntilMs: 0,
     index: 0,
     snapshot: { poolSize: 1, reservePoolSize: 0 },
-    ending: { size: 0 },
+    ending: new Set(),
     limitsEpoch: 0,
     publishLoad: () => {},
     keepFree: (server: ServerConnection) => kept.push(server),
@@ -75,3 +75,10 @@ for (const [what, meanwhile] of [
     assert.deepEqual([kept.length, closed.length], [0, 1]);
   });
 }
+
+test('to be closed while the kernel lets go of it, it is not given away and ends once', () => {
+  const close = ({ pool, server }: ReturnType<typeof makeWorld>) => Pool.prototype.close.call(pool, server);
+  const { kept, closed, pool, server } = comesBack(close);
+  assert.deepEqual([kept.length, closed.length, pool.ending.size], [0, 1, 0]);
+  assert.notEqual(closed[0], server);
+});

@@ -258,6 +258,11 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
     return isWriteFailure ? turns > 1 : turns > 0;
   }
 
+  /** Its descriptor is being taken from the kernel, for another worker. */
+  get isLeaving(): boolean {
+    return this.onReleased !== null && !this.connection.isClosed;
+  }
+
   /** Nothing is owed and nothing half sent. */
   get isQuiet(): boolean {
     return this.pending.length === 0 && !this.isBatchOpen && !this.isFrameOpen && this.cancelsInFlight === 0;

@@ -266,10 +266,13 @@ export class Pool {
 
   /**
    * Closes a server connection that serves nobody. Its place is given back when the server has let go of it too (ended):
-   * there are never more of them than allowed, not even on its side.
+   * there are never more of them than allowed, not even on its side. One that is being lent is closed there (lend.ts).
    */
   close(server: ServerConnection): void {
-    if (server.state === 'closed') return;
+    if (server.state === 'closed' || server.isLeaving) {
+      server.isDoomed = true;
+      return;
+    }
     const wasIdle = server.state === 'idle';
     const wasConnecting = server.state === 'connecting';
     const isBusy = !server.isQuiet;
