@@ -4,6 +4,7 @@
  *
  *     node scripts/oracle.mjs                      20,000 statements, from a seed that is printed
  *     SEED=7 COUNT=5000 node scripts/oracle.mjs    those again, or others
+ *     PGDOG_ORACLE_LOCALE=en-US node scripts/oracle.mjs   databases that sort texts by that locale
  *     WRITE=1 node scripts/oracle.mjs              the counts go into the documentation
  *
  * An odd seed runs on epoll, an even one on io_uring (PGDOG_TEST_DRIVER decides otherwise). Exit code 1 when an answer is wrong.

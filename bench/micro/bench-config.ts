@@ -127,6 +127,7 @@ function benchSharding(shardCount: number): { sharding: ShardingSnapshot; catalo
     searchPaths: {},
     schemas: ['public'],
     functions: [],
+    textOrder: 'bytes',
     differences: [],
   };
   return { sharding, catalog };

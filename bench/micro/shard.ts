@@ -82,6 +82,7 @@ const CATALOG: ShardCatalogData = {
   searchPaths: {},
   schemas: ['public'],
   functions: [],
+  textOrder: 'bytes',
   differences: [],
 };
 

@@ -112,6 +112,7 @@ export class OracleRig {
       schema: ORACLE_SCHEMA,
       shardCount: SHARD_COUNT,
       settings: { autovacuum: 'off' },
+      locale: process.env.PGDOG_ORACLE_LOCALE,
     });
     try {
       for (let shard = 0; shard < SHARD_COUNT; shard++) await cluster.shard(shard, keepOwn(shard));

@@ -38,6 +38,7 @@ export const catalog = (relations: RawRelation[], rest: Partial<RawCatalog> = {}
   relations,
   schemas: ['public'],
   searchPaths: {},
+  sorting: 'bytes',
   encoding: 'UTF8',
   functions: [],
   preparedMax: 0,

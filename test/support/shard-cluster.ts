@@ -24,6 +24,8 @@ export interface ShardClusterOptions {
   settings?: Record<string, string>;
   /** Run on every shard and on the reference. */
   schema: string;
+  /** Of ICU, by which the databases sort texts; absent: by bytes. */
+  locale?: string;
 }
 
 export class ShardCluster implements ShardEntries {
@@ -43,7 +45,8 @@ export class ShardCluster implements ShardEntries {
     });
     const cluster = new ShardCluster(server, shardCount);
     for (const name of cluster.names) {
-      await server.query(`CREATE DATABASE ${name}`);
+      const sorts = options.locale === undefined ? '' : localeClause(options.locale);
+      await server.query(`CREATE DATABASE ${name}${sorts}`);
       await cluster.on(name, options.schema);
     }
     return cluster;
@@ -117,6 +120,9 @@ export class ShardCluster implements ShardEntries {
     await this.server.stop();
   }
 }
+
+export const localeClause = (locale: string): string =>
+  ` TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${locale}'`;
 
 export interface ShardedProxyOptions extends StartProxyOptions {
   /** [[sharded_tables]] without their database. */

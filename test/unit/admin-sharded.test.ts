@@ -38,6 +38,7 @@ test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', 
     searchPaths: {},
     schemas: ['public', 'eu'],
     functions: [],
+    textOrder: 'bytes',
     differences: [{ schema: 'public', name: 'bills', text: 'missing on shard 1' }],
   };
   const shown = async () =>

@@ -96,6 +96,34 @@ for (const [other, text] of DIFFERENT) {
   });
 }
 
+const SWEDISH = { isByteOrdered: false, collation: 'public.sv', sorting: 'i|sv|153.14' };
+
+test('a collation counts where all shards sort by it alike', () => {
+  const named = (rest: object): RawRelation => table('t', [column('name', 'text', rest)]);
+  for (const [other, collation] of [
+    [SWEDISH, 'public.sv'],
+    [{ ...SWEDISH, sorting: 'i|sv|153.80' }, undefined],
+    [{ ...SWEDISH, collation: 'public.other' }, undefined],
+    [{ isByteOrdered: false }, undefined],
+  ] as const) {
+    const { relations, differences } = compare([catalog([named(SWEDISH)]), catalog([named(other)])]);
+    assert.deepEqual(differences, []);
+    const [{ columns }] = relations;
+    assert.equal(columns[0].collation, collation);
+    assert.ok(!('sorting' in columns[0]));
+  }
+});
+
+test('the order of the databases is one where they have the same', () => {
+  const of = (...sortings: (string | null)[]) =>
+    compare(sortings.map((sorting) => catalog([], { sorting }))).textOrder;
+  assert.equal(of('bytes', 'bytes'), 'bytes');
+  assert.equal(of('c|en_US.UTF-8|2.36', 'c|en_US.UTF-8|2.36'), 'pg_catalog."default"');
+  assert.equal(of('c|en_US.UTF-8|2.36', 'c|en_US.UTF-8|2.31'), null);
+  assert.equal(of('bytes', 'c|en_US.UTF-8|2.31'), null);
+  assert.equal(of(null, null), null);
+});
+
 test('several shards without it are named; the queries of views count', () => {
   const three = [catalog([]), catalog([ORDERS]), catalog([])];
   assert.deepEqual(compare(three).differences.map(differenceText), [

@@ -1,3 +1,4 @@
+// This file is over 400 lines because everything that a watch does shows in one state of the shards.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +39,7 @@ beforeEach(() => {
     searchPaths: {},
     encoding: 'UTF8',
     functions: [],
+    sorting: 'bytes',
     preparedMax: 0,
   };
   watch = new CatalogWatch({
@@ -386,6 +388,7 @@ test('thousands of tables fit into shared memory, and are unpacked once per chan
     searchPaths: { '': 'a, b', 'a role': '"$user"' },
     schemas: ['public'],
     functions: [],
+    textOrder: 'bytes',
     differences: [{ schema: 'public', name: 'x', text: 'missing on shard 1' }],
   };
   memory.catalogs.publish([data]);

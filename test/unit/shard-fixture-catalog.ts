@@ -9,7 +9,7 @@ import type {
   ShardRule,
 } from '@pgdog-cluster/core';
 
-/** name type[(typmod)] and flags: ! not null, =default, @ generated, ~ linguistic collation, ? not deterministic, ^ domain */
+/** name type[(typmod)] and flags: ! not null, =default, @ generated, ~ linguistic collation, ~sql the same on all shards, ? not deterministic, ^ domain */
 function column(text: string): CatalogColumn {
   const [head, ...flags] = text.split(' ');
   const [name, type] = head.split(':');
@@ -22,8 +22,9 @@ function column(text: string): CatalogColumn {
     typmod: typmod === undefined ? -1 : Number(typmod),
     isDomain: flags.includes('^'),
     isNotNull: flags.includes('!'),
-    isByteOrdered: !flags.includes('~'),
+    isByteOrdered: !flags.some((flag) => flag.startsWith('~')),
     isDeterministic: !flags.includes('?'),
+    ...(value('~') ? { collation: value('~') ?? '' } : {}),
     defaultText: value('='),
     generated: (value('@') ?? '') as CatalogColumn['generated'],
   };
@@ -189,6 +190,17 @@ const RELATIONS: readonly CatalogRelation[] = [
   sharded('leaders', 'user_id', 1, ['user_id:int8', 'code:int8', 'x:int4'], {
     uniques: [unique('user_id', 'code')],
   }),
+  sharded('words', 'user_id', 1, [
+    'user_id:int8',
+    'own:text ~pg_catalog."default"',
+    'other:varchar ~"sv"',
+    'third:text ~"de"',
+    'plain:text',
+    'x:int4',
+    'fix:bpchar#7 ~"sv"',
+    'dom:text ^ ~"sv"',
+    'doc:jsonb',
+  ]),
   sharded('names', 'name', 2, ['name:text', 'x:int4', 'short:varchar#9']),
   sharded('tags', 'name', 2, ['name:varchar#14', 'x:int4']),
   sharded('codes', 'name', 2, ['name:varchar', 'x:int4']),
@@ -299,5 +311,6 @@ export const CATALOG: ShardCatalogData = {
   searchPaths: {},
   schemas: ['public'],
   functions: [],
+  textOrder: 'bytes',
   differences: [{ schema: 'public', name: 'skewed', text: 'shard 1 has a column more' }],
 };

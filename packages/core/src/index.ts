@@ -54,6 +54,7 @@ export * from './merge/row-order.js';
 export * from './merge/row-shape.js';
 export type { Progress } from './merge/row-sort.js';
 export * from './merge/setting-needs.js';
+export { TextRanking } from './merge/text-ranking.js';
 export { VALUE_FORMAT, VALUE_TYPE } from './merge/value-types.js';
 export * from './rewrite/fill-reading.js';
 export * from './rewrite/made-reading.js';

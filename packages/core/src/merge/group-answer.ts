@@ -7,6 +7,7 @@ import { RowFold } from './row-fold.js';
 import { RowOrder } from './row-order.js';
 import type { RowShape } from './row-shape.js';
 import { type Progress, RowSort } from './row-sort.js';
+import type { TextRanking } from './text-ranking.js';
 
 const COUNT_BYTES = 2;
 
@@ -29,6 +30,10 @@ export class GroupAnswer {
   readonly #starts: number[] = [0];
   #sort: RowSort | null = null;
   #sequence: Uint32Array | null = null;
+  readonly #ranking: TextRanking | null;
+  /** Finished rows whose texts have been noted, and whether their places have been asked for. */
+  #notedCount = 0;
+  #isRanked: boolean;
 
   private constructor(
     plan: MergePlan,
@@ -36,7 +41,10 @@ export class GroupAnswer {
     projection: GroupProjection | null,
     order: RowOrder | null,
     limitBytes: number,
+    ranking: TextRanking | null,
   ) {
+    this.#ranking = ranking;
+    this.#isRanked = ranking === null;
     this.#plan = plan;
     this.#fold = fold;
     this.#projection = projection;
@@ -47,17 +55,24 @@ export class GroupAnswer {
   /**
    * @param asked columns that the shards send
    * @param client columns that the client has been told of
+   * @param ranking of texts that groups are sorted by; null: of none
    * @returns why it cannot be made here, in words, if so
    */
-  static of(plan: MergePlan, asked: RowShape, client: RowShape, limitBytes: number): GroupAnswer | string {
+  static of(
+    plan: MergePlan,
+    asked: RowShape,
+    client: RowShape,
+    limitBytes: number,
+    ranking: TextRanking | null = null,
+  ): GroupAnswer | string {
     const fold = RowFold.of(asked, plan.group, plan.aggregates, limitBytes);
     if (typeof fold === 'string') return fold;
     const { rewrite } = plan;
     const projection = rewrite === undefined ? null : GroupProjection.of(asked, plan, rewrite, client);
     if (typeof projection === 'string') return projection;
-    const order = plan.sort.length === 0 ? null : RowOrder.of(projection?.shape ?? asked, plan.sort);
+    const order = plan.sort.length === 0 ? null : RowOrder.of(projection?.shape ?? asked, plan.sort, ranking);
     if (typeof order === 'string') return order;
-    return new GroupAnswer(plan, fold, projection, order, limitBytes);
+    return new GroupAnswer(plan, fold, projection, order, limitBytes, ranking);
   }
 
   /** @param bytes bytes[start, end) is a DataRow body. @returns false: `problem` says why there is no answer */
@@ -68,9 +83,10 @@ export class GroupAnswer {
   /** @param budget steps of a row each: other sessions of the worker wait for each call */
   finishSome(budget: number): Progress {
     if (this.#plan.rewrite?.groups?.isOne === true) this.#fold.addNone();
-    if (this.#projection === null) return this.#finishFold(this.#order, budget);
+    if (this.#projection === null && this.#isRanked) return this.#finishFold(this.#order, budget);
     const progress = this.#finishFold(null, budget);
     if (progress !== 'done') return progress;
+    if (this.#projection === null) return this.#noteTexts(this.#order, budget);
     try {
       return this.#project(this.#projection, budget);
     } catch (error) {
@@ -100,7 +116,24 @@ export class GroupAnswer {
       if (writer.length > before) this.#starts.push(writer.length);
       if (writer.length > this.#limitBytes) return this.#fail('too many groups');
     }
+    if (!this.#isRanked) return this.#noteTexts(this.#order, Math.max(1, left));
     return this.#sorted(projection, Math.max(1, left));
+  }
+
+  /** `asks`: all are noted, and are to be ranked before rows are put in order. */
+  #noteTexts(order: RowOrder | null, budget: number): Progress {
+    const count = this.rowCount;
+    for (let left = budget; this.#notedCount < count; left--) {
+      if (left <= 0) return 'more';
+      const row = this.#notedCount++;
+      const start = this.rowStart(row) + FRAME_HEADER_BYTES;
+      const end = this.#projection === null ? this.#fold.rowEnd(row) : this.#starts[row + 1];
+      if (order?.noteTexts(this.bytes, start, end) === false) return this.#malformed();
+      if (this.#ranking?.isFull === true || (this.#ranking?.usedBytes ?? 0) > this.#limitBytes)
+        return this.#fail('too many groups');
+    }
+    this.#isRanked = true;
+    return 'asks';
   }
 
   #sorted(projection: GroupProjection, budget: number): Progress {

@@ -4,8 +4,12 @@ import type { SortKey } from '../shard/shard-reading.js';
 import { INCOMPARABLE, type ValueOrder } from './byte-order.js';
 import { NULL_SIZE, placeValues } from './row-places.js';
 import type { RowShape } from './row-shape.js';
+import type { TextRanking } from './text-ranking.js';
 import { orderOf } from './value-order.js';
-import { typeName } from './value-types.js';
+import { typeName, VALUE_TYPE } from './value-types.js';
+
+const RANKED_TYPES: ReadonlySet<number> = new Set([VALUE_TYPE.text, VALUE_TYPE.varchar]);
+type RankedTexts = ReturnType<TextRanking['of']>;
 
 /**
  * The order of ORDER BY over rows as they are on the wire. value-order.ts says what its caller has checked.
@@ -21,10 +25,17 @@ export class RowOrder {
   readonly #orders: ValueOrder[] = [];
   readonly #isDescending: boolean[] = [];
   readonly #isNullsFirst: boolean[] = [];
+  /** Of texts that Postgres puts in order: index of their pair in the places of a row, and who is to know of them. */
+  readonly #ranked: { pair: number; texts: RankedTexts }[] = [];
   /** Of compare(): two rows. */
   readonly #scratch: Int32Array;
 
-  private constructor(shape: RowShape, keys: readonly SortKey[], orders: readonly ValueOrder[]) {
+  private constructor(
+    shape: RowShape,
+    keys: readonly SortKey[],
+    orders: readonly ValueOrder[],
+    ranked: readonly (RankedTexts | null)[],
+  ) {
     this.#cells = new Int32Array(shape.columns.length).fill(-1);
     let count = 0;
     keys.forEach(({ column, isDescending, isNullsFirst }, index) => {
@@ -33,6 +44,8 @@ export class RowOrder {
         count += 2;
       }
       this.#pairs.push(this.#cells[column]);
+      const texts = ranked[index];
+      if (texts !== null) this.#ranked.push({ pair: this.#cells[column], texts });
       this.#orders.push(orders[index]);
       this.#isDescending.push(isDescending);
       this.#isNullsFirst.push(isNullsFirst);
@@ -41,19 +54,45 @@ export class RowOrder {
     this.#scratch = new Int32Array(2 * count);
   }
 
-  /** @returns the order, or why rows cannot be put into it here */
-  static of(shape: RowShape, keys: readonly SortKey[]): RowOrder | string {
+  /**
+   * @param ranking of texts by collations; null: there are none
+   * @returns the order, or why rows cannot be put into it here
+   */
+  static of(
+    shape: RowShape,
+    keys: readonly SortKey[],
+    ranking: TextRanking | null = null,
+  ): RowOrder | string {
     const orders: ValueOrder[] = [];
-    for (const { column } of keys) {
+    const ranked: (RankedTexts | null)[] = [];
+    for (const { column, collation } of keys) {
       const described = shape.columns[column];
       if (described === undefined) return `the answer has no column ${column + 1} to sort by`;
-      const order = orderOf(described.typeOid, described.format);
+      const isRanked = collation !== undefined && RANKED_TYPES.has(described.typeOid);
+      const texts = isRanked ? (ranking?.of(collation) ?? null) : null;
+      const order = isRanked ? (texts?.order ?? null) : orderOf(described.typeOid, described.format);
+      ranked.push(texts);
       if (order === null) {
         return `rows of several shards cannot be sorted by column "${described.name}" of ${typeName(described.typeOid)}`;
       }
       orders.push(order);
     }
-    return new RowOrder(shape, keys, orders);
+    return new RowOrder(shape, keys, orders, ranked);
+  }
+
+  /**
+   * The texts of the DataRow body bytes[start, end) that Postgres is to put in order, to its ranking.
+   * @returns false: it is no row of this shape
+   */
+  noteTexts(bytes: Uint8Array, start: number, end: number): boolean {
+    const places = this.#scratch;
+    if (!this.placeKeys(bytes, start, end, places, 0)) return false;
+    for (const { pair, texts } of this.#ranked) {
+      const at = places[pair];
+      const size = places[pair + 1];
+      if (size !== NULL_SIZE) texts.note(bytes, at, at + size);
+    }
+    return true;
   }
 
   /**

@@ -4,8 +4,8 @@ import { FRAME_HEADER_BYTES } from '../wire/message-type.js';
 import { INCOMPARABLE } from './byte-order.js';
 import type { RowOrder } from './row-order.js';
 
-/** `more`: call again; `failed`: a row is malformed. */
-export type Progress = 'more' | 'done' | 'failed';
+/** `more`: call again; `failed`: a row is malformed; `asks`: of groups, again once their texts are ranked. */
+export type Progress = 'more' | 'done' | 'failed' | 'asks';
 
 /**
  * Sorts finished rows that are all in memory, some at a time: other sessions of the worker wait for each call. Equal rows

@@ -4,6 +4,7 @@ import type {
   FoundRelation,
   RelationLookup,
   ShardCatalogData,
+  TextOrder,
 } from './shard-catalog.js';
 
 const SYSTEM: FoundRelation = { kind: 'system' };
@@ -18,12 +19,14 @@ export function catalogLookup(data: ShardCatalogData, searchPath: readonly strin
 }
 
 class CatalogLookup implements RelationLookup {
+  readonly textOrder: TextOrder | null;
   readonly #relations = new Map<string, FoundRelation>();
   readonly #referencing = new Map<string, CatalogReference[]>();
   readonly #parents = new Set<string>();
   readonly #path: readonly string[];
 
   constructor(data: ShardCatalogData, searchPath: readonly string[]) {
+    this.textOrder = data.textOrder;
     this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
     const byName = new Map(data.relations.map((each) => [keyOf(each.schema, each.name), each]));
     for (const { parents } of data.relations) {

@@ -1,5 +1,6 @@
 import { nodeOf, nodesOf, pathOf, type SqlNode } from '../sql/sql-node.js';
 import { AggregateReader } from './aggregate-reading.js';
+import { findColumn } from './expression-reading.js';
 import type { GroupExpression } from './group-expression.js';
 import { type GroupKey, keyPlain } from './group-key.js';
 import { GroupReader } from './group-reader.js';
@@ -13,8 +14,10 @@ import type { ShardContext } from './shard-context.js';
 import type { MergePlan, SortKey } from './shard-reading.js';
 import { Scope } from './shard-scope.js';
 import { findShown, sortDirection } from './sort-reading.js';
+import { columnCollation, rankedBy, textOrderOf } from './text-order.js';
 import {
   hasAggregate,
+  isBuiltin,
   isDeterministic,
   isNamedTarget,
   isOrderKnown,
@@ -191,16 +194,30 @@ export class GroupPlanReader {
       const node = nodeOf(item, 'node') ?? {};
       const position = findShown(this.#ctx, this.#top, node);
       if (position >= 0 && !this.#isAskedAgain(shown[position])) {
-        this.#columns.requireOrder(shown[position]);
-        return { column: position, ...sortDirection(item) };
+        return { column: position, ...sortDirection(item), ...this.#order(shown[position]) };
       }
       if (position < 0 && texts[i] === undefined) throw neverMerged('a statement that cannot be rewritten');
       const piece = position < 0 ? { text: texts[i], node } : this.#targets[position];
       const expression = this.#reader.whole(piece, -1);
-      this.#columns.requireOrder(expression);
       hidden.push(expression);
-      return { column: shown.length + hidden.length - 1, ...sortDirection(item) };
+      return { column: shown.length + hidden.length - 1, ...sortDirection(item), ...this.#order(expression) };
     });
+  }
+
+  /** Of texts that groups are told apart by, by what they are sorted. */
+  #order(expression: GroupExpression): { collation?: string } {
+    const asked = expression.kind === 'column' ? this.#columns.list[expression.column] : undefined;
+    const { level } = this.#top;
+    if (asked?.fold === null && !asked.isOrderKnown) {
+      const collation = columnCollation(findColumn(asked.node, level)?.type ?? null);
+      if (collation !== null) return { collation };
+      const { textOrder } = this.#ctx.terms.lookup;
+      const order = isBuiltin(asked.node, level) ? textOrderOf(asked.node, level, textOrder) : null;
+      // Equal ones are the same bytes, of which the column itself sees to.
+      if (order !== null && asked.plain?.mayBeText === true) return rankedBy(order);
+    }
+    this.#columns.requireOrder(expression);
+    return {};
   }
 
   /** In text two floats may look the same, as settings have it; in binary they never do. */

@@ -11,9 +11,11 @@ import { nameOfPiece, type Piece } from './partial-columns.js';
 import type { Target, Top } from './query-reading.js';
 import { type Limits, widerText } from './rewritten-text.js';
 import { SelectText } from './select-text.js';
+import type { CatalogColumn } from './shard-catalog.js';
 import type { Refusal, ShardContext } from './shard-context.js';
 import type { AggregateKind, MergePlan, PlainColumn, SortKey, Spread } from './shard-reading.js';
 import { findShown, sortDirection } from './sort-reading.js';
+import { columnCollation, rankedBy, textOrderOf } from './text-order.js';
 import {
   isBuiltin,
   isDeterministic,
@@ -234,18 +236,27 @@ class MergePlanReader {
     const isHidden = found < 0 || this.#isFloat(found);
     const column = isHidden ? this.#hide(node, index, found, aggregates !== null) : found;
     const value = found < 0 ? node : (this.#targets[found].value ?? {});
-    if (!this.#isOrderKnown(value, found, aggregates?.[found] ?? null)) {
-      // It may be a float, which is compared in binary.
-      if (aggregates !== null) throw new NoMerge('ORDER BY something whose order Postgres alone knows');
-      this.#plain.push({ column, mayBeText: false, mayBeInexact: true });
-    }
-    return { column, ...direction };
+    const collation = columnCollation(this.#typeOf(value, found));
+    if (collation !== null) return { column, ...direction, collation };
+    if (this.#isOrderKnown(value, found, aggregates?.[found] ?? null)) return { column, ...direction };
+    // It may be a float, which is compared in binary.
+    if (aggregates !== null) throw new NoMerge('ORDER BY something whose order Postgres alone knows');
+    const { level } = this.#top;
+    const order = isBuiltin(value, level)
+      ? textOrderOf(value, level, this.#ctx.terms.lookup.textOrder)
+      : null;
+    this.#plain.push({ column, mayBeText: order !== null, mayBeInexact: true });
+    return { column, ...direction, ...rankedBy(order) };
+  }
+
+  #typeOf(value: SqlNode, shown: number): CatalogColumn | null {
+    return (shown < 0 ? findColumn(value, this.#top.level) : this.#targets[shown].column)?.type ?? null;
   }
 
   /** Whether values of ORDER BY are put in order here, whatever type they are of; false: their type tells. */
   #isOrderKnown(value: SqlNode, shown: number, kind: AggregateKind | null): boolean {
     const { level } = this.#top;
-    const type = (shown < 0 ? findColumn(value, level) : this.#targets[shown].column)?.type ?? null;
+    const type = this.#typeOf(value, shown);
     if (type !== null && !isSortable(type)) {
       throw neverMerged(
         'ORDER BY something whose order Postgres alone knows',

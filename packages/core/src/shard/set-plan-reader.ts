@@ -8,6 +8,7 @@ import type { SetTop, Shown, Target } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import type { MergePlan, PlainColumn, SortKey } from './shard-reading.js';
 import { sortDirection } from './sort-reading.js';
+import { columnCollation } from './text-order.js';
 import { columnTypeName, isDeterministic, isOfOneScale, isSortable } from './value-facts.js';
 
 /** `rows`: what shards show, one after the other. `values`: the same, but that several may show equal rows. `alike`: all shards show the same. */
@@ -138,6 +139,8 @@ class SetPlanReader {
   #sortKey(item: SqlNode): SortKey {
     const node = nodeOf(item, 'node') ?? {};
     const column = this.#sortColumn(node);
+    const collation = this.#collation(column);
+    if (collation !== null) return { column, ...sortDirection(item), collation };
     if (!this.#isOrderKnown(column)) this.#plain.push({ column, mayBeText: false, mayBeInexact: true });
     return { column, ...sortDirection(item) };
   }
@@ -157,6 +160,14 @@ class SetPlanReader {
       'ORDER BY of a set operation by what is no name of a column',
       'sort by a column that is shown',
     );
+  }
+
+  /** The one of all arms; null: there is none, or Postgres alone knows which. */
+  #collation(column: number): string | null {
+    const [first, ...others] = this.#targetsAt(column).map(([target]) =>
+      columnCollation(target?.column?.type ?? null),
+    );
+    return others.every((other) => other === first) ? (first ?? null) : null;
   }
 
   /** Floats may look the same in text: those are for the answer to tell. */

@@ -4,6 +4,12 @@
  */
 
 /** A type's name as `schema.name` of pg_type; of a domain its base type's, with `isDomain`. */
+/** How texts are put in order: by their bytes, or by a collation (SQL), which Postgres alone knows. */
+export type TextOrder = 'bytes' | string;
+
+/** The name that pg_get_expr() and the like give it, of whatever database. */
+export const DATABASE_COLLATION = 'pg_catalog."default"';
+
 export interface CatalogColumn {
   readonly name: string;
   readonly type: string;
@@ -15,6 +21,8 @@ export interface CatalogColumn {
   readonly isByteOrdered: boolean;
   /** Equal means the same bytes: of a collation that is not deterministic it does not. */
   readonly isDeterministic: boolean;
+  /** Its collation as SQL, where Postgres alone knows its order, which is the same on all shards. Absent: it is not. */
+  readonly collation?: string;
   /** pg_get_expr() of the default; null: none. */
   readonly defaultText: string | null;
   /** '' = no; a = identity always, d = identity by default, s = generated stored, v = generated virtual. */
@@ -106,6 +114,8 @@ export interface ShardCatalogData {
   readonly searchPaths: Readonly<Record<string, string>>;
   /** Users' schemas that are on all shards, or on the one that has it alone. */
   readonly schemas: readonly string[];
+  /** Of the database's own collation; null: the shards do not have the same. */
+  readonly textOrder: TextOrder | null;
   /** Users' functions by name, all of one name together: immutable ones depend on nothing but their arguments. */
   readonly functions: readonly (readonly [schema: string, name: string, isImmutable: boolean])[];
   /** What the shards do not have in common, in words, with the relation's name: such relations are refused. */
@@ -129,6 +139,8 @@ export type FoundRelation =
 
 /** Looks a name up as a session with a certain search path would. */
 export interface RelationLookup {
+  /** See ShardCatalogData. */
+  readonly textOrder: TextOrder | null;
   /** @param schema null: not said */
   find(schema: string | null, name: string): FoundRelation;
   /** Foreign keys that point to this table, to what it is a part of, or to its parts. */

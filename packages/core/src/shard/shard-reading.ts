@@ -130,6 +130,8 @@ export interface SortKey {
   readonly column: number;
   readonly isDescending: boolean;
   readonly isNullsFirst: boolean;
+  /** SQL: texts are put in order by it, which Postgres alone can. Absent: they are none, or their bytes are in order. */
+  readonly collation?: string;
 }
 
 /** Byte offsets from the beginning of a text; `end` is exclusive. */

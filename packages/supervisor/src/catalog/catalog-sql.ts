@@ -15,11 +15,44 @@ const KINDS = `'r', 'p', 'v', 'm', 'f', 'S'`;
 const BYTE_ORDERED = (provider: string, locale: string): string =>
   `CASE ${provider} WHEN 'b' THEN true WHEN 'c' THEN ${locale} IN ('C', 'POSIX') ELSE false END`;
 
+/**
+ * What an order by a collation depends on: shards of which it is not the same sort texts otherwise. NULL: it is not known, as no
+ * version of the library is told (Postgres 12).
+ */
+const SORTING = (provider: string, locales: readonly string[], version: string): string =>
+  `CASE WHEN ${version} IS NOT NULL THEN concat_ws('|', ${provider}, ${locales.join(', ')}, ${version}) END`;
+
+/** Of the libraries that the system's collations and ICU's are of: from Postgres 15 on one could ask for the database's own. */
+const LIBRARIES = `libraries AS MATERIALIZED (
+    SELECT max(pg_collation_actual_version(l.oid) COLLATE "C") FILTER (WHERE l.collprovider = 'c') AS system,
+      max(pg_collation_actual_version(l.oid) COLLATE "C") FILTER (WHERE l.collname = 'und-x-icu') AS icu
+    FROM pg_collation l WHERE l.collprovider = 'c' OR l.collname = 'und-x-icu'
+  )`;
+
+/** The database's own: whether by bytes, and what else its order depends on. */
+const DATABASE_SORT = `own AS MATERIALIZED (
+    SELECT ${BYTE_ORDERED(`coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')`, 'd.datcollate')} AS is_byte_ordered,
+      ${SORTING(
+        `coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')`,
+        [
+          'd.datcollate',
+          'd.datctype',
+          `to_jsonb(d) ->> 'datlocale'`,
+          `to_jsonb(d) ->> 'daticulocale'`,
+          `to_jsonb(d) ->> 'daticurules'`,
+        ],
+        `CASE WHEN to_jsonb(d) ->> 'datlocprovider' = 'i' THEN b.icu ELSE b.system END`,
+      )} AS sorting
+    FROM pg_database d CROSS JOIN libraries b WHERE d.datname = current_database()
+  )`;
+
 /** Before the search path is set: what a session has that says nothing. */
 const SEARCH_PATH = `SELECT s.reset_val, s.source FROM pg_catalog.pg_settings s
   WHERE s.name OPERATOR(pg_catalog.=) 'search_path'`;
 
-const FACTS = `SELECT current_setting('max_prepared_transactions'), current_setting('server_encoding'), pg_is_in_recovery()`;
+const FACTS = `WITH ${LIBRARIES}, ${DATABASE_SORT}
+  SELECT current_setting('max_prepared_transactions'), current_setting('server_encoding'), pg_is_in_recovery(),
+    CASE WHEN own.is_byte_ordered THEN 'bytes' ELSE own.sorting END FROM own`;
 
 const SCHEMAS = `SELECT n.nspname FROM pg_namespace n WHERE ${USER_SCHEMAS} ORDER BY n.nspname::text COLLATE "C"`;
 
@@ -39,21 +72,34 @@ const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
     FROM bases b JOIN pg_type t ON t.oid = b.base WHERE t.typtype = 'd'
   ), domains AS (
     SELECT b.* FROM bases b JOIN pg_type t ON t.oid = b.base WHERE t.typtype <> 'd'
-  ), own AS MATERIALIZED (
-    SELECT ${BYTE_ORDERED(`coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')`, 'd.datcollate')} AS is_byte_ordered
-    FROM pg_database d WHERE d.datname = current_database()
+  ), ${LIBRARIES}, ${DATABASE_SORT}, sorts AS MATERIALIZED (
+    SELECT l.oid, l.collprovider, l.collcollate, l.collisdeterministic, concat_ws('.', quote_ident(n.nspname), quote_ident(l.collname)) AS name,
+      CASE WHEN l.collprovider <> 'd' THEN ${SORTING(
+        'l.collprovider',
+        [
+          'l.collcollate',
+          'l.collctype',
+          `to_jsonb(l) ->> 'colllocale'`,
+          `to_jsonb(l) ->> 'colliculocale'`,
+          `to_jsonb(l) ->> 'collicurules'`,
+        ],
+        'pg_collation_actual_version(l.oid)',
+      )} END AS sorting
+    FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
+    WHERE l.oid IN (SELECT a.attcollation FROM pg_attribute a WHERE a.attrelid >= ${FIRST_OID})
   )
   SELECT a.attrelid::text, a.attname, tn.nspname, t.typname, coalesce(d.typmod, a.atttypmod), d.domain IS NOT NULL,
     a.attnotnull OR coalesce(d.is_not_null, false),
     CASE WHEN a.attcollation = 0 THEN true WHEN l.collprovider = 'd' THEN own.is_byte_ordered
       ELSE ${BYTE_ORDERED('l.collprovider', 'l.collcollate')} END,
-    coalesce(l.collisdeterministic, true), pg_get_expr(e.adbin, e.adrelid), a.attidentity::text || a.attgenerated::text
+    coalesce(l.collisdeterministic, true), pg_get_expr(e.adbin, e.adrelid), a.attidentity::text || a.attgenerated::text,
+    l.name, CASE WHEN l.collprovider = 'd' THEN own.sorting ELSE l.sorting END
   FROM pg_attribute a CROSS JOIN own
     JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN (${KINDS}) AND c.relpersistence <> 't'
     LEFT JOIN domains d ON d.domain = a.atttypid
     JOIN pg_type t ON t.oid = coalesce(d.base, a.atttypid)
     JOIN pg_namespace tn ON tn.oid = t.typnamespace
-    LEFT JOIN pg_collation l ON l.oid = a.attcollation
+    LEFT JOIN sorts l ON l.oid = a.attcollation
     LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
   WHERE a.attrelid >= ${FIRST_OID} AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attrelid, a.attnum`;

@@ -1,14 +1,16 @@
 /** What the shards have in common, and in words what they do not. */
 import {
   type CatalogColumn,
+  DATABASE_COLLATION,
   placementDigest,
   type RelationKind,
   type SchemaRule,
   type ShardCatalogData,
   type ShardingSnapshot,
+  type TextOrder,
 } from '@pgdog-cluster/core';
 import { PlaceRelations } from './place-relations.js';
-import { type RawCatalog, type RawRelation, uniqueText } from './raw-catalog.js';
+import { type RawCatalog, type RawColumn, type RawRelation, uniqueText } from './raw-catalog.js';
 
 export type CatalogDifference = ShardCatalogData['differences'][number];
 export type CatalogContent = Omit<ShardCatalogData, 'version'>;
@@ -81,7 +83,18 @@ export function compareCatalogs(
   const { relations, differences, unmatchedRules } = places.placed(comparison.differences);
   const functions = comparison.functions();
   const placedBy = placementDigest(sharding);
-  return { database, placedBy, relations, functions, searchPaths, schemas, differences, unmatchedRules };
+  const textOrder = comparison.textOrder();
+  return {
+    database,
+    placedBy,
+    relations,
+    functions,
+    searchPaths,
+    schemas,
+    textOrder,
+    differences,
+    unmatchedRules,
+  };
 }
 
 class Comparison {
@@ -132,14 +145,14 @@ class Comparison {
       const only = shardOfSchema(sample.schema, this.#rules);
       if (only !== null) {
         const relation = found[only];
-        if (relation !== undefined) agreed.push(relation);
+        if (relation !== undefined) agreed.push(withSortings([relation]));
         // There it would be taken for what another schema of the search path has under the name.
         else this.#differ(sample.schema, sample.name, leftoverText(found, only));
         continue;
       }
       const isOwn = sample.schema === OWN_SCHEMA && OWN_TABLES.includes(sample.name);
       const text = this.#relationText(found) ?? (isOwn ? OWN_ROWS : null);
-      if (text === null) agreed.push(sample);
+      if (text === null) agreed.push(withSortings(found.flatMap((each) => each ?? [])));
       else this.#differ(sample.schema, sample.name, text);
     }
     return agreed;
@@ -174,6 +187,12 @@ class Comparison {
     return paths;
   }
 
+  textOrder(): TextOrder | null {
+    const [first, ...others] = this.#shards.map(({ sorting }) => sorting);
+    if (first === null || others.some((other) => other !== first)) return null;
+    return first === 'bytes' ? first : DATABASE_COLLATION;
+  }
+
   #missing(has: (catalog: RawCatalog) => boolean): number[] {
     return this.#shards.flatMap((catalog, shard) => (has(catalog) ? [] : [shard]));
   }
@@ -181,6 +200,17 @@ class Comparison {
   #differ(schema: string, name: string, text: string): void {
     this.differences.push({ schema, name, text });
   }
+}
+
+/** A collation by which the shards do not all sort alike has no order that they have in common. */
+function withSortings([first, ...others]: readonly RawRelation[]): RawRelation {
+  const columns = first.columns.map(({ sorting, collation, ...column }, i): RawColumn => {
+    const isAlike = others.every(({ columns }) => {
+      return columns[i].collation === collation && columns[i].sorting === sorting;
+    });
+    return collation !== undefined && isAlike ? { ...column, collation } : column;
+  });
+  return { ...first, columns };
 }
 
 function leftoverText(found: readonly (RawRelation | undefined)[], owner: number): string {

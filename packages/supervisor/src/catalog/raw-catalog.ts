@@ -7,11 +7,17 @@ import type {
 } from '@pgdog-cluster/core';
 import type { CatalogAnswer } from './catalog-sql.js';
 
+/** `collation` is what this shard calls it. */
+export interface RawColumn extends CatalogColumn {
+  /** What the order of its collation depends on beside the name. Absent: that is not known, or it compares bytes. */
+  readonly sorting?: string;
+}
+
 /** A relation as one shard has it. */
-export type RawRelation = Omit<
-  CatalogRelation,
-  'placement' | 'keyColumn' | 'rule' | 'shard' | 'looseUniques'
->;
+export interface RawRelation
+  extends Omit<CatalogRelation, 'columns' | 'placement' | 'keyColumn' | 'rule' | 'shard' | 'looseUniques'> {
+  readonly columns: readonly RawColumn[];
+}
 
 export interface RawFunctions {
   schema: string;
@@ -33,6 +39,8 @@ export interface RawCatalog {
   searchPaths: Record<string, string>;
   /** Postgres's name of it: UTF8. */
   encoding: string;
+  /** Of the database's own collation: 'bytes', or what its order depends on; null: that is not known. */
+  sorting: string | null;
   /** max_prepared_transactions. */
   preparedMax: number;
 }
@@ -50,7 +58,7 @@ const KINDS: Record<string, RelationKind> = {
 };
 
 type Building = { -readonly [K in keyof RawRelation]: RawRelation[K] } & {
-  columns: CatalogColumn[];
+  columns: RawColumn[];
   parents: (readonly [string, string])[];
   uniques: CatalogUnique[];
   foreignKeys: CatalogForeignKey[];
@@ -71,7 +79,7 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
     sortByText(uniques, uniqueText);
     sortByText(foreignKeys, (foreignKey) => JSON.stringify(foreignKey));
   }
-  const [[preparedMax, encoding]] = rows.facts;
+  const [[preparedMax, encoding, , sorting]] = rows.facts;
   return {
     relations,
     schemas: rows.schemas.map(([name]) => String(name)),
@@ -83,6 +91,7 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
     })),
     searchPaths: toSearchPaths(rows),
     encoding: String(encoding),
+    sorting: sorting === null ? null : String(sorting),
     preparedMax: Number(preparedMax),
   };
 }
@@ -112,9 +121,12 @@ function toRelation([
   };
 }
 
-function toColumn(row: readonly Cell[]): CatalogColumn {
+function toColumn(row: readonly Cell[]): RawColumn {
   const [, name, schema, type, typmod, isDomain, isNotNull, isByteOrdered, isDeterministic, text, generated] =
     row;
+  const [collation, sorting] = row.slice(11);
+  const isRanked =
+    isByteOrdered !== true && isDeterministic === true && collation !== null && sorting !== null;
   return {
     name: String(name),
     type: `${schema}.${type}`,
@@ -125,6 +137,7 @@ function toColumn(row: readonly Cell[]): CatalogColumn {
     isDeterministic: isDeterministic === true,
     defaultText: text === null ? null : String(text),
     generated: String(generated) as CatalogColumn['generated'],
+    ...(isRanked ? { collation: String(collation), sorting: String(sorting) } : {}),
   };
 }
 

@@ -1,4 +1,11 @@
-import type { CopyLayout, CursorUse, MergePlan, ShardFunction } from '@pgdog-cluster/core';
+import {
+  type CopyLayout,
+  type CursorUse,
+  type MergePlan,
+  PgDogError,
+  type ShardFunction,
+  TextRanking,
+} from '@pgdog-cluster/core';
 import type { EditedStatement } from './edited-statement.js';
 import type { FilledStatement } from './filled-statement.js';
 import type { RewrittenStatement } from './rewritten-statement.js';
@@ -57,4 +64,16 @@ export interface CrossShardRequest {
   readonly cursor: CursorUse | null;
   /** Tables and their keys, for errors. */
   readonly what: string;
+}
+
+/** Its rows are given when all are there. */
+export function isRanked({ plan }: CrossShardRequest): boolean {
+  return plan !== null && TextRanking.isNeeded(plan);
+}
+
+export function inPortions(): PgDogError {
+  const text = 'rows of several shards that are sorted by a collation cannot be fetched in portions';
+  return new PgDogError('cross_shard', text, {
+    hint: 'Ask for all of them at once, or sort by COLLATE "C", where the order of bytes will do.',
+  });
 }

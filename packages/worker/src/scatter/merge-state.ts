@@ -13,6 +13,7 @@ import {
   type RowShape,
   type SettingNeed,
   settingNeeds,
+  TextRanking,
 } from '@pgdog-cluster/core';
 
 const HEADER_BYTES = 5;
@@ -30,6 +31,8 @@ export class MergeState {
   problem: PgDogError | null = null;
   order: RowOrder | null = null;
   fold: GroupAnswer | null = null;
+  /** Of texts that rows are sorted by and Postgres alone can put in order: it is asked when all are there. null: there are none. */
+  readonly ranking: TextRanking | null;
   hasShape = false;
   private distinct: RowDistinct | null = null;
   private first: FirstRows | null = null;
@@ -47,7 +50,9 @@ export class MergeState {
     this.needsShape = MergeState.needsShape(plan);
     this.isFolding = isFolding(plan);
     this.cut = new LimitCut(limit === Number.POSITIVE_INFINITY ? null : limit, offset);
-    this.stateBytesMax = this.isFolding || plan.isDistinct ? stateBytesMax : 0;
+    this.ranking = TextRanking.isNeeded(plan) ? new TextRanking() : null;
+    const keepsRows = this.isFolding || plan.isDistinct || this.ranking !== null;
+    this.stateBytesMax = keepsRows ? stateBytesMax : 0;
   }
 
   static needsShape(plan: MergePlan): boolean {
@@ -94,16 +99,16 @@ export class MergeState {
   }
 
   private make(asked: RowShape, client: RowShape): void {
-    const { plan, isFolding, stateBytesMax } = this;
+    const { plan, isFolding, stateBytesMax, ranking } = this;
     const made = <T>(outcome: T | string): T | null => {
       if (typeof outcome !== 'string') return outcome;
       this.problem = new PgDogError('cross_shard', outcome);
       return null;
     };
-    if (isFolding) this.fold = made(GroupAnswer.of(plan, asked, client, stateBytesMax));
-    else if (plan.sort.length > 0) this.order = made(RowOrder.of(asked, plan.sort));
+    if (isFolding) this.fold = made(GroupAnswer.of(plan, asked, client, stateBytesMax, ranking));
+    else if (plan.sort.length > 0) this.order = made(RowOrder.of(asked, plan.sort, ranking));
     if (plan.firstOf !== undefined) {
-      const order = made(RowOrder.of(asked, plan.sort.slice(0, plan.firstOf)));
+      const order = made(RowOrder.of(asked, plan.sort.slice(0, plan.firstOf), ranking));
       this.first = order === null ? null : new FirstRows(order);
     }
     if (!plan.isDistinct) return;
@@ -147,7 +152,7 @@ export class MergeState {
     }
     const text = 'rows of a shard are not in the order that was asked for';
     this.problem ??= new PgDogError('cross_shard', text, {
-      hint: 'Sort by a column of a collation that compares bytes ("C"), or ask one shard.',
+      hint: 'Are the libraries that sort texts the same on all shards? Else sort by COLLATE "C", or ask one shard.',
     });
   }
 }

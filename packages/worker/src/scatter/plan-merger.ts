@@ -6,9 +6,11 @@ import {
   PgDogError,
   RowMerge,
   RowShape,
+  type TextRanking,
 } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { completionOf, shapesProblem, tagFrame } from './agree.js';
+import { KeptRows } from './kept-rows.js';
 import type { Leg } from './leg.js';
 import type { MergeState } from './merge-state.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
@@ -16,6 +18,8 @@ import type { MergeOutput, RowMerger } from './row-merger.js';
 const HEADER_BYTES = 5;
 /** Groups that are finished, sorted or given in one turn of the loop: a few milliseconds at most. */
 const STEPS_PER_TURN = 4000;
+const KEPT_HINT =
+  'Ask for fewer rows (LIMIT), or sort by COLLATE "C", where the order of bytes will do: then rows pass as they come.';
 
 /** What the client does not get: it has not asked for it, or must wait. */
 export interface Withheld {
@@ -41,8 +45,10 @@ export class PlanMerger implements RowMerger {
   /** The next RowDescription is that of a statement, which does not know the formats. */
   private isStatementDescribed = false;
   private isAdvancing = false;
-  /** Groups are being made into rows and given, of which this many have been. */
+  /** Groups, or rows that were kept, are being given, of which this many have been. */
   isWorking = false;
+  /** All rows, where the texts that they are sorted by are to be ranked first. */
+  private kept: KeptRows | null = null;
   private areGroupsDone = false;
   private givenCount = 0;
   private isWaitingForClient = false;
@@ -81,6 +87,11 @@ export class PlanMerger implements RowMerger {
     }
     if (this.merge === null) {
       this.give(bytes, start, end, buffer);
+      return CONSUMED;
+    }
+    if (this.kept !== null) {
+      const why = this.kept.add(this.legs.indexOf(leg), bytes, start, end);
+      if (why !== null) this.ownProblem = new PgDogError('cross_shard', why, { hint: KEPT_HINT });
       return CONSUMED;
     }
     if (leg.hasHead) return BLOCKED;
@@ -125,7 +136,13 @@ export class PlanMerger implements RowMerger {
   }
 
   legMeets(leg: Leg): void {
-    if (this.merge === null || leg.hasHead || leg.pending?.[0] !== BACKEND.CommandComplete) return;
+    if (
+      this.merge === null ||
+      this.kept !== null ||
+      leg.hasHead ||
+      leg.pending?.[0] !== BACKEND.CommandComplete
+    )
+      return;
     this.merge.ended(this.legs.indexOf(leg));
     this.advance();
   }
@@ -170,24 +187,76 @@ export class PlanMerger implements RowMerger {
     state.takeShape(asked, (need) => this.output.isMet(need), client);
     if (state.order !== null && state.fold === null) {
       this.merge ??= new RowMerge(state.order, this.legs.length);
+      const { ranking, order, stateBytesMax } = state;
+      if (ranking !== null) this.kept ??= new KeptRows(order, ranking, this.legs.length, stateBytesMax);
     }
   }
 
   private complete(frames: readonly Uint8Array[]): void {
     this.completion = frames;
-    if (this.state.fold === null) this.end();
+    if (this.state.fold === null && this.kept === null) this.end();
     else {
       this.isWorking = true;
-      this.work(this.state.fold);
+      if (this.state.fold === null) this.rank();
+      else this.work();
     }
   }
 
-  /** Some of what is to be done with the groups; others wait meanwhile, so the rest may be for another turn. */
-  private work(fold: GroupAnswer): void {
+  /** Has Postgres put the texts in order; then it goes on. */
+  private rank(): void {
+    const { ranking } = this.state;
+    const question = ranking?.question() ?? null;
+    if (ranking === null || question === null) {
+      this.work();
+      return;
+    }
+    this.hasYielded = true;
+    this.output.ask(question, (values) => {
+      if (ranking.begin(values)) this.readRanks(ranking);
+      else this.end(unanswered());
+    });
+  }
+
+  private readRanks(ranking: TextRanking): void {
     if (!this.isWorking) return;
+    const progress = ranking.step(STEPS_PER_TURN);
+    if (progress === 'more') this.output.later(() => this.readRanks(ranking));
+    else if (progress === 'done') this.work();
+    else this.end(unanswered());
+  }
+
+  /** Some of what is to be done; others wait meanwhile, so the rest may be for another turn. */
+  private work(): void {
+    const { fold } = this.state;
+    if (!this.isWorking) return;
+    if (fold !== null) this.workOnGroups(fold);
+    else if (this.kept !== null && this.merge !== null) this.giveKept(this.kept, this.merge);
+  }
+
+  private giveKept(kept: KeptRows, merge: RowMerge): void {
+    for (let steps = 0; steps < STEPS_PER_TURN; steps++) {
+      const leg = kept.next(merge);
+      if (leg === MERGE_FAILED) this.state.failMerge(merge);
+      if (leg < 0 || this.state.isDone || this.problem !== null) {
+        this.end();
+        return;
+      }
+      const rows = kept.of(leg);
+      this.give(rows.bytes, rows.start, rows.end, -1);
+      rows.take();
+      if (this.output.isFull) {
+        this.isWaitingForClient = true;
+        return;
+      }
+    }
+    this.yield();
+  }
+
+  private workOnGroups(fold: GroupAnswer): void {
     if (!this.areGroupsDone) {
       const progress = fold.finishSome(STEPS_PER_TURN);
-      if (progress === 'more') this.yield(fold);
+      if (progress === 'asks') this.rank();
+      if (progress === 'more') this.yield();
       if (progress === 'failed') this.end(fold.problem);
       this.areGroupsDone = progress === 'done';
     }
@@ -202,20 +271,19 @@ export class PlanMerger implements RowMerger {
     }
     if (this.givenCount === fold.rowCount || this.problem !== null) this.end();
     else if (this.output.isFull) this.isWaitingForClient = true;
-    else this.yield(fold);
+    else this.yield();
   }
 
-  private yield(fold: GroupAnswer): void {
+  private yield(): void {
     this.hasYielded = true;
-    this.output.later(() => this.work(fold));
+    this.output.later(() => this.work());
   }
 
   drained(): void {
-    const { fold } = this.state;
-    if (!this.isWaitingForClient || fold === null) return;
+    if (!this.isWaitingForClient) return;
     this.isWaitingForClient = false;
     this.hasYielded = true;
-    this.work(fold);
+    this.work();
   }
 
   stop(): void {
@@ -237,4 +305,8 @@ export class PlanMerger implements RowMerger {
     else if (this.withheld.tag) this.heldTag = frame;
     else this.output.complete(frame);
   }
+}
+
+function unanswered(): PgDogError {
+  return new PgDogError('internal', 'a shard has not given what it was asked for');
 }

@@ -14,6 +14,8 @@ export interface MergeOutput {
   readonly isFull: boolean;
   /** When others have had their turn. */
   later(work: () => void): void;
+  /** Of a question of ours, asked of one shard when all have answered: the values of its one row. Else the answer is an error. */
+  ask(sql: string, then: (values: readonly (string | null)[]) => void): void;
   /** What took several turns is done, or there is a problem. */
   worked(): void;
 }

@@ -1,5 +1,5 @@
 // This file is over 400 lines because every answer of every shard comes through here, in one state.
-import { BACKEND, decodeText, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
+import { BACKEND, decodeText, PgDogError, READY, type SettingNeed, TextRanking } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
@@ -10,6 +10,7 @@ import { isNeedMet } from './met-needs.js';
 import { orderPlan } from './order-plan.js';
 import { queryFrame } from './query-frame.js';
 import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
+import { readRow } from './value-merger.js';
 
 const HEADER_BYTES = 5;
 
@@ -19,6 +20,16 @@ export interface ScatterTold {
   met(type: number): void;
   /** A CommandComplete. */
   completed(frame: Uint8Array): void;
+}
+
+/** Of whose kind all questions of mergers are. */
+const RANKING_SAMPLE = TextRanking.sample();
+
+interface Aside {
+  readonly sql: string;
+  readonly then: (values: readonly (string | null)[]) => void;
+  leg: Leg | null;
+  values: readonly (string | null)[];
 }
 
 /**
@@ -53,6 +64,8 @@ export class Scatter implements LegReader {
   private orderDone: ((failures: readonly OrderFailure[]) => void) | null = null;
   private orderFailures: OrderFailure[] = [];
   private isOrderFinal = false;
+  /** What the merger asks one of the legs, once all have answered; `leg` null: they have not yet. */
+  private aside: Aside | null = null;
   /** The client sends data of COPY; null: it does not. */
   copying: CopyIn | null = null;
 
@@ -206,6 +219,8 @@ export class Scatter implements LegReader {
     frameBytes: number,
   ): number {
     if (!this.isBusy) return CONSUMED;
+    if (this.aside !== null && this.aside.leg === leg)
+      return this.asideFrame(this.aside, leg, type, bytes, start, end, frameBytes);
     switch (type) {
       case BACKEND.ReadyForQuery:
         leg.readyStatus = bytes[start + HEADER_BYTES];
@@ -232,6 +247,52 @@ export class Scatter implements LegReader {
           leg.orderTag = decodeText(bytes, start + HEADER_BYTES, end - 1);
         return leg.aheadCount > 0 ? CONSUMED : this.meet(leg, bytes, start, end);
     }
+  }
+
+  ask(sql: string, then: (values: readonly (string | null)[]) => void): void {
+    this.aside = { sql, then, leg: null, values: [] };
+    this.checkDone();
+  }
+
+  /** Of the transaction that the statement is in, if it is in one: the leg has its server connection then. */
+  private beginAside(aside: Aside): void {
+    const [leg] = this.legs;
+    aside.leg = leg;
+    if (leg.isGone) this.legLost(leg);
+    else
+      leg.begin(
+        queryFrame(aside.sql),
+        0,
+        false,
+        orderPlan(this.client.context.plans, 'ranking', RANKING_SAMPLE),
+      );
+  }
+
+  private asideFrame(
+    aside: Aside,
+    leg: Leg,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    frameBytes: number,
+  ): number {
+    switch (type) {
+      case BACKEND.DataRow:
+        if (end - start === frameBytes) aside.values = readRow(bytes, start, end);
+        break;
+      case BACKEND.ErrorResponse:
+        this.fail(asError(bytes, start, end), leg);
+        break;
+      case BACKEND.ReadyForQuery:
+        leg.readyStatus = bytes[start + HEADER_BYTES];
+        leg.isReady = true;
+        this.aside = null;
+        aside.then(aside.values);
+        this.checkDone();
+        break;
+    }
+    return CONSUMED;
   }
 
   private legFailed(leg: Leg, frame: Uint8Array): void {
@@ -379,6 +440,7 @@ export class Scatter implements LegReader {
     const { task } = this;
     if (this.failure !== null || task === null) return;
     this.failure = frame;
+    this.aside = null;
     this.copying?.stop();
     task.merger.stop?.();
     for (const leg of this.unbegun) leg.isReady = true;
@@ -403,11 +465,13 @@ export class Scatter implements LegReader {
       this.client.fail(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`), true);
       return;
     }
-    this.legFailed(
-      leg,
-      errorFrame(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`)),
-    );
+    this.legLost(leg);
     this.checkDone();
+  }
+
+  private legLost(leg: Leg): void {
+    const error = new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`);
+    this.legFailed(leg, errorFrame(error));
   }
 
   violated(leg: Leg, reason: string): void {
@@ -420,6 +484,10 @@ export class Scatter implements LegReader {
   private checkDone(): void {
     const { task, legs, orderDone } = this;
     if (!this.isBusy || this.streaming !== null || legs.some(({ isReady }) => !isReady)) return;
+    if (this.aside !== null && this.aside.leg === null) {
+      this.beginAside(this.aside);
+      return;
+    }
     if (task?.merger.isWorking === true) return;
     this.task = null;
     this.orderDone = null;
@@ -491,6 +559,7 @@ export class Scatter implements LegReader {
     this.task?.merger.stop?.();
     this.task = null;
     this.orderDone = null;
+    this.aside = null;
     this.copying = null;
     for (const leg of this.kept) leg?.session.end();
   }

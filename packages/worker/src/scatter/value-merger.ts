@@ -23,7 +23,8 @@ export class ValueMerger implements RowMerger {
   }
 }
 
-function readRow(bytes: Uint8Array, start: number, end: number): (string | null)[] {
+/** The values of a whole DataRow, as text. */
+export function readRow(bytes: Uint8Array, start: number, end: number): (string | null)[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const values: (string | null)[] = [];
   let at = start + COLUMNS_AT;

@@ -106,6 +106,11 @@ function mergeText({ sort, group, aggregates, isDistinct, firstOf, limit, offset
   if (firstOf !== undefined) parts.push('the first row of each group of DISTINCT ON is given');
   if (sort.length > 0)
     parts.push(`sorted rows are merged by column ${sort.map(({ column }) => column + 1).join(', ')}`);
+  const collations = [...new Set(sort.flatMap(({ collation }) => collation ?? []))];
+  if (collations.length > 0)
+    parts.push(
+      `one shard is asked for the order of texts by ${collations.join(' and ')}, when all rows are there`,
+    );
   if (limit !== null || offset !== null) parts.push('LIMIT and OFFSET are applied to the merged rows');
   return parts.length === 0 ? 'rows are passed on as they come' : parts.join(', ');
 }
