@@ -15,6 +15,9 @@ const KINDS = `'r', 'p', 'v', 'm', 'f', 'S'`;
 const BYTE_ORDERED = (provider: string, locale: string): string =>
   `CASE ${provider} WHEN 'b' THEN true WHEN 'c' THEN ${locale} IN ('C', 'POSIX') ELSE false END`;
 
+/** C.UTF-8 and its like have no version: their order never changes (Postgres's pg_locale.c). */
+const isOfCodePoints = (locale: string): string => `lower(${locale}) LIKE 'c.%'`;
+
 /**
  * What an order by a collation depends on: shards of which it is not the same sort texts otherwise. NULL: it is not known, as no
  * version of the library is told (Postgres 12).
@@ -41,7 +44,8 @@ const DATABASE_SORT = `own AS MATERIALIZED (
           `to_jsonb(d) ->> 'daticulocale'`,
           `to_jsonb(d) ->> 'daticurules'`,
         ],
-        `CASE WHEN to_jsonb(d) ->> 'datlocprovider' = 'i' THEN b.icu ELSE b.system END`,
+        `CASE WHEN to_jsonb(d) ->> 'datlocprovider' = 'i' THEN b.icu
+          WHEN ${isOfCodePoints('d.datcollate')} THEN 'code points' ELSE b.system END`,
       )} AS sorting
     FROM pg_database d CROSS JOIN libraries b WHERE d.datname = current_database()
   )`;
@@ -83,7 +87,8 @@ const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
           `to_jsonb(l) ->> 'colliculocale'`,
           `to_jsonb(l) ->> 'collicurules'`,
         ],
-        'pg_collation_actual_version(l.oid)',
+        `CASE WHEN l.collprovider = 'c' AND ${isOfCodePoints('l.collcollate')} THEN 'code points'
+          ELSE pg_collation_actual_version(l.oid) END`,
       )} END AS sorting
     FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
     WHERE l.oid IN (SELECT a.attcollation FROM pg_attribute a WHERE a.attrelid >= ${FIRST_OID})
