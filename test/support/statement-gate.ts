@@ -67,7 +67,9 @@ class Wire {
           this.#isCancel = body.readUInt32BE(0) === CODE_CANCEL;
           const size = Buffer.alloc(4);
           size.writeUInt32BE(body.length + 4);
-          this.far.write(Buffer.concat([size, body]));
+          const bytes = Buffer.concat([size, body]);
+          if (this.#isTyped && this.#gate.holdsLogins) this.#heldStatements = [bytes];
+          else this.far.write(bytes);
         } else this.#statement(type, body);
       }
       if (frames.length === 0) return;
@@ -127,6 +129,8 @@ export class StatementGate {
   #trap: Trap | null = null;
   /** Whoever cancels does not see the end of it before release(). */
   holdsCancels = false;
+  /** Who connects is not heard before release(). */
+  holdsLogins = false;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -162,6 +166,7 @@ export class StatementGate {
   release(): void {
     this.#trap = null;
     this.holdsCancels = false;
+    this.holdsLogins = false;
     for (const wire of this.#wires) wire.release();
   }
 

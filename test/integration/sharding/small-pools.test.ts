@@ -98,6 +98,39 @@ forEachDriver('one server connection per shard', (driver) => {
     });
   }
 
+  it('what waits for a server connection that is being opened keeps none of the shards behind it', async () => {
+    const [reader, , third] = clients;
+    await proxy.adminQuery('RECONNECT shop');
+    servers.gates[0].holdsLogins = true;
+    const rows = reader.query(LARGE);
+    // It has been heard, and whoever comes behind it is answered.
+    await soon('a direct read', third.query('SELECT n FROM item WHERE id = $1', [ids[1]]));
+    await soon('another', third.query('SELECT n FROM item WHERE id = $1', [ids[2]]));
+    servers.gates[0].release();
+    assert.equal((await soon('the reader', rows)).rows.length, ITEMS);
+  });
+
+  it('a read that lost its server connection gives way to those who wait for what it has', async () => {
+    const [one, other] = clients;
+    const first = servers.gates[0];
+    const stopped = first.stopAt(/repeat/, 'before');
+    const lost = one.query(LARGE).then(
+      ({ rows }) => rows.length,
+      (error: Error & { code?: string }) => error.code,
+    );
+    await stopped;
+    await eventually('it has all three', async () => {
+      const pools = await proxy.adminQuery<{ sv_active: string }>('SHOW POOLS');
+      return pools.reduce((sum, { sv_active }) => sum + Number(sv_active), 0) === 3;
+    });
+    const rows = other.query(LARGE);
+    await waiting(1);
+    // It asks shard 0 once more, behind the other, who then waits for what it has of shard 1.
+    first.cut();
+    assert.equal((await soon('who has waited', rows)).rows.length, ITEMS);
+    assert.equal(await soon('who was in the way', lost), '08006');
+  });
+
   it('what follows a cancel that is under way takes no server connection out of turn', async () => {
     const [reader, writer, third] = clients;
     const first = servers.gates[0];

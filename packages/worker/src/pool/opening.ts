@@ -87,6 +87,13 @@ export class Opening {
     }
   }
 
+  /** Somebody will want a server connection who waits for one of another shard: it is opened, if none is free or on its way. */
+  foresee(): void {
+    const { context, idle, isPaused, testing, waiters } = this.pool;
+    if (isPaused || context.isDraining || idle.length + this.connecting + testing > waiters.length) return;
+    if (this.failures === 0 && this.connecting < CONNECTING_MAX) this.tryOpen();
+  }
+
   /** From the janitor: a server that fails is tried again although nobody waits; clients are being told so. */
   probe(): void {
     if (this.failures === 0) return;

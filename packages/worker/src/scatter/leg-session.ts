@@ -26,6 +26,8 @@ export interface LegEvents {
   onDrained(): void;
   /** It has waited for a server connection, and waits no more. */
   onServed(): void;
+  /** Its server connection was lost, and what it was asked is asked of another one, or waits for it. */
+  onRetried(): void;
   /** Nobody waits for what it says. */
   isIdle(): boolean;
   onGone(): void;
@@ -52,6 +54,20 @@ class LegTap implements SessionTap {
   }
   gone(): void {
     this.events.onGone();
+  }
+}
+
+class LegRequests extends RequestSink {
+  private readonly events: LegEvents;
+
+  constructor(session: LegSession, events: LegEvents) {
+    super(session);
+    this.events = events;
+  }
+
+  override retry(frames: Uint8Array): void {
+    super.retry(frames);
+    this.events.onRetried();
   }
 }
 
@@ -89,7 +105,7 @@ export class LegSession extends Session {
     const desk = client.router?.shards ?? null;
     const part = desk === null ? null : { shardCount: desk.count, trace: desk.traceOf(shard) };
     this.router = new SessionRouter(this, cluster, null, part);
-    this.requests = new RequestSink(this);
+    this.requests = new LegRequests(this, events);
     this.stream.setSink(this.requests);
     this.tap = new LegTap({
       ...events,
@@ -146,14 +162,22 @@ export class LegSession extends Session {
   }
 
   /**
-   * It has no server connection for what it was asked, and gets none before another session gives one back; or it is about to give back
-   * the one of what it was asked before, which a cancel under way may still hit.
+   * It has no server connection for what it was asked; or it is about to give back the one of what it was asked before, which a
+   * cancel under way may still hit.
    */
   get isWaiting(): boolean {
-    if (this.isPostponed || this.isCancelWaitedFor) return true;
-    if (this.waitingSinceMs === 0 || this.pool === null) return false;
-    const { waiters, opening, testing } = this.pool;
-    return waiters.length > opening.connectingCount + testing;
+    return this.isPostponed || this.isCancelWaitedFor || this.waitingSinceMs !== 0;
+  }
+
+  /** It has a server connection for which others wait, in whichever worker. */
+  get isInDemand(): boolean {
+    return this.server !== null && this.context.memory.load.workersWaiting(this.server.pool.index) > 0;
+  }
+
+  /** It will be asked as soon as one of another shard has its server connection. */
+  foresee(): void {
+    // Of several hosts it is not known which.
+    if (this.server === null && this.router?.cluster.hosts.length === 1) this.pool?.opening.foresee();
   }
 
   private get isCancelWaitedFor(): boolean {

@@ -33,6 +33,8 @@ export interface LegReader {
   drained(): void;
   /** It has a server connection, for which it has waited. */
   served(leg: Leg): void;
+  /** Its server connection was lost, and it asks another one. */
+  retried(leg: Leg): void;
   /** Its session has ended, by itself or by us. */
   gone(leg: Leg): void;
   violated(leg: Leg, reason: string): void;
@@ -83,6 +85,7 @@ export class Leg implements FrameSink {
       },
       onDrained: () => reader.drained(),
       onServed: () => reader.served(this),
+      onRetried: () => reader.retried(this),
       isIdle: () => this.isReady,
       onGone: () => {
         this.isGone = true;

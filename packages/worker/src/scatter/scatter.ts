@@ -13,6 +13,8 @@ import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
 import { readRow } from './value-merger.js';
 
 const HEADER_BYTES = 5;
+/** One that waits out of its turn is left alone for so long. */
+const OUT_OF_TURN_MS = 250;
 
 /** Who is told what the client is told. */
 export interface ScatterTold {
@@ -145,14 +147,18 @@ export class Scatter implements LegReader {
   }
 
   /**
-   * Asks the next shard; and those behind it, until one has to wait for a server connection that somebody else has. Whoever holds
-   * some and waits for others waits in the order of the shards: no two tasks wait for each other.
+   * Asks the next shard; and those behind it, until one has to wait for a server connection. Whoever holds some and waits for
+   * others waits in the order of the shards: no two tasks wait for each other. One that is being opened is no server connection
+   * yet: it may fail, or go to a client of another worker who has waited longer. Those that will be wanted next are opened meanwhile.
    */
   private beginNext(task: ScatterTask): void {
     for (let leg = this.unbegun.shift(); leg !== undefined; leg = this.unbegun.shift()) {
       this.begunLast = leg;
       this.begin(task, leg);
-      if (task.isInTurn || leg.session.isWaiting || this.task !== task || this.failure !== null) return;
+      if (task.isInTurn || this.task !== task || this.failure !== null) return;
+      if (!leg.session.isWaiting) continue;
+      for (const { session } of this.unbegun) session.foresee();
+      return;
     }
   }
 
@@ -173,6 +179,26 @@ export class Scatter implements LegReader {
     const ahead = task.prepare(leg).map(queryFrame);
     leg.begin(Buffer.concat([...ahead, task.framesFor(leg)]), ahead.length, task.copy?.isBatch);
     this.noteAsked(leg);
+  }
+
+  /** Its server connection was lost before it had said anything: it asks another one, for which it may have to wait. */
+  retried(leg: Leg): void {
+    const { task } = this;
+    if (task !== null) this.lookAtTurn(leg, task);
+  }
+
+  /** It waits out of its turn: those behind it have what others may be waiting for, who have what it waits for itself. */
+  private lookAtTurn(leg: Leg, task: ScatterTask): void {
+    const { context } = this.client;
+    context.deadlines.add(context.nowMs + OUT_OF_TURN_MS, () => {
+      if (this.task !== task || this.failure !== null || leg.session.waitingSinceMs === 0) return;
+      const isInTheWay = this.legs.some(({ shard, session }) => shard > leg.shard && session.isInDemand);
+      if (!isInTheWay) this.lookAtTurn(leg, task);
+      else
+        this.fail(
+          errorFrame(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`)),
+        );
+    });
   }
 
   /** The next shard's turn. */
