@@ -74,6 +74,25 @@ forEachDriver('faults over several shards', (driver) => {
     await raw.end();
   });
 
+  it('who is cut off in the middle of a long row is told nothing, which would be taken for its rest', async () => {
+    const raw = await RawClient.connect({ port: proxy.port, password: 'postgres', database: SHOP });
+    raw.socket.pause();
+    raw.send(Q("SELECT repeat('y', 50000000) FROM item"));
+    type Client = { id: string; state: string; bytes_sent: string };
+    let found: Client | undefined;
+    await eventually('it has a part of one', async () => {
+      const clients = await proxy.adminQuery<Client>('SHOW CLIENTS');
+      found = clients.find(({ bytes_sent }) => Number(bytes_sent) > 100_000);
+      return found !== undefined;
+    });
+    await proxy.adminQuery(`KILL_CLIENT ${found?.id}`);
+    raw.socket.resume();
+    await raw.expectClosed();
+    const all = Buffer.concat(raw.received);
+    assert.ok(all.length > 100_000 && all.length < 50_000_000, `${all.length} bytes`);
+    assert.equal(all.lastIndexOf('y'), all.length - 1);
+  });
+
   it('a client that goes ends it, too', async () => {
     const raw = await RawClient.connect({ port: proxy.port, password: 'postgres', database: SHOP });
     void raw.query("SELECT pg_sleep(30), id, 'abandoned one' FROM item").catch(() => undefined);

@@ -107,6 +107,11 @@ export class CrossShard {
     return this.scatter.isBusy || this.cursors.isBusy || this.pieces.isDue;
   }
 
+  /** The client has a part of a row. */
+  get isInsideAnswer(): boolean {
+    return this.scatter.isStreaming;
+  }
+
   /** The frames of a batch are taken up to its Sync. */
   get isCollecting(): boolean {
     return this.batch.isOpen;

@@ -93,6 +93,10 @@ export class Scatter implements LegReader {
     return this.task?.merger.passesLongRows !== false;
   }
 
+  get isStreaming(): boolean {
+    return this.streaming !== null;
+  }
+
   get isBusy(): boolean {
     return this.task !== null || this.orderDone !== null;
   }
@@ -195,9 +199,7 @@ export class Scatter implements LegReader {
       const isInTheWay = this.legs.some(({ shard, session }) => shard > leg.shard && session.isInDemand);
       if (!isInTheWay) this.lookAtTurn(leg, task);
       else
-        this.fail(
-          errorFrame(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`)),
-        );
+        this.fail(errorFrame(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`)));
     });
   }
 

@@ -374,7 +374,8 @@ export class Session implements ConnectionOwner {
   /** FATAL: says why and ends the session. In the middle of a server's frame the words would be taken for its rest. */
   fail(error: PgDogError, isInsideAnswer = this.server?.stream.isInsideFrame === true): void {
     if (this.phase === 'closed') return;
-    if (!isInsideAnswer) this.send(buildErrorResponse({ ...fieldsOf(error), severity: 'FATAL' }));
+    const isInside = isInsideAnswer || this.router?.shards?.cross.isInsideAnswer === true;
+    if (!isInside) this.send(buildErrorResponse({ ...fieldsOf(error), severity: 'FATAL' }));
     sessionGone(this, error.message, true);
   }
 
