@@ -6,6 +6,7 @@ import { it } from 'node:test';
 import { forOneDriver } from '../support/drivers.js';
 import { type FakePostgres, startFakePostgres } from '../support/fake-postgres.js';
 import { backend } from '../support/frames.js';
+import { databaseOf, startProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import { clientOf, eventually, firstValue, run, sleep, startWireProxy } from '../support/wire.js';
 
@@ -146,6 +147,41 @@ forOneDriver('a login that is refused after another configuration came', (driver
     } finally {
       await proxy.stop();
       await fake.stop();
+    }
+  });
+});
+
+forOneDriver('a server that has failed, and places that others keep', (driver) => {
+  it('it is tried again: one that is idle makes room', async () => {
+    const [failing, other] = [await startFakePostgres(refuse('57P03', 'not yet')), await startFakePostgres()];
+    const proxy = await startProxy({
+      workers: 2,
+      ioDriver: driver,
+      users: [{ name: 'postgres', password: 'postgres', max_user_connections: 1 }],
+      databases: [databaseOf(failing, { name: 'failing' }), databaseOf(other, { name: 'other' })],
+      general: { min_pool_size: 0, checkout_timeout: 1000, connect_attempts: 1, server_login_retry: 100 },
+    });
+    const ask = async () => {
+      const client = await RawClient.open({ port: proxy.port, password: 'postgres', database: 'failing' });
+      const { error } = await client.login();
+      client.destroy();
+      return error;
+    };
+    try {
+      await eventually('its clients are told at once', async () => {
+        const since = performance.now();
+        return (await ask()) !== null && performance.now() - since < 500;
+      });
+      const client = await clientOf(proxy, { database: 'other' });
+      await eventually('served beside it', async () => (await client.query('SELECT 1')).error === null);
+      failing.script({ onStartup: undefined as never });
+      // Asked all the time, as by clients that connect again and again.
+      await eventually('served', async () => (await ask()) === null);
+      client.destroy();
+    } finally {
+      await proxy.stop();
+      await failing.stop();
+      await other.stop();
     }
   });
 });

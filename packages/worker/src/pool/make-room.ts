@@ -28,21 +28,30 @@ const EVICT_MAX = 16;
  */
 export function makeRoom(pool: Pool, refusal: ClaimResult): void {
   const { context } = pool;
+  const { load } = context.memory;
   pool.refusedBy = refusal;
-  if (pool.waiters.length === 0) return;
+  // A server that fails is tried by one worker, for the clients of all.
+  const ownCount = pool.waiters.length;
+  if (ownCount === 0 && !(pool.opening.isFailing && load.workersWaiting(pool.index) > 0)) return;
   if (refusal === POOL_FULL) {
     context.hungryPools.delete(pool);
     return;
   }
-  context.hungryPools.add(pool);
+  if (ownCount > 0) context.hungryPools.add(pool);
   if (context.nowMs - pool.askedForRoomMs < ASK_AGAIN_MS) return;
   pool.askedForRoomMs = context.nowMs;
-  const count = Math.min(EVICT_MAX, pool.waiters.length - pool.opening.connectingCount);
+  const count = Math.min(EVICT_MAX, Math.max(ownCount, 1) - pool.opening.connectingCount);
   if (count <= 0) return;
   const others = poolsUnder(pool, refusal);
   if (askIdle(context, others, count)) return;
-  const oldest = pool.waiters.peek();
-  if (oldest !== undefined && context.nowMs - oldest.waitingSinceMs > STARVED_MS) askBusy(pool, others);
+  const hasWaiter = load.oldestWaiter(pool.index, -1) >= 0;
+  if (hasWaiter && waitedMs(load.oldestSinceMs, context.nowMs) > STARVED_MS) askBusy(pool, others);
+}
+
+/** Other pools have all places under a limit that this one is counted in too, and it has none. */
+export function isCrowdedOut({ context, index }: Pool): boolean {
+  const { capacity } = context.memory;
+  return capacity.claimed(index) === 0 && capacity.freeInGroups(index) <= 0;
 }
 
 /** Which limit keeps the pool's clients waiting, with its value. */

@@ -3,7 +3,7 @@ import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { startCheck } from './check-server.js';
 import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
-import { makeRoom, mustYield } from './make-room.js';
+import { isCrowdedOut, makeRoom, mustYield } from './make-room.js';
 import type { Pool } from './pool.js';
 
 /** Connects under way at once for one pool and worker: enough for a burst, no storm for the server. */
@@ -68,14 +68,18 @@ export class Opening {
       this.forget();
       return null;
     }
-    if (load.established(pool.index) > 0) return null;
+    // Whom other pools leave no place to try in is not told of the server, but waits for a place.
+    if (load.established(pool.index) > 0 || isCrowdedOut(pool)) return null;
     if (this.isRefused) return this.lastError;
     const { checkoutTimeoutMs } = pool.snapshot;
     const isHopeless = checkoutTimeoutMs > 0 && context.nowMs - this.failingSinceMs > checkoutTimeoutMs;
     return isHopeless ? this.lastError : null;
   }
 
-  /** Has checked what is idle, and opens what the waiters need beyond that. Called when one arrives, when a place is given back, and by the janitor. */
+  /**
+   * Has checked what is idle, and opens what the waiters need beyond that. Called when one arrives, when a place is given back,
+   * and by the janitor.
+   */
   want(): void {
     const { pool } = this;
     serveDedicated(pool);
