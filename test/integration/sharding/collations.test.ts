@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import pg from 'pg';
-import { forEachDriver } from '../../support/drivers.js';
+import { forOneDriver } from '../../support/drivers.js';
 import { cancelRequest } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
@@ -132,7 +132,7 @@ const REFUSED: [sql: string, why: RegExp][] = [
   ['SELECT min(name) FROM person', /cannot be merged|Postgres alone knows/],
 ];
 
-forEachDriver('texts by their collation', (driver) => {
+forOneDriver('texts by their collation', (driver) => {
   let proxy: TestProxy;
   let client: pg.Client;
   let direct: pg.Client;
