@@ -12,7 +12,7 @@ import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../..
 import { eventually, sleep } from '../../support/wire.js';
 
 const SCHEMA = `
-  CREATE TABLE item (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0);
+  CREATE TABLE item (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, note text COLLATE "en-x-icu" DEFAULT md5(random()::text));
   ${PGDOG_SCHEMA}`;
 const ITEMS = 60;
 const CLIENTS = 6;
@@ -80,6 +80,7 @@ async function live(proxy: TestProxy, chance: Chance): Promise<string[]> {
         chance.pick([
           LARGE,
           'SELECT count(*) FROM item',
+          'SELECT id FROM item ORDER BY note, id',
           `SELECT n FROM item WHERE id = ${id}`,
           `UPDATE item SET n = n + 1 WHERE id = ${id}`,
           'UPDATE item SET n = n + 1',

@@ -10,7 +10,8 @@ import { shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { ShardServers } from '../../support/shard-servers.js';
 import { eventually } from '../../support/wire.js';
 
-const SCHEMA = 'CREATE TABLE item (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0)';
+const SCHEMA = `CREATE TABLE item (
+  id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, note text COLLATE "en-x-icu" DEFAULT md5(random()::text))`;
 const ITEMS = 30;
 const ANSWERED_MS = 5_000;
 /** Of which no shard's part is held here whole while the others are waited for. */
@@ -166,5 +167,55 @@ forEachDriver('one server connection per shard', (driver) => {
     await writer.query('COMMIT');
     assert.equal((await soon('the reader', rows)).rows.length, ITEMS);
     await writer.query('UPDATE item SET n = 0');
+  });
+
+  const SORTED = 'SELECT id FROM item ORDER BY note';
+
+  it('a question about the order of texts fails with its statement, in a transaction and outside of one', async () => {
+    const [one, other] = clients;
+    for (const isInTransaction of [false, true]) {
+      if (isInTransaction) await one.query('BEGIN');
+      const failed = servers.gates[0].stopAt(/string_agg/, { instead: '54000' });
+      await assert.rejects(one.query(SORTED), { code: '54000' });
+      await failed;
+      if (isInTransaction) {
+        await assert.rejects(one.query('SELECT n FROM item WHERE id = $1', [ids[0]]), { code: '25P02' });
+        await one.query('ROLLBACK');
+      }
+      assert.equal((await soon('the next one', other.query(SORTED))).rows.length, ITEMS);
+      assert.equal((await soon('and the same again', one.query(SORTED))).rows.length, ITEMS);
+    }
+  });
+
+  it('a question about the order of texts holds nothing while it is asked, and can be cancelled or lost', async () => {
+    const [one, other] = clients;
+    const [gate] = servers.gates;
+    const outcomeOf = (answer: Promise<pg.QueryResult>): Promise<string> =>
+      answer.then(
+        ({ rows }) => `${rows.length} rows`,
+        (error: Error & { code?: string }) => error.code ?? 'lost',
+      );
+    let asked = gate.stopAt(/string_agg/, 'before');
+    const cancelled = outcomeOf(one.query(SORTED));
+    await asked;
+    // The others' server connections are free.
+    await soon('a write elsewhere', other.query(`${increment} WHERE id = $1`, [ids[1]]));
+    const { processID, secretKey } = one as unknown as { processID: number; secretKey: number };
+    const secret = Buffer.alloc(4);
+    secret.writeInt32BE(secretKey);
+    const canceller = await RawClient.open({ port: proxy.port });
+    canceller.send(cancelRequest(processID, secret));
+    await canceller.expectClosed(30_000);
+    canceller.destroy();
+    gate.release();
+    assert.match(await soon('the cancelled one', cancelled), /57014|30 rows/);
+    asked = gate.stopAt(/string_agg/, 'before');
+    const lost = outcomeOf(one.query(SORTED));
+    await asked;
+    gate.cut();
+    // It is a read, and asked again.
+    assert.equal(await soon('the lost one', lost), `${ITEMS} rows`);
+    assert.equal((await soon('the next one', one.query(SORTED))).rows.length, ITEMS);
+    await other.query('UPDATE item SET n = 0');
   });
 });
