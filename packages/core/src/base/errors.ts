@@ -75,6 +75,13 @@ const ROWS = {
     'out of memory',
     'Lower the number of clients per worker or add workers.',
   ],
+  merge_memory: [
+    '53200',
+    'ERROR',
+    'ours',
+    'rows of several shards that are to be sorted are too many at once',
+    'Ask for fewer rows (LIMIT), try again later, or add workers.',
+  ],
   message_too_large: [
     '54000',
     'FATAL',

@@ -18,8 +18,6 @@ import type { MergeOutput, RowMerger } from './row-merger.js';
 const HEADER_BYTES = 5;
 /** Groups that are finished, sorted or given in one turn of the loop: a few milliseconds at most. */
 const STEPS_PER_TURN = 4000;
-const KEPT_HINT =
-  'Ask for fewer rows (LIMIT), or sort by COLLATE "C", where the order of bytes will do: then rows pass as they come.';
 
 /** What the client does not get: it has not asked for it, or must wait. */
 export interface Withheld {
@@ -90,8 +88,7 @@ export class PlanMerger implements RowMerger {
       return CONSUMED;
     }
     if (this.kept !== null) {
-      const why = this.kept.add(this.legs.indexOf(leg), bytes, start, end);
-      if (why !== null) this.ownProblem = new PgDogError('cross_shard', why, { hint: KEPT_HINT });
+      this.ownProblem ??= this.kept.add(this.legs.indexOf(leg), bytes, start, end);
       return CONSUMED;
     }
     if (leg.hasHead) return BLOCKED;
@@ -288,10 +285,12 @@ export class PlanMerger implements RowMerger {
 
   stop(): void {
     this.isWorking = false;
+    this.kept?.release();
   }
 
   private end(problem: PgDogError | null = null): void {
     this.isWorking = false;
+    this.kept?.release();
     this.ownProblem ??= problem;
     if (this.problem === null) this.giveTag();
     // Else whoever has said that the legs have met goes on by itself.
