@@ -120,10 +120,13 @@ function moveToPool(session: Session): void {
 /** Those who wait in a pool that is gone wait for another host, from when they asked. */
 function emptyQueue(pool: Pool): void {
   const { directory } = pool.context;
-  for (let session = pool.waiters.peek(); session !== undefined; session = pool.waiters.peek()) {
+  // Each once: whoever comes back to this queue is not taken out of it for ever.
+  for (let left = pool.waiters.length; left > 0; left--) {
+    const session = pool.waiters.peek();
+    if (session === undefined) return;
     const { waitingSinceMs, router, database, user } = session;
     const snapshot = directory.pool(database, user);
-    if (snapshot === null) {
+    if (snapshot === null || isOfGoneShard(session)) {
       refuse(pool, session);
       continue;
     }
@@ -140,8 +143,13 @@ function emptyQueue(pool: Pool): void {
   }
 }
 
+/** Its database is there, without the shard that it waits for. */
+function isOfGoneShard({ router, context, database, user }: Session): boolean {
+  return router !== null && context.directory.cluster(database, user, router.cluster.shard) === null;
+}
+
 function refuse(pool: Pool, session: Session): void {
-  const problem = whyOutdated(session, () => false) ?? new PgDogError('access_removed');
+  const problem = whyOutdated(session, () => isOfGoneShard(session)) ?? new PgDogError('access_removed');
   // A session without a client is somebody else's double: its request fails.
   if (session.slot >= 0) session.fail(problem);
   else pool.refuseWaiter(session, problem);
