@@ -99,6 +99,23 @@ forEachDriver('one server connection per shard', (driver) => {
     });
   }
 
+  it('texts of several statements take their shards in one order, whatever that of their statements is', async () => {
+    const [one, other] = clients;
+    const first = servers.gates[0];
+    const text = (...of: number[]): string => of.map((id) => `${increment} WHERE id = ${id}`).join('; ');
+    const stopped = first.stopAt(/^UPDATE/, 'before');
+    const ahead = one.query(text(ids[0], ids[1]));
+    await stopped;
+    const behind = other.query(text(ids[1], ids[0]));
+    await waiting(1);
+    first.release();
+    await soon('the first', ahead);
+    await soon('the second', behind);
+    const rows = await servers.all('SELECT n FROM item WHERE n > 0');
+    assert.deepEqual(rows, [{ n: 2 }, { n: 2 }]);
+    await one.query('UPDATE item SET n = 0');
+  });
+
   it('what waits for a server connection that is being opened keeps none of the shards behind it', async () => {
     const [reader, , third] = clients;
     await proxy.adminQuery('RECONNECT shop');

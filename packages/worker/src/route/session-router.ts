@@ -283,7 +283,7 @@ export class SessionRouter implements RouteTerms {
   private divideQuery({ statements }: SqlPlan, bytes: Uint8Array, start: number, end: number): number {
     const { session, shards } = this;
     const frames = queryPieces(bytes, start + HEADER_BYTES, end - 1, statements.length);
-    if (frames !== null) shards?.cross.pieces.beginQueries(frames, end - start);
+    if (frames !== null) shards?.cross.pieces.beginQueries(frames, end - start, shards.placesOf(frames));
     else session.requests?.refuse(shards?.asked.problem ?? new PgDogError('transaction_failed'), false);
     return session.requests?.drop() ?? CONSUMED;
   }

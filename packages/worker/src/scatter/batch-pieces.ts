@@ -55,10 +55,13 @@ export class BatchPieces {
     return this.isOn && this.isOwn;
   }
 
-  /** @param frames Queries and a Sync, instead of one of `sizeBytes` that is being shown */
-  beginQueries(frames: Uint8Array, sizeBytes: number): void {
+  /**
+   * @param frames Queries and a Sync, instead of one of `sizeBytes` that is being shown
+   * @param places where they are
+   */
+  beginQueries(frames: Uint8Array, sizeBytes: number, places: readonly number[]): void {
     const { session } = this;
-    this.begin([]);
+    this.begin(places);
     this.isOfQuery = true;
     this.isDue = true;
     session.context.sharded.postpone(() => {

@@ -2,6 +2,7 @@
 import {
   type BindFields,
   FRONTEND,
+  frameBytesOf,
   PgDogError,
   READY,
   readBind,
@@ -152,6 +153,22 @@ export class ShardDesk {
     else this.cross.begin(held);
     this.cross.joinAhead(this.cross.pieces.places);
     return this.cross.isBusy ? HOLD : GO_ON;
+  }
+
+  /** Where the statements are that one text has become, as far as they can be read ahead: Queries, and what is none. */
+  placesOf(frames: Uint8Array): readonly number[] {
+    const { asked, session, cross } = this;
+    if (cross.isInTransaction) return [];
+    asked.begin();
+    for (let at = 0; frames[at] === FRONTEND.Query && !asked.isHeld; ) {
+      const [start, end] = [at + HEADER_BYTES, at + frameBytesOf(frames, at)];
+      const plan = session.context.plans.lookup(frames, start, end - 1, this.scope, session.clientReading);
+      asked.query(plan, frames, start, end - 1);
+      at = end;
+    }
+    // Each waits for itself when its turn has come.
+    if (asked.isHeld) this.forget();
+    return asked.places;
   }
 
   /** In a transaction over several shards everything goes by legs. */
