@@ -76,6 +76,22 @@ for (const [what, meanwhile] of [
   });
 }
 
+for (const [waitedMs, counts] of [
+  [10, [1, 0]],
+  [200, [0, 1]],
+] as const) {
+  test(`with more statements than a message holds its place goes to who has waited for ${waitedMs} ms, or nothing`, () => {
+    const { context, pool, server, kept, closed } = makeWorld();
+    const load = { workersWaiting: () => 1, oldestWaiter: () => 1, oldestSinceMs: NOW_MS - waitedMs };
+    Object.assign(context.memory, { load });
+    Object.assign(pool.waiters, { peek: () => undefined });
+    for (let index = 0; index < 10_000; index++) server.prepared.add(`a statement of a name, ${index}`);
+    lendTo(pool, 1);
+    assert.deepEqual([kept.length, closed.length], counts);
+    assert.equal(server.placeFor, closed.length === 0 ? -1 : 1);
+  });
+}
+
 test('to be closed while the kernel lets go of it, it is not given away and ends once', () => {
   const close = ({ pool, server }: ReturnType<typeof makeWorld>) => Pool.prototype.close.call(pool, server);
   const { kept, closed, pool, server } = comesBack(close);

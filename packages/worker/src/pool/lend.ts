@@ -67,7 +67,9 @@ function hand(pool: Pool, server: ServerConnection, target: number): void {
   }
   const state = packServer(server);
   if (state === null) {
-    keep(pool, server);
+    // It has too many statements to be described in a message. Whoever waits there would do so beside idle ones here.
+    if (shouldGiveAway(pool, true)) handPlace(pool, server, target);
+    else keep(pool, server);
     return;
   }
   server.state = 'lending';
