@@ -115,13 +115,13 @@ export class LanePool {
 export const laneClient = (to: { port: number }, lane: string): Promise<RawClient> =>
   clientOf(to, { database: lane });
 
-/** On a busy machine a log-in may take longer than a short query_timeout, and is as good a second time. */
+/** On a busy machine a log-in may take longer than a short query_timeout or checkout_timeout, and is as good a second time. */
 export async function patientClient(to: { port: number }, lane: string): Promise<RawClient> {
   for (let round = 0; ; round++) {
     try {
       return await laneClient(to, lane);
     } catch (error) {
-      if (round === 4 || !String(error).includes('57014')) throw error;
+      if (round === 4 || !/57014|58000/.test(String(error))) throw error;
     }
   }
 }

@@ -8,7 +8,14 @@ import { forEachDriver } from '../../support/drivers.js';
 import type { TestPostgres } from '../../support/embedded-postgres.js';
 import { B, E, P, S } from '../../support/frames.js';
 import type { LeakKind } from '../../support/leak-kind.js';
-import { LANES, LanePool, laneClient, startLaneProxy, startLanes } from '../../support/leak-lanes.js';
+import {
+  LANES,
+  LanePool,
+  laneClient,
+  patientClient,
+  startLaneProxy,
+  startLanes,
+} from '../../support/leak-lanes.js';
 import { OBJECT_KINDS } from '../../support/leak-objects.js';
 import { SETTING_KINDS } from '../../support/leak-settings.js';
 import { assertClean, readTraces, type Traces } from '../../support/leak-traces.js';
@@ -36,7 +43,7 @@ async function assertSeesNothing(client: RawClient): Promise<void> {
 }
 
 async function liveOn(proxy: TestProxy, lane: string, kind: LeakKind): Promise<void> {
-  const [a, b] = await Promise.all([laneClient(proxy, lane), laneClient(proxy, lane)]);
+  const [a, b] = await Promise.all([patientClient(proxy, lane), patientClient(proxy, lane)]);
   try {
     await kind.make(a, async () => void (await b.query('SELECT 1')));
     for (let round = 0; round < 2; round++) {
@@ -103,7 +110,7 @@ forEachDriver('what a client keeps while others use its server connection', (dri
     lanes.use(async (lane) => {
       for (const ask of ["SELECT currval('counter')", 'SELECT lastval()', 'SELECT lastval() + 0 AS x']) {
         for (const [manner, question] of Object.entries(MANNERS)) {
-          const [a, b] = await Promise.all([laneClient(proxy, lane), laneClient(proxy, lane)]);
+          const [a, b] = await Promise.all([patientClient(proxy, lane), patientClient(proxy, lane)]);
           assert.equal(sqlstateOf(await a.query("SELECT nextval('counter')")), '');
           assert.equal(await question(b, ask), '55000', `${ask} ${manner}`);
           await Promise.all([a.end(), b.end()]);
@@ -113,7 +120,7 @@ forEachDriver('what a client keeps while others use its server connection', (dri
 
   it('who has drawn in another transaction is told why currval is not defined, and can have it', () =>
     lanes.use(async (lane) => {
-      const [client, other] = [await laneClient(proxy, lane), await laneClient(proxy, lane)];
+      const [client, other] = [await patientClient(proxy, lane), await patientClient(proxy, lane)];
       for (const ask of ["SELECT currval('counter')", 'SELECT lastval()']) {
         await other.query("SELECT nextval('counter')");
         await client.query("SELECT nextval('counter')");
