@@ -21,7 +21,8 @@ import {
 } from '../support/wire.js';
 
 const WORKERS = 2;
-const CHECKOUT_TIMEOUT_MS = 400;
+// Long enough for a busy machine to start as many servers.
+const CHECKOUT_TIMEOUT_MS = 1_500;
 
 let server: TestPostgres;
 before(async () => {
