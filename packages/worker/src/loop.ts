@@ -1,5 +1,5 @@
 // ● per-frame path
-import { type ListenSocket, WORKER_DRAINING, WORKER_SERVING, WORKER_STOPPED } from '@pgdog-cluster/core';
+import { type ListenSocket, WORKER_DRAINING, WORKER_STOPPED } from '@pgdog-cluster/core';
 import { handleWorkerMessage } from './control-inbox.js';
 import { checkDrain } from './drain.js';
 import { Acceptor } from './listen/acceptor.js';
@@ -56,7 +56,6 @@ export class Loop {
   // exempt: ten times a second, between two runs of turns
   async run(): Promise<void> {
     const { workers } = this.context.memory;
-    workers.setState(this.context.worker, WORKER_SERVING);
     while (!this.isCut) {
       // What runs beside the loop (PBKDF2) is told by Node, which has to be let in for that.
       this.runFor(this.context.derivation.isPending ? 0 : YIELD_AFTER_MS);

@@ -4,6 +4,7 @@ import {
   loadSqlParser,
   PgDogError,
   type ServeTask,
+  WORKER_SERVING,
 } from '@pgdog-cluster/core';
 import { openDriver } from './io/choose-driver.js';
 import { Loop } from './loop.js';
@@ -35,6 +36,8 @@ export default async function serve(task: ServeTask): Promise<void> {
   loop.tick();
   // The wake-up itself is all: the loop looks at the mailbox every turn.
   driver.watchEventFd(task.eventFd, () => {});
+  // Ahead of the word: clients that come right behind it are handed to those that serve.
+  memory.workers.setState(worker, WORKER_SERVING);
   context.tell({ type: 'ready', worker, ioDriver: driver.name, ioDriverReason: reason });
   try {
     await loop.run();
