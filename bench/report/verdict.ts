@@ -236,14 +236,20 @@ function sharding(results: Results, roles: Roles): Figure[] {
     const lookups = [
       { key: 'busy', what: 'a lookup on all shards' },
       { key: 'waiting', what: 'a lookup of 2 ms on all shards' },
-    ].map(({ key, what }) =>
+    ].flatMap(({ key, what }) => [
       judge(
         `${what}, ${driver}: latency`,
         ' x the slowest shard',
         { atMost: 1.3 },
         latency(`sharding-${key}-all`, `sharding-${key}-slowest`),
       ),
-    );
+      judge(
+        `${what}, ${driver}: latency beside a client for each shard`,
+        ' x the slowest of three clients',
+        { atMost: 1.3 },
+        latency(`sharding-${key}-all`, `sharding-${key}-beside`),
+      ),
+    ]);
     const commit = latency('sharding-commit-two', 'sharding-commit-one');
     const rows = summaryOf(results, 'sharding-merge', sharded, 'rowsPerS');
     const growth = summaryOf(results, 'sharding-merge', sharded, 'rssGrowthMb');

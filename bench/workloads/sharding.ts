@@ -213,8 +213,14 @@ async function scatter(
       group: 'sharding',
       title: `${what}, one client, of all shards at once`,
     });
+    const beside = addCase(run, {
+      key: `sharding-${key}-beside`,
+      group: 'sharding',
+      title: `${what}, of the slowest of ${SHARDS.length} shards, each asked by a client of its own at the same time`,
+    });
     for (let repeat = 0; repeat < run.options.repeatCount; repeat++) {
       for (const { contender, endpoint } of running) {
+        await measure(run, beside, contender, repeat, () => together(endpoint, rounds, lookup, numbers));
         await measure(run, one, contender, repeat, () => slowest(endpoint, rounds, lookup, numbers));
         await measure(run, every, contender, repeat, () =>
           exchanges(endpoint, rounds, (index) => [lookup(at(numbers[index % numbers.length], index))]),
@@ -240,6 +246,26 @@ async function slowest(
     );
   }
   return all.reduce((slow, next) => ((next.p50Ms ?? 0) > (slow.p50Ms ?? 0) ? next : slow));
+}
+
+/** The machine has the same to do as for all shards at once: what is left of the difference is the proxy's. */
+async function together(
+  endpoint: Endpoint,
+  count: number,
+  lookup: (number: number) => string,
+  numbers: readonly (readonly number[])[],
+): Promise<Values> {
+  const clients = await Promise.all(numbers.map(() => RawClient.open(endpoint.login)));
+  try {
+    return await latenciesOf(count, (index) => {
+      const frames = numbers.map((own, shard) =>
+        query(`/* pgdog_shard: ${shard} */ ${lookup(at(own, index))}`),
+      );
+      return async () => void (await Promise.all(clients.map((client, i) => client.exchange(frames[i], 1))));
+    });
+  } finally {
+    for (const client of clients) client.close();
+  }
 }
 
 async function merge(run: BenchRun, running: readonly Running[]): Promise<void> {
@@ -303,17 +329,27 @@ async function exchanges(
   stepsOf: (index: number) => readonly string[],
 ): Promise<Values> {
   const client = await RawClient.open(endpoint.login);
-  const latencies: number[] = [];
-  const measuredFrom = performance.now() + WARM_UP_MS;
   try {
-    for (let index = 0; latencies.length < count; index++) {
+    return await latenciesOf(count, (index) => {
       const frames = stepsOf(index).map(query);
-      const start = performance.now();
-      for (const frame of frames) await client.exchange(frame, 1);
-      if (start >= measuredFrom) latencies.push(performance.now() - start);
-    }
+      return async () => {
+        for (const frame of frames) await client.exchange(frame, 1);
+      };
+    });
   } finally {
     client.close();
+  }
+}
+
+/** @param roundOf what is measured, with all that can be made ahead of it made */
+async function latenciesOf(count: number, roundOf: (index: number) => () => Promise<void>): Promise<Values> {
+  const latencies: number[] = [];
+  const measuredFrom = performance.now() + WARM_UP_MS;
+  for (let index = 0; latencies.length < count; index++) {
+    const round = roundOf(index);
+    const start = performance.now();
+    await round();
+    if (start >= measuredFrom) latencies.push(performance.now() - start);
   }
   latencies.sort((a, b) => a - b);
   return { p50Ms: percentile(latencies, 50), p99Ms: percentile(latencies, 99) };

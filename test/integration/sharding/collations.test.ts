@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import pg from 'pg';
+import { cancelClient } from '../../support/cancel-client.js';
 import { forOneDriver } from '../../support/drivers.js';
-import { cancelRequest } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { RawClient } from '../../support/raw-client.js';
 import { ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 
 const SCHEMA = `
@@ -285,18 +284,12 @@ forOneDriver('texts by their collation', (driver) => {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     assert.equal((await answer).rows.length, 1900);
-    const { processID, secretKey } = slow as unknown as { processID: number; secretKey: number };
     const outcome = slow.query('SELECT name, filling FROM wide ORDER BY name DESC LIMIT 2000').then(
       ({ rows }) => rows.length,
       (error: Error & { code?: string }) => error.code,
     );
     stream.pause();
-    const secret = Buffer.alloc(4);
-    secret.writeInt32BE(secretKey);
-    const canceller = await RawClient.open({ port: proxy.port });
-    canceller.send(cancelRequest(processID, secret));
-    await canceller.expectClosed(30_000);
-    canceller.destroy();
+    await cancelClient(proxy, slow);
     stream.resume();
     assert.ok([2000, '57014'].includes((await outcome) ?? ''));
     assert.equal((await slow.query('SELECT name FROM guest ORDER BY name LIMIT 1')).rows.length, 1);

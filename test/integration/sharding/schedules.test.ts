@@ -4,10 +4,9 @@ import { randomInt } from 'node:crypto';
 import { after, afterEach, before, it } from 'node:test';
 import type pg from 'pg';
 import { Chance } from '../../chaos/chance.js';
+import { cancelClient } from '../../support/cancel-client.js';
 import { forEachDriver, type TestDriver } from '../../support/drivers.js';
-import { cancelRequest } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { RawClient } from '../../support/raw-client.js';
 import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { eventually, sleep } from '../../support/wire.js';
 
@@ -57,17 +56,6 @@ async function waitingCount(proxy: TestProxy): Promise<number> {
   return pools.reduce((sum, { cl_waiting }) => sum + Number(cl_waiting), 0);
 }
 
-/** As libpq does, on a connection of its own. */
-async function cancel(proxy: TestProxy, client: pg.Client): Promise<void> {
-  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
-  const secret = Buffer.alloc(4);
-  secret.writeInt32BE(secretKey);
-  const second = await RawClient.open({ port: proxy.port });
-  second.send(cancelRequest(processID, secret));
-  await second.expectClosed(30_000);
-  second.destroy();
-}
-
 /** Statements of one client, some cancelled; in the end it vanishes in the middle of one, or not. */
 async function live(proxy: TestProxy, chance: Chance): Promise<string[]> {
   const outcomes: string[] = [];
@@ -88,7 +76,7 @@ async function live(proxy: TestProxy, chance: Chance): Promise<string[]> {
         ]),
       ),
     );
-    if (chance.is(15)) await cancel(proxy, client);
+    if (chance.is(15)) await cancelClient(proxy, client);
     if (i === STATEMENTS - 1 && chance.is(50)) {
       (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
       return [...outcomes, 'gone'];
@@ -140,7 +128,7 @@ forEachDriver('few server connections for several shards', (driver) => {
     for (const id of ids.slice(1)) await other.query('UPDATE item SET n = n + 1 WHERE id = $1', [id]);
     const cancelled = outcomeOf(other.query(LARGE));
     await eventually('another waits, too', async () => (await waitingCount(proxy)) === 2);
-    await cancel(proxy, other);
+    await cancelClient(proxy, other);
     assert.match(await cancelled, /^57014/);
     await holder.query('COMMIT');
     assert.equal((await rows).rows.length, ITEMS);

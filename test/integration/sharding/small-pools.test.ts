@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
+import { cancelClient } from '../../support/cancel-client.js';
 import { forEachDriver } from '../../support/drivers.js';
-import { cancelRequest } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { RawClient } from '../../support/raw-client.js';
 import { shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { ShardServers } from '../../support/shard-servers.js';
 import { eventually } from '../../support/wire.js';
@@ -163,13 +162,7 @@ forEachDriver('one server connection per shard', (driver) => {
       );
       return active.length === 3;
     });
-    const { processID, secretKey } = reader as unknown as { processID: number; secretKey: number };
-    const secret = Buffer.alloc(4);
-    secret.writeInt32BE(secretKey);
-    const canceller = await RawClient.open({ port: proxy.port });
-    canceller.send(cancelRequest(processID, secret));
-    await canceller.expectClosed(30_000);
-    canceller.destroy();
+    await cancelClient(proxy, reader);
     assert.equal(await long, '57014');
     // Its server connection of shard 0 may be given to nobody before the cancel has ended.
     await writer.query('BEGIN');
@@ -217,13 +210,7 @@ forEachDriver('one server connection per shard', (driver) => {
     await asked;
     // The others' server connections are free.
     await soon('a write elsewhere', other.query(`${increment} WHERE id = $1`, [ids[1]]));
-    const { processID, secretKey } = one as unknown as { processID: number; secretKey: number };
-    const secret = Buffer.alloc(4);
-    secret.writeInt32BE(secretKey);
-    const canceller = await RawClient.open({ port: proxy.port });
-    canceller.send(cancelRequest(processID, secret));
-    await canceller.expectClosed(30_000);
-    canceller.destroy();
+    await cancelClient(proxy, one);
     gate.release();
     assert.match(await soon('the cancelled one', cancelled), /57014|30 rows/);
     asked = gate.stopAt(/string_agg/, 'before');
