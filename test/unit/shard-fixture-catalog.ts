@@ -200,6 +200,7 @@ const RELATIONS: readonly CatalogRelation[] = [
     'fix:bpchar#7 ~"sv"',
     'dom:text ^ ~"sv"',
     'doc:jsonb',
+    'tags:_text ~"sv"',
   ]),
   sharded('names', 'name', 2, ['name:text', 'x:int4', 'short:varchar#9']),
   sharded('tags', 'name', 2, ['name:varchar#14', 'x:int4']),

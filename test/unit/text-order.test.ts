@@ -76,6 +76,8 @@ refused | SELECT note FROM orders ORDER BY note`;
     ['(SELECT own)', DEFAULT, '-'],
     ['lower(nosuch)', DEFAULT, '-'],
     ['x::name::text', DEFAULT, '-'],
+    ['tags::text', DEFAULT, '-'],
+    ["concat('a', tags)", DEFAULT, '-'],
   ] as const)
     it(`${sql} where the database has ${database}`, () => {
       assert.equal(made(sql, database).replace('refused', '-'), expected);

@@ -3,13 +3,13 @@
  * do not have in common is in `differences` and is never used.
  */
 
-/** A type's name as `schema.name` of pg_type; of a domain its base type's, with `isDomain`. */
 /** How texts are put in order: by their bytes, or by a collation (SQL), which Postgres alone knows. */
 export type TextOrder = 'bytes' | string;
 
 /** The name that pg_get_expr() and the like give it, of whatever database. */
 export const DATABASE_COLLATION = 'pg_catalog."default"';
 
+/** A type's name as `schema.name` of pg_type; of a domain its base type's, with `isDomain`. */
 export interface CatalogColumn {
   readonly name: string;
   readonly type: string;

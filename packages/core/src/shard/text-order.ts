@@ -15,9 +15,10 @@ const FUNCTIONS: ReadonlySet<string> = new Set(
 );
 /** What texts are made of here: anything else may be of a type that has a collation of its own. */
 const NODES: ReadonlySet<string> = new Set(
-  'ColumnRef A_Const ParamRef TypeCast TypeName FuncCall CoalesceExpr CaseExpr CaseWhen A_Expr NullTest BoolExpr String Integer Float Boolean List'.split(
-    ' ',
-  ),
+  (
+    'ColumnRef A_Const ParamRef TypeCast TypeName FuncCall CoalesceExpr CaseExpr CaseWhen A_Expr NullTest BoolExpr ' +
+    'String Integer Float Boolean List'
+  ).split(' '),
 );
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>=']);
 const TEXT_OPERATORS: ReadonlySet<string> = new Set(['||', '->>', '#>>']);
@@ -61,6 +62,8 @@ export function textOrderOf(root: SqlNode, level: Level, database: TextOrder | n
 /** 'none': it has nothing to do with the order of what is made of it. */
 function columnOrder(column: CatalogColumn, database: TextOrder | null): TextOrder | 'none' | null {
   if (!column.type.startsWith('pg_catalog.')) return null;
+  // An array of texts has a collation, which texts made of it get, too.
+  if (column.type.startsWith('pg_catalog._')) return null;
   if (!OF_TEXT.has(column.type)) return 'none';
   if (!column.isByteOrdered) {
     if (column.collation === undefined) return null;

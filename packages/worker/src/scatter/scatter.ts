@@ -1,8 +1,9 @@
 // This file is over 400 lines because every answer of every shard comes through here, in one state.
-import { BACKEND, decodeText, PgDogError, READY, type SettingNeed, TextRanking } from '@pgdog-cluster/core';
+import { BACKEND, decodeText, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
+import { Aside } from './aside.js';
 import type { CopyIn } from './copy-in.js';
 import { asError, errorFrame } from './error-frame.js';
 import { Leg, type LegReader } from './leg.js';
@@ -10,7 +11,6 @@ import { isNeedMet } from './met-needs.js';
 import { orderPlan } from './order-plan.js';
 import { queryFrame } from './query-frame.js';
 import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
-import { readRow } from './value-merger.js';
 
 const HEADER_BYTES = 5;
 /** One that waits out of its turn is left alone for so long. */
@@ -22,16 +22,6 @@ export interface ScatterTold {
   met(type: number): void;
   /** A CommandComplete. */
   completed(frame: Uint8Array): void;
-}
-
-/** Of whose kind all questions of mergers are. */
-const RANKING_SAMPLE = TextRanking.sample();
-
-interface Aside {
-  readonly sql: string;
-  readonly then: (values: readonly (string | null)[]) => void;
-  leg: Leg | null;
-  values: readonly (string | null)[];
 }
 
 /**
@@ -66,7 +56,7 @@ export class Scatter implements LegReader {
   private orderDone: ((failures: readonly OrderFailure[]) => void) | null = null;
   private orderFailures: OrderFailure[] = [];
   private isOrderFinal = false;
-  /** What the merger asks one of the legs, once all have answered; `leg` null: they have not yet. */
+  /** What the merger asks one of the legs; null: nothing. */
   private aside: Aside | null = null;
   /** The client sends data of COPY; null: it does not. */
   copying: CopyIn | null = null;
@@ -198,8 +188,7 @@ export class Scatter implements LegReader {
       if (this.task !== task || this.failure !== null || leg.session.waitingSinceMs === 0) return;
       const isInTheWay = this.legs.some(({ shard, session }) => shard > leg.shard && session.isInDemand);
       if (!isInTheWay) this.lookAtTurn(leg, task);
-      else
-        this.fail(errorFrame(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`)));
+      else this.fail(lostFrame(leg));
     });
   }
 
@@ -278,22 +267,14 @@ export class Scatter implements LegReader {
   }
 
   ask(sql: string, then: (values: readonly (string | null)[]) => void): void {
-    this.aside = { sql, then, leg: null, values: [] };
+    this.aside = new Aside(sql, then);
     this.checkDone();
   }
 
-  /** Of the transaction that the statement is in, if it is in one: the leg has its server connection then. */
   private beginAside(aside: Aside): void {
     const [leg] = this.legs;
-    aside.leg = leg;
     if (leg.isGone) this.legLost(leg);
-    else
-      leg.begin(
-        queryFrame(aside.sql),
-        0,
-        false,
-        orderPlan(this.client.context.plans, 'ranking', RANKING_SAMPLE),
-      );
+    else aside.begin(leg, this.client.context.plans);
   }
 
   private asideFrame(
@@ -305,21 +286,14 @@ export class Scatter implements LegReader {
     end: number,
     frameBytes: number,
   ): number {
-    switch (type) {
-      case BACKEND.DataRow:
-        if (end - start === frameBytes) aside.values = readRow(bytes, start, end);
-        break;
-      case BACKEND.ErrorResponse:
-        this.fail(asError(bytes, start, end), leg);
-        break;
-      case BACKEND.ReadyForQuery:
-        leg.readyStatus = bytes[start + HEADER_BYTES];
-        leg.isReady = true;
-        this.aside = null;
-        aside.then(aside.values);
-        this.checkDone();
-        break;
-    }
+    if (type === BACKEND.ErrorResponse) this.fail(asError(bytes, start, end), leg);
+    else if (type === BACKEND.ReadyForQuery) {
+      leg.readyStatus = bytes[start + HEADER_BYTES];
+      leg.isReady = true;
+      this.aside = null;
+      aside.answered();
+      this.checkDone();
+    } else aside.take(type, bytes, start, end, frameBytes);
     return CONSUMED;
   }
 
@@ -490,7 +464,7 @@ export class Scatter implements LegReader {
     leg.isReady = true;
     if (this.streaming === leg) {
       // A row has gone to the client in part: nothing can follow it.
-      this.client.fail(new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`), true);
+      this.client.fail(lost(leg), true);
       return;
     }
     this.legLost(leg);
@@ -498,8 +472,7 @@ export class Scatter implements LegReader {
   }
 
   private legLost(leg: Leg): void {
-    const error = new PgDogError('server_lost', `the connection to shard ${leg.shard} was lost`);
-    this.legFailed(leg, errorFrame(error));
+    this.legFailed(leg, lostFrame(leg));
   }
 
   violated(leg: Leg, reason: string): void {
@@ -592,3 +565,9 @@ export class Scatter implements LegReader {
     for (const leg of this.kept) leg?.session.end();
   }
 }
+
+function lost({ shard }: Leg): PgDogError {
+  return new PgDogError('server_lost', `the connection to shard ${shard} was lost`);
+}
+
+const lostFrame = (leg: Leg): Uint8Array => errorFrame(lost(leg));
