@@ -66,6 +66,38 @@ forEachDriver('interleavings', (driver) => {
     });
   });
 
+  it('one client has one server connection opened, unless what is asked on it first takes long', async () => {
+    let askedMs = 0;
+    let isAnswered = false;
+    const fake = await startFakePostgres({
+      async onFrame(connection, got) {
+        if (askedMs === 0 && got.body.toString().includes('pg_proc')) {
+          askedMs = performance.now();
+          await wait(() => isAnswered);
+        }
+        answer(connection, got);
+      },
+    });
+    let secondMs = 0;
+    const watch = setInterval(() => {
+      if (secondMs === 0 && fake.connections.length > 1) secondMs = performance.now();
+    }, 5);
+    const proxy = await startWireProxy(fake, driver, { database: { pool_size: 2 } });
+    try {
+      const client = await clientOf(proxy);
+      await run(client, 'SELECT 1');
+      await wait(() => secondMs > 0);
+      // The janitor, which looks for waiting clients every 50 ms, has been by several times meanwhile.
+      assert.ok(secondMs - askedMs > 200, `opened after ${secondMs - askedMs} ms`);
+      await client.end();
+    } finally {
+      isAnswered = true;
+      clearInterval(watch);
+      await proxy.stop();
+      await fake.stop();
+    }
+  });
+
   it('a setting that fails against expectation cancels the statement behind it', async () => {
     let isRefusing = false;
     const onFrame: FakePostgresOptions['onFrame'] = (connection, got) => {

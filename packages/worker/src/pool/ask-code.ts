@@ -5,6 +5,9 @@ import { settleDefinitions } from '../plan/definitions.js';
 import { NO_PARAMETERS } from '../session/parameter-set.js';
 import type { Pool } from './pool.js';
 
+/** Most catalogs answer in a few milliseconds: no longer than this does a client wait for one without another connection. */
+const QUICK_MS = 250;
+
 /**
  * A server connection has become free: asks it about users' code when that is due, before anybody else has it. False:
  * nothing was to be asked. In session mode connections are reset whatever was run on them.
@@ -12,6 +15,7 @@ import type { Pool } from './pool.js';
 export function askCode(server: ServerConnection): boolean {
   const { pool, context } = server;
   const { code } = pool;
+  if (code.askedOn === server) code.askedOn = null;
   // Its client may have left in the middle.
   settleDefinitions(server);
   if (server.definesCode) {
@@ -36,8 +40,17 @@ export function askCode(server: ServerConnection): boolean {
   // a grace.
   server.isCancelSent = true;
   server.ask(code.question(context.nowMs, pool.snapshot.shard));
+  code.askedOn = server;
   pool.publishLoad();
   return true;
+}
+
+/** Whether a server connection of this pool is free as soon as that is answered, and soon. */
+export function isAskingCode(pool: Pool): boolean {
+  const { context, code } = pool;
+  const { askedOn } = code;
+  if (askedOn?.pool !== pool) return false;
+  return askedOn.state === 'cleaning' && context.nowMs - askedOn.cleaningSinceMs < QUICK_MS;
 }
 
 /** Of a host whose role is found out by itself, the supervisor's measurement tells. */

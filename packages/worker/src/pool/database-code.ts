@@ -12,6 +12,7 @@ import {
   tenantQuestion,
 } from '@pgdog-cluster/core';
 import type { OwnExchange } from '../backend/own-exchange.js';
+import type { ServerConnection } from '../backend/server-connection.js';
 import { definitionsChanged } from '../plan/definitions.js';
 import { rowTexts } from '../wire/row-texts.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -109,6 +110,8 @@ UNION ALL SELECT 'end', ''`;
  * rule for statements that call a function (foreseen-effects.ts) rests on it, and so does what replicas are given.
  */
 export class DatabaseCode {
+  /** The server connection that is asked just now, or was last. */
+  askedOn: ServerConnection | null = null;
   private askedMs = -1;
   /** When somebody changed the catalog through us last. */
   private changedMs = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,7 @@
 import { CLAIMED, PgDogError } from '@pgdog-cluster/core';
 import { openServer } from '../backend/connect.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { isAskingCode } from './ask-code.js';
 import { startCheck } from './check-server.js';
 import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
 import { isCrowdedOut, makeRoom, mustYield } from './make-room.js';
@@ -83,7 +84,11 @@ export class Opening {
   want(): void {
     const { pool } = this;
     serveDedicated(pool);
-    while (pool.waiters.length > this.connecting + pool.testing && this.connecting < CONNECTING_MAX) {
+    const asking = isAskingCode(pool) ? 1 : 0;
+    while (
+      pool.waiters.length > this.connecting + pool.testing + asking &&
+      this.connecting < CONNECTING_MAX
+    ) {
       // Left alone where another had to be checked first, for whose answer clients began to queue.
       const idle = pool.idle.pop();
       if (idle !== undefined) startCheck(idle);
