@@ -15,6 +15,21 @@ export function soon<T>(what: string, coming: Promise<T>): Promise<T> {
 }
 
 /**
+ * Repeats `act`, up to five times, where it fails by a time-out that was not meant for it: a machine that stands still for a while
+ * lets any of them pass. What is at fault fails each time. `isLate`: of the code and the text of the error.
+ */
+export async function unhurried<T>(isLate: RegExp, act: () => Promise<T>): Promise<T> {
+  for (let round = 1; ; round++) {
+    try {
+      return await act();
+    } catch (error) {
+      const { code = '', message = '' } = error as { code?: string; message?: string };
+      if (round === 5 || !isLate.test(`${code} ${message}`)) throw error;
+    }
+  }
+}
+
+/**
  * Repeats `act` until it takes less than `limitMs`: who shares the machine with others is late at times, and what waits for
  * a time-out is late each time.
  */

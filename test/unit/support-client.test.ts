@@ -18,7 +18,10 @@ import {
   S,
   startupPacket,
 } from '../support/frames.js';
+import { cancelled } from '../support/leak-exits.js';
+import { PATIENCE_MS } from '../support/patience.js';
 import { RawClient, summarise } from '../support/raw-client.js';
+import { eventually, sleep } from '../support/wire.js';
 
 describe('frame collector', () => {
   const script = Buffer.concat([
@@ -89,12 +92,20 @@ for (const auth of ['trust', 'password', 'md5', 'scram-sha-256'] satisfies Serve
     it('cancels, speaks 3.2, and comes back after a crash of the server', async () => {
       const client = await RawClient.connect({ port: server.port, password: 'postgres', version: 196610 });
       assert.ok(client.secret.length > 4, 'protocol 3.2 has long secrets');
-      client.send(Q('select pg_sleep(20)'));
-      setTimeout(() => void client.cancel(), 50);
-      assert.equal((await client.readUntilReady()).error?.C, '57014');
-      await server.kill('SIGKILL');
-      await client.expectClosed();
-      await server.restart();
+      client.send(Q('select pg_sleep(600)'));
+      await cancelled(client);
+      // A process of it that is late to notice keeps the server from starting until it has.
+      process.kill(client.pid, 'SIGSTOP');
+      try {
+        await server.kill('SIGKILL');
+        const back = server.restart();
+        assert.equal(await Promise.race([back.then(() => 'back'), sleep(500)]), undefined);
+        process.kill(client.pid, 'SIGCONT');
+        await client.expectClosed();
+        await back;
+      } finally {
+        client.destroy();
+      }
       assert.deepEqual(await server.query('select count(*)::int as n from t'), [{ n: 2 }]);
     });
   });
@@ -134,8 +145,11 @@ describe('fake server', () => {
       ['reset', /closed/],
     ] as const) {
       const client = await RawClient.connect({ port: fake.port });
+      const before = client.received.length;
       client.send(Q(word));
-      await assert.rejects(client.readFrame(100), pattern, word);
+      if (word === 'half' || word === 'giant')
+        await eventually('it has come', async () => client.received.length > before);
+      await assert.rejects(client.readFrame(word === 'reset' ? PATIENCE_MS : 100), pattern, word);
       client.destroy();
     }
     const first = await fake.connection(0);

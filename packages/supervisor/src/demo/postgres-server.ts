@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort } from './free-port.js';
@@ -47,7 +48,11 @@ const FAST_SETTINGS: Record<string, string> = {
 const FIXED_SETTINGS: Record<string, string> = { listen_addresses: '127.0.0.1' };
 
 const START_TIMEOUT_MS = 20_000;
+/** Then a harder signal follows. */
 const STOP_TIMEOUT_MS = 1_200;
+/** Where none follows: longer than a busy machine takes. */
+const KILL_TIMEOUT_MS = 20_000;
+const ORPHANS_TIMEOUT_MS = 10_000;
 const PORT_ATTEMPTS_MAX = 5;
 const LOG_BYTES_MAX = 64 * 1024;
 
@@ -198,11 +203,26 @@ export class PostgresServer {
     for (let attempt = 1; ; attempt++) {
       this.port = await freePort();
       try {
-        await this.#launch();
+        await this.#launchBehindOrphans();
         return;
       } catch (error) {
         const isPortRace = this.#log.includes('could not bind');
         if (!isPortRace || attempt === PORT_ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  /** Of a server that was killed its processes end by themselves, each when it notices; until then none starts in its place. */
+  async #launchBehindOrphans(): Promise<void> {
+    const endMs = performance.now() + ORPHANS_TIMEOUT_MS;
+    for (;;) {
+      try {
+        await this.#launch();
+        return;
+      } catch (error) {
+        const isTaken = this.#log.includes('pre-existing shared memory block');
+        if (!isTaken || performance.now() > endMs) throw error;
+        await sleep(50);
       }
     }
   }
@@ -286,23 +306,24 @@ export class PostgresServer {
     if (this.#options.isTemporary === true) rmSync(this.dataDirectory, { recursive: true, force: true });
   }
 
-  /** Sends a signal to the postmaster and waits for its end. */
+  /** Sends a signal to the postmaster and waits for its end; not for long with SIGTERM, upon which it waits for its clients. */
   async kill(signal: NodeJS.Signals): Promise<void> {
-    if (this.isRunning) await this.#signalAndWait(signal);
+    if (this.isRunning)
+      await this.#signalAndWait(signal, signal === 'SIGTERM' ? STOP_TIMEOUT_MS : KILL_TIMEOUT_MS);
   }
 
   /** Starts a stopped or killed server again, on the same port. */
   async restart(): Promise<void> {
-    await this.kill('SIGINT');
+    if (this.isRunning) await this.#signalAndWait('SIGINT');
     await clearLeftovers(this.dataDirectory);
-    await this.#launch();
+    await this.#launchBehindOrphans();
   }
 
-  async #signalAndWait(signal: NodeJS.Signals): Promise<void> {
+  async #signalAndWait(signal: NodeJS.Signals, timeoutMs = STOP_TIMEOUT_MS): Promise<void> {
     this.#process?.kill(signal);
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+      timer = setTimeout(resolve, timeoutMs);
     });
     await Promise.race([this.#exited, timeout]);
     clearTimeout(timer);
