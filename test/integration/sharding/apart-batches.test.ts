@@ -4,6 +4,7 @@ import { after, before, beforeEach, it } from 'node:test';
 import { COMMAND_SCRIPTS, FLOW_SCRIPTS, failingScripts } from '../../support/batch-flows.js';
 import { ODD_TRANSACTION_SCRIPTS } from '../../support/batch-odd-transactions.js';
 import {
+  BATCH_GENERAL,
   BATCH_TABLES,
   BatchPair,
   inOneWrite,
@@ -59,7 +60,7 @@ const largePieces = inPieces([16_384, 16_383, 1, 40_000]);
 forEachDriver('batches for several shards', (driver) => {
   let proxy: TestProxy;
   before(async () => {
-    proxy = await startShardedProxy(pair.cluster, driver, { tables: BATCH_TABLES });
+    proxy = await startShardedProxy(pair.cluster, driver, { tables: BATCH_TABLES, general: BATCH_GENERAL });
   });
   after(() => proxy.stop());
   beforeEach(() => pair.refill(proxy));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
-import { forEachDriver } from '../../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../../support/drivers.js';
 import { Q } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import {
@@ -234,35 +234,38 @@ forEachDriver('keys that are looked up', (driver) => {
     await Promise.all(clients.map((each) => each.end()));
   });
 
-  it('a client that is cancelled, or goes, while its key is looked up waits no more; the rest wait for the time-out', async () => {
-    const hasty = await startShardedProxy(cluster, driver, {
-      tables: TABLES,
-      general: { sharding_lookup_timeout: 8000 },
-    });
-    const [cancelled, gone, patient] = await Promise.all([
-      clientOf(hasty, { database: SHOP }),
-      clientOf(hasty, { database: SHOP }),
-      shopClient(hasty),
-    ]);
-    const ask = "SELECT * FROM slow WHERE k = 'x'";
-    cancelled.send(Q(ask));
-    gone.send(Q(ask));
-    const late = assert.rejects(patient.query(ask), (error: Error & { code?: string }) => {
-      assert.equal(error.code, '0A000');
-      assert.match(error.message, /lookup_query has given no answer in 8000 ms/);
-      return true;
-    });
-    await eventually('they wait', async () => {
-      const states = (await hasty.adminQuery('SHOW CLIENTS')).map(({ state }) => state);
-      return states.filter((state) => state === 'waiting').length === 3;
-    });
-    gone.destroy(true);
-    await cancelled.cancel();
-    assert.equal(sqlstateOf(await cancelled.readUntilReady()), '57014');
-    assert.equal(await firstValue(cancelled, 'SELECT 7'), '7');
-    await late;
-    assert.deepEqual((await patient.query('SELECT 8 AS n')).rows, [{ n: 8 }]);
-    await Promise.all([cancelled.end(), patient.end()]);
-    await hasty.stop();
-  });
+  decisionsOn(driver)(
+    'a client that is cancelled, or goes, while its key is looked up waits no more; the rest wait for the time-out',
+    async () => {
+      const hasty = await startShardedProxy(cluster, driver, {
+        tables: TABLES,
+        general: { sharding_lookup_timeout: 8000 },
+      });
+      const [cancelled, gone, patient] = await Promise.all([
+        clientOf(hasty, { database: SHOP }),
+        clientOf(hasty, { database: SHOP }),
+        shopClient(hasty),
+      ]);
+      const ask = "SELECT * FROM slow WHERE k = 'x'";
+      cancelled.send(Q(ask));
+      gone.send(Q(ask));
+      const late = assert.rejects(patient.query(ask), (error: Error & { code?: string }) => {
+        assert.equal(error.code, '0A000');
+        assert.match(error.message, /lookup_query has given no answer in 8000 ms/);
+        return true;
+      });
+      await eventually('they wait', async () => {
+        const states = (await hasty.adminQuery('SHOW CLIENTS')).map(({ state }) => state);
+        return states.filter((state) => state === 'waiting').length === 3;
+      });
+      gone.destroy(true);
+      await cancelled.cancel();
+      assert.equal(sqlstateOf(await cancelled.readUntilReady()), '57014');
+      assert.equal(await firstValue(cancelled, 'SELECT 7'), '7');
+      await late;
+      assert.deepEqual((await patient.query('SELECT 8 AS n')).rows, [{ n: 8 }]);
+      await Promise.all([cancelled.end(), patient.end()]);
+      await hasty.stop();
+    },
+  );
 });

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, it } from 'node:test';
 import type pg from 'pg';
-import { forEachDriver } from '../../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../../support/drivers.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
+import { eventually } from '../../support/wire.js';
 
 const SCHEMA = `
   ${PGDOG_SCHEMA}
@@ -22,16 +23,16 @@ forEachDriver('numbers of proxies', (driver) => {
   const proxies: TestProxy[] = [];
   const clients: pg.Client[] = [];
 
-  const start = async (general: Record<string, number | string> = {}): Promise<pg.Client> => {
-    const proxy = await startShardedProxy(cluster, driver, { tables: TABLES, general });
+  const start = async (general: Record<string, number | string> = {}, workers = 2): Promise<pg.Client> => {
+    const proxy = await startShardedProxy(cluster, driver, { tables: TABLES, general, workers });
     proxies.push(proxy);
     const client = await shopClient(proxy);
     clients.push(client);
     return client;
   };
   const stopAll = async (): Promise<void> => {
-    for (const client of clients.splice(0)) await client.end();
-    for (const proxy of proxies.splice(0)) await proxy.stop();
+    await Promise.all(clients.splice(0).map((client) => client.end()));
+    await Promise.all(proxies.splice(0).map((proxy) => proxy.stop()));
   };
   afterEach(stopAll);
 
@@ -46,7 +47,7 @@ forEachDriver('numbers of proxies', (driver) => {
   const nodeOf = (id: bigint): number => Number((id >> 12n) & 1023n);
 
   it('each has another, and nobody makes one twice', async () => {
-    const three = [await start(), await start(), await start()];
+    const three = await Promise.all([start(), start(), start()]);
     const ids = await Promise.all(
       three.map(async (client) => {
         const made: bigint[] = [];
@@ -65,32 +66,38 @@ forEachDriver('numbers of proxies', (driver) => {
     assert.ok(nodes.every(([node]) => node > 0));
   });
 
-  it('nothing is claimed before somebody asks for an id, and the first request of any kind waits for it', async () => {
-    const count = async (): Promise<number> => (await cluster.shard(0, SESSIONS)).length;
-    for (const first of ['query', 'bind', 'show', 'transaction', 'insert']) {
-      const client = await start();
-      await client.query('SELECT FROM customer');
-      assert.equal(await count(), 0);
-      if (first === 'query') await idOf(client);
-      else if (first === 'bind') await idOf(client, 'SELECT pgdog.unique_id() AS x, $1::int', [1]);
-      else if (first === 'show') await idOf(client, 'SHOW pgdog.unique_id');
-      else if (first === 'insert') {
-        const text =
-          'INSERT INTO customer VALUES (pgdog.unique_id(), $1), (pgdog.unique_id(), $1) RETURNING id';
-        assert.equal((await client.query({ name: 'i', text, values: ['x'] })).rowCount, 2);
-      } else {
-        await client.query('BEGIN');
-        await client.query('SELECT FROM customer WHERE id = 5');
-        await client.query('INSERT INTO customer VALUES (pgdog.unique_id(), $1)', ['x']);
-        await client.query("INSERT INTO customer VALUES (pgdog.unique_id(), 'y')");
-        await client.query('COMMIT');
+  decisionsOn(driver)(
+    'nothing is claimed before somebody asks for an id, and the first request of any kind waits for it',
+    async () => {
+      const count = async (): Promise<number> => (await cluster.shard(0, SESSIONS)).length;
+      const firsts = ['query', 'bind', 'show', 'transaction', 'insert'];
+      const own = await Promise.all(firsts.map(() => start({}, 1)));
+      for (const client of own) await client.query('SELECT FROM customer');
+      let claimed = 0;
+      for (const [index, first] of firsts.entries()) {
+        const client = own[index];
+        assert.equal(await count(), claimed);
+        if (first === 'query') await idOf(client);
+        else if (first === 'bind') await idOf(client, 'SELECT pgdog.unique_id() AS x, $1::int', [1]);
+        else if (first === 'show') await idOf(client, 'SHOW pgdog.unique_id');
+        else if (first === 'insert') {
+          const text =
+            'INSERT INTO customer VALUES (pgdog.unique_id(), $1), (pgdog.unique_id(), $1) RETURNING id';
+          assert.equal((await client.query({ name: 'i', text, values: ['x'] })).rowCount, 2);
+        } else {
+          await client.query('BEGIN');
+          await client.query('SELECT FROM customer WHERE id = 5');
+          await client.query('INSERT INTO customer VALUES (pgdog.unique_id(), $1)', ['x']);
+          await client.query("INSERT INTO customer VALUES (pgdog.unique_id(), 'y')");
+          await client.query('COMMIT');
+        }
+        claimed++;
+        assert.equal(await count(), claimed);
       }
-      assert.equal(await count(), 1);
       await stopAll();
-      for (let tries = 0; tries < 50 && (await count()) > 0; tries++) await sleep(20);
-      assert.equal(await count(), 0);
-    }
-  });
+      await eventually('all are given back', async () => (await count()) === 0);
+    },
+  );
 
   it('statements of more ids than a fresh claim has at once, as the first ones', async () => {
     const count = 200;
@@ -124,29 +131,30 @@ forEachDriver('numbers of proxies', (driver) => {
     assert.equal(new Set(ids).size, ids.length);
   });
 
-  it('two that are given one number: the second makes none until the first has gone', async () => {
-    const first = await start({ node_id: 7 });
-    assert.equal(nodeOf(await idOf(first)), 7);
-    const second = await start({ node_id: 7 });
-    await assert.rejects(idOf(second), (error: Error & { code?: string; hint?: string }) => {
-      assert.equal(error.code, '55000');
-      assert.match(error.message, /another proxy makes ids of node_id 7 in "shop"/);
-      assert.match(error.hint ?? '', /node_id of its own, or none/);
-      return true;
-    });
-    await assert.rejects(idOf(second, 'SELECT pgdog.unique_id() AS x, $1::int', [1]), { code: '55000' });
-    await assert.rejects(idOf(second, 'SHOW pgdog.unique_id'), { code: '55000' });
-    assert.equal((await second.query('SELECT 1 AS one')).rows[0].one, 1);
-    await first.end();
-    clients.shift();
-    await proxies.shift()?.stop();
-    const untilMs = Date.now() + 5_000;
-    let id: bigint | null = null;
-    while (id === null && Date.now() < untilMs) id = await idOf(second).catch(() => null);
-    assert.equal(id === null ? null : nodeOf(id), 7);
-  });
+  decisionsOn(driver)(
+    'two that are given one number: the second makes none until the first has gone',
+    async () => {
+      const first = await start({ node_id: 7 });
+      assert.equal(nodeOf(await idOf(first)), 7);
+      const second = await start({ node_id: 7 });
+      await assert.rejects(idOf(second), (error: Error & { code?: string; hint?: string }) => {
+        assert.equal(error.code, '55000');
+        assert.match(error.message, /another proxy makes ids of node_id 7 in "shop"/);
+        assert.match(error.hint ?? '', /node_id of its own, or none/);
+        return true;
+      });
+      await assert.rejects(idOf(second, 'SELECT pgdog.unique_id() AS x, $1::int', [1]), { code: '55000' });
+      await assert.rejects(idOf(second, 'SHOW pgdog.unique_id'), { code: '55000' });
+      assert.equal((await second.query('SELECT 1 AS one')).rows[0].one, 1);
+      await first.end();
+      clients.shift();
+      await proxies.shift()?.stop();
+      let node: number | null = null;
+      await eventually('the second has it', async () => {
+        node = await idOf(second).then(nodeOf, () => null);
+        return node !== null;
+      });
+      assert.equal(node, 7);
+    },
+  );
 });
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

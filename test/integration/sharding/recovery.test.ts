@@ -157,9 +157,12 @@ it('prepared with its row: committed; without: rolled back; on all shards, and c
     '"shop": pgdog:13:1:0 on shard 0 rolled back: shard 1 has not decided',
   ])
     await eventually(line, async () => proxy.output.includes(line));
-  const metrics = await proxy.metrics();
-  assert.match(metrics, /^two_pc_recovered_total\{database="shop",outcome="committed"\} 2$/m);
-  assert.match(metrics, /^two_pc_recovered_total\{database="shop",outcome="rolled_back"\} [23]$/m);
+  for (const figure of [/outcome="committed"\} 2$/m, /outcome="rolled_back"\} [23]$/m])
+    await eventually(`${figure}`, async () =>
+      (await proxy.metrics())
+        .split('\n')
+        .some((line) => /^two_pc_recovered_total\{database="shop",/.test(line) && figure.test(line)),
+    );
 });
 
 it('while somebody has the lock it is left alone; then as that one has decided', async () => {
@@ -235,7 +238,10 @@ it('names that are not ours, and those that fit no shard, are left alone', async
       ['pgdog:34:1:1', 'in doubt', 'its name says that this shard has decided'],
     ],
   );
-  assert.match(await proxy.metrics(), /^two_pc_in_doubt\{database="shop"\} 3$/m);
+  await eventually('three are in doubt', async () =>
+    /^two_pc_in_doubt\{database="shop"\} 3$/m.test(await proxy.metrics()),
+  );
+  await rounds();
   const said = proxy.output.split('\n').filter((line) => line.includes('pgdog:33:7:1 on shard 1 stays'));
   assert.equal(said.length, 1, 'said once, not every round');
 });

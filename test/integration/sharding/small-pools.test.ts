@@ -152,13 +152,13 @@ forEachDriver('one server connection per shard', (driver) => {
     const [reader, writer, third] = clients;
     const first = servers.gates[0];
     first.holdsCancels = true;
-    const long = reader.query('SELECT id FROM item WHERE pg_sleep(0.2) IS NOT NULL').then(
+    const long = reader.query('SELECT id FROM item WHERE pg_sleep(5) IS NOT NULL').then(
       () => 'SELECT',
       (error: Error & { code?: string }) => error.code,
     );
     await eventually('it runs on all shards', async () => {
       const active = await servers.all(
-        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(0.2)%' AND pid <> pg_backend_pid()",
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(5)%' AND pid <> pg_backend_pid()",
       );
       return active.length === 3;
     });

@@ -250,63 +250,6 @@ forEachDriver('transactions over several shards', (driver) => {
     for (const id of ids) assert.equal(await shown(id), '1 day 02:00:00');
   });
 
-  it('a transaction that is left idle ends by client_idle_in_transaction_timeout, on all its shards', async () => {
-    const limited = await startShardedProxy(cluster, driver, {
-      tables: ACCOUNT_TABLES,
-      general: { client_idle_in_transaction_timeout: 2_500 },
-    });
-    try {
-      const other = await shopClient(limited);
-      const ended = new Promise<Error>((resolve) => other.on('error', resolve));
-      await other.query('BEGIN');
-      await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[0]]);
-      await other.query('UPDATE account SET balance = 0 WHERE id = $1', [ids[1]]);
-      for (let i = 0; i < 5; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 700));
-        await other.query('SELECT balance FROM account WHERE id = $1', [ids[1]]);
-      }
-      assert.match((await ended).message, /idle in transaction/);
-      await client.query('UPDATE account SET balance = balance + 5');
-      assert.deepEqual(await shards.balances(), [105, 105, 105]);
-    } finally {
-      await limited.stop();
-    }
-  });
-
-  it('a transaction is not idle while a statement of it runs, or waits, on another of its shards', async () => {
-    const limited = await startShardedProxy(cluster, driver, {
-      tables: ACCOUNT_TABLES,
-      workers: 1,
-      general: { client_idle_in_transaction_timeout: 2_000, default_pool_size: 1, min_pool_size: 0 },
-    });
-    const [one, other] = [await shopClient(limited), await shopClient(limited)];
-    const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-    const long = (id: number): string => `SELECT pg_sleep(3) FROM account WHERE id = ${id}`;
-    try {
-      await one.query('BEGIN');
-      await one.query('UPDATE account SET balance = balance + 1');
-      await one.query(long(ids[1]));
-      // Nor has it been for that long when it has been answered.
-      await pause(700);
-      await one.query('COMMIT');
-      await one.query('BEGIN');
-      await one.query(long(ids[1]));
-      await pause(700);
-      await one.query('COMMIT');
-      await other.query('BEGIN');
-      const held = other.query(long(ids[2]));
-      await pause(100);
-      const waiting = one.query('UPDATE account SET balance = balance + 1');
-      await held;
-      await other.query('COMMIT');
-      await waiting;
-      assert.deepEqual(await shards.balances(), [102, 102, 102]);
-    } finally {
-      await Promise.all([one.end(), other.end()]);
-      await limited.stop();
-    }
-  });
-
   it('what cannot run in a transaction runs on one shard after the other, and says how far it came', async () => {
     await client.query('VACUUM account');
     await client.query(`CREATE INDEX CONCURRENTLY by_balance_${driver} ON account (balance)`);
