@@ -81,7 +81,7 @@ export async function startLaneProxy(
   });
   // Each lane connects once, in its own time: short time-outs are not meant for that.
   try {
-    for (const lane of LANES) await eventually(`a login to ${lane}`, () => canLogIn(proxy, lane), 20_000);
+    for (const lane of LANES) await eventually(`a login to ${lane}`, () => canLogIn(proxy, lane));
   } catch (error) {
     proxy.kill();
     throw error;

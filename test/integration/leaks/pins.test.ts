@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forOneDriver } from '../../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../../support/embedded-postgres.js';
+import { Q } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import type { RawClient } from '../../support/raw-client.js';
 import {
@@ -29,12 +30,18 @@ before(async () => {
 });
 after(() => server.stop());
 
-/** `a` holds none of the two server connections: the others can have both. */
-async function assertFree(a: RawClient, b: RawClient, c: RawClient): Promise<void> {
-  await run(b, 'BEGIN');
-  await run(c, 'BEGIN');
-  assert.equal(sqlstateOf(await a.query('SELECT 1')), '58000');
+/** `a` holds none of the two server connections: the others can have both, and it has to wait for them. */
+async function assertFree(proxy: TestProxy, a: RawClient, b: RawClient, c: RawClient): Promise<void> {
+  await run(b, 'BEGIN', 'SELECT 1');
+  await run(c, 'BEGIN', 'SELECT 1');
+  a.send(Q('SELECT 1'));
+  const answer = a.readUntilReady();
+  await eventually('it waits', async () => {
+    const pools = await proxy.adminQuery<{ cl_waiting: string }>('SHOW POOLS');
+    return pools.reduce((sum, { cl_waiting }) => sum + Number(cl_waiting), 0) === 1;
+  });
   await Promise.all([run(b, 'ROLLBACK'), run(c, 'ROLLBACK')]);
+  assert.equal(sqlstateOf(await answer), '');
 }
 
 /** Statement that pins, the reason shown, and each way to end it. */
@@ -61,7 +68,7 @@ const PINS: [reason: string, make: string, ends: string[]][] = [
 forOneDriver('pins', (driver) => {
   let proxy: TestProxy;
   before(async () => {
-    proxy = await startWireProxy(server, driver, { general: { checkout_timeout: 500 } });
+    proxy = await startWireProxy(server, driver, { general: { checkout_timeout: 20_000 } });
   });
   after(() => proxy.stop());
 
@@ -70,7 +77,7 @@ forOneDriver('pins', (driver) => {
       withClients(proxy, 3, async (a, b, c) => {
         const isUndone = !['pgdog.pin', 'advisory lock'].includes(reason);
         if (isUndone) assert.equal(sqlstateOf(await a.query(`${make}; SELECT 1/0`)), '22012');
-        await assertFree(a, b, c);
+        await assertFree(proxy, a, b, c);
         for (const end of isUndone ? [...ends, 'ROLLBACK'] : ends) {
           const isRollback = end === 'ROLLBACK';
           await run(a, ...(isRollback ? ['BEGIN', make] : [make]));
@@ -87,7 +94,7 @@ forOneDriver('pins', (driver) => {
             );
           }
           await run(a, end);
-          await assertFree(a, b, c);
+          await assertFree(proxy, a, b, c);
         }
       }));
   }
@@ -97,7 +104,7 @@ forOneDriver('pins', (driver) => {
       const holder = await clientOf(server);
       await run(holder, 'SELECT pg_advisory_lock(77)');
       assert.equal(await firstValue(a, 'SELECT pg_try_advisory_lock(77)'), 'f');
-      await assertFree(a, b, c);
+      await assertFree(proxy, a, b, c);
       await holder.end();
     }));
 
@@ -105,16 +112,16 @@ forOneDriver('pins', (driver) => {
     withClients(proxy, 3, async (a, b, c) => {
       for (const end of ['COMMIT', 'ROLLBACK']) {
         await run(a, 'BEGIN', 'CREATE TEMP TABLE passing (x int) ON COMMIT DROP', end);
-        await assertFree(a, b, c);
+        await assertFree(proxy, a, b, c);
       }
       await run(a, 'CREATE TEMP TABLE passing (x int) ON COMMIT DROP');
-      await assertFree(a, b, c);
+      await assertFree(proxy, a, b, c);
     }));
 
   it('functions keep nothing, whether they set something or not', () =>
     withClients(proxy, 3, async (a, b, c) => {
       await run(a, 'SELECT add_one(1)', 'SELECT set_user(7)');
-      await assertFree(a, b, c);
+      await assertFree(proxy, a, b, c);
       assert.equal(await firstValue(a, "SELECT current_setting('app.user_id')"), '7');
     }));
 
