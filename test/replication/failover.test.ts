@@ -69,16 +69,21 @@ function testFailover(name: string, driver: TestDriver): void {
       await heir.promote();
       const promotedMs = performance.now();
       for (const standby of cluster.standbys) if (standby !== heir) await standby.follow(heir);
-      await eventually('writes go on', async () => (writes.hostsSince(faultMs)[heir.name] ?? 0) > 40, 15_000);
+      await eventually('writes go on', async () => (writes.hostsSince(faultMs)[heir.name] ?? 0) > 40);
       const acknowledgedBefore = bank.acknowledgedCount;
       await eventually('transfers go on', async () => bank.acknowledgedCount > acknowledgedBefore + 40);
       await fault.comeBack(old);
       const backMs = performance.now();
       const numberAtBack = Math.max(...writes.records.map(({ number }) => number)) + WRITERS;
       // A thawed one first does what it had been given before.
-      await sleep(500);
-      const transactionsBefore = await old.nextTransactionNumber();
-      await sleep(2000);
+      let transactionsBefore = -1n;
+      await eventually('it has nothing left to do', async () => {
+        const before = await old.nextTransactionNumber();
+        await sleep(500);
+        transactionsBefore = await old.nextTransactionNumber();
+        return transactionsBefore === before;
+      });
+      await sleep(1500);
       await bank.close();
       await writes.stop();
       await reads.stop();

@@ -208,7 +208,7 @@ forOneDriver('reads of the past', (driver) => {
       await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
       await paused.pauseReplay();
       frozen.freeze();
-      await proxy.waitForOutput('is not used', 10_000);
+      await proxy.waitForOutput('is not used');
       const [client, replicaClient] = [await clientOf(proxy), await clientOf(proxy)];
       for (const each of [client, replicaClient]) await run(each, 'UPDATE counter SET n = 8000 WHERE id = 1');
       const { rows } = await client.query(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers.js';
 import { B, E, P, Q, S } from '../support/frames.js';
+import { unhurried } from '../support/patience.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
@@ -34,6 +35,9 @@ function assertShare(served: Record<string, number>, name: string, low: number, 
   const part = share(served, name);
   assert.ok(part >= low && part <= high, `${name} has ${part.toFixed(3)} of ${JSON.stringify(served)}`);
 }
+
+/** Others who have the machine may have a host missed for a moment: again then. What is at fault is so each time. */
+const unhurriedShares = (look: () => Promise<void>): Promise<void> => unhurried(/ has \d\.\d+ of /, look);
 
 async function startFor(driver: TestDriver, options: RoutedOptions): Promise<TestProxy> {
   const { workers = 2 } = options;
@@ -76,9 +80,11 @@ forOneDriver('reads are spread', (driver) => {
   })) {
     it(`${strategy}: evenly, and the primary has none of them, but all writes`, () =>
       withProxy(driver, split(strategy), async (proxy) => {
-        const served = await spreadOf(proxy, 600);
-        for (const { name } of cluster.standbys) assertShare(served, name, low, 1 - low);
-        assert.equal(served['primary'], undefined);
+        await unhurriedShares(async () => {
+          const served = await spreadOf(proxy, 600);
+          assert.equal(served['primary'], undefined);
+          for (const { name } of cluster.standbys) assertShare(served, name, low, 1 - low);
+        });
         const client = await clientOf(proxy);
         for (let id = 0; id < 20; id++) {
           const sql = `INSERT INTO item VALUES (${id}, 'x') RETURNING current_setting('cluster_name')`;
@@ -97,7 +103,8 @@ forOneDriver('reads are spread', (driver) => {
         workers: 1,
         perHost: { standby1: { lb_weight: 60 }, standby2: { lb_weight: 20 } },
       },
-      async (proxy) => assertShare(await spreadOf(proxy, 400), 'standby1', 0.72, 0.78),
+      async (proxy) =>
+        unhurriedShares(async () => assertShare(await spreadOf(proxy, 400), 'standby1', 0.72, 0.78)),
     ));
 
   it('fastest: the slow one has the less', async () => {
@@ -106,7 +113,7 @@ forOneDriver('reads are spread', (driver) => {
     await withProxy(driver, options, async (proxy) => {
       slow.relay.delayMs = 15;
       await spreadOf(proxy, 100);
-      assertShare(await spreadOf(proxy, 400), slow.name, 0, 0.25);
+      await unhurriedShares(async () => assertShare(await spreadOf(proxy, 400), slow.name, 0, 0.25));
     }).finally(() => {
       slow.relay.delayMs = 0;
     });
@@ -116,10 +123,11 @@ forOneDriver('reads are spread', (driver) => {
     withProxy(
       driver,
       { workers: 1, ...split('round_robin', { read_write_split: 'include_primary' }) },
-      async (proxy) => {
-        const served = await spreadOf(proxy, 300);
-        for (const { name } of cluster.hosts) assertShare(served, name, 0.3, 0.37);
-      },
+      (proxy) =>
+        unhurriedShares(async () => {
+          const served = await spreadOf(proxy, 300);
+          for (const { name } of cluster.hosts) assertShare(served, name, 0.3, 0.37);
+        }),
     ));
 
   it('read_write_split = prefer_primary: it alone', async () => {
@@ -153,8 +161,10 @@ forOneDriver('reads leave a standby that is behind', (driver) => {
   it('by time: past the limit, until it has caught up; without writes nobody is behind', () =>
     withProxy(driver, { workers: 1, ...split('round_robin', { ban_replica_lag: 300 }) }, async (proxy) => {
       await sleep(1000);
-      const served = await spreadOf(proxy, 100);
-      for (const { name } of cluster.standbys) assertShare(served, name, 0.4, 0.6);
+      await unhurriedShares(async () => {
+        const served = await spreadOf(proxy, 100);
+        for (const { name } of cluster.standbys) assertShare(served, name, 0.4, 0.6);
+      });
       await leavesAndReturns(proxy);
     }));
 
@@ -258,7 +268,7 @@ forEachDriver('reads leave a standby that fails under load', (driver) => {
       const faultMs = performance.now();
       await inflict(victim);
       const graceEndMs = performance.now() + graceMs;
-      await sleep(graceMs + 1000);
+      await sleep(graceMs + 500);
       const healMs = performance.now();
       await heal(victim);
       const servesAgain = async (): Promise<boolean> => (load.hostsSince(healMs)[victim.name] ?? 0) > 20;
@@ -303,7 +313,8 @@ forOneDriver('a read that has begun on a standby', (driver) => {
         await host.query(end);
         const { error } = await client.expectClosed();
         assert.equal(error?.['C'], '57P01');
-        assert.deepEqual(await runsOn(), []);
+        // The process that was ended may be seen for a moment yet; what runs again would do so for minutes.
+        await eventually('it runs nowhere', async () => (await runsOn()).length === 0);
       }));
   }
 });
@@ -346,7 +357,7 @@ forOneDriver('a read in the way of replay', (driver) => {
       assert.match(error?.['M'] ?? '', /conflict with recovery/);
       assert.equal(status, 'I');
       for (let read = 0; read < 10; read++) assert.notEqual(await whereOf(client), 'primary');
-      assert.deepEqual(await proxy.adminQuery('SHOW BANS'), []);
+      await eventually('none is banned', async () => (await proxy.adminQuery('SHOW BANS')).length === 0);
     }));
 
   it('in a transaction that stands idle it ends the session, as on the standby itself', () =>

@@ -7,16 +7,18 @@ import type { ReplicationCluster } from './replication-cluster.js';
 import type { TomlTable } from './toml-text.js';
 import { clientOf, firstValue, WIRE_USER } from './wire.js';
 
-/** Longest time until a host that says nothing is given up: the first time-out. */
+/** Silence of a host for so long is a failed check, of which two in a row are believed. The proxy allows for times when it stood still itself. */
 export const SILENCE_TIMEOUT_MS = 500;
+/** Bound on what it does not allow for: a log-in takes its time where others have the machine. */
+const ANSWER_TIMEOUT_MS = 4 * SILENCE_TIMEOUT_MS;
 
 const QUICK: TomlTable = {
   min_pool_size: 0,
   log_connections: false,
   log_disconnections: false,
-  connect_timeout: SILENCE_TIMEOUT_MS,
+  connect_timeout: ANSWER_TIMEOUT_MS,
   connect_attempts: 1,
-  healthcheck_timeout: SILENCE_TIMEOUT_MS,
+  healthcheck_timeout: ANSWER_TIMEOUT_MS,
   idle_healthcheck_interval: 200,
   idle_healthcheck_delay: 0,
   ban_timeout: 500,
