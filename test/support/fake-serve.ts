@@ -3,7 +3,7 @@
  * server connection per client, and can be made to end in every way a thread can. What to do comes as text in
  * `adminReply` messages, the one kind that carries bytes of our choice.
  */
-import { openSync, writeSync } from 'node:fs';
+import { existsSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type LogCode,
@@ -31,8 +31,8 @@ interface Fake {
   handOver: HandOver;
   replyBytes: number[];
   isEnding: boolean;
-  /** The mailbox is left alone until then. */
-  deafUntilMs: number;
+  /** The mailbox is left alone until there is such a file. */
+  deafUntilFile: string;
 }
 
 export default async function serve(task: ServeTask): Promise<void> {
@@ -49,7 +49,7 @@ export default async function serve(task: ServeTask): Promise<void> {
     ),
     replyBytes: [],
     isEnding: false,
-    deafUntilMs: 0,
+    deafUntilFile: '',
   };
   // In the place of the ring: a descriptor of its own that must be closed after a crash.
   memory.fds.setOwner(openSync('/dev/null', 'r'), task.worker);
@@ -61,7 +61,8 @@ export default async function serve(task: ServeTask): Promise<void> {
     if (fake.clients !== fake.clientsTold) memory.workers.setClients(task.worker, fake.clients);
     fake.clientsTold = fake.clients;
     memory.workers.setTurns(task.worker, memory.workers.turns(task.worker) + 1);
-    if (Date.now() >= fake.deafUntilMs) {
+    if (fake.deafUntilFile === '' || existsSync(fake.deafUntilFile)) {
+      fake.deafUntilFile = '';
       memory.mailboxes.drain(task.worker, (message) => obey(fake, message));
       for (const fd of fake.listeners) accept(fake, fd);
     }
@@ -132,8 +133,10 @@ function obeyText(fake: Fake, text: string, isLast: boolean): void {
   else if (text === 'leave') fake.isEnding = true;
   else if (text === 'throw outside') setImmediate(throwOutside);
   else if (text === 'run out of memory') fillMemory();
-  else if (text === 'be deaf') fake.deafUntilMs = Date.now() + 2000;
-  else if (text === 'stand still') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  else if (text.startsWith('be deaf until ')) {
+    fake.deafUntilFile = text.slice('be deaf until '.length);
+    log(fake, 'deaf' as LogCode);
+  } else if (text === 'stand still') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   else if (text.startsWith('ask ')) {
     const ask = { slot: 1, generation: 2, database: 'admin', user: 'u', isAdmin: true };
     tell(fake, { type: 'adminQuery', worker, ...ask, text: text.slice(4) });
@@ -142,11 +145,12 @@ function obeyText(fake: Fake, text: string, isLast: boolean): void {
     if (!isLast) return;
     const fields = { sizes: fake.replyBytes.join(' '), end: text.slice(-400) };
     fake.replyBytes = [];
-    tell(fake, {
-      type: 'log',
-      lines: [{ level: 'info', code: 'answered' as LogCode, message: 'an answer came', fields }],
-    });
+    log(fake, 'answered' as LogCode, fields);
   }
+}
+
+function log(fake: Fake, code: LogCode, fields: Record<string, string> = {}): void {
+  tell(fake, { type: 'log', lines: [{ level: 'info', code, message: 'done', fields }] });
 }
 
 function throwOutside(): void {

@@ -1,6 +1,9 @@
+/** The fleet with fake workers; over 400 lines: all of its tests share one rig. */
 import assert from 'node:assert/strict';
-import { fstatSync, openSync } from 'node:fs';
+import { fstatSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,9 +24,12 @@ interface Rig {
 
 const rigs: Rig[] = [];
 const sockets: Socket[] = [];
+/** Of files by which deaf workers hear again. */
+const folder = mkdtempSync(join(tmpdir(), 'pgdog-fleet-'));
 after(async () => {
   for (const socket of sockets) socket.destroy();
   for (const { supervisor } of rigs) await supervisor.cut();
+  rmSync(folder, { recursive: true });
 });
 
 function configuration(workers: number, listen: string[] = ['127.0.0.1:6432']): LoadedConfig {
@@ -103,6 +109,16 @@ function tell({ supervisor }: Rig, worker: number, text: string): void {
   });
 }
 
+let deafCount = 0;
+/** The worker has stopped reading its mail, and does so until what this gives is called. */
+async function deafen(rig: Rig, worker: number): Promise<() => void> {
+  const file = join(folder, String(++deafCount));
+  const { length } = rig.logger.of('deaf');
+  tell(rig, worker, `be deaf until ${file}`);
+  await until(() => rig.logger.of('deaf').length > length, 'deaf');
+  return () => writeFileSync(file, '');
+}
+
 async function until(isTrue: () => boolean, what: string, deadlineMs = PATIENCE_MS): Promise<void> {
   const endMs = Date.now() + deadlineMs;
   while (!isTrue()) {
@@ -158,9 +174,14 @@ test('the least loaded worker gets the next client', async () => {
 
 test('a worker that does not read its mail gets no more than its share of a burst', async () => {
   const rig = await startRig(2);
-  tell(rig, 0, 'be deaf');
-  await sleep(20);
-  const clients = await Promise.all(Array.from({ length: 20 }, () => client(rig.port)));
+  const { fds } = rig.supervisor.memory;
+  const ownedCount = (): number => fds.owned(0).length + fds.owned(1).length;
+  const before = ownedCount();
+  const hear = await deafen(rig, 0);
+  const coming = Promise.all(Array.from({ length: 20 }, () => client(rig.port)));
+  await until(() => ownedCount() === before + 20, 'all have been given to a worker');
+  hear();
+  const clients = await coming;
   const deaf = clients.filter(({ worker }) => worker === 0).length;
   assert.ok(deaf >= 5 && deaf <= 14, `${deaf}`);
 });
@@ -217,12 +238,12 @@ test('a worker that runs out of heap ends alone', { timeout: 600_000 }, async ()
 test('mail of a crashed worker: descriptors in it are closed, nothing can be posted until it is back', async () => {
   const rig = await startRig(2);
   const { memory } = rig.supervisor;
-  tell(rig, 0, 'be deaf');
-  await sleep(20);
+  const hear = await deafen(rig, 0);
   rig.supervisor.crashWorker(0);
   const fd = openSync('/dev/null', 'r');
   assert.ok(memory.mailboxes.post(1, 0, { type: 'cancel', fd, slot: 0, secret: new Uint8Array(4) }));
   assert.equal(memory.fds.owner(fd), 0);
+  hear();
   await until(() => rig.logger.of('worker_crashed').length === 1, 'a crash');
   assert.equal(memory.mailboxes.post(1, 0, { type: 'lendRequest', pool: 0, fromWorker: 1 }), false);
   await until(() => rig.logger.of('worker_restart').length === 1, 'cleared up');
@@ -258,8 +279,7 @@ test('with no worker to serve them clients wait in the backlog and none is lost'
 test('a worker keeps the client that the least loaded one has no room in its mailbox for', async () => {
   const rig = await startRig(2);
   const { mailboxes, workers } = rig.supervisor.memory;
-  tell(rig, 0, 'be deaf');
-  await sleep(20);
+  const hear = await deafen(rig, 0);
   const big = {
     type: 'adminReply' as const,
     slot: 0,
@@ -271,6 +291,7 @@ test('a worker keeps the client that the least loaded one has no room in its mai
   while (mailboxes.post(-1, 0, { type: 'epoch', epoch: 1 }));
   workers.setClients(1, 100);
   assert.equal((await client(rig.port)).worker, 1);
+  hear();
 });
 
 test('an admin answer arrives whole, in pieces of at most 32 KB, also when it does not fit the mailbox', async () => {
@@ -334,6 +355,8 @@ test('a worker that comes up after the end was ordered is told, and nobody waits
   const rig = await startRig(2);
   const { fleet } = rig.supervisor;
   const isStarting = (): boolean => fleet.handles[0].phase === 'starting';
+  // It answers later than the other is up.
+  const hear = await deafen(rig, 1);
   const endMs = Date.now() + PATIENCE_MS;
   for (let crashes = 1; !isStarting() && Date.now() < endMs; crashes++) {
     rig.supervisor.crashWorker(0);
@@ -342,12 +365,10 @@ test('a worker that comes up after the end was ordered is told, and nobody waits
     while (!isStarting() && !fleet.isServing(0) && Date.now() < endMs) await nextTurn();
   }
   assert.ok(isStarting());
-  // It answers later than the other is up.
-  tell(rig, 1, 'be deaf');
-  await sleep(20);
   const drained = rig.supervisor.drain('SHUTDOWN', 'clients');
   await until(() => fleet.isServing(0), 'up again');
   assert.equal(rig.supervisor.shutdownPhase, 'draining');
+  hear();
   await soon('the end', drained);
   assert.equal(rig.logger.of('shutdown_forced').length, 0);
 });

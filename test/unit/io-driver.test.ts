@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
 import { type IoSource, ipSockaddr, libc, localAddress } from '@pgdog-cluster/worker';
+import { PATIENCE_MS } from '../support/patience.js';
 import { driverNames, localPair, Recorder, Rig, tcpPair } from './io-fixture.js';
 
 const { EAGAIN } = constants.errno;
@@ -63,7 +64,7 @@ for (const name of driverNames) {
           if (round % 5 === 4) readBytes += readAll(rig, peer);
         }
         assert.ok(hadShort, 'the test must meet a full socket');
-        const deadline = performance.now() + 2000;
+        const deadline = performance.now() + PATIENCE_MS;
         // Over TCP they may still be under way.
         while (readBytes < sentBytes && performance.now() < deadline) readBytes += readAll(rig, peer);
         assert.equal(readBytes + readAll(rig, peer), sentBytes);
@@ -112,7 +113,7 @@ for (const name of driverNames) {
       libc.write(peer, rig.memory.address, 10);
       libc.close(peer);
       const owner = new Recorder(rig, fd);
-      rig.until(() => owner.receiveEnds.length === 1, 2000);
+      rig.until(() => owner.receiveEnds.length === 1);
       assert.equal(owner.receivedBytes, 10);
       assert.deepEqual(owner.receiveEnds, [0]);
       owner.connection.close();
@@ -129,8 +130,8 @@ for (const name of driverNames) {
     a.send('last');
     a.connection.closeWhenSent();
     const before = performance.now();
-    for (let i = 0; i < 4 && rig.closedFds.length === 0; i++) rig.turn(2000);
-    assert.ok(performance.now() - before < 500);
+    for (let i = 0; i < 4 && rig.closedFds.length === 0; i++) rig.turn(20_000);
+    assert.ok(performance.now() - before < 10_000);
     assert.equal(rig.closedFds.length, 1);
     b.connection.close();
     rig.until(() => rig.closedFds.length === 2);
@@ -156,6 +157,12 @@ for (const name of driverNames) {
     const turnBoth = (): void => {
       for (const rig of [first, second]) for (let n = 0; n < 2; n++) rig.turn(5);
     };
+    // On a machine with much to do a client that has connected may take its time to be in the backlog.
+    const untilAccepted = (count: number): void => {
+      const endMs = performance.now() + PATIENCE_MS;
+      while (accepted.length < count && performance.now() < endMs) turnBoth();
+      turnBoth();
+    };
     const clients: number[] = [];
     const connect = (): void => {
       const fd = libc.socket(libc.AF_INET, libc.SOCK_STREAM, 0);
@@ -165,18 +172,18 @@ for (const name of driverNames) {
     turnBoth();
     assert.equal(wakeCount, 0);
     connect();
-    turnBoth();
+    untilAccepted(1);
     assert.equal(accepted.length, 1);
     connect();
     connect();
-    for (let n = 0; n < 3; n++) turnBoth();
+    untilAccepted(3);
     assert.equal(accepted.length, 3, 'what is left in the backlog wakes again');
     first.driver.unwatchListener(listener);
     first.turn(0);
     connect();
     for (let n = 0; n < 2; n++) first.turn(5);
     assert.equal(accepted.length, 3);
-    turnBoth();
+    untilAccepted(4);
     assert.equal(accepted.length, 4, 'the other watcher still hears');
     second.driver.unwatchListener(listener);
     // The number may belong to something else by now: an unknown one is nothing.

@@ -12,6 +12,7 @@ import {
   openStreamSocket,
   UringDriver,
 } from '@pgdog-cluster/worker';
+import { PATIENCE_MS } from '../support/patience.js';
 
 export type DriverName = 'io_uring' | 'epoll';
 
@@ -57,7 +58,7 @@ export class Rig {
   }
 
   /** Turns until `isDone`, or throws after `limitMs`. */
-  until(isDone: () => boolean, limitMs = 10_000): void {
+  until(isDone: () => boolean, limitMs = PATIENCE_MS): void {
     const deadline = performance.now() + limitMs;
     while (!isDone()) {
       if (performance.now() > deadline) throw new Error('timed out');

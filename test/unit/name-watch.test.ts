@@ -86,7 +86,7 @@ describe('names of hosts', () => {
     rig.watch.takeUp([host('db.example', '10.0.0.1')], 5);
     await eventually('the loss is told', async () => rig.lost.length === 1);
     rig.answer = ['10.0.0.1'];
-    await eventually('it resolves again', async () => rig.asked.length > 2, 5_000);
+    await eventually('it resolves again', async () => rig.asked.length > 2);
     assert.deepEqual([rig.changes, rig.lost], [[], ['db.example']]);
   });
 
@@ -96,7 +96,7 @@ describe('names of hosts', () => {
     rig.watch.takeUp([host('db.example', '10.0.0.1')], null);
     await sleep(300);
     assert.deepEqual(rig.asked, []);
-    await eventually('it was asked', async () => rig.asked.length > 0, 3_000);
+    await eventually('it was asked', async () => rig.asked.length > 0);
   });
 
   it('are asked at once when their host fails, but not for each failure', async () => {

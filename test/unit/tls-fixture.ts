@@ -12,6 +12,7 @@ import {
   type TlsListener,
   TlsWorker,
 } from '@pgdog-cluster/worker';
+import { PATIENCE_MS } from '../support/patience.js';
 import { type DriverName, localPair, Recorder, Rig } from './io-fixture.js';
 
 /** An end of a TLS connection: what its owner is told. */
@@ -74,7 +75,7 @@ export class TlsRig {
     handshakes.run();
   }
 
-  until(isDone: () => boolean, limitMs = 10_000): void {
+  until(isDone: () => boolean, limitMs = PATIENCE_MS): void {
     const deadline = performance.now() + limitMs;
     while (!isDone()) {
       if (performance.now() > deadline) throw new Error('timed out');
