@@ -38,15 +38,16 @@ forOneDriver('transaction_timeout', (driver) => {
     });
     try {
       const idle = await clientOf(proxy);
-      // In one message: a machine may be slow between two.
-      await run(idle, "BEGIN; INSERT INTO sink VALUES ('lost')");
+      // In one message: a machine may be slow between two, and before the answer.
+      idle.send(Q("BEGIN; INSERT INTO sink VALUES ('lost')"));
       const told = await idle.expectClosed();
       assert.equal(told.error?.['C'], '25P04');
       assert.equal(told.error?.['S'], 'FATAL');
       assert.match(told.error?.['M'] ?? '', /300 ms/);
       const busy = await clientOf(proxy);
       // Each statement is short: only the transaction is too long.
-      await run(busy, "BEGIN; INSERT INTO sink VALUES ('lost')");
+      busy.send(Q("BEGIN; INSERT INTO sink VALUES ('lost')"));
+      await busy.readUntilReady().catch(() => undefined);
       await eventually('it is closed', async () => {
         await busy.query('SELECT pg_sleep(0.02)').catch(() => undefined);
         return busy.isClosed;
@@ -54,12 +55,23 @@ forOneDriver('transaction_timeout', (driver) => {
       const long = await clientOf(proxy);
       long.send(Q('SELECT pg_sleep(210)'));
       assert.equal((await long.expectClosed()).error?.['C'], '25P04');
-      await withClients(proxy, 1, async (next) => {
-        assert.equal(await firstValue(next, 'SELECT count(*) FROM sink'), '0');
-        await run(next, 'BEGIN', 'COMMIT', 'SELECT 1');
-        await sleep(400);
-        assert.equal(await firstValue(next, 'SELECT 1'), '1', 'several transactions are not one');
+      // Again where a machine that stands still makes one of them too long: what is one to the proxy never gets through.
+      let found: string | null = null;
+      await eventually('several transactions are not one', async () => {
+        const next = await clientOf(proxy);
+        try {
+          // On the only server connection: nothing of those before is seen.
+          found = await firstValue(next, 'SELECT count(*) FROM sink');
+          await run(next, 'BEGIN; COMMIT', 'SELECT 1');
+          await sleep(400);
+          return (await firstValue(next, 'SELECT 1')) === '1';
+        } catch {
+          return false;
+        } finally {
+          next.destroy();
+        }
       });
+      assert.equal(found, '0');
       await eventually('cancelled', async () => !(await isRunning('pg_sleep(210)')));
     } finally {
       await proxy.stop();
@@ -78,7 +90,7 @@ forOneDriver('time-outs of one database or user', (driver) => {
       ],
       users: [
         { name: 'postgres', password: 'postgres', client_idle_in_transaction_timeout: 250 },
-        { name: 'alice', password: 'alice', query_timeout: 0, client_idle_timeout: 500 },
+        { name: 'alice', password: 'alice', query_timeout: 0, client_idle_timeout: 2000 },
       ],
       general: { min_pool_size: 0, auth_type: 'trust', checkout_timeout: 90_000 },
     });
@@ -100,14 +112,14 @@ forOneDriver('time-outs of one database or user', (driver) => {
       });
       const holder = await clientOf(proxy, { database: 'free' });
       const waiter = await clientOf(proxy, { database: 'free' });
-      await run(holder, 'BEGIN');
-      // Not idle for as long as the other one waits.
-      holder.send(Q('SELECT pg_sleep(300)'));
+      // Not idle for as long as the other one waits; in one message, for between two it would be.
+      holder.send(Q('BEGIN; SELECT pg_sleep(300)'));
+      await eventually('it runs', () => isRunning('pg_sleep(300)'));
       assert.match((await waiter.query('SELECT 1')).error?.['M'] ?? '', /in 200 ms \(pool_size = 1\)/);
       await holder.cancel();
       assert.equal(sqlstateOf(await holder.readUntilReady()), '57014');
       assert.equal((await holder.expectClosed()).error?.['C'], '25P03');
-      assert.equal(await firstValue(waiter, 'SELECT 1'), '1');
+      await eventually('its place is free', async () => (await waiter.query('SELECT 1')).error === null);
       waiter.destroy();
     } finally {
       await proxy.stop();
@@ -122,11 +134,12 @@ forOneDriver('time-outs of one database or user', (driver) => {
     try {
       await withClients(proxy, 2, async (holder, waiter) => {
         await run(holder, 'BEGIN');
-        const answered = waiter.query('SELECT 1');
-        await sleep(500);
+        waiter.send(Q('SELECT 1'));
+        assert.equal((await waiter.readFrame()).type, 'N');
+        await waiter.expectSilence(350);
         await run(holder, 'COMMIT');
-        const letters = (await answered).frames.map(({ type }) => type).join('');
-        assert.equal(letters, 'NTDCZ');
+        const letters = (await waiter.readUntilReady()).frames.map(({ type }) => type).join('');
+        assert.equal(letters, 'TDCZ');
         const result = await waiter.query('SELECT 1');
         assert.equal(result.frames.map(({ type }) => type).join(''), 'TDCZ');
       });

@@ -12,6 +12,7 @@ import {
   firstValue,
   pidOf,
   run,
+  setEverywhere,
   sleep,
   sqlstateOf,
   startWireProxy,
@@ -50,7 +51,7 @@ forOneDriver('session mode', (driver) => {
   before(async () => {
     proxy = await startWireProxy(server, driver, {
       database: { pool_size: 1, pooler_mode: 'session' },
-      general: { checkout_timeout: 300 },
+      general: { checkout_timeout: 30_000 },
     });
   });
   after(() => proxy.stop());
@@ -96,7 +97,9 @@ forOneDriver('session mode', (driver) => {
   it('the second client waits as long as the first is there', () =>
     withClients(proxy, 2, async (a, b) => {
       await run(a, 'SELECT 1');
+      await setEverywhere(proxy, 'checkout_timeout = 300');
       assert.equal(sqlstateOf(await b.query('SELECT 1')), '58000');
+      await setEverywhere(proxy, 'checkout_timeout = 30000');
       await a.end();
       assert.equal(await firstValue(b, 'SELECT 1'), '1');
     }));

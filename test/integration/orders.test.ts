@@ -16,13 +16,16 @@ import {
   firstValue,
   pidOf,
   run,
+  setEverywhere,
   sleep,
   sqlstateOf,
+  untilWaiting,
 } from '../support/wire.js';
 
 const WORKERS = 2;
-// Long enough for a busy machine to start as many servers.
-const CHECKOUT_TIMEOUT_MS = 1_500;
+// As long as nobody waits in vain: for a busy machine to start as many servers.
+const CHECKOUT_TIMEOUT_MS = 60_000;
+const SHORT_MS = 300;
 
 let server: TestPostgres;
 before(async () => {
@@ -96,6 +99,7 @@ forOneDriver('orders', (driver) => {
     await run(busy, 'COMMIT');
     assert.deepEqual((await boss.readUntilReady()).tags, ['PAUSE']);
     assert.equal(await serversLeft(), 0);
+    await setEverywhere(proxy, `checkout_timeout = ${SHORT_MS}`);
     for (const client of clients) client.send(Q('SELECT 3'));
     // A login with settings nobody had yet needs a server: it waits as well.
     const late = clientOf(proxy, { parameters: { work_mem: '1234kB' } });
@@ -104,7 +108,8 @@ forOneDriver('orders', (driver) => {
       hasLoggedIn = true;
     });
     await isHeld(clients.length + 1);
-    await Promise.all(clients.map((client) => client.expectSilence(CHECKOUT_TIMEOUT_MS + 200)));
+    await Promise.all(clients.map((client) => client.expectSilence(2 * SHORT_MS)));
+    await setEverywhere(proxy, `checkout_timeout = ${CHECKOUT_TIMEOUT_MS}`);
     assert.equal(hasLoggedIn, false);
     assert.equal(await serversLeft(), 0, 'min_pool_size was not restored');
     assert.equal(sqlstateOf(await boss.query('PAUSE')), '08P01');
@@ -120,11 +125,16 @@ forOneDriver('orders', (driver) => {
   it('who waited in the queue of a pool is held in place of failing', async () => {
     const busy = await Promise.all(Array.from({ length: 4 * WORKERS }, () => busyClient()));
     const waiter = await clientOf(proxy);
-    waiter.send(Q('SELECT 4'));
     const boss = await operator();
+    // Time enough for PAUSE to come before it fails.
+    const queuedMs = 2500;
+    await setEverywhere(proxy, `checkout_timeout = ${queuedMs}`);
+    waiter.send(Q('SELECT 4'));
+    await untilWaiting(proxy, 1);
     boss.send(Q('PAUSE postgres'));
     await isHeld(1);
-    await waiter.expectSilence(CHECKOUT_TIMEOUT_MS + 200);
+    await waiter.expectSilence(queuedMs + 200);
+    await setEverywhere(proxy, `checkout_timeout = ${CHECKOUT_TIMEOUT_MS}`);
     for (const client of busy) await run(client, 'COMMIT');
     assert.deepEqual((await boss.readUntilReady()).tags, ['PAUSE']);
     await order('RESUME postgres');
@@ -299,9 +309,11 @@ forOneDriver('orders', (driver) => {
     const timeoutNow = async () =>
       (await order('SHOW CONFIG')).find(({ name }) => name === 'query_timeout')?.['value'];
     const before = await timeoutNow();
+    await setEverywhere(proxy, "query_timeout = '77s'");
+    assert.equal(await timeoutNow(), '1m 17s');
+    assert.equal(await pidOf(client), pid, 'its server connection has stayed');
     await order("SET query_timeout = '300ms'");
     assert.equal(await timeoutNow(), '300ms');
-    assert.equal(await pidOf(client), pid, 'its server connection has stayed');
     client.send(Q('SELECT pg_sleep(5)'));
     assert.equal((await client.expectClosed()).error?.['C'], '57014');
     await order('RELOAD');

@@ -21,6 +21,7 @@ import {
   eventually,
   firstValue,
   run,
+  setEverywhere,
   sleep,
   sqlstateOf,
   startWireProxy,
@@ -36,6 +37,9 @@ before(async () => {
 });
 after(() => server.stop());
 
+const isSleeping = async (): Promise<boolean> =>
+  (await server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).length > 0;
+
 for (const mode of ['transaction', 'session', 'statement']) {
   forEachDriver(`replication, ${mode} mode`, (driver) => {
     let proxy: TestProxy;
@@ -43,7 +47,7 @@ for (const mode of ['transaction', 'session', 'statement']) {
       proxy = await startWireProxy(server, driver, {
         database: { pool_size: POOL_SIZE, pooler_mode: mode },
         users: [WIRE_USER, PLAIN],
-        general: { query_timeout: 700, checkout_timeout: 600 },
+        general: { checkout_timeout: 30_000 },
       });
     });
     after(() => proxy.stop());
@@ -73,18 +77,20 @@ for (const mode of ['transaction', 'session', 'statement']) {
     it('streams an inserted row longer than query_timeout, and takes status updates meanwhile', async () => {
       const client = await logical(proxy);
       await startStream(client, 'rows');
+      await setEverywhere(proxy, 'query_timeout = 700');
       assert.deepEqual(
         (await proxy.adminQuery<{ replication: string; state: string }>('SHOW CLIENTS'))
           .map(({ replication, state }) => `${replication} ${state}`)
           .filter((text) => !text.startsWith('none')),
         ['logical active'],
       );
-      const writer = await trackedClientOf(proxy);
+      const writer = await trackedClientOf(server);
       for (const name of ['first', 'second']) {
         await run(writer, `INSERT INTO item VALUES ('${name}')`);
         await untilChange(client, `name[text]:'${name}'`);
         await sleep(400);
       }
+      await setEverywhere(proxy, 'query_timeout = 0');
       client.send(status(1n));
       // The answer to a status update that asks for one.
       while ((await client.readFrame()).body[0] !== 0x6b);
@@ -122,9 +128,11 @@ for (const mode of ['transaction', 'session', 'statement']) {
 
     it('the pool is full of streams: waits, checkout timeout, and is served when one ends', async () => {
       const streams = [await logical(proxy), await physical(proxy)];
-      await assert.rejects(logical(proxy), /58000: checkout timeout.*pool_size = 2/);
       const waiting = await trackedClientOf(proxy);
+      await setEverywhere(proxy, 'checkout_timeout = 600');
+      await assert.rejects(logical(proxy), /58000: checkout timeout.*pool_size = 2/);
       assert.equal(sqlstateOf(await waiting.query('SELECT 1')), '58000');
+      await setEverywhere(proxy, 'checkout_timeout = 30000');
       const late = physical(proxy);
       await sleep(50);
       await streams[0].end();
@@ -175,7 +183,7 @@ for (const mode of ['transaction', 'session', 'statement']) {
     it('a cancel request ends the command that runs', async () => {
       const client = await logical(proxy);
       const ended = client.query('SELECT pg_sleep(300)');
-      await sleep(50);
+      await eventually('it runs', isSleeping);
       await client.cancel();
       assert.equal(sqlstateOf(await ended), '57014');
       assert.equal(await firstValue(client, 'SELECT 1'), '1');
@@ -186,13 +194,10 @@ for (const mode of ['transaction', 'session', 'statement']) {
     it('a client that vanishes while its command runs leaves no statement running', async () => {
       const client = await logical(proxy);
       client.send(Q('SELECT pg_sleep(300)'));
-      await sleep(50);
+      await eventually('it runs', isSleeping);
       client.destroy();
       await nothingLeft(server, proxy);
-      await eventually('nothing sleeps', async () => {
-        const rows = await server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
-        return rows.length === 0;
-      });
+      await eventually('nothing sleeps', async () => !(await isSleeping()));
     });
 
     it('refuses what Postgres refuses: values, roles, passwords', async () => {

@@ -54,7 +54,7 @@ forEachDriver('sockets and TLS', (driver) => {
       tls_server_ca_certificate: folder.write('ca.pem', authority.certificate),
     };
     const proxy = await startWireProxy({ host: directory, port: server.port }, driver, { general });
-    const byTcp = await startWireProxy(server, driver, { general: { ...general, checkout_timeout: 300 } });
+    const byTcp = await startWireProxy(server, driver, { general });
     try {
       const client = await clientOf(proxy);
       assert.equal(await firstValue(client, 'SELECT 1'), '1');

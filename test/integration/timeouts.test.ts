@@ -42,7 +42,8 @@ forOneDriver('time-outs', (driver) => {
           name: 'hurried',
           database_name: 'postgres',
           pool_size: 1,
-          checkout_timeout: 300,
+          checkout_timeout: 1000,
+          query_timeout: 60_000,
         }),
       ],
       users: [{ name: 'postgres', password: 'postgres' }],
@@ -82,11 +83,14 @@ forOneDriver('time-outs', (driver) => {
       let result = await b.query('SELECT 1');
       assert.equal(sqlstateOf(result), '58000');
       assert.equal(result.error?.['S'], 'ERROR');
-      assert.match(result.error?.['M'] ?? '', /checkout timeout.*"hurried".*300 ms.*pool_size = 1/);
+      assert.match(result.error?.['M'] ?? '', /checkout timeout.*"hurried".*1000 ms.*pool_size = 1/);
       assert.equal(result.status, 'I');
       await a.cancel();
       await a.readUntilReady();
-      result = await b.query('SELECT 1');
+      await eventually('it is served', async () => {
+        result = await b.query('SELECT 1');
+        return result.error === null;
+      });
       assert.deepEqual(result.rows, [['1']]);
     }));
 
@@ -97,7 +101,7 @@ forOneDriver('time-outs', (driver) => {
       assert.equal(result.frames.map(({ type }) => type).join(''), 'EZ');
       await a.cancel();
       await a.readUntilReady();
-      assert.equal(await firstValue(b, 'SELECT 3'), '3');
+      await eventually('it is served', async () => (await b.query('SELECT 3')).error === null);
     }));
 
   it('query_timeout: 57014, the statement is cancelled, the pool whole', async () => {
@@ -129,8 +133,8 @@ forOneDriver('time-outs', (driver) => {
 
   it('client_idle_in_transaction_timeout: 25P03, rolled back', async () => {
     const a = await clientOf(proxy);
-    // In one message: between two it would be idle.
-    await run(a, "BEGIN; INSERT INTO sink VALUES ('lost')");
+    // In one message: between two it would be idle, and behind it when its answer is read late.
+    a.send(Q("BEGIN; INSERT INTO sink VALUES ('lost')"));
     const { error } = await a.expectClosed();
     assert.equal(error?.['C'], '25P03');
     assert.equal(error?.['S'], 'FATAL');
@@ -151,11 +155,19 @@ forOneDriver('time-outs', (driver) => {
   });
 
   it('client_idle_timeout counts from the end of an answer, however long that took', async () => {
-    const a = await clientOf(proxy);
-    await run(a, 'SELECT pg_sleep(2)');
-    await sleep(1700);
-    assert.equal(await firstValue(a, 'SELECT 1'), '1');
-    await a.end();
+    // Again where a machine that stands still makes it more: counted from the question on it is too much each time.
+    await eventually('it is still there', async () => {
+      const a = await clientOf(proxy);
+      try {
+        await run(a, 'SELECT pg_sleep(1.8)');
+        await sleep(1400);
+        return (await firstValue(a, 'SELECT 1')) === '1';
+      } catch {
+        return false;
+      } finally {
+        a.destroy();
+      }
+    });
   });
 
   const slow: Record<string, Buffer[]> = {
@@ -207,7 +219,7 @@ forOneDriver('a server that never answers', (driver) => {
         answer(connection, frame);
       },
     });
-    const proxy = await startWireProxy(fake, driver, { general: { query_timeout: 2000 } });
+    const proxy = await startWireProxy(fake, driver, { general: { query_timeout: 10_000 } });
     try {
       const client = await RawClient.open({
         port: proxy.port,

@@ -97,6 +97,22 @@ export const pidOf = (client: RawClient): Promise<string | null> =>
   firstValue(client, 'SELECT pg_backend_pid()');
 
 /**
+ * `blocker` holds, in a transaction, the server connection that `client` used last. Gives that one's process id.
+ * Tried again: on a busy machine a second one may come just now, and be the last.
+ */
+export async function holdServerOf(client: RawClient, blocker: RawClient): Promise<string | null> {
+  let held: string | null = null;
+  await eventually('the blocker gets the connection used last', async () => {
+    const before = await pidOf(client);
+    await run(blocker, 'BEGIN');
+    held = await pidOf(blocker);
+    if (held !== before) await run(blocker, 'ROLLBACK');
+    return held === before;
+  });
+  return held;
+}
+
+/**
  * Runs `body` while `blocker` holds, in a transaction, the server connection that `client` used last: with a pool
  * of two, the client is then served by the other one. Fails when it is not.
  */
@@ -105,9 +121,7 @@ export async function onAnotherServer<T>(
   blocker: RawClient,
   body: () => Promise<T>,
 ): Promise<T> {
-  const before = await pidOf(client);
-  await run(blocker, 'BEGIN');
-  assert.equal(await pidOf(blocker), before, 'the blocker did not get the connection used last');
+  const before = await holdServerOf(client, blocker);
   try {
     const result = await body();
     assert.notEqual(await pidOf(client), before, 'the client was not moved');
@@ -188,6 +202,38 @@ export async function eventually(
     if (performance.now() > deadlineMs) assert.fail(`not within ${timeoutMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/**
+ * By the operator's SET, and in force in every worker when this resolves: for a time-out that is short where it is to
+ * fire, and so long everywhere else that a machine which stands still for a moment makes it fire nowhere.
+ */
+export async function setEverywhere(proxy: TestProxy, ...settings: string[]): Promise<void> {
+  for (const setting of settings) await proxy.adminQuery(`SET ${setting}`);
+  const [{ epoch = '' } = {}] = await proxy.adminQuery<{ epoch: string }>('SHOW CONFIG_STATUS');
+  await eventually('all workers have taken it up', async () => {
+    const rows = await proxy.adminQuery<{ epoch: string }>('SHOW WORKERS');
+    return rows.every((row) => Number(row.epoch) >= Number(epoch));
+  });
+}
+
+/** So many clients of a database wait for a server connection. */
+export function untilWaiting(proxy: TestProxy, count: number, database = 'postgres'): Promise<void> {
+  return eventually(`${count} wait`, async () => {
+    const rows = await proxy.adminQuery<Record<string, string>>('SHOW POOLS');
+    const waiting = rows
+      .filter((row) => row['database'] === database)
+      .map((row) => Number(row['cl_waiting']));
+    return waiting.reduce((sum, one) => sum + one, 0) === count;
+  });
+}
+
+/** The proxy knows of no server connection: those that the test has ended are gone for it too. */
+export function untilNoServers(proxy: TestProxy): Promise<void> {
+  return eventually(
+    'no server connection is left',
+    async () => (await proxy.adminQuery('SHOW SERVERS')).length === 0,
+  );
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
