@@ -9,7 +9,7 @@ import { startPostgres, type TestPostgres } from '../support/embedded-postgres.j
 import { FakeLogger } from '../support/fake-logger.js';
 import { load } from '../support/load-configuration.js';
 import { databaseOf, startProxy } from '../support/proxy.js';
-import { clientOf, firstValue, sleep } from '../support/wire.js';
+import { clientOf, firstValue, sleep, untilNoServers } from '../support/wire.js';
 
 const SLOW = `
   CREATE ROLE app LOGIN PASSWORD 'app-password';
@@ -143,7 +143,7 @@ it('a reload leaves a listed user without a password its secret, and its rights 
   const file = (name: string) => join(proxy.directory, name);
   const afresh = async () => {
     await server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'");
-    await sleep(100);
+    await untilNoServers(proxy);
   };
   try {
     const app = await clientOf(proxy, { user: 'app', database: 'postgres', password: 'app-password' });

@@ -9,7 +9,15 @@ import { forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { B, c, d, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
-import { clientOf, firstValue, run, sleep, startWireProxy, withClients } from '../support/wire.js';
+import {
+  clientOf,
+  eventually,
+  firstValue,
+  run,
+  sleep,
+  startWireProxy,
+  withClients,
+} from '../support/wire.js';
 
 const MB = 1024 * 1024;
 const COPY_BYTES = Number(process.env['PGDOG_TEST_COPY_MB'] ?? 256) * MB;
@@ -56,9 +64,9 @@ forEachDriver('large messages', (driver) => {
     const client = await clientOf(proxy);
     const value = Buffer.alloc(60 * MB, 0x79);
     client.send(P('', 'SELECT length($1::text)'), B('', '', { values: [value] }), E(''), S());
-    assert.deepEqual((await client.readUntilReady(1, 20_000)).rows, [[String(60 * MB)]]);
+    assert.deepEqual((await client.readUntilReady()).rows, [[String(60 * MB)]]);
     client.send(Q(`SELECT length('${value.toString('latin1')}')`));
-    assert.deepEqual((await client.readUntilReady(1, 20_000)).rows, [[String(60 * MB)]]);
+    assert.deepEqual((await client.readUntilReady()).rows, [[String(60 * MB)]]);
     await client.end();
   });
 
@@ -97,19 +105,27 @@ forEachDriver('large messages', (driver) => {
       slow.send(Q(`SELECT repeat('x', ${LINE}) FROM generate_series(1, ${rows})`));
       await sleep(200);
       await flat('slow reader', async () => {
-        const tookMs: number[] = [];
-        const ask = async (client: (typeof fast)[number]): Promise<void> => {
-          for (let round = 0; round < 150; round++) {
-            const since = performance.now();
-            await run(client, 'SELECT 1');
-            tookMs.push(performance.now() - since);
-          }
+        let figures = '';
+        const isQuick = async (): Promise<boolean> => {
+          const tookMs: number[] = [];
+          const ask = async (client: (typeof fast)[number]): Promise<void> => {
+            for (let round = 0; round < 150; round++) {
+              const since = performance.now();
+              await run(client, 'SELECT 1');
+              tookMs.push(performance.now() - since);
+            }
+          };
+          await Promise.all(fast.map(ask));
+          tookMs.sort((a, b) => a - b);
+          const median = tookMs[tookMs.length >> 1] ?? 0;
+          const p99 = tookMs[Math.floor(tookMs.length * 0.99)] ?? 0;
+          figures = `median ${median.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
+          return median < 20 && p99 < 200;
         };
-        await Promise.all(fast.map(ask));
-        tookMs.sort((a, b) => a - b);
-        const median = tookMs[tookMs.length >> 1] ?? 0;
-        const p99 = tookMs[Math.floor(tookMs.length * 0.99)] ?? 0;
-        assert.ok(median < 20 && p99 < 200, `median ${median.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
+        // Others share the machine: once is enough, for whom the slow one holds up is held up each time.
+        await eventually('quick answers', isQuick).catch((error: Error) =>
+          assert.fail(`${error.message}: ${figures}`),
+        );
         const answer = discardAnswer(slow);
         slow.socket.resume();
         const { bytes } = await answer;

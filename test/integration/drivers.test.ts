@@ -12,6 +12,7 @@ import { startPostgres, type TestPostgres } from '../support/embedded-postgres.j
 import { findProgram, type ProgramName } from '../support/programs.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { majorVersion, startSystemPostgres, systemPostgresProblem } from '../support/system-postgres.js';
+import { untilBusy } from '../support/wire.js';
 
 const exec = promisify(execFile);
 let server: TestPostgres;
@@ -195,8 +196,10 @@ function postgresJs(proxy: () => TestProxy): void {
   it('postgres.js: cancel, unsafe, simple', () =>
     withSql(async (sql) => {
       const slow = sql`SELECT pg_sleep(200)`;
-      setTimeout(() => slow.cancel(), 150);
-      await assert.rejects(slow.execute(), { code: '57014' });
+      const refused = assert.rejects(slow.execute(), { code: '57014' });
+      await untilBusy(server);
+      slow.cancel();
+      await refused;
       assert.equal((await sql.unsafe('SELECT 1 AS a; SELECT 2 AS b')).length, 2);
       assert.equal((await sql`SELECT 5 AS five`.simple())[0]?.['five'], 5);
     }));

@@ -8,7 +8,15 @@ import { type FakePostgres, startFakePostgres } from '../support/fake-postgres.j
 import { backend } from '../support/frames.js';
 import { databaseOf, startProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
-import { clientOf, eventually, firstValue, run, sleep, startWireProxy } from '../support/wire.js';
+import {
+  clientOf,
+  eventually,
+  firstValue,
+  run,
+  sleep,
+  startWireProxy,
+  untilNoServers,
+} from '../support/wire.js';
 
 /** Longer than a login takes, even where other things run beside. */
 const RETRY_MS = 2000;
@@ -201,7 +209,7 @@ forOneDriver('connect_attempts and connect_attempt_delay', (driver) => {
       await eventually('served again', async () => (await attempt(proxy.port)).error === null);
       // A single failed attempt in between is nobody's business.
       for (const connection of fake.connections) connection.reset();
-      await sleep(50);
+      await untilNoServers(proxy);
       const count = fake.connections.length;
       fake.script({
         onStartup: (connection) => {

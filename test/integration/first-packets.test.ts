@@ -33,7 +33,7 @@ forEachDriver('first packets', (driver) => {
     ] as const) {
       const client = await RawClient.open({ port: proxy.port });
       client.send(Buffer.concat([int32(length), int32(code), Buffer.alloc(8)]));
-      const { error, frames } = await client.expectClosed(4000).finally(() => client.destroy());
+      const { error, frames } = await client.expectClosed().finally(() => client.destroy());
       assert.deepEqual([error, frames.length], [null, 0]);
     }
     for (const said of [
@@ -51,13 +51,10 @@ forEachDriver('first packets', (driver) => {
       Array.from({ length: 100 }, async () => {
         const client = await RawClient.open({ port: proxy.port });
         client.send(Buffer.concat([int32(3), int32(V3)]));
-        await client.expectClosed(20_000).finally(() => client.destroy());
+        await client.expectClosed().finally(() => client.destroy());
       }),
     );
     const seconds = Math.ceil((performance.now() - startMs) / 1000) + 1;
-    assert.ok(
-      linesOf() - before <= Math.min(90, seconds * 10),
-      `${linesOf() - before} lines in ${seconds} s`,
-    );
+    assert.ok(linesOf() - before <= seconds * 10, `${linesOf() - before} lines in ${seconds} s`);
   });
 });

@@ -60,14 +60,10 @@ describe('hosts of a database with role = "auto"', () => {
   async function until(host: ReplicationHost, wanted: Partial<Row>): Promise<number> {
     const start = performance.now();
     let now: Row | undefined;
-    await eventually(
-      `${host.name} is ${JSON.stringify(wanted)}`,
-      async () => {
-        now = await row(host);
-        return Object.entries(wanted).every(([key, value]) => now?.[key as keyof Row] === value);
-      },
-      10_000,
-    ).catch((error: Error) => assert.fail(`${error.message}: ${JSON.stringify(now)}\n${proxy.output}`));
+    await eventually(`${host.name} is ${JSON.stringify(wanted)}`, async () => {
+      now = await row(host);
+      return Object.entries(wanted).every(([key, value]) => now?.[key as keyof Row] === value);
+    }).catch((error: Error) => assert.fail(`${error.message}: ${JSON.stringify(now)}\n${proxy.output}`));
     return performance.now() - start;
   }
 

@@ -99,25 +99,26 @@ forEachDriver('listening', (driver) => {
     // The lowest free number is what counts; the few high ones are beyond it anyway.
     const used = readdirSync(`/proc/${proxy.pid}/fd`).length;
     limitDescriptors(proxy.pid, used + 20);
+    const sinceMs = performance.now();
     const clients: RawClient[] = [];
     const waiting: Promise<unknown>[] = [];
     for (let index = 0; index < 60; index++) {
       const client = await RawClient.open({
         port: proxy.port,
         host: index % 2 === 0 ? directory : '127.0.0.1',
-        timeoutMs: 20_000,
       });
       clients.push(client);
       waiting.push(client.login());
     }
-    await proxy.waitForOutput('accept_failed', 5000);
+    await proxy.waitForOutput('accept_failed');
     const before = cpuTicks(proxy.pid);
-    await sleep(2000);
+    await sleep(1500);
     const lines = proxy.output.split('\n').filter((line) => line.includes('accept_failed')).length;
-    assert.ok(lines <= 4, `${lines} lines`);
+    const seconds = (performance.now() - sinceMs) / 1000;
+    assert.ok(lines <= 2 + seconds, `${lines} lines in ${seconds} s`);
     assert.match(proxy.output, /cannot accept clients: out of descriptors or memory; raise the limit/);
-    // A loop that spins takes 200 ticks in these two seconds.
-    assert.ok(cpuTicks(proxy.pid) - before < 100, `${cpuTicks(proxy.pid) - before} ticks`);
+    // A loop that spins takes 150 ticks meanwhile.
+    assert.ok(cpuTicks(proxy.pid) - before < 75, `${cpuTicks(proxy.pid) - before} ticks`);
     assert.equal(await firstValue(first, 'SELECT 5'), '5', 'running clients go on');
     const isIn = await Promise.all(
       waiting.map((login) => Promise.race([login.then(() => true), sleep(0).then(() => false)])),

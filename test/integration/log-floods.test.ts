@@ -7,7 +7,7 @@ import { Q } from '../support/frames.js';
 import { JSON_LOG, logLine, logLines } from '../support/log-lines.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
-import { eventually } from '../support/wire.js';
+import { eventually, holdServerOf } from '../support/wire.js';
 
 const TIMEOUT_MS = 60_000;
 const SECRET = 'not-for-the-log';
@@ -62,9 +62,7 @@ forOneDriver('lines that clients cause', (ioDriver) => {
   it('of a PREPARE that is refused when it is repeated the SQLSTATE is told, not the words', async () => {
     const [client, other] = await Promise.all([connect(), connect()]);
     await client.query(`PREPARE p AS SELECT '${SECRET}' FROM gone`);
-    // It takes the server connection that has the statement.
-    await other.query('BEGIN');
-    await other.query('SELECT 1');
+    await holdServerOf(client, other);
     await server.query('DROP TABLE gone');
     const { error } = await client.query('EXECUTE p');
     assert.notEqual(error, null);

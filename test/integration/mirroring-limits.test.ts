@@ -168,8 +168,10 @@ forOneDriver('mirroring to nowhere', (driver) => {
         for (let index = 0; index < 300; index++) {
           await run(client, `INSERT INTO t (x) VALUES (${index}); INSERT INTO one VALUES (${index})`);
         }
-        const row = await figuresOf(proxy, 'main', 'slow');
-        assert.equal(row?.queue_length, '128');
+        await eventually('the queue is full', async () => {
+          const row = await figuresOf(proxy, 'main', 'slow');
+          return row?.queue_length === '128';
+        });
       });
       assert.equal(await proxy.stop(), 0);
       await run(lock, 'ROLLBACK');

@@ -114,7 +114,7 @@ it('a cancel goes to the address of the server connection, not to the first of t
   answer = ['127.0.0.4', '127.0.0.3'];
   await eventually('it has moved', async () => logger.of('host_moved').length > movedCount);
   const [{ port }] = supervisor.addresses;
-  const asked = await clientOf({ port }, { timeoutMs: 10_000 });
+  const asked = await clientOf({ port });
   await run(asked, 'SELECT 1');
   asked.send(Q('SELECT pg_sleep(30)'));
   await eventually('it runs', async () => {

@@ -91,8 +91,8 @@ describe('online restart', () => {
     const second = await takeOver(port, { general: metrics });
     const before = load.state.done;
     await eventually('the second serves', async () => load.state.done > before + 20);
-    assert.match(second.output, new RegExp(`took over from process ${first.pid}, which drains`));
-    assert.match(first.output, new RegExp(`process ${second.pid} has taken over: waiting until clients`));
+    await second.waitForOutput(`took over from process ${first.pid}, which drains`);
+    await first.waitForOutput(`process ${second.pid} has taken over: waiting until clients`);
     // The transaction goes on in the old process, which waits for its client.
     assert.equal((await inTransaction.query('SELECT pg_backend_pid() AS pid')).rows[0].pid, backend);
     await inTransaction.query('COMMIT');

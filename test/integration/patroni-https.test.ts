@@ -47,7 +47,7 @@ describe('patroni_url with https', () => {
   it('a member with a certificate of that authority is believed', async () => {
     const right = authority.issue({ addresses: ['127.0.0.1'] });
     await withPatroni(right, async (proxy, patroni) => {
-      await proxy.waitForOutput('Patroni says who is the primary', 10_000);
+      await proxy.waitForOutput('Patroni says who is the primary');
       assert.ok(patroni.asked > 0);
       await eventually('the leader is the primary', async () => {
         const rows = await proxy.adminQuery<{ port: string; role: string }>('SHOW REPLICAS');
@@ -66,7 +66,7 @@ describe('patroni_url with https', () => {
   ] as const) {
     it(`one with a certificate ${what} is told nothing and not believed; the log says why`, async () => {
       await withPatroni(wrong, async (proxy, patroni) => {
-        await proxy.waitForOutput('Patroni does not answer', 10_000);
+        await proxy.waitForOutput('Patroni does not answer');
         assert.match(proxy.output, why);
         assert.equal(patroni.asked, 0);
       });

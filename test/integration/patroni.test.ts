@@ -51,15 +51,11 @@ describe('patroni_url', () => {
 
   async function until(host: ReplicationHost, role: string, reason = ''): Promise<void> {
     let seen: Row | undefined;
-    await eventually(
-      `${host.name} is ${role}`,
-      async () => {
-        const rows = await proxy.adminQuery<Row>('SHOW REPLICAS');
-        seen = rows.find(({ port }) => Number(port) === host.relay.port);
-        return seen?.role === role && seen.ban_reason === reason;
-      },
-      10_000,
-    ).catch((error: Error) => assert.fail(`${error.message}: ${JSON.stringify(seen)}\n${proxy.output}`));
+    await eventually(`${host.name} is ${role}`, async () => {
+      const rows = await proxy.adminQuery<Row>('SHOW REPLICAS');
+      seen = rows.find(({ port }) => Number(port) === host.relay.port);
+      return seen?.role === role && seen.ban_reason === reason;
+    }).catch((error: Error) => assert.fail(`${error.message}: ${JSON.stringify(seen)}\n${proxy.output}`));
   }
 
   it('the leader is the primary', async () => {
@@ -87,7 +83,7 @@ describe('patroni_url', () => {
 
   it('while it does not answer, the hosts themselves decide', async () => {
     patroni.status = 503;
-    await proxy.waitForOutput('Patroni does not answer', 10_000);
+    await proxy.waitForOutput('Patroni does not answer');
     await until(cluster.standbys[0], 'primary');
     await until(cluster.primary, 'unknown', 'superseded: a primary of a newer timeline has been seen');
     patroni.status = 200;

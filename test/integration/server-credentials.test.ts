@@ -7,7 +7,7 @@ import { enter, tryLogin } from '../support/login.js';
 import { databaseOf, type ProxyUser, startProxy, type TestProxy } from '../support/proxy.js';
 import { secret } from '../support/secrets.js';
 import type { TomlTable } from '../support/toml-text.js';
-import { eventually, sleep } from '../support/wire.js';
+import { eventually, sleep, untilNoServers } from '../support/wire.js';
 
 const OLD = secret('the old password');
 const NEW = secret('the new password');
@@ -65,6 +65,11 @@ forEachDriver('credentials towards servers', (driver) => {
     ...settings,
   });
 
+  const endServers = async (proxy: TestProxy): Promise<void> => {
+    await scram.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'");
+    await untilNoServers(proxy);
+  };
+
   it('rotation: either password lets clients in, and the one the server takes is found and remembered', async () => {
     await withProxy({ users: [alice({ passwords: [NEW, OLD] })] }, async (proxy) => {
       try {
@@ -72,12 +77,10 @@ forEachDriver('credentials towards servers', (driver) => {
         await proxy.waitForOutput('the next one is tried');
         assert.equal(proxy.output.split('server_password_refused').length - 1, 1, 'tried once');
         await scram.query(`ALTER ROLE alice PASSWORD '${NEW}'`);
-        await scram.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'");
-        await sleep(100);
+        await endServers(proxy);
         assert.equal(await enter(proxy, 'alice', OLD), '');
         await scram.query(`ALTER ROLE alice PASSWORD 'neither of them'`);
-        await scram.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'");
-        await sleep(100);
+        await endServers(proxy);
         const { client } = await tryLogin(proxy, 'alice', NEW);
         assert.equal((await client.query('SELECT 1')).error?.['C'], '58000', 'all refused: said at once');
         client.destroy();

@@ -28,19 +28,18 @@ before(async () => {
 after(() => server.stop());
 
 /** Waits until the victim's server process does what the test needs. */
-const busyWith = (fragment: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const look = async (left: number): Promise<void> => {
-      const [row] = await server.query<{ pid: number }>(
-        `SELECT pid FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid()`,
-        [`%${fragment}%`],
-      );
-      if (row !== undefined) resolve(row.pid);
-      else if (left === 0) reject(new Error(`nobody runs ${fragment}`));
-      else setTimeout(() => void look(left - 1).catch(reject), 20);
-    };
-    void look(100).catch(reject);
+async function busyWith(fragment: string): Promise<number> {
+  let pid = 0;
+  await eventually(`somebody runs ${fragment}`, async () => {
+    const [row] = await server.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid()`,
+      [`%${fragment}%`],
+    );
+    pid = row?.pid ?? 0;
+    return row !== undefined;
   });
+  return pid;
+}
 
 /** What the client is doing when its server dies: gives the process id of the server's process. */
 const PHASES: Record<string, (client: RawClient) => Promise<number>> = {
@@ -208,22 +207,21 @@ forEachDriver('a server goes away and comes back', (driver) => {
     await own.kill('SIGKILL');
     const proxy = await startWireProxy(own, driver, { general: { checkout_timeout: 500 } });
     try {
-      const early = await RawClient.open({ port: proxy.port, password: 'postgres' });
-      const { error } = await early.login();
-      assert.match(error?.['M'] ?? '', /Connection refused/);
-      early.destroy();
+      await eventually('it says why', async () => {
+        const early = await RawClient.open({ port: proxy.port, password: 'postgres' });
+        const { error } = await early.login();
+        early.destroy();
+        assert.notEqual(error, null);
+        return error?.['M']?.includes('Connection refused') === true;
+      });
       await own.restart();
-      await eventually(
-        'served',
-        async () => {
-          const client = await RawClient.open({ port: proxy.port, password: 'postgres' });
-          const isIn =
-            (await client.login()).error === null && (await client.query('SELECT 1')).rows.length === 1;
-          client.destroy();
-          return isIn;
-        },
-        8000,
-      );
+      await eventually('served', async () => {
+        const client = await RawClient.open({ port: proxy.port, password: 'postgres' });
+        const isIn =
+          (await client.login()).error === null && (await client.query('SELECT 1')).rows.length === 1;
+        client.destroy();
+        return isIn;
+      });
     } finally {
       await proxy.stop();
       await own.stop();

@@ -20,6 +20,7 @@ import {
   sleep,
   sqlstateOf,
   startWireProxy,
+  untilWaiting,
 } from '../support/wire.js';
 
 let server: TestPostgres;
@@ -130,7 +131,7 @@ forEachDriver('shutdown', (driver) => {
     queued.send(Q('SELECT 1'));
     const silent = await RawClient.open({ port: proxy.port });
     silent.send(Buffer.from([0, 0]));
-    await sleep(50);
+    await untilWaiting(proxy, 1);
     proxy.kill('SIGTERM');
     assert.equal(await lastWords(silent), 'FATAL 57P01');
     await queued.expectSilence(50);

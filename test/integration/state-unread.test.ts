@@ -57,6 +57,13 @@ forOneDriver('state that is unread', (driver) => {
       `CREATE FUNCTION mentions() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('work_mem', '7MB', false); /* ${names} */ END $$`,
     );
     const client = await clientOf(proxy);
+    /** A busy server takes longer at times. */
+    const shown = async (sql: string): Promise<unknown[][]> => {
+      for (;;) {
+        const result = await client.query(sql);
+        if (sqlstateOf(result) !== '57014') return result.rows;
+      }
+    };
     await run(client, 'SELECT mentions()', "SET statement_timeout = '3ms'");
     for (const sql of [
       'SELECT mentions()',
@@ -65,12 +72,12 @@ forOneDriver('state that is unread', (driver) => {
       'SELECT pg_advisory_unlock(7)',
     ]) {
       await client.query(sql);
-      assert.deepEqual((await client.query('SHOW statement_timeout')).rows, [['3ms']]);
+      assert.deepEqual(await shown('SHOW statement_timeout'), [['3ms']]);
     }
     // There is one server connection.
     assert.equal(sqlstateOf(await other.query('SELECT 1')), '');
-    assert.deepEqual((await client.query('SHOW work_mem')).rows, [['7MB']]);
-    await run(client, 'RESET statement_timeout');
+    assert.deepEqual(await shown('SHOW work_mem'), [['7MB']]);
+    await shown('RESET statement_timeout');
     assert.deepEqual((await client.query('SHOW statement_timeout')).rows, [['0']]);
     await run(client, 'DROP FUNCTION mentions');
     await Promise.all([client.end(), other.end()]);

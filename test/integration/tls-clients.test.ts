@@ -11,6 +11,7 @@ import { testAuthority } from '../support/certificates.js';
 import { decisionsOn, forEachDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
 import { Q, sslRequest, startupPacket } from '../support/frames.js';
+import { PATIENCE_MS } from '../support/patience.js';
 import { findProgram } from '../support/programs.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
@@ -83,7 +84,7 @@ function exchangeRaw(port: number, ...chunks: Buffer[]): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp(port, '127.0.0.1');
     const received: Buffer[] = [];
-    socket.setTimeout(5000, () => reject(new Error('still open')));
+    socket.setTimeout(PATIENCE_MS, () => reject(new Error('still open')));
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => received.push(chunk));
     socket.on('close', () => resolve(Buffer.concat(received)));
@@ -322,7 +323,8 @@ forEachDriver('TLS of clients', (driver) => {
         for (let attempt = 0; attempt < 2; attempt++) {
           const before = performance.now();
           await client.cancel();
-          assert.ok(performance.now() - before < 3000, 'the cancelling connection was let go');
+          // By default it would be 10 s.
+          assert.ok(performance.now() - before < 9000, 'the cancelling connection was let go');
         }
         assert.equal((await running).error?.['C'], '57014');
         assert.equal(await firstValue(client, 'SELECT 1'), '1');
@@ -339,7 +341,7 @@ forEachDriver('TLS of clients', (driver) => {
     const client = await clientOf(plain, { tls: {} });
     const count = 3000;
     client.send(...Array.from({ length: count }, (_, n) => Q(`SELECT ${n}`)));
-    const { rows } = await client.readUntilReady(count, 20_000);
+    const { rows } = await client.readUntilReady(count);
     assert.deepEqual(
       rows.map(([value]) => Number(value)),
       Array.from({ length: count }, (_, n) => n),
@@ -366,7 +368,7 @@ function afterAccepted(port: number, bytes: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp(port, '127.0.0.1');
     const received: Buffer[] = [];
-    socket.setTimeout(5000, () => reject(new Error('still open')));
+    socket.setTimeout(PATIENCE_MS, () => reject(new Error('still open')));
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => {
       received.push(chunk);

@@ -4,7 +4,7 @@ import type { TestPostgres } from './embedded-postgres.js';
 import type { Frame } from './frames.js';
 import { databaseOf, startProxy, type TestProxy } from './proxy.js';
 import type { RawClient } from './raw-client.js';
-import { type ClientOptions, clientOf, clientsOfAllWorkers, eventually } from './wire.js';
+import { type ClientOptions, clientOf, clientsOfAllWorkers, describeFrame, eventually } from './wire.js';
 
 export const LISTEN_WORKERS = 2;
 /** Enough for clients of all workers: those of a smaller one are gathered in one. */
@@ -20,8 +20,11 @@ export function notificationsIn(frames: Frame[]): string[] {
 }
 
 /** The next frame, which must be a notification. */
-export async function nextNotification(client: RawClient): Promise<string | undefined> {
-  return notificationsIn([await client.readFrame()])[0];
+export async function nextNotification(client: RawClient): Promise<string> {
+  const frame = await client.readFrame();
+  const [text] = notificationsIn([frame]);
+  if (text === undefined) throw new Error(`no notification, but ${describeFrame(frame)}`);
+  return text;
 }
 
 /** Databases postgres, second, and session (postgres in session mode). */

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { after } from 'node:test';
 import pg from 'pg';
 import { freePort } from 'pgdog-cluster/demo/free-port';
 import type { TestDriver } from './drivers.js';
@@ -105,6 +106,19 @@ process.on('exit', () => {
     rmSync(directory, { recursive: true, force: true });
   }
 });
+
+/**
+ * A proxy that a failed test has not stopped would keep the file's process, and the suite, until the time of a whole file
+ * is over. Behind the tests, and long enough after them that nobody is stopping it.
+ */
+const LEFT_MS = PATIENCE_MS + 20_000;
+if (process.env.NODE_TEST_CONTEXT !== undefined) {
+  after(() => {
+    setTimeout(() => {
+      for (const child of running.keys()) child.kill('SIGKILL');
+    }, LEFT_MS).unref();
+  });
+}
 
 function writeFiles(
   directory: string,
