@@ -8,8 +8,8 @@ import { B, c, d, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient, RawResult } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
-import { spreadOf, startRoutedProxy } from '../support/routed-proxy.js';
-import { clientOf, eventually, run, sleep } from '../support/wire.js';
+import { startRoutedProxy, untilStandbysServe } from '../support/routed-proxy.js';
+import { clientOf, run, sleep } from '../support/wire.js';
 import { Chance } from './chance.js';
 
 const PAIR_CLIENTS = 8;
@@ -58,7 +58,7 @@ export async function startPairsProxy(
       load_balancing_strategy: 'round_robin',
     },
   });
-  await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+  await untilStandbysServe(proxy, cluster);
   return proxy;
 }
 

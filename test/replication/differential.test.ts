@@ -8,7 +8,7 @@ import { forEachDriver, forOneDriver, type TestDriver } from '../support/drivers
 import { EXCHANGE_TABLES, EXCHANGES, STATEMENT_BATCHES } from '../support/exchanges.js';
 import type { TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
-import { spreadOf, startRoutedProxy } from '../support/routed-proxy.js';
+import { startRoutedProxy, untilStandbysServe } from '../support/routed-proxy.js';
 import { SCRIPT_TABLES, type ScriptStep, statementScript } from '../support/statement-script.js';
 import { assertSameAsDirect, batch, clientOf, describeFrames, eventually } from '../support/wire.js';
 
@@ -65,7 +65,7 @@ function compare(name: string, driver: TestDriver): void {
           read_write_split: 'exclude_primary',
         },
       });
-      await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+      await untilStandbysServe(proxy, cluster);
     });
     after(() => proxy.stop());
 

@@ -7,8 +7,8 @@ import { forOneDriver } from '../support/drivers.js';
 import { findProgram } from '../support/programs.js';
 import type { TestProxy } from '../support/proxy.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
-import { spreadOf, startRoutedProxy, WHERE, whereOf } from '../support/routed-proxy.js';
-import { clientOf, eventually, firstValue, run, sqlstateOf, withClients } from '../support/wire.js';
+import { startRoutedProxy, untilStandbysServe, WHERE, whereOf } from '../support/routed-proxy.js';
+import { clientOf, firstValue, run, sqlstateOf, withClients } from '../support/wire.js';
 
 const exec = promisify(execFile);
 const psql = findProgram('psql');
@@ -45,7 +45,7 @@ forOneDriver('endpoints', (driver) => {
         read_your_writes: 'off',
       },
     });
-    await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+    await untilStandbysServe(proxy, cluster);
   });
   after(() => proxy.stop());
 

@@ -58,7 +58,10 @@ const portOf = (name: string) => String(cluster.host(name).server.port);
 
 it('says by chance or by turn what is done next, and takes no turn', async () => {
   const client = await connect();
-  await eventually('reads go to replicas', async () => (await hostOf(client)) !== 'primary');
+  await eventually('reads go to both replicas', async () => {
+    const hosts = [await hostOf(client), await hostOf(client)];
+    return hosts.sort().join() === 'standby1,standby2';
+  });
   for (let i = 0; i < 6; i++) {
     const reports = [];
     for (let j = 0; j < 3; j++) reports.push(await explain(client, 'SELECT host FROM place'));

@@ -9,7 +9,7 @@ import { forOneDriver } from '../support/drivers.js';
 import { B, E, P, Q, S } from '../support/frames.js';
 import type { RawClient } from '../support/raw-client.js';
 import type { ReplicationCluster } from '../support/replication-cluster.js';
-import { spreadOf, startRoutedProxy, WHERE } from '../support/routed-proxy.js';
+import { spreadOf, startRoutedProxy, untilStandbysServe, WHERE } from '../support/routed-proxy.js';
 import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
 
 const PAIR_COUNT = 800;
@@ -58,7 +58,7 @@ forOneDriver('reads of the past', (driver) => {
       general: { read_your_writes: 'off', read_write_split: 'exclude_primary' },
     });
     try {
-      await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+      await untilStandbysServe(proxy, cluster);
       const client = await clientOf(proxy);
       await cluster.primary.query('UPDATE counter SET n = 0');
       await cluster.untilCaughtUp();
@@ -174,7 +174,7 @@ forOneDriver('reads of the past', (driver) => {
         },
       });
       try {
-        await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+        await untilStandbysServe(proxy, cluster);
         await paused.pauseReplay();
         const client = await clientOf(proxy);
         await run(client, 'UPDATE counter SET n = 7000 WHERE id = 1');
@@ -205,7 +205,7 @@ forOneDriver('reads of the past', (driver) => {
       general: { read_your_writes: 'lsn', read_write_split: 'exclude_primary' },
     });
     try {
-      await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+      await untilStandbysServe(proxy, cluster);
       await paused.pauseReplay();
       frozen.freeze();
       await proxy.waitForOutput('is not used');

@@ -13,10 +13,11 @@ import {
   SILENCE_TIMEOUT_MS,
   spreadOf,
   startRoutedProxy,
+  untilStandbysServe,
   whereOf,
 } from '../support/routed-proxy.js';
 import { StatementLoad } from '../support/statement-load.js';
-import { clientOf, clientsOfAllWorkers, eventually, firstValue, run, sleep } from '../support/wire.js';
+import { clientOf, eventually, firstValue, run, sleep } from '../support/wire.js';
 
 const READERS = 8;
 
@@ -42,16 +43,7 @@ const unhurriedShares = (look: () => Promise<void>): Promise<void> => unhurried(
 async function startFor(driver: TestDriver, options: RoutedOptions): Promise<TestProxy> {
   const { workers = 2 } = options;
   const proxy = await startRoutedProxy(cluster, driver, { ...options, workers });
-  // Until each host has been asked once, nobody knows which may serve; and until a worker has read the catalog, which its
-  // first statement has it do, a function may do anything and goes to the primary.
-  const clients = await clientsOfAllWorkers(proxy, workers, workers);
-  for (const client of clients)
-    await eventually('every standby serves every worker', async () => {
-      const hosts = new Set<string | null>();
-      for (let read = 0; read < 20; read++) hosts.add(await whereOf(client));
-      return cluster.standbys.every(({ name }) => hosts.has(name));
-    });
-  await Promise.all(clients.map((client) => client.end()));
+  await untilStandbysServe(proxy, cluster, workers);
   return proxy;
 }
 

@@ -7,7 +7,13 @@ import { B, C, D, E, P, Q, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
-import { nodeClientOf, spreadOf, startRoutedProxy, WHERE, whereOf } from '../support/routed-proxy.js';
+import {
+  nodeClientOf,
+  startRoutedProxy,
+  untilStandbysServe,
+  WHERE,
+  whereOf,
+} from '../support/routed-proxy.js';
 import {
   assertSameAsDirect,
   batch,
@@ -51,8 +57,7 @@ forOneDriver('sessions over several hosts', (driver) => {
         general: { ...general, read_your_writes: 'off', read_write_strategy: 'aggressive' },
       }),
     ]);
-    for (const each of [proxy, forgetful])
-      await eventually('standbys serve', async () => Object.keys(await spreadOf(each, 20)).length === 2);
+    for (const each of [proxy, forgetful]) await untilStandbysServe(each, cluster);
     await cluster.primary.query('TRUNCATE item');
     await cluster.untilCaughtUp();
   });

@@ -6,8 +6,8 @@ import { B, E, P, S } from '../support/frames.js';
 import type { TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
 import { ReplicationCluster } from '../support/replication-cluster.js';
-import { spreadOf, startRoutedProxy } from '../support/routed-proxy.js';
-import { clientOf, eventually, run, sqlstateOf } from '../support/wire.js';
+import { startRoutedProxy, untilStandbysServe } from '../support/routed-proxy.js';
+import { clientOf, run, sqlstateOf } from '../support/wire.js';
 
 const HOST = "current_setting('cluster_name')";
 
@@ -35,7 +35,7 @@ forEachDriver('tenant guard over several hosts', (driver) => {
       general: { read_write_split: 'exclude_primary', read_your_writes: 'lsn' },
       sections: { multi_tenant: { column: 'tenant_id' } },
     });
-    await eventually('standbys serve', async () => Object.keys(await spreadOf(proxy, 20)).length === 2);
+    await untilStandbysServe(proxy, cluster);
     client = await clientOf(proxy);
   });
   after(async () => {

@@ -5,7 +5,7 @@ import { type StartProxyOptions, startProxy, type TestProxy } from './proxy.js';
 import type { RawClient } from './raw-client.js';
 import type { ReplicationCluster } from './replication-cluster.js';
 import type { TomlTable } from './toml-text.js';
-import { clientOf, firstValue, WIRE_USER } from './wire.js';
+import { clientOf, clientsOfAllWorkers, eventually, firstValue, WIRE_USER } from './wire.js';
 
 /** Silence of a host for so long is a failed check, of which two in a row are believed. The proxy allows for times when it stood still itself. */
 export const SILENCE_TIMEOUT_MS = 500;
@@ -82,6 +82,25 @@ export async function spreadOf(
   } finally {
     await Promise.all(clients.map((client) => client.end()));
   }
+}
+
+/**
+ * Every standby serves clients of every worker. Until each host has been asked once, nobody knows which may serve; and until a
+ * worker has read the catalog, which its first statement has it do, a function may do anything and goes to the primary.
+ */
+export async function untilStandbysServe(
+  proxy: { port: number },
+  { standbys }: ReplicationCluster,
+  workers = 2,
+): Promise<void> {
+  const clients = await clientsOfAllWorkers(proxy, workers, workers);
+  for (const client of clients)
+    await eventually('every standby serves every worker', async () => {
+      const hosts = new Set<string | null>();
+      for (let read = 0; read < 20; read++) hosts.add(await whereOf(client));
+      return standbys.every(({ name }) => hosts.has(name));
+    });
+  await Promise.all(clients.map((client) => client.end()));
 }
 
 /** As applications connect: node-postgres, whose errors are thrown. The caller ends it. */
