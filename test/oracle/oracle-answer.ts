@@ -3,8 +3,6 @@ import { B, c, D, d, E, errorFields, type Frame, P, Q, S } from '../support/fram
 import type { RawClient } from '../support/raw-client.js';
 import type { RowOrder, Step } from './oracle-case.js';
 
-const TIMEOUT_MS = 15_000;
-
 interface Rows {
   head: string;
   rows: string[][];
@@ -100,7 +98,7 @@ export async function run(client: RawClient, step: Step): Promise<Answer> {
   else client.send(...batchOf(step), S());
   const answer: Answer = { events: [], results: [], error: null, status: '' };
   while (answer.status === '') {
-    const frame = await client.readFrame(TIMEOUT_MS);
+    const frame = await client.readFrame();
     note(answer, frame);
     if (frame.type !== 'G') continue;
     // Within a batch the Sync that was sent is read past.

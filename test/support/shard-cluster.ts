@@ -60,7 +60,11 @@ export class ShardCluster implements ShardEntries {
     return Array.from({ length: this.shardCount }, (_, shard) => `shard_${shard}`);
   }
 
-  private async on(name: string, sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+  private async on(
+    name: string,
+    sql: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<Record<string, unknown>[]> {
     let client = this.#clients.get(name);
     if (client === undefined) {
       client = new pg.Client({ connectionString: this.server.url(name) });
@@ -74,7 +78,7 @@ export class ShardCluster implements ShardEntries {
   }
 
   /** On one shard, past the proxy. */
-  shard(shard: number, sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+  shard(shard: number, sql: string | pg.QueryConfig, values?: unknown[]): Promise<Record<string, unknown>[]> {
     return this.on(`shard_${shard}`, sql, values);
   }
 
@@ -85,7 +89,7 @@ export class ShardCluster implements ShardEntries {
   }
 
   /** On the one server with all rows. */
-  reference(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+  reference(sql: string | pg.QueryConfig, values?: unknown[]): Promise<Record<string, unknown>[]> {
     return this.on(REFERENCE, sql, values);
   }
 
