@@ -7,6 +7,7 @@ import { startPostgres, type TestPostgres } from '../support/embedded-postgres.j
 import { B, c, d, E, H, P, Q, S } from '../support/frames.js';
 import { databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import { RawClient, type RawClientOptions } from '../support/raw-client.js';
+import { eventually } from '../support/wire.js';
 
 const LOOK = `SELECT current_setting('work_mem'), current_setting('TimeZone'), current_user,
   (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), to_regclass('pg_temp.left_behind')`;
@@ -40,8 +41,12 @@ forEachDriver('left behind', (driver) => {
     await postgres.query(
       "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
     );
-    await sleep(50);
-    fresh = await look();
+    // Whoever comes before the proxy has heard of it is told so.
+    await eventually('a fresh server connection', async () => {
+      const seen = await look().catch(() => null);
+      if (seen !== null) fresh = seen;
+      return seen !== null;
+    });
   });
 
   async function look(): Promise<(string | null)[]> {
@@ -53,11 +58,15 @@ forEachDriver('left behind', (driver) => {
   }
 
   /** Sends, vanishes while the server is at it, and looks from another session. */
-  async function vanishAfter(parts: Buffer[], before: string[] = []): Promise<void> {
+  async function vanishAfter(
+    parts: Buffer[],
+    before: string[] = [],
+    untilDone?: () => Promise<void>,
+  ): Promise<void> {
     const client = await RawClient.connect(options);
     for (const sql of before) assert.equal((await client.query(sql)).error, null);
     client.send(...parts);
-    await sleep(30);
+    await (untilDone ?? (() => sleep(30)))();
     client.destroy();
     await sleep(200);
     assert.deepEqual(await look(), fresh);
@@ -102,7 +111,9 @@ forEachDriver('left behind', (driver) => {
   }
 
   it('an INSERT with its Sync stays', async () => {
-    await vanishAfter([...insert, S()]);
+    await vanishAfter([...insert, S()], [], () =>
+      eventually('it is there', async () => (await postgres.query('SELECT FROM done')).length === 1),
+    );
     assert.deepEqual(await postgres.query('DELETE FROM done RETURNING what'), [{ what: 'x' }]);
   });
 

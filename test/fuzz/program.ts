@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { TestDriver } from '../support/drivers.js';
 import { Q, startupPacket } from '../support/frames.js';
+import { PATIENCE_MS } from '../support/patience.js';
 import type { TestProxy } from '../support/proxy.js';
 import { RawClient } from '../support/raw-client.js';
 import { clientOf, eventually, sleep, startWireProxy } from '../support/wire.js';
@@ -101,7 +102,7 @@ class Witness {
     while (!this.isOver) {
       let client: RawClient | null = null;
       try {
-        client = await clientOf(this.proxy, { timeoutMs: 8000 });
+        client = await clientOf(this.proxy, { timeoutMs: this.isLenient ? 8000 : PATIENCE_MS });
         for (let round = 0; !this.isOver; round++) await this.ask(client, round);
         await client.end();
       } catch (error) {
@@ -116,7 +117,7 @@ class Witness {
 
   private async ask(client: RawClient, round: number): Promise<void> {
     const sql = `SELECT '${this.token}-${round}'`;
-    const { rows, error } = await client.query(sql, 8000);
+    const { rows, error } = await client.query(sql, this.isLenient ? 8000 : PATIENCE_MS);
     assert.deepEqual(
       foreignTokens(Buffer.concat(client.received), this.token),
       [],
@@ -175,30 +176,22 @@ async function inspect(proxy: TestProxy, servers: SimServer, honestCount: number
   );
   assert.ok(Number(workers[0]?.['heartbeat_age_ms']) < 5000, 'the worker hangs');
   servers.lieOneIn = 0;
-  await eventually(
-    'an ordinary client is served',
-    async () => {
-      const client = await clientOf(proxy).catch(() => null);
-      const rows =
-        client === null
-          ? []
-          : await client.query('SELECT ordinary').then(
-              (result) => result.rows,
-              () => [],
-            );
-      client?.destroy();
-      return rows[0]?.[0] === 'SELECT ordinary';
-    },
-    15_000,
-  );
-  await eventually(
-    'all clients but the honest are forgotten',
-    async () => {
-      const clients = (await proxy.adminQuery('SHOW CLIENTS')).filter((row) => row['database'] !== 'admin');
-      return clients.length <= honestCount;
-    },
-    10_000,
-  );
+  await eventually('an ordinary client is served', async () => {
+    const client = await clientOf(proxy).catch(() => null);
+    const rows =
+      client === null
+        ? []
+        : await client.query('SELECT ordinary').then(
+            (result) => result.rows,
+            () => [],
+          );
+    client?.destroy();
+    return rows[0]?.[0] === 'SELECT ordinary';
+  });
+  await eventually('all clients but the honest are forgotten', async () => {
+    const clients = (await proxy.adminQuery('SHOW CLIENTS')).filter((row) => row['database'] !== 'admin');
+    return clients.length <= honestCount;
+  });
 }
 
 /** Returns how many hostile connections there were. */
@@ -207,7 +200,8 @@ export async function runProgram({ driver, seed, milliseconds, lieOneIn }: Progr
   const proxy = await startWireProxy(await servers.start(), driver, {
     database: { pool_size: 3 },
     general: {
-      query_timeout: 5000,
+      // Honest servers answer, whatever a busy machine takes for it.
+      query_timeout: lieOneIn > 0 ? 5000 : 60_000,
       rollback_timeout: 1000,
       client_idle_in_transaction_timeout: 1000,
       client_login_timeout: 2000,
