@@ -64,7 +64,8 @@ forOneDriver('transaction_timeout', (driver) => {
           found = await firstValue(next, 'SELECT count(*) FROM sink');
           await run(next, 'BEGIN; COMMIT', 'SELECT 1');
           await sleep(400);
-          return (await firstValue(next, 'SELECT 1')) === '1';
+          // Long enough to be looked at.
+          return (await firstValue(next, 'SELECT 1 FROM pg_sleep(0.15)')) === '1';
         } catch {
           return false;
         } finally {

@@ -90,7 +90,7 @@ forOneDriver('age of server connections', (driver) => {
 
   it('server_lifetime with jitter: replaced between transactions, never within one, not all at once', async () => {
     const proxy = await startWireProxy(server, driver, {
-      database: { pool_size: 6, server_lifetime: 4000, server_lifetime_jitter: 3000 },
+      database: { pool_size: 6, server_lifetime: 2500, server_lifetime_jitter: 2000 },
     });
     try {
       await withClients(proxy, 6, async (...clients) => {
@@ -112,8 +112,8 @@ forOneDriver('age of server connections', (driver) => {
         }
         assert.equal(left, 0);
         assert.ok(endsMs.length > 1, `all five ended together, after ${endsMs.join(' ')} ms`);
-        assert.ok((endsMs[0] ?? 0) > 500);
-        await sleep(Math.max(0, 7100 - (performance.now() - since)));
+        assert.ok((endsMs[0] ?? 0) > 400);
+        await sleep(Math.max(0, 4600 - (performance.now() - since)));
         assert.equal(await pidOf(held), heldPid, 'not in a transaction');
         await run(held, 'COMMIT');
         assert.notEqual(await pidOf(held), heldPid);

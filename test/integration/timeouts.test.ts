@@ -159,8 +159,8 @@ forOneDriver('time-outs', (driver) => {
     await eventually('it is still there', async () => {
       const a = await clientOf(proxy);
       try {
-        await run(a, 'SELECT pg_sleep(1.8)');
-        await sleep(1400);
+        await run(a, 'SELECT pg_sleep(2)');
+        await sleep(1700);
         return (await firstValue(a, 'SELECT 1')) === '1';
       } catch {
         return false;

@@ -354,15 +354,17 @@ forOneDriver('certificates of servers', (driver) => {
           }
           await clients[2]?.query('BEGIN');
           for (const client of clients) client.destroy();
-          assert.equal(front.connections.length, 3);
+          // More where a busy machine had one given up.
+          const [first, ...others] = front.connections.filter(({ isCancel }) => !isCancel);
+          assert.ok(others.length >= 2);
           // Node asks for the certificate by name only where no session is resumed.
-          assert.equal(front.connections[0]?.serverName, name);
-          assert.deepEqual(
-            front.connections.map(({ isReused }) => isReused),
-            [false, true, true],
+          assert.equal(first.serverName, name);
+          assert.equal(first.isReused, false, protocols);
+          assert.ok(
+            others.every(({ isReused }) => isReused),
             protocols,
           );
-          assert.equal(front.connections[0]?.protocol, 'postgresql');
+          assert.equal(first.protocol, 'postgresql');
         } finally {
           await proxy.stop();
         }
