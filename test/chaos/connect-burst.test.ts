@@ -21,7 +21,7 @@ forEachDriver('a burst of connects beyond max_client_conn', (driver) => {
       general: { max_client_conn: limit, checkout_timeout: 20_000 },
     });
     try {
-      const report = await runBurst({ proxy, limit, burst, concurrency: 200, running: 20 });
+      const report = await runBurst({ proxy, limit, burst, concurrency: 200, running: 20, calmMs: 300 });
       assert.deepEqual(report.failures, []);
       assert.deepEqual(report.outcomes, { '53300': burst });
       assert.ok(report.fewest > 0, 'a running client stood still');

@@ -44,11 +44,11 @@ export class ShardCluster implements ShardEntries {
       settings: { max_prepared_transactions: '20', ...settings },
     });
     const cluster = new ShardCluster(server, shardCount);
-    for (const name of cluster.names) {
-      const sorts = options.locale === undefined ? '' : localeClause(options.locale);
-      await server.query(`CREATE DATABASE ${name}${sorts}`);
-      await cluster.on(name, options.schema);
-    }
+    const sorts = options.locale === undefined ? '' : localeClause(options.locale);
+    // Nothing waits for a disk: to copy the files takes half of the time.
+    for (const name of cluster.names)
+      await server.query(`CREATE DATABASE ${name}${sorts} STRATEGY FILE_COPY`);
+    await cluster.everywhere(options.schema);
     return cluster;
   }
 

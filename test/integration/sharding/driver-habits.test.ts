@@ -1,7 +1,7 @@
 /** What drivers send without being asked, to several shards: answered as one Postgres answers it. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
-import { forEachDriver } from '../../support/drivers.js';
+import { decisionsOn, forEachDriver } from '../../support/drivers.js';
 import { B, C, D, E, F, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { RawClient, type summarise } from '../../support/raw-client.js';
@@ -180,26 +180,29 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     await same('goes on', ...read('thing'), S());
   });
 
-  it('a transaction that has failed stays so, whatever is closed or prepared in it', async () => {
-    const rest = [
-      [C('S', 'never'), S()],
-      [C('P', 'never'), S()],
-      [S()],
-      [C('S', 'never'), P('', 'SELECT 1'), S()],
-      [D('S', 'never'), S()],
-      [D('P', ''), S()],
-      [B('', 'never'), E(''), S()],
-      [E(''), S()],
-      [F(1598, [])],
-    ];
-    for (const frames of rest) {
-      await same('BEGIN', Q('BEGIN'));
-      await same('fails', Q('SELECT * FROM nowhere'));
-      await same('in it', ...frames);
-      await same('still', Q('SELECT 1'));
-      await same('COMMIT', Q('COMMIT'));
-    }
-  });
+  decisionsOn(driver)(
+    'a transaction that has failed stays so, whatever is closed or prepared in it',
+    async () => {
+      const rest = [
+        [C('S', 'never'), S()],
+        [C('P', 'never'), S()],
+        [S()],
+        [C('S', 'never'), P('', 'SELECT 1'), S()],
+        [D('S', 'never'), S()],
+        [D('P', ''), S()],
+        [B('', 'never'), E(''), S()],
+        [E(''), S()],
+        [F(1598, [])],
+      ];
+      for (const frames of rest) {
+        await same('BEGIN', Q('BEGIN'));
+        await same('fails', Q('SELECT * FROM nowhere'));
+        await same('in it', ...frames);
+        await same('still', Q('SELECT 1'));
+        await same('COMMIT', Q('COMMIT'));
+      }
+    },
+  );
 
   it("JDBC's questions about keys and indexes", async () => {
     const keys = `SELECT result.TABLE_NAME, result.COLUMN_NAME, result.KEY_SEQ FROM (
@@ -370,24 +373,27 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     }
   });
 
-  it('scripts of migrations: tables are made and dropped in one text, in and out of transactions', async () => {
-    await same('dropped, made', Q('DROP TABLE IF EXISTS fresh; CREATE TABLE fresh (id int)'));
-    await same(
-      'three',
-      Q('CREATE INDEX ON fresh (id); DROP TABLE fresh; CREATE TABLE fresh (id int, n int)'),
-    );
-    await same('used', Q('INSERT INTO fresh VALUES (1, 2)'));
-    await same('in a transaction', Q('BEGIN; DROP TABLE fresh; CREATE TABLE fresh (id int); COMMIT'));
-    for (const sql of ['BEGIN', 'ALTER TABLE fresh ADD x int', 'DROP TABLE fresh', 'ROLLBACK'])
-      await same(sql, Q(sql));
-    for (const sql of ['BEGIN', 'DROP TABLE fresh', 'DROP TABLE IF EXISTS nobody', 'COMMIT'])
-      await same(sql, Q(sql));
-    await same('gone', Q('DROP TABLE fresh'));
-    for (const sql of ['SET pgdog.shard = 1', 'CREATE TEMP TABLE mine (id int)']) {
-      ours.send(Q(sql));
-      assert.equal((await ours.readUntilReady()).error, null, sql);
-    }
-    ours.send(Q('DROP TABLE mine'));
-    assert.deepEqual((await ours.readUntilReady()).tags, ['DROP TABLE'], 'of a temporary table as well');
-  });
+  decisionsOn(driver)(
+    'scripts of migrations: tables are made and dropped in one text, in and out of transactions',
+    async () => {
+      await same('dropped, made', Q('DROP TABLE IF EXISTS fresh; CREATE TABLE fresh (id int)'));
+      await same(
+        'three',
+        Q('CREATE INDEX ON fresh (id); DROP TABLE fresh; CREATE TABLE fresh (id int, n int)'),
+      );
+      await same('used', Q('INSERT INTO fresh VALUES (1, 2)'));
+      await same('in a transaction', Q('BEGIN; DROP TABLE fresh; CREATE TABLE fresh (id int); COMMIT'));
+      for (const sql of ['BEGIN', 'ALTER TABLE fresh ADD x int', 'DROP TABLE fresh', 'ROLLBACK'])
+        await same(sql, Q(sql));
+      for (const sql of ['BEGIN', 'DROP TABLE fresh', 'DROP TABLE IF EXISTS nobody', 'COMMIT'])
+        await same(sql, Q(sql));
+      await same('gone', Q('DROP TABLE fresh'));
+      for (const sql of ['SET pgdog.shard = 1', 'CREATE TEMP TABLE mine (id int)']) {
+        ours.send(Q(sql));
+        assert.equal((await ours.readUntilReady()).error, null, sql);
+      }
+      ours.send(Q('DROP TABLE mine'));
+      assert.deepEqual((await ours.readUntilReady()).tags, ['DROP TABLE'], 'of a temporary table as well');
+    },
+  );
 });
