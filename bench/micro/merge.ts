@@ -1,6 +1,6 @@
 /**
  * One answer of the rows of three shards; an operation is one row. row-merge with row-order and row-places over keys of
- * value-order: integer-order, byte-order, decimal-order, moment. row-fold with fold-column and numeric-sum; row-distinct with
+ * value-order: integer-order, byte-order, decimal-order, moment, enum-order. row-fold with fold-column and numeric-sum; row-distinct with
  * row-key, value-key, key-buffer, key-table; row-sort; limit-cut;
  * first-rows.
  */
@@ -22,6 +22,10 @@ const SHARDS = 3;
 const ROWS = 10_000;
 const TYPE = { int8: 20, text: 25, float8: 701, timestamptz: 1184, numeric: 1700 };
 const LIMIT_BYTES = 64 << 20;
+/** An enum, of eight labels. */
+const ENUM_OID = 16_400;
+const LABELS = Array.from({ length: 8 }, (_, place) => `state ${(place * 5) % 8}`);
+const ENUMS = new Map([[ENUM_OID, LABELS]]);
 
 /** Rows of a shard, one behind the other, and where each begins; the last one is the end. */
 interface Rows {
@@ -62,7 +66,7 @@ function made<T extends object>(value: T | string): T {
 function mergeBench(typeOid: number, format: number, write: WriteValue): (count: number) => number {
   const rows = shards(write);
   const key = { column: 0, isDescending: false, isNullsFirst: false };
-  const order = made(RowOrder.of(shapeOf(typeOid, format), [key]));
+  const order = made(RowOrder.of(shapeOf(typeOid, format).labelled(ENUMS), [key]));
   const next = new Int32Array(SHARDS);
   const step = (merge: RowMerge, shard: number): void => {
     const row = next[shard]++;
@@ -166,6 +170,7 @@ const wholeBinary: WriteValue = (writer, row) =>
 const decimal: WriteValue = (writer, row) => writer.value(`${row}.${String(row % 100).padStart(2, '0')}`);
 const moment: WriteValue = (writer, row) =>
   writer.value(`${new Date(1.7e12 + row * 1000).toISOString().slice(0, 19).replace('T', ' ')}.25+00`);
+const state: WriteValue = (writer, row) => writer.value(LABELS[Math.floor((row * 8) / (SHARDS * ROWS))]);
 const words: WriteValue = (writer, row) => writer.value(`customer ${String(row).padStart(9, '0')}`);
 
 export function run({ quick }: { quick: boolean }): MicroResult[] {
@@ -175,6 +180,7 @@ export function run({ quick }: { quick: boolean }): MicroResult[] {
     timeOperations('RowMerge: numeric in text', quick, mergeBench(TYPE.numeric, 0, decimal)),
     timeOperations('RowMerge: timestamptz in text', quick, mergeBench(TYPE.timestamptz, 0, moment)),
     timeOperations('RowMerge: text', quick, mergeBench(TYPE.text, 0, words)),
+    timeOperations('RowMerge: enum', quick, mergeBench(ENUM_OID, 0, state)),
     timeOperations('RowFold: sum of numeric in text', quick, foldBench(0, decimal)),
     timeOperations('RowFold: groups of int8, sorted', quick, sortBench(whole)),
     timeOperations('RowDistinct: int8 in text', quick, distinctBench(whole)),

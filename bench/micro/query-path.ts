@@ -2,7 +2,7 @@
  * What one exchange costs in the proxy, from the client's bytes to the client's answer, without sockets: the way
  * through frame-stream, session, requests, simple-query or extended-query (parse-message, unnamed-statement,
  * portals), pool and counter-row to server-connection (pending-replies, request-log, synchronise), and back through
- * relay with its table of allowed-answers (copy-bytes everywhere). Each exchange is two turns of loop: with many clients at once they share them. Also what to profile:
+ * relay with its table of allowed-answers, wanted-bytes and shard-numbers (copy-bytes everywhere). Each exchange is two turns of loop: with many clients at once they share them. Also what to profile:
  * `node --cpu-prof bench/dist/micro/main.js query-path`.
  */
 import { FRONTEND, FrameWriter, loadSqlParser, type SqlParser, SYNC, TARGET } from '@pgdog-cluster/core';

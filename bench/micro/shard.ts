@@ -1,7 +1,8 @@
 /**
  * Finding the shard of a statement of a sharded database: the parts in core (choose-shard, statement-values, literal-bytes,
  * shard-function, key-lookups, shard-of-value, partition-hash, hash-bytes, key-value), and what a session does for one request beside
- * what it does anyway (shard-request, which shard-desk asks; prepared-text).
+ * what it does anyway (shard-request, which shard-desk asks; prepared-text). What an answer is
+ * changed by (shard-oids).
  */
 import {
   type CatalogRelation,
@@ -12,6 +13,7 @@ import {
   type ShardCatalogData,
   ShardFunction,
   type ShardingSnapshot,
+  ShardOids,
 } from '@pgdog-cluster/core';
 import {
   NO_PARAMETERS,
@@ -126,6 +128,23 @@ function timeFunctions(quick: boolean, clock: { nowMs: number }): MicroResult[] 
   );
 }
 
+/** A RowDescription of eight columns, one of which is an enum, of another shard than the first. */
+function timeNumbers(quick: boolean): MicroResult {
+  const columns = Array.from({ length: 8 }, (_, column) => {
+    const fields = Buffer.alloc(18);
+    fields.writeUInt32BE(17_001, 0);
+    fields.writeUInt32BE(column === 3 ? 16_501 : 23, 6);
+    return Buffer.concat([Buffer.from(`column_${column}\0`), fields]);
+  });
+  const body = Buffer.concat([Buffer.from([0, columns.length]), ...columns]);
+  const frame = Buffer.concat([Buffer.from('T'), Buffer.alloc(4), body]);
+  const oids = ShardOids.of({ types: [[16_401, 16_501]], relations: [[17_000, 17_001]] }, 1);
+  return timeOperations('a RowDescription of 8 columns of another shard (shard-oids)', quick, (count) => {
+    for (let i = 0; i < count; i++) oids?.describeRow(frame, 0, frame.length);
+    return frame[frame.length - 1];
+  });
+}
+
 export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]> {
   const parser = await loadSqlParser();
   const plans = new PlanCache(parser, 1000, 1024 * 1024, true);
@@ -157,6 +176,7 @@ export async function run({ quick }: { quick: boolean }): Promise<MicroResult[]>
   const plan = plans.lookup(texts[0], 0, texts[0].length, asked.scope);
   return [
     ...timeFunctions(quick, context),
+    timeNumbers(quick),
     timeOperations('shard-request: a Query whose plan is at hand', quick, (count) => {
       let sum = 0;
       for (let i = 0; i < count; i++) {

@@ -531,6 +531,39 @@ const PLAIN = [
   'SELECT * FROM ROWS FROM (generate_series(1, 2), generate_series(1, 3)) x JOIN customer c ON c.id = x.generate_series',
 ];
 
+/** parcel has few rows, and NULL among its enums. */
+const ENUM_ORDERS = [
+  'SELECT m, id FROM parcel ORDER BY m, id',
+  'SELECT id FROM parcel ORDER BY m DESC, id DESC LIMIT 5',
+  'SELECT id, m FROM parcel ORDER BY m NULLS FIRST, id OFFSET 2',
+  'SELECT DISTINCT m FROM parcel ORDER BY m DESC',
+  'SELECT DISTINCT ON (m) m, id FROM parcel ORDER BY m, id',
+  'SELECT m, count(*) FROM parcel GROUP BY m ORDER BY m',
+  'SELECT count(*) FROM parcel GROUP BY m ORDER BY m NULLS FIRST',
+  'SELECT m, sum(id) FROM parcel GROUP BY m HAVING count(*) > 1 ORDER BY m',
+  'SELECT m FROM parcel UNION ALL SELECT m FROM parcel ORDER BY m',
+  "SELECT id FROM parcel ORDER BY coalesce(m, 'high'), id",
+  'SELECT m::text, id FROM parcel ORDER BY m::text, id',
+  { sql: 'SELECT m, id FROM parcel WHERE m >= $1 ORDER BY m, id', values: ['low'], results: [1] },
+];
+const ENUMS = [
+  'SELECT m, ms, pr FROM parcel',
+  'SELECT * FROM parcel',
+  'SELECT p FROM parcel p',
+  "SELECT id FROM parcel WHERE m = 'low'",
+  "SELECT id FROM parcel WHERE m > 'low' OR m IS NULL",
+  'SELECT DISTINCT m FROM parcel',
+  'SELECT DISTINCT ms FROM parcel',
+  'SELECT m, count(*) FROM parcel GROUP BY m',
+  'SELECT count(DISTINCT m) FROM parcel',
+  'SELECT max(m) FROM parcel',
+  'SELECT array_agg(m) FROM parcel',
+  'SELECT m FROM parcel UNION SELECT m FROM parcel WHERE id > 3',
+  'SELECT m FROM parcel WHERE k = 1',
+  "SELECT 'low'::mood, enum_range(NULL::mood)::text FROM parcel WHERE k = 2",
+  'SELECT m::text, count(*) FROM parcel GROUP BY m::text',
+];
+
 export function mergeCases(): OracleCase[] {
   const cases: OracleCase[] = [];
   for (const column of COLUMNS) {
@@ -611,5 +644,6 @@ export function mergeCases(): OracleCase[] {
       ),
     );
   cases.push(...anyOrder('plain reads and functions', ...PLAIN));
+  cases.push(...sorted('enums', ...ENUM_ORDERS), ...anyOrder('enums', ...ENUMS));
   return cases;
 }

@@ -35,6 +35,11 @@ function columns(body: Buffer): string {
   return parts.join(', ');
 }
 
+function parameters(body: Buffer): string {
+  const types = Array.from({ length: body.readUInt16BE(0) }, (_, index) => body.readUInt32BE(2 + 4 * index));
+  return types.map((type) => (type < USER_TYPE_MIN ? type : 'of users')).join(', ');
+}
+
 function cells(body: Buffer): string[] {
   const list: string[] = [];
   let at = 2;
@@ -61,8 +66,8 @@ function note(answer: Answer, { type, body }: Frame): void {
   else if (type === 'C') answer.events.push(`tag ${body.toString('utf8', 0, body.length - 1)}`);
   else if (type === 'Z') answer.status = body.toString('latin1');
   else if (type === 'E') answer.error ??= errorFields(body);
-  else if (type === 'G' || type === 'H' || type === 't')
-    answer.events.push(`${type} ${body.toString('hex')}`);
+  else if (type === 'G' || type === 'H') answer.events.push(`${type} ${body.toString('hex')}`);
+  else if (type === 't') answer.events.push(`parameters ${parameters(body)}`);
   else if (!'NSA'.includes(type)) answer.events.push(type);
 }
 

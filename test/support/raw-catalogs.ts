@@ -37,6 +37,8 @@ export const table = (
 export const catalog = (relations: RawRelation[], rest: Partial<RawCatalog> = {}): RawCatalog => ({
   relations,
   schemas: ['public'],
+  types: [],
+  numbered: [],
   searchPaths: {},
   sorting: 'bytes',
   encoding: 'UTF8',

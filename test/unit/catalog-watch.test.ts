@@ -40,6 +40,8 @@ beforeEach(() => {
     searchPaths: {},
     encoding: 'UTF8',
     functions: [],
+    types: [],
+    numbered: [],
     sorting: 'bytes',
     preparedMax: 0,
   };

@@ -11,8 +11,8 @@ import { Mirrors } from './mirror/mirrors.js';
 import type { PlanCache } from './plan/plan-cache.js';
 import { StatementRegistry } from './plan/prepared-statements.js';
 import { QueryStats } from './plan/query-stats.js';
-import { takeUpOrders } from './pool/obey-orders.js';
-import { Pool } from './pool/pool.js';
+import { addPool } from './pool/add-pool.js';
+import type { Pool } from './pool/pool.js';
 import { PoolShared } from './pool/pool-shared.js';
 import { PubSub } from './pubsub/pub-sub.js';
 import { clusterFor } from './route/clusters.js';
@@ -161,11 +161,4 @@ function poolFor(context: WorkerContext, snapshot: PoolSnapshot): Pool {
   // Pools of a cluster share what they know; they are made together.
   clusterFor(context, snapshot.database, snapshot.user, snapshot.shard);
   return context.pools.get(snapshot.index) ?? addPool(context, snapshot, new PoolShared());
-}
-
-function addPool(context: WorkerContext, snapshot: PoolSnapshot, shared: PoolShared): Pool {
-  const made = new Pool(context, snapshot, shared);
-  context.pools.set(snapshot.index, made);
-  takeUpOrders(made);
-  return made;
 }

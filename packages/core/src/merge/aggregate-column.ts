@@ -1,9 +1,8 @@
 import type { AggregateKind } from '../shard/shard-reading.js';
+import { keyOfColumn, orderOfColumn } from './column-order.js';
 import { BoolColumn, ExtremeColumn, type FoldColumn, NumericColumn, WholeColumn } from './fold-column.js';
 import type { ShapeColumn } from './row-shape.js';
 import { BitColumn, DistinctColumn, FirstColumn } from './value-columns.js';
-import { valueKeyOf } from './value-key.js';
-import { orderOf } from './value-order.js';
 import { typeName, VALUE_FORMAT, VALUE_TYPE } from './value-types.js';
 
 /**
@@ -27,7 +26,7 @@ export function aggregateColumn(
       return sumColumn(column);
     case 'min':
     case 'max': {
-      const order = orderOf(typeOid, format);
+      const order = orderOfColumn(column);
       return order === null ? refusal(kind, column) : new ExtremeColumn(order, kind === 'max');
     }
     case 'bool_and':
@@ -64,7 +63,7 @@ function distinctColumn(
   column: ShapeColumn,
   limitBytes: number,
 ): FoldColumn | string {
-  const key = valueKeyOf(column.typeOid, column.format);
+  const key = keyOfColumn(column);
   if (key === null) return refusal(kind, column);
   if (kind === 'count_distinct') {
     const unit = column.format === VALUE_FORMAT.text ? TEXT_ONE : BINARY_ONE;

@@ -63,7 +63,10 @@ export class GroupProjection {
       const shown = groups.shown.map((each, i) => shownOutput(each, i, types, rewrite, client.columns[i]));
       const hidden = groups.hidden.map((each) => compileGroup(each, types));
       const having = groups.having === null ? null : compileGroup(groups.having, types);
-      const columns = [...client.columns, ...hidden.map(hiddenColumn)];
+      const columns = [
+        ...client.columns,
+        ...hidden.map((program, i) => hiddenColumn(program, groups.hidden[i], asked)),
+      ];
       const outputs = [...shown, ...hidden.map((program) => ({ program, format: VALUE_FORMAT.binary }))];
       const all = [...groups.shown, ...groups.hidden, ...(groups.having === null ? [] : [groups.having])];
       const size = all.reduce((sum, each) => sum + sizeOfGroup(each), 0);
@@ -127,6 +130,8 @@ function shownOutput(
   return { program, format: column.format };
 }
 
-function hiddenColumn({ type }: GroupProgram): ShapeColumn {
-  return { name: 'ORDER BY', typeOid: oidOfType(type), typmod: -1, format: VALUE_FORMAT.binary };
+function hiddenColumn({ type }: GroupProgram, expression: GroupExpression, asked: RowShape): ShapeColumn {
+  const column = { name: 'ORDER BY', typeOid: oidOfType(type), typmod: -1, format: VALUE_FORMAT.binary };
+  const { labels } = (expression.kind === 'column' ? asked.columns[expression.column] : undefined) ?? {};
+  return labels === undefined ? column : { ...column, labels };
 }

@@ -39,7 +39,9 @@ export function plainProblem(
   for (const { column, mayBeText, mayBeInexact, mayBeFloat = false } of plain) {
     const described = columns[column];
     if (described === undefined) return { text: `the answer has no column ${column + 1}` };
-    const { typeOid, name, format } = described;
+    const { typeOid, name, format, labels } = described;
+    // Of an enum equal values are the same label.
+    if (labels !== undefined) continue;
     // Of those that look the same in text, min and max may as well be any.
     const isExtreme = aggregates[column] === 'min' || aggregates[column] === 'max';
     const isFloat =

@@ -1,8 +1,9 @@
 // ● per-frame path
+import { keyOfColumn } from './column-order.js';
 import { KeyBuffer } from './key-buffer.js';
 import { NULL_SIZE } from './row-places.js';
 import type { RowShape } from './row-shape.js';
-import { sameBytes, valueKeyOf, type WriteValueKey } from './value-key.js';
+import { sameBytes, type WriteValueKey } from './value-key.js';
 import { typeName } from './value-types.js';
 
 /** Columns of a row as one key: equal keys are rows that Postgres calls not distinct, NULL being like NULL. */
@@ -26,7 +27,7 @@ export class RowKey {
     for (const column of columns) {
       const described = shape.columns[column];
       if (described === undefined) return `the answer has no column ${column + 1} to tell rows apart by`;
-      const writer = valueKeyOf(described.typeOid, described.format);
+      const writer = keyOfColumn(described);
       if (writer === null) {
         return (
           `rows of several shards cannot be told apart by column "${described.name}" of ` +

@@ -2,10 +2,10 @@
 import { assert } from '../base/assert.js';
 import type { SortKey } from '../shard/shard-reading.js';
 import { INCOMPARABLE, type ValueOrder } from './byte-order.js';
+import { orderOfColumn } from './column-order.js';
 import { NULL_SIZE, placeValues } from './row-places.js';
 import type { RowShape } from './row-shape.js';
 import type { TextRanking } from './text-ranking.js';
-import { orderOf } from './value-order.js';
 import { typeName, VALUE_TYPE } from './value-types.js';
 
 const RANKED_TYPES: ReadonlySet<number> = new Set([VALUE_TYPE.text, VALUE_TYPE.varchar]);
@@ -70,7 +70,7 @@ export class RowOrder {
       if (described === undefined) return `the answer has no column ${column + 1} to sort by`;
       const isRanked = collation !== undefined && RANKED_TYPES.has(described.typeOid);
       const texts = isRanked ? (ranking?.of(collation) ?? null) : null;
-      const order = isRanked ? (texts?.order ?? null) : orderOf(described.typeOid, described.format);
+      const order = isRanked ? (texts?.order ?? null) : orderOfColumn(described);
       ranked.push(texts);
       if (order === null) {
         return `rows of several shards cannot be sorted by column "${described.name}" of ${typeName(described.typeOid)}`;

@@ -1,5 +1,6 @@
 import { decodeTextStrictly, findNul } from '../wire/cstring.js';
 import { readLength } from '../wire/message-type.js';
+import type { EnumLabels } from './enum-order.js';
 import { FIRST_USER_OID, typeName, VALUE_FORMAT } from './value-types.js';
 
 /** What a RowDescription says of a column, without the table it is from: that differs between shards and means nothing. */
@@ -10,6 +11,8 @@ export interface ShapeColumn {
   readonly typmod: number;
   /** 0 text, 1 binary. */
   readonly format: number;
+  /** Of an enum whose order is known. Absent: it is none. */
+  readonly labels?: readonly string[];
 }
 
 /** Behind a column's name: table oid, column number, type oid, size, typmod, format. */
@@ -59,6 +62,17 @@ export class RowShape {
     const formatOf = (index: number): number =>
       formats.length === 0 ? VALUE_FORMAT.text : formats.length === 1 ? formats[0] : formats[index];
     return new RowShape(this.columns.map((column, index) => ({ ...column, format: formatOf(index) })));
+  }
+
+  /** With what is known of enums. */
+  labelled(enums: EnumLabels | undefined): RowShape {
+    if (enums === undefined || !this.columns.some(({ typeOid }) => enums.has(typeOid))) return this;
+    return new RowShape(
+      this.columns.map((column) => {
+        const labels = enums.get(column.typeOid);
+        return labels === undefined ? column : { ...column, labels };
+      }),
+    );
   }
 
   /** Its columns under other names, for errors. @param names '': as it is */

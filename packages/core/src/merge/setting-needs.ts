@@ -39,7 +39,8 @@ export function settingNeeds(shape: RowShape, columns: readonly number[]): Reado
   for (const column of columns) {
     const described = shape.columns[column];
     if (described === undefined) continue;
-    if (CHARACTER_TYPES.has(described.typeOid)) needs.add('client_encoding');
+    if (CHARACTER_TYPES.has(described.typeOid) || described.labels !== undefined)
+      needs.add('client_encoding');
     const need = NEEDS[described.typeOid];
     if (need !== undefined && described.format === VALUE_FORMAT.text) needs.add(need);
   }

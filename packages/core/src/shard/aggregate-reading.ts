@@ -91,7 +91,8 @@ export class AggregateReader {
     const args = nodesOf(node, 'args');
     const isArgued = args.length === 1 || node.agg_star === true;
     if (!isOwn || !isPlain || !isArgued) throw neverMerged(`${name}() over several shards`);
-    const isAny = name === 'count' && node.agg_distinct !== true;
+    const isEnum = findColumn(args[0], this.#top.level)?.type?.isEnum === true;
+    const isAny = name === 'count' && (node.agg_distinct !== true || isEnum);
     if (!isAny && !isBuiltin(args[0], this.#top.level)) {
       throw neverMerged(`${name}() of something whose type is not known`);
     }

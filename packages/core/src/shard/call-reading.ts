@@ -1,6 +1,7 @@
 import { functionAccess } from '../sql/function-access.js';
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { readsUnseen } from '../tenant/tenant-functions.js';
+import { takesNumbers } from './catalog-numbers.js';
 import type { ShardContext } from './shard-context.js';
 import { Scope } from './shard-scope.js';
 
@@ -82,6 +83,7 @@ export function readFunction(
     return;
   }
   if (expandsArray(path)) ctx.expandsArray = true;
+  if (isOwn && takesNumbers(name)) ctx.asksNumbers ||= ctx.terms.lookup.hasOwnOids;
   const access = functionAccess(path, call);
   if (isOwn && SESSION.has(name)) ctx.volatile ??= `${name}()`;
   else if (access === 'ask') readUserFunction(ctx, path.join('.'));

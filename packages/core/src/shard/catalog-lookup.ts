@@ -1,3 +1,4 @@
+import type { EnumLabels } from '../merge/enum-order.js';
 import type {
   CatalogReference,
   CatalogRelation,
@@ -20,6 +21,8 @@ export function catalogLookup(data: ShardCatalogData, searchPath: readonly strin
 
 class CatalogLookup implements RelationLookup {
   readonly textOrder: TextOrder | null;
+  readonly hasOwnOids: boolean;
+  readonly enums: EnumLabels | null;
   readonly #relations = new Map<string, FoundRelation>();
   readonly #referencing = new Map<string, CatalogReference[]>();
   readonly #parents = new Set<string>();
@@ -27,6 +30,9 @@ class CatalogLookup implements RelationLookup {
 
   constructor(data: ShardCatalogData, searchPath: readonly string[]) {
     this.textOrder = data.textOrder;
+    this.hasOwnOids = data.oids !== undefined;
+    this.enums =
+      data.enums === undefined ? null : new Map(data.enums.map(({ oid, labels }) => [oid, labels]));
     this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
     const byName = new Map(data.relations.map((each) => [keyOf(each.schema, each.name), each]));
     for (const { parents } of data.relations) {

@@ -85,7 +85,7 @@ export function chooseShard(
 ): number {
   beginLookups();
   const { groups, home } = reading;
-  if (groups.length === 0) return home === 'any' ? SHARD_ANY : home === 'first' ? 0 : SHARD_EVERY;
+  if (groups.length === 0) return home === 'every' ? SHARD_EVERY : home === 'first' ? 0 : SHARD_ANY;
   let shard = SHARD_ANY;
   for (const group of groups) {
     const own = group.rule < 0 ? shardOfFixed(group) : shardOfGroup(group, functions[group.rule], values);

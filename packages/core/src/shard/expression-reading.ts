@@ -139,6 +139,7 @@ function readCast(ctx: ShardContext, node: SqlNode, isCondition: boolean): void 
   const typeName = nodeOf(node, 'typeName');
   const name = pathOf(typeName, 'names').at(-1) ?? '';
   if (REG_TYPES.has(name)) ctx.volatile ??= `a cast to ${name}`;
+  if (REG_TYPES.has(name) && name !== 'oid') ctx.asksNumbers ||= ctx.terms.lookup.hasOwnOids;
   const type = castType(typeName);
   const argument = nodeOf(node, 'arg');
   const family = type === null ? null : familyOf(type.type);

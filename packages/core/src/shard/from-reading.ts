@@ -1,5 +1,6 @@
 import { isHostRelation } from '../sql/host-relations.js';
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
+import { hasNumbers } from './catalog-numbers.js';
 import { type Cte, findCte, readCte } from './cte-reading.js';
 import { readExpression } from './expression-reading.js';
 import { readCondition } from './key-conditions.js';
@@ -132,6 +133,7 @@ export function readTable(ctx: ShardContext, node: SqlNode, ctes: Cte | null): R
     ctx.volatile ??= name;
     ctx.refuseSpread(`each shard has a "${name}" of its own`);
     if (isHostRelation(schema === '' ? null : schema, name)) ctx.first ??= name;
+    if (hasNumbers(schema, name)) ctx.asksNumbers ||= ctx.terms.lookup.hasOwnOids;
   }
   if (found.kind !== 'relation') return { part: opaquePart(node, name), relation: null };
   const { relation } = found;

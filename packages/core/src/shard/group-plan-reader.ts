@@ -14,7 +14,7 @@ import type { ShardContext } from './shard-context.js';
 import type { MergePlan, SortKey } from './shard-reading.js';
 import { Scope } from './shard-scope.js';
 import { findShown, sortDirection } from './sort-reading.js';
-import { columnCollation, rankedBy, textOrderOf } from './text-order.js';
+import { columnCollation, knownEnums, rankedBy, textOrderOf } from './text-order.js';
 import {
   hasAggregate,
   isBuiltin,
@@ -78,6 +78,7 @@ export class GroupPlanReader {
       aggregates: list.map(({ fold }) => fold),
       isDistinct: shape.distinct === 'all',
       ...limits,
+      ...knownEnums(this.#ctx),
       plain: this.#columns.plain,
       rewrite: {
         text,

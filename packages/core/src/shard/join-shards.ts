@@ -48,5 +48,6 @@ function join(readings: readonly ShardReading[]): ShardReading {
   }
   if (groups.length > 0)
     return { groups, refusal: null, spread: refusedSpread(SEVERAL), home: 'any', unknown };
-  return { ...placed(plain.some(({ home }) => home === 'first') ? 'first' : 'any'), unknown };
+  const homes = new Set(plain.map(({ home }) => home));
+  return { ...placed(homes.has('first') ? 'first' : homes.has('catalog') ? 'catalog' : 'any'), unknown };
 }

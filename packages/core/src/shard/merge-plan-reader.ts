@@ -15,7 +15,7 @@ import type { CatalogColumn } from './shard-catalog.js';
 import type { Refusal, ShardContext } from './shard-context.js';
 import type { AggregateKind, MergePlan, PlainColumn, SortKey, Spread } from './shard-reading.js';
 import { findShown, sortDirection } from './sort-reading.js';
-import { columnCollation, rankedBy, textOrderOf } from './text-order.js';
+import { columnCollation, knownEnums, rankedBy, textOrderOf } from './text-order.js';
 import {
   isBuiltin,
   isDeterministic,
@@ -121,6 +121,7 @@ class MergePlanReader {
       isDistinct: this.#isDistinct(group),
       ...firstOf(this.#ctx, this.#top),
       ...limits,
+      ...knownEnums(this.#ctx),
     };
     const checked = this.#plain.length > 0 ? { ...plan, plain: this.#plain } : plan;
     return this.#hidden.length > 0 ? this.#widened(checked, limits) : checked;

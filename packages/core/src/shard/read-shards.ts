@@ -237,7 +237,8 @@ function finishRead(ctx: ShardContext, shown: Shown, isWrite: boolean): ShardRea
   const unknown = [...ctx.unknown];
   if (groups.length === 0) {
     const isFirst = ctx.first !== null || ctx.omniLock !== null;
-    const home = ctx.omniWrites.length > 0 ? 'every' : isFirst ? 'first' : 'any';
+    const home =
+      ctx.omniWrites.length > 0 ? 'every' : isFirst ? 'first' : ctx.asksNumbers ? 'catalog' : 'any';
     const reading = refusal === null ? placed(home) : refused(refusal.reason, refusal.remedy);
     const differs = ctx.refusal === null && refusal !== null && ctx.omniWrites.length > 0 ? DIFFERS : {};
     return { ...reading, unknown, ...textNeed(ctx, groups), ...differs };

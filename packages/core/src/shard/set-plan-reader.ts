@@ -8,7 +8,7 @@ import type { SetTop, Shown, Target } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
 import type { MergePlan, PlainColumn, SortKey } from './shard-reading.js';
 import { sortDirection } from './sort-reading.js';
-import { columnCollation } from './text-order.js';
+import { columnCollation, knownEnums } from './text-order.js';
 import { columnTypeName, isDeterministic, isOfOneScale, isSortable } from './value-facts.js';
 
 /** `rows`: what shards show, one after the other. `values`: the same, but that several may show equal rows. `alike`: all shards show the same. */
@@ -49,6 +49,7 @@ class SetPlanReader {
       aggregates: columns.map(() => null),
       isDistinct,
       ...readLimits(this.#ctx, node),
+      ...knownEnums(this.#ctx),
       ...(this.#plain.length > 0 ? { plain: this.#plain } : {}),
     };
   }

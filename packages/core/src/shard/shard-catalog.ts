@@ -3,6 +3,9 @@
  * do not have in common is in `differences` and is never used.
  */
 
+import type { EnumLabels } from '../merge/enum-order.js';
+import type { CatalogOids } from './shard-oids.js';
+
 /** How texts are put in order: by their bytes, or by a collation (SQL), which Postgres alone knows. */
 export type TextOrder = 'bytes' | string;
 
@@ -23,6 +26,8 @@ export interface CatalogColumn {
   readonly isDeterministic: boolean;
   /** Its collation as SQL, where Postgres alone knows its order, which is the same on all shards. Absent: it is not. */
   readonly collation?: string;
+  /** An enum that all shards have alike. Absent: no. */
+  readonly isEnum?: true;
   /** pg_get_expr() of the default; null: none. */
   readonly defaultText: string | null;
   /** '' = no; a = identity always, d = identity by default, s = generated stored, v = generated virtual. */
@@ -99,6 +104,15 @@ export interface CatalogRelation {
   readonly hasRowSecurity: boolean;
 }
 
+export interface CatalogEnum {
+  /** As CatalogColumn has it. */
+  readonly name: string;
+  /** Of the first shard. */
+  readonly oid: number;
+  /** In their order. */
+  readonly labels: readonly string[];
+}
+
 export interface ShardCatalogData {
   /** Of the database this is about. */
   readonly database: string;
@@ -116,6 +130,10 @@ export interface ShardCatalogData {
   readonly schemas: readonly string[];
   /** Of the database's own collation; null: the shards do not have the same. */
   readonly textOrder: TextOrder | null;
+  /** That all shards have alike. Absent: none. */
+  readonly enums?: readonly CatalogEnum[];
+  /** Types and relations whose numbers differ from shard to shard. Absent: none. */
+  readonly oids?: CatalogOids;
   /** Users' functions by name, all of one name together: immutable ones depend on nothing but their arguments. */
   readonly functions: readonly (readonly [schema: string, name: string, isImmutable: boolean])[];
   /** What the shards do not have in common, in words, with the relation's name: such relations are refused. */
@@ -141,6 +159,10 @@ export type FoundRelation =
 export interface RelationLookup {
   /** See ShardCatalogData. */
   readonly textOrder: TextOrder | null;
+  /** Shards have different numbers for the same type or table: clients go by those of the first. */
+  readonly hasOwnOids: boolean;
+  /** Labels by the oids that clients know; null: there are no enums. */
+  readonly enums: EnumLabels | null;
   /** @param schema null: not said */
   find(schema: string | null, name: string): FoundRelation;
   /** Foreign keys that point to this table, to what it is a part of, or to its parts. */

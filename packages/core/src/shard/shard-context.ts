@@ -88,6 +88,8 @@ export class ShardContext {
   spreadRefusal: Refusal | null = null;
   /** What must meet in one place; null: nothing. */
   first: string | null = null;
+  /** It asks for what shards have different numbers for, or by such numbers. */
+  asksNumbers = false;
   /** What differs from one copy of an omnisharded table to the other. */
   volatile: string | null = null;
   /** Of the time and the server, which each shard would see differently; in conditions it says how far to look, and is left alone. */

@@ -8,6 +8,7 @@ import type { GroupExpression } from './group-expression.js';
  */
 
 import type { CopyLayout } from '../copy/copy-layout.js';
+import type { EnumLabels } from '../merge/enum-order.js';
 import type { FillReading } from '../rewrite/fill-reading.js';
 import type { MovePlan } from './move-plan.js';
 
@@ -70,6 +71,8 @@ export interface MergePlan {
   readonly offset: CountSource | null;
   /** Columns of which only the answer tells whether they can be told apart, and put in order, here. Absent: none. */
   readonly plain?: readonly PlainColumn[];
+  /** Of the database. Absent: it has none. */
+  readonly enums?: EnumLabels;
   /** Absent: shards are asked what the client asks. All the other fields are about what they answer to that. */
   readonly rewrite?: RewritePlan;
 }
@@ -204,9 +207,10 @@ export interface ShardReading {
   readonly spread: Spread;
   /**
    * Without groups: `any` shard may answer (reads of omnisharded tables and catalogs), `first` only shard 0 (advisory locks,
-   * sequences, row locks: what must meet in one place), `every` all of them.
+   * sequences, row locks: what must meet in one place), `every` all of them. `catalog`: shard 0, whose numbers of types and tables
+   * clients know, unless the session is bound to another one.
    */
-  readonly home: 'any' | 'first' | 'every';
+  readonly home: 'any' | 'catalog' | 'first' | 'every';
   /** Of a shape: it depends on literals (GROUP BY 2), so each text is to be read for itself. */
   readonly needsText?: true;
   /** It says how the rest of the transaction goes, to the shard that it is sent to: SET LOCAL, SET TRANSACTION, SET CONSTRAINTS. */

@@ -2,6 +2,8 @@ import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.j
 import { findColumn } from './expression-reading.js';
 import type { Level } from './query-reading.js';
 import { type CatalogColumn, DATABASE_COLLATION, type TextOrder } from './shard-catalog.js';
+import type { ShardContext } from './shard-context.js';
+import type { MergePlan } from './shard-reading.js';
 import { walkNodes } from './value-facts.js';
 
 const TEXTS: ReadonlySet<string> = new Set(['pg_catalog.text', 'pg_catalog.varchar']);
@@ -32,6 +34,12 @@ export function columnCollation(type: CatalogColumn | null): string | null {
 /** Of a sort key. */
 export function rankedBy(order: TextOrder | null): { collation?: string } {
   return order === null || order === 'bytes' ? {} : { collation: order };
+}
+
+/** Of a plan: what an enum's values are put in order by. */
+export function knownEnums({ terms }: ShardContext): Pick<MergePlan, 'enums'> {
+  const { enums } = terms.lookup;
+  return enums === null ? {} : { enums };
 }
 
 /**

@@ -21,12 +21,14 @@ const BUILTIN_CASTS = types(
 const BYTE_COLLATIONS: ReadonlySet<string> = new Set(['C', 'POSIX', 'ucs_basic']);
 
 export function isSortable(type: CatalogColumn | null): boolean {
-  return type !== null && !type.isDomain && type.isByteOrdered && SORTABLE.has(type.type);
+  if (type === null || type.isDomain) return false;
+  return type.isEnum === true || (type.isByteOrdered && SORTABLE.has(type.type));
 }
 
 export function isTextEqual(type: CatalogColumn | null): boolean {
   if (isOfOneScale(type)) return true;
   if (type === null || type.isDomain || !type.isDeterministic) return false;
+  if (type.isEnum === true) return true;
   // char(3): all of its values are as long.
   return TEXT_EQUAL.has(type.type) || (type.type === 'pg_catalog.bpchar' && type.typmod >= 0);
 }

@@ -60,6 +60,11 @@ const FACTS = `WITH ${LIBRARIES}, ${DATABASE_SORT}
 
 const SCHEMAS = `SELECT n.nspname FROM pg_namespace n WHERE ${USER_SCHEMAS} ORDER BY n.nspname::text COLLATE "C"`;
 
+/** Of those that are there for a table, too. Of an enum its labels, in their order. */
+const TYPES = `SELECT t.oid::text, n.nspname, t.typname, CASE WHEN t.typtype = 'e' THEN (SELECT
+      json_agg(e.enumlabel ORDER BY e.enumsortorder)::text FROM pg_enum e WHERE e.enumtypid = t.oid) END
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= ${FIRST_OID} AND ${USER_SCHEMAS}`;
+
 const RELATIONS = `SELECT c.oid::text, n.nspname, c.relname, c.relkind, c.relrowsecurity,
     c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
     EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
@@ -178,6 +183,7 @@ export const CATALOG_ANSWERS = [
   'setTimeout',
   'facts',
   'schemas',
+  'types',
   'relations',
   'columns',
   'parents',
@@ -198,6 +204,7 @@ const TEXTS: Record<CatalogAnswer, string> = {
   setTimeout: 'SET LOCAL statement_timeout = 0',
   facts: FACTS,
   schemas: SCHEMAS,
+  types: TYPES,
   relations: RELATIONS,
   columns: COLUMNS,
   parents: PARENTS,
@@ -226,7 +233,9 @@ const MARKED: readonly string[] = [
   rowsOf('pg_inherits', 'inhrelid'),
   rowsOf('pg_trigger', 'tgrelid'),
   rowsOf('pg_rewrite', 'ev_class'),
-  `pg_type x WHERE x.oid >= ${FIRST_OID} AND x.typtype IN ('d', 'e', 'r')`,
+  `pg_type x WHERE x.oid >= ${FIRST_OID} AND x.typnamespace NOT IN (SELECT n.oid FROM pg_namespace n
+      WHERE starts_with(n.nspname::text, 'pg_temp_'))`,
+  'pg_enum x',
   `pg_proc x WHERE x.oid >= ${FIRST_OID}`,
   'pg_collation x',
   'pg_namespace x',

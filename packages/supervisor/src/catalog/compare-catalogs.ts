@@ -1,7 +1,10 @@
 /** What the shards have in common, and in words what they do not. */
 import {
   type CatalogColumn,
+  type CatalogEnum,
+  type CatalogOids,
   DATABASE_COLLATION,
+  type OidsByShard,
   placementDigest,
   type RelationKind,
   type SchemaRule,
@@ -10,7 +13,14 @@ import {
   type TextOrder,
 } from '@pgdog-cluster/core';
 import { PlaceRelations } from './place-relations.js';
-import { type RawCatalog, type RawColumn, type RawRelation, uniqueText } from './raw-catalog.js';
+import {
+  type RawCatalog,
+  type RawColumn,
+  type RawNumbered,
+  type RawRelation,
+  type RawType,
+  uniqueText,
+} from './raw-catalog.js';
 
 export type CatalogDifference = ShardCatalogData['differences'][number];
 export type CatalogContent = Omit<ShardCatalogData, 'version'>;
@@ -72,7 +82,8 @@ export function compareCatalogs(
   shards: readonly RawCatalog[],
   sharding: ShardingSnapshot,
 ): CatalogContent & { unmatchedRules: string[] } {
-  const comparison = new Comparison(shards, sharding.schemas);
+  const enums = enumsOf(shards);
+  const comparison = new Comparison(shards, sharding.schemas, new Set(enums.map(({ name }) => name)));
   const schemas = comparison.schemas();
   const agreed = comparison.relations();
   const searchPaths = comparison.searchPaths();
@@ -84,7 +95,10 @@ export function compareCatalogs(
   const functions = comparison.functions();
   const placedBy = placementDigest(sharding);
   const textOrder = comparison.textOrder();
+  const oids = oidsOf(shards);
   return {
+    ...(oids === null ? {} : { oids }),
+    ...(enums.length === 0 ? {} : { enums }),
     database,
     placedBy,
     relations,
@@ -101,8 +115,11 @@ class Comparison {
   readonly differences: CatalogDifference[] = [];
   readonly #shards: readonly RawCatalog[];
   readonly #rules: readonly SchemaRule[];
+  /** Those that the shards have alike. */
+  readonly #enums: ReadonlySet<string>;
 
-  constructor(shards: readonly RawCatalog[], rules: readonly SchemaRule[]) {
+  constructor(shards: readonly RawCatalog[], rules: readonly SchemaRule[], enums: ReadonlySet<string>) {
+    this.#enums = enums;
     this.#shards = shards;
     this.#rules = rules;
   }
@@ -145,17 +162,25 @@ class Comparison {
       const only = shardOfSchema(sample.schema, this.#rules);
       if (only !== null) {
         const relation = found[only];
-        if (relation !== undefined) agreed.push(withSortings([relation]));
+        if (relation !== undefined) agreed.push(this.#agreed([relation]));
         // There it would be taken for what another schema of the search path has under the name.
         else this.#differ(sample.schema, sample.name, leftoverText(found, only));
         continue;
       }
       const isOwn = sample.schema === OWN_SCHEMA && OWN_TABLES.includes(sample.name);
       const text = this.#relationText(found) ?? (isOwn ? OWN_ROWS : null);
-      if (text === null) agreed.push(withSortings(found.flatMap((each) => each ?? [])));
+      if (text === null) agreed.push(this.#agreed(found.flatMap((each) => each ?? [])));
       else this.#differ(sample.schema, sample.name, text);
     }
     return agreed;
+  }
+
+  #agreed(alike: readonly RawRelation[]): RawRelation {
+    const relation = withSortings(alike);
+    const columns = relation.columns.map((column): RawColumn => {
+      return this.#enums.has(column.type) ? { ...column, isEnum: true } : column;
+    });
+    return { ...relation, columns };
   }
 
   #relationText(found: readonly (RawRelation | undefined)[]): string | null {
@@ -200,6 +225,40 @@ class Comparison {
   #differ(schema: string, name: string, text: string): void {
     this.differences.push({ schema, name, text });
   }
+}
+
+/** Of those that differ; null: none do. */
+function oidsOf(shards: readonly RawCatalog[]): CatalogOids | null {
+  const types = differingOids(shards.map((shard) => shard.types));
+  const relations = differingOids(shards.map(({ numbered }) => numbered));
+  return types.length + relations.length === 0 ? null : { types, relations };
+}
+
+/** Types that have the same labels in the same order on all shards. */
+function enumsOf([first, ...others]: readonly RawCatalog[]): CatalogEnum[] {
+  const keyOfType = ({ schema, name }: RawType): string => `${schema}.${name}`;
+  const labelsOf = ({ types }: RawCatalog): Map<string, string> =>
+    new Map(types.map((type) => [keyOfType(type), JSON.stringify(type.labels)]));
+  const known = others.map(labelsOf);
+  return first.types.flatMap((type) => {
+    const { oid, labels } = type;
+    const [name, text] = [keyOfType(type), JSON.stringify(labels)];
+    const isAlike = labels !== undefined && known.every((types) => types.get(name) === text);
+    return isAlike ? [{ name, oid, labels }] : [];
+  });
+}
+
+function differingOids(shards: readonly (readonly RawNumbered[])[]): OidsByShard {
+  const byName = new Map<string, number[]>();
+  for (const [shard, things] of shards.entries()) {
+    for (const { schema, name, oid } of things) {
+      const key = `${schema}\0${name}`;
+      const oids = byName.get(key) ?? shards.map(() => 0);
+      oids[shard] = oid;
+      byName.set(key, oids);
+    }
+  }
+  return [...byName.values()].filter((oids) => oids.some((oid) => oid !== oids[0]));
 }
 
 /** A collation by which the shards do not all sort alike has no order that they have in common. */

@@ -19,6 +19,18 @@ export interface RawRelation
   readonly columns: readonly RawColumn[];
 }
 
+/** What has a number that each server gives it by itself. */
+export interface RawNumbered {
+  readonly schema: string;
+  readonly name: string;
+  readonly oid: number;
+}
+
+export interface RawType extends RawNumbered {
+  /** Of an enum, in their order. Absent: it is none. */
+  readonly labels?: readonly string[];
+}
+
 export interface RawFunctions {
   schema: string;
   name: string;
@@ -33,6 +45,9 @@ export interface RawCatalog {
   /** By schema, then name. */
   relations: RawRelation[];
   schemas: string[];
+  types: RawType[];
+  /** `relations`, by their oids. */
+  numbered: RawNumbered[];
   /** All of one name together. */
   functions: RawFunctions[];
   /** See ShardCatalogData. */
@@ -83,6 +98,8 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
   return {
     relations,
     schemas: rows.schemas.map(([name]) => String(name)),
+    types: rows.types.map(toType),
+    numbered: rows.relations.map(toNumbered),
     functions: rows.functions.map(([schema, name, isImmutable, digest]) => ({
       schema: String(schema),
       name: String(name),
@@ -94,6 +111,15 @@ export function toRawCatalog(rows: AnswerRows): RawCatalog {
     sorting: sorting === null ? null : String(sorting),
     preparedMax: Number(preparedMax),
   };
+}
+
+function toNumbered([oid, schema, name]: readonly Cell[]): RawNumbered {
+  return { schema: String(schema), name: String(name), oid: Number(oid) };
+}
+
+function toType(row: readonly Cell[]): RawType {
+  const labels = row[3] ?? null;
+  return { ...toNumbered(row), ...(labels === null ? {} : { labels: toNames(labels) }) };
 }
 
 function toRelation([

@@ -8,7 +8,7 @@ import {
   PARSE_COMPLETE,
   READY,
 } from '@pgdog-cluster/core';
-import { describedParameters, readsParameters } from '../made/shown-parameters.js';
+import { describedParameters } from '../made/shown-parameters.js';
 import { CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { mayAnswer } from './allowed-answers.js';
 import { resumeCancel } from './cancel.js';
@@ -30,12 +30,12 @@ import { relayError } from './relay-error.js';
 import { relayNotification } from './relay-notification.js';
 import { relayParameterStatus } from './relay-parameter-status.js';
 import type { ServerConnection } from './server-connection.js';
+import { isRenumbered, tellNumbers } from './shard-numbers.js';
+import { wantedBytes } from './wanted-bytes.js';
 
 const HEADER_BYTES = 5;
 const FORWARD_DESCRIBE = KIND_DESCRIBE | FORWARD;
 const ALLOWED = BACKEND_ALLOWED.serving;
-/** Longest row of an answer to ourselves that is collected to be read. */
-const READ_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
  * Reads what a server answers, matches it with what is owed, and passes it on. Neighbouring frames of one
@@ -64,18 +64,7 @@ export class Relay implements FrameSink {
 
   headBytes(type: number, frameBytes: number): number {
     if (!ALLOWED.allows(type, frameBytes)) return -1;
-    switch (type) {
-      case BACKEND.DataRow:
-      case BACKEND.RowDescription:
-        return this.isReadByUs() ? Math.min(frameBytes, READ_BYTES_MAX) : HEADER_BYTES;
-      case BACKEND.CopyData:
-      case BACKEND.FunctionCallResponse:
-        return HEADER_BYTES;
-      case BACKEND.ParameterDescription:
-        return this.isReadByUs() || readsParameters(this.server, frameBytes) ? frameBytes : HEADER_BYTES;
-      default:
-        return frameBytes;
-    }
+    return wantedBytes(this.server, type, frameBytes);
   }
 
   onFrame(
@@ -100,9 +89,11 @@ export class Relay implements FrameSink {
         break;
       case BACKEND.RowDescription:
       case BACKEND.NoData:
+        if (isRenumbered(server)) tellNumbers(server, code, bytes, start, end);
         this.answerPart(code, bytes, start, end, buffer, (code & KIND_MASK) === KIND_DESCRIBE);
         break;
       case BACKEND.ParameterDescription:
+        if (isRenumbered(server)) tellNumbers(server, code, bytes, start, end);
         if (code !== FORWARD_DESCRIBE) this.answerPart(code, bytes, start, end, buffer, false);
         else this.isRestPassed = this.parameterDescription(bytes, start, end, buffer);
         break;
@@ -230,10 +221,6 @@ export class Relay implements FrameSink {
       if ((code & KIND_MASK) === KIND_PARSE) this.passPreamble(PARSE_COMPLETE, 0, PARSE_COMPLETE.length, -1);
       else this.passMade(CLOSE_COMPLETE);
     }
-  }
-
-  private isReadByUs(): boolean {
-    return (this.server.pending.head() & DISPOSITION_MASK) === SWALLOW;
   }
 
   /** Adds bytes of the current chunk to what goes to the client. */

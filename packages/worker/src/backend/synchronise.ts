@@ -30,6 +30,7 @@ import { KIND_CLOSE, KIND_PARSE, KIND_QUERY, SWALLOW } from './pending-replies.j
 import { readQueryUnder, readUnder } from './read-under.js';
 import { takeResetSql } from './reset.js';
 import type { ServerConnection } from './server-connection.js';
+import { sendParse } from './shard-numbers.js';
 
 const writer = new FrameWriter(256);
 
@@ -288,7 +289,7 @@ function sendPrepare(
     const use = { kind: 'statementUse', serverName, undo };
     server.pending.push(KIND_PARSE | SWALLOW, server.isBatchOpen ? use : { ...use, refused });
   }
-  server.send(frameToKeep(session, statement));
+  sendParse(server, frameToKeep(session, statement));
 }
 
 const switchTo = (encoding: string): string => `SET client_encoding TO ${quoteLiteral(encoding)}`;

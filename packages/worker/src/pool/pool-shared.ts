@@ -1,3 +1,4 @@
+import type { ShardOids } from '@pgdog-cluster/core';
 import { KnownReports } from './known-reports.js';
 import { ReportedParameters } from './reported-parameters.js';
 
@@ -5,6 +6,8 @@ import { ReportedParameters } from './reported-parameters.js';
 export class PoolShared {
   readonly reported: ReportedParameters;
   readonly knownReports = new KnownReports();
+  /** Of the shard they are on, where it differs from the first; see ShardedDatabases. */
+  oids: ShardOids | null = null;
 
   constructor(isRouted = false) {
     this.reported = new ReportedParameters(isRouted);

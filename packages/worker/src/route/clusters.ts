@@ -1,5 +1,4 @@
-import { takeUpOrders } from '../pool/obey-orders.js';
-import { Pool } from '../pool/pool.js';
+import { addPool } from '../pool/add-pool.js';
 import { PoolShared } from '../pool/pool-shared.js';
 import type { WorkerContext } from '../worker-context.js';
 import { Cluster } from './cluster.js';
@@ -30,13 +29,6 @@ export function clusterFor(
   // Users that are not configured make theirs as they come.
   context.plans.givesRoutes = true;
   return made;
-}
-
-function addPool(context: WorkerContext, snapshot: Pool['snapshot'], shared: PoolShared): Pool {
-  const pool = new Pool(context, snapshot, shared);
-  context.pools.set(snapshot.index, pool);
-  takeUpOrders(pool);
-  return pool;
 }
 
 /** Something has changed in the table of hosts. */

@@ -66,14 +66,16 @@ export class MergeState {
 
   /**
    * Once.
-   * @param asked columns that the shards send
+   * @param told columns that the shards send
    * @param isMet whether the session has a setting as a merge needs it
-   * @param client columns that the client is shown
+   * @param toldClient columns that the client is shown
    */
-  takeShape(asked: RowShape, isMet: (need: SettingNeed) => boolean, client = asked): void {
+  takeShape(told: RowShape, isMet: (need: SettingNeed) => boolean, toldClient = told): void {
     if (this.hasShape) return;
     this.hasShape = true;
     if (!this.needsShape) return;
+    const { enums } = this.plan;
+    const [asked, client] = [told.labelled(enums), toldClient.labelled(enums)];
     const why = plainProblem(asked, this.plan.plain ?? [], this.plan.aggregates);
     this.problem = why === null ? this.needProblem(asked, client, isMet) : unplain(why);
     if (this.problem === null) this.make(asked, client);

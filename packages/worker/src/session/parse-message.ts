@@ -19,6 +19,7 @@ import type { StatementUse } from '../backend/own-exchange.js';
 import { FAKE, FORWARD, KIND_PARSE } from '../backend/pending-replies.js';
 import { askReading } from '../backend/read-under.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { forwardParse, renumberedParse, sendParse } from '../backend/shard-numbers.js';
 import { closeStatement, makeRoom } from '../backend/synchronise.js';
 import { dependsOnReading } from '../plan/depends-on-reading.js';
 import { READ_BYTES_MAX } from '../plan/plan-cache.js';
@@ -89,9 +90,26 @@ export function parseMessage(
   ) {
     return extended.refuse(server, new PgDogError('statement_mode_transaction'));
   }
-  if (fields.nameEnd === fields.nameStart)
-    return parseUnnamed(extended, server, plan, bytes, start, end, buffer, figures);
+  const isUnnamed = fields.nameEnd === fields.nameStart;
+  const renumbered = renumberedParse(session, server, bytes, start, end);
+  if (renumbered !== null) return parseMade(extended, server, plan, renumbered, figures);
+  if (isUnnamed) return parseUnnamed(extended, server, plan, bytes, start, end, buffer, figures);
   return parseNamed(extended, server, plan, bytes, fields, end, figures);
+}
+
+/** @param frame a Parse of ours in place of the client's */
+function parseMade(
+  extended: ExtendedQuery,
+  server: ServerConnection,
+  plan: SqlPlan | null,
+  frame: Uint8Array,
+  figures: QueryFigures | null,
+): number {
+  if (readNameIsEmpty(frame))
+    return parseUnnamed(extended, server, plan, frame, 0, frame.length, -1, figures);
+  const fields = readParse(frame, HEADER_BYTES, frame.length);
+  if (fields === null) return extended.invalid();
+  return parseNamed(extended, server, plan, frame, fields, frame.length, figures);
 }
 
 function planOf(
@@ -133,12 +151,7 @@ function parseRenamed(
     .bytes(renamed)
     .bytes(bytes, textEnd, end)
     .end();
-  const frame = writer.take();
-  if (readNameIsEmpty(frame))
-    return parseUnnamed(extended, server, plan, frame, 0, frame.length, -1, figures);
-  const again = readParse(frame, HEADER_BYTES, frame.length);
-  if (again === null) return extended.invalid();
-  return parseNamed(extended, server, plan, frame, again, frame.length, figures);
+  return parseMade(extended, server, plan, writer.take(), figures);
 }
 
 function parseUnnamed(
@@ -154,7 +167,7 @@ function parseUnnamed(
   const use = extended.unnamed.keep(bytes, start, end, plan, server);
   extended.unnamed.figures = figures;
   server.pending.push(KIND_PARSE | FORWARD, use, figures);
-  server.forward(bytes, start, end, buffer);
+  forwardParse(server, bytes, start, end, buffer);
   return CONSUMED;
 }
 
@@ -217,7 +230,7 @@ function parseNamed(
     },
   };
   server.pending.push(KIND_PARSE | FORWARD, use, figures);
-  server.send(statement.frame);
+  sendParse(server, statement.frame);
   askBehind(session, server, statement);
   server.pool.row.serverParse();
   return CONSUMED;

@@ -6,6 +6,7 @@ import type { StatementUse } from '../backend/own-exchange.js';
 import { KIND_PARSE, SWALLOW } from '../backend/pending-replies.js';
 import { readUnder } from '../backend/read-under.js';
 import type { ServerConnection } from '../backend/server-connection.js';
+import { sendParse } from '../backend/shard-numbers.js';
 import { copyBytes } from '../io/copy-bytes.js';
 import type { NeededUnnamed } from '../mirror/captured-unit.js';
 import { dependsOnReading } from '../plan/depends-on-reading.js';
@@ -146,7 +147,7 @@ export class UnnamedStatement {
     const frame = this.frame.subarray(0, this.frameBytes);
     const send = () => {
       server.pending.push(KIND_PARSE | SWALLOW, null);
-      server.send(frame);
+      sendParse(server, frame);
     };
     const { session, settings } = this;
     const now = server.isSettingPending || isReadingUnknown(session) ? null : readingSettings(session);

@@ -40,6 +40,7 @@ function outcomeOf(desk: ShardDesk, reading: ShardReading): string {
   const shard = chooseShard(reading, desk.database.functions, values);
   if (reading.move !== undefined) return moveText(desk, reading, shard, values);
   if (shard >= 0) return `direct: shard ${shard}`;
+  if (reading.home === 'catalog') return 'shard 0, whose numbers of types and tables clients know';
   if (shard === SHARD_ANY) return 'any shard: it reads what all of them have';
   if (shard === SHARD_EVERY) return `all ${desk.count} shards do the same, in one transaction`;
   if (shard === SHARD_SEVERAL && reading.spread.kind === 'split') return splitText(desk);

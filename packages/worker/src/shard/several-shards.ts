@@ -242,6 +242,14 @@ export function defines(statement: StatementPlan): boolean {
   return statement.defines === true;
 }
 
+/** Drivers do so where they meet a type for the first time; asyncpg sets jit before it does. */
+export function catalogElsewhere(shard: number | undefined): PgDogError {
+  const text = `types and tables are looked up on shard 0, whose numbers clients know; the transaction is on shard ${shard} and has changed settings, which no other shard knows`;
+  return new PgDogError('cross_shard', text, {
+    hint: 'Have the driver meet its types outside of transactions first (SELECT NULL::the_type), or SET before BEGIN.',
+  });
+}
+
 const BY_PROTOCOL = 'Prepare by the protocol, as drivers do, or name the shard by SET pgdog.shard.';
 
 /** Not as a Query of its own. */

@@ -19,7 +19,7 @@ import { PIN_ADVISORY_LOCK } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED } from '../wire/frame-stream.js';
 import { planOfText, preparedText } from './prepared-text.js';
-import { crossShard, PASS, UNCUT } from './several-shards.js';
+import { catalogElsewhere, crossShard, PASS, UNCUT } from './several-shards.js';
 import { ShardRequest } from './shard-request.js';
 import type { ShardedDatabase } from './sharded-database.js';
 
@@ -295,7 +295,7 @@ export class ShardDesk {
     const begin = isFree ? (this.session.router?.begunWith ?? null) : null;
     if (begin === null) return asked.problem ?? this.boundTo(server);
     if (begin.isSerializable || this.isSerializable) return unserializable();
-    if (asked.isShardTold) return staysOnShard();
+    if (asked.isShardTold) return asked.isOfCatalog ? catalogElsewhere(shard) : staysOnShard();
     return this.cross.spreadOut(begin.text, this) ?? SPREAD;
   }
 

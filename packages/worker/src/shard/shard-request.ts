@@ -113,6 +113,8 @@ export class ShardRequest {
   isWriting = false;
   /** Some statement is seen on one server only. */
   isPlaced = false;
+  /** It asks for numbers of types or tables, which clients know as the first shard has them. */
+  isOfCatalog = false;
   /** A statement of it changes the session, which a transaction over several shards does not allow. */
   private isTelling = false;
   private touched: Set<number> | null = null;
@@ -187,6 +189,7 @@ export class ShardRequest {
     this.statementCount = 0;
     this.textCount = 0;
     this.isTelling = false;
+    this.isOfCatalog = false;
     this.touched = null;
     this.isWriting = false;
     this.isPlaced = false;
@@ -407,7 +410,11 @@ export class ShardRequest {
     }
     this.encoding.tell(values, this.session.reported);
     const { functions } = this.database;
-    const shard = chooseShard(reading, functions, values);
+    const chosen = chooseShard(reading, functions, values);
+    const isCatalog = chosen === SHARD_ANY && reading.home === 'catalog' && !isBound(this.session);
+    if (isCatalog) this.isOfCatalog = true;
+    // The shard whose numbers clients know.
+    const shard = isCatalog ? 0 : chosen;
     const places = readMovePlaces(reading, shard, functions, values);
     if (awaitsKeys()) {
       this.holdForKeys();
@@ -568,4 +575,9 @@ export class ShardRequest {
     this.isHeld = true;
     database.hold(session, 'unknown');
   }
+}
+
+/** What it has on its server connection is seen there alone, in the catalogs too. */
+function isBound({ pins, isSessionMode }: Session): boolean {
+  return pins !== 0 || isSessionMode;
 }

@@ -7,6 +7,7 @@ import {
   type ShardCatalogData,
   ShardFunction,
   type ShardingSnapshot,
+  ShardOids,
   type ShardScope,
 } from '@pgdog-cluster/core';
 import { ClaimedIds } from '../made/claimed-ids.js';
@@ -30,6 +31,8 @@ export class ShardedDatabase {
   catalog: ShardCatalogData | null = null;
   /** Why it could not be read lately; '' = it could. */
   private trouble = '';
+  /** By shard; null: as the first has them. */
+  oids: readonly (ShardOids | null)[] = [];
   private readonly scopes = new Map<string, ShardScope>();
   /** Counts what has been taken up: scopes are of one state. */
   state = 0;
@@ -70,6 +73,7 @@ export class ShardedDatabase {
       return new ShardFunction(rule, sharding.shardCount, lookups);
     });
     this.catalog = catalog;
+    this.oids = Array.from({ length: sharding.shardCount }, (_, shard) => ShardOids.of(catalog?.oids, shard));
     this.scopes.clear();
     this.state++;
     // Whoever goes on finds rules and catalog of one state.

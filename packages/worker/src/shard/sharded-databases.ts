@@ -3,7 +3,9 @@ import {
   type KeysForgottenMessage,
   type KeysFoundMessage,
   type NodeClaimedMessage,
+  type PoolSnapshot,
   placementDigest,
+  type ShardOids,
 } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
@@ -77,6 +79,12 @@ export class ShardedDatabases {
         this.byName.delete(name);
       }
     }
+    for (const { shared, snapshot } of this.context.pools.values()) shared.oids = this.oidsOf(snapshot);
+  }
+
+  /** Of the shard that a pool is on; null: as the first has them. */
+  oidsOf({ database, shard = 0 }: Pick<PoolSnapshot, 'database' | 'shard'>): ShardOids | null {
+    return this.byName.get(database)?.oids[shard] ?? null;
   }
 
   /** What finds the shard of a session's statements; null: its database has one shard only. */
