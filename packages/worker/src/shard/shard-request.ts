@@ -16,6 +16,7 @@ import {
   NO_SCOPE,
   PgDogError,
   PREPARE_LEVEL,
+  READY,
   SHARD_ANY,
   SHARD_EVERY,
   SHARD_SEVERAL,
@@ -77,7 +78,14 @@ import {
 } from './several-shards.js';
 import { directiveWish, localWish, type ShardWish, shardOfWish, wishOf } from './shard-wish.js';
 import type { ShardedDatabase } from './sharded-database.js';
-import { changesPath, isInert, isLocal, onlyForgets, writesOmni } from './statement-reach.js';
+import {
+  firstPathChange,
+  isAsAtStart,
+  isInert,
+  isLocal,
+  onlyForgets,
+  writesOmni,
+} from './statement-reach.js';
 import {
   clockShard,
   isGivenTime,
@@ -330,8 +338,10 @@ export class ShardRequest {
   /** What it does to its session and its transaction, which others depend on. */
   private addEffects(plan: SqlPlan): void {
     if (plan.made !== undefined) this.refuse(unmade(plan.made));
-    if (changesPath(plan, this.session.user, this.database.catalog?.schemas ?? []))
-      this.refuseHiddenPath(plan);
+    const { user } = this.session;
+    const schemas = this.database.catalog?.schemas ?? [];
+    const change = firstPathChange(plan, user, schemas, isAsAtStart(this.session));
+    if (change >= 0) this.refuseHiddenPath(plan, change);
     const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
     if (tellsShard) this.isShardTold = true;
     if (tellsShard || plan.statements.some(tellsSession)) this.isTelling = true;
@@ -343,9 +353,13 @@ export class ShardRequest {
   }
 
   /** What is behind it in the text, the batch or the transaction would be read with another search path than it runs with. */
-  private refuseHiddenPath({ statements }: SqlPlan): void {
-    const isAlone = statements.length === 1 && this.statementCount === 1 && !isLocal(statements[0], values);
-    const isFree = this.session.router?.held == null && this.session.server === null;
+  private refuseHiddenPath({ statements }: SqlPlan, index: number): void {
+    const isLast = index === statements.length - 1 && this.statementCount === 1;
+    const isAlone = isLast && !isLocal(statements[index], values);
+    const { router, server } = this.session;
+    // One that is there has just been given to the session for this, or is kept by it: what comes next waits for the answer.
+    const isAtRest = server === null || (server.isQuiet && server.readyStatus === READY.Idle);
+    const isFree = router?.held == null && isAtRest;
     if (isAlone && isFree && !this.isExecuting) this.isPathChanging = true;
     else this.refuse(hiddenPath());
   }

@@ -6,6 +6,8 @@ import {
   type StatementPlan,
   type StatementValues,
 } from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
+import { wishOf } from './shard-wish.js';
 
 /** Of plans: they are shared by all who send their text, and few. */
 const inert = new WeakMap<SqlPlan, boolean>();
@@ -29,25 +31,31 @@ export function isInert(plan: SqlPlan): boolean {
 }
 
 /**
- * Whether a statement changes where names without a schema are looked for. A role does, for `$user`, where a schema has its
- * name or the name of the role before it.
+ * The first statement that changes where names without a schema are looked for; -1: none does. A role does, for `$user`, where
+ * a schema has its name or the name of the role before it.
+ * @param isAsAtStart what such names mean is what it was when the session began: RESET ALL and DISCARD ALL leave it so
  */
-export function changesPath({ statements }: SqlPlan, user: string, schemas: readonly string[]): boolean {
+export function firstPathChange(
+  { statements }: SqlPlan,
+  user: string,
+  schemas: readonly string[],
+  isAsAtStart: boolean,
+): number {
   const isOf = (name: string | null, value: string | null | undefined): boolean => {
     if (name === 'search_path') return true;
     if (name !== 'role' && name !== 'session_authorization') return false;
     return schemas.includes(user) || (typeof value === 'string' && schemas.includes(value));
   };
-  return statements.some(({ effect }) => {
+  return statements.findIndex(({ effect }) => {
     switch (effect?.type) {
       case 'set':
         return isOf(effect.name, effect.value);
       case 'reset':
         return isOf(effect.name, null);
       case 'resetAll':
-        return true;
+        return !isAsAtStart;
       case 'discard':
-        return effect.what === 'all';
+        return effect.what === 'all' && !isAsAtStart;
       case 'setConfig':
         return effect.calls.some(({ name }) => !('constant' in name) || isOf(name.constant, user));
       default:
@@ -87,7 +95,15 @@ export function writesOmni({ shards, statements, route }: SqlPlan): boolean {
   return isForAll && statements.every(({ defines }) => defines !== true);
 }
 
-/** DEALLOCATE: what it names is the session's, on whichever shard. */
+/** DEALLOCATE, and DISCARD, by which pools of connections end a client's use: what they are about is the session's, on whichever shard. */
 export function onlyForgets({ effect }: StatementPlan): boolean {
-  return effect?.type === 'deallocate';
+  return effect?.type === 'deallocate' || effect?.type === 'discard';
+}
+
+/** The session has set nothing by which names or shards are found that RESET ALL would take back. */
+export function isAsAtStart({ parameters, startupParameters }: Session): boolean {
+  if (parameters === startupParameters) return true;
+  if (parameters.pathKey !== startupParameters.pathKey) return false;
+  const [now, then] = [wishOf(parameters), wishOf(startupParameters)];
+  return now.shard === then.shard && now.key === then.key;
 }
