@@ -195,7 +195,7 @@ forOneDriver('sizes', (driver) => {
 });
 
 forOneDriver('clients that only connect', (driver) => {
-  it('do not keep others from logging in', async () => {
+  const sayNothing = async (): Promise<void> => {
     const proxy = await startWireProxy(server, driver, { general: { logins_in_progress_max: 3 } });
     try {
       const silent: RawClient[] = [];
@@ -217,9 +217,9 @@ forOneDriver('clients that only connect', (driver) => {
     } finally {
       await proxy.stop();
     }
-  });
+  };
 
-  it('nor do those that send a byte now and then', async () => {
+  const sayLittle = async (): Promise<void> => {
     const proxy = await startWireProxy(server, driver, { general: { logins_in_progress_max: 3 } });
     const packet = startupPacket({
       user: 'postgres',
@@ -245,5 +245,10 @@ forOneDriver('clients that only connect', (driver) => {
       for (const one of slow) one.destroy();
       await proxy.stop();
     }
+  };
+
+  // At once, for they wait for five and fifteen seconds.
+  it('do not keep others from logging in, nor do those that send a byte now and then', async () => {
+    await Promise.all([sayNothing(), sayLittle()]);
   });
 });

@@ -23,7 +23,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-describe('dashboard', { skip, timeout: 120_000 }, () => {
+describe('dashboard', { skip, timeout: 600_000 }, () => {
   let server: TestPostgres;
   let proxy: TestProxy;
   let browser: Browser;

@@ -64,7 +64,7 @@ forEachDriver('limits', (driver) => {
           await sleep(15);
         }
       })();
-      const until = performance.now() + 4000;
+      const until = performance.now() + 2500;
       let served = 0;
       let overtakenMax = 0;
       await Promise.all(

@@ -153,9 +153,14 @@ describe('online restart', () => {
       },
     });
     assert.equal(await first.exited, 0);
-    assert.match(second.output, /start_incomplete cannot listen on \S+ for metrics: the port is in use/);
-    assert.match(second.output, /start_incomplete cannot write pid_file \/nowhere\/proxy\.pid/);
-    assert.equal(await (await fetch(`http://127.0.0.1:${health}/`)).text(), 'up');
+    await second.waitForOutput('start_incomplete cannot write pid_file /nowhere/proxy.pid');
+    const isRefused = () =>
+      /start_incomplete cannot listen on \S+ for metrics: the port is in use/.test(second.output);
+    await eventually('the log says so', async () => isRefused());
+    await eventually('the health port answers', async () => {
+      const page = await fetch(`http://127.0.0.1:${health}/`).catch(() => null);
+      return (await page?.text()) === 'up';
+    });
     await one('127.0.0.1', port);
     assert.equal(await second.stop(), 0);
     taken.close();
