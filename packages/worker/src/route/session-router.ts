@@ -307,7 +307,8 @@ export class SessionRouter implements RouteTerms {
     if (outcome === SCATTER || outcome === SPREAD) return SCATTERED;
     if (outcome === DIVIDE) return DIVIDED;
     const { requests } = this.session;
-    requests?.refuse(outcome, isExtended);
+    if (outcome.severity === 'FATAL') this.session.fail(outcome);
+    else requests?.refuse(outcome, isExtended);
     return requests?.drop() ?? CONSUMED;
   }
 

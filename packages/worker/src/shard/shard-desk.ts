@@ -115,6 +115,7 @@ export class ShardDesk {
     if (asked.isHeld) return HOLD;
     asked.waited();
     this.database.keys.chosen(this.session);
+    if (this.isReshaped) return this.reshaped();
     if (asked.problem !== null) return this.isApart ? DIVIDE : asked.refusal!;
     if (this.cross.isInTransaction) return this.settleInside();
     if (asked.request !== null) {
@@ -136,8 +137,26 @@ export class ShardDesk {
     return this.asked.isApart && !this.cross.pieces.isOn;
   }
 
+  /**
+   * A reload has come while the session was busy: keys lead to shards that it does not know, or to others than before. It is ended
+   * when it is looked at again.
+   */
+  private get isReshaped(): boolean {
+    return this.database.shardCount !== this.count;
+  }
+
+  private reshaped(): PgDogError {
+    const { outdated } = this.session;
+    const isWithin = this.cross.isInTransaction || this.session.server !== null;
+    if (outdated !== null && !isWithin) return outdated;
+    return new PgDogError('cross_shard', 'the database has another number of shards now than before', {
+      hint: 'Reconnect.',
+    });
+  }
+
   /** Over several shards: what the client has begun, or what it asks now. */
   private mayBegin(): ShardOutcome {
+    if (this.isReshaped) return this.reshaped();
     const { holds } = this.session.context;
     if (holds.isOn && holds.hold(this.session)) return HOLD;
     const isSerializable = this.session.router?.held?.isSerializable === true || this.isSerializable;
@@ -192,7 +211,7 @@ export class ShardDesk {
     const { asked } = this;
     const { shard } = server.pool.snapshot;
     const isOnOne = !asked.isHeld && asked.problem === null && asked.request === null;
-    const may = isOnOne && (asked.found === SHARD_ANY || asked.found === shard);
+    const may = isOnOne && (asked.found === SHARD_ANY || (asked.found === shard && !this.isReshaped));
     if (may) {
       asked.waited();
       this.database.keys.chosen(this.session);
@@ -286,6 +305,9 @@ export class ShardDesk {
     const isApart = asked.problem !== null && this.isApart;
     if (asked.problem !== null && !isApart) return asked.problem;
     const { shard } = server.pool.snapshot;
+    // The transaction may come to its end.
+    const isOfAny = !isApart && asked.request === null && asked.found === SHARD_ANY;
+    if (!isOfAny && this.isReshaped) return this.reshaped();
     if (!isApart && asked.request === null && (asked.found === SHARD_ANY || asked.found === shard)) {
       this.noteDone();
       return GO_ON;
