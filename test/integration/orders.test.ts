@@ -6,7 +6,7 @@ import pg from 'pg';
 import { crashWorkers } from '../support/crash-worker.js';
 import { forOneDriver } from '../support/drivers.js';
 import { startPostgres, type TestPostgres } from '../support/embedded-postgres.js';
-import { Q } from '../support/frames.js';
+import { B, E, P, Q, S } from '../support/frames.js';
 import { ADMIN, databaseOf, startProxy, type TestProxy } from '../support/proxy.js';
 import type { RawClient } from '../support/raw-client.js';
 import {
@@ -276,6 +276,24 @@ forOneDriver('orders', (driver) => {
     await endAll(busy, slow);
     await order('PAUSE postgres');
     await assert.rejects(order('SUSPEND'), /cannot suspend with paused databases/);
+  });
+
+  it('a transaction that SUSPEND holds has failed when what it asks is cancelled', async () => {
+    await server.query('CREATE TABLE IF NOT EXISTS kept (word text); TRUNCATE kept');
+    for (const request of [[Q('SELECT 13')], [P('', 'SELECT 13'), B('', ''), E(''), S()]]) {
+      const client = await clientOf(proxy);
+      await run(client, 'BEGIN', "INSERT INTO kept VALUES ('half')");
+      await order('SUSPEND');
+      client.send(...request);
+      await isHeld(1);
+      await client.cancel();
+      const answer = await client.readUntilReady();
+      assert.deepEqual([sqlstateOf(answer), answer.status], ['57014', 'E']);
+      await order('RESUME');
+      assert.deepEqual((await client.query('COMMIT')).tags, ['ROLLBACK']);
+      await client.end();
+    }
+    assert.deepEqual(await server.query('SELECT word FROM kept'), []);
   });
 
   it('KILL_CLIENT ends one client by the number it was told, and says when there is none', async () => {

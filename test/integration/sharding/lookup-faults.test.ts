@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
-import { B, E, P, S } from '../../support/frames.js';
+import { B, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
-import { clientOf, firstValue, sqlstateOf } from '../../support/wire.js';
+import { clientOf, eventually, firstValue, sqlstateOf } from '../../support/wire.js';
 
 const SCHEMA = `
   CREATE SCHEMA pgdog;
@@ -74,6 +74,35 @@ forEachDriver('faults of keys that are looked up', (driver) => {
   it('a key that only looks like UTF-8 is not looked up as another one', async () => {
     // U+FFFD itself is a text like any other.
     await assert.rejects(client.query("INSERT INTO doc VALUES ('\uFFFD', 1)"), /gives no shard/);
+  });
+
+  it('a transaction whose statement is cancelled while its key is looked up has failed', async () => {
+    const raw = await clientOf(proxy, { database: SHOP });
+    const simple = (sql: string): Buffer[] => [Q(sql)];
+    const extended = (sql: string): Buffer[] => [P('', sql), B('', ''), E(''), S()];
+    let count = 0;
+    for (const begun of ["INSERT INTO doc VALUES ('a', 9)", "INSERT INTO doc VALUES ('a', 9), ('b', 9)"])
+      for (const request of [simple, extended]) {
+        await raw.query('BEGIN');
+        assert.equal((await raw.query(begun)).error, null);
+        // Another one each time: that its question fails below is remembered.
+        raw.send(...request(`SELECT k FROM slow WHERE k = 'x${++count}'`));
+        await eventually('it waits', async () => {
+          const rows = await cluster.server.query(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+          );
+          return rows.length > 0;
+        });
+        await raw.cancel();
+        const answer = await raw.readUntilReady();
+        assert.deepEqual([sqlstateOf(answer), answer.status], ['57014', 'E'], begun);
+        assert.deepEqual((await raw.query('COMMIT')).tags, ['ROLLBACK']);
+        await cluster.server.query(
+          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+        );
+      }
+    assert.deepEqual(await cluster.all('SELECT n FROM doc WHERE n = 9'), []);
+    await raw.end();
   });
 
   it('several keys where nothing is remembered', async () => {

@@ -281,11 +281,14 @@ export class RequestSink implements FrameSink {
     if (outcome === null) return GO;
     if (outcome === SPREAD) return SPREAD_OUT;
     if (outcome === HOLD || outcome === SCATTER) return BLOCKED;
-    if (type !== FRONTEND.Query && type !== FRONTEND.FunctionCall) {
-      this.extended.refuse(server, outcome);
-      return this.drop();
-    }
-    return refuseQuery(this, server, outcome);
+    return this.refuseAt(server, type, outcome);
+  }
+
+  /** By a statement that the server refuses: a transaction that is open fails by it. */
+  private refuseAt(server: ServerConnection, type: number, error: PgDogError): number {
+    if (type === FRONTEND.Query || type === FRONTEND.FunctionCall) return refuseQuery(this, server, error);
+    this.extended.refuse(server, error);
+    return this.drop();
   }
 
   /** A frame that cannot be filled in. */
@@ -320,7 +323,11 @@ export class RequestSink implements FrameSink {
     if (error === null) return CONSUMED;
     // Every Query drops the unnamed statement, answered or not.
     if (type === FRONTEND.Query) this.extended.unnamed.id = 0;
+    const { server } = this.session;
     if (error.severity === 'FATAL') this.session.fail(error);
+    // Its transaction has failed then, and only the server can end it.
+    else if (server !== null && server.readyStatus !== READY.Idle && type !== FRONTEND.Sync)
+      return this.refuseAt(server, type, error);
     else this.refuse(error, type !== FRONTEND.Query && type !== FRONTEND.FunctionCall);
     return this.drop();
   }
