@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import type pg from 'pg';
 import { forEachDriver } from '../../support/drivers.js';
-import { B, E, P, Q, S } from '../../support/frames.js';
+import { B, E, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
 import { SHOP, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 import { clientOf, eventually, firstValue, sqlstateOf } from '../../support/wire.js';
@@ -105,6 +105,28 @@ forEachDriver('faults of keys that are looked up', (driver) => {
     await raw.end();
   });
 
+  it('a statement that is cancelled while its key is looked up is answered behind what its batch has asked before', async () => {
+    const raw = await clientOf(proxy, { database: SHOP });
+    raw.send(P('', 'SELECT 1'), B('', ''), E(''), H());
+    await raw.readUntil('C');
+    // Behind it in the same batch: the server has its Parse, and not its Bind.
+    raw.send(P('', 'SELECT k FROM slow WHERE k = $1'), B('', '', { values: ['y'] }), E(''), S());
+    await eventually('it waits', async () => {
+      const rows = await cluster.server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+      return rows.length > 0;
+    });
+    await raw.cancel();
+    const { frames, error } = await raw.readUntilReady();
+    assert.equal(error?.['C'], '57014');
+    assert.deepEqual(frames.map(({ type }) => type).join(''), '1EZ');
+    await raw.expectSilence();
+    await cluster.server.query(
+      "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    assert.deepEqual((await raw.query('SELECT 1')).rows, [['1']]);
+    await raw.end();
+  });
+
   it('several keys where nothing is remembered', async () => {
     await client.query("INSERT INTO doc VALUES ('a', 1), ('b', 2), ('c', 3)");
     const { rows } = await client.query("SELECT n FROM doc WHERE tenant IN ('a', 'b', 'c') ORDER BY n");
@@ -146,5 +168,48 @@ forEachDriver('faults of keys that are looked up', (driver) => {
     await client.query("INSERT INTO blank VALUES ('1')");
     assert.deepEqual(await cluster.shard(1, 'SELECT k FROM blank'), [{ k: '1' }]);
     await cluster.everywhere('TRUNCATE blank');
+  });
+
+  it('what waits for a lookup once more keeps no server connection, and none when it is cancelled', async () => {
+    const small = await startShardedProxy(cluster, driver, {
+      tables: TABLES,
+      workers: 1,
+      general: {
+        sharding_lookup_cache_size: 0,
+        default_pool_size: 1,
+        min_pool_size: 0,
+        checkout_timeout: 5_000,
+      },
+    });
+    const countOf = async (column: 'cl_waiting' | 'sv_active'): Promise<number> => {
+      const pools = await small.adminQuery<Record<string, string>>('SHOW POOLS');
+      return pools.reduce((sum, pool) => sum + Number(pool[column]), 0);
+    };
+    const read = "SELECT n FROM doc WHERE tenant = 'b'";
+    try {
+      const [holder, waiter, other] = await Promise.all(
+        [1, 2, 3].map(() => clientOf(small, { database: SHOP })),
+      );
+      await holder.query('BEGIN');
+      await holder.query(read);
+      waiter.send(Q(read));
+      await eventually('it waits for the server connection', async () => (await countOf('cl_waiting')) === 1);
+      // When it comes, the key is not remembered any more, and nobody answers.
+      await cluster.shard(0, 'BEGIN');
+      await cluster.shard(0, 'LOCK TABLE home');
+      await small.adminQuery('RELOAD');
+      await holder.query('COMMIT');
+      await eventually('nobody has a server connection', async () => {
+        return (await countOf('cl_waiting')) + (await countOf('sv_active')) === 0;
+      });
+      await waiter.cancel();
+      assert.equal(sqlstateOf(await waiter.readUntilReady()), '57014');
+      await cluster.shard(0, 'COMMIT');
+      // That question may have failed, and be remembered as such for a second.
+      await eventually('the other is served', async () => sqlstateOf(await other.query(read)) === '');
+      assert.equal(sqlstateOf(await waiter.query("SELECT n FROM doc WHERE tenant = 'a'")), '');
+    } finally {
+      await small.stop();
+    }
   });
 });

@@ -280,8 +280,19 @@ export class RequestSink implements FrameSink {
     const outcome = router.atServer(server, type, bytes, start, end, frameBytes);
     if (outcome === null) return GO;
     if (outcome === SPREAD) return SPREAD_OUT;
+    if (outcome === HOLD && router.shards?.asked.isHeld === true) this.giveBackUnused(server);
     if (outcome === HOLD || outcome === SCATTER) return BLOCKED;
     return this.refuseAt(server, type, outcome);
+  }
+
+  /**
+   * It came for what must wait once more, for a catalog that is being read or a key that is looked up: others may have it meanwhile, and
+   * nobody keeps it when the wait is given up, or ends at another shard.
+   */
+  private giveBackUnused(server: ServerConnection): void {
+    const { session } = this;
+    const isFree = server.isQuiet && server.readyStatus === READY.Idle;
+    if (isFree && !session.isSessionMode && session.pins === 0) server.pool.checkin(server);
   }
 
   /** By a statement that the server refuses: a transaction that is open fails by it. */
@@ -325,8 +336,7 @@ export class RequestSink implements FrameSink {
     if (type === FRONTEND.Query) this.extended.unnamed.id = 0;
     const { server } = this.session;
     if (error.severity === 'FATAL') this.session.fail(error);
-    // Its transaction has failed then, and only the server can end it.
-    else if (server !== null && server.readyStatus !== READY.Idle && type !== FRONTEND.Sync)
+    else if (server !== null && mustKnow(server) && type !== FRONTEND.Sync)
       return this.refuseAt(server, type, error);
     else this.refuse(error, type !== FRONTEND.Query && type !== FRONTEND.FunctionCall);
     return this.drop();
@@ -527,6 +537,10 @@ export class RequestSink implements FrameSink {
 }
 
 /** Begins an exchange while the one before is not answered yet. */
+/** An error of ours is the server's as well: what is open there fails by it, and what it still has to answer comes ahead. */
+const mustKnow = ({ readyStatus, pending, isBatchOpen }: ServerConnection): boolean =>
+  readyStatus !== READY.Idle || pending.length > 0 || isBatchOpen;
+
 function isBehind(server: ServerConnection, type: number): boolean {
   if (server.pending.length === 0 || server.isBatchOpen || server.isFrameOpen) return false;
   return type !== FRONTEND.Sync && type !== FRONTEND.Flush && type !== FRONTEND.Terminate && !isCopy(type);
