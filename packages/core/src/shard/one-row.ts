@@ -20,6 +20,12 @@ export function isOneRow(ctx: ShardContext, node: SqlNode, relation: CatalogRela
   );
 }
 
+/** Whether an INSERT is of one row of VALUES, or of DEFAULT VALUES. */
+export function insertsOneRow(node: SqlNode): boolean {
+  const source = nodeOf(node, 'selectStmt');
+  return source === undefined || nodesOf(nodeOf(source, 'SelectStmt'), 'valuesLists').length === 1;
+}
+
 /** Columns that equal a value, by conditions that hold all at once. */
 function fixedColumns(where: SqlNode | undefined, table: string): Set<string> {
   const fixed = new Set<string>();

@@ -13,6 +13,7 @@ import { readExecuted } from './execute-reading.js';
 import type { ResolvedGroup } from './key-graph.js';
 import { readMergePlan, refusedSpread } from './merge-plan-reader.js';
 import { readMove } from './move-reading.js';
+import { insertsOneRow } from './one-row.js';
 import { NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import { CHOOSE_SHARD, type ReadTerms, type Refusal, ShardContext } from './shard-context.js';
 import type { KeyGroup, ShardReading, Spread } from './shard-reading.js';
@@ -81,7 +82,8 @@ function readStatement(kind: string, node: SqlNode, terms: ReadTerms): ShardRead
   if (WRITES.has(kind)) {
     if (kind === 'UpdateStmt') ctx.topUpdate = node;
     const reading = readMove(ctx, node, finish(ctx, readWrite(ctx, kind, node, null, null), true));
-    return ctx.isOneRow ? { ...reading, isOneRow: true } : reading;
+    if (ctx.isOneRow) return { ...reading, isOneRow: true, givesOneRow: true };
+    return kind === 'InsertStmt' && insertsOneRow(node) ? { ...reading, givesOneRow: true } : reading;
   }
   switch (kind) {
     case 'PrepareStmt':

@@ -233,6 +233,8 @@ export interface ShardReading {
   readonly ifZero?: { readonly parameters: readonly number[]; readonly spread: Spread };
   /** An UPDATE that changes one row at most. */
   readonly isOneRow?: true;
+  /** A write that gives one row at most: such an UPDATE, an INSERT of one row of VALUES. */
+  readonly givesOneRow?: true;
   /**
    * What an UPDATE sets the sharding key to, as one pin: it is direct only where that leads to the same shard as `groups`. Without
    * a pin each row has a value of its own, and it never is.

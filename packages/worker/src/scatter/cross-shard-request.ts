@@ -56,6 +56,8 @@ export interface CrossShardRequest {
   /** Parameters, from 0, that say how many rows: what shards are told instead; null: NULL. */
   readonly counts: ReadonlyMap<number, number | null>;
   readonly isWrite: boolean;
+  /** Done alike by all shards, it gives one row at most: a limit on its rows leaves none behind. */
+  readonly givesOneRow?: true;
   /** What it does is seen on one server only (NOTIFY), which cannot prepare it. */
   readonly isPlaced: boolean;
   /** Prepared statement that its Query executes; absent: none. */

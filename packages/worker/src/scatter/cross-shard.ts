@@ -271,6 +271,7 @@ export class CrossShard {
     // Of a COPY some row may have no place, though every shard has taken what it got.
     const holdsTag = this.isImplicit || request.copy !== null;
     const merger = mergerFor(scatter, batch, request, asked?.awaited ?? [], holdsTag);
+    const isPortion = batch.hasRowLimit && request.shards.length > 1 && request.givesOneRow !== true;
     scatter.start({
       shards: request.shards,
       merger,
@@ -279,8 +280,8 @@ export class CrossShard {
         isBatch: !batch.isQuery,
         begins: (legs, frames) => this.beginCopy(request, legs, frames),
       },
-      // Those of reads are fetched by portals.
-      rowRefusal: batch.hasRowLimit && request.shards.length > 1 ? portioned() : null,
+      // Those of reads are fetched by portals. Where one row is all there is, each shard says by itself that it has given it.
+      rowRefusal: isPortion ? portioned() : null,
       framesFor: ({ shard }) => asked?.frames ?? batch.framesFor(shard, request.split, request.filled),
       prepare: (leg) => {
         batch.giveStatements(leg);

@@ -522,6 +522,8 @@ export class ShardRequest {
     const filled = filledIn(this.text, reading, values);
     if (filled === null) this.refuse(unsplittable(refusal));
     else this.ask(null, null, UNCUT, refusal.message, filled);
+    // exempt: in writes to whole copies and definitions
+    if (reading.givesOneRow && this.request !== null) this.request = { ...this.request, givesOneRow: true };
   }
 
   /** Rows of one INSERT for several shards. */

@@ -1,0 +1,132 @@
+/** Writes to whole copies whose one row is asked for with a limit, as asyncpg's fetchrow and fetchval do. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import { forEachDriver } from '../../support/drivers.js';
+import { B, D, E, P, Q, S } from '../../support/frames.js';
+import type { TestProxy } from '../../support/proxy.js';
+import { RawClient } from '../../support/raw-client.js';
+import { PGDOG_SCHEMA, SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
+
+const SCHEMA = `
+  CREATE TABLE thing (id bigint PRIMARY KEY, name text COLLATE "C");
+  CREATE TABLE label (id serial PRIMARY KEY, name text NOT NULL UNIQUE);
+  ${PGDOG_SCHEMA}`;
+const TIMEOUT_MS = 60_000;
+
+let cluster: ShardCluster;
+before(async () => {
+  cluster = await ShardCluster.start({ schema: SCHEMA });
+});
+after(() => cluster.stop());
+
+forEachDriver('one row of a write, with a limit', (driver) => {
+  let proxy: TestProxy;
+  let ours: RawClient;
+  let theirs: RawClient;
+  before(async () => {
+    proxy = await startShardedProxy(cluster, driver, {
+      tables: [{ name: 'thing', column: 'id', data_type: 'bigint' }],
+    });
+  });
+  after(async () => {
+    for (const each of [ours, theirs]) each?.destroy();
+    await proxy.stop();
+  });
+  beforeEach(async () => {
+    await cluster.everywhere('TRUNCATE thing, label RESTART IDENTITY');
+    for (const each of [ours, theirs]) each?.destroy();
+    const login = { user: 'postgres', password: 'postgres', timeoutMs: TIMEOUT_MS };
+    ours = await RawClient.connect({ ...login, port: proxy.port, database: SHOP });
+    theirs = await RawClient.connect({ ...login, port: cluster.server.port, database: 'reference' });
+  });
+
+  async function same(name: string, ...frames: Buffer[]): Promise<void> {
+    const [our, their] = await Promise.all(
+      [ours, theirs].map(async (client) => {
+        client.send(...frames);
+        const { frames: answer, rows, tags, error } = await client.readUntilReady();
+        return { types: answer.map(({ type }) => type).join(''), rows, tags, sqlstate: error?.['C'] };
+      }),
+    );
+    assert.deepEqual(our, their, name);
+  }
+
+  /** Prepared by its name, as asyncpg does. */
+  async function limited(name: string, sql: string, values: string[], rowsMax: number): Promise<void> {
+    await same(`${name}, prepared`, P(name, sql), D('S', name), S());
+    await same(name, B('', name, { values }), E('', rowsMax), S());
+  }
+
+  async function write(turn: string): Promise<void> {
+    const insert = 'INSERT INTO label (name) VALUES ($1)';
+    await limited(`insert ${turn}`, `${insert} RETURNING id, name`, [`a${turn}`], 1);
+    await limited(`more than it has ${turn}`, `${insert} RETURNING id`, [`b${turn}`], 2);
+    await limited(`no row ${turn}`, insert, [`c${turn}`], 1);
+    const nothing = `${insert} ON CONFLICT DO NOTHING RETURNING id`;
+    await limited(`nothing done ${turn}`, nothing, [`a${turn}`], 1);
+    const upsert = `${insert} ON CONFLICT (name) DO UPDATE SET name = excluded.name || '!' RETURNING name`;
+    await limited(`upsert ${turn}`, upsert, [`a${turn}`], 1);
+    const update = 'UPDATE label SET name = name || $1 WHERE id = 2 RETURNING name';
+    await limited(`update ${turn}`, update, [turn], 1);
+  }
+
+  it('outside of transactions, within, and rolled back', async () => {
+    await write('1');
+    await same('BEGIN', Q('BEGIN'));
+    await write('2');
+    await same('a row of one shard', Q("INSERT INTO thing VALUES (1, 'a')"));
+    await same('COMMIT', Q('COMMIT'));
+    await same('BEGIN', Q('BEGIN'));
+    for (const id of [2, 3, 4]) await same('spread', Q(`INSERT INTO thing VALUES (${id}, 'b')`));
+    await write('3');
+    await same('ROLLBACK', Q('ROLLBACK'));
+    await same('what there is', Q('SELECT name FROM label ORDER BY id'));
+    const copies = await cluster.all("SELECT string_agg(id || name, ',' ORDER BY id) AS all FROM label");
+    assert.equal(new Set(copies.map((row) => row['all'])).size, 1, 'copies are alike');
+  });
+
+  it('a violation, and the end of the transaction in which it was', async () => {
+    await same('first', Q("INSERT INTO label (name) VALUES ('a')"));
+    await same('prepared', P('again', 'INSERT INTO label (name) VALUES ($1) RETURNING id'), S());
+    for (const isInside of [false, true]) {
+      if (isInside) await same('BEGIN', Q('BEGIN'));
+      ours.send(B('', 'again', { values: ['a'] }), E('', 1), S());
+      theirs.send(B('', 'again', { values: ['a'] }), E('', 1), S());
+      const answers = await Promise.all([ours, theirs].map((client) => client.readUntilReady()));
+      assert.deepEqual(
+        answers.map(({ error }) => error?.['C']),
+        ['23505', '23505'],
+      );
+    }
+    await same('COMMIT', Q('COMMIT'));
+  });
+
+  it('what may give more is refused, and there is no more of what has been given', async () => {
+    await ours.query("INSERT INTO label (name) VALUES ('a'), ('b')");
+    for (const sql of [
+      "UPDATE label SET name = name || 'x' RETURNING id",
+      "INSERT INTO label (name) VALUES ('c'), ('d') RETURNING id",
+    ]) {
+      ours.send(P('', sql), B('', ''), E('', 1), S());
+      const { error, rows } = await ours.readUntilReady();
+      assert.equal(error?.['C'], '0A000', sql);
+      assert.equal(rows.length, 0);
+    }
+    await ours.query('BEGIN');
+    await theirs.query("INSERT INTO label (name) VALUES ('a'), ('b'); BEGIN");
+    await same(
+      'one',
+      P('', "INSERT INTO label (name) VALUES ('e') RETURNING name"),
+      B('', ''),
+      E('', 1),
+      S(),
+    );
+    await same('no more', E('', 1), S());
+    await ours.query('ROLLBACK');
+    const counts = await cluster.all("SELECT string_agg(name, ',' ORDER BY id) AS names FROM label");
+    assert.deepEqual(
+      counts.map((row) => row['names']),
+      ['a,b', 'a,b', 'a,b'],
+    );
+  });
+});
