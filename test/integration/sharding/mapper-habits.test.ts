@@ -67,6 +67,24 @@ forEachDriver('habits of object mappers', (driver) => {
     }
   });
 
+  it("SET NAMES of the encoding that it is, ahead of a migration's definitions (MikroORM)", async () => {
+    for (const name of ["'utf8'", "'UTF-8'", "'UTF8'"]) {
+      await pair.same('BEGIN');
+      await pair.same(`set names ${name};`);
+      await pair.same('CREATE TABLE migrated (id int PRIMARY KEY)');
+      await pair.same('SAVEPOINT a');
+      await pair.same('ROLLBACK TO a');
+      await pair.same('COMMIT');
+      await pair.same('INSERT INTO migrated VALUES (1)');
+      await pair.same('SHOW client_encoding');
+      await pair.same('DROP TABLE migrated');
+    }
+    await ours.query("BEGIN; SET NAMES 'LATIN1'");
+    await assert.rejects(ours.query('CREATE TABLE migrated (id int)'), { code: '0A000' });
+    await ours.query('ROLLBACK');
+    await pair.same('SHOW client_encoding');
+  });
+
   it('… and READ ONLY and SERIALIZABLE are what they are', async () => {
     await pair.same('BEGIN');
     await pair.same('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY');

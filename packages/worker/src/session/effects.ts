@@ -14,6 +14,7 @@ import {
   makeParameterSet,
   makesTemp,
   NO_PARAMETERS,
+  type ParameterSet,
   parameterFromValue,
   type SessionParameter,
   wholeParameter,
@@ -120,6 +121,7 @@ function setParameter(session: Session, server: ServerConnection, given: Session
     keepUnknown(session, server);
     return;
   }
+  if (hasEncoding(session.parameters, entry) && hasEncoding(server.parameters, entry)) return;
   session.transaction.beforeChange(server);
   // It is in force from now on, whatever the transaction had for itself.
   if (local !== null && decidesReading(entry.name)) session.transaction.readsLocally(null, '');
@@ -128,6 +130,22 @@ function setParameter(session: Session, server: ServerConnection, given: Session
   if (entry.name !== 'search_path' || session.isSessionMode) return;
   if (makesTemp(session.parameters)) session.pins |= PIN_TEMP;
   else if ((session.pins & PIN_TEMP) !== 0) session.needsProbe = true;
+}
+
+/**
+ * SET NAMES of the encoding that it is already, in another spelling, as migrators put it ahead of their definitions: nothing is
+ * changed, so a transaction may go on on other shards.
+ */
+function hasEncoding({ entries }: ParameterSet, { name, value }: SessionParameter): boolean {
+  if (name !== 'client_encoding') return false;
+  const now = entries.get(name)?.value ?? '';
+  return now !== '' && encodingWord(now) === encodingWord(value ?? '');
+}
+
+/** As Postgres compares names of encodings (encnames.c): letters and digits alone. */
+function encodingWord(name: string): string {
+  const isKept = (char: string): boolean => (char >= 'a' && char <= 'z') || (char >= '0' && char <= '9');
+  return Array.from(name.toLowerCase()).filter(isKept).join('');
 }
 
 /** RESET goes back to what the client asked for at start-up, which a shared server connection does not know. */
