@@ -17,7 +17,7 @@ const files = readdirSync(folder).filter((file) => file.endsWith('.js') && file 
 
 describe('micro benches', () => {
   for (const file of files) {
-    it(`${file} runs, and twice with the same hashes`, { timeout: 60_000 }, async (test) => {
+    it(`${file} runs, and twice with the same hashes`, { timeout: 300_000 }, async (test) => {
       const { run } = (await import(new URL(file, folder).href)) as MicroModule;
       if (run === undefined) return test.skip('a helper, not a bench');
       const first = await run({ quick: true });
