@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { md5Answer, ScramClient } from '../support/client-auth.js';
 import * as frames from '../support/frames.js';
-import { ChaosFailure, ReplyMachine, Request, type RequestKind } from './reply-machine.js';
+import { ChaosFailure, ConnectionLost, ReplyMachine, Request, type RequestKind } from './reply-machine.js';
 
 export interface ChaosTarget {
   host: string;
@@ -52,15 +52,15 @@ export class ChaosClient {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#receive(chunk));
-    socket.on('error', (error) => this.#end(new ChaosFailure(`socket: ${error.message}`)));
-    socket.on('end', () => this.#end(new ChaosFailure('the proxy closed the connection')));
+    socket.on('error', (error) => this.#end(new ConnectionLost(`socket: ${error.message}`)));
+    socket.on('end', () => this.#end(new ConnectionLost('the proxy closed the connection')));
     this.#closed = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
   static open(target: ChaosTarget): Promise<ChaosClient> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port: target.port, host: target.host, allowHalfOpen: true });
-      socket.once('error', (error) => reject(new ChaosFailure(`connect: ${error.message}`)));
+      socket.once('error', (error) => reject(new ConnectionLost(`connect: ${error.message}`)));
       socket.once('connect', () => resolve(new ChaosClient(target, socket)));
     });
   }

@@ -11,6 +11,9 @@ type Phase = 'start' | 'rows' | 'copyIn' | 'copyOut' | 'copyOutEnd' | 'parameter
 /** Something no Postgres would have sent; the run's verdict. */
 export class ChaosFailure extends Error {}
 
+/** The other side has ended the connection, with a FATAL error or without: where servers die on purpose it is no failure. */
+export class ConnectionLost extends ChaosFailure {}
+
 /** One message of the client and all that came back for it. */
 export class Request {
   readonly kind: RequestKind;
@@ -119,6 +122,8 @@ export class ReplyMachine {
       this.#noteNotification(body);
       return;
     }
+    const fatal = type === 'E' ? errorFields(body) : {};
+    if (fatal['V'] === 'FATAL') throw new ConnectionLost(`FATAL ${fatal['C']} ${fatal['M']}`);
     const request = this.#queue[0];
     if (request === undefined) throw new ChaosFailure(`unsolicited frame ${described(type, body)}`);
     const next = TABLE[request.kind][request.phase]?.[type];
