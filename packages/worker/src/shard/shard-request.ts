@@ -190,6 +190,8 @@ export class ShardRequest {
   }
 
   begin(): void {
+    // What a request said that was refused or cancelled while it waited has not been done.
+    if (isAtRest(this.session, this.cross)) this.transactionEnded();
     this.found = this.localShard >= 0 ? this.localShard : SHARD_ANY;
     this.problem = null;
     this.isHeld = false;
@@ -596,4 +598,9 @@ export class ShardRequest {
 /** What it has on its server connection is seen there alone, in the catalogs too. */
 function isBound({ pins, isSessionMode }: Session): boolean {
   return pins !== 0 || isSessionMode;
+}
+
+/** Without a server connection, and with nothing begun: in no transaction, and none is coming from what was asked. */
+function isAtRest({ server, router }: Session, { isInTransaction }: CrossShard): boolean {
+  return server === null && !isInTransaction && (router?.held ?? null) === null;
 }
