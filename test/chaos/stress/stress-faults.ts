@@ -144,8 +144,10 @@ export const FAULTS: readonly Fault[] = [
     weight: 1,
     strike: async (world, chance) => {
       const shard = shardOf(chance);
-      if (chance.is(50)) await world.servers.servers.kill(shard);
-      else await world.servers.servers.servers[shard]?.kill('SIGINT');
+      if (chance.is(50)) {
+        world.servers.hasOrphans = true;
+        await world.servers.servers.kill(shard);
+      } else await world.servers.servers.servers[shard]?.kill('SIGINT');
       await sleep(chance.between(0, 500));
       await world.servers.servers.restart(shard);
     },

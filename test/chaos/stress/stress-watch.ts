@@ -141,6 +141,7 @@ async function leftOnServers({ servers }: StressWorld): Promise<string[]> {
     `SELECT pid || ' ' || datname || ' ' || state || ' ' || left(query, 80) AS text ${BACKENDS} AND state <> 'idle'
      UNION ALL SELECT 'advisory lock ' || objid || ' of ' || pid FROM pg_locks WHERE locktype = 'advisory'`,
   );
+  if (servers.hasOrphans) return rows.map(({ text }) => String(text));
   const temps = await servers.everywhere(
     "SELECT 'temporary table ' || relname AS text FROM pg_class JOIN pg_stat_activity ON true WHERE relpersistence = 't' AND relkind = 'r' LIMIT 1",
   );

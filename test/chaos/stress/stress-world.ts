@@ -46,6 +46,8 @@ type Row = Record<string, unknown>;
 
 /** Servers outlive many runs. */
 export class StressServers {
+  /** One was killed: temporary tables of then stay in its catalogs until another backend takes their schema. */
+  hasOrphans = false;
   readonly servers: ShardServers;
   readonly #clients = new Map<string, pg.Client>();
 
