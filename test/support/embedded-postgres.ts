@@ -57,13 +57,20 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     direct = undefined;
     await client?.end().catch(() => undefined);
   };
-  for (const { name, password, isSuperuser } of options.users ?? []) {
-    const secret = password === undefined ? '' : ` PASSWORD '${password.replaceAll("'", "''")}'`;
-    await query(
-      `CREATE ROLE "${name.replaceAll('"', '""')}" LOGIN ${isSuperuser === true ? 'SUPERUSER' : ''}${secret}`,
-    );
+  try {
+    for (const { name, password, isSuperuser } of options.users ?? []) {
+      const secret = password === undefined ? '' : ` PASSWORD '${password.replaceAll("'", "''")}'`;
+      await query(
+        `CREATE ROLE "${name.replaceAll('"', '""')}" LOGIN ${isSuperuser === true ? 'SUPERUSER' : ''}${secret}`,
+      );
+    }
+    if (options.initSql !== undefined) await query(options.initSql);
+  } catch (error) {
+    // Nobody else knows of it, and a test's process does not end before its servers.
+    await endDirect();
+    await server.stop();
+    throw error;
   }
-  if (options.initSql !== undefined) await query(options.initSql);
   return {
     host: server.host,
     port: server.port,

@@ -44,12 +44,22 @@ export class ShardCluster implements ShardEntries {
       settings: { max_prepared_transactions: '20', ...settings },
     });
     const cluster = new ShardCluster(server, shardCount);
-    const sorts = options.locale === undefined ? '' : localeClause(options.locale);
-    // Nothing waits for a disk: to copy the files takes half of the time.
-    for (const name of cluster.names)
-      await server.query(`CREATE DATABASE ${name}${sorts} STRATEGY FILE_COPY`);
-    await cluster.everywhere(options.schema);
+    try {
+      await cluster.fill(options);
+    } catch (error) {
+      // Nobody else knows of it, and a test's process does not end before its servers.
+      await cluster.stop();
+      throw error;
+    }
     return cluster;
+  }
+
+  private async fill({ schema, locale }: ShardClusterOptions): Promise<void> {
+    const sorts = locale === undefined ? '' : localeClause(locale);
+    // Nothing waits for a disk: to copy the files takes half of the time.
+    for (const name of this.names)
+      await this.server.query(`CREATE DATABASE ${name}${sorts} STRATEGY FILE_COPY`);
+    await this.everywhere(schema);
   }
 
   private get names(): string[] {

@@ -39,7 +39,7 @@ before(async () => {
   // Roles are of all databases of the one server.
   const [own, role] = [SCHEMA.replace(/CREATE ROLE[^;]*;/, ''), "CREATE ROLE clerk LOGIN PASSWORD 'clerk'"];
   cluster = await ShardCluster.start({
-    schema: `DO $$BEGIN ${role}; EXCEPTION WHEN duplicate_object THEN NULL; END$$; ${own}`,
+    schema: `DO $$BEGIN ${role}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END$$; ${own}`,
   });
 });
 after(() => cluster.stop());

@@ -65,3 +65,8 @@ export interface ShardingSnapshot {
   /** Primary keys that rows come without are made ([rewrite] primary_key): of all tables, or of whole ones, or refused. Absent: of none. */
   readonly madeKeys?: 'all' | 'omni' | 'error';
 }
+
+/** Where the configuration does not say how to commit: in two phases, if every shard has room for what is prepared. */
+export function committing(sharding: ShardingSnapshot, canPrepare: boolean): ShardingSnapshot {
+  return sharding.commit === 'refused' && canPrepare ? { ...sharding, commit: 'two_phase' } : sharding;
+}

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   type CatalogReadMessage,
   type CatalogWantedMessage,
+  committing,
   type DatabaseSnapshot,
   placementDigest,
   type ShardCatalogData,
@@ -239,7 +240,7 @@ export class CatalogWatch {
     watched.marks = '';
     watched.digest = '';
     watched.data = { ...content, version: ++this.#version };
-    watched.canPrepare = shards.every(({ preparedMax }) => preparedMax > 0);
+    watched.canPrepare = content.canPrepare === true;
     try {
       await this.#publish();
     } catch (error) {
@@ -313,11 +314,6 @@ function sourcesOf(databases: Configuration['databases'], name: string): string 
   return JSON.stringify(
     own.map(({ shard, host, port, serverDatabase }) => [shard, host, port, serverDatabase]),
   );
-}
-
-/** Where the configuration does not say how: in two phases, if every shard has room for what is prepared. */
-function committing(sharding: ShardingSnapshot, canPrepare: boolean): ShardingSnapshot {
-  return sharding.commit === 'refused' && canPrepare ? { ...sharding, commit: 'two_phase' } : sharding;
 }
 
 function newDifferences({ differences }: ShardCatalogData, before: ShardCatalogData | null): string[] {

@@ -1,5 +1,6 @@
 import {
   catalogLookup,
+  committing,
   joinShards,
   KeyLookups,
   NO_SCOPE,
@@ -25,6 +26,8 @@ export class ShardedDatabase {
   readonly name: string;
   private readonly context: WorkerContext;
   sharding: ShardingSnapshot;
+  /** `sharding`, without what the servers have told of themselves. */
+  configured: ShardingSnapshot;
   /** By rule. */
   functions: readonly ShardFunction[] = [];
   /** Null: not read yet, by the rules of now. */
@@ -50,6 +53,7 @@ export class ShardedDatabase {
     this.context = context;
     this.name = name;
     this.sharding = sharding;
+    this.configured = sharding;
     this.keys = new WantedKeys(context, name);
     this.ids = new ClaimedIds(context, name);
     this.takeUp(sharding, null);
@@ -64,8 +68,11 @@ export class ShardedDatabase {
   }
 
   /** Another configuration, or another state of the catalog, which is placed by the rules of `sharding`. */
-  takeUp(sharding: ShardingSnapshot, catalog: ShardCatalogData | null): void {
+  takeUp(configured: ShardingSnapshot, catalog: ShardCatalogData | null): void {
+    // A catalog may be newer than the configuration that it is found with, which says how they commit.
+    const sharding = committing(configured, catalog?.canPrepare === true);
     this.sharding = sharding;
+    this.configured = configured;
     const { shardLookupBytes } = this.context.config.general;
     this.functions = sharding.tables.map((rule, index) => {
       const isAsked = rule.function === 'lookup';
