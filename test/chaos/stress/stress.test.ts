@@ -1,6 +1,5 @@
 /** The stress run of scripts/stress.mjs in small, on each driver: a failure prints the seed and what everybody was doing. */
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { after, before, it } from 'node:test';
 import { forEachDriver } from '../../support/drivers.js';
 import { formatStress, runStress } from './stress-run.js';
@@ -8,7 +7,8 @@ import { StressServers } from './stress-world.js';
 
 const PHASES = 1;
 const PHASE_MS = 1_000;
-const seed = Number(process.env['SEED'] ?? randomInt(1_000_000_000));
+// The script draws others for as long as one likes.
+const seed = Number(process.env['SEED'] ?? 20_261_201);
 
 let servers: StressServers;
 before(async () => {
