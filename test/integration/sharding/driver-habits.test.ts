@@ -1,24 +1,18 @@
 /** What drivers send without being asked, to several shards: answered as one Postgres answers it. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, it } from 'node:test';
+import { after, afterEach, before, beforeEach, it } from 'node:test';
 import { decisionsOn, forEachDriver } from '../../support/drivers.js';
 import { B, C, D, E, F, H, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { RawClient, type summarise } from '../../support/raw-client.js';
-import {
-  PGDOG_SCHEMA,
-  SHOP,
-  ShardCluster,
-  shopClient,
-  startShardedProxy,
-} from '../../support/shard-cluster.js';
+import type { RawClient, RawResult } from '../../support/raw-client.js';
+import { RawPair } from '../../support/raw-pair.js';
+import { PGDOG_SCHEMA, ShardCluster, shopClient, startShardedProxy } from '../../support/shard-cluster.js';
 
 const ROWS = 60;
 const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, kind int NOT NULL, name text COLLATE "C", UNIQUE (kind, id));
   ${PGDOG_SCHEMA}`;
 const [INT4, INT8, TEXT, VARCHAR] = [23, 20, 25, 1043];
-const TIMEOUT_MS = 60_000;
 
 const int4 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -39,8 +33,8 @@ after(() => cluster.stop());
 
 forEachDriver('habits of drivers, over several shards', (driver) => {
   let proxy: TestProxy;
-  let ours: RawClient;
-  let theirs: RawClient;
+  let pair: RawPair;
+  const same = (name: string, ...frames: Buffer[]): Promise<RawResult> => pair.same(name, ...frames);
   before(async () => {
     proxy = await startShardedProxy(cluster, driver, {
       tables: [{ name: 'thing', column: 'id', data_type: 'bigint' }],
@@ -52,38 +46,11 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     await client.end();
     await cluster.reference(`INSERT INTO thing VALUES ${rows.join()}`);
   });
-  after(async () => {
-    for (const each of [ours, theirs]) each?.destroy();
-    await proxy.stop();
-  });
+  after(() => proxy.stop());
   beforeEach(async () => {
-    for (const each of [ours, theirs]) each?.destroy();
-    const login = { user: 'postgres', password: 'postgres', timeoutMs: TIMEOUT_MS };
-    ours = await RawClient.connect({ ...login, port: proxy.port, database: SHOP });
-    theirs = await RawClient.connect({ ...login, port: cluster.server.port, database: 'reference' });
+    pair = await RawPair.open(proxy, cluster, true);
   });
-
-  /** Frames, rows and errors of both must be the same. */
-  async function same(name: string, ...frames: Buffer[]): Promise<ReturnType<typeof summarise>> {
-    const answers = await Promise.all(
-      [ours, theirs].map(async (client) => {
-        client.send(...frames);
-        const result = await client.readUntilReady();
-        const { rows, tags, error } = result;
-        return {
-          types: result.frames.map(({ type }) => type).join(''),
-          rows,
-          tags,
-          sqlstate: error?.['C'],
-          result,
-        };
-      }),
-    );
-    const [our, their] = answers.map(({ result: _, ...told }) => told);
-    assert.deepEqual(our, their, name);
-    assert.ok(answers[0]);
-    return answers[0].result;
-  }
+  afterEach(() => pair.close());
 
   it('LIMIT and OFFSET as integers: declared, cast, in text and binary', async () => {
     const page = (limit: string, offset: string) =>
@@ -134,13 +101,13 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
 
   it('LIMIT that is no number is an error on both', async () => {
     for (const value of ['1e3', '1.0', 'x', '']) {
-      ours.send(
+      pair.ours.send(
         P('', 'SELECT id FROM thing ORDER BY id LIMIT $1'),
         B('', '', { values: [value] }),
         E(''),
         S(),
       );
-      const { error, rows } = await ours.readUntilReady();
+      const { error, rows } = await pair.ours.readUntilReady();
       assert.equal(rows.length, 0, value);
       assert.ok(['22P02', '0A000'].includes(error?.['C'] ?? ''), `${value}: ${JSON.stringify(error)}`);
     }
@@ -165,8 +132,8 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     await same('in binary, which is the same', P('', sql, [TEXT]), B('', '', binary), E(''), S());
     await same('with blanks', P('', sql, [TEXT]), B('', '', { values: [' 8 '] }), E(''), S());
     for (const value of ['x', '', '99999999999999999999']) {
-      ours.send(P('', sql, [TEXT]), B('', '', { values: [value] }), E(''), S());
-      const { error } = await ours.readUntilReady();
+      pair.ours.send(P('', sql, [TEXT]), B('', '', { values: [value] }), E(''), S());
+      const { error } = await pair.ours.readUntilReady();
       assert.ok(
         ['22P02', '22003', '0A000'].includes(error?.['C'] ?? ''),
         `'${value}': ${JSON.stringify(error)}`,
@@ -277,12 +244,12 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     await same('several', Q(all('text h')));
     await same('COMMIT', Q('COMMIT'));
     await seen();
-    ours.send(Q(all('text k')), Q('SELECT name FROM thing WHERE id = 4'), Q(all('text l')));
+    pair.ours.send(Q(all('text k')), Q('SELECT name FROM thing WHERE id = 4'), Q(all('text l')));
     for (const expected of ['CCCCCZ', 'TDCZ', 'CCCCCZ']) {
-      const { frames } = await ours.readUntilReady();
+      const { frames } = await pair.ours.readUntilReady();
       assert.equal(frames.map(({ type }) => type).join(''), expected);
     }
-    await theirs.query(all('text l'));
+    await pair.theirs.query(all('text l'));
     await seen();
   });
 
@@ -295,8 +262,8 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
     await same("E'', $$", Q(`${set(1)}; SELECT $$a;b$$, E'\\';', 1; ${set(2)}`));
     const atomic =
       'CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END';
-    ours.send(Q(`${set(1)}; ${atomic}; ${set(2)}; ${set(3)}`));
-    const { error } = await ours.readUntilReady();
+    pair.ours.send(Q(`${set(1)}; ${atomic}; ${set(2)}; ${set(3)}`));
+    const { error } = await pair.ours.readUntilReady();
     assert.equal(error?.['C'], '0A000', 'a body with semicolons is no border');
   });
 
@@ -325,7 +292,7 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
 
   /** As postgres.js runs a text with parameters: it is described before anything is bound. */
   async function describedFirst(name: string, id: number): Promise<void> {
-    for (const client of [ours, theirs]) {
+    for (const client of [pair.ours, pair.theirs]) {
       client.send(P('', 'UPDATE thing SET name = $1 WHERE id = $2'), D('S', ''), H());
       await client.readUntil('n');
     }
@@ -366,8 +333,8 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
         const notices = frames.filter(({ type }) => type === 'N');
         return notices.map(({ body }) => /\0M([^\0]*)/.exec(body.toString('utf8'))?.[1] ?? '').sort();
       };
-      assert.deepEqual(await told(theirs), ['same', 'same']);
-      assert.deepEqual(await told(ours), ['mine', 'same', 'same']);
+      assert.deepEqual(await told(pair.theirs), ['same', 'same']);
+      assert.deepEqual(await told(pair.ours), ['mine', 'same', 'same']);
     } finally {
       await cluster.everywhere('DROP EVENT TRIGGER told');
     }
@@ -389,11 +356,15 @@ forEachDriver('habits of drivers, over several shards', (driver) => {
         await same(sql, Q(sql));
       await same('gone', Q('DROP TABLE fresh'));
       for (const sql of ['SET pgdog.shard = 1', 'CREATE TEMP TABLE mine (id int)']) {
-        ours.send(Q(sql));
-        assert.equal((await ours.readUntilReady()).error, null, sql);
+        pair.ours.send(Q(sql));
+        assert.equal((await pair.ours.readUntilReady()).error, null, sql);
       }
-      ours.send(Q('DROP TABLE mine'));
-      assert.deepEqual((await ours.readUntilReady()).tags, ['DROP TABLE'], 'of a temporary table as well');
+      pair.ours.send(Q('DROP TABLE mine'));
+      assert.deepEqual(
+        (await pair.ours.readUntilReady()).tags,
+        ['DROP TABLE'],
+        'of a temporary table as well',
+      );
     },
   );
 });

@@ -1,17 +1,16 @@
 /** Writes to whole copies whose one row is asked for with a limit, as asyncpg's fetchrow and fetchval do. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, it } from 'node:test';
+import { after, afterEach, before, beforeEach, it } from 'node:test';
 import { forEachDriver } from '../../support/drivers.js';
 import { B, D, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { RawClient } from '../../support/raw-client.js';
-import { PGDOG_SCHEMA, SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
+import { RawPair } from '../../support/raw-pair.js';
+import { PGDOG_SCHEMA, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
 
 const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, name text COLLATE "C");
   CREATE TABLE label (id serial PRIMARY KEY, name text NOT NULL UNIQUE);
   ${PGDOG_SCHEMA}`;
-const TIMEOUT_MS = 60_000;
 
 let cluster: ShardCluster;
 before(async () => {
@@ -21,35 +20,19 @@ after(() => cluster.stop());
 
 forEachDriver('one row of a write, with a limit', (driver) => {
   let proxy: TestProxy;
-  let ours: RawClient;
-  let theirs: RawClient;
+  let pair: RawPair;
+  const same = (name: string, ...frames: Buffer[]): Promise<unknown> => pair.same(name, ...frames);
   before(async () => {
     proxy = await startShardedProxy(cluster, driver, {
       tables: [{ name: 'thing', column: 'id', data_type: 'bigint' }],
     });
   });
-  after(async () => {
-    for (const each of [ours, theirs]) each?.destroy();
-    await proxy.stop();
-  });
+  after(() => proxy.stop());
   beforeEach(async () => {
     await cluster.everywhere('TRUNCATE thing, label RESTART IDENTITY');
-    for (const each of [ours, theirs]) each?.destroy();
-    const login = { user: 'postgres', password: 'postgres', timeoutMs: TIMEOUT_MS };
-    ours = await RawClient.connect({ ...login, port: proxy.port, database: SHOP });
-    theirs = await RawClient.connect({ ...login, port: cluster.server.port, database: 'reference' });
+    pair = await RawPair.open(proxy, cluster);
   });
-
-  async function same(name: string, ...frames: Buffer[]): Promise<void> {
-    const [our, their] = await Promise.all(
-      [ours, theirs].map(async (client) => {
-        client.send(...frames);
-        const { frames: answer, rows, tags, error } = await client.readUntilReady();
-        return { types: answer.map(({ type }) => type).join(''), rows, tags, sqlstate: error?.['C'] };
-      }),
-    );
-    assert.deepEqual(our, their, name);
-  }
+  afterEach(() => pair.close());
 
   /** Prepared by its name, as asyncpg does. */
   async function limited(name: string, sql: string, values: string[], rowsMax: number): Promise<void> {
@@ -90,9 +73,9 @@ forEachDriver('one row of a write, with a limit', (driver) => {
     await same('prepared', P('again', 'INSERT INTO label (name) VALUES ($1) RETURNING id'), S());
     for (const isInside of [false, true]) {
       if (isInside) await same('BEGIN', Q('BEGIN'));
-      ours.send(B('', 'again', { values: ['a'] }), E('', 1), S());
-      theirs.send(B('', 'again', { values: ['a'] }), E('', 1), S());
-      const answers = await Promise.all([ours, theirs].map((client) => client.readUntilReady()));
+      pair.ours.send(B('', 'again', { values: ['a'] }), E('', 1), S());
+      pair.theirs.send(B('', 'again', { values: ['a'] }), E('', 1), S());
+      const answers = await Promise.all([pair.ours, pair.theirs].map((client) => client.readUntilReady()));
       assert.deepEqual(
         answers.map(({ error }) => error?.['C']),
         ['23505', '23505'],
@@ -102,18 +85,18 @@ forEachDriver('one row of a write, with a limit', (driver) => {
   });
 
   it('what may give more is refused, and there is no more of what has been given', async () => {
-    await ours.query("INSERT INTO label (name) VALUES ('a'), ('b')");
+    await pair.ours.query("INSERT INTO label (name) VALUES ('a'), ('b')");
     for (const sql of [
       "UPDATE label SET name = name || 'x' RETURNING id",
       "INSERT INTO label (name) VALUES ('c'), ('d') RETURNING id",
     ]) {
-      ours.send(P('', sql), B('', ''), E('', 1), S());
-      const { error, rows } = await ours.readUntilReady();
+      pair.ours.send(P('', sql), B('', ''), E('', 1), S());
+      const { error, rows } = await pair.ours.readUntilReady();
       assert.equal(error?.['C'], '0A000', sql);
       assert.equal(rows.length, 0);
     }
-    await ours.query('BEGIN');
-    await theirs.query("INSERT INTO label (name) VALUES ('a'), ('b'); BEGIN");
+    await pair.ours.query('BEGIN');
+    await pair.theirs.query("INSERT INTO label (name) VALUES ('a'), ('b'); BEGIN");
     await same(
       'one',
       P('', "INSERT INTO label (name) VALUES ('e') RETURNING name"),
@@ -122,7 +105,7 @@ forEachDriver('one row of a write, with a limit', (driver) => {
       S(),
     );
     await same('no more', E('', 1), S());
-    await ours.query('ROLLBACK');
+    await pair.ours.query('ROLLBACK');
     const counts = await cluster.all("SELECT string_agg(name, ',' ORDER BY id) AS names FROM label");
     assert.deepEqual(
       counts.map((row) => row['names']),

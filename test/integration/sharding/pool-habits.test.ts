@@ -1,11 +1,11 @@
 /** What pools of drivers send between two uses of a connection, to several shards: answered as one Postgres answers it. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, it } from 'node:test';
+import { after, afterEach, before, beforeEach, it } from 'node:test';
 import { forEachDriver } from '../../support/drivers.js';
 import { B, E, P, Q, S } from '../../support/frames.js';
 import type { TestProxy } from '../../support/proxy.js';
-import { RawClient } from '../../support/raw-client.js';
-import { PGDOG_SCHEMA, SHOP, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
+import { RawPair, shopRawClient } from '../../support/raw-pair.js';
+import { PGDOG_SCHEMA, ShardCluster, startShardedProxy } from '../../support/shard-cluster.js';
 
 const SCHEMA = `
   CREATE TABLE thing (id bigint PRIMARY KEY, name text COLLATE "C");
@@ -14,7 +14,6 @@ const SCHEMA = `
   CREATE TABLE other.label (name text);
   INSERT INTO other.label VALUES ('other');
   ${PGDOG_SCHEMA}`;
-const TIMEOUT_MS = 60_000;
 /** Of asyncpg's pool, in one text. */
 const RESET_TEXT = 'SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;';
 
@@ -26,36 +25,19 @@ after(() => cluster.stop());
 
 forEachDriver('habits of pools, over several shards', (driver) => {
   let proxy: TestProxy;
-  let ours: RawClient;
-  let theirs: RawClient;
+  let pair: RawPair;
+  const same = (name: string, ...frames: Buffer[]): Promise<unknown> => pair.same(name, ...frames);
   before(async () => {
     proxy = await startShardedProxy(cluster, driver, {
       tables: [{ name: 'thing', column: 'id', data_type: 'bigint' }],
     });
   });
-  after(async () => {
-    for (const each of [ours, theirs]) each?.destroy();
-    await proxy.stop();
-  });
+  after(() => proxy.stop());
   beforeEach(async () => {
     await cluster.everywhere('TRUNCATE thing, label');
-    for (const each of [ours, theirs]) each?.destroy();
-    const login = { user: 'postgres', password: 'postgres', timeoutMs: TIMEOUT_MS };
-    ours = await RawClient.connect({ ...login, port: proxy.port, database: SHOP });
-    theirs = await RawClient.connect({ ...login, port: cluster.server.port, database: 'reference' });
+    pair = await RawPair.open(proxy, cluster);
   });
-
-  async function same(name: string, ...frames: Buffer[]): Promise<void> {
-    const [our, their] = await Promise.all(
-      [ours, theirs].map(async (client) => {
-        client.send(...frames);
-        const { frames: answer, rows, tags, error } = await client.readUntilReady();
-        const types = answer.map(({ type }) => type).join('');
-        return { types, rows, tags, error: error?.['C'] === undefined ? '' : `${error['C']} ${error['M']}` };
-      }),
-    );
-    assert.deepEqual(our, their, name);
-  }
+  afterEach(() => pair.close());
 
   /** Of one shard, of all, of whole copies, over several of one transaction. */
   async function used(): Promise<void> {
@@ -104,10 +86,7 @@ forEachDriver('habits of pools, over several shards', (driver) => {
   }
 
   it('SET search_path as the first statement of many at a time, and by who keeps its server connection', async () => {
-    const login = { user: 'postgres', password: 'postgres', timeoutMs: TIMEOUT_MS, port: proxy.port };
-    const clients = await Promise.all(
-      Array.from({ length: 12 }, () => RawClient.connect({ ...login, database: SHOP })),
-    );
+    const clients = await Promise.all(Array.from({ length: 12 }, () => shopRawClient(proxy)));
     const answers = await Promise.all(
       clients.map(async (client) => {
         client.send(Q('SET search_path TO other'), Q('SELECT name FROM label'));
@@ -129,11 +108,11 @@ forEachDriver('habits of pools, over several shards', (driver) => {
   it('what stands behind RESET ALL in its text is read as it runs, or refused', async () => {
     await same('nothing to be reset', Q('RESET ALL; SELECT name FROM label; RESET ALL'));
     for (const setting of ['search_path TO other, public', 'pgdog.shard TO 1']) {
-      await ours.query(`SET ${setting}`);
-      ours.send(Q("RESET ALL; INSERT INTO label VALUES ('x')"));
-      const { error } = await ours.readUntilReady();
+      await pair.ours.query(`SET ${setting}`);
+      pair.ours.send(Q("RESET ALL; INSERT INTO label VALUES ('x')"));
+      const { error } = await pair.ours.readUntilReady();
       assert.equal(error?.['C'], '0A000', setting);
-      await ours.query('RESET ALL');
+      await pair.ours.query('RESET ALL');
     }
     const counts = await cluster.all('SELECT count(*)::int AS n FROM label');
     assert.deepEqual(

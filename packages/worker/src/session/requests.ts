@@ -536,11 +536,11 @@ export class RequestSink implements FrameSink {
   }
 }
 
-/** Begins an exchange while the one before is not answered yet. */
 /** An error of ours is the server's as well: what is open there fails by it, and what it still has to answer comes ahead. */
 const mustKnow = ({ readyStatus, pending, isBatchOpen }: ServerConnection): boolean =>
   readyStatus !== READY.Idle || pending.length > 0 || isBatchOpen;
 
+/** Begins an exchange while the one before is not answered yet. */
 function isBehind(server: ServerConnection, type: number): boolean {
   if (server.pending.length === 0 || server.isBatchOpen || server.isFrameOpen) return false;
   return type !== FRONTEND.Sync && type !== FRONTEND.Flush && type !== FRONTEND.Terminate && !isCopy(type);

@@ -242,7 +242,7 @@ export function defines(statement: StatementPlan): boolean {
   return statement.defines === true;
 }
 
-/** Drivers do so where they meet a type for the first time; asyncpg sets jit before it does. */
+/** Drivers look a type up where they meet it for the first time; asyncpg sets jit before it does. */
 export function catalogElsewhere(shard: number | undefined): PgDogError {
   const text = `types and tables are looked up on shard 0, whose numbers clients know; the transaction is on shard ${shard} and has changed settings, which no other shard knows`;
   return new PgDogError('cross_shard', text, {
