@@ -105,6 +105,7 @@ function benchSharding(shardCount: number): { sharding: ShardingSnapshot; catalo
   const catalog: ShardCatalogData = {
     database: 'bench',
     version: 1,
+    canPrepare: true,
     placedBy: placementDigest(sharding),
     relations: [
       {

@@ -129,7 +129,6 @@ class Program {
       limits: new CapacityLimits(memory.capacity, 100_000),
       makeSnapshot: buildSnapshot,
       auth: () => ({ takeUp: async () => {}, settled: () => {}, pools: [], databases: [], hosts: [] }),
-      foresee: (databases) => [...databases],
       onTakenUp: () => {},
       tell: (_epoch, delta) => this.#takeUp(memory, delta),
     });

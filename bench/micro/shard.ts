@@ -44,7 +44,7 @@ const SHARDING: ShardingSnapshot = {
   omnisharded: [],
   crossShard: 'full',
   isOmniSticky: false,
-  commit: 'refused',
+  commit: 'as_allowed',
 };
 
 const ORDERS: CatalogRelation = {
@@ -79,6 +79,7 @@ const ORDERS: CatalogRelation = {
 const CATALOG: ShardCatalogData = {
   database: 'shop',
   version: 1,
+  canPrepare: true,
   placedBy: '',
   relations: [ORDERS],
   searchPaths: {},

@@ -66,7 +66,7 @@ export const sharding = (tables: ShardRule[], rest: Partial<ShardingSnapshot> = 
   omnisharded: [],
   crossShard: 'full',
   isOmniSticky: false,
-  commit: 'refused',
+  commit: 'as_allowed',
   ...rest,
 });
 

@@ -119,7 +119,7 @@ export function catalogState(values: Partial<CatalogState> = {}): CatalogState {
     omnisharded: [],
     crossShard: 'full' as const,
     isOmniSticky: false,
-    commit: 'refused' as const,
+    commit: 'as_allowed' as const,
   };
   return { database: 'shop', sharding, data: null, error: null, ...values };
 }

@@ -23,6 +23,7 @@ test('SHOW SHARDED_TABLES tells where tables are, and why some cannot be used', 
   const data = {
     database: 'shop',
     version: 3,
+    canPrepare: true,
     placedBy: '',
     relations: [
       {

@@ -199,23 +199,16 @@ test('it is read again every load_schema_interval, and not with load_schema = "o
   }
 });
 
-test('two-phase commit where every server has room for it, unless it is said', async () => {
-  const commits = async (general: string, preparedMax: number) => {
+test('whether the servers can prepare comes with every reading, and stays known over a reload', async () => {
+  for (const preparedMax of [0, 10, 0]) {
     raw.preparedMax = preparedMax;
-    const loaded = load({ config: `${CONFIG}[general]\n${general}`, users: USER });
-    const databases = [
-      { name: 'shop', hasAuthQuery: false, strangerPoolSize: 1, sharding: loaded.sharding.get('shop') },
-    ];
     const count = told.length;
-    watch.takeUp(loaded);
-    const before = watch.annotate(databases)[0].sharding?.commit;
+    start();
     await until(() => told.length > count);
-    return [before, watch.annotate(databases)[0].sharding?.commit];
-  };
-  assert.deepEqual(await commits('', 0), ['refused', 'refused']);
-  assert.deepEqual(await commits('', 10), ['refused', 'two_phase']);
-  assert.deepEqual(await commits('two_phase_commit = false\n', 10), ['plain', 'plain']);
-  assert.deepEqual(await commits('two_phase_commit = true\n', 0), ['two_phase', 'two_phase']);
+    assert.equal(published.at(-1)?.[0].canPrepare, preparedMax > 0);
+    start();
+    assert.equal(watch.states[0].data?.canPrepare, preparedMax > 0);
+  }
   watch.close();
 });
 
@@ -244,26 +237,6 @@ test('over a reload: no version comes twice, what holds stays known, what other 
   assert.equal(told.map(([{ version }]) => version).join(), '1,1,2,3,4');
   watch.takeUp(load({ config: `[[databases]]\nname = "other"\nhost = "h"\n${QUIET}`, users: USER }));
   assert.deepEqual(published.at(-1), [], 'should it come back, nobody finds what was read before');
-  watch.close();
-});
-
-test('what the servers allow is known over a reload, as long as they are the same', async () => {
-  raw.preparedMax = 10;
-  start();
-  await until(() => told.length === 1);
-  const commitOf = (config: string): string | undefined => {
-    const next = load({ config, users: USER });
-    const sharding = next.sharding.get('shop');
-    const databases = [{ name: 'shop', hasAuthQuery: false, strangerPoolSize: 1, sharding }];
-    const [foreseen] = watch.foresee(databases, next);
-    watch.takeUp(next);
-    assert.deepEqual(watch.annotate(databases)[0], foreseen);
-    return foreseen.sharding?.commit;
-  };
-  assert.equal(commitOf(`${CONFIG}${QUIET}`), 'two_phase');
-  assert.equal(commitOf(`${CONFIG}${RULE}${QUIET}`), 'two_phase');
-  assert.equal(commitOf(`${CONFIG}${QUIET}two_phase_commit = false\n`), 'plain');
-  assert.equal(commitOf(`${CONFIG.replace('h1', 'h2')}${QUIET}`), 'refused', 'another server');
   watch.close();
 });
 
@@ -389,6 +362,7 @@ test('thousands of tables fit into shared memory, and are unpacked once per chan
   const data: ShardCatalogData = {
     database: 'shop',
     version: 1,
+    canPrepare: true,
     placedBy: '',
     relations,
     searchPaths: { '': 'a, b', 'a role': '"$user"' },

@@ -33,7 +33,7 @@ test('a database with several shards, nothing said beside: defaults', () => {
     crossShard: 'full',
     isOmniSticky: false,
     isCatalogSticky: true,
-    commit: 'refused',
+    commit: 'as_allowed',
     areKeysMovable: false,
     areInsertsSplit: true,
   });

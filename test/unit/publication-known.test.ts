@@ -57,7 +57,6 @@ function open() {
     limits: new CapacityLimits(memory.capacity, 100),
     makeSnapshot: buildSnapshot,
     auth: () => ({ takeUp: async () => {}, settled: () => {}, pools: [], databases: [], hosts: [] }),
-    foresee: (databases) => [...databases],
     onTakenUp: () => {},
     tell: (epoch, delta) => {
       memory.workers.setSettledEpoch(0, epoch);

@@ -25,7 +25,6 @@ function open({ poolsMax = 8, hostsMax = 8 }) {
     limits: new CapacityLimits(memory.capacity, 100),
     makeSnapshot: buildSnapshot,
     auth: () => ({ takeUp: async () => {}, settled: () => {}, pools: [], databases: [], hosts: [] }),
-    foresee: (databases) => [...databases],
     onTakenUp: () => {},
     // As the only worker would, if it had no connection left.
     tell: (epoch, delta) => {

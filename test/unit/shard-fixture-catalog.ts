@@ -307,6 +307,7 @@ const RELATIONS: readonly CatalogRelation[] = [
 export const CATALOG: ShardCatalogData = {
   database: 'app',
   version: 1,
+  canPrepare: true,
   placedBy: '',
   relations: RELATIONS,
   searchPaths: {},

@@ -180,7 +180,6 @@ export class Supervisor {
       limits: this.#limits,
       makeSnapshot,
       auth: () => this.#auth,
-      foresee: (databases, loading) => this.shards.catalogs.foresee(databases, loading),
       onTakenUp: (...taken) => this.#takenUp(...taken),
       tell: (epoch, delta) => this.fleet.broadcast({ type: 'epoch', epoch, delta }),
       onFileRead: (path) => watch?.note(path),

@@ -167,7 +167,7 @@ class ShardingReader {
       isOmniSticky: general.omnisharded_sticky || isSticky,
       isCatalogSticky: general.system_catalogs === 'omnisharded_sticky',
       commit:
-        general.two_phase_commit === null ? 'refused' : general.two_phase_commit ? 'two_phase' : 'plain',
+        general.two_phase_commit === null ? 'as_allowed' : general.two_phase_commit ? 'two_phase' : 'plain',
       areKeysMovable: rewrite.shard_key === 'rewrite',
       areInsertsSplit: rewrite.split_inserts === 'rewrite',
       ...madeKeysOf(rewrite),

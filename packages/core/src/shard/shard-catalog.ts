@@ -130,8 +130,8 @@ export interface ShardCatalogData {
   readonly schemas: readonly string[];
   /** Of the database's own collation; null: the shards do not have the same. */
   readonly textOrder: TextOrder | null;
-  /** Every shard has room for prepared transactions (max_prepared_transactions). Absent: no. */
-  readonly canPrepare?: boolean;
+  /** Every shard has room for prepared transactions (max_prepared_transactions). */
+  readonly canPrepare: boolean;
   /** That all shards have alike. Absent: none. */
   readonly enums?: readonly CatalogEnum[];
   /** Types and relations whose numbers differ from shard to shard. Absent: none. */

@@ -1,4 +1,5 @@
 /** Sharding of one database as workers and the supervisor see it: [[sharded_tables]], [[sharded_schemas]] and their kin. */
+import type { ShardCatalogData } from './shard-catalog.js';
 import type { ShardKeyType } from './shard-of-value.js';
 
 /** `mapped`: by list, range and default of `mapping`, tried in this order. */
@@ -56,8 +57,8 @@ export interface ShardingSnapshot {
   readonly isOmniSticky: boolean;
   /** The same of pg_catalog and information_schema. Absent: no. */
   readonly isCatalogSticky?: boolean;
-  /** A commit on several shards: by two-phase commit, one after the other (not atomic), or refused. */
-  readonly commit: 'two_phase' | 'plain' | 'refused';
+  /** A commit on several shards: by two-phase commit, one after the other (not atomic), or as the servers allow: commitMode(). */
+  readonly commit: 'two_phase' | 'plain' | 'as_allowed';
   /** UPDATE of a sharding key may move rows ([rewrite] shard_key). Absent: it is refused. */
   readonly areKeysMovable?: boolean;
   /** INSERT of rows for several shards is split ([rewrite] split_inserts). Absent: yes. */
@@ -66,7 +67,17 @@ export interface ShardingSnapshot {
   readonly madeKeys?: 'all' | 'omni' | 'error';
 }
 
-/** Where the configuration does not say how to commit: in two phases, if every shard has room for what is prepared. */
-export function committing(sharding: ShardingSnapshot, canPrepare: boolean): ShardingSnapshot {
-  return sharding.commit === 'refused' && canPrepare ? { ...sharding, commit: 'two_phase' } : sharding;
+/** How a commit that has written on several shards is done. */
+export type CommitMode = 'two_phase' | 'plain' | 'refused';
+
+/**
+ * Where the configuration does not say: in two phases, unless a server is known to have no room for what is prepared.
+ * @param catalog null: not read yet. Then it is tried, and a server that cannot prepare says so itself (55000).
+ */
+export function commitMode(
+  { commit }: ShardingSnapshot,
+  catalog: Pick<ShardCatalogData, 'canPrepare'> | null,
+): CommitMode {
+  if (commit !== 'as_allowed') return commit;
+  return catalog === null || catalog.canPrepare ? 'two_phase' : 'refused';
 }

@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import {
   type CatalogReadMessage,
   type CatalogWantedMessage,
-  committing,
-  type DatabaseSnapshot,
   placementDigest,
   type ShardCatalogData,
   type ShardingSnapshot,
@@ -55,8 +53,6 @@ class Watched implements CatalogState {
   /** Of what was read and published last: of the servers' rows, and of what they say. */
   marks = '';
   digest = '';
-  /** Every shard has room for prepared transactions. */
-  canPrepare = false;
   isReading = false;
   /** Since the reading before. */
   hasNewDifferences = false;
@@ -75,11 +71,9 @@ class Watched implements CatalogState {
 
   /** What was known under the configuration before, as far as it holds under this one. */
   inherit(before: Watched): void {
-    const isOfSame = this.sources === before.sources;
-    if (isOfSame) this.canPrepare = before.canPrepare;
     if (placementDigest(this.sharding) !== placementDigest(before.sharding)) return;
     this.data = before.data;
-    if (!isOfSame) return;
+    if (this.sources !== before.sources) return;
     this.marks = before.marks;
     this.digest = before.digest;
   }
@@ -112,7 +106,7 @@ export class CatalogWatch {
       this.#watched.set(name, watched);
       this.#schedule(watched, 0);
       if (old !== undefined && watched.data !== null && old.sharding.commit !== ofShards.commit)
-        this.#logSetup(watched, watched.data.differences);
+        this.#logSetup(watched, watched.data);
     }
     // Should one that is gone come back, nobody is to believe what was read before.
     const isGone = [...before.values()].some(
@@ -151,25 +145,6 @@ export class CatalogWatch {
 
   get states(): readonly CatalogState[] {
     return [...this.#watched.values()];
-  }
-
-  /** As annotate(), of a configuration that is about to be taken up: what is known of the same servers goes on to count. */
-  foresee(databases: readonly DatabaseSnapshot[], loaded: Configuration): DatabaseSnapshot[] {
-    return databases.map((database) => {
-      const { name, sharding } = database;
-      const watched = this.#watched.get(name);
-      if (sharding === undefined || watched?.sources !== sourcesOf(loaded.databases, name)) return database;
-      return { ...database, sharding: committing(sharding, watched.canPrepare) };
-    });
-  }
-
-  /** How they commit on several shards, now that it is known what the servers allow. */
-  annotate(databases: readonly DatabaseSnapshot[]): DatabaseSnapshot[] {
-    return databases.map((database) => {
-      const watched = this.#watched.get(database.name);
-      if (watched === undefined) return database;
-      return { ...database, sharding: committing(watched.sharding, watched.canPrepare) };
-    });
   }
 
   #publish(): Promise<unknown> {
@@ -235,26 +210,25 @@ export class CatalogWatch {
     const digest = digestOf(shards);
     if (digest === watched.digest) return;
     const { unmatchedRules, ...content } = compareCatalogs(database, shards, sharding);
-    const before = { data: watched.data, canPrepare: watched.canPrepare };
+    const before = watched.data;
     // Until it is published it is not what these say.
     watched.marks = '';
     watched.digest = '';
     watched.data = { ...content, version: ++this.#version };
-    watched.canPrepare = content.canPrepare === true;
     try {
       await this.#publish();
     } catch (error) {
-      Object.assign(watched, before);
+      watched.data = before;
       throw error;
     }
     watched.digest = digest;
-    const texts = newDifferences(watched.data, before.data);
+    const texts = newDifferences(watched.data, before);
     watched.hasNewDifferences = texts.length > 0;
     this.#logDifferences(database, texts);
-    this.#logLooseUniques(watched, watched.data, before.data);
-    if (before.data === null) this.#logUnmatched(database, unmatchedRules);
-    const isNews = before.data === null || missingSetup(before.data.differences) === null;
-    if (isNews) this.#logSetup(watched, watched.data.differences);
+    this.#logLooseUniques(watched, watched.data, before);
+    if (before === null) this.#logUnmatched(database, unmatchedRules);
+    const isNews = before === null || missingSetup(before.differences) === null;
+    if (isNews) this.#logSetup(watched, watched.data);
   }
 
   #logChange({ database, error, data }: Watched, before: string | null): void {
@@ -283,7 +257,7 @@ export class CatalogWatch {
   }
 
   /** Not where nothing is prepared anyway. */
-  #logSetup({ database, sharding, canPrepare }: Watched, differences: ShardCatalogData['differences']): void {
+  #logSetup({ database, sharding }: Watched, { canPrepare, differences }: ShardCatalogData): void {
     const lack = missingSetup(differences);
     if (lack === null || !canPrepare || sharding.commit === 'plain') return;
     this.#options.logger.log('warn', 'setup_missing', `"${database}": ${lack}`, { database });

@@ -97,7 +97,7 @@ export function compareCatalogs(
   const textOrder = comparison.textOrder();
   const oids = oidsOf(shards);
   return {
-    ...(shards.every(({ preparedMax }) => preparedMax > 0) ? { canPrepare: true } : {}),
+    canPrepare: shards.every(({ preparedMax }) => preparedMax > 0),
     ...(oids === null ? {} : { oids }),
     ...(enums.length === 0 ? {} : { enums }),
     database,

@@ -84,21 +84,20 @@ export class ShardServices {
 
 /** Reads from the servers, publishes in shared memory, tells the workers. */
 function watchCatalogs(program: ShardedProgram): CatalogWatch {
-  const { memory, logger, fleet, snapshot, republish } = program;
-  const watch: CatalogWatch = new CatalogWatch({
+  const { memory, logger, fleet, republish } = program;
+  return new CatalogWatch({
     logger,
     open: (database, shard) => openShard(database, shard, sourcesOf(program)),
     // Before the snapshot whose epoch tells of them.
     publish: (catalogs) =>
       republish(() => {
         memory.catalogs.publish(catalogs());
-        return { databases: watch.annotate(snapshot().databases) };
+        return {};
       }),
     tell: (message, except) => {
       for (const worker of fleet.servingWorkers()) if (!except.has(worker)) fleet.order(worker, message);
     },
   });
-  return watch;
 }
 
 /** Asks them for shards of keys. */

@@ -1,7 +1,6 @@
 import {
   type ConfigSnapshot,
   clusterKeyOf,
-  type DatabaseSnapshot,
   diffSnapshots,
   type HostAddress,
   MAILBOX_MESSAGE_BYTES_MAX,
@@ -59,8 +58,6 @@ export interface PublicationOptions {
   makeSnapshot: MakeSnapshot;
   /** Pools beside the configured ones. */
   auth: () => OwnPools;
-  /** Databases with what is known of their servers already. */
-  foresee: (databases: readonly DatabaseSnapshot[], loaded: LoadedConfig) => DatabaseSnapshot[];
   /** Published, and no worker has been told yet. */
   onTakenUp: (loaded: LoadedConfig, snapshot: ConfigSnapshot, tls: LoadedTls) => void;
   /** Told of every file of TLS. */
@@ -209,7 +206,7 @@ export class Publication {
     tls: LoadedTls,
     own: OwnPools,
   ): Promise<void> {
-    const { memory, limits, foresee, onTakenUp } = this.#options;
+    const { memory, limits, onTakenUp } = this.#options;
     const hasOwn = own.pools.length > 0;
     snapshot.pools = withOwn(snapshot.pools, own.pools);
     snapshot.databases = [...snapshot.databases, ...own.databases];
@@ -217,7 +214,6 @@ export class Publication {
     const clusters = hasOwn ? clustersOf(snapshot.pools) : snapshot.clusters;
     snapshot.clusters = keepClusters(clusters, this.#snapshot?.clusters ?? []);
     setServerVersions(snapshot, this.#snapshot);
-    snapshot.databases = foresee(snapshot.databases, loaded);
     if (this.#snapshot?.orders !== undefined) snapshot.orders = this.#snapshot.orders;
     // Limits first: a worker must not find a pool without one.
     limits.apply(snapshot);

@@ -235,7 +235,7 @@ export class CrossShard {
   private ownTransaction(): DistributedTransaction {
     if (this.transaction !== null) return this.transaction;
     this.isImplicit = true;
-    this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, 'BEGIN');
+    this.transaction = beginTransaction(this.session, this.scatter, this.database.commitMode, 'BEGIN');
     return this.transaction;
   }
 
@@ -373,7 +373,7 @@ export class CrossShard {
   }
 
   private beginWith(text: string): void {
-    this.transaction = beginTransaction(this.session, this.scatter, this.database.sharding.commit, text);
+    this.transaction = beginTransaction(this.session, this.scatter, this.database.commitMode, text);
   }
 
   /**
@@ -415,9 +415,9 @@ export class CrossShard {
 
   /** The client's transaction is on one shard, and needs more: its server connection becomes a leg's. @returns why it cannot */
   spreadOut(beginText: string, done: DoneBefore): PgDogError | null {
-    const { commit } = this.database.sharding;
-    const { transactionSinceUs } = this.session;
-    const spread = spreadTransaction(this.session, this.scatter, commit, beginText, done);
+    const { session, scatter, database } = this;
+    const { transactionSinceUs } = session;
+    const spread = spreadTransaction(session, scatter, database.commitMode, beginText, done);
     if (spread instanceof DistributedTransaction) {
       this.transaction = spread;
       this.counted.started(transactionSinceUs);

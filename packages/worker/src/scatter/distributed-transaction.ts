@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { type LocalSetting, PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
+import { type CommitMode, type LocalSetting, PgDogError, parseErrorFields, READY } from '@pgdog-cluster/core';
 import { errorFrame } from './error-frame.js';
 import type { Leg } from './leg.js';
 import type { Scatter } from './scatter.js';
@@ -21,9 +21,6 @@ const NOTE_LATE_MS = 15 * 60_000;
  * with the transaction; what might stay would tie the server connection to the session.
  */
 const DURABLE = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
-
-/** How a commit that has written on several shards is done: ShardingSnapshot.commit. */
-export type CommitMode = 'two_phase' | 'plain' | 'refused';
 
 /** Null: all is well; else the ErrorResponse for the client. */
 type Outcome = (failure: Uint8Array | null) => void;

@@ -1,6 +1,6 @@
-import { PgDogError } from '@pgdog-cluster/core';
+import { type CommitMode, PgDogError } from '@pgdog-cluster/core';
 import type { Session } from '../session/session.js';
-import { type CommitMode, DistributedTransaction, type DoneBefore } from './distributed-transaction.js';
+import { DistributedTransaction, type DoneBefore } from './distributed-transaction.js';
 import type { Scatter } from './scatter.js';
 import { type TransactionMark, tooManySettings } from './transaction-mark.js';
 

@@ -27,7 +27,7 @@ function isPlain(encoding: string): boolean {
 /** How the data of a COPY FROM STDIN are divided among the shards, or why they are not. */
 export function copyRequest(
   layout: CopyLayout,
-  { functions, sharding }: ShardedDatabase,
+  { functions, commitMode }: ShardedDatabase,
   reported: ReadonlyMap<string, string>,
 ): CopyRequest | PgDogError {
   const client = normalized(reported.get('client_encoding') ?? '');
@@ -38,7 +38,7 @@ export function copyRequest(
     return new PgDogError('cross_shard', text, { hint: 'Send them in UTF8.' });
   }
   // Told now, and not when all rows have been sent.
-  if (sharding.commit === 'refused') {
+  if (commitMode === 'refused') {
     return new PgDogError('cross_shard', 'COPY writes on several shards, which cannot be committed as one', {
       hint: 'Set max_prepared_transactions on every shard, or two_phase_commit = false (not atomic).',
     });

@@ -1,6 +1,7 @@
 import {
+  type CommitMode,
   catalogLookup,
-  committing,
+  commitMode,
   joinShards,
   KeyLookups,
   NO_SCOPE,
@@ -26,8 +27,6 @@ export class ShardedDatabase {
   readonly name: string;
   private readonly context: WorkerContext;
   sharding: ShardingSnapshot;
-  /** `sharding`, without what the servers have told of themselves. */
-  configured: ShardingSnapshot;
   /** By rule. */
   functions: readonly ShardFunction[] = [];
   /** Null: not read yet, by the rules of now. */
@@ -53,7 +52,6 @@ export class ShardedDatabase {
     this.context = context;
     this.name = name;
     this.sharding = sharding;
-    this.configured = sharding;
     this.keys = new WantedKeys(context, name);
     this.ids = new ClaimedIds(context, name);
     this.takeUp(sharding, null);
@@ -63,16 +61,18 @@ export class ShardedDatabase {
     return this.sharding.shardCount;
   }
 
+  /** Of transactions over several shards that begin now. */
+  get commitMode(): CommitMode {
+    return commitMode(this.sharding, this.catalog);
+  }
+
   get readFailure(): string {
     return this.trouble;
   }
 
   /** Another configuration, or another state of the catalog, which is placed by the rules of `sharding`. */
-  takeUp(configured: ShardingSnapshot, catalog: ShardCatalogData | null): void {
-    // A catalog may be newer than the configuration that it is found with, which says how they commit.
-    const sharding = committing(configured, catalog?.canPrepare === true);
+  takeUp(sharding: ShardingSnapshot, catalog: ShardCatalogData | null): void {
     this.sharding = sharding;
-    this.configured = configured;
     const { shardLookupBytes } = this.context.config.general;
     this.functions = sharding.tables.map((rule, index) => {
       const isAsked = rule.function === 'lookup';

@@ -70,7 +70,7 @@ export class ShardedDatabases {
         const made = new ShardedDatabase(this.context, name, sharding);
         if (catalog !== null) made.takeUp(sharding, catalog);
         this.byName.set(name, made);
-      } else if (known.catalog?.version !== catalog?.version || !isSame(known.configured, sharding)) {
+      } else if (known.catalog?.version !== catalog?.version || !isSame(known.sharding, sharding)) {
         known.takeUp(sharding, catalog);
       }
     }
