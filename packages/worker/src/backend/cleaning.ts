@@ -66,6 +66,15 @@ function takeBatchBack(server: ServerConnection): void {
   server.send(takeBack);
 }
 
+/** What was begun on it, and is quiet now, is begun elsewhere: whatever becomes of clients that go, it is worth keeping. */
+export function rollBack(server: ServerConnection): void {
+  server.state = 'cleaning';
+  server.cleaningSinceMs = server.context.nowMs;
+  server.isCancelSent = false;
+  server.pool.publishLoad();
+  server.ask(step(server, 'ROLLBACK'));
+}
+
 /** Next step, whenever the connection is quiet. */
 export function continueCleaning(server: ServerConnection): void {
   const { pool } = server;

@@ -1,4 +1,5 @@
 import { READY, type SqlPlan, withModes } from '@pgdog-cluster/core';
+import type { TransactionMark } from '../scatter/transaction-mark.js';
 
 /**
  * A transaction that the client has begun and no server knows of yet: BEGIN is answered at once and sent with the first
@@ -13,6 +14,8 @@ export class HeldTransaction {
   isSerializable: boolean;
   /** A statement of it was answered with an error by us: Postgres would refuse what follows, up to its end. */
   hasFailed = false;
+  /** What was marked and set in it on a shard that it has left: it goes with BEGIN. */
+  marks: readonly TransactionMark[] = [];
 
   constructor(text: string, { route }: SqlPlan) {
     this.text = text;

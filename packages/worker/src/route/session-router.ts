@@ -502,7 +502,8 @@ export class SessionRouter implements RouteTerms {
       isSerializableByDefault: settings.isSerializable,
       isSessionMode: session.isSessionMode,
       hasJustWritten: this.hasJustWritten,
-      strategy: session.context.config.routing.readWriteStrategy,
+      // It has begun with a setting, as far as its client knows, and that with a primary.
+      strategy: held?.marks.length ? 'conservative' : session.context.config.routing.readWriteStrategy,
     });
   }
 
@@ -562,13 +563,20 @@ export class SessionRouter implements RouteTerms {
     this.readOnly.begun(held);
     // An error of ours, or of the statement that follows, ends in a failed transaction: nothing is run again.
     session.transaction.isOpen = true;
-    server.ask({
-      sql: held.text,
-      onError(frame) {
-        beginRefused(server, session, frame);
-      },
-      onDone() {},
-    });
+    const onError = (frame: Uint8Array): void => beginRefused(server, session, frame);
+    server.ask({ sql: held.text, onError, onDone() {} });
+    for (const { sql } of held.marks) server.ask({ sql, onError, onDone() {} });
+    session.transaction.cameTo(server, held.marks);
+  }
+
+  /** What was begun on a server connection has left it, and is begun where it goes on. */
+  holdAgain(begun: HeldTransaction): void {
+    this.sent = null;
+    this.begunInBatch = null;
+    this.desk.held = begun;
+    this.isDecided = false;
+    this.isReadOnlyByChoice = false;
+    this.readOnly.ended();
   }
 
   /** The first frame of an exchange, for the server connection that the session has. */
@@ -706,8 +714,15 @@ export class SessionRouter implements RouteTerms {
     this.trace.refused();
     this.isDecided = false;
     this.looking.stop();
-    if (this.held !== null) this.held.hasFailed = true;
+    if (this.held !== null && this.held.marks.length > 0) this.keepMarks(this.held);
+    else if (this.held !== null) this.held.hasFailed = true;
     this.shards?.cross.markFailed();
+  }
+
+  /** It goes on, or back to a savepoint that no server knows of, like one over several shards. */
+  private keepMarks(held: HeldTransaction): void {
+    this.shards?.cross.begin(held);
+    this.desk.held = null;
   }
 
   /** An exchange that went without a server has ended. */

@@ -74,6 +74,10 @@ function stepOf(statement: StatementPlan): ControlStep | null {
   }
 }
 
+export function unquoted(name: string): string {
+  return name.slice(1, -1).replaceAll('""', '"');
+}
+
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

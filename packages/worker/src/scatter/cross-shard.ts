@@ -25,6 +25,7 @@ import { PortalBatch } from './portal-batch.js';
 import { queryFrame } from './query-frame.js';
 import { Scatter } from './scatter.js';
 import { beginTransaction, spreadTransaction } from './spread-transaction.js';
+import type { TransactionMark } from './transaction-mark.js';
 import { TransactionSteps } from './transaction-steps.js';
 import { ValueMerger } from './value-merger.js';
 
@@ -369,11 +370,11 @@ export class CrossShard {
 
   /** The client has begun one, of which no server knows: it is over several shards from its beginning. */
   begin(held: HeldTransaction): void {
-    this.beginWith(held.text);
+    this.beginWith(held.text, held.marks);
   }
 
-  private beginWith(text: string): void {
-    this.transaction = beginTransaction(this.session, this.scatter, this.database.commitMode, text);
+  private beginWith(text: string, marks: readonly TransactionMark[] = []): void {
+    this.transaction = beginTransaction(this.session, this.scatter, this.database.commitMode, text, marks);
   }
 
   /**

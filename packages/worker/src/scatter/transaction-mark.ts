@@ -1,4 +1,4 @@
-import { type LocalSetting, PgDogError } from '@pgdog-cluster/core';
+import { type LocalSetting, localSettingOf, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
 
 /** So many settings are kept for shards that join later. */
 export const SETTINGS_MAX = 1000;
@@ -9,6 +9,32 @@ export interface TransactionMark {
   readonly savepoint: string | null;
   readonly setting: string | null;
   readonly sql: string;
+}
+
+/**
+ * Whether all that a text does is what is told to shards that come later, so that nothing of it is lost with the shard that did it. Postgres
+ * takes no snapshot and no lock for it. @param mayBegin no transaction is open: BEGIN may be ahead of it
+ */
+export function onlyMarks({ statements }: SqlPlan, mayBegin: boolean): boolean {
+  // It has not been read statement by statement.
+  if (statements.length === 0) return false;
+  for (let index = 0; index < statements.length; index++) {
+    const { effect } = statements[index];
+    if (effect === null) return false;
+    switch (effect.type) {
+      case 'begin':
+        // Within one it may change how that goes on.
+        if (!mayBegin || index > 0) return false;
+        break;
+      case 'savepoint':
+      case 'release':
+      case 'rollbackTo':
+        break;
+      default:
+        if (localSettingOf(effect) === null) return false;
+    }
+  }
+  return true;
 }
 
 export function savepointMark(name: string): TransactionMark {

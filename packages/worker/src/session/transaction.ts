@@ -11,7 +11,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { settleDefinitions } from '../plan/definitions.js';
-import { quoted } from '../scatter/control-step.js';
+import { quoted, unquoted } from '../scatter/control-step.js';
 import {
   SETTINGS_MAX,
   savepointMark,
@@ -183,6 +183,26 @@ export class SessionTransaction {
     this.exchangeCount = from.exchangeCount;
     from.savepoints = [];
     from.reset();
+  }
+
+  /** The transaction is rolled back on `server`, where it has done nothing else, and begun elsewhere. @returns what it is told there */
+  leave(server: ServerConnection): readonly TransactionMark[] {
+    const marks = this.marks ?? [];
+    if (this.base !== null) server.parameters = this.base.server;
+    this.reset();
+    return marks;
+  }
+
+  /** It has been begun on `server`, and told all of that. */
+  cameTo(server: ServerConnection, marks: readonly TransactionMark[]): void {
+    const { parameters } = this.session;
+    for (const { savepoint, setting, sql } of marks) {
+      if (setting !== null)
+        this.locals.push({ depth: this.savepoints.length, setting: { name: setting, sql } });
+      if (savepoint === null) continue;
+      this.beforeChange(server);
+      this.savepoints.push({ name: unquoted(savepoint), session: parameters, server: server.parameters });
+    }
   }
 
   /** The server connection is gone or given back. */

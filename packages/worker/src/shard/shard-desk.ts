@@ -8,6 +8,7 @@ import {
   readBind,
   SHARD_ANY,
   type ShardScope,
+  type SqlPlan,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Cluster } from '../route/cluster.js';
@@ -15,9 +16,10 @@ import { roleSettingsOf } from '../route/role-setting.js';
 import { WriteTrace } from '../route/write-trace.js';
 import { CrossShard } from '../scatter/cross-shard.js';
 import { staysOnShard } from '../scatter/spread-transaction.js';
-import { PIN_ADVISORY_LOCK } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED } from '../wire/frame-stream.js';
+import { boundTo, unserializable } from './bound-words.js';
+import { isFree, MovableTransaction } from './moved-transaction.js';
 import { planOfText, preparedText } from './prepared-text.js';
 import { catalogElsewhere, crossShard, PASS, UNCUT } from './several-shards.js';
 import { ShardRequest } from './shard-request.js';
@@ -30,7 +32,7 @@ export const HOLD = 'hold';
 export const GO_ON = null;
 /** `request` is for several shards. */
 export const SCATTER = 'scatter';
-/** The transaction is over several shards from now on: the frame is to be shown again, to them. */
+/** The session has no server connection any more, and its transaction is over several shards or held: the frame is to be shown again. */
 export const SPREAD = 'spread';
 /** The batch is to be shown again, and taken in pieces: its statements are not for one place. */
 export const DIVIDE = 'divide';
@@ -59,6 +61,9 @@ export class ShardDesk {
   hasWritten = false;
   /** Something of it is seen on one server only. */
   isPlaced = false;
+  private readonly movable: MovableTransaction;
+  /** Something of the batch that is being sent ends the transaction that has failed, or takes it back. */
+  private isRevived = false;
   /** Binds to come that have been looked at already. */
   private checkedBinds = 0;
 
@@ -70,6 +75,7 @@ export class ShardDesk {
     this.home = session.id % clusters.length;
     this.shard = this.home;
     this.asked = new ShardRequest(session, database, this.cross);
+    this.movable = new MovableTransaction(session);
   }
 
   get count(): number {
@@ -127,6 +133,7 @@ export class ShardDesk {
     }
     this.hasWritten = asked.isWriting;
     this.isPlaced = asked.isPlaced;
+    this.movable.begins(asked);
     this.shard = asked.found === SHARD_ANY ? this.home : asked.found;
     this.checkedBinds = asked.bindCount;
     return GO_ON;
@@ -231,11 +238,11 @@ export class ShardDesk {
     frameBytes: number,
   ): ShardOutcome {
     const isWhole = end - start === frameBytes;
-    // Postgres refuses whatever comes now.
-    if (server.readyStatus === READY.Failed) return GO_ON;
+    const hasFailed = server.readyStatus === READY.Failed && !this.isRevived;
     switch (type) {
       case FRONTEND.Sync:
         this.checkedBinds = 0;
+        this.isRevived = false;
         return GO_ON;
       case FRONTEND.Query: {
         this.asked.begin();
@@ -249,6 +256,7 @@ export class ShardDesk {
             this.scope,
             this.session.clientReading,
           );
+          if (hasFailed && !revives(plan)) return GO_ON;
           const isMade = plan.made !== undefined || this.makesKeys;
           if (isMade && this.session.requests?.makesValues() === true) return HOLD;
           this.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
@@ -262,10 +270,13 @@ export class ShardDesk {
         }
         this.asked.begin();
         const fields = readBind(bytes, start + HEADER_BYTES, end);
-        if (fields !== null) this.bindAtServer(fields, bytes, end);
+        if (fields !== null) this.bindAtServer(fields, bytes, end, hasFailed);
+        // Postgres refuses it.
+        if (hasFailed && !this.isRevived) return GO_ON;
         break;
       }
       case FRONTEND.FunctionCall:
+        if (hasFailed) return GO_ON;
         this.asked.begin();
         this.asked.unread('a function called by its number cannot be read');
         break;
@@ -275,18 +286,16 @@ export class ShardDesk {
     return this.settleAt(server);
   }
 
-  private bindAtServer(fields: BindFields, bytes: Uint8Array, end: number): void {
+  /** @param hasFailed it matters only if it makes an end of that */
+  private bindAtServer(fields: BindFields, bytes: Uint8Array, end: number, hasFailed: boolean): void {
     const { statementEnd } = fields;
     const text = preparedText(this.session, bytes, fields);
     // Unknown: the server says so.
     if (text === null) return;
-    this.asked.bound(
-      planOfText(text, this.session.context.plans, this.scope, this.session.clientReading),
-      text,
-      bytes,
-      statementEnd + 1,
-      end,
-    );
+    const plan = planOfText(text, this.session.context.plans, this.scope, this.session.clientReading);
+    if (hasFailed && !revives(plan)) return;
+    if (hasFailed) this.isRevived = true;
+    this.asked.bound(plan, text, bytes, statementEnd + 1, end);
   }
 
   /** A batch that is all there, for the server connection that the session has. */
@@ -313,9 +322,14 @@ export class ShardDesk {
       return GO_ON;
     }
     // What keeps a server connection, or has been sent in part, stays where it is.
-    const isFree = server.readyStatus === READY.InTransaction && server.isQuiet && this.session.pins === 0;
-    const begin = isFree ? (this.session.router?.begunWith ?? null) : null;
-    if (begin === null) return asked.problem ?? this.boundTo(server);
+    const begin = isFree(server, this.session) ? (this.session.router?.begunWith ?? null) : null;
+    if (begin === null) return asked.problem ?? boundTo(server, this.session, asked);
+    if (this.movable.mayLeave(shard, asked, isApart)) {
+      this.traceOf(shard).refused();
+      this.movable.leave(server, begin);
+      asked.transactionEnded();
+      return SPREAD;
+    }
     if (begin.isSerializable || this.isSerializable) return unserializable();
     if (asked.isShardTold) return asked.isOfCatalog ? catalogElsewhere(shard) : staysOnShard();
     return this.cross.spreadOut(begin.text, this) ?? SPREAD;
@@ -327,20 +341,10 @@ export class ShardDesk {
     return this.session.requests?.waits() === BLOCKED;
   }
 
-  /** Why what is asked cannot be done with the session's server connection. */
-  private boundTo(server: ServerConnection): PgDogError {
-    const { request, found } = this.asked;
-    const isOpen = server.readyStatus !== READY.Idle || server.isBatchOpen;
-    const where = isOpen ? 'the transaction' : "the session's server connection";
-    const on = request === null ? `it is on shard ${found}` : request.what;
-    const text = `${on}, and ${where} is on shard ${server.pool.snapshot.shard}`;
-    if ((this.session.pins & PIN_ADVISORY_LOCK) !== 0) return lockedThere(text);
-    return request === null ? crossShard(text) : new PgDogError('cross_shard', text);
-  }
-
   private noteDone(): void {
     if (this.asked.isWriting) this.hasWritten = true;
     if (this.asked.isPlaced) this.isPlaced = true;
+    this.movable.goesOn(this.asked);
   }
 
   /** By default, as the session has it. */
@@ -353,6 +357,8 @@ export class ShardDesk {
     this.checkedBinds = 0;
     this.hasWritten = false;
     this.isPlaced = false;
+    this.movable.isOn = false;
+    this.isRevived = false;
     if (this.asked.transactionEnded()) this.database.wasDefined();
   }
 
@@ -373,16 +379,8 @@ export class ShardDesk {
   }
 }
 
-/** Locks of a session are its server connection's, as migrators take them. */
-function lockedThere(text: string): PgDogError {
-  return new PgDogError('cross_shard', `${text}, where it has an advisory lock`, {
-    hint: 'Lock by pg_advisory_xact_lock() in the transaction (Flyway: postgresql.transactional.lock = true), or by a connection of its own.',
-  });
-}
-
-/** Each shard knows of its own conflicts only. */
-function unserializable(): PgDogError {
-  return new PgDogError('cross_shard', 'a serializable transaction cannot be over several shards', {
-    hint: 'Use REPEATABLE READ or READ COMMITTED, or stay on one shard.',
-  });
+/** It ends a transaction that has failed, or takes it back: what stands behind it is done. */
+function revives({ statements }: SqlPlan): boolean {
+  const type = statements[0]?.effect?.type;
+  return type === 'rollbackTo' || type === 'rollback' || type === 'commit';
 }

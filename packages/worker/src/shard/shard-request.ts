@@ -32,6 +32,7 @@ import type { CrossShard } from '../scatter/cross-shard.js';
 import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
 import { rewrittenOf } from '../scatter/rewritten-statement.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
+import { onlyMarks } from '../scatter/transaction-mark.js';
 import { makesTemp } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { CatalogWait } from './catalog-wait.js';
@@ -123,6 +124,8 @@ export class ShardRequest {
   isPlaced = false;
   /** It asks for numbers of types or tables, which clients know as the first shard has them. */
   isOfCatalog = false;
+  /** All that it does can be told to shards that come to its transaction later. */
+  isMarking = true;
   /** A statement of it changes the session, which a transaction over several shards does not allow. */
   private isTelling = false;
   private touched: Set<number> | null = null;
@@ -199,6 +202,7 @@ export class ShardRequest {
     this.statementCount = 0;
     this.textCount = 0;
     this.isTelling = false;
+    this.isMarking = true;
     this.isOfCatalog = false;
     this.touched = null;
     this.isWriting = false;
@@ -217,6 +221,7 @@ export class ShardRequest {
     queryText.textEnd = end;
     this.text = queryText;
     this.frame = bytes;
+    this.lookForMarks(plan);
     // Its shape has just been read, for its plan.
     values.begin(bytes, start, end, true);
     values.noTypes();
@@ -260,6 +265,7 @@ export class ShardRequest {
     this.bindCount++;
     this.text = text;
     this.frame = bytes;
+    this.lookForMarks(plan);
     values.begin(text.bytes, text.textStart, text.textEnd);
     values.readTypes(text.bytes, text.typesStart, text.typeCount);
     values.readParameters(bytes, start, end);
@@ -275,12 +281,18 @@ export class ShardRequest {
 
   /** Too long to be read. */
   unread(what: string): void {
+    this.isMarking = false;
     const isInside = this.cross.isInTransaction;
     const where = isInside ? 'its transaction is over several shards' : 'so its shard is not known';
     // What it does nobody knows.
     if (this.session.router?.isReadOnly !== true) this.isWriting = true;
     if (!isInside && this.wished(null)) return;
     this.refuse(new PgDogError('shard_unreadable', `${what}, ${where}`));
+  }
+
+  private lookForMarks(plan: SqlPlan): void {
+    const mayBegin = this.session.server === null && this.statementCount === 0;
+    if (this.isMarking && !onlyMarks(plan, mayBegin)) this.isMarking = false;
   }
 
   private add(plan: SqlPlan): void {
