@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import {
+  catalogLookup,
   loadSqlParser,
   type MergePlan,
   type ReadTerms,
@@ -9,6 +10,7 @@ import {
   type SqlParser,
 } from '@pgdog-cluster/core';
 import { readShaped, readText, termsOf, verdict } from './shard-fixture.js';
+import { CATALOG } from './shard-fixture-catalog.js';
 
 let parser: SqlParser;
 let terms: ReadTerms;
@@ -185,6 +187,29 @@ refused | SELECT * FROM orders o WHERE EXISTS (SELECT 1 FROM orders p WHERE p.n 
 refused | SELECT * FROM orders, jsonb_array_elements($1) ORDER BY id`,
     (sql) => readText(sql, terms),
   );
+});
+
+it('aggregates that users have made under the names of Postgres’s own are none of those', () => {
+  const functions = ['count', 'sum', 'max', 'bool_or', 'bit_or', 'avg'].map(
+    (name) => ['app', name, false] as const,
+  );
+  const own = { ...terms, lookup: catalogLookup({ ...CATALOG, functions }, ['public']) };
+  const CASES: [sql: string, isMerged: boolean][] = [
+    ['SELECT count(*), sum(n), avg(total), max(at), max(note), bit_or(n) FROM orders', true],
+    ['SELECT count(n) FROM orders', false],
+    ['SELECT max(n + 1) FROM orders', false],
+    ['SELECT sum(at) FROM orders', false],
+    ['SELECT bool_or(n) FROM orders', false],
+    ['SELECT bit_or(note) FROM orders', false],
+    ['SELECT avg(at) FROM orders', false],
+    ['SELECT n FROM orders GROUP BY n HAVING count(id) > 1', false],
+    ['SELECT pg_catalog.count(n), pg_catalog.max(n + 1), min(n + 1) FROM orders', true],
+  ];
+  for (const [sql, isMerged] of CASES) {
+    const { spread } = readText(sql, { ...own, text: Buffer.from(sql) });
+    assert.equal(spread.kind === 'merge', isMerged, sql);
+    if (spread.kind === 'refused') assert.match(spread.reason, /of which users have made one/);
+  }
 });
 
 describe('shapes', () => {

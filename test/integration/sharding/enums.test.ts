@@ -57,9 +57,21 @@ const ANSWERED: { sql: string; values?: string[] }[] = [
   { sql: "SELECT id FROM task ORDER BY coalesce(level, 'high'), id" },
   { sql: 'SELECT id FROM task ORDER BY CASE WHEN n > 3 THEN level END, id' },
   { sql: 'SELECT level FROM task WHERE id < 0 ORDER BY level' },
+  { sql: 'SELECT min(level), max(level), min(grade), max(grade), count(level) FROM task' },
+  { sql: 'SELECT max(DISTINCT level), count(DISTINCT grade), avg(n) FROM task' },
+  { sql: 'SELECT max(level) FILTER (WHERE n > $1), min(n) FROM task', values: ['4'] },
+  { sql: 'SELECT max(level), count(*) FROM task WHERE id < 0' },
+  { sql: 'SELECT grade, min(level), max(level) FROM task GROUP BY grade ORDER BY 1' },
+  { sql: 'SELECT n, max(level) FROM task GROUP BY n ORDER BY max(level) DESC NULLS LAST, n' },
+  { sql: 'SELECT n FROM task GROUP BY n HAVING max(level) IS NOT NULL ORDER BY min(level), n LIMIT 4' },
+  { sql: 'SELECT max(t.level), min(n.level) FROM task t JOIN note n ON n.id = t.id' },
+  { sql: 'SELECT (SELECT max(level) FROM task), (SELECT min(level) FROM note)' },
+  { sql: 'SELECT max(level) FROM pressing' },
 ];
 const REFUSED: [sql: string, why: RegExp][] = [
-  ['SELECT max(level) FROM task', /0A000/],
+  ['SELECT max(rank) FROM task', /0A000/],
+  ["SELECT grade FROM task GROUP BY grade HAVING max(level) = 'high'", /0A000/],
+  ['SELECT every(grade) FROM task', /0A000/],
   ['SELECT array_agg(level) FROM task', /0A000/],
   ['SELECT id FROM task ORDER BY rank', /0A000/],
 ];

@@ -5,11 +5,18 @@ import { findColumn } from './expression-reading.js';
 import { call, type GroupExpression } from './group-expression.js';
 import { NoMerge, neverMerged } from './no-merge.js';
 import { fillTemplate, type PartialColumn, type PartialColumns, type Piece } from './partial-columns.js';
-import type { Top } from './query-reading.js';
+import type { Level, Top } from './query-reading.js';
 import type { SelectText } from './select-text.js';
 import type { ShardContext } from './shard-context.js';
 import type { AggregateKind } from './shard-reading.js';
-import { columnTypeName, isBuiltin, isDeterministic, isOrderKnown, walkNodes } from './value-facts.js';
+import {
+  columnTypeName,
+  isBuiltin,
+  isDeterministic,
+  isEnumColumn,
+  isOrderKnown,
+  walkNodes,
+} from './value-facts.js';
 
 /** Aggregates whose partial results are of the same kind as the whole. */
 const FOLDED: ReadonlyMap<string, AggregateKind> = new Map([
@@ -35,6 +42,38 @@ const DEVIATIONS: ReadonlyMap<string, 'var_samp' | 'var_pop' | 'stddev_samp' | '
 /** Once or several times, a value makes no difference to them. */
 const UNIQUE = new Set(['min', 'max', 'bool_and', 'every', 'bool_or', 'bit_and', 'bit_or']);
 
+const WHOLE: ReadonlySet<string> = new Set(['int2', 'int4', 'int8']);
+const NUMBERS: ReadonlySet<string> = new Set([...WHOLE, 'numeric', 'float4', 'float8']);
+const ORDERED: ReadonlySet<string> = new Set([
+  ...NUMBERS,
+  'text',
+  'bpchar',
+  'date',
+  'time',
+  'timestamp',
+  'timestamptz',
+]);
+
+/** Postgres has one for just this type. */
+function isOwnFor(name: string, type: string): boolean {
+  switch (FOLDED.get(name)) {
+    case 'count':
+      return false;
+    case 'min':
+    case 'max':
+      return ORDERED.has(type);
+    case 'bool_and':
+    case 'bool_or':
+      return type === 'bool';
+    case 'bit_and':
+    case 'bit_or':
+    case 'bit_xor':
+      return WHOLE.has(type);
+    default:
+      return NUMBERS.has(type);
+  }
+}
+
 /** An aggregate, and the type of its result if that is known: of pg_type, without schema. */
 export interface ReadAggregate {
   readonly expression: GroupExpression;
@@ -45,6 +84,23 @@ export interface ReadAggregate {
 export function foldOf(node: SqlNode): AggregateKind | null {
   const path = pathOf(node, 'funcname');
   return path.length === 1 || path[0] === 'pg_catalog' ? (FOLDED.get(path.at(-1) ?? '') ?? null) : null;
+}
+
+/**
+ * Not one that users have made: of several that may be meant Postgres takes the one for just this type, wherever it is, and its
+ * own are not for each type.
+ */
+export function requireOwn({ terms }: ShardContext, node: SqlNode, level: Level): void {
+  const name = nameOf(node);
+  if (pathOf(node, 'funcname').length > 1 || !terms.lookup.hasFunction(name)) return;
+  const [arg] = nodesOf(node, 'args');
+  if (arg === undefined) return;
+  const type = columnTypeName(findColumn(arg, level)?.type ?? null);
+  if (type !== null && isOwnFor(name, type)) return;
+  throw neverMerged(
+    `${name}(), of which users have made one, too`,
+    `write pg_catalog.${name}() where Postgres's own is meant`,
+  );
 }
 
 const nameOf = (node: SqlNode): string => pathOf(node, 'funcname').at(-1) ?? '';
@@ -91,11 +147,14 @@ export class AggregateReader {
     const args = nodesOf(node, 'args');
     const isArgued = args.length === 1 || node.agg_star === true;
     if (!isOwn || !isPlain || !isArgued) throw neverMerged(`${name}() over several shards`);
-    const isEnum = findColumn(args[0], this.#top.level)?.type?.isEnum === true;
+    const { level } = this.#top;
+    const isEnum = isEnumColumn(args[0], level);
     const isAny = name === 'count' && (node.agg_distinct !== true || isEnum);
-    if (!isAny && !isBuiltin(args[0], this.#top.level)) {
+    const isRanked = isEnum && (name === 'min' || name === 'max');
+    if (!isAny && !isRanked && !isBuiltin(args[0], level)) {
       throw neverMerged(`${name}() of something whose type is not known`);
     }
+    requireOwn(this.#ctx, node, level);
     if (node.agg_distinct === true && !UNIQUE.has(name)) return this.#readDistinct(name, node, format);
     const kind = foldOf(node);
     if (kind !== null) {

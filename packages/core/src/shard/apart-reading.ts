@@ -11,6 +11,7 @@ import type { Shown, Top } from './query-reading.js';
 import { readSetPlan } from './set-plan-reader.js';
 import type { ShardContext } from './shard-context.js';
 import type { AggregateKind, MergePlan, PlainColumn, Spread } from './shard-reading.js';
+import { knownEnums } from './text-order.js';
 import { walkNodes } from './value-facts.js';
 
 /** null: the statement is no such one. */
@@ -111,6 +112,7 @@ function readQueries(ctx: ShardContext, top: Top | null, parts: ApartGroupsReade
     isDistinct: false,
     limit: null,
     offset: null,
+    ...knownEnums(ctx),
     ...(plain.length > 0 ? { plain } : {}),
   };
 }

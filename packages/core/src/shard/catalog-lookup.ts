@@ -23,6 +23,7 @@ class CatalogLookup implements RelationLookup {
   readonly textOrder: TextOrder | null;
   readonly hasOwnOids: boolean;
   readonly enums: EnumLabels | null;
+  readonly #functions: ReadonlySet<string>;
   readonly #relations = new Map<string, FoundRelation>();
   readonly #referencing = new Map<string, CatalogReference[]>();
   readonly #parents = new Set<string>();
@@ -33,6 +34,7 @@ class CatalogLookup implements RelationLookup {
     this.hasOwnOids = data.oids !== undefined;
     this.enums =
       data.enums === undefined ? null : new Map(data.enums.map(({ oid, labels }) => [oid, labels]));
+    this.#functions = new Set(data.functions.map(([, name]) => name));
     this.#path = searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
     const byName = new Map(data.relations.map((each) => [keyOf(each.schema, each.name), each]));
     for (const { parents } of data.relations) {
@@ -61,6 +63,10 @@ class CatalogLookup implements RelationLookup {
 
   referencing(schema: string, name: string): readonly CatalogReference[] {
     return this.#referencing.get(keyOf(schema, name)) ?? [];
+  }
+
+  hasFunction(name: string): boolean {
+    return this.#functions.has(name);
   }
 
   hasChildren(schema: string, name: string): boolean {

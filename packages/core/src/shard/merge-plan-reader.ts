@@ -1,5 +1,5 @@
 import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
-import { foldOf } from './aggregate-reading.js';
+import { foldOf, requireOwn } from './aggregate-reading.js';
 import { isAggregate } from './call-reading.js';
 import { readLimits } from './count-reading.js';
 import { firstOf } from './distinct-on.js';
@@ -19,6 +19,7 @@ import { columnCollation, knownEnums, rankedBy, textOrderOf } from './text-order
 import {
   isBuiltin,
   isDeterministic,
+  isEnumColumn,
   isFloat,
   isNamedTarget,
   isOfOneScaleAs,
@@ -196,13 +197,16 @@ class MergePlanReader {
       call.func_variadic !== true &&
       nodesOf(call, 'agg_order').length === 0;
     if (kind === null || !isPlain) throw new NoMerge(`${name}() over several shards`);
+    const { level } = this.#top;
+    requireOwn(this.#ctx, call, level);
     if (kind === 'count') return kind;
     const [argument, ...others] = nodesOf(call, 'args');
-    const { level } = this.#top;
-    if (others.length > 0 || !isBuiltin(argument, level)) {
+    const isExtreme = kind === 'min' || kind === 'max';
+    const isRead = isBuiltin(argument, level) || (isExtreme && isEnumColumn(argument, level));
+    if (others.length > 0 || !isRead) {
       throw new NoMerge(`${name}() of something whose sums or order Postgres alone knows`);
     }
-    if ((kind === 'min' || kind === 'max') && !isOrderKnown(argument, level)) {
+    if (isExtreme && !isOrderKnown(argument, level)) {
       this.#plain.push({ column: position, mayBeText: false, mayBeInexact: true });
     }
     return kind;

@@ -171,4 +171,6 @@ export interface RelationLookup {
   referencing(schema: string, name: string): readonly CatalogReference[];
   /** Other tables' rows are read and written with its own, if it is not named by ONLY. */
   hasChildren(schema: string, name: string): boolean;
+  /** Users have made one of this name, in whatever schema. */
+  hasFunction(name: string): boolean;
 }

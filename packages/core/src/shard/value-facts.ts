@@ -86,6 +86,12 @@ export function isBuiltin(node: SqlValue, level: Level): boolean {
   return is;
 }
 
+/** Of a type whose labels all shards have alike. */
+export function isEnumColumn(node: SqlNode | undefined, level: Level): boolean {
+  const type = findColumn(node, level)?.type;
+  return type?.isEnum === true && !type.isDomain;
+}
+
 /** If it is text, it is equal to another of its values only if the bytes are. */
 export function isDeterministic(node: SqlValue, level: Level): boolean {
   let is = true;
