@@ -124,6 +124,26 @@ test('[[sharded_mappings]] goes to its table, with a warning', () => {
   );
 });
 
+test('a limit that leaves no room for one server connection on each shard is warned of, once', () => {
+  const refused = (value: number): string =>
+    `${value} server connections at a time are fewer than database "shop" has shards (3): what writes on all of them is refused`;
+  const general = (line: string): string[] => warningsOf(sharded('', `[general]\n${line}\n`));
+  for (const key of ['max_server_conn', 'max_db_connections', 'max_user_connections']) {
+    assert.deepEqual(general(`${key} = 2`), [`pgdog.toml:18: general.${key}: ${refused(2)}`]);
+    for (const value of [0, 3]) assert.deepEqual(general(`${key} = ${value}`), []);
+  }
+  const own = {
+    config: [0, 1, 2].map((number) => shard(number, 'max_db_connections = 1')).join(''),
+    users: USER,
+  };
+  assert.equal(warningsOf(own).length, 3);
+  assert.match(warningsOf(own)[0], /max_db_connections: 1 server connections/);
+  const user = { config: THREE, users: `${USER}max_user_connections = 2\n` };
+  assert.match(warningsOf(user).join(), /^users\.toml:\d+: users\[\w+\]\.max_user_connections: 2 server/);
+  const single = { config: `${shard(0)}[general]\nmax_db_connections = 1\n`, users: USER };
+  assert.deepEqual(warningsOf(single), []);
+});
+
 test('schemas and omnisharded tables', () => {
   const rest =
     '[[sharded_schemas]]\ndatabase = "shop"\nname = "Eu"\nshard = 1\n' +

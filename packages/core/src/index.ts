@@ -101,6 +101,7 @@ export * from './shm/counter-table.js';
 export * from './shm/definition-table.js';
 export * from './shm/failure-table.js';
 export * from './shm/fd-table.js';
+export * from './shm/held-table.js';
 export * from './shm/home-table.js';
 export * from './shm/host-table.js';
 export * from './shm/id-table.js';

@@ -69,6 +69,9 @@ export function handleWorkerMessage(
     case 'vacate':
       handleLending(context, message);
       return;
+    case 'heldWaits':
+      context.sharded.heldWaits.told();
+      return;
     case 'epoch':
       takeUpEpoch(context, message);
       return;

@@ -68,6 +68,20 @@ const ROWS = {
     'too many clients are waiting for a server connection',
     'Raise pool_size or the queue limit, or retry later.',
   ],
+  limit_too_small: [
+    '53300',
+    'ERROR',
+    'operator',
+    'the statement needs more server connections at a time than a limit allows',
+    'Raise the limit at least to the number of shards.',
+  ],
+  limit_deadlock: [
+    '40P01',
+    'ERROR',
+    'operator',
+    'deadlock detected',
+    'Try again; raise the limit above n x (S - 1), n being how many transactions at a time are over several of the S shards.',
+  ],
   out_of_memory: [
     '53200',
     'FATAL',

@@ -29,6 +29,7 @@ import { checkMirroring, type PlacedMirror, refuseShardedMirrors, warnOfSessionM
 import { describeValue, suggestion } from './parse-document.js';
 import type { Origin, ProblemList } from './problem-list.js';
 import type { DatabaseInput, UserInput } from './schema.js';
+import { warnOfShardLimits } from './shard-limits.js';
 import { checkUniqueIds } from './sharding.js';
 import { checkTemplates, isServed, listsMeet } from './template-checks.js';
 import { checkDatabaseTls, checkGeneralTls } from './tls-checks.js';
@@ -357,5 +358,6 @@ export function crossCheck(parts: CheckedParts, admin: LoadedConfig['admin'], pr
   checkOperators(parts, admin, problems);
   checkUserLimits(parts, problems);
   checkPoolSizes(parts, problems);
+  warnOfShardLimits(parts, problems);
   checkNotEmpty(parts, problems);
 }

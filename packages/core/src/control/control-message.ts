@@ -115,6 +115,11 @@ export interface EvictMessage {
   isFirm: boolean;
 }
 
+/** "Sessions of yours hold server connections and wait for one more: something may have come free, or has to." */
+export interface HeldWaitsMessage {
+  type: 'heldWaits';
+}
+
 /** A statement is under way that Postgres refuses while others are connected to this database (DROP DATABASE…). */
 export interface VacateMessage {
   type: 'vacate';
@@ -317,6 +322,7 @@ export type WorkerMessage =
   | AdoptMessage
   | AdoptPlaceMessage
   | EvictMessage
+  | HeldWaitsMessage
   | VacateMessage
   | EpochMessage
   | CatalogReadMessage

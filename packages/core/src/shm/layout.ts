@@ -71,6 +71,7 @@ export const CAPACITY_RESERVE = 4;
 export const CAPACITY_CLIENT_LIMIT = 5;
 export const CAPACITY_CLIENTS = 6;
 export const CAPACITY_QUEUED = 7;
+export const CAPACITY_HELD_CHANGES = 8;
 /** Rows: total, clients, admin clients, then a row per pool, per database group and per user group. */
 export const CAPACITY_TOTAL_ROW = 0;
 export const CAPACITY_CLIENTS_ROW = 1;
@@ -91,6 +92,8 @@ export const LOAD_WAITING = 2;
 export const LOAD_OLDEST_WAIT_SINCE = 3;
 export const LOAD_IS_MARKED_WAITING = 4;
 export const LOAD_CONNECTING = 5;
+export const LOAD_HELD_WAITING = 6;
+export const LOAD_HELD_GIVABLE = 7;
 export const POOL_WORKERS_WAITING = 0;
 export const POOL_PROBER = 1;
 export const POOL_READS_SEQUENCES = 2;
@@ -270,6 +273,13 @@ export const MEMORY_MAP = {
       ],
       ['clients', CAPACITY_CLIENTS * 4, 'clients logged in', 'all, atomically', 'all'],
       ['queued', CAPACITY_QUEUED * 4, 'sessions in the queue, while it is limited', 'all, atomically', 'all'],
+      [
+        'held changes',
+        CAPACITY_HELD_CHANGES * 4,
+        'how often `held waiting` has changed under a limit; not of pools',
+        'all, atomically',
+        'workers',
+      ],
     ),
   },
   claims: {
@@ -301,6 +311,14 @@ export const MEMORY_MAP = {
       ['oldest wait since', LOAD_OLDEST_WAIT_SINCE * 4, 'low 32 bits of epoch ms; 0 = none', 'worker', 'all'],
       ['is marked waiting', LOAD_IS_MARKED_WAITING * 4, '0 or 1', 'worker', 'supervisor'],
       ['connecting', LOAD_CONNECTING * 4, 'of the active ones, not logged in yet', 'worker', 'all'],
+      [
+        'held waiting',
+        LOAD_HELD_WAITING * 4,
+        'server connections of sessions that wait here for one more',
+        'worker',
+        'workers',
+      ],
+      ['held givable', LOAD_HELD_GIVABLE * 4, 'of those, given back without a word', 'worker', 'workers'],
     ),
   },
   poolWaiting: {

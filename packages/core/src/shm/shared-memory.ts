@@ -6,6 +6,7 @@ import { CounterTable } from './counter-table.js';
 import { DefinitionTable } from './definition-table.js';
 import { FailureTable } from './failure-table.js';
 import { FdTable } from './fd-table.js';
+import { HeldTable } from './held-table.js';
 import { HomeTable } from './home-table.js';
 import { HostTable } from './host-table.js';
 import { IdTable } from './id-table.js';
@@ -52,6 +53,7 @@ export interface SharedMemory {
   readonly handles: SharedMemoryHandles;
   readonly capacity: CapacityTable;
   readonly load: LoadTable;
+  readonly held: HeldTable;
   readonly hosts: HostTable;
   readonly counters: CounterTable;
   readonly workers: WorkerTable;
@@ -106,6 +108,7 @@ export function openSharedMemory(handles: SharedMemoryHandles): SharedMemory {
     handles,
     capacity: new CapacityTable(regions.capacity, regions.claims, workers, poolsMax),
     load: new LoadTable(regions.load, regions.poolWaiting, workers, poolsMax),
+    held: new HeldTable(regions.capacity, regions.claims, regions.load, workers, poolsMax),
     hosts: new HostTable(regions.hostChanges, regions.hosts, regions.hostLoad, workers, hostsMax),
     counters: new CounterTable(regions.counters, workers, poolsMax),
     workers: new WorkerTable(regions.workers),

@@ -23,16 +23,18 @@ export interface CleanUpReport {
  *    here on what it owns only shrinks. Its mail is dropped: descriptors in there are in its row already.
  * 3. Its rings are closed first: their pending requests hold references to the sockets, and a socket that is
  *    still held sends its peer no end of stream. Then everything else, each cell cleared before its close.
- * 4. Only then claims and clients are given back: the servers have been told to go before others may take their places.
+ * 4. Only then claims and clients are given back: the servers have been told to go before others may take their places. What its
+ *    sessions held while they waited is forgotten before that, or the same places could be counted as another's too.
  * 5. Its load rows, so that nobody waits for its idle connections.
  */
 export async function cleanUpAfter(memory: SharedMemory, worker: number): Promise<CleanUpReport> {
-  const { mailboxes, fds, capacity, load, hosts, workers } = memory;
+  const { mailboxes, fds, capacity, held, load, hosts, workers } = memory;
   mailboxes.releaseLocks(worker);
   while (!mailboxes.close(worker)) await sleep(LOCK_RETRY_MS);
   const droppedMessageCount = mailboxes.drain(worker, () => {});
   const closedCount = closeAll(memory, fds.owned(worker));
   unmapLater(memory, worker);
+  held.clearWorker(worker);
   capacity.giveBackAll(worker);
   load.clearWorker(worker);
   hosts.clearWorker(worker);

@@ -134,6 +134,14 @@ export class ServerConnection implements ConnectionOwner, ServerTlsOwner {
   isDoomed = false;
   /** After closing: the worker that gets its place in the pool, -1 = whoever claims it first. */
   placeFor = -1;
+  /** Closed for others, who hold some and wait for one more (pool/held-waits). */
+  isGivenBack = false;
+
+  /** What it does is given up for those, and nobody else gets it. */
+  giveBackWhenFree(): void {
+    this.isDoomed = true;
+    this.isGivenBack = true;
+  }
   /** After closing: the server has let go as well, and the place has been given back. */
   hasEnded = false;
   lastReceivedMs = 0;

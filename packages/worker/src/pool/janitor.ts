@@ -45,6 +45,7 @@ export function checkPools(context: WorkerContext): void {
     } else keepMinimum(pool);
     if (!context.isDraining && !pool.isPaused) pool.opening.probe();
   }
+  context.sharded.heldWaits.check();
 }
 
 function checkWaiters(pool: Pool): void {

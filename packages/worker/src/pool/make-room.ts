@@ -8,6 +8,7 @@ import {
   USER_FULL,
   waitedMs,
 } from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
 import type { WorkerContext } from '../worker-context.js';
 import type { Pool } from './pool.js';
 
@@ -80,12 +81,14 @@ export function isRoomWanted(pool: Pool): boolean {
 
 /**
  * Whether the last places under a limit over several pools belong to others, whose clients wait longer. Without it a
- * pool that has just made room would take the place back, being the first to know of it.
+ * pool that has just made room would take the place back, being the first to know of it. Clients that hold others meanwhile go
+ * before any that hold none: what they hold comes free only when they have got it (held-waits.ts).
  */
 export function mustYield(pool: Pool): boolean {
-  const { capacity, load } = pool.context.memory;
+  const { capacity, load, held } = pool.context.memory;
   const freeCount = capacity.freeInGroups(pool.index);
   if (freeCount === UNLIMITED) return false;
+  const hasHolders = held.heldInPool(pool.index) > 0;
   load.oldestWaiter(pool.index, -1);
   const ownSinceMs = load.oldestSinceMs;
   let olderCount = 0;
@@ -94,6 +97,11 @@ export function mustYield(pool: Pool): boolean {
     // One that is full itself, whose server does not answer or that another limit stops has no use for a place.
     if (capacity.claimed(index) >= capacity.limit(index) || load.hasProber(index)) continue;
     if (capacity.freeInGroups(index) <= 0) continue;
+    const otherHasHolders = held.heldInPool(index) > 0;
+    if (otherHasHolders !== hasHolders) {
+      if (otherHasHolders) olderCount++;
+      continue;
+    }
     const hasWaiter = load.oldestWaiter(index, -1) >= 0;
     if (hasWaiter && (ownSinceMs === 0 || waitedMs(load.oldestSinceMs, ownSinceMs) > 0)) olderCount++;
   }
@@ -108,6 +116,11 @@ function isLimitShared(pool: Pool, other: number): boolean {
 }
 
 /** A place has been given back here: who waits for one of another pool's looks at once. */
+export function placeCameFree({ pool, isGivenBack }: ServerConnection): void {
+  feedHungry(pool.context);
+  if (isGivenBack) pool.context.sharded.heldWaits.cameFree(pool);
+}
+
 export function feedHungry(context: WorkerContext): void {
   if (context.hungryPools.size === 0) return;
   for (const pool of [...context.hungryPools]) {

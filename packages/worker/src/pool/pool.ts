@@ -29,7 +29,7 @@ import { leaveGoneAddresses } from './gone-addresses.js';
 import type { KnownReports } from './known-reports.js';
 import { framesToRepeat } from './leave-host.js';
 import { giveAway, givePlaceBack, shouldGiveAway, wishForServer } from './lend.js';
-import { feedHungry } from './make-room.js';
+import { placeCameFree } from './make-room.js';
 import { Opening } from './opening.js';
 import { PoolShared } from './pool-shared.js';
 import type { ReportedParameters } from './reported-parameters.js';
@@ -310,7 +310,7 @@ export class Pool {
     if (server.heir !== null && openForHeir(this, server.heir)) return;
     givePlaceBack(this, server.placeFor);
     if (this.waiters.length > 0) this.opening.want();
-    feedHungry(this.context);
+    placeCameFree(server);
   }
 
   /** The stream has ended or broken. */

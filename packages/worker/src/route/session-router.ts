@@ -29,6 +29,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { beginRefused } from '../pool/leave-host.js';
+import type { Pool } from '../pool/pool.js';
 import { controlStepsOf } from '../scatter/control-step.js';
 import { queryPieces } from '../scatter/query-pieces.js';
 import type { Session } from '../session/session.js';
@@ -175,6 +176,17 @@ export class SessionRouter implements RouteTerms {
     const { role } = roleSettingsOf(this.session.startupParameters);
     // Users that only read have the primary where there is no replica.
     this.want = role === 'replica' ? WANT_REPLICA : this.isReadOnlyUser ? WANT_READ : WANT_ANY;
+  }
+
+  /** What is not there yet writes, or there is no choice. */
+  foresee(isWrite: boolean): void {
+    if (isWrite) this.want = WANT_PRIMARY;
+    else this.wantAny();
+  }
+
+  /** By what is wanted now. */
+  isServedBy(pool: Pool): boolean {
+    return this.cluster.hosts.length === 1 || (this.want === WANT_PRIMARY && pool.role !== ROLE_REPLICA);
   }
 
   /** Every server this session can get is a replica: so it is told (in_hot_standby). */

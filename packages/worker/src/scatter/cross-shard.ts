@@ -214,8 +214,21 @@ export class CrossShard {
 
   /** As it is; a write on several shards is a transaction of its own. */
   private runWhole(request: CrossShardRequest): void {
-    const { scatter, batch } = this;
+    const { scatter } = this;
     if (request.isWrite && request.shards.length > 1) this.ownTransaction();
+    if (this.transaction === null || (request.moved === undefined && request.filled === null)) {
+      this.runSteps(request);
+      return;
+    }
+    scatter.hold(request.shards, (failure) => {
+      if (failure === null) this.runSteps(request);
+      else this.answered([], failure, null);
+    });
+  }
+
+  /** What takes several steps asks several shards one after the other. */
+  private runSteps(request: CrossShardRequest): void {
+    const { scatter, batch } = this;
     if (request.moved !== undefined) {
       const done: MoveDone = (legs, failure, tag) => this.answered(legs, failure, tag);
       moveRows({ scatter, batch, transaction: this.ownTransaction() }, request.moved, request.shards, done);
@@ -277,6 +290,7 @@ export class CrossShard {
       shards: request.shards,
       merger,
       isInTurn: request.isWrite,
+      ...(transaction === null ? {} : { keeps: request.isWrite ? 'write' : 'read' }),
       copy: {
         isBatch: !batch.isQuery,
         begins: (legs, frames) => this.beginCopy(request, legs, frames),
@@ -350,6 +364,7 @@ export class CrossShard {
 
   private finish(failure: Uint8Array | null, tag: Uint8Array | null, isTransactionOver: boolean): void {
     const { session } = this;
+    this.scatter.held.leave();
     if (failure !== null) session.send(failure);
     else if (tag !== null) session.send(tag);
     this.batch.keepStatements(failure === null);
@@ -389,6 +404,7 @@ export class CrossShard {
       shards,
       merger: new ValueMerger(),
       isInTurn: false,
+      keeps: 'read',
       framesFor: () => queryFrame(''),
       prepare: (leg) => transaction.join(leg),
       described: (frame) => frame,
@@ -428,7 +444,9 @@ export class CrossShard {
 
   /** An error of ours in it: Postgres would refuse what follows. */
   markFailed(): void {
-    if (this.isInTransaction) this.transaction?.fail();
+    if (!this.isInTransaction || this.transaction === null) return;
+    this.transaction.fail();
+    if (this.scatter.held.isVictim) this.transaction.abort();
   }
 
   /** What a text does to the transaction; null: it is a statement like others. */

@@ -62,6 +62,7 @@ export class DistributedTransaction {
   private readonly isReadOnly: boolean;
   private placed: Leg | null = null;
   hasFailed = false;
+  isAborted = false;
   private isCommitting = false;
   /** Its client went meanwhile; null: it is there. */
   private whenLeft: (() => void) | null = null;
@@ -137,6 +138,13 @@ export class DistributedTransaction {
       this.written.delete(leg);
       if (this.placed === leg) this.placed = null;
     }
+  }
+
+  /** It was in the way of others: nothing of it stays, and what it had is theirs. Its client may only roll back. */
+  abort(): void {
+    const { legs } = this;
+    this.isAborted = true;
+    legs[0]?.session.context.sharded.postpone(() => this.drop(legs));
   }
 
   noteWrite(leg: Leg): void {

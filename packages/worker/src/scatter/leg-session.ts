@@ -28,6 +28,10 @@ export interface LegEvents {
   onServed(): void;
   /** Its server connection was lost, and what it was asked is asked of another one, or waits for it. */
   onRetried(): void;
+  /** It has waited in vain for a server connection on which nothing was to be asked yet. */
+  onRefused(error: PgDogError): void;
+  /** Its server connection was lost, on which nothing had been asked. */
+  onTakenLost(): void;
   /** Nobody waits for what it says. */
   isIdle(): boolean;
   onGone(): void;
@@ -58,16 +62,30 @@ class LegTap implements SessionTap {
 }
 
 class LegRequests extends RequestSink {
+  private readonly leg: LegSession;
   private readonly events: LegEvents;
 
   constructor(session: LegSession, events: LegEvents) {
     super(session);
+    this.leg = session;
     this.events = events;
   }
 
   override retry(frames: Uint8Array): void {
+    // What stands there is another session's.
+    if (this.leg.noteTakenLost()) return;
     super.retry(frames);
     this.events.onRetried();
+  }
+
+  override serverForRequest(): ServerConnection | null {
+    this.leg.useTaken();
+    return super.serverForRequest();
+  }
+
+  override refusedWhileWaiting(error: PgDogError): void {
+    if (this.leg.stopTaking()) this.events.onRefused(error);
+    else super.refusedWhileWaiting(error);
   }
 }
 
@@ -90,6 +108,10 @@ export class LegSession extends Session {
    * lock of this very transaction, and none would be left to end it on. 'untilDone': up to the first answer without an error.
    */
   keepsServer: 'no' | 'untilTold' | 'untilDone' = 'no';
+  /** Nothing has been asked of its server connection yet. */
+  isTaken = false;
+  /** That one, while it is decided where what is asked first belongs. */
+  private atHand: ServerConnection | null = null;
 
   constructor(client: Session, shard: number, cluster: Cluster, sink: FrameSink, events: LegEvents) {
     super(client.context, NONE, NONE, client.context.sessions.takeId(), client.addr, client.port);
@@ -169,6 +191,11 @@ export class LegSession extends Session {
     return this.isPostponed || this.isCancelWaitedFor || this.waitingSinceMs !== 0;
   }
 
+  /** Its server connection is not read, until somebody wants what has come. */
+  get isFull(): boolean {
+    return this.answers.heldBytes > HELD_BYTES_MAX;
+  }
+
   /** It has a server connection for which others wait, in whichever worker. */
   get isInDemand(): boolean {
     return this.server !== null && this.context.memory.load.workersWaiting(this.server.pool.index) > 0;
@@ -202,7 +229,88 @@ export class LegSession extends Session {
 
   private take(frames: Uint8Array, plan: SqlPlan | null): void {
     if (this.requests !== null) this.requests.knownPlan = plan;
-    if (this.phase !== 'closed') this.read(frames, 0, frames.length, NONE);
+    if (this.phase === 'closed') return;
+    if (this.isTaken) this.putAtHand();
+    this.read(frames, 0, frames.length, NONE);
+    // It was not needed for that.
+    if (this.atHand !== null && this.useTaken()) this.server?.pool.checkin(this.server);
+  }
+
+  // A server connection ahead of what is asked of it.
+
+  /** Takes one, or waits for it: onServed, onRefused. */
+  takeServer(isWrite: boolean): void {
+    const { router } = this;
+    if (router === null) return;
+    this.prepare();
+    router.foresee(isWrite);
+    this.onServer = () => {
+      this.isTaken = true;
+    };
+    router.cluster.checkout(this);
+    if (this.server === null) return;
+    this.onServer = null;
+    this.isTaken = true;
+  }
+
+  /** False: it takes none. */
+  stopTaking(): boolean {
+    if (this.onServer === null) return false;
+    this.onServer = null;
+    return true;
+  }
+
+  /** Only if nothing waits there to be asked. */
+  leaveQueue(): void {
+    if (this.stopTaking()) this.pool?.leaveQueue(this);
+  }
+
+  leaveTaken(): void {
+    const { server } = this;
+    if (!this.isTaken || server === null) return;
+    this.isTaken = false;
+    server.pool.checkin(server);
+  }
+
+  closeTaken(): void {
+    const { server } = this;
+    if (!this.isTaken || server === null) return;
+    this.isTaken = false;
+    server.isGivenBack = true;
+    server.pool.detach(server);
+    server.pool.close(server);
+  }
+
+  /** True: that was all it was. */
+  noteTakenLost(): boolean {
+    if (!this.isTaken) return false;
+    this.closeTaken();
+    this.isTaken = false;
+    this.events.onTakenLost();
+    return true;
+  }
+
+  /** What is asked first is read as if there were none: where it belongs is decided by what it is. */
+  private putAtHand(): void {
+    const { server } = this;
+    this.isTaken = false;
+    if (server === null) return;
+    server.session = null;
+    this.server = null;
+    this.atHand = server;
+  }
+
+  /** False: there is none at hand, or it was of the wrong host and has been given back. */
+  useTaken(): boolean {
+    const { atHand, router } = this;
+    if (atHand === null) return false;
+    this.atHand = null;
+    atHand.session = this;
+    this.server = atHand;
+    this.pool = atHand.pool;
+    if (router === null || router.isServedBy(atHand.pool)) return true;
+    atHand.pool.checkin(atHand);
+    return false;
   }
 
   /** A frame of COPY's data. Never while answers are shown: it could not be kept until later. */
@@ -227,9 +335,8 @@ export class LegSession extends Session {
   private balance(): void {
     const { server } = this;
     if (server === null) return;
-    const isHeld = this.answers.heldBytes > HELD_BYTES_MAX;
-    if (isHeld) this.events.onFull();
-    const isFull = isHeld || this.client.connection.isFull;
+    if (this.isFull) this.events.onFull();
+    const isFull = this.isFull || this.client.connection.isFull;
     if (isFull) server.connection.pauseReceive(PAUSE_CLIENT_FULL);
     else server.connection.resumeReceive(PAUSE_CLIENT_FULL);
   }
@@ -252,6 +359,7 @@ export class LegSession extends Session {
 
   /** Between two statements of a transaction there is nobody but the client to be told (idle in transaction). */
   override fail(error: PgDogError, isInsideAnswer?: boolean): void {
+    if (this.noteTakenLost()) return;
     const isUnheard = this.events.isIdle() && this.keepsServer === 'no';
     super.fail(error, isInsideAnswer);
     if (isUnheard) this.client.fail(error);
@@ -259,6 +367,7 @@ export class LegSession extends Session {
 
   /** A server's FATAL between two statements, too: what it had done is lost, and must not be begun anew. */
   override closeAfterFatal(): void {
+    if (this.noteTakenLost()) return;
     const isUnheard = this.events.isIdle() && this.keepsServer === 'no';
     super.closeAfterFatal();
     if (isUnheard) {
@@ -275,6 +384,8 @@ export class LegSession extends Session {
   }
 
   private show(bytes: Uint8Array, start: number, end: number, buffer: number): void {
+    // Last words of a server that was asked nothing.
+    if (this.isTaken) return;
     const wasShowing = this.isShowing;
     this.isShowing = true;
     this.answers.push(bytes, start, end, buffer);

@@ -1,4 +1,4 @@
-import { BACKEND, type SqlPlan, SYNC } from '@pgdog-cluster/core';
+import { BACKEND, type PgDogError, type SqlPlan, SYNC } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import type { FrameSink } from '../wire/frame-stream.js';
@@ -35,6 +35,10 @@ export interface LegReader {
   served(leg: Leg): void;
   /** Its server connection was lost, and it asks another one. */
   retried(leg: Leg): void;
+  /** It has waited in vain for a server connection that was to be taken. */
+  refused(error: PgDogError): void;
+  /** The one that was taken was lost. */
+  takenLost(): void;
   /** Its session has ended, by itself or by us. */
   gone(leg: Leg): void;
   violated(leg: Leg, reason: string): void;
@@ -86,6 +90,8 @@ export class Leg implements FrameSink {
       onDrained: () => reader.drained(),
       onServed: () => reader.served(this),
       onRetried: () => reader.retried(this),
+      onRefused: (error) => reader.refused(error),
+      onTakenLost: () => reader.takenLost(),
       isIdle: () => this.isReady,
       onGone: () => {
         this.isGone = true;

@@ -117,6 +117,7 @@ class Moving {
       shards,
       merger,
       isInTurn: true,
+      keeps: 'write',
       framesFor: ({ shard }) => framesFor(shard),
       prepare: (leg) => {
         batch.giveStatements(leg);

@@ -265,6 +265,7 @@ export class PortalBatch {
       shards,
       framesFor: () => Buffer.concat([...frames, SYNC]),
       isInTurn: false,
+      keeps: 'read',
       merger:
         bound === null
           ? new FirstMerger(scatter, false)

@@ -12,6 +12,10 @@ export interface ScatterTask {
    * for each other in one order, and never both for one another, which no server could see.
    */
   readonly isInTurn: boolean;
+  /** It is of a transaction: what it asks keeps its server connection. By whether it may write. Absent: each is given back once it has answered. */
+  readonly keeps?: 'read' | 'write';
+  /** Server connections are all it wants, for what is asked next. */
+  readonly asksNothing?: boolean;
   /** Makes one answer of theirs. */
   readonly merger: RowMerger;
   /** What a row is answered with that comes all the same. */

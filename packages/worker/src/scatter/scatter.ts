@@ -1,16 +1,18 @@
 // This file is over 400 lines because every answer of every shard comes through here, in one state.
-import { BACKEND, decodeText, PgDogError, READY, type SettingNeed } from '@pgdog-cluster/core';
+import { BACKEND, decodeText, PgDogError, READY, type SettingNeed, SYNC } from '@pgdog-cluster/core';
 import type { Cluster } from '../route/cluster.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { Aside } from './aside.js';
 import type { CopyIn } from './copy-in.js';
 import { asError, errorFrame } from './error-frame.js';
+import { HeldServers } from './held-servers.js';
 import { Leg, type LegReader } from './leg.js';
 import { isNeedMet } from './met-needs.js';
 import { orderPlan } from './order-plan.js';
 import { queryFrame } from './query-frame.js';
 import type { Order, OrderFailure, ScatterTask } from './scatter-task.js';
+import { ValueMerger } from './value-merger.js';
 
 const HEADER_BYTES = 5;
 /** One that waits out of its turn is left alone for so long. */
@@ -31,7 +33,7 @@ export interface ScatterTold {
  *
  * Statements of ours (order) go the same way, and nobody is told but who has ordered them.
  *
- * States: idle → asking or ordering (until every leg is ready or gone) → idle. What the client sends meanwhile waits.
+ * States: idle → asking (once it has what it must have at a time: HeldServers) or ordering (until every leg is ready or gone) → idle. What the client sends meanwhile waits.
  */
 export class Scatter implements LegReader {
   private readonly client: Session;
@@ -58,6 +60,7 @@ export class Scatter implements LegReader {
   private isOrderFinal = false;
   /** What the merger asks one of the legs; null: nothing. */
   private aside: Aside | null = null;
+  readonly held: HeldServers;
   /** The client sends data of COPY; null: it does not. */
   copying: CopyIn | null = null;
 
@@ -77,6 +80,23 @@ export class Scatter implements LegReader {
     this.told = told;
     this.clusters = clusters;
     this.kept = clusters.map(() => null);
+    const scatter = this;
+    this.held = new HeldServers(client, {
+      get legs() {
+        return scatter.kept.filter((leg) => leg !== null);
+      },
+      get isAsking() {
+        return scatter.task !== null && scatter.failure === null;
+      },
+      get isKeeping() {
+        return scatter.task?.keeps !== undefined;
+      },
+      get requestUs() {
+        return scatter.requestUs;
+      },
+      legOf: (shard) => this.legOf(shard),
+      fail: (frame) => this.fail(frame),
+    });
   }
 
   get passesLongRows(): boolean {
@@ -99,6 +119,7 @@ export class Scatter implements LegReader {
     this.slowestShard = -1;
     this.slowestUs = 0;
     this.failedBindCount = Number.POSITIVE_INFINITY;
+    this.held.beginRequest();
     for (const leg of this.kept) if (leg !== null) leg.bindCount = 0;
   }
 
@@ -129,15 +150,29 @@ export class Scatter implements LegReader {
     this.failure = null;
     this.failedShard = -1;
     this.streaming = null;
-    this.legs = task.shards.map((shard) => this.legOf(shard));
-    task.merger.begin(this.legs);
-    const { client } = this;
+    this.legs = [];
+    const { client, held } = this;
     client.requestSinceUs = client.context.nowUs;
     this.noteActivity();
+    const problem = held.problemOf(task);
+    if (problem !== null) this.fail(errorFrame(problem));
+    else if (held.mustTake(task)) held.take(task, () => this.startHeld(task));
+    else this.startHeld(task);
+  }
+
+  /** What must be had at a time is there. */
+  private startHeld(task: ScatterTask): void {
+    if (task.asksNothing === true) {
+      this.checkDone();
+      return;
+    }
+    this.legs = task.shards.map((shard) => this.legOf(shard));
+    task.merger.begin(this.legs);
     for (const leg of this.legs) leg.isReady = false;
     this.unbegun = [...this.legs];
     this.beginNext(task);
     this.checkDone();
+    this.held.note();
   }
 
   /**
@@ -163,10 +198,23 @@ export class Scatter implements LegReader {
   }
 
   served(leg: Leg): void {
+    if (this.held.isTaking) {
+      this.held.goOn();
+      return;
+    }
     this.noteAsked(leg);
     const { task } = this;
     if (task !== null && !task.isInTurn && this.begunLast === leg && this.failure === null)
       this.beginNext(task);
+    this.held.note();
+  }
+
+  refused(error: PgDogError): void {
+    this.fail(errorFrame(error));
+  }
+
+  takenLost(): void {
+    this.held.lost();
   }
 
   private begin(task: ScatterTask, leg: Leg): void {
@@ -179,6 +227,7 @@ export class Scatter implements LegReader {
   retried(leg: Leg): void {
     const { task } = this;
     if (task !== null) this.lookAtTurn(leg, task);
+    this.held.note();
   }
 
   /** It waits out of its turn: those behind it have what others may be waiting for, who have what it waits for itself. */
@@ -442,6 +491,7 @@ export class Scatter implements LegReader {
     const { task } = this;
     if (this.failure !== null || task === null) return;
     this.failure = frame;
+    this.held.stop();
     this.aside = null;
     this.copying?.stop();
     task.merger.stop?.();
@@ -460,6 +510,9 @@ export class Scatter implements LegReader {
 
   gone(leg: Leg): void {
     if (this.kept[leg.shard] === leg) this.kept[leg.shard] = null;
+    this.held.note();
+    // What the transaction had done there is lost.
+    if (this.held.isWanted(leg.shard)) this.legLost(leg);
     if (!this.isBusy || !this.legs.includes(leg) || leg.isReady) return;
     leg.isReady = true;
     if (this.streaming === leg) {
@@ -485,6 +538,7 @@ export class Scatter implements LegReader {
   private checkDone(): void {
     const { task, legs, orderDone } = this;
     if (!this.isBusy || this.streaming !== null || legs.some(({ isReady }) => !isReady)) return;
+    if (this.held.isTaking) return;
     if (this.aside !== null && this.aside.leg === null) {
       this.beginAside(this.aside);
       return;
@@ -494,6 +548,7 @@ export class Scatter implements LegReader {
     this.orderDone = null;
     this.legs = [];
     this.noteActivity();
+    this.held.note();
     if (orderDone !== null) orderDone(this.orderFailures);
     else if (task !== null) task.done(legs, this.failure);
   }
@@ -501,6 +556,21 @@ export class Scatter implements LegReader {
   /** The client is active on all shards of its transaction when it is on one. */
   private noteActivity(): void {
     for (const leg of this.kept) if (leg !== null) leg.session.lastActivityMs = this.client.context.nowMs;
+  }
+
+  /** Server connections of these shards, for a transaction that needs them one after the other. */
+  hold(shards: readonly number[], then: (failure: Uint8Array | null) => void): void {
+    this.start({
+      shards,
+      merger: new ValueMerger(),
+      isInTurn: true,
+      keeps: 'write',
+      asksNothing: true,
+      framesFor: () => SYNC,
+      prepare: () => [],
+      described: (frame) => frame,
+      done: (_, failure) => then(failure),
+    });
   }
 
   restAll(): void {
@@ -544,7 +614,7 @@ export class Scatter implements LegReader {
     if (this.orderDone !== null && this.isOrderFinal) return;
     const { task, orderDone } = this;
     // One that waits for a server connection is asked nothing that could answer.
-    const isWaiting = this.legs.some(({ session }) => session.waitingSinceMs !== 0);
+    const isWaiting = this.held.isTaking || this.legs.some(({ session }) => session.waitingSinceMs !== 0);
     if (task !== null && (isWaiting || task.merger.isWorking === true)) {
       this.fail(errorFrame(new PgDogError('query_cancelled')));
       return;
@@ -562,6 +632,7 @@ export class Scatter implements LegReader {
     this.orderDone = null;
     this.aside = null;
     this.copying = null;
+    this.held.stop();
     for (const leg of this.kept) leg?.session.end();
   }
 }

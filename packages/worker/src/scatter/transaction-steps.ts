@@ -132,6 +132,7 @@ export class TransactionSteps {
       shards: [0],
       merger: new ValueMerger(),
       isInTurn: false,
+      keeps: 'read',
       framesFor: () => queryFrame(setting.sql),
       prepare: (leg) => transaction.join(leg),
       described: (frame) => frame,
@@ -159,7 +160,8 @@ function problemOf(
   const isMark = kind === 'savepoint' || kind === 'release' || kind === 'rollbackTo';
   if (isMark && isBatchOwn)
     return new PgDogError('outside_block', `${WORDS[kind]} can only be used in transaction blocks`);
-  if (transaction.hasFailed && kind !== 'rollbackTo') return new PgDogError('transaction_failed');
+  if (transaction.hasFailed && (kind !== 'rollbackTo' || transaction.isAborted))
+    return new PgDogError('transaction_failed');
   if (transaction.hasLostMember) return lostMember();
   if (kind === 'local' && transaction.settingCount >= SETTINGS_MAX) return tooManySettings();
   // Shards say so themselves, if there are any yet.

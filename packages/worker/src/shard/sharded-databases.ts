@@ -7,6 +7,7 @@ import {
   placementDigest,
   type ShardOids,
 } from '@pgdog-cluster/core';
+import { HeldWaits } from '../pool/held-waits.js';
 import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { ShardDesk } from './shard-desk.js';
@@ -16,10 +17,12 @@ import { ShardedDatabase } from './sharded-database.js';
 export class ShardedDatabases {
   private readonly context: WorkerContext;
   private readonly byName = new Map<string, ShardedDatabase>();
+  readonly heldWaits: HeldWaits;
   private postponed: (() => void)[] = [];
 
   constructor(context: WorkerContext) {
     this.context = context;
+    this.heldWaits = new HeldWaits(context);
     this.takeUp();
   }
 
