@@ -142,7 +142,7 @@ export class OracleGenerator {
     this.#formats = [];
     this.#types = [];
     this.#hasParameters = dice.chance(40);
-    const { sql, order } = this.#select();
+    const { sql, order } = this.#counted(this.#select());
     const isBound = this.#hasParameters;
     const results = dice.chance(50) ? [1] : [];
     const extended = { values: this.#values, formats: this.#formats, types: this.#types, results };
@@ -153,6 +153,11 @@ export class OracleGenerator {
       isSession: false,
       steps: [isBound ? { sql, ...extended } : { sql }],
     };
+  }
+
+  /** Now and then not the rows are asked for but how many there are. */
+  #counted(asked: { sql: string; order: RowOrder }): { sql: string; order: RowOrder } {
+    return this.#dice.chance(8) ? { sql: `SELECT count(*) FROM (${asked.sql}) x`, order: 'any' } : asked;
   }
 
   #select(): { sql: string; order: RowOrder } {

@@ -11,6 +11,7 @@ import { ROOT } from '../support/tree.js';
 import { apartCases } from './corpus-apart.js';
 import { arrayCases } from './corpus-arrays.js';
 import { copyCases } from './corpus-copy.js';
+import { countedCases } from './corpus-counted.js';
 import { cursorCases } from './corpus-cursor.js';
 import { directCases } from './corpus-direct.js';
 import { groupEdgeCases } from './corpus-group-edges.js';
@@ -67,6 +68,7 @@ forOneDriver('the oracle', (driver) => {
       ...directCases(),
       ...mergeCases(),
       ...apartCases(),
+      ...countedCases(),
       ...groupCases(),
       ...groupEdgeCases(),
       ...writeCases(),

@@ -5,6 +5,7 @@ import {
   catalogLookup,
   joinShards,
   type KeySource,
+  type MergePlan,
   type ReadTerms,
   readShape,
   readShards,
@@ -121,4 +122,30 @@ export function checkVerdicts(title: string, lines: string, terms: () => ReadTer
       assert.equal(got, expected, `${got}, not ${expected}: ${reading.refusal?.reason ?? why}`);
     });
   }
+}
+
+/** `sort 0 asc last; group 0; count -; distinct; limit 3; offset $1`, of what there is. */
+export function planText({ sort, group, aggregates, isDistinct, firstOf, limit, offset }: MergePlan): string {
+  const count = (source: typeof limit): string =>
+    source === null
+      ? ''
+      : source.kind === 'parameter'
+        ? `$${source.number}`
+        : source.kind === 'value'
+          ? source.value
+          : `#${source.index}`;
+  return [
+    ...sort.map(
+      (key) =>
+        `sort ${key.column} ${key.isDescending ? 'desc' : 'asc'} ${key.isNullsFirst ? 'first' : 'last'}`,
+    ),
+    group === null ? '' : `group ${group.join(',')}`.trim(),
+    aggregates.some((kind) => kind !== null) ? aggregates.map((kind) => kind ?? '-').join(' ') : '',
+    isDistinct ? 'distinct' : '',
+    firstOf === undefined ? '' : `first of ${firstOf}`,
+    limit === null ? '' : `limit ${count(limit)}`,
+    offset === null ? '' : `offset ${count(offset)}`,
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
 }

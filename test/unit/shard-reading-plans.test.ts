@@ -4,12 +4,11 @@ import { before, describe, it } from 'node:test';
 import {
   catalogLookup,
   loadSqlParser,
-  type MergePlan,
   type ReadTerms,
   readShards,
   type SqlParser,
 } from '@pgdog-cluster/core';
-import { readShaped, readText, termsOf, verdict } from './shard-fixture.js';
+import { planText, readShaped, readText, termsOf, verdict } from './shard-fixture.js';
 import { CATALOG } from './shard-fixture-catalog.js';
 
 let parser: SqlParser;
@@ -18,32 +17,6 @@ before(async () => {
   parser = await loadSqlParser();
   terms = termsOf(parser);
 });
-
-/** `sort 0 asc last; group 0; count -; distinct; limit 3; offset $1`, of what there is. */
-function planText({ sort, group, aggregates, isDistinct, firstOf, limit, offset }: MergePlan): string {
-  const count = (source: typeof limit): string =>
-    source === null
-      ? ''
-      : source.kind === 'parameter'
-        ? `$${source.number}`
-        : source.kind === 'value'
-          ? source.value
-          : `#${source.index}`;
-  return [
-    ...sort.map(
-      (key) =>
-        `sort ${key.column} ${key.isDescending ? 'desc' : 'asc'} ${key.isNullsFirst ? 'first' : 'last'}`,
-    ),
-    group === null ? '' : `group ${group.join(',')}`.trim(),
-    aggregates.some((kind) => kind !== null) ? aggregates.map((kind) => kind ?? '-').join(' ') : '',
-    isDistinct ? 'distinct' : '',
-    firstOf === undefined ? '' : `first of ${firstOf}`,
-    limit === null ? '' : `limit ${count(limit)}`,
-    offset === null ? '' : `offset ${count(offset)}`,
-  ]
-    .filter((part) => part !== '')
-    .join('; ');
-}
 
 function checkPlans(title: string, lines: string, read: (sql: string) => ReturnType<typeof readText>): void {
   for (const line of lines.trim().split('\n')) {

@@ -48,6 +48,7 @@ export { Balance } from './route/balance.js';
 export { clusterFor, takeUpClusters } from './route/clusters.js';
 export { HeldTransaction, stepOf } from './route/held-transaction.js';
 export { KeptBudget, KeptRows } from './scatter/kept-rows.js';
+export { RowCount } from './scatter/row-count.js';
 export { default as serve } from './serve.js';
 export { isShutOut } from './session/admin-rights.js';
 export * from './session/arrivals.js';

@@ -61,6 +61,13 @@ export function constant(type: ComputedType | 'null', text: string): GroupExpres
   return { kind: 'constant', type, text };
 }
 
+/** All that it is made of. */
+export function columnsOf(expression: GroupExpression): number[] {
+  if (expression.kind === 'column') return [expression.column];
+  if (expression.kind === 'cast') return columnsOf(expression.arg);
+  return expression.kind === 'call' ? expression.args.flatMap(columnsOf) : [];
+}
+
 /** How many parts it has, for each time that they are computed. */
 export function sizeOfGroup(expression: GroupExpression): number {
   if (expression.kind === 'cast') return 1 + sizeOfGroup(expression.arg);

@@ -6,6 +6,7 @@ import { createTempEffect } from '../sql/temp-objects.js';
 import { readApart } from './apart-reading.js';
 import { readWrite } from './change-reading.js';
 import { readCopy } from './copy-reading.js';
+import { readCounted } from './counted-reading.js';
 import { declareRefusal, readCursorUse, readDeclared } from './cursor-reading.js';
 import { readDefinition } from './definition-reading.js';
 import { isDefiningBlock } from './do-reading.js';
@@ -52,11 +53,14 @@ export function readShards(kind: string, node: SqlNode, terms: ReadTerms): Shard
 function readQuery(node: SqlNode, terms: ReadTerms): ShardReading {
   const ctx = contextOf('SelectStmt', node, terms);
   const reading = finish(ctx, readSelect(ctx, node, null, null), false);
-  if (ctx.offsets.size === 0 || reading.refusal !== null || reading.spread.kind !== 'refused') return reading;
+  if (reading.refusal !== null || reading.spread.kind !== 'refused') return reading;
+  const counted = readCounted(node, terms, reading, readQuery);
+  const own = counted === null ? reading : { ...reading, spread: counted };
+  if (ctx.offsets.size === 0) return own;
   const inner = contextOf('SelectStmt', node, { ...terms, takesOffsetsForZero: true });
   const other = finish(inner, readSelect(inner, node, null, null), false);
-  if (other.refusal !== null || other.spread.kind === 'refused') return reading;
-  return { ...reading, ifZero: { parameters: [...ctx.offsets], spread: other.spread } };
+  if (other.refusal !== null || other.spread.kind === 'refused') return own;
+  return { ...own, ifZero: { parameters: [...ctx.offsets], spread: other.spread } };
 }
 
 function contextOf(kind: string, node: SqlNode, terms: ReadTerms): ShardContext {

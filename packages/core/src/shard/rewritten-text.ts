@@ -41,16 +41,23 @@ export function groupText(
   return checked(parser, parts, node, meant);
 }
 
-/** Rows with more behind them. */
+/** Rows with more behind them. @param wanted all of each shard, or as many as there may be of all shards */
 export function widerText(
   parser: SqlParser,
   text: SelectText,
   node: SqlNode,
   columns: readonly Piece[],
   limits: Limits,
+  wanted: 'all' | 'some' = 'some',
 ): string {
   const list = columns.map((column, i) => `, ${column.text} AS "${columnName(i)}"`).join('');
-  const parts = [text.head(true), text.list + list, text.source, text.clauses, limited(limits)];
+  const parts = [
+    text.head(true),
+    text.list + list,
+    text.source,
+    text.clauses,
+    wanted === 'all' ? unlimited(limits) : limited(limits),
+  ];
   const shown = Array.isArray(node.targetList) ? node.targetList : [];
   return checked(parser, parts, node, { ...node, targetList: [...shown, ...namedTargets(columns)] });
 }

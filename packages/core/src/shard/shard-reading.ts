@@ -75,6 +75,8 @@ export interface MergePlan {
   readonly enums?: EnumLabels;
   /** Absent: shards are asked what the client asks. All the other fields are about what they answer to that. */
   readonly rewrite?: RewritePlan;
+  /** What is shown is how many rows this one comes to. LIMIT and OFFSET are those of its rows. */
+  readonly counts?: MergePlan;
 }
 
 /** Its type, when the shards tell it, must be one whose equal values are the same bytes, and which has no collation. */

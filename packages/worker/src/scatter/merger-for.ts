@@ -5,6 +5,7 @@ import { MergeState } from './merge-state.js';
 import { PlanMerger } from './plan-merger.js';
 import { RewriteMerger } from './rewrite-merger.js';
 import type { Awaited } from './rewritten-statement.js';
+import { RowCount } from './row-count.js';
 import type { RowMerger } from './row-merger.js';
 import type { Scatter } from './scatter.js';
 import { SplitMerger } from './split-merger.js';
@@ -22,6 +23,7 @@ export function mergerFor(
   const isOwnParse = (filled !== null || edited !== undefined) && !batch.hasParse;
   if (plan === null || cursor?.kind === 'declare') return new FirstMerger(scatter, holdsTag, isOwnParse);
   const withheld = { shape: batch.isOwnDescribe, parse: isOwnParse, tag: holdsTag };
-  const merger = new PlanMerger(scatter, new MergeState(plan, request), withheld);
+  const count = plan.counts === undefined ? null : new RowCount();
+  const merger = new PlanMerger(scatter, new MergeState(plan.counts ?? plan, request), withheld, count);
   return rewritten === undefined ? merger : new RewriteMerger(scatter, merger, rewritten, awaited);
 }

@@ -3,6 +3,7 @@ import {
   cutRow,
   type GroupAnswer,
   MERGE_FAILED,
+  type MergePlan,
   PgDogError,
   RowMerge,
   RowShape,
@@ -13,6 +14,7 @@ import { completionOf, shapesProblem, tagFrame } from './agree.js';
 import { KeptRows } from './kept-rows.js';
 import type { Leg } from './leg.js';
 import type { MergeState } from './merge-state.js';
+import type { RowCount } from './row-count.js';
 import type { MergeOutput, RowMerger } from './row-merger.js';
 
 const HEADER_BYTES = 5;
@@ -36,6 +38,7 @@ export class PlanMerger implements RowMerger {
   private readonly output: MergeOutput;
   private readonly state: MergeState;
   private readonly withheld: Withheld;
+  private readonly count: RowCount | null;
   private ownProblem: PgDogError | null = null;
   private legs: readonly Leg[] = [];
   private merge: RowMerge | null = null;
@@ -55,7 +58,9 @@ export class PlanMerger implements RowMerger {
   /** A row without what it was sorted by. */
   private cutting = new Uint8Array(0);
 
-  constructor(output: MergeOutput, state: MergeState, withheld: Withheld) {
+  /** @param count what is shown is how many rows there are; null: the rows are */
+  constructor(output: MergeOutput, state: MergeState, withheld: Withheld, count: RowCount | null = null) {
+    this.count = count;
     this.output = output;
     this.state = state;
     this.withheld = withheld;
@@ -119,6 +124,7 @@ export class PlanMerger implements RowMerger {
   private give(bytes: Uint8Array, start: number, end: number, buffer: number): void {
     if (!this.state.admits(bytes, start, end)) return;
     this.sentCount++;
+    if (this.count !== null) return;
     const { rewrite } = this.state.plan;
     if (rewrite === undefined || rewrite.groups !== null) this.output.pass(bytes, start, end, buffer);
     else this.giveCut(bytes, start, end, rewrite.shownCount);
@@ -181,7 +187,9 @@ export class PlanMerger implements RowMerger {
   /** @param asked columns that the shards send. @param client those that the client is shown */
   takeShapes(asked: RowShape, client: RowShape): void {
     const { state } = this;
-    state.takeShape(asked, (need) => this.output.isMet(need), client);
+    this.count?.takeShape(client);
+    const shown = this.count === null ? client : countedShape(state.plan, asked);
+    state.takeShape(asked, (need) => this.output.isMet(need), shown);
     if (state.order !== null && state.fold === null) {
       this.merge ??= new RowMerge(state.order, this.legs.length);
       const { ranking, order, stateBytesMax } = state;
@@ -297,13 +305,31 @@ export class PlanMerger implements RowMerger {
     if (this.hasYielded) this.output.worked();
   }
 
+  /** @returns false: it is more than its type has room for */
+  private giveCount(count: RowCount): boolean {
+    const row = count.row(this.sentCount);
+    if (row === null) {
+      this.ownProblem = new PgDogError('merge_overflow', 'integer out of range');
+      return false;
+    }
+    this.output.pass(row, 0, row.length, -1);
+    this.sentCount = 1;
+    return true;
+  }
+
   private giveTag(): void {
-    const isCounted = this.state.isCut || this.state.needsShape;
+    if (this.count !== null && !this.giveCount(this.count)) return;
+    const isCounted = this.state.isCut || this.state.needsShape || this.count !== null;
     const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(this.completion);
     if (frame instanceof PgDogError) this.ownProblem = frame;
     else if (this.withheld.tag) this.heldTag = frame;
     else this.output.complete(frame);
   }
+}
+
+/** Of what nobody is shown: columns that rows are told apart by, and none of what groups come to. */
+function countedShape({ rewrite }: MergePlan, { columns }: RowShape): RowShape {
+  return new RowShape(columns.slice(0, rewrite?.shownCount ?? columns.length));
 }
 
 function unanswered(): PgDogError {

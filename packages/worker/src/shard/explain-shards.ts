@@ -100,7 +100,17 @@ function spreadText({ spread }: ShardReading): string {
   }
 }
 
-function mergeText({ sort, group, aggregates, isDistinct, firstOf, limit, offset }: MergePlan): string {
+function mergeText({
+  sort,
+  group,
+  aggregates,
+  isDistinct,
+  firstOf,
+  limit,
+  offset,
+  counts,
+}: MergePlan): string {
+  if (counts !== undefined) return `${mergeText(counts)}, and counted`;
   const parts: string[] = [];
   if (group !== null || aggregates.some((each) => each !== null)) parts.push('groups are added up');
   if (isDistinct) parts.push('equal rows are dropped');
