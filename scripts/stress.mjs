@@ -7,7 +7,7 @@
  *     SEED=123 node scripts/stress.mjs              that round again (or DRIVER=epoll|io_uring)
  *
  * Also PHASES per round (5), PHASE_MS (6000), FAULTS=name,name (see stress-faults.ts; cancels is one, none is none) and
- * ACTIONS=name,name to narrow a failure down. What is drawn follows from the seed; what meets what depends on timing, so a rare failure
+ * ACTIONS=name,name to narrow a failure down, USER_LIMIT=number for a max_user_connections of that. What is drawn follows from the seed; what meets what depends on timing, so a rare failure
  * may need several replays. What everybody was doing when something failed is printed. Exit code 1 when something failed.
  */
 import { randomInt } from 'node:crypto';
@@ -32,6 +32,7 @@ do {
     phaseMs: number('PHASE_MS', 6000),
     faults: env.FAULTS?.split(','),
     actions: env.ACTIONS?.split(','),
+    userLimit: env.USER_LIMIT === undefined ? undefined : Number(env.USER_LIMIT),
     onPhase: (text) => console.log(`  ${text}`),
   });
   console.log(formatStress(report));

@@ -27,6 +27,8 @@ export interface StressOptions {
   /** Names of faults to choose from, and of actions: to narrow a failure down. */
   faults?: readonly string[];
   actions?: readonly string[];
+  /** In place of what the seed would draw. */
+  userLimit?: number | undefined;
   onPhase?: (text: string) => void;
 }
 
@@ -260,7 +262,11 @@ const afterAll = (signal: AbortSignal): Promise<unknown> =>
 
 export async function runStress(options: StressOptions): Promise<StressReport> {
   const chance = new Chance(options.seed);
-  const world = await StressWorld.start(options.servers, drawSettings(chance), options.driver);
+  const world = await StressWorld.start(
+    options.servers,
+    drawSettings(chance, options.userLimit),
+    options.driver,
+  );
   const run = new StressRun(options, world, chance);
   try {
     await run.run();

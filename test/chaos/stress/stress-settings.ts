@@ -15,10 +15,11 @@ export const PASSWORD = 'postgres';
 const NEVER_MS = 120_000;
 
 /**
- * One less than all pools of a user have, of one server connection each. Of less, statements over several shards could keep the places that
- * each of them needs to go on (docs/internals/limits.md): one in each database that has all but its last shard, one in the plain one.
+ * Of each user: room for one statement over all shards, beside what a client of the plain database keeps (session mode, a pin). It is far
+ * from enough for all, who come to hold places that others wait for (docs/internals/limits.md, "Held by who waits for one more").
  */
-const TIGHT_LIMIT = 2 * SHARDS;
+const TIGHT_MIN = SHARDS + 1;
+const TIGHT_MAX = 2 * SHARDS;
 
 export interface StressSettings {
   workers: number;
@@ -36,13 +37,13 @@ export interface StressSettings {
   preparedLimit: number;
 }
 
-export function drawSettings(chance: Chance): StressSettings {
+export function drawSettings(chance: Chance, userLimit?: number): StressSettings {
   const settings: StressSettings = {
     workers: chance.between(1, 4),
     poolSize: { shop: 1, plain: 1, part: 1 },
     reserve: 0,
     checkoutTimeoutMs: NEVER_MS,
-    userLimit: chance.is(30) ? TIGHT_LIMIT : 0,
+    userLimit: chance.is(30) ? chance.between(TIGHT_MIN, TIGHT_MAX) : 0,
     plainMode: chance.is(30) ? 'session' : 'transaction',
     partShards: SHARDS,
     lifetimeMs: 0,
@@ -50,6 +51,7 @@ export function drawSettings(chance: Chance): StressSettings {
     healthcheckMs: 0,
     preparedLimit: chance.is(30) ? 3 : 500,
   };
+  if (userLimit !== undefined) settings.userLimit = userLimit;
   redraw(settings, chance);
   return settings;
 }
@@ -57,7 +59,8 @@ export function drawSettings(chance: Chance): StressSettings {
 /** What a RELOAD may change. */
 export function redraw(settings: StressSettings, chance: Chance): void {
   for (const name of [SHOP, PLAIN, PART] as const) settings.poolSize[name] = chance.between(1, 3);
-  if (settings.userLimit > 0) settings.poolSize = { shop: 1, plain: 1, part: 1 };
+  // What is kept there is kept for long, and no statement over shards may lack it for good.
+  if (settings.userLimit > 0) settings.poolSize.plain = 1;
   settings.reserve = settings.userLimit > 0 ? 0 : chance.is(30) ? chance.between(1, 2) : 0;
   settings.checkoutTimeoutMs = chance.is(15) ? chance.between(50, 1_000) : NEVER_MS;
   settings.partShards = chance.is(30) ? SHARDS - 1 : SHARDS;

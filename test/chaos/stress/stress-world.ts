@@ -125,6 +125,8 @@ export class StressWorld implements Surroundings {
   #violenceMs = Number.NEGATIVE_INFINITY;
   #violenceCount = 0;
   #impatienceMs = Number.NEGATIVE_INFINITY;
+  /** Since the last reload. */
+  #wasImpatient: boolean;
   readonly #own: Record<string, string | number>;
 
   private constructor(
@@ -135,6 +137,7 @@ export class StressWorld implements Surroundings {
   ) {
     this.servers = servers;
     this.settings = settings;
+    this.#wasImpatient = isImpatient(settings);
     this.proxy = proxy;
     this.#own = { host: '127.0.0.1', port: proxy.port, workers: settings.workers, io_driver: driver };
     this.notePlaces(true);
@@ -208,10 +211,13 @@ export class StressWorld implements Surroundings {
     const text = fileOf(this.settings, this.servers.ports, this.#own, { ...ADMIN });
     writeFileSync(join(this.proxy.directory, 'pgdog.toml'), text);
     this.notePlaces(false);
-    if (isImpatient(this.settings)) this.#impatienceMs = performance.now();
+    // Until it is through, those of before hold.
+    const isOrWas = this.#wasImpatient || isImpatient(this.settings);
+    if (isOrWas) this.#impatienceMs = performance.now();
     await this.proxy.adminQuery('RELOAD');
     this.notePlaces(false);
-    if (isImpatient(this.settings)) this.#impatienceMs = performance.now();
+    if (isOrWas) this.#impatienceMs = performance.now();
+    this.#wasImpatient = isImpatient(this.settings);
   }
 
   notePlaces(isNew: boolean): void {

@@ -140,7 +140,7 @@ export async function transfer(c: StressClient): Promise<void> {
 
 function orderedKeys(c: StressClient, count: number): number[] {
   const { homes } = c.around;
-  // Of a database whose shards nobody knows, and where clients that have one shard may keep all places: one key.
+  // Of a database whose shards nobody knows, and where who waits for a row may have the places that its owner waits for: one key.
   const wanted = (c.database === SHOP && !c.around.isTight) || !c.isSharded ? count : 1;
   const keys = new Set(Array.from({ length: wanted }, () => anyKey(c)));
   const rank = (key: number): number => (c.isSharded ? (homes.get(key) ?? SHARDS) : 0) * 1_000 + key;

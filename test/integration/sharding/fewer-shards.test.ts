@@ -26,19 +26,32 @@ before(async () => {
 after(() => cluster.stop());
 
 forEachDriver('fewer shards by RELOAD', (driver) => {
-  for (const sql of ['SELECT id FROM item', '/* pgdog_shard: 1 */ SELECT id FROM item'])
-    it(`whoever waits for one that is gone: ${sql}`, async () => {
+  const cases = [
+    { sql: 'SELECT id FROM item', held: 1, general: {} },
+    { sql: '/* pgdog_shard: 1 */ SELECT id FROM item', held: 1, general: {} },
+    // On its way there.
+    { sql: 'SELECT id FROM item', held: 0, general: {} },
+    { sql: 'DELETE FROM item', held: 0, general: {} },
+    { sql: 'DELETE FROM item', held: 0, general: { max_user_connections: 3 } },
+  ];
+  for (const { sql, held, general } of cases)
+    it(`whoever waits for one that is gone: ${sql}, behind shard ${held} ${Object.keys(general)}`, async () => {
       const proxy = await startShardedProxy({ entries: cluster.entries.slice(0, 2) }, driver, {
         tables: [{ name: 'item', column: 'id' }],
         workers: 1,
-        general: { default_pool_size: 1, min_pool_size: 0, checkout_timeout: 60_000, config_watch: false },
+        general: {
+          ...{ default_pool_size: 1, min_pool_size: 0, checkout_timeout: 60_000, config_watch: false },
+          ...general,
+        },
       });
       try {
         const [holder, waiter] = [await shopClient(proxy), await shopClient(proxy)];
         for (const client of [holder, waiter]) client.on('error', () => undefined);
         await holder.query('BEGIN');
-        await holder.query('/* pgdog_shard: 1 */ SELECT id FROM item');
-        const told = assert.rejects(waiter.query(sql), { message: /has another number of shards now/ });
+        await holder.query(`/* pgdog_shard: ${held} */ SELECT id FROM item`);
+        const told = assert.rejects(waiter.query(sql), {
+          message: /has another number of shards now|has 127.0.0.1:\d+ no more/,
+        });
         await eventually('it waits', async () => {
           const pools = await proxy.adminQuery<{ cl_waiting: string }>('SHOW POOLS');
           return pools.some(({ cl_waiting }) => Number(cl_waiting) > 0);
@@ -49,12 +62,13 @@ forEachDriver('fewer shards by RELOAD', (driver) => {
         assert.equal(kept.length, entries.length - 1);
         writeFileSync(path, [head, ...kept].join('[[databases]]'));
         await proxy.adminQuery('RELOAD');
+        // Its transaction was to come to its end.
+        if (held === 0) await holder.query('COMMIT');
         await told;
         const next = await shopClient(proxy);
         await next.query('SELECT id FROM item');
         await next.end();
-        // Its transaction was to come to its end.
-        await holder.query('COMMIT');
+        if (held !== 0) await holder.query('COMMIT');
       } finally {
         await proxy.stop();
       }

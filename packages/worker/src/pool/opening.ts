@@ -6,6 +6,7 @@ import { startCheck } from './check-server.js';
 import { dedicatedFailed, dedicatedReady, retryDedicated, serveDedicated } from './dedicated.js';
 import { isCrowdedOut, makeRoom, mustYield } from './make-room.js';
 import type { Pool } from './pool.js';
+import { goneError } from './retire.js';
 
 /** Connects under way at once for one pool and worker: enough for a burst, no storm for the server. */
 const CONNECTING_MAX = 16;
@@ -61,6 +62,7 @@ export class Opening {
   refusal(): PgDogError | null {
     const { pool } = this;
     const { context } = pool;
+    if (pool.retiredEpoch !== 0) return goneError(pool);
     this.wantedAtMs = context.nowMs;
     if (!this.hasFailed) return null;
     const { load } = context.memory;

@@ -1,4 +1,4 @@
-import type { PoolSnapshot } from '@pgdog-cluster/core';
+import { PgDogError, type PoolSnapshot, serverName } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { forgetCode } from './database-code.js';
 import { isOwed } from './make-room.js';
@@ -9,6 +9,13 @@ export function retire(pool: Pool, epoch: number): void {
   if (pool.retiredEpoch === 0) pool.retiredEpoch = epoch;
   pool.context.hungryPools.delete(pool);
   for (const server of [...pool.all]) leaveServer(pool, server);
+}
+
+/** Whoever was on the way to it when it was retired: it opens nothing any more. */
+export function goneError({ snapshot }: Pool): PgDogError {
+  const { database } = snapshot;
+  const text = `terminating connection: database "${database}" has ${serverName(snapshot)} no more`;
+  return new PgDogError('access_removed', text, { hint: 'Reconnect.' });
 }
 
 /**

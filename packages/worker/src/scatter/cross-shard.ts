@@ -220,7 +220,7 @@ export class CrossShard {
       this.runSteps(request);
       return;
     }
-    scatter.hold(request.shards, (failure) => {
+    scatter.hold(request, (failure) => {
       if (failure === null) this.runSteps(request);
       else this.answered([], failure, null);
     });

@@ -26,7 +26,7 @@ export function fillIn(
     shards: [filled.needsFirst ? 0 : (transaction?.firstShard ?? 0)],
     merger,
     isInTurn: false,
-    ...(transaction === null ? {} : { keeps: 'write' }),
+    ...(transaction === null ? {} : { keeps: 'read' }),
     framesFor: () => queryFrame(filled.question),
     prepare: (leg) => transaction?.join(leg) ?? [],
     described: (frame) => frame,

@@ -5,6 +5,7 @@ import type { Session } from '../session/session.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { Aside } from './aside.js';
 import type { CopyIn } from './copy-in.js';
+import type { CrossShardRequest } from './cross-shard-request.js';
 import { asError, errorFrame } from './error-frame.js';
 import { HeldServers } from './held-servers.js';
 import { Leg, type LegReader } from './leg.js';
@@ -559,12 +560,15 @@ export class Scatter implements LegReader {
   }
 
   /** Server connections of these shards, for a transaction that needs them one after the other. */
-  hold(shards: readonly number[], then: (failure: Uint8Array | null) => void): void {
+  hold(
+    { shards, isWrite }: Pick<CrossShardRequest, 'shards' | 'isWrite'>,
+    then: (failure: Uint8Array | null) => void,
+  ): void {
     this.start({
       shards,
       merger: new ValueMerger(),
       isInTurn: true,
-      keeps: 'write',
+      keeps: isWrite ? 'write' : 'read',
       asksNothing: true,
       framesFor: () => SYNC,
       prepare: () => [],
