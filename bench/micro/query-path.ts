@@ -56,7 +56,10 @@ const NAMED = {
 };
 const TRANSACTION = { first: null, requests: [query('BEGIN'), query(UPDATE), query('COMMIT')] };
 const ALONE = { clientCount: 1, poolSize: 1, settingsOf: NO_SETTINGS };
-/** Through session-router (decide-route, look-ahead, batch-ahead, prepared-route, write-trace), cluster and balance. */
+/**
+ * Through session-router with unserved-frames, served-frames and route-choice (decide-route, look-ahead, batch-ahead,
+ * prepared-route, write-trace), cluster and balance.
+ */
 const ROUTED = { clientCount: 32, poolSize: 8, hostCount: 3, settingsOf: NO_SETTINGS };
 /** Through shard-desk, shard-request and choose-shard as well: each statement goes where its key is. */
 const SHARDED = { clientCount: 32, poolSize: 3, shardCount: 3, settingsOf: NO_SETTINGS };

@@ -246,9 +246,9 @@ export class Cluster {
   checkout(session: Session): void {
     const { router } = session;
     if (router === null || session.waitingSinceMs !== 0) return;
-    const host = this.choose(router);
+    const host = this.choose(router.choice);
     if (host === null) {
-      if (router.want === WANT_PRIMARY && this.hasReplicasOnly) this.refuseWrite(session);
+      if (router.choice.want === WANT_PRIMARY && this.hasReplicasOnly) this.refuseWrite(session);
       else this.wait(session);
       return;
     }
@@ -312,10 +312,10 @@ export class Cluster {
     for (let index = pool.waiters.length - 1; index >= 0; index--) {
       const session = pool.waiters.at(index);
       if (session === undefined || session.router === null) continue;
-      const host = this.choose(session.router);
+      const host = this.choose(session.router.choice);
       if (host !== null && host.pool === pool) continue;
       // Nobody else: as long as this host has not been ruled out it may come back first.
-      if (host === null && session.router.want !== WANT_PRIMARY) continue;
+      if (host === null && session.router.choice.want !== WANT_PRIMARY) continue;
       const { waitingSinceMs } = session;
       pool.leaveQueue(session);
       this.again(session);
@@ -345,7 +345,9 @@ export class Cluster {
 
   private nobody(session: Session, waitedMs: number): PgDogError {
     const what =
-      session.router?.want === WANT_REPLICA || session.router?.want === WANT_READ ? 'replica' : 'primary';
+      session.router?.choice.want === WANT_REPLICA || session.router?.choice.want === WANT_READ
+        ? 'replica'
+        : 'primary';
     const text = `no ${what} of database "${this.database}" is available, waited ${waitedMs} ms`;
     return new PgDogError(what === 'primary' ? 'no_primary' : 'no_replica', text);
   }

@@ -31,7 +31,7 @@ export function explainRoute(session: Session, { kind, plan }: RouteExplain): Ro
   if (router?.shards != null) {
     report.push(reportEntry('shards', 'Shards', explainShards(router.shards, plan)));
   }
-  const refusal = settingProblem(plan, shardCountOf(session)) ?? router?.refusal(plan) ?? null;
+  const refusal = settingProblem(plan, shardCountOf(session)) ?? router?.choice.refusal(plan) ?? null;
   if (refusal !== null) return [...report, reportEntry('refused', 'Refused', refusal.message)];
   if (session.server !== null) {
     const place = placeOf(session.server.pool);
@@ -41,7 +41,7 @@ export function explainRoute(session: Session, { kind, plan }: RouteExplain): Ro
 }
 
 function catalogText(router: SessionRouter, { route, flags }: RouteExplain['plan']): string {
-  return router.whyWrite(route, flags) ?? 'nothing in it may write';
+  return router.choice.whyWrite(route, flags) ?? 'nothing in it may write';
 }
 
 /** What of the session matters to the route. */
@@ -78,8 +78,10 @@ function oneHost({ pool }: Session): ReportEntry[] {
 function choice(router: SessionRouter, plan: RouteExplain['plan']): ReportEntry[] {
   const { cluster } = router;
   const { strategy, readWriteSplit } = cluster.context.config.routing;
-  const { want, reason } = router.judge(plan.route, router.whyWrite(plan.route, plan.flags), [plan]);
-  const terms: RouteTerms = router.termsOf(want);
+  const { want, reason } = router.choice.judge(plan.route, router.choice.whyWrite(plan.route, plan.flags), [
+    plan,
+  ]);
+  const terms: RouteTerms = router.choice.termsOf(want);
   const { candidates, next } = cluster.preview(terms);
   const places = candidates.map(({ pool }) => placeOf(pool));
   const chosen =

@@ -60,6 +60,12 @@ export class LookAhead {
     return this.isWaiting;
   }
 
+  /** The batch that was looked at is to be shown again, filled in. */
+  mustBeMade(): boolean {
+    const isDue = ahead.isMadeDue || this.shards?.makesKeys === true;
+    return ahead.isUnmade || (isDue && this.session.requests?.makesValues() === true);
+  }
+
   /** What was to be looked at is being sent, or has been refused. */
   stop(): void {
     this.isWaiting = false;

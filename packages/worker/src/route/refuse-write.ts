@@ -19,7 +19,7 @@ export function refuseWrite(
   end: number,
 ): boolean {
   const plan = planOf(requests, type, bytes, start, end);
-  const refusal = plan === null ? null : router.refusal(plan);
+  const refusal = plan === null ? null : router.choice.refusal(plan);
   if (refusal === null) return false;
   if (type === FRONTEND.Query) refuseQuery(requests, server, refusal);
   else requests.extended.refuse(server, refusal);

@@ -243,7 +243,7 @@ export class LegSession extends Session {
     const { router } = this;
     if (router === null) return;
     this.prepare();
-    router.foresee(isWrite);
+    router.choice.foresee(isWrite);
     this.onServer = () => {
       this.isTaken = true;
     };

@@ -40,7 +40,7 @@ export function beginTransaction(
   marks: readonly TransactionMark[] = [],
 ): DistributedTransaction {
   // A replica writes nothing either.
-  const isReadOnly = router?.isReadOnly === true || router?.asksReplica === true;
+  const isReadOnly = router?.isReadOnly === true || router?.choice.asksReplica === true;
   return new DistributedTransaction(scatter, { mode, beginText, isReadOnly, marks });
 }
 

@@ -182,7 +182,7 @@ function finishLogin(session: Session, reported: ReadonlyMap<string, string>): v
   session.reported = reported;
   session.reportedAtLogin = reported;
   session.send(parameterStatuses(reported));
-  if (session.router?.isReplicaOnly === true) session.send(IN_HOT_STANDBY);
+  if (session.router?.choice.isReplicaOnly === true) session.send(IN_HOT_STANDBY);
   if (session.secret !== null) {
     session.send(buildBackendKeyData(processIdOf(context.worker, session.slot), session.secret));
   }

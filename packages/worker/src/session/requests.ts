@@ -23,7 +23,8 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import { synchronise } from '../backend/synchronise.js';
 import { MadeStatements } from '../made/made-statements.js';
 import { refuseWrite } from '../route/refuse-write.js';
-import { GO, type SessionRouter } from '../route/session-router.js';
+import type { SessionRouter } from '../route/session-router.js';
+import { GO } from '../route/unserved-frames.js';
 import { HOLD, SCATTER, SPREAD } from '../shard/shard-desk.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
@@ -229,16 +230,16 @@ export class RequestSink implements FrameSink {
     const { router, server } = this.session;
     if (router !== null) {
       if (server === null) {
-        const outcome = router.before(type, bytes, start, end, frameBytes);
+        const outcome = router.unserved.handle(type, bytes, start, end, frameBytes);
         if (outcome !== GO) return outcome;
-      } else if (isBehind(server, type) && !router.follows(server, type, bytes, start, end)) {
+      } else if (isBehind(server, type) && !router.served.follows(server, type, bytes, start, end)) {
         this.isAwaitingQuiet = true;
         return BLOCKED;
-      } else if (router.refusesWrites) {
+      } else if (router.choice.isReadOnlyByChoice) {
         const refused = refuseWrite(this, server, router, type, bytes, start, end);
         if (refused) return this.drop();
       }
-      if (server?.isQuiet === true) router.atHand(type, bytes, start, end, frameBytes);
+      if (server?.isQuiet === true) router.served.atHand(type, bytes, start, end, frameBytes);
       if (server !== null && router.shards !== null && !isBehind(server, type)) {
         const refused = this.refuseOffShard(server, router, type, bytes, start, end, frameBytes);
         if (refused === SPREAD_OUT) return this.dispatch(type, bytes, start, end, buffer, frameBytes);
@@ -277,7 +278,7 @@ export class RequestSink implements FrameSink {
     end: number,
     frameBytes: number,
   ): number {
-    const outcome = router.atServer(server, type, bytes, start, end, frameBytes);
+    const outcome = router.served.atServer(server, type, bytes, start, end, frameBytes);
     if (outcome === null) return GO;
     if (outcome === SPREAD) return SPREAD_OUT;
     if (outcome === HOLD && router.shards?.asked.isHeld === true) this.giveBackUnused(server);

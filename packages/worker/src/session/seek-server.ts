@@ -10,7 +10,7 @@ export function seekServer(session: Session): void {
   }
   if (router === null) pool.checkout(session);
   else {
-    router.wantAny();
+    router.choice.wantAny();
     router.cluster.checkout(session);
   }
   const { server } = session;

@@ -297,7 +297,7 @@ export class ShardRequest {
 
   private add(plan: SqlPlan): void {
     this.statementCount++;
-    const why = this.session.router?.whyWrite(plan.route, plan.flags) ?? null;
+    const why = this.session.router?.choice.whyWrite(plan.route, plan.flags) ?? null;
     // Functions that nobody knows are refused where it matters.
     if (why !== null && why !== CATALOG_UNREAD) this.isWriting = true;
     if (plan.shards?.home === 'first') this.isPlaced = true;
