@@ -13,6 +13,7 @@ import {
   RowMerge,
   RowOrder,
   RowShape,
+  RowTotals,
 } from '@pgdog-cluster/core';
 import { type MicroResult, timeOperations } from './time-operations.js';
 
@@ -154,6 +155,23 @@ function sortBench(write: WriteValue): (count: number) => number {
   };
 }
 
+/** The number of all rows in the place of a shard's: row-totals with count-value. */
+function totalsBench(write: WriteValue): (count: number) => number {
+  const [{ bytes, starts }] = shards(write);
+  const totals = RowTotals.of(shapeOf(TYPE.int8, 0), [0]);
+  if (totals === null) throw new Error('a number of rows is int8');
+  for (let row = 0; row < SHARDS; row++) totals.addFirst(bytes, starts[row], starts[row + 1]);
+  return (count) => {
+    let hash = 0;
+    for (let index = 0; index < count; index++) {
+      const row = index % ROWS;
+      const filled = totals.fill(bytes, starts[row], starts[row + 1]);
+      if (filled instanceof Uint8Array) hash += filled.length;
+    }
+    return hash;
+  };
+}
+
 function limitBench(count: number): number {
   const cut = new LimitCut(count >> 1, count >> 2);
   let passed = 0;
@@ -185,6 +203,7 @@ export function run({ quick }: { quick: boolean }): MicroResult[] {
     timeOperations('RowFold: groups of int8, sorted', quick, sortBench(whole)),
     timeOperations('RowDistinct: int8 in text', quick, distinctBench(whole)),
     timeOperations('FirstRows: int8 in text', quick, firstBench(whole)),
+    timeOperations('RowTotals: int8 in text', quick, totalsBench(whole)),
     timeOperations('LimitCut', quick, limitBench),
   ];
 }

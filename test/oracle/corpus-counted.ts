@@ -1,5 +1,5 @@
-/** Queries whose rows are only counted, as paginators and object mappers ask for totals. */
-import { anyOrder, type OracleCase, p, script } from './oracle-case.js';
+/** How many rows a query has, as paginators and object mappers ask for it: of its rows alone, or beside each of them. */
+import { anyOrder, type OracleCase, p, script, sorted, sortedBy } from './oracle-case.js';
 
 const COUNTED = [
   'SELECT count(*) FROM (SELECT DISTINCT level FROM customer) x',
@@ -103,10 +103,71 @@ const BOUND = [
   p('SELECT count(*) FROM (SELECT DISTINCT level FROM customer) x', [], { rowsMax: 1 }),
 ];
 
+/** Where ORDER BY does not decide all, it is not looked at. */
+const TOTALS = [
+  'SELECT id, name, count(*) OVER () AS total FROM customer ORDER BY id LIMIT 5',
+  'SELECT id, count(*) OVER () FROM customer ORDER BY id LIMIT 5 OFFSET 3',
+  'SELECT id, (count(*) OVER ())::int FROM customer WHERE level > 1 ORDER BY name, id LIMIT 5',
+  'SELECT id, count(*) OVER () FROM customer',
+  'SELECT *, COUNT(*) OVER() AS full_count FROM customer ORDER BY city, id LIMIT 7',
+  'SELECT count(*) OVER (), id, count(nick) OVER () FROM customer WHERE id > 10000000000000 ORDER BY id',
+  'SELECT id, count(*) OVER () AS c FROM customer WHERE id = 1000 OR id = 7 ORDER BY id',
+  'SELECT name, count(*) FILTER (WHERE active) OVER () FROM customer ORDER BY level DESC, id LIMIT 3',
+  'SELECT name, count(*) OVER () AS c FROM customer ORDER BY c, id LIMIT 3',
+  'SELECT name, count(*) OVER () AS c FROM customer ORDER BY count(*) OVER (), id LIMIT 3',
+  'SELECT name, count(*) OVER () + 1 AS c FROM customer ORDER BY id LIMIT 3',
+  'SELECT name, count(*) OVER (), rank() OVER (ORDER BY id) AS c FROM customer ORDER BY id LIMIT 3',
+  'SELECT DISTINCT level, count(*) OVER () FROM customer',
+  'SELECT level, count(*) OVER () FROM customer GROUP BY level ORDER BY level',
+  'SELECT id, count(*) OVER () FROM customer GROUP BY id ORDER BY id LIMIT 3',
+  'SELECT id, sum(level) OVER () FROM customer ORDER BY id',
+  'SELECT id, count(*) OVER (ORDER BY id) FROM customer ORDER BY id',
+  'SELECT id, count(*) OVER w FROM customer WINDOW w AS () ORDER BY id',
+  'SELECT id, count(*) OVER (ROWS 1 PRECEDING) FROM customer ORDER BY id',
+  'SELECT count(*) OVER () FROM customer LIMIT 1',
+  'SELECT count(*) OVER () FROM customer LIMIT 0',
+  'SELECT c.id, o.id, count(*) OVER () AS n FROM customer c LEFT JOIN orders o ON o.customer_id = c.id ORDER BY c.id, o.id LIMIT 9 OFFSET 2',
+  'SELECT x.id, count(*) OVER () FROM (SELECT id FROM customer WHERE level = 2) x ORDER BY id',
+  'SELECT x.id FROM (SELECT id, count(*) OVER () AS n FROM customer) x ORDER BY id',
+  'SELECT count(*) FROM (SELECT id, count(*) OVER () AS n FROM customer LIMIT 3) x',
+  'SELECT p.id, count(*) OVER () FROM product p ORDER BY p.id LIMIT 2',
+  'SELECT id, count(*) OVER () FROM customer ORDER BY id LIMIT 5 FOR UPDATE',
+  'SELECT id, count(*) OVER () FROM rich ORDER BY score, id',
+  'SELECT count(*) OVER () FROM customer UNION ALL SELECT 1',
+  'WITH x AS (SELECT id, name FROM customer) SELECT id, count(*) OVER () FROM x ORDER BY 1 DESC LIMIT 4',
+  'SELECT id, rating, count(*) OVER () FROM customer ORDER BY rating DESC NULLS LAST, id LIMIT 6',
+];
+const BOUND_TOTALS = [
+  p(
+    'SELECT id, name, count(*) OVER () AS total FROM customer WHERE level > $1 ORDER BY id LIMIT $2 OFFSET $3',
+    ['0', '4', '2'],
+  ),
+  p('SELECT count(*) OVER () AS total, id FROM customer ORDER BY id LIMIT $1', ['4'], { results: [1] }),
+  p(
+    'SELECT (count(*) OVER ())::int4, id, count(nick) OVER () FROM customer ORDER BY city, id LIMIT $1',
+    ['9'],
+    { results: [1, 0, 1] },
+  ),
+  p('SELECT id, count(*) OVER () FROM customer WHERE id = ANY ($1) ORDER BY id', ['{1,2,3,900}']),
+  p('SELECT id, count(*) OVER () FROM customer WHERE id = ANY ($1) ORDER BY id', ['{900,901,902,903}']),
+  p('SELECT id, count(*) OVER () FROM customer ORDER BY id', [], { rowsMax: 3 }),
+];
+
 export function countedCases(): OracleCase[] {
   return [
     ...anyOrder('rows that are counted', ...COUNTED),
     ...anyOrder('rows that are counted', ...BOUND),
+    ...sortedBy('rows that are counted', [], ...TOTALS.filter((sql) => sql.includes('LIMIT'))),
+    ...sorted('rows that are counted', ...TOTALS.filter((sql) => /ORDER BY (\w+, )*(\w\.)?id/.test(sql))),
+    ...anyOrder('rows that are counted', ...TOTALS.filter((sql) => !sql.includes('LIMIT'))),
+    ...sorted('rows that are counted', ...BOUND_TOTALS),
+    script(
+      'rows that are counted',
+      'BEGIN',
+      'DECLARE c CURSOR FOR SELECT id, count(*) OVER () FROM customer ORDER BY id',
+      'FETCH 3 c',
+      'COMMIT',
+    ),
     script(
       'rows that are counted',
       'BEGIN',

@@ -174,7 +174,8 @@ export class OracleGenerator {
     const isDistinct = dice.chance(20);
     const shown = columns.map(({ text }, i) => (dice.chance(20) ? `${text} AS x${i}` : text));
     const list = dice.chance(8) ? '*' : shown.join(', ');
-    const head = `SELECT ${isDistinct ? 'DISTINCT ' : ''}${list} FROM ${from}${where}`;
+    const total = !isDistinct && dice.chance(8) ? ', count(*) OVER ()' : '';
+    const head = `SELECT ${isDistinct ? 'DISTINCT ' : ''}${list}${total} FROM ${from}${where}`;
     if (list === '*' || dice.chance(30)) return { sql: head, order: 'any' };
     return this.#ordered(head, columns.length);
   }

@@ -80,3 +80,29 @@ it('the number is an int8, or an int4 by its cast, in the format that was asked 
   assert.equal(hexOf(23, 0, 0), Buffer.from('0').toString('hex'));
   assert.equal(hexOf(23, 1, 2 ** 31), null, 'out of range');
 });
+
+it('count(*) OVER () beside rows adds up; other windows over all rows are refused', () => {
+  const totalsOf = (sql: string): string => {
+    const { spread } = readText(sql, { ...terms, text: Buffer.from(sql) });
+    return spread.kind === 'merge' ? `${spread.plan.totals}` : spread.kind;
+  };
+  const CASES: [sql: string, totals: string][] = [
+    ['SELECT id, count(*) OVER () FROM orders ORDER BY id', '1'],
+    ['SELECT count(n) OVER (), id, (count(*) FILTER (WHERE n > 1) OVER ())::int FROM orders', '0,2'],
+    ['SELECT *, pg_catalog.count(*) OVER () FROM orders', '8'],
+    ['SELECT id, count(*) OVER (PARTITION BY user_id) FROM orders', 'undefined'],
+    ['SELECT id, count(*) OVER (), row_number() OVER () FROM orders', 'refused'],
+    ['SELECT id, count(*) OVER () AS t FROM orders ORDER BY t', 'refused'],
+    ['SELECT id FROM orders ORDER BY count(*) OVER ()', 'refused'],
+    ['SELECT id, count(*) OVER (ORDER BY id) FROM orders', 'refused'],
+    ['SELECT id, count(*) OVER (PARTITION BY n) FROM orders', 'refused'],
+    ['SELECT id, count(*) OVER (ROWS CURRENT ROW) FROM orders', 'refused'],
+    ['SELECT id, sum(n) OVER () FROM orders', 'refused'],
+    ['SELECT id, app.count(*) OVER () FROM orders', 'refused'],
+    ['SELECT id, count(*) OVER ()::text FROM orders', 'refused'],
+    ['SELECT DISTINCT n, count(*) OVER () FROM orders', 'refused'],
+    ['SELECT n, count(*) OVER () FROM orders GROUP BY n', 'refused'],
+    ['SELECT user_id, count(*) OVER () FROM orders GROUP BY user_id', 'refused'],
+  ];
+  for (const [sql, totals] of CASES) assert.equal(totalsOf(sql), totals, sql);
+});

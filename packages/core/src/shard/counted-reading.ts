@@ -99,7 +99,13 @@ const isSameKeys = (one: ShardReading['groups'], other: ShardReading['groups']):
 /** null: what shards would have to be asked cannot be written, or more may fail there than where rows are only counted. */
 function countedPlan(plan: MergePlan, node: SqlNode, bytes: Uint8Array, terms: ReadTerms): MergePlan | null {
   const { limit, offset, aggregates, firstOf, isDistinct, rewrite } = plan;
-  if (plan.counts !== undefined || aggregates.length === 0 || 'lockingClause' in node) return null;
+  if (
+    plan.counts !== undefined ||
+    plan.totals !== undefined ||
+    aggregates.length === 0 ||
+    'lockingClause' in node
+  )
+    return null;
   if (isFolded(plan) && isDistinct) return null;
   if (!areHarmless(node)) return null;
   const text = rewrite?.text ?? askedText(plan, node, bytes, terms);

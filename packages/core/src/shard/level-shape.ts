@@ -12,6 +12,8 @@ export class LevelShape {
   readonly hasHaving: boolean;
   readonly hasAggregate: boolean;
   readonly hasWindow: boolean;
+  /** Calls of window functions. */
+  readonly windowCount: number;
   /** GROUP BY has a position that cannot be looked at. */
   readonly hasHiddenPosition: boolean;
   /** Of FROM here, not of a query further out. */
@@ -33,6 +35,7 @@ export class LevelShape {
     this.hasHaving = nodeOf(node, 'havingClause') !== undefined;
     const overs: SqlNode[] = [];
     this.hasAggregate = findCalls([node.targetList, node.havingClause, node.sortClause], overs);
+    this.windowCount = overs.length;
     this.hasWindow = overs.length > 0;
     const groups = nodesOf(node, 'groupClause');
     this.hasHiddenPosition = !isText && groups.some((item) => 'A_Const' in item);

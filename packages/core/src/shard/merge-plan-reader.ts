@@ -16,6 +16,7 @@ import type { Refusal, ShardContext } from './shard-context.js';
 import type { AggregateKind, MergePlan, PlainColumn, SortKey, Spread } from './shard-reading.js';
 import { findShown, sortDirection } from './sort-reading.js';
 import { columnCollation, knownEnums, rankedBy, textOrderOf } from './text-order.js';
+import { readTotals } from './total-reading.js';
 import {
   isBuiltin,
   isDeterministic,
@@ -84,6 +85,7 @@ class MergePlanReader {
   /** Of the statement, which may be rewritten; null: it is asked as it stands. */
   readonly #text: Uint8Array | null;
   readonly #plain: PlainColumn[] = [];
+  #totals: readonly number[] = [];
   /** Sorted by, and not shown. */
   readonly #hidden: Piece[] = [];
 
@@ -96,7 +98,8 @@ class MergePlanReader {
 
   read(): MergePlan {
     const { node, shape } = this.#top;
-    if (!shape.areWindowsByKey)
+    this.#totals = readTotals(this.#ctx, this.#top);
+    if (!shape.areWindowsByKey && this.#totals.length === 0)
       throw neverMerged('a window function that is not partitioned by the sharding key');
     if (textOf(node, 'limitOption') === 'LIMIT_OPTION_WITH_TIES') throw neverMerged('LIMIT … WITH TIES');
     const { isGrouped } = shape;
@@ -122,6 +125,7 @@ class MergePlanReader {
       isDistinct: this.#isDistinct(group),
       ...firstOf(this.#ctx, this.#top),
       ...limits,
+      ...(this.#totals.length > 0 ? { totals: this.#totals } : {}),
       ...knownEnums(this.#ctx),
     };
     const checked = this.#plain.length > 0 ? { ...plan, plain: this.#plain } : plan;
@@ -237,6 +241,7 @@ class MergePlanReader {
     const node = nodeOf(item, 'node') ?? {};
     const direction = sortDirection(item);
     const found = findShown(this.#ctx, this.#top, node);
+    if (this.#totals.includes(found)) throw neverMerged('ORDER BY how many rows there are', 'leave that out');
     // In text two floats may look the same, as settings have it; in binary they never do.
     const isHidden = found < 0 || this.#isFloat(found);
     const column = isHidden ? this.#hide(node, index, found, aggregates !== null) : found;

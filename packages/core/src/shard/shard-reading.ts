@@ -71,6 +71,8 @@ export interface MergePlan {
   readonly offset: CountSource | null;
   /** Columns of which only the answer tells whether they can be told apart, and put in order, here. Absent: none. */
   readonly plain?: readonly PlainColumn[];
+  /** Columns of the answer that say how many rows there are on all shards, of which each tells its own number. Absent: none. */
+  readonly totals?: readonly number[];
   /** Of the database. Absent: it has none. */
   readonly enums?: EnumLabels;
   /** Absent: shards are asked what the client asks. All the other fields are about what they answer to that. */

@@ -1,6 +1,6 @@
 import { FRONTEND, PgDogError } from '@pgdog-cluster/core';
 import type { BatchFrames } from './batch-frames.js';
-import { type CrossShardRequest, inPortions, isRanked } from './cross-shard-request.js';
+import { type CrossShardRequest, inPortions, isWhole } from './cross-shard-request.js';
 import type { DistributedTransaction } from './distributed-transaction.js';
 import { errorFrame } from './error-frame.js';
 import { isOfOneStatement } from './one-statement.js';
@@ -88,8 +88,8 @@ export class BatchRequests {
       return;
     }
     if (portals.takes(request, transaction !== null)) {
-      if (isRanked(request)) {
-        host.refuse(inPortions());
+      if (isWhole(request)) {
+        host.refuse(inPortions(request));
         return;
       }
       if (transaction !== null) portals.start(request, transaction, (failure) => host.done(failure));

@@ -68,12 +68,19 @@ export interface CrossShardRequest {
   readonly what: string;
 }
 
-/** Its rows are given when all are there. */
-export function isRanked({ plan }: CrossShardRequest): boolean {
-  return plan !== null && TextRanking.isNeeded(plan);
+/** Its rows are given when all are there, or the first one of each shard. */
+export function isWhole({ plan }: CrossShardRequest): boolean {
+  return plan !== null && (TextRanking.isNeeded(plan) || plan.totals !== undefined);
 }
 
-export function inPortions(): PgDogError {
+export function inPortions({ plan }: CrossShardRequest): PgDogError {
+  if (plan?.totals !== undefined) {
+    const text =
+      'rows of several shards with the number of all rows beside them cannot be fetched in portions';
+    return new PgDogError('cross_shard', text, {
+      hint: 'Ask for all of them at once, or for the number by itself.',
+    });
+  }
   const text = 'rows of several shards that are sorted by a collation cannot be fetched in portions';
   return new PgDogError('cross_shard', text, {
     hint: 'Ask for all of them at once, or sort by COLLATE "C", where the order of bytes will do.',

@@ -1,7 +1,7 @@
 import { type CursorUse, PgDogError } from '@pgdog-cluster/core';
 import type { BatchFrames } from './batch-frames.js';
 import { quoted } from './control-step.js';
-import { type CrossShardRequest, inPortions, isRanked } from './cross-shard-request.js';
+import { type CrossShardRequest, inPortions, isWhole } from './cross-shard-request.js';
 import type { CursorDesk } from './cursor-desk.js';
 import type { DistributedTransaction } from './distributed-transaction.js';
 import type { Leg } from './leg.js';
@@ -52,7 +52,7 @@ export class CursorRequests {
     const { desk, host, scatter } = this;
     const problem = desk.problemOf(name);
     if (problem !== null) host.refuse(problem);
-    else if (request.shards.length > 1 && isRanked(request)) host.refuse(inPortions());
+    else if (request.shards.length > 1 && isWhole(request)) host.refuse(inPortions(request));
     else if (adoptedShard === null || request.shards.includes(adoptedShard)) host.run(request);
     else {
       const sql = `DECLARE ${quoted(name)} NO SCROLL CURSOR FOR SELECT; CLOSE ${quoted(name)}`;

@@ -56,7 +56,7 @@ export class MergeState {
   }
 
   static needsShape(plan: MergePlan): boolean {
-    return plan.sort.length > 0 || plan.isDistinct || isFolding(plan);
+    return plan.sort.length > 0 || plan.isDistinct || plan.totals !== undefined || isFolding(plan);
   }
 
   /** No row will pass any more. */
@@ -108,7 +108,9 @@ export class MergeState {
       return null;
     };
     if (isFolding) this.fold = made(GroupAnswer.of(plan, asked, client, stateBytesMax, ranking));
-    else if (plan.sort.length > 0) this.order = made(RowOrder.of(asked, plan.sort, ranking));
+    // Before the first row is given there must be one of each shard, whatever they are sorted by.
+    else if (plan.sort.length > 0 || plan.totals !== undefined)
+      this.order = made(RowOrder.of(asked, plan.sort, ranking));
     if (plan.firstOf !== undefined) {
       const order = made(RowOrder.of(asked, plan.sort.slice(0, plan.firstOf), ranking));
       this.first = order === null ? null : new FirstRows(order);

@@ -7,6 +7,7 @@ import {
   PgDogError,
   RowMerge,
   RowShape,
+  RowTotals,
   type TextRanking,
 } from '@pgdog-cluster/core';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
@@ -39,6 +40,7 @@ export class PlanMerger implements RowMerger {
   private readonly state: MergeState;
   private readonly withheld: Withheld;
   private readonly count: RowCount | null;
+  private totals: RowTotals | null = null;
   private ownProblem: PgDogError | null = null;
   private legs: readonly Leg[] = [];
   private merge: RowMerge | null = null;
@@ -109,6 +111,10 @@ export class PlanMerger implements RowMerger {
     if (this.isAdvancing || this.merge === null) return;
     this.isAdvancing = true;
     let next = this.merge.next();
+    if (next >= 0 && this.totals?.isKnown === false) {
+      for (const { hasHead, head, headSize } of this.legs) if (hasHead) this.addFirst(head, 0, headSize);
+      this.totals.isKnown = true;
+    }
     for (; next >= 0; next = this.merge.next()) {
       const leg = this.legs[next];
       leg.hasHead = false;
@@ -125,6 +131,15 @@ export class PlanMerger implements RowMerger {
     if (!this.state.admits(bytes, start, end)) return;
     this.sentCount++;
     if (this.count !== null) return;
+    if (this.totals === null) this.pass(bytes, start, end, buffer);
+    else {
+      const filled = this.totals.fill(bytes, start, end);
+      if (filled instanceof Uint8Array) this.pass(filled, 0, filled.length, -1);
+      else this.ownProblem ??= filled === null ? malformed() : tooLarge();
+    }
+  }
+
+  private pass(bytes: Uint8Array, start: number, end: number, buffer: number): void {
     const { rewrite } = this.state.plan;
     if (rewrite === undefined || rewrite.groups !== null) this.output.pass(bytes, start, end, buffer);
     else this.giveCut(bytes, start, end, rewrite.shownCount);
@@ -192,9 +207,21 @@ export class PlanMerger implements RowMerger {
     state.takeShape(asked, (need) => this.output.isMet(need), shown);
     if (state.order !== null && state.fold === null) {
       this.merge ??= new RowMerge(state.order, this.legs.length);
+      if (state.plan.totals !== undefined) this.takeTotals(asked, state.plan.totals);
       const { ranking, order, stateBytesMax } = state;
       if (ranking !== null) this.kept ??= new KeptRows(order, ranking, this.legs.length, stateBytesMax);
     }
+  }
+
+  private takeTotals(asked: RowShape, columns: readonly number[]): void {
+    this.totals = RowTotals.of(asked, columns);
+    if (this.totals === null)
+      this.ownProblem = new PgDogError('cross_shard', 'shards describe other columns than were read');
+  }
+
+  /** Of a shard: it tells how many rows that has. */
+  private addFirst(bytes: Uint8Array, start: number, end: number): void {
+    if (this.totals?.addFirst(bytes, start, end) === false) this.ownProblem ??= malformed();
   }
 
   private complete(frames: readonly Uint8Array[]): void {
@@ -239,6 +266,13 @@ export class PlanMerger implements RowMerger {
   }
 
   private giveKept(kept: KeptRows, merge: RowMerge): void {
+    if (this.totals?.isKnown === false) {
+      for (const index of this.legs.keys()) {
+        const rows = kept.of(index);
+        if (!rows.isEmpty) this.addFirst(rows.bytes, rows.start, rows.end);
+      }
+      this.totals.isKnown = true;
+    }
     for (let steps = 0; steps < STEPS_PER_TURN; steps++) {
       const leg = kept.next(merge);
       if (leg === MERGE_FAILED) this.state.failMerge(merge);
@@ -309,7 +343,7 @@ export class PlanMerger implements RowMerger {
   private giveCount(count: RowCount): boolean {
     const row = count.row(this.sentCount);
     if (row === null) {
-      this.ownProblem = new PgDogError('merge_overflow', 'integer out of range');
+      this.ownProblem = tooLarge();
       return false;
     }
     this.output.pass(row, 0, row.length, -1);
@@ -331,6 +365,11 @@ export class PlanMerger implements RowMerger {
 function countedShape({ rewrite }: MergePlan, { columns }: RowShape): RowShape {
   return new RowShape(columns.slice(0, rewrite?.shownCount ?? columns.length));
 }
+
+const tooLarge = (): PgDogError => new PgDogError('merge_overflow', 'integer out of range');
+
+const malformed = (): PgDogError =>
+  new PgDogError('cross_shard', 'rows of several shards cannot be merged: a row that cannot be read');
 
 function unanswered(): PgDogError {
   return new PgDogError('internal', 'a shard has not given what it was asked for');

@@ -109,6 +109,7 @@ function mergeText({
   limit,
   offset,
   counts,
+  totals,
 }: MergePlan): string {
   if (counts !== undefined) return `${mergeText(counts)}, and counted`;
   const parts: string[] = [];
@@ -122,6 +123,7 @@ function mergeText({
     parts.push(
       `one shard is asked for the order of texts by ${collations.join(' and ')}, when all rows are there`,
     );
+  if (totals !== undefined) parts.push('the number of all rows is added up');
   if (limit !== null || offset !== null) parts.push('LIMIT and OFFSET are applied to the merged rows');
   return parts.length === 0 ? 'rows are passed on as they come' : parts.join(', ');
 }
