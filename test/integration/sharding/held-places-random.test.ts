@@ -59,7 +59,7 @@ class Player {
 
   async #act(client: pg.Client): Promise<void> {
     const chance = this.#chance;
-    switch (chance.weighted([8, 6, 3, 3, 1])) {
+    switch (chance.weighted([8, 6, 3, 3, 1, 2, 2])) {
       case 0:
         await this.#ask(client, `UPDATE item SET n = n + 1 WHERE ${this.#own}`, ROWS_EACH);
         return;
@@ -72,8 +72,15 @@ class Player {
       case 3:
         await this.#ask(client, `UPDATE item SET n = n + 1 WHERE id = ${this.#row()}`, 1);
         return;
-      default:
+      case 4:
         await this.#leave(client);
+        return;
+      case 5:
+        await this.#read(client);
+        return;
+      default:
+        // One shard is asked for the time first.
+        await this.#ask(client, `UPDATE item SET n = n + 1, at = now() WHERE ${this.#own}`, ROWS_EACH);
     }
   }
 
@@ -119,6 +126,15 @@ class Player {
     while (!(await this.#ask(client, 'ROLLBACK', 0)));
   }
 
+  async #read(client: pg.Client): Promise<void> {
+    let isGood = await this.#ask(client, this.#chance.is(50) ? 'BEGIN READ ONLY' : 'BEGIN', 0);
+    for (let left = this.#chance.between(1, 3); left > 0 && isGood; left--) {
+      const where = this.#chance.is(50) ? this.#own : `id = ${this.#row()}`;
+      isGood = await this.#ask(client, `SELECT id, n FROM item WHERE ${where} ORDER BY n, id`, 0);
+    }
+    while (!(await this.#ask(client, 'ROLLBACK', 0)));
+  }
+
   async #leave(client: pg.Client): Promise<void> {
     this.sum = null;
     const left = client.query(`UPDATE item SET n = n + 1 WHERE ${this.#own}`).catch(() => undefined);
@@ -138,7 +154,7 @@ const sleepUntil = (ms: number, signal: AbortSignal): Promise<void> =>
 
 let cluster: ShardCluster;
 before(async () => {
-  const schema = `${PGDOG_SCHEMA} CREATE TABLE item (id bigint PRIMARY KEY, owner int NOT NULL, n int NOT NULL DEFAULT 0)`;
+  const schema = `${PGDOG_SCHEMA} CREATE TABLE item (id bigint PRIMARY KEY, owner int NOT NULL, n int NOT NULL DEFAULT 0, at timestamptz)`;
   cluster = await ShardCluster.start({ schema, shardCount: SHARDS });
 });
 after(() => cluster.stop());
@@ -151,7 +167,11 @@ forOneDriver(
       const key = chance.pick(['max_user_connections', 'max_db_connections', 'max_server_conn']);
       const value = chance.between(SHARDS, 2 * SHARDS);
       const workers = chance.between(1, 3);
-      const proxy = await startShardedProxy(cluster, driver, {
+      const hasReplicas = chance.is(40);
+      // The same server under another name: reads in transactions find what was written.
+      const replicas = cluster.entries.map((entry) => ({ ...entry, host: 'localhost', role: 'replica' }));
+      const entries = hasReplicas ? [...cluster.entries, ...replicas] : cluster.entries;
+      const proxy = await startShardedProxy({ entries }, driver, {
         tables: [{ name: 'item', column: 'id' }],
         workers,
         general: { default_pool_size: 10, min_pool_size: 0, checkout_timeout: 60_000, [key]: value },
@@ -168,7 +188,7 @@ forOneDriver(
         const endMs = performance.now() + MS;
         await Promise.all(players.map((player) => player.run(endMs)));
         const told = players.map(({ counts }) => JSON.stringify(counts)).join(' ');
-        console.log(`${key} = ${value}, ${workers} workers: ${told}`);
+        console.log(`${key} = ${value}, ${workers} workers, ${hasReplicas ? '' : 'no '}replicas: ${told}`);
         await eventually('nothing stays counted', async () => {
           const cells = await proxy.adminQuery<{ cell: string; value: string }>('SHOW SHARED_MEMORY');
           const held = cells.filter(({ cell }) => cell === 'held waiting' || cell === 'held givable');

@@ -204,6 +204,38 @@ forOneDriver('places held by who waits for one more', (driver) => {
     assert.equal((await soon('a read', client.query('SELECT n FROM item'))).rows.length, ITEMS);
   });
 
+  it('two that hold what they cannot give back do not give way to one another for ever', async () => {
+    const proxy = await start(driver, { max_user_connections: 3 });
+    const clients = await clientsOf(proxy, 2);
+    for (const [index, client] of clients.entries()) {
+      await client.query('BEGIN');
+      await client.query(ONE, [ids[2 * index]]);
+    }
+    // Each has one of three, and needs two more.
+    const answers = clients.map((client) => outcome(client.query('SELECT count(*) FROM item')));
+    const told = await soon(
+      'one of them',
+      Promise.race(answers.map((answer, index) => answer.then((error) => ({ error, index })))),
+    );
+    assert.equal(told.error?.code, '40P01');
+    assert.equal(await soon('the other', answers[1 - told.index]), null);
+    for (const client of clients) await client.query('ROLLBACK');
+    assert.equal(await held(proxy), 0);
+  });
+
+  it('a read whose parts are held until all are there', async () => {
+    const proxy = await start(driver, { max_user_connections: 2 });
+    const [client] = await clientsOf(proxy, 1);
+    const read = outcome(client.query("SELECT id, repeat('x', 500000) FROM item ORDER BY id"));
+    const error = await soon('it is told', read);
+    assert.equal(error?.code, '40P01');
+    assert.match(error.detail ?? '', /holds 2 and waits for one of shard 2/);
+    assert.equal(
+      (await soon('a short one', client.query('SELECT id FROM item ORDER BY id'))).rows.length,
+      ITEMS,
+    );
+  });
+
   it('nothing stays of a worker that has crashed', async () => {
     const proxy = await start(driver, { max_user_connections: 3 }, 2);
     const [holder, writer] = await clientsOf(proxy, 2, 2);
@@ -248,11 +280,21 @@ forOneDriver('places held by who waits for one more', (driver) => {
     await holder.query(ONE, [ids[2]]);
     const all = outcome(writer.query(ALL));
     await heldBecomes(proxy, 2);
-    await servers.shard(
-      0,
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> 'keeper'`,
-    );
+    const { port } = servers.gates[0];
+    const pidOf = async (): Promise<string | undefined> => {
+      const rows = await proxy.adminQuery<{ port: string; state: string; remote_pid: string }>(
+        'SHOW SERVERS',
+      );
+      return rows.find((row) => Number(row.port) === port && row.state === 'active')?.remote_pid;
+    };
+    const before = await pidOf();
+    assert.notEqual(before, undefined);
+    await servers.shard(0, `SELECT pg_terminate_backend(${before})`);
+    await eventually('there is another one', async () => {
+      const now = await pidOf();
+      return now !== undefined && now !== before;
+    });
+    await heldBecomes(proxy, 2);
     await holder.query('COMMIT');
     assert.equal(await soon('who has lost one', all), null);
     assert.equal(await held(proxy), 0);

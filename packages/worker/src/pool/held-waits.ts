@@ -21,6 +21,8 @@ export interface HeldWait {
   readonly requestUs: number;
   /** In whose queue it waits; null: it does not. */
   readonly waitsIn: Pool | null;
+  /** It has some server connection: one that will be free when it has answered may stay after all, full of what nobody takes yet. */
+  readonly hasAny: boolean;
   /** What stays with it until it has what it waits for. */
   readonly heldCount: number;
   /** Of those, what nothing has been asked of. */
@@ -68,17 +70,19 @@ export class HeldWaits {
   /** What it holds, or where it waits, may have changed. Before anything of it is given back. */
   note(wait: HeldWait): void {
     const pool = wait.waitsIn;
-    const held = pool === null ? 0 : wait.heldCount;
     const entry = this.entries.get(wait);
-    if (entry === undefined && held === 0) return;
+    if (pool === null || !wait.hasAny) {
+      if (entry !== undefined) this.forget(wait, entry);
+      return;
+    }
+    const held = wait.heldCount;
     const givable = mayGiveBack(wait) ? wait.unusedCount : 0;
     if (entry !== undefined && entry.pool === pool && entry.held === held && entry.givable === givable)
       return;
     if (entry !== undefined) this.forget(wait, entry);
-    if (pool === null || held === 0) return;
-    this.table.add(this.context.worker, pool.index, held, givable);
+    if (held > 0) this.table.add(this.context.worker, pool.index, held, givable);
     this.entries.set(wait, { pool, held, givable });
-    this.lookSoon();
+    if (held > 0) this.lookSoon();
   }
 
   private forget(wait: HeldWait, { pool, held, givable }: Entry): void {
@@ -161,7 +165,7 @@ export class HeldWaits {
   /** False: it need not. True: it counts for so much less, and has to give that back. */
   private leave(limit: GroupLimit, wait: HeldWait, isLast: boolean): boolean {
     const entry = this.entries.get(wait);
-    if (entry === undefined) return false;
+    if (entry === undefined || entry.held === 0) return false;
     const isAll = entry.givable === 0;
     const held = isAll ? entry.held : entry.givable;
     const { givable } = entry;

@@ -181,6 +181,10 @@ export class HeldServers implements HeldWait {
     return null;
   }
 
+  get hasAny(): boolean {
+    return this.client.server !== null || this.host.legs.some(({ session }) => session.server !== null);
+  }
+
   get heldCount(): number {
     const { legs, isKeeping } = this.host;
     let count = this.client.server === null ? 0 : 1;
