@@ -32,6 +32,8 @@ const SCHEMA = `
   CREATE TRIGGER watched BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION quiet();
   CREATE RULE ignored AS ON DELETE TO plans DO INSTEAD NOTHING;
   ALTER TABLE plans ENABLE ROW LEVEL SECURITY;
+  CREATE TABLE checked (old bigint, new bigint NOT NULL);
+  ALTER TABLE checked ADD CONSTRAINT kept NOT NULL old NOT VALID;
   CREATE TEMP TABLE gone (id int);`;
 
 const RULES = `
@@ -95,6 +97,7 @@ it('the schema of three equal shards is read at the start, with everything that 
   assert.deepEqual(
     catalog()?.relations.map(({ schema, name, kind, placement }) => `${schema}.${name} ${kind} ${placement}`),
     [
+      'public.checked table omni',
       'public.customers table sharded',
       'public.plans table omni',
       'public.plans_id_seq sequence omni',
@@ -133,6 +136,17 @@ it('the schema of three equal shards is read at the start, with everything that 
   assert.match(relation('public', 'recent').viewText ?? '', /FROM \(?sales\.orders o/);
 });
 
+it('a constraint that nobody has held the rows against says nothing of them', () => {
+  const { columns } = relation('public', 'checked');
+  assert.deepEqual(
+    columns.map(({ name, isNotNull }) => [name, isNotNull]),
+    [
+      ['old', false],
+      ['new', true],
+    ],
+  );
+});
+
 it('columns: domains are their base type, collations are known, and what is generated', () => {
   const [id, email, name] = relation('public', 'customers').columns;
   assert.deepEqual([id.type, id.isNotNull, id.isByteOrdered], ['pg_catalog.int8', true, true]);
@@ -157,8 +171,8 @@ it('columns: domains are their base type, collations are known, and what is gene
   assert.equal(relation('public', 'customers').hasTriggers, true);
 });
 
-it('servers with room for prepared transactions commit in two phases', () => {
-  assert.equal(supervisor.memory.routing.read().databases[0].sharding?.commit, 'two_phase');
+it('that the servers have room for prepared transactions', () => {
+  assert.equal(catalog()?.canPrepare, true);
 });
 
 it('a difference is found by itself, and is gone when it is mended', async () => {

@@ -18,6 +18,7 @@ import { groupEdgeCases } from './corpus-group-edges.js';
 import { groupCases } from './corpus-groups.js';
 import { localCases } from './corpus-local.js';
 import { madeCases } from './corpus-made.js';
+import { memberCases } from './corpus-members.js';
 import { mergeCases } from './corpus-merge.js';
 import { moveCases } from './corpus-move.js';
 import { prepareCases } from './corpus-prepare.js';
@@ -68,6 +69,7 @@ forOneDriver('the oracle', (driver) => {
       ...directCases(),
       ...mergeCases(),
       ...apartCases(),
+      ...memberCases(),
       ...countedCases(),
       ...groupCases(),
       ...groupEdgeCases(),

@@ -113,6 +113,17 @@ merge | SELECT * FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.user_
 merge | SELECT * FROM users u WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id AND o.user_id = 1)
 merge | SELECT * FROM users u WHERE u.id IN (SELECT user_id FROM orders)
 merge | SELECT *, (SELECT count(*) FROM orders o WHERE o.user_id = u.id) FROM users u
+merge | SELECT * FROM users u WHERE u.id NOT IN (SELECT v.id FROM users v WHERE v.age > 3)
+merge | SELECT * FROM users u WHERE u.id <> ALL (SELECT v.id FROM users v WHERE v.age > 3)
+merge | SELECT * FROM users u WHERE (u.id, u.age) NOT IN (SELECT v.id, v.age FROM users v)
+merge | SELECT u.id IN (SELECT v.id FROM users v WHERE v.age > 3) OR u.age = 1 FROM users u
+direct 1 | SELECT * FROM users u WHERE u.id = 1 AND u.id NOT IN (SELECT v.id FROM users v)
+no | SELECT * FROM users u WHERE u.id NOT IN (SELECT v.id FROM orders o LEFT JOIN users v ON v.id = o.user_id)
+no | SELECT * FROM users u WHERE u.id NOT IN (SELECT v.age FROM users v)
+no | SELECT * FROM users u WHERE u.id NOT IN (SELECT v.id FROM users v LIMIT 3)
+no | SELECT * FROM users u WHERE u.id > ALL (SELECT v.id FROM users v)
+no | SELECT * FROM users u WHERE u.id <> ANY (SELECT v.id FROM users v)
+no | SELECT * FROM orders o WHERE o.user_id NOT IN (SELECT v.id FROM users v)
 no | SELECT * FROM users u WHERE u.id = 1 AND u.id NOT IN (SELECT user_id FROM orders)
 no | SELECT * FROM users u WHERE u.id = 1 AND (u.id IN (SELECT user_id FROM orders) OR u.age = 1)
 no | SELECT * FROM users u WHERE u.id = 1 AND u.id IN (SELECT user_id FROM orders LIMIT 3)

@@ -24,6 +24,7 @@ class CatalogLookup implements RelationLookup {
   readonly hasOwnOids: boolean;
   readonly enums: EnumLabels | null;
   readonly #functions: ReadonlySet<string>;
+  readonly #nullable = new Set<string>();
   readonly #relations = new Map<string, FoundRelation>();
   readonly #referencing = new Map<string, CatalogReference[]>();
   readonly #parents = new Set<string>();
@@ -44,6 +45,7 @@ class CatalogLookup implements RelationLookup {
       const inherited = withParents(relation, byName);
       this.#relations.set(key, inherited);
     }
+    this.#noteNullable(byName);
     this.#addMixedParents(data, byName);
     this.#addReferences(byName);
     for (const { schema, name, text } of data.differences) {
@@ -65,6 +67,10 @@ class CatalogLookup implements RelationLookup {
     return this.#referencing.get(keyOf(schema, name)) ?? [];
   }
 
+  holdsNotNull({ schema, name, kind }: CatalogRelation): boolean {
+    return kind !== 'foreignTable' && !this.#nullable.has(keyOf(schema, name));
+  }
+
   hasFunction(name: string): boolean {
     return this.#functions.has(name);
   }
@@ -77,6 +83,15 @@ class CatalogLookup implements RelationLookup {
     const found = this.#relations.get(keyOf(schema, name));
     if (found !== undefined) return found;
     return SYSTEM_SCHEMAS.has(schema) ? SYSTEM : UNKNOWN;
+  }
+
+  /** Nobody holds foreign tables to NOT NULL, and children that are no partitions need not have it. */
+  #noteNullable(byName: ReadonlyMap<string, CatalogRelation>): void {
+    for (const relation of byName.values()) {
+      const isForeign = relation.kind === 'foreignTable';
+      for (const { schema, name, kind } of ancestors(relation, byName))
+        if (isForeign || kind !== 'partitioned') this.#nullable.add(keyOf(schema, name));
+    }
   }
 
   /** A foreign key to a table is one to its partitions as well. */

@@ -4,7 +4,7 @@ import { castType, columnFamily, familyOf, type KeyFamily } from './key-family.j
 import { itemsOf, readSource } from './key-source.js';
 import { type Level, NO_SHOWN, readSelect, type Shown } from './query-reading.js';
 import type { ShardContext } from './shard-context.js';
-import type { ShownColumn } from './shard-scope.js';
+import type { KeyColumn, ShownColumn } from './shard-scope.js';
 import { mayTellTime } from './time-words.js';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '));
@@ -70,7 +70,7 @@ function readNode(
       readCall(ctx, node, level.scope, isCondition);
       return true;
     case 'SubLink':
-      readSubLink(ctx, node, level);
+      readMembers(ctx, node, level, readSubLink(ctx, node, level));
       readOperator(ctx, pathOf(node, 'operName'));
       readExpression(ctx, node.testexpr, level, isCondition);
       return false;
@@ -181,6 +181,28 @@ export function readSubLink(ctx: ShardContext, link: SqlNode, level: Level): Sho
   const shown = query === undefined ? NO_SHOWN : readSelect(ctx, query, level.scope, level.ctes);
   level.sublinks.set(link, shown);
   return shown;
+}
+
+/**
+ * `k IN (SELECT k …)` and `k NOT IN (SELECT k …)`, wherever they stand: without nulls, rows with other keys make no difference to
+ * what they are. So it is with rows of values, which are not equal if their keys are not.
+ */
+function readMembers(ctx: ShardContext, link: SqlNode, level: Level, { columns, isOpaque }: Shown): void {
+  const type = textOf(link, 'subLinkType');
+  const [operator = '=', ...more] = pathOf(link, 'operName');
+  const isMember = type === 'ANY_SUBLINK' && operator === '=';
+  if (isOpaque || more.length > 0 || !(isMember || (type === 'ALL_SUBLINK' && operator === '<>'))) return;
+  const test = nodeOf(link, 'testexpr');
+  const parts = nodesOf(nodeOf(test, 'RowExpr'), 'args');
+  for (const [i, part] of (parts.length > 0 ? parts : [test]).entries()) {
+    const [one, other] = [neverNull(findColumn(part, level)), neverNull(columns[i])];
+    if (one !== null && other !== null) ctx.graph.link(one.node, other.node);
+  }
+}
+
+function neverNull(column: ShownColumn | null | undefined): KeyColumn | null {
+  const key = column?.key ?? null;
+  return key?.isExact === true && key.isNeverNull === true ? key : null;
 }
 
 /** A plain column, whatever stands for it. */

@@ -153,8 +153,12 @@ export function readTable(ctx: ShardContext, node: SqlNode, ctes: Cte | null): R
     return { part: partOf(entryOf(node, name, plain, false, isAlone), []), relation };
   }
   const own = ctx.graph.add(key, true);
+  const isNeverNull =
+    relation.columns[relation.keyColumn].isNotNull && ctx.terms.lookup.holdsNotNull(relation);
   const columns = plain.map((column, i) =>
-    i === relation.keyColumn ? { ...column, key: { node: own, isExact: true, isOwn: true } } : column,
+    i === relation.keyColumn
+      ? { ...column, key: { node: own, isExact: true, isOwn: true, isNeverNull } }
+      : column,
   );
   return { part: partOf(entryOf(node, name, columns, false, true), [own]), relation };
 }

@@ -189,7 +189,7 @@ export function showColumns(
     nodes.set(key.node, node);
     ctx.graph.link(key.node, node);
     if (separates(key.node)) ctx.graph.link(node, key.node);
-    return { name, key: { node, isExact: key.isExact, isOwn: false }, type: column?.type ?? null };
+    return { name, key: { ...key, node, isOwn: false }, type: column?.type ?? null };
   });
 }
 

@@ -171,6 +171,8 @@ export interface RelationLookup {
   referencing(schema: string, name: string): readonly CatalogReference[];
   /** Other tables' rows are read and written with its own, if it is not named by ONLY. */
   hasChildren(schema: string, name: string): boolean;
+  /** What its columns say of NOT NULL is so in all rows that it is read with. */
+  holdsNotNull(relation: CatalogRelation): boolean;
   /** Users have made one of this name, in whatever schema. */
   hasFunction(name: string): boolean;
 }

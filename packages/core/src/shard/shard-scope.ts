@@ -8,6 +8,8 @@ export interface KeyColumn {
   readonly isExact: boolean;
   /** Of a table itself, not of a query. */
   readonly isOwn: boolean;
+  /** No row of its table has NULL there. Absent: some may. */
+  readonly isNeverNull?: boolean;
 }
 
 export interface ShownColumn {

@@ -74,6 +74,10 @@ const RELATIONS = `SELECT c.oid::text, n.nspname, c.relname, c.relkind, c.relrow
   ORDER BY n.nspname::text COLLATE "C", c.relname::text COLLATE "C"`;
 
 /** Of a domain its base type, that of a domain over a domain included. */
+/** Postgres 18 has constraints that new rows are held against, and not those that are there. */
+const IS_NOT_NULL = `a.attnotnull AND (a.attrelid, a.attnum) NOT IN (SELECT v.conrelid, k.attnum
+      FROM pg_constraint v CROSS JOIN unnest(v.conkey) k(attnum) WHERE v.contype = 'n' AND NOT v.convalidated)`;
+
 const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
     SELECT t.oid, t.typbasetype, t.typtypmod, t.typnotnull FROM pg_type t WHERE t.typtype = 'd'
     UNION ALL
@@ -99,7 +103,7 @@ const COLUMNS = `WITH RECURSIVE bases(domain, base, typmod, is_not_null) AS (
     WHERE l.oid IN (SELECT a.attcollation FROM pg_attribute a WHERE a.attrelid >= ${FIRST_OID})
   )
   SELECT a.attrelid::text, a.attname, tn.nspname, t.typname, coalesce(d.typmod, a.atttypmod), d.domain IS NOT NULL,
-    a.attnotnull OR coalesce(d.is_not_null, false),
+    ${IS_NOT_NULL} OR coalesce(d.is_not_null, false),
     CASE WHEN a.attcollation = 0 THEN true WHEN l.collprovider = 'd' THEN own.is_byte_ordered
       ELSE ${BYTE_ORDERED('l.collprovider', 'l.collcollate')} END,
     coalesce(l.collisdeterministic, true), pg_get_expr(e.adbin, e.adrelid), a.attidentity::text || a.attgenerated::text,
