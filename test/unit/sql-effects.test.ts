@@ -1,3 +1,4 @@
+// This file is over 400 lines because one table has a row for each kind of statement.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -294,6 +295,7 @@ const SET_CONFIG_ROWS: [string, SqlEffect & { type: 'setConfig' }][] = [
     {
       type: 'setConfig',
       calls: [{ name: { constant: 'a' }, value: { constant: '' }, isLocal: { constant: 'f' } }],
+      isAll: true,
     },
   ],
   // A name type cuts the text at 63 bytes: what arrives is not what stands there.
@@ -302,6 +304,14 @@ const SET_CONFIG_ROWS: [string, SqlEffect & { type: 'setConfig' }][] = [
     {
       type: 'setConfig',
       calls: [{ name: { constant: 'a' }, value: opaque, isLocal: { constant: 'false' } }],
+      isAll: true,
+    },
+  ],
+  [
+    "with x as (select set_config('a', '1', true) as y) select pg_advisory_lock(5), generate_series(1, 0) from x",
+    {
+      type: 'setConfig',
+      calls: [{ name: { constant: 'a' }, value: { constant: '1' }, isLocal: { constant: 'true' } }],
     },
   ],
 ];
@@ -318,6 +328,14 @@ const UNCERTAIN_SET_CONFIGS = [
   "select * from set_config('a', 'b', false)",
   "select (select set_config('a', 'b', false))",
   "select set_config(set_config('a', 'b', false), 'b', false)",
+  "with x as (select set_config('a', 'b', true) from t) select 1 from x",
+  "with x as (select set_config('a', 'b', true)) select 1",
+  "with x as (select set_config('a', 'b', true)) select 1 from x where false",
+  "with x as (select set_config('a', 'b', true)) select 1 from x limit 0",
+  "with x as (select set_config('a', 'b', true)) select 1 from x, t",
+  "with x as (select set_config('a', 'b', true)) select 1 from s.x",
+  "with x as (select set_config('a', 'b', true)) select set_config('b', 'c', true) from x",
+  "with x as (select set_config('a', 'b', true)), y as (select 1) select 1 from x",
 ];
 
 test('set_config arguments are told only where the call surely runs once', () => {

@@ -38,7 +38,7 @@ export function reportClients(context: WorkerContext): ClientReport[] {
       errors: session.errors,
       applicationName: session.reported.get('application_name') ?? '',
       peerUser: session.peerUser,
-      pinReason: pinNames(session.pins),
+      pinReason: pinNames(session.pins | (session.router?.shards?.cross.keptPins ?? 0)),
       preparedStatements: session.statements.count,
       tls: tlsText(session.tls),
     });

@@ -68,6 +68,22 @@ forEachDriver('beside one server', (driver) => {
         Buffer.concat([P('u', UPDATE), D('S', 'u'), H(), B('', 'u', { values: [String(id)] }), E(''), S()]),
       );
       await same(Buffer.concat([one(SHOWN), S()]), Q('COMMIT'), Q('DEALLOCATE u'));
+      // As asyncpg and pgx bind.
+      for (const valueFormats of [[0], [1]]) {
+        for (const isLocal of valueFormats[0] === 0 ? ['t', 'on'] : [Buffer.from([1])]) {
+          const values = ['app.tenant', 'ä', isLocal];
+          const call = [
+            P('', 'SELECT set_config($1, $2, $3)'),
+            B('', '', { values, valueFormats }),
+            E(''),
+            S(),
+          ];
+          await same(Q('BEGIN'), Buffer.concat(call), Q(update(id)), Q(SHOWN), Q('ROLLBACK'), Q(SHOWN));
+        }
+      }
+      await same(Q('BEGIN'), Q("SELECT set_config('app.tenant', 'x', true)"), Q('SAVEPOINT s'));
+      await same(Q("SELECT set_config('app.tenant', '', true)"), Q(update(id)), Q(SHOWN), Q('ROLLBACK TO s'));
+      await same(Q(SHOWN), Q('COMMIT'));
     }
     await assertAlike();
   });

@@ -243,9 +243,32 @@ forEachDriver('transactions that leave the shard where they were set up', (drive
     await assertWritten(0, 1, 1);
   });
 
+  it('set_config() of a transaction goes with it, by name or by parameter', async () => {
+    const CLAIMS = '{"sub": "ä\'s"}';
+    for (const shard of SHARDS) {
+      const client = clients[1]!;
+      await client.query('BEGIN');
+      await client.query(
+        "SELECT set_config('lock_timeout', '7s', true), set_config('app.role', 'it''s', true)",
+      );
+      await client.query('SELECT set_config($1, $2, $3)', ['app.claims', CLAIMS, true]);
+      await assertIn(1);
+      await client.query(increment(shard));
+      await assertIn(shard);
+      await client.query('UPDATE item SET n = n + 1');
+      const { rows } = await client.query(
+        "SELECT id::int FROM item WHERE current_setting('app.claims') = $1 AND current_setting('app.role') = 'it''s' AND current_setting('lock_timeout') = '7s'",
+        [CLAIMS],
+      );
+      assert.equal(rows.length, ITEMS);
+      await client.query('ROLLBACK');
+    }
+    await assertWritten(0, 0, 0);
+  });
+
   it('what else a transaction has done keeps its shard', async () => {
     const client = clients[0]!;
-    for (const text of ['SELECT 1', 'SHOW lock_timeout', increment(0)]) {
+    for (const text of ['SELECT 1', "SELECT set_config('app.tenant', 'x', true), now()", increment(0)]) {
       await client.query('BEGIN');
       await client.query("SET LOCAL lock_timeout = '7s'");
       await client.query(text);

@@ -17,6 +17,9 @@ const NOT_SENT = 'has not been sent within the first bytes of its message';
 export const IS_NULL = -1;
 export const IS_ABSENT = -2;
 
+/** None said, bool, text, unknown, varchar. */
+const PLAIN_TEXT_OIDS: ReadonlySet<number> = new Set([0, 16, 25, 705, 1043]);
+
 /**
  * Where the values of one execution stand: literals in its text, parameters in its Bind (protocol page "Bind"). One
  * object serves all sessions of a thread, one statement at a time.
@@ -114,6 +117,17 @@ export class StatementValues {
     if (this.isBinary[index] === 0) return decodeText(this.bytes, start, end);
     if (!readIntegerBinary(this.bytes, start, end)) return '';
     return String((BigInt(keyValue.high | 0) << 32n) | BigInt(keyValue.low >>> 0));
+  }
+
+  /** A text or a boolean, in text or in binary; null: NULL; undefined: it is not there, or is declared as something else. */
+  plainText(index: number): string | null | undefined {
+    if (index >= this.count || this.sizes[index] === IS_ABSENT) return undefined;
+    if (index < this.typeCount && !PLAIN_TEXT_OIDS.has(this.types[index])) return undefined;
+    const size = this.sizes[index];
+    if (size === IS_NULL) return null;
+    const start = this.starts[index];
+    const isBoolean = this.isBinary[index] === 1 && size === 1 && this.bytes[start] <= 1;
+    return isBoolean ? String(this.bytes[start] === 1) : decodeText(this.bytes, start, start + size);
   }
 
   /** Whether one of them, or of those that a Parse declares as times, is written as 'now' or its like. @param numbers from 1 */

@@ -1,5 +1,7 @@
 /** SET LOCAL of what changes no row and no column of an answer: every shard of a transaction can be told alike, late ones too. */
-import type { SqlEffect } from './sql-effect.js';
+import { isTrueWord } from './boolean-setting.js';
+import { quoteLiteral } from './quote-literal.js';
+import type { SqlArgument, SqlEffect } from './sql-effect.js';
 import type { StatementPlan } from './sql-plan.js';
 
 const SAFE: ReadonlySet<string> = new Set(
@@ -26,6 +28,28 @@ export function localSetting({ effect }: StatementPlan): LocalSetting | null {
 export function localSettingOf(effect: SqlEffect): LocalSetting | null {
   if (effect.type !== 'set' || !effect.isLocal || (effect.value ?? '') === '') return null;
   return isForAllShards(effect.name) ? { name: effect.name, sql: effect.replay } : null;
+}
+
+/**
+ * SELECT set_config(…, …, true) of such settings; null: another statement, or values that are not known.
+ * @param textOf what an argument is; undefined: only the server knows
+ */
+export function localCallsOf(
+  effect: SqlEffect,
+  textOf: (argument: SqlArgument) => string | null | undefined,
+): readonly LocalSetting[] | null {
+  if (effect.type !== 'setConfig' || effect.calls.length === 0) return null;
+  const settings: LocalSetting[] = [];
+  for (const call of effect.calls) {
+    const [name, value, isLocal] = [textOf(call.name), textOf(call.value), textOf(call.isLocal)];
+    if (typeof name !== 'string' || typeof value !== 'string' || typeof isLocal !== 'string') return null;
+    // A backslash in a literal is what the session's settings say that it is.
+    const isKnown = isTrueWord(isLocal) && !value.includes('\\');
+    if (!isKnown || !isForAllShards(name.toLowerCase())) return null;
+    const sql = `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`;
+    settings.push({ name: name.toLowerCase(), sql });
+  }
+  return settings;
 }
 
 /** @param name in lower case */

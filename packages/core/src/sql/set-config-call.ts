@@ -44,7 +44,9 @@ export function isSetConfigPath(path: readonly string[]): boolean {
  * @returns null unless every target is a plain call or value, so that all calls run once
  */
 export function certainSetConfigCalls(select: SqlNode): SetConfigCall[] | null {
-  if (select.op !== 'SETOP_NONE' || ROW_CLAUSES.some((clause) => clause in select)) return null;
+  if (select.op !== 'SETOP_NONE') return null;
+  if ('withClause' in select) return callsAhead(select);
+  if (ROW_CLAUSES.some((clause) => clause in select)) return null;
   const calls: SetConfigCall[] = [];
   for (const target of nodesOf(select, 'targetList')) {
     const value = nodeOf(nodeOf(target, 'ResTarget'), 'val');
@@ -62,6 +64,27 @@ export function certainSetConfigCalls(select: SqlNode): SetConfigCall[] | null {
     if (isSetConfigPath(path)) calls.push(toCall(values));
   }
   return calls;
+}
+
+/**
+ * WITH x AS (SELECT set_config(…)) SELECT … FROM x, as Kysely locks with a time-out: x has one row, is computed once, since Postgres
+ * writes nothing into the query that is volatile, and before the query has a row.
+ */
+function callsAhead(select: SqlNode): SetConfigCall[] | null {
+  const clauses = ROW_CLAUSES.filter((clause) => clause in select);
+  const ctes = nodesOf(nodeOf(select, 'withClause'), 'ctes');
+  const [from, ...others] = nodesOf(select, 'fromClause');
+  if (clauses.length !== 2 || ctes.length !== 1 || others.length > 0) return null;
+  const cte = nodeOf(ctes[0], 'CommonTableExpr');
+  const table = nodeOf(from, 'RangeVar');
+  const query = nodeOf(nodeOf(cte, 'ctequery'), 'SelectStmt');
+  if (query === undefined || table === undefined || 'schemaname' in table) return null;
+  return table.relname === cte?.ctename ? certainSetConfigCalls(query) : null;
+}
+
+/** @param select of certain calls: all that it does and tells */
+export function setsOnly(select: SqlNode, callCount: number): boolean {
+  return !('withClause' in select) && nodesOf(select, 'targetList').length === callCount;
 }
 
 /** What is known of a call that may run any number of times. */

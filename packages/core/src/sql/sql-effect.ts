@@ -49,7 +49,8 @@ export type SqlEffect =
   | { type: 'setMany'; items: SetItem[] }
   | { type: 'reset'; name: string }
   | { type: 'resetAll' }
-  | { type: 'setConfig'; calls: SetConfigCall[] }
+  /** `isAll`: it says nothing but what it has set. */
+  | { type: 'setConfig'; calls: SetConfigCall[]; isAll?: true }
   | PrepareEffect
   | { type: 'execute'; name: string }
   /** null: all of them. */

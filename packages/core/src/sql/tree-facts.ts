@@ -1,5 +1,5 @@
 import { classifyFunction } from './function-class.js';
-import { certainSetConfigCalls, opaqueSetConfigCalls, putsTempFirst } from './set-config-call.js';
+import { certainSetConfigCalls, opaqueSetConfigCalls, putsTempFirst, setsOnly } from './set-config-call.js';
 import type { SqlEffect } from './sql-effect.js';
 import {
   ADVANCES_SEQUENCE,
@@ -132,7 +132,9 @@ export function callEffect(facts: TreeFacts, kind: string, node: SqlNode): SqlEf
     const isCertain = certain !== null && certain.length === facts.setConfigCount;
     const calls = isCertain ? certain : opaqueSetConfigCalls(facts.setConfigCount);
     if (calls.some(putsTempFirst)) facts.flags |= CREATES_TEMP;
-    return { type: 'setConfig', calls };
+    return isCertain && setsOnly(node, calls.length)
+      ? { type: 'setConfig', calls, isAll: true }
+      : { type: 'setConfig', calls };
   }
   if (facts.hasLock) return { type: 'advisoryLock', isTry: facts.isTryOnly };
   if (facts.hasUnlockAll) return { type: 'advisoryUnlockAll' };

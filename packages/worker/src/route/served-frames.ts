@@ -4,6 +4,7 @@ import type { ServerConnection } from '../backend/server-connection.js';
 import type { Session } from '../session/session.js';
 import { HOLD, type ShardDesk, type ShardOutcome } from '../shard/shard-desk.js';
 import { END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
+import { stepOf } from './held-transaction.js';
 import { ahead, type LookAhead } from './look-ahead.js';
 import type { RouteChoice } from './route-choice.js';
 import type { SessionRouter } from './session-router.js';
@@ -60,8 +61,8 @@ export class ServedFrames {
     this.choice.isHarmless = false;
     // Of a batch that is not all there the shard is not known, nor that of anything while an answer may open a transaction.
     this.router.endsAtFlush = false;
-    // What is under way may change where names are looked for.
-    if (this.shards !== null && server.hasEffectPending) return false;
+    // What is under way may change where names are looked for; and whoever keeps it may ask other shards behind its own statement.
+    if (this.shards !== null && (server.hasEffectPending || this.session.pins !== 0)) return false;
     if (this.shards !== null && (ahead.end !== END_SYNC || !this.shards.mayFollow(server))) return false;
     if (isPlainRead) return true;
     this.choice.isRepeatable = false;
@@ -99,6 +100,11 @@ export class ServedFrames {
     );
   }
 
+  /** Elsewhere, should that be for other shards: in a transaction, or while the session keeps its server connection. */
+  private mayGoOn({ readyStatus }: ServerConnection): boolean {
+    return readyStatus === READY.InTransaction || (readyStatus === READY.Idle && this.session.pins !== 0);
+  }
+
   /** Whether a frame may go to the server connection that the session has. */
   atServer(
     server: ServerConnection,
@@ -113,7 +119,7 @@ export class ServedFrames {
     // Most of what goes to a server connection that the session has: the rest of a batch whose Bind has been looked at.
     if (type === FRONTEND.Execute && server.isBatchOpen) return null;
     // The first frame of a batch: where the others belong is seen before anything of it is sent.
-    if (BATCH_TYPES.has(type) && server.isQuiet && server.readyStatus === READY.InTransaction) {
+    if (BATCH_TYPES.has(type) && server.isQuiet && this.mayGoOn(server)) {
       if (this.looking.isTooSoon(bytes, start, end)) return HOLD;
       this.looking.begin(false);
       const seenBytes = this.looking.look(bytes, start, end);
@@ -122,7 +128,10 @@ export class ServedFrames {
       if (this.looking.waits(seenBytes)) return HOLD;
       this.router.endsAtFlush = ahead.end === END_FLUSH && !ahead.hasBind;
       const isDecided = ahead.end === END_OPEN && shards.asked.isApart;
-      if (ahead.end === END_SYNC || this.router.endsAtFlush || isDecided) return shards.settleBatchAt(server);
+      const isWhole = ahead.end === END_SYNC;
+      if (isWhole && ahead.isOne && server.readyStatus === READY.Idle && stepOf(ahead.plans[0]) === 'begin')
+        this.router.noteBegin(ahead.plans[0], ahead.beginText);
+      if (isWhole || this.router.endsAtFlush || isDecided) return shards.settleBatchAt(server);
     }
     return shards.atServer(server, type, bytes, start, end, frameBytes);
   }

@@ -1,12 +1,12 @@
 // ● per-frame path
-import { NO_SCOPE, ROLE_REPLICA, type ShardScope, WANT_PRIMARY } from '@pgdog-cluster/core';
+import { NO_SCOPE, ROLE_REPLICA, type ShardScope, type SqlPlan, WANT_PRIMARY } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import { beginRefused } from '../pool/leave-host.js';
 import type { Pool } from '../pool/pool.js';
 import type { Session } from '../session/session.js';
 import type { ShardDesk } from '../shard/shard-desk.js';
 import type { Cluster } from './cluster.js';
-import type { HeldTransaction } from './held-transaction.js';
+import { HeldTransaction } from './held-transaction.js';
 import { LookAhead } from './look-ahead.js';
 import { roleSettingsOf } from './role-setting.js';
 import { RouteChoice } from './route-choice.js';
@@ -132,6 +132,12 @@ export class SessionRouter {
     server.ask({ sql: held.text, onError, onDone() {} });
     for (const { sql } of held.marks) server.ask({ sql, onError, onDone() {} });
     session.transaction.cameTo(server, held.marks);
+  }
+
+  /** BEGIN for a server connection that the session keeps, for shards that join the transaction later. */
+  noteBegin(plan: SqlPlan, text: string): void {
+    // exempt: one small object per transaction of who keeps a server connection
+    this.begunInBatch = new HeldTransaction(text, plan);
   }
 
   /** What was begun on a server connection has left it, and is begun where it goes on. */

@@ -1,5 +1,6 @@
 // This file is over 400 lines because whatever a session asks of several shards begins and ends here, in one transaction or none.
 import { BACKEND, type CursorUse, FRONTEND, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import type { ServerConnection } from '../backend/server-connection.js';
 import type { Cluster } from '../route/cluster.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
 import type { Session } from '../session/session.js';
@@ -47,6 +48,10 @@ export class CrossShard {
   /** Over several shards: the client's, or of one statement (`isImplicit`). */
   private transaction: DistributedTransaction | null = null;
   private isImplicit = false;
+  /** What is being shown is asked by legs, of which one has the server connection that the session keeps. */
+  isLending = false;
+  /** The client waits for that server connection. */
+  isAwaitingKept = false;
   /** Data of COPY have come within a batch: its Sync is still to come. */
   private isSyncDue = false;
   /** Under way, or answered last. */
@@ -440,6 +445,42 @@ export class CrossShard {
       this.counted.started(transactionSinceUs);
     }
     return spread instanceof PgDogError ? spread : null;
+  }
+
+  /** A server connection that the session keeps and is in no transaction is a leg's while other shards are asked. False: it cannot be. */
+  lend(server: ServerConnection): boolean {
+    const leg = this.scatter.legOf(server.pool.snapshot.shard);
+    if (leg.session.server !== null) return false;
+    server.relay.flushRun();
+    leg.session.takeOver(this.session, server);
+    leg.readyStatus = server.readyStatus;
+    this.isLending = true;
+    return true;
+  }
+
+  /** Why a leg keeps a server connection for the session. */
+  get keptPins(): number {
+    return this.scatter.keeper?.session.pins ?? 0;
+  }
+
+  /** A leg that keeps the session's server connection has nothing to do. */
+  resumeKept(): void {
+    const { session, isAwaitingKept } = this;
+    if (session.phase !== 'ready' || session.server !== null || this.isBusy) return;
+    this.takeBack();
+    if (isAwaitingKept) session.resumeRequests();
+  }
+
+  /** The session's own again, when what it was lent for is over. False: that is awaited. */
+  takeBack(): boolean {
+    this.isAwaitingKept = false;
+    if (this.transaction !== null || this.pieces.isOn || this.isCollecting || this.isLending) return true;
+    const { keeper } = this.scatter;
+    const server = keeper?.session.server ?? null;
+    if (keeper === null || server === null) return true;
+    this.isAwaitingKept = !server.isQuiet;
+    if (server.isQuiet) keeper.session.giveBack(server);
+    return server.isQuiet;
   }
 
   /** An error of ours in it: Postgres would refuse what follows. */

@@ -1,65 +1,18 @@
 import { assert, PgDogError, READY, type SqlPlan } from '@pgdog-cluster/core';
 import { cancelAtServer } from '../backend/cancel.js';
 import { PAUSE_CLIENT_FULL, type ServerConnection } from '../backend/server-connection.js';
-import type { SessionTap } from '../mirror/session-tap.js';
 import type { Cluster } from '../route/cluster.js';
 import { SessionRouter } from '../route/session-router.js';
 import { sessionGone } from '../session/close.js';
 import { RequestSink } from '../session/requests.js';
 import { Session } from '../session/session.js';
 import { type FrameSink, FrameStream } from '../wire/frame-stream.js';
+import { type LegEvents, LegTap } from './leg-tap.js';
 
 /** Neither a descriptor nor a slot: it is in no table. */
 const NONE = -1;
 /** Kept of what a shard says ahead of the others; above it its server connection is not read. */
 const HELD_BYTES_MAX = 256 * 1024;
-
-/** What a leg is told of its session. */
-export interface LegEvents {
-  /** ReadyForQuery has come, be it read or held. */
-  onAnswered(hasError: boolean): void;
-  /** Its answers are held, and its server connection is not read any more. */
-  onFull(): void;
-  /** Its server waits for data of COPY, which may be known before it is read. */
-  onCopyIn(): void;
-  /** Its server connection has taken what was queued. */
-  onDrained(): void;
-  /** It has waited for a server connection, and waits no more. */
-  onServed(): void;
-  /** Its server connection was lost, and what it was asked is asked of another one, or waits for it. */
-  onRetried(): void;
-  /** It has waited in vain for a server connection on which nothing was to be asked yet. */
-  onRefused(error: PgDogError): void;
-  /** Its server connection was lost, on which nothing had been asked. */
-  onTakenLost(): void;
-  /** Nobody waits for what it says. */
-  isIdle(): boolean;
-  onGone(): void;
-}
-
-class LegTap implements SessionTap {
-  private readonly events: LegEvents;
-
-  constructor(events: LegEvents) {
-    this.events = events;
-  }
-
-  showing(): void {}
-  shown(): void {}
-  rest(): void {}
-  again(): void {}
-  completed(): void {}
-  copyBegan(): void {
-    this.events.onCopyIn();
-  }
-  localError(): void {}
-  answered(_status: number, hasError: boolean): void {
-    this.events.onAnswered(hasError);
-  }
-  gone(): void {
-    this.events.onGone();
-  }
-}
 
 class LegRequests extends RequestSink {
   private readonly leg: LegSession;
@@ -163,9 +116,27 @@ export class LegSession extends Session {
     this.transactionSinceUs = client.transactionSinceUs;
     client.transactionSinceUs = 0;
     this.transaction.takeOver(client.transaction);
+    this.pins = client.pins;
+    client.pins = 0;
+    this.needsProbe = client.needsProbe;
+    client.needsProbe = false;
     client.requests?.extended.portals.forget();
     if (server.sequenceSessionId === client.id) server.sequenceSessionId = this.id;
     if (server.lastSessionId === client.id) server.lastSessionId = this.id;
+  }
+
+  /** Its server connection, which is quiet and in no transaction, is the client's again, which keeps it for what it has there. */
+  giveBack(server: ServerConnection): void {
+    const { client } = this;
+    server.session = client;
+    client.server = server;
+    client.pool = server.pool;
+    this.server = null;
+    this.transaction.reset();
+    client.pins |= this.pins;
+    this.pins = 0;
+    if (server.sequenceSessionId === this.id) server.sequenceSessionId = client.id;
+    if (server.lastSessionId === this.id) server.lastSessionId = client.id;
   }
 
   /** @param plan of the one Query that `frames` is; null: it is read */
@@ -218,6 +189,9 @@ export class LegSession extends Session {
       this.router?.transactionEnded();
       this.requests?.wake();
     } else super.serverQuiet(server);
+    const cross = this.client.router?.shards?.cross;
+    const isKept = this.pins !== 0 && this.server === server && server.readyStatus === READY.Idle;
+    if (isKept || cross?.isAwaitingKept === true) this.context.sharded.postpone(() => cross?.resumeKept());
     // It goes on where it is: nobody is assigned to it.
     if (wasAwaitingQuiet && this.server === server && !this.isWaiting) this.events.onServed();
   }
@@ -354,13 +328,25 @@ export class LegSession extends Session {
 
   /** Whatever it was doing: a transaction that is open is rolled back. */
   end(): void {
+    const keptServer = this.keepsForClient;
     sessionGone(this, 'its client needs it no more');
+    if (keptServer) this.context.sharded.postpone(() => this.tellClient());
+  }
+
+  /** What the client has on its server connection (locks) ends with that. */
+  private get keepsForClient(): boolean {
+    return this.server !== null && this.pins !== 0 && this.client.phase === 'ready';
+  }
+
+  private tellClient(): void {
+    if (this.client.phase !== 'ready') return;
+    this.client.fail(new PgDogError('server_lost', `the connection to shard ${this.shard} was lost`));
   }
 
   /** Between two statements of a transaction there is nobody but the client to be told (idle in transaction). */
   override fail(error: PgDogError, isInsideAnswer?: boolean): void {
     if (this.noteTakenLost()) return;
-    const isUnheard = this.events.isIdle() && this.keepsServer === 'no';
+    const isUnheard = (this.events.isIdle() && this.keepsServer === 'no') || this.keepsForClient;
     super.fail(error, isInsideAnswer);
     if (isUnheard) this.client.fail(error);
   }
@@ -368,11 +354,9 @@ export class LegSession extends Session {
   /** A server's FATAL between two statements, too: what it had done is lost, and must not be begun anew. */
   override closeAfterFatal(): void {
     if (this.noteTakenLost()) return;
-    const isUnheard = this.events.isIdle() && this.keepsServer === 'no';
+    const isUnheard = (this.events.isIdle() && this.keepsServer === 'no') || this.keepsForClient;
     super.closeAfterFatal();
-    if (isUnheard) {
-      this.client.fail(new PgDogError('server_lost', `the connection to shard ${this.shard} was lost`));
-    }
+    if (isUnheard) this.tellClient();
   }
 
   override passSlice(buffer: number, start: number, end: number): void {

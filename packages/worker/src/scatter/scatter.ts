@@ -266,6 +266,13 @@ export class Scatter implements LegReader {
     this.copying?.balance();
   }
 
+  /** It keeps a server connection for what the client has on it; null: none does. */
+  get keeper(): Leg | null {
+    for (const leg of this.kept)
+      if (leg !== null && leg.session.server !== null && leg.session.pins !== 0) return leg;
+    return null;
+  }
+
   legOf(shard: number): Leg {
     const known = this.kept[shard];
     if (known !== null && !known.isGone) return known;

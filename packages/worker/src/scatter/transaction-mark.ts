@@ -1,4 +1,12 @@
-import { type LocalSetting, localSettingOf, PgDogError, type SqlPlan } from '@pgdog-cluster/core';
+import {
+  type LocalSetting,
+  localSettingOf,
+  PgDogError,
+  type SqlPlan,
+  type StatementValues,
+} from '@pgdog-cluster/core';
+import { localSettingsAhead } from '../session/local-settings.js';
+import type { Session } from '../session/session.js';
 
 /** So many settings are kept for shards that join later. */
 export const SETTINGS_MAX = 1000;
@@ -13,9 +21,14 @@ export interface TransactionMark {
 
 /**
  * Whether all that a text does is what is told to shards that come later, so that nothing of it is lost with the shard that did it. Postgres
- * takes no snapshot and no lock for it. @param mayBegin no transaction is open: BEGIN may be ahead of it
+ * takes no snapshot and no lock for it. @param mayBegin no transaction is open: BEGIN may be ahead of it. @param values of what is bound
  */
-export function onlyMarks({ statements }: SqlPlan, mayBegin: boolean): boolean {
+export function onlyMarks(
+  { statements }: SqlPlan,
+  mayBegin: boolean,
+  session: Session,
+  values: StatementValues,
+): boolean {
   // It has not been read statement by statement.
   if (statements.length === 0) return false;
   for (let index = 0; index < statements.length; index++) {
@@ -29,6 +42,9 @@ export function onlyMarks({ statements }: SqlPlan, mayBegin: boolean): boolean {
       case 'savepoint':
       case 'release':
       case 'rollbackTo':
+        break;
+      case 'setConfig':
+        if (effect.isAll !== true || localSettingsAhead(session, effect, values) === null) return false;
         break;
       default:
         if (localSettingOf(effect) === null) return false;

@@ -1,5 +1,6 @@
 import {
   canonicalParameterName,
+  isTrueWord,
   type SetConfigCall,
   type SqlArgument,
   type SqlEffect,
@@ -174,7 +175,8 @@ function setConfig(
   const isLocal = resolve(call.isLocal, values);
   const name = resolve(call.name, values);
   if (typeof name !== 'string' || canonicalParameterName(name) === 'search_path') server.hasHadPath = true;
-  if (isLocal !== undefined && isTrue(isLocal)) {
+  // NULL counts as false, as in set_config_by_name.
+  if (typeof isLocal === 'string' && isTrueWord(isLocal)) {
     const local = typeof name === 'string' ? canonicalParameterName(name) : null;
     if (decidesReading(local)) session.transaction.readsLocally(local, resolve(call.value, values) ?? '');
     return;
@@ -196,15 +198,6 @@ function resolve(argument: SqlArgument, values: BindValues | null): string | nul
   if ('constant' in argument) return argument.constant;
   if ('parameter' in argument) return values?.[argument.parameter - 1];
   return undefined;
-}
-
-/** Input of type boolean (bool.c); NULL counts as false, as in set_config_by_name. */
-function isTrue(text: string | null): boolean {
-  if (text === null) return false;
-  const word = text.trim().toLowerCase();
-  return (
-    word === '1' || word === 'on' || (word !== '' && ('true'.startsWith(word) || 'yes'.startsWith(word)))
-  );
 }
 
 function discardAll(session: Session, server: ServerConnection, batch: BatchDeallocate | null): void {

@@ -219,8 +219,10 @@ export class RequestSink implements FrameSink {
     if (this.localRefusal !== null) return this.refuseLocally(type);
     // Several shards are being asked: what comes behind waits for their answer.
     const cross = this.session.router?.shards?.cross ?? null;
-    if (cross?.isBusy === true && type !== FRONTEND.Terminate)
-      return cross.whileBusy(type, bytes, start, end, frameBytes);
+    if (cross !== null && type !== FRONTEND.Terminate) {
+      if (cross.isBusy) return cross.whileBusy(type, bytes, start, end, frameBytes);
+      if (this.session.server === null && !cross.takeBack()) return BLOCKED;
+    }
     if (type !== FRONTEND.Sync && type !== FRONTEND.Terminate) {
       // After an error in a batch, ours or Postgres's, nothing is read: a Query, a call or a copy no more than the rest.
       if (this.isSkippingToSync || this.session.server?.isSkippingToSync === true) return this.drop();
@@ -242,7 +244,11 @@ export class RequestSink implements FrameSink {
       if (server?.isQuiet === true) router.served.atHand(type, bytes, start, end, frameBytes);
       if (server !== null && router.shards !== null && !isBehind(server, type)) {
         const refused = this.refuseOffShard(server, router, type, bytes, start, end, frameBytes);
-        if (refused === SPREAD_OUT) return this.dispatch(type, bytes, start, end, buffer, frameBytes);
+        if (refused === SPREAD_OUT) {
+          const outcome = this.dispatch(type, bytes, start, end, buffer, frameBytes);
+          router.shards.cross.isLending = false;
+          return outcome;
+        }
         if (refused !== GO) return refused;
       }
     }

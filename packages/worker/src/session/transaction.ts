@@ -4,7 +4,6 @@ import {
   HOLDS_CURSOR,
   LISTENS,
   type LocalSetting,
-  localSettingOf,
   READY,
   type SqlEffect,
   type SqlPlan,
@@ -20,6 +19,7 @@ import {
   withoutFormer,
 } from '../scatter/transaction-mark.js';
 import { applyEffect, type BindValues } from './effects.js';
+import { localSettingsDone } from './local-settings.js';
 import { type ParameterSet, parameterFromValue, withParameter, withUnknownReading } from './parameter-set.js';
 import { PIN_ADVISORY_LOCK, PIN_HOLD_CURSOR, PIN_LISTEN, PIN_TEMP } from './pin-reasons.js';
 import { noteRestored, type RestoredStatement } from './restored-settings.js';
@@ -307,7 +307,7 @@ export class SessionTransaction {
         this.dropsAtCommit ||= effect.onCommitDrop;
         return;
       default:
-        this.noteLocal(effect);
+        this.noteLocals(effect, values);
         applyEffect(this.session, server, effect, values, batch ?? null);
     }
   }
@@ -324,12 +324,13 @@ export class SessionTransaction {
     this.locals = [...last.values()];
   }
 
-  private noteLocal(effect: SqlEffect): void {
-    const setting = this.session.router?.shards == null ? null : localSettingOf(effect);
-    if (setting === null) return;
+  private noteLocals(effect: SqlEffect, values: BindValues | null): void {
+    if (this.session.router?.shards == null) return;
     const depth = this.savepoints.length;
-    this.locals = this.locals.filter((each) => each.depth !== depth || each.setting.name !== setting.name);
-    if (this.locals.length < SETTINGS_MAX) this.locals.push({ depth, setting });
+    for (const setting of localSettingsDone(this.session, effect, values) ?? []) {
+      this.locals = this.locals.filter((each) => each.depth !== depth || each.setting.name !== setting.name);
+      if (this.locals.length < SETTINGS_MAX) this.locals.push({ depth, setting });
+    }
   }
 
   private rollbackTo(server: ServerConnection, name: string): void {

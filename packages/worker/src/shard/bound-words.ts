@@ -1,7 +1,7 @@
 /** Why what is asked cannot be done with the server connection that the session has. */
 import { PgDogError, READY } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
-import { PIN_ADVISORY_LOCK } from '../session/pin-reasons.js';
+import { pinNames } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import { crossShard } from './several-shards.js';
 import type { ShardRequest } from './shard-request.js';
@@ -15,15 +15,15 @@ export function boundTo(
   const where = isOpen ? 'the transaction' : "the session's server connection";
   const on = request === null ? `it is on shard ${found}` : request.what;
   const text = `${on}, and ${where} is on shard ${pool.snapshot.shard}`;
-  if ((pins & PIN_ADVISORY_LOCK) !== 0) return lockedThere(text);
+  if (pins !== 0) return keptThere(text, pins);
   if (readyStatus === READY.Failed) return behindFailed(text);
   return request === null ? crossShard(text) : new PgDogError('cross_shard', text);
 }
 
-/** Locks of a session are its server connection's, as migrators take them. */
-function lockedThere(text: string): PgDogError {
-  return new PgDogError('cross_shard', `${text}, where it has an advisory lock`, {
-    hint: 'Lock by pg_advisory_xact_lock() in the transaction (Flyway: postgresql.transactional.lock = true), or by a connection of its own.',
+/** Locks alone would not hinder it, were it sent by itself. */
+function keptThere(text: string, pins: number): PgDogError {
+  return new PgDogError('cross_shard', `${text}, which it keeps (${pinNames(pins)})`, {
+    hint: 'Send BEGIN, settings, and what is for other shards each by itself; LISTEN and temporary tables by a connection of their own.',
   });
 }
 

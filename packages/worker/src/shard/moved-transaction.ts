@@ -2,6 +2,7 @@ import { READY } from '@pgdog-cluster/core';
 import { rollBack } from '../backend/cleaning.js';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { HeldTransaction } from '../route/held-transaction.js';
+import { PIN_ADVISORY_LOCK } from '../session/pin-reasons.js';
 import type { Session } from '../session/session.js';
 import type { ShardRequest } from './shard-request.js';
 
@@ -34,9 +35,9 @@ export class MovableTransaction {
    * is taken in pieces takes all of its shards in their order.
    */
   mayLeave(shard: number, { request }: ShardRequest, isApart: boolean): boolean {
-    const { transaction, isSessionMode } = this.session;
+    const { transaction, isSessionMode, pins } = this.session;
     const isKept = transaction.hasSettingChanges || transaction.local !== null || transaction.marks === null;
-    if (!this.isOn || isSessionMode || isKept) return false;
+    if (!this.isOn || isSessionMode || pins !== 0 || isKept) return false;
     return isApart || request === null || request.shards[0] !== shard;
   }
 
@@ -51,7 +52,21 @@ export class MovableTransaction {
   }
 }
 
-/** Its transaction is open, and goes on elsewhere if it may: nothing keeps it there, and nothing of it is under way. */
-export function isFree(server: ServerConnection, { pins }: Session): boolean {
-  return server.readyStatus === READY.InTransaction && server.isQuiet && pins === 0;
+/**
+ * Its transaction is open, and may be over several shards: nothing keeps the session there but locks, which stay with the server connection
+ * whoever asks it, and nothing is under way.
+ */
+export function isFree(server: ServerConnection, session: Session): boolean {
+  return server.readyStatus === READY.InTransaction && isLendable(server, session);
+}
+
+/** The session keeps it for its locks alone, and is in no transaction: meanwhile it asks other shards. */
+export function mayLend(server: ServerConnection, session: Session, { isPlain }: ShardRequest): boolean {
+  const isAtRest = server.readyStatus === READY.Idle && session.pins !== 0;
+  return isAtRest && isPlain && isLendable(server, session);
+}
+
+/** A leg may have it for a while. */
+function isLendable({ isQuiet }: ServerConnection, { pins, isSessionMode }: Session): boolean {
+  return isQuiet && !isSessionMode && (pins & ~PIN_ADVISORY_LOCK) === 0;
 }

@@ -21,6 +21,7 @@ import {
 import { type CrossShardRequest, NO_COUNTS, type TextEdit } from '../scatter/cross-shard-request.js';
 import { EditedStatement } from '../scatter/edited-statement.js';
 import { FilledStatement } from '../scatter/filled-statement.js';
+import { localSettingsAhead } from '../session/local-settings.js';
 import type { Session } from '../session/session.js';
 import type { PreparedText } from './prepared-text.js';
 
@@ -187,9 +188,9 @@ export function directOnly({ message }: PgDogError): PgDogError {
   return new PgDogError('cross_shard', `${message}; cross_shard = "direct_only" allows no other`);
 }
 
-/** set_config('…', '…', true) is SET LOCAL. */
-export function setsByCall({ effect }: StatementPlan): boolean {
-  return effect?.type === 'setConfig';
+/** set_config(), but for what shards that join the transaction later are told as well. */
+export function setsByCall({ effect }: StatementPlan, session: Session, values: StatementValues): boolean {
+  return effect?.type === 'setConfig' && localSettingsAhead(session, effect, values) === null;
 }
 
 export function isInBlock({ router, server }: Session): boolean {
@@ -202,7 +203,10 @@ function changesSession({ effect }: StatementPlan): boolean {
   return effect !== null && !BESIDE_SESSION.has(effect.type);
 }
 
-const BESIDE_SESSION: ReadonlySet<string> = new Set(['closeCursor', 'declareHold', 'drop', 'execute']);
+/** Locks are the server connection's of the shard where they are taken, which is the same for all. */
+const BESIDE_SESSION: ReadonlySet<string> = new Set(
+  'closeCursor declareHold drop execute advisoryLock advisoryUnlock advisoryUnlockAll'.split(' '),
+);
 
 /** Not what begins, marks or ends a transaction: that is known to whoever has it. */
 export function tellsSession(statement: StatementPlan): boolean {

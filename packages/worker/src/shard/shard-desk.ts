@@ -1,6 +1,7 @@
 // ● per-frame path
 import {
   type BindFields,
+  decodeText,
   FRONTEND,
   frameBytesOf,
   PgDogError,
@@ -12,6 +13,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Cluster } from '../route/cluster.js';
+import { stepOf } from '../route/held-transaction.js';
 import { roleSettingsOf } from '../route/role-setting.js';
 import { WriteTrace } from '../route/write-trace.js';
 import { CrossShard } from '../scatter/cross-shard.js';
@@ -19,7 +21,7 @@ import { staysOnShard } from '../scatter/spread-transaction.js';
 import type { Session } from '../session/session.js';
 import { BLOCKED } from '../wire/frame-stream.js';
 import { boundTo, unserializable } from './bound-words.js';
-import { isFree, MovableTransaction } from './moved-transaction.js';
+import { isFree, MovableTransaction, mayLend } from './moved-transaction.js';
 import { planOfText, preparedText } from './prepared-text.js';
 import { catalogElsewhere, crossShard, PASS, UNCUT } from './several-shards.js';
 import { ShardRequest } from './shard-request.js';
@@ -131,6 +133,7 @@ export class ShardDesk {
       if (held !== null) this.cross.begin(held);
       return SCATTER;
     }
+    if (this.cross.isLending) return this.askLegs(asked.found === SHARD_ANY ? this.home : asked.found);
     this.hasWritten = asked.isWriting;
     this.isPlaced = asked.isPlaced;
     this.movable.begins(asked);
@@ -207,10 +210,17 @@ export class ShardDesk {
       return crossShard(`the cursor is not on shard ${asked.found} alone`);
     }
     const only = asked.found === SHARD_ANY ? (cross.memberShard ?? this.home) : asked.found;
-    const isEverywhere = shards !== null && shards.length > 1;
+    if (shards === null) return this.askLegs(only);
     // exempt: in transactions over several shards
-    asked.ask(new Set(shards ?? [only]), isEverywhere ? null : PASS, UNCUT, '');
+    asked.ask(new Set(shards), shards.length > 1 ? null : PASS, UNCUT, '');
     return asked.problem ?? SCATTER;
+  }
+
+  /** Not by a server connection of the session's. */
+  private askLegs(shard: number): ShardOutcome {
+    // exempt: in transactions over several shards, and of who holds a lock
+    this.asked.ask(new Set([shard]), PASS, UNCUT, '');
+    return this.asked.problem ?? SCATTER;
   }
 
   /** What comes behind what is under way on `server` may follow it there. */
@@ -257,6 +267,9 @@ export class ShardDesk {
             this.session.clientReading,
           );
           if (hasFailed && !revives(plan)) return GO_ON;
+          const isBegin =
+            this.session.pins !== 0 && server.readyStatus === READY.Idle && stepOf(plan) === 'begin';
+          if (isBegin) this.session.router?.noteBegin(plan, decodeText(bytes, start + HEADER_BYTES, end - 1));
           const isMade = plan.made !== undefined || this.makesKeys;
           if (isMade && this.session.requests?.makesValues() === true) return HOLD;
           this.asked.query(plan, bytes, start + HEADER_BYTES, end - 1);
@@ -322,6 +335,7 @@ export class ShardDesk {
       return GO_ON;
     }
     // What keeps a server connection, or has been sent in part, stays where it is.
+    if (mayLend(server, this.session, asked) && this.cross.lend(server)) return SPREAD;
     const begin = isFree(server, this.session) ? (this.session.router?.begunWith ?? null) : null;
     if (begin === null) return asked.problem ?? boundTo(server, this.session, asked);
     if (this.movable.mayLeave(shard, asked, isApart)) {

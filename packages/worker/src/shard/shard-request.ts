@@ -22,7 +22,9 @@ import {
   SHARD_SEVERAL,
   type ShardReading,
   type ShardScope,
+  type SqlEffect,
   type SqlPlan,
+  type StatementPlan,
   StatementValues,
   SYNTAX_ERROR,
   shardsOfApart,
@@ -33,6 +35,7 @@ import type { CrossShardRequest } from '../scatter/cross-shard-request.js';
 import { rewrittenOf } from '../scatter/rewritten-statement.js';
 import { declaredTypes, SplitInsert } from '../scatter/split-insert.js';
 import { onlyMarks } from '../scatter/transaction-mark.js';
+import { localSettingsAhead } from '../session/local-settings.js';
 import { makesTemp } from '../session/parameter-set.js';
 import type { Session } from '../session/session.js';
 import { CatalogWait } from './catalog-wait.js';
@@ -126,6 +129,8 @@ export class ShardRequest {
   isOfCatalog = false;
   /** All that it does can be told to shards that come to its transaction later. */
   isMarking = true;
+  /** All that it does is what each of its statements does by itself: it neither tells the session of anything nor controls a transaction. */
+  isPlain = true;
   /** A statement of it changes the session, which a transaction over several shards does not allow. */
   private isTelling = false;
   private touched: Set<number> | null = null;
@@ -203,6 +208,7 @@ export class ShardRequest {
     this.textCount = 0;
     this.isTelling = false;
     this.isMarking = true;
+    this.isPlain = true;
     this.isOfCatalog = false;
     this.touched = null;
     this.isWriting = false;
@@ -221,10 +227,10 @@ export class ShardRequest {
     queryText.textEnd = end;
     this.text = queryText;
     this.frame = bytes;
-    this.lookForMarks(plan);
     // Its shape has just been read, for its plan.
     values.begin(bytes, start, end, true);
     values.noTypes();
+    this.lookForMarks(plan);
     const executes = plan.shards?.executes;
     if (executes !== undefined && !this.isPlaceNamed(plan)) this.execute(executes, plan);
     else this.add(plan);
@@ -251,7 +257,7 @@ export class ShardRequest {
       else if (request !== null) this.request = { ...request, executes: executes.name };
     }
     this.executes = executes.name;
-    if (this.problem === null && plan.statements.some(setsByCall)) this.isTelling = true;
+    if (this.problem === null && plan.statements.some(sets)) this.isTelling = true;
   }
 
   /** The client says itself where it is. */
@@ -265,10 +271,10 @@ export class ShardRequest {
     this.bindCount++;
     this.text = text;
     this.frame = bytes;
-    this.lookForMarks(plan);
     values.begin(text.bytes, text.textStart, text.textEnd);
     values.readTypes(text.bytes, text.typesStart, text.typeCount);
     values.readParameters(bytes, start, end);
+    this.lookForMarks(plan);
     this.add(plan);
   }
 
@@ -282,6 +288,7 @@ export class ShardRequest {
   /** Too long to be read. */
   unread(what: string): void {
     this.isMarking = false;
+    this.isPlain = false;
     const isInside = this.cross.isInTransaction;
     const where = isInside ? 'its transaction is over several shards' : 'so its shard is not known';
     // What it does nobody knows.
@@ -291,8 +298,9 @@ export class ShardRequest {
   }
 
   private lookForMarks(plan: SqlPlan): void {
+    if (!plan.statements.every(isPlain)) this.isPlain = false;
     const mayBegin = this.session.server === null && this.statementCount === 0;
-    if (this.isMarking && !onlyMarks(plan, mayBegin)) this.isMarking = false;
+    if (this.isMarking && !onlyMarks(plan, mayBegin, this.session, values)) this.isMarking = false;
   }
 
   private add(plan: SqlPlan): void {
@@ -354,9 +362,13 @@ export class ShardRequest {
     if (plan.made !== undefined) this.refuse(unmade(plan.made));
     const { user } = this.session;
     const schemas = this.database.catalog?.schemas ?? [];
-    const change = firstPathChange(plan, user, schemas, isAsAtStart(this.session));
+    const isKnown = (effect: SqlEffect): boolean => localSettingsAhead(this.session, effect, values) !== null;
+    const change = firstPathChange(plan, user, schemas, isAsAtStart(this.session), isKnown);
     if (change >= 0) this.refuseHiddenPath(plan, change);
-    const tellsShard = plan.shards?.changesTransaction === true || plan.statements.some(setsByCall);
+    const isSet = plan.statements.some(
+      (each) => setsByCall(each, this.session, values) || (this.isExecuting && sets(each)),
+    );
+    const tellsShard = plan.shards?.changesTransaction === true || isSet;
     if (tellsShard) this.isShardTold = true;
     if (tellsShard || plan.statements.some(tellsSession)) this.isTelling = true;
     this.cursor = plan.shards?.cursor ?? null;
@@ -616,3 +628,9 @@ function isBound({ pins, isSessionMode }: Session): boolean {
 function isAtRest({ server, router }: Session, { isInTransaction }: CrossShard): boolean {
   return server === null && !isInTransaction && (router?.held ?? null) === null;
 }
+
+/** What only the server connection knows that executes it. */
+const sets = ({ effect }: StatementPlan): boolean => effect?.type === 'setConfig';
+
+/** A session is asked what DROP has left of what it keeps. */
+const isPlain = ({ effect }: StatementPlan): boolean => effect === null || effect.type === 'drop';

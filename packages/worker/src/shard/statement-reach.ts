@@ -2,6 +2,7 @@
 import {
   PREPARE_LEVEL,
   type SetConfigCall,
+  type SqlEffect,
   type SqlPlan,
   type StatementPlan,
   type StatementValues,
@@ -34,12 +35,14 @@ export function isInert(plan: SqlPlan): boolean {
  * The first statement that changes where names without a schema are looked for; -1: none does. A role does, for `$user`, where
  * a schema has its name or the name of the role before it.
  * @param isAsAtStart what such names mean is what it was when the session began: RESET ALL and DISCARD ALL leave it so
+ * @param isKnown what a set_config() sets is known, and nothing of the kind
  */
 export function firstPathChange(
   { statements }: SqlPlan,
   user: string,
   schemas: readonly string[],
   isAsAtStart: boolean,
+  isKnown: (effect: SqlEffect) => boolean,
 ): number {
   const isOf = (name: string | null, value: string | null | undefined): boolean => {
     if (name === 'search_path') return true;
@@ -57,7 +60,10 @@ export function firstPathChange(
       case 'discard':
         return effect.what === 'all' && !isAsAtStart;
       case 'setConfig':
-        return effect.calls.some(({ name }) => !('constant' in name) || isOf(name.constant, user));
+        return (
+          !isKnown(effect) &&
+          effect.calls.some(({ name }) => !('constant' in name) || isOf(name.constant, user))
+        );
       default:
         return false;
     }
