@@ -183,6 +183,8 @@ async function memoryNotAtRest({ proxy }: StressWorld): Promise<string[]> {
     ['capacity', 'queued'],
     ['load', 'active'],
     ['load', 'waiting'],
+    ['load', 'held waiting'],
+    ['load', 'held givable'],
   ] as const)
     if (sumOf(region, cell) !== 0) texts.push(`${region}, ${cell}: ${sumOf(region, cell)}`);
   return texts;
