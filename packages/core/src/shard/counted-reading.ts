@@ -1,5 +1,5 @@
-/** `SELECT count(*) FROM (SELECT …) x`, where rows of several shards have to do with each other before they are counted. */
-import { nodeOf, nodesOf, pathOf, type SqlNode } from '../sql/sql-node.js';
+/** `SELECT count(*) FROM (SELECT …) x`, and the same by WITH, where rows of several shards have to do with each other before they are counted. */
+import { nodeOf, nodesOf, pathOf, type SqlNode, textOf } from '../sql/sql-node.js';
 import { isAggregate } from './call-reading.js';
 import { columnsOf } from './group-expression.js';
 import { castType } from './key-family.js';
@@ -55,18 +55,34 @@ export function readCounted(
 
 /** What stands in FROM, if nothing is asked but how many rows that has. */
 function countedQuery(node: SqlNode, { lookup }: ReadTerms): SqlNode | null {
-  if (Object.keys(node).some((key) => !FIELDS.has(key))) return null;
+  const named = nodeOf(node, 'withClause');
+  if (Object.keys(node).some((key) => !FIELDS.has(key) && key !== 'withClause')) return null;
   const [target, ...others] = nodesOf(node, 'targetList');
   const [item, ...more] = nodesOf(node, 'fromClause');
-  const from = nodeOf(item, 'RangeSubselect');
-  if (others.length > 0 || more.length > 0 || from === undefined || from.lateral === true) return null;
+  const query = named === undefined ? subqueryOf(item) : namedQuery(named, item);
+  if (others.length > 0 || more.length > 0 || query === null) return null;
   const value = nodeOf(nodeOf(target, 'ResTarget'), 'val') ?? {};
   const cast = nodeOf(value, 'TypeCast');
   const type = cast === undefined ? null : castType(nodeOf(cast, 'typeName'));
   if (cast !== undefined && (type === null || type.isArray || !COUNT_TYPES.has(type.type))) return null;
   const call = nodeOf(nodeOf(cast, 'arg') ?? value, 'FuncCall');
   if (call === undefined || !isCountOfAll(call, lookup.hasFunction('count'))) return null;
-  return nodeOf(nodeOf(from, 'subquery'), 'SelectStmt') ?? null;
+  return query;
+}
+
+function subqueryOf(item: SqlNode | undefined): SqlNode | null {
+  const from = nodeOf(item, 'RangeSubselect');
+  return from?.lateral === true ? null : (nodeOf(nodeOf(from, 'subquery'), 'SelectStmt') ?? null);
+}
+
+/** WITH x AS (SELECT …) SELECT count(*) FROM x. */
+function namedQuery(clause: SqlNode, item: SqlNode | undefined): SqlNode | null {
+  const [only, ...others] = nodesOf(clause, 'ctes').map((each) => nodeOf(each, 'CommonTableExpr'));
+  const from = nodeOf(item, 'RangeVar');
+  const isMeant = textOf(from, 'relname') === textOf(only, 'ctename') && textOf(from, 'schemaname') === '';
+  if (clause.recursive === true || others.length > 0 || only === undefined || from === undefined || !isMeant)
+    return null;
+  return nodeOf(nodeOf(only, 'ctequery'), 'SelectStmt') ?? null;
 }
 
 /** count(*), count(1). */
@@ -83,12 +99,13 @@ function isCountOfAll(call: SqlNode, isTaken: boolean): boolean {
   return arg === undefined ? call.agg_star === true : constant !== undefined && constant.isnull !== true;
 }
 
-/** What stands in the first parentheses behind FROM. */
+/** What stands in the first parentheses behind FROM, or behind the AS of WITH. */
 function subqueryBytes(text: Uint8Array): Uint8Array | null {
   const tokens = tokensOf(text) ?? [];
-  const from = tokens.findIndex(({ depth, word }) => depth === 0 && word === 'from');
-  const open = tokens[from + 1];
-  if (from < 0 || open?.kind !== OPEN) return null;
+  const before = tokens[0]?.word === 'with' ? 'as' : 'from';
+  const from = tokens.findIndex(({ depth, word }) => depth === 0 && word === before);
+  const open = tokens.find(({ kind, depth }, at) => at > from && kind === OPEN && depth === 0);
+  if (from < 0 || open === undefined) return null;
   const close = tokens.find(({ kind, depth, start }) => start > open.start && kind === CLOSE && depth === 0);
   return close === undefined ? null : text.subarray(open.end, close.start);
 }
