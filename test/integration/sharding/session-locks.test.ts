@@ -180,6 +180,25 @@ forEachDriver('advisory locks of a session', (driver) => {
     assert.deepEqual((await other.query(TRY)).rows, [{ has: true }]);
   });
 
+  it('MAINTENANCE holds what it asks of other shards, as what it asks of its own', async () => {
+    await client.query(LOCK);
+    for (const id of shards.ids) {
+      await proxy.adminQuery('MAINTENANCE ON');
+      let isDone = false;
+      const updated = client.query(update(id)).then(() => {
+        isDone = true;
+      });
+      await eventually('it is held', async () => {
+        const rows = await proxy.adminQuery<{ cl_held: string }>('SHOW MAINTENANCE');
+        return isDone || rows.some(({ cl_held }) => Number(cl_held) === 1);
+      });
+      assert.equal(isDone, false);
+      await proxy.adminQuery('MAINTENANCE OFF');
+      await updated;
+    }
+    assert.deepEqual((await client.query(UNLOCK)).rows, [{ had: true }]);
+  });
+
   it('what cannot be asked of other shards meanwhile says so, and the lock stays', async () => {
     const [, second] = shards.ids;
     await client.query(LOCK);

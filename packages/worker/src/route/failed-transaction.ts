@@ -33,6 +33,12 @@ export function problemInFailed({ flags, statements }: SqlPlan): PgDogError {
   return new PgDogError('cross_shard', text, { hint: 'Send ROLLBACK alone.' });
 }
 
+/** It ends a transaction that has failed, or takes it back: what stands behind it is done. */
+export function revives({ statements }: SqlPlan): boolean {
+  const type = statements[0]?.effect?.type;
+  return type === 'rollbackTo' || type === 'rollback' || type === 'commit';
+}
+
 /** The same to a frame of a batch that prepares and binds nothing that is known: names are looked for first. */
 export function frameInFailed(
   { statements }: Session,

@@ -9,10 +9,10 @@ import {
   readBind,
   SHARD_ANY,
   type ShardScope,
-  type SqlPlan,
 } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Cluster } from '../route/cluster.js';
+import { revives } from '../route/failed-transaction.js';
 import { stepOf } from '../route/held-transaction.js';
 import { roleSettingsOf } from '../route/role-setting.js';
 import { WriteTrace } from '../route/write-trace.js';
@@ -133,6 +133,7 @@ export class ShardDesk {
       if (held !== null) this.cross.begin(held);
       return SCATTER;
     }
+    if (this.cross.isLending && this.isHeld) return HOLD;
     if (this.cross.isLending) return this.askLegs(asked.found === SHARD_ANY ? this.home : asked.found);
     this.hasWritten = asked.isWriting;
     this.isPlaced = asked.isPlaced;
@@ -164,11 +165,16 @@ export class ShardDesk {
     });
   }
 
+  /** By an order of the operator's. */
+  private get isHeld(): boolean {
+    const { holds } = this.session.context;
+    return holds.isOn && holds.hold(this.session);
+  }
+
   /** Over several shards: what the client has begun, or what it asks now. */
   private mayBegin(): ShardOutcome {
     if (this.isReshaped) return this.reshaped();
-    const { holds } = this.session.context;
-    if (holds.isOn && holds.hold(this.session)) return HOLD;
+    if (this.isHeld) return HOLD;
     const isSerializable = this.session.router?.held?.isSerializable === true || this.isSerializable;
     return isSerializable ? unserializable() : GO_ON;
   }
@@ -391,10 +397,4 @@ export class ShardDesk {
     this.forget();
     this.cross.close();
   }
-}
-
-/** It ends a transaction that has failed, or takes it back: what stands behind it is done. */
-function revives({ statements }: SqlPlan): boolean {
-  const type = statements[0]?.effect?.type;
-  return type === 'rollbackTo' || type === 'rollback' || type === 'commit';
 }
