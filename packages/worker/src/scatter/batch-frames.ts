@@ -146,13 +146,17 @@ export class BatchFrames {
     onSync?.();
   }
 
-  /** With a Describe of ours, if one is needed. */
   private whole(): Uint8Array {
-    const { parts, ownDescribeAt: at, edited } = this;
-    const described = this.isOwnDescribe
-      ? [...parts.slice(0, at), describePortal(parts[at], HEADER_BYTES, parts[at].length), ...parts.slice(at)]
-      : parts;
-    return edited === null ? Buffer.concat(described) : edited.batchFrames(described);
+    const { asked, edited } = this;
+    return edited === null ? Buffer.concat(asked) : edited.batchFrames(asked);
+  }
+
+  /** With a Describe of ours, if one is needed. */
+  private get asked(): readonly Uint8Array[] {
+    const { parts, ownDescribeAt: at } = this;
+    if (!this.isOwnDescribe) return parts;
+    const describe = describePortal(parts[at], HEADER_BYTES, parts[at].length);
+    return [...parts.slice(0, at), describe, ...parts.slice(at)];
   }
 
   /** The whole ParameterDescription that comes next, as the client may see it. */
@@ -190,7 +194,7 @@ export class BatchFrames {
 
   framesFor(shard: number, split: SplitInsert | null, filled: FilledStatement | null): Uint8Array {
     if (filled !== null)
-      return this.parts.length === 0 ? filled.queryFrame() : filled.batchFrames(this.parts);
+      return this.parts.length === 0 ? filled.queryFrame() : filled.batchFrames(this.asked);
     if (split === null) return this.frames;
     return this.parts.length === 0 ? split.queryFrame(shard) : split.batchFrames(shard, this.parts);
   }
