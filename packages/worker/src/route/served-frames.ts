@@ -2,7 +2,8 @@
 import { FRONTEND, READY, ROLE_REPLICA, WANT_PRIMARY, WANT_READ } from '@pgdog-cluster/core';
 import type { ServerConnection } from '../backend/server-connection.js';
 import type { Session } from '../session/session.js';
-import { HOLD, type ShardDesk, type ShardOutcome } from '../shard/shard-desk.js';
+import type { ShardDesk } from '../shard/shard-desk.js';
+import { HOLD, type ShardOutcome } from '../shard/shard-outcome.js';
 import { END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import { stepOf } from './held-transaction.js';
 import { ahead, type LookAhead } from './look-ahead.js';

@@ -13,7 +13,8 @@ import {
 import { controlStepsOf } from '../scatter/control-step.js';
 import { queryPieces } from '../scatter/query-pieces.js';
 import type { Session } from '../session/session.js';
-import { DIVIDE, HOLD, SCATTER, type ShardDesk, type ShardOutcome, SPREAD } from '../shard/shard-desk.js';
+import type { ShardDesk } from '../shard/shard-desk.js';
+import { DIVIDE, HOLD, SCATTER, type ShardOutcome, SPREAD } from '../shard/shard-outcome.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
 import { frameInFailed, problemInFailed } from './failed-transaction.js';

@@ -25,7 +25,7 @@ import { MadeStatements } from '../made/made-statements.js';
 import { refuseWrite } from '../route/refuse-write.js';
 import type { SessionRouter } from '../route/session-router.js';
 import { GO } from '../route/unserved-frames.js';
-import { HOLD, SCATTER, SPREAD } from '../shard/shard-desk.js';
+import { HOLD, SCATTER, SPREAD } from '../shard/shard-outcome.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
 import { ExplainFrames, NOT_EXPLAINED } from './explain-frames.js';
@@ -269,8 +269,11 @@ export class RequestSink implements FrameSink {
         return this.copy(type, bytes, start, end, buffer);
       case FRONTEND.FunctionCall:
         return this.functionCall(bytes, start, end, buffer);
-      default:
-        return this.extended.message(type, bytes, start, end, buffer, frameBytes);
+      default: {
+        const outcome = this.extended.message(type, bytes, start, end, buffer, frameBytes);
+        if (type === FRONTEND.Bind && outcome === CONSUMED) router?.shards?.bindTaken();
+        return outcome;
+      }
     }
   }
 

@@ -24,22 +24,11 @@ import { boundTo, unserializable } from './bound-words.js';
 import { isFree, MovableTransaction, mayLend } from './moved-transaction.js';
 import { planOfText, preparedText } from './prepared-text.js';
 import { catalogElsewhere, crossShard, PASS, UNCUT } from './several-shards.js';
+import { DIVIDE, GO_ON, HOLD, SCATTER, type ShardOutcome, SPREAD } from './shard-outcome.js';
 import { ShardRequest } from './shard-request.js';
 import type { ShardedDatabase } from './sharded-database.js';
 
 const HEADER_BYTES = 5;
-/** The frame must wait, and will be shown again. */
-export const HOLD = 'hold';
-/** Nothing against it. */
-export const GO_ON = null;
-/** `request` is for several shards. */
-export const SCATTER = 'scatter';
-/** The session has no server connection any more, and its transaction is over several shards or held: the frame is to be shown again. */
-export const SPREAD = 'spread';
-/** The batch is to be shown again, and taken in pieces: its statements are not for one place. */
-export const DIVIDE = 'divide';
-export type ShardOutcome = PgDogError | typeof HOLD | typeof SCATTER | typeof SPREAD | typeof GO_ON;
-
 /**
  * Finds the shard of what a session of a sharded database asks next, before a host of it is chosen, and sees to it that what
  * is asked of a server connection belongs to that shard.
@@ -283,10 +272,7 @@ export class ShardDesk {
         break;
       }
       case FRONTEND.Bind: {
-        if (this.checkedBinds > 0) {
-          this.checkedBinds--;
-          return GO_ON;
-        }
+        if (this.checkedBinds > 0) return GO_ON;
         this.asked.begin();
         const fields = readBind(bytes, start + HEADER_BYTES, end);
         if (fields !== null) this.bindAtServer(fields, bytes, end, hasFailed);
@@ -303,6 +289,11 @@ export class ShardDesk {
         return GO_ON;
     }
     return this.settleAt(server);
+  }
+
+  /** One is on its way, or has been refused: it is not shown again. The first of a batch has fetched its server, and may not have been shown there. */
+  bindTaken(): void {
+    if (this.checkedBinds > 0) this.checkedBinds--;
   }
 
   /** @param hasFailed it matters only if it makes an end of that */
