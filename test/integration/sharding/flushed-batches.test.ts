@@ -102,6 +102,23 @@ forEachDriver('parts of a batch', (driver) => {
     });
   }
 
+  it('parts that are sent without waiting for each other', async () => {
+    const [one, other] = shards.ids as [number, number];
+    for (const first of KINDS) {
+      for (const second of KINDS) {
+        const name = `${first}, then ${second}`;
+        const before = await state();
+        raw.send(run(first, one), H(), run(second, other), S());
+        const { tags, error, rows } = await raw.readUntilReady();
+        if (error === null) assert.deepEqual(tags, [STATEMENTS[first].tag, STATEMENTS[second].tag], name);
+        else assert.equal(error['C'], '0A000', `${name}: ${error['M']}`);
+        if (error === null && second === 'read') assert.deepEqual(rows.at(-1), [String(other)], name);
+        if (error !== null) assert.deepEqual(await state(), before, `${name}: nothing is left of it`);
+      }
+    }
+    await shards.assertNothingPrepared();
+  });
+
   it('the same shard in every part, and one more at the end', async () => {
     const [one, other] = shards.ids as [number, number];
     raw.send(run('write', one), H());
