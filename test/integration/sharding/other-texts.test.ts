@@ -59,7 +59,10 @@ forEachDriver('prepared statements over several shards', (driver) => {
     raw.send(...frames);
     const list: Frame[] = [];
     do list.push(await raw.readFrame(TIMEOUT_MS));
-    while (list.at(-1)?.type !== 'Z');
+    while (
+      list.filter(({ type }) => type === 'Z').length <
+      frames.filter(({ 0: type }) => type === 0x53 || type === 0x51).length
+    );
     return told(list);
   };
   /** The same from both. @returns types of the frames in short */
@@ -100,4 +103,65 @@ forEachDriver('prepared statements over several shards', (driver) => {
       });
     }
   }
+
+  const ROWS: Record<string, { values: string; given: string[] }> = {
+    parameters: { values: '($1, 2), ($2, 1)', given: ['1027', '2014'] },
+    'parameters in another order': { values: '($2, $1), ($3, $1)', given: ['7', '1027', '2014'] },
+    literals: { values: '(1027, 2), (2014, 1)', given: [] },
+  };
+  const TAILS = ['', ' RETURNING id, grp', ' ON CONFLICT DO NOTHING'];
+  for (const [what, { values, given }] of Object.entries(ROWS)) {
+    for (const tail of TAILS) {
+      for (const isInside of [false, true]) {
+        const where = isInside ? 'in a transaction' : 'outside of transactions';
+        it(`an INSERT for two shards by ${what}${tail}, described in its batch, ${where}`, async () => {
+          const sql = `INSERT INTO c (id, grp) VALUES ${values}${tail}`;
+          const shape = tail.startsWith(' RET') ? 'T' : 'n';
+          const rows = shape === 'T' ? 'D' : '';
+          const again = async (...frames: Buffer[]): Promise<string> => {
+            await both(Q('DELETE FROM c WHERE id > 1000'));
+            return both(...frames);
+          };
+          if (isInside) await both(Q('BEGIN'));
+          for (const format of [0, 1]) {
+            const name = `a${format}`;
+            const bind = B('', name, { values: given, resultFormats: shape === 'T' ? [format] : [] });
+            const all = [P(name, sql), D('S', name), bind];
+            assert.equal(await again(...all, E(''), S()), `1t${shape}2${rows}CZ`);
+            assert.equal(await again(bind, E(''), S()), `2${rows}CZ`);
+            assert.equal(await again(D('S', name), bind, E(''), S()), `t${shape}2${rows}CZ`);
+            assert.equal(
+              await again(D('S', name), bind, D('P', ''), E(''), S()),
+              `t${shape}2${shape}${rows}CZ`,
+            );
+            assert.equal(
+              await again(C('S', name), S(), ...all, D('P', ''), E(''), S(), C('S', name), S()),
+              `3Z1t${shape}2${shape}${rows}CZ3Z`,
+            );
+            assert.equal(await both(P(name, sql), D('S', name), S()), `1t${shape}Z`);
+            await both(C('S', name), S());
+            assert.equal(
+              await again(P(name, sql), D('S', name), H(), bind, E(''), S()),
+              `1t${shape}2${rows}CZ`,
+            );
+          }
+          const count = 'SELECT id, grp FROM c WHERE id > 1000 ORDER BY id';
+          assert.equal(await both(Q(count)), 'TDCZ');
+          await both(Q(isInside ? 'ROLLBACK' : 'DELETE FROM c WHERE id > 1000'));
+        });
+      }
+    }
+  }
+
+  it('an INSERT for two shards that fails when it was described leaves nothing of it', async () => {
+    const all = [
+      P('a', 'INSERT INTO c (id, grp) VALUES ($1, 2), ($2, 1)'),
+      D('S', 'a'),
+      B('', 'a', { values: ['1', '2014'] }),
+    ];
+    await both(...all, E(''), S());
+    await both(Q('SELECT count(*) FROM c'));
+    const [, ...rest] = all;
+    await both(...rest, E(''), S());
+  });
 });

@@ -9,6 +9,7 @@ import {
 } from '@pgdog-cluster/core';
 import type { PreparedText } from '../shard/prepared-text.js';
 import { bindFrame, bindParts } from './bind-parts.js';
+import { unnamedBatch, unnamedParse } from './unnamed-batch.js';
 
 const writer = new FrameWriter(4096);
 const UNNAMED = Uint8Array.of(0);
@@ -72,18 +73,9 @@ export class SplitInsert {
     return writer.take();
   }
 
-  /** Frames of a batch up to its Sync, for one shard: the statement is always the unnamed one. */
+  /** Frames of a batch up to its Sync, for one shard. */
   batchFrames(shard: number, frames: readonly Uint8Array[]): Uint8Array {
-    const hasParse = frames.some(([type]) => type === FRONTEND.Parse);
-    const out: Uint8Array[] = [];
-    for (const frame of frames) {
-      if (frame[0] === FRONTEND.Parse) out.push(this.parseFrame(shard));
-      else if (frame[0] === FRONTEND.Bind) {
-        if (!hasParse) out.push(this.parseFrame(shard));
-        out.push(this.bindFrame(shard, frame));
-      } else out.push(frame);
-    }
-    return Buffer.concat(out);
+    return unnamedBatch(this.parseFrame(shard), frames, (frame) => this.bindFrame(shard, frame));
   }
 
   /** Of each parameter of a shard's statement, its number in the whole, from 0. */
@@ -99,10 +91,8 @@ export class SplitInsert {
 
   private parseFrame(shard: number): Uint8Array {
     const { text, parameters } = this.part(shard);
-    writer.reset().begin(FRONTEND.Parse).byte(0).bytes(text).byte(0).int16(parameters.length);
-    for (const parameter of parameters) writer.int32(this.types[parameter] ?? 0);
-    writer.end();
-    return writer.take();
+    const types = parameters.map((parameter) => this.types[parameter] ?? 0);
+    return unnamedParse(text, types);
   }
 
   /** The same portal and result formats, with the parameters that this shard's rows have. */

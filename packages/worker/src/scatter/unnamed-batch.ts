@@ -16,14 +16,19 @@ export function unnamedParse(text: Uint8Array, types: readonly number[]): Uint8A
 /**
  * Frames of a batch up to its Sync with another statement in the place of the one that they are about (one-statement.ts): it is
  * the unnamed one, prepared anew each time. Without a Parse of the client's nobody waits for the answer to ours.
+ * @param bind what is bound of it
  */
-export function unnamedBatch(parse: Uint8Array, frames: readonly Uint8Array[]): Uint8Array {
+export function unnamedBatch(
+  parse: Uint8Array,
+  frames: readonly Uint8Array[],
+  bind: (frame: Uint8Array) => Uint8Array = bindUnnamed,
+): Uint8Array {
   const hasParse = frames.some(([type]) => type === FRONTEND.Parse);
   const out = hasParse ? [] : [parse];
   for (const frame of frames) {
     // In its place: what the client closes ahead of it is answered ahead of it.
     if (frame[0] === FRONTEND.Parse) out.push(parse);
-    else out.push(frame[0] === FRONTEND.Bind ? bindUnnamed(frame) : isStatement(frame) ? DESCRIBE : frame);
+    else out.push(frame[0] === FRONTEND.Bind ? bind(frame) : isStatement(frame) ? DESCRIBE : frame);
   }
   return Buffer.concat(out);
 }
