@@ -11,9 +11,30 @@ import { PGDOG_SCHEMA, SHOP, ShardCluster, startShardedProxy } from '../../suppo
 
 const SCHEMA = `
   CREATE TABLE c (id bigint PRIMARY KEY, name text COLLATE "C", grp int, ts timestamptz);
+  CREATE TABLE o (id bigint PRIMARY KEY, cid bigint);
   ${PGDOG_SCHEMA}
   CREATE TABLE by_hash (k bigint) PARTITION BY HASH (k);`;
 const TIMEOUT_MS = 60_000;
+/** Of which shards are asked another text each. */
+const OTHERS: Record<string, { sql: string; values?: string[]; isUndone?: true }> = {
+  'rows that are counted': { sql: 'SELECT count(*) FROM (SELECT DISTINCT grp, name FROM c) x' },
+  'a join with a column that is not shown': {
+    sql: 'SELECT a.id, o.id AS item FROM c a JOIN o ON o.cid = a.id ORDER BY a.grp, a.id, o.id LIMIT 4',
+  },
+  averages: { sql: 'SELECT grp, avg(id) FROM c WHERE id < $1 GROUP BY grp ORDER BY grp', values: ['50'] },
+  'LIMIT and OFFSET in the text': { sql: 'SELECT id, grp FROM c ORDER BY id LIMIT 2 OFFSET 3' },
+  'the time': { sql: 'SELECT id, ts < now() AS old FROM c ORDER BY id LIMIT 2' },
+  'an INSERT': {
+    sql: 'INSERT INTO c (id, grp) VALUES ($1, 2), ($2, 1) RETURNING id, grp',
+    values: ['1027', '2014'],
+    isUndone: true,
+  },
+  'a row that moves': {
+    sql: 'UPDATE c SET id = $1 WHERE id = 7 RETURNING id, grp',
+    values: ['2014'],
+    isUndone: true,
+  },
+};
 const TIMED = [
   'SELECT id, now() IS NOT NULL FROM c ORDER BY id LIMIT 1',
   'SELECT id, ts < now() AS old FROM c ORDER BY id DESC LIMIT 2',
@@ -28,9 +49,11 @@ before(async () => {
   await cluster.everywhere(
     `INSERT INTO c SELECT n, 'n' || n, n % 5, '2020-01-01' FROM generate_series(1, 60) n`,
   );
+  await cluster.everywhere('INSERT INTO o SELECT n, n % 60 + 1 FROM generate_series(1, 120) n');
   for (let shard = 0; shard < cluster.shardCount; shard++) {
-    const isElsewhere = `NOT satisfies_hash_partition('by_hash'::regclass, 3, ${shard}, id)`;
-    await cluster.shard(shard, `DELETE FROM c WHERE ${isElsewhere}`);
+    const isElsewhere = `NOT satisfies_hash_partition('by_hash'::regclass, 3, ${shard}, `;
+    await cluster.shard(shard, `DELETE FROM c WHERE ${isElsewhere} id)`);
+    await cluster.shard(shard, `DELETE FROM o WHERE ${isElsewhere} cid)`);
   }
 });
 after(() => cluster.stop());
@@ -41,7 +64,11 @@ forEachDriver('prepared statements over several shards', (driver) => {
   let theirs: RawClient;
   before(async () => {
     proxy = await startShardedProxy(cluster, driver, {
-      tables: [{ name: 'c', column: 'id', data_type: 'bigint' }],
+      tables: [
+        { name: 'c', column: 'id', data_type: 'bigint' },
+        { name: 'o', column: 'cid', data_type: 'bigint' },
+      ],
+      sections: { rewrite: { shard_key: 'rewrite' } },
     });
   });
   after(async () => {
@@ -163,5 +190,89 @@ forEachDriver('prepared statements over several shards', (driver) => {
     await both(Q('SELECT count(*) FROM c'));
     const [, ...rest] = all;
     await both(...rest, E(''), S());
+  });
+
+  for (const [what, { sql, values = [], isUndone }] of Object.entries(OTHERS)) {
+    // What writes is undone by its transaction.
+    for (const isInside of isUndone === true ? [true] : [false, true]) {
+      const where = isInside ? 'in a transaction' : 'outside of transactions';
+      it(`a name that is closed and prepared anew in one batch, ${what}, ${where}`, async () => {
+        const undo = async (): Promise<void> => {
+          if (isUndone === true) await both(Q('ROLLBACK TO s'));
+        };
+        if (isInside) await begin();
+        await both(P('a', 'SELECT 1'), B('', 'a'), E(''), S());
+        if (isUndone === true) await both(Q('SAVEPOINT s'));
+        const anew = [C('S', 'a'), P('a', sql)];
+        for (const format of [0, 1]) {
+          const bind = B('', 'a', { values, resultFormats: [format] });
+          assert.equal(await both(...anew, D('S', 'a'), bind, E(''), S()), '31tT2DCZ');
+          await undo();
+          assert.equal(await both(bind, E(''), S()), '2DCZ');
+          await undo();
+          assert.equal(await both(...anew, bind, E(''), S()), '312DCZ');
+          await undo();
+          assert.equal(await both(...anew, bind, D('P', ''), E(''), S()), '312TDCZ');
+          await undo();
+          assert.equal(await both(...anew, D('S', 'a'), H(), bind, E(''), S()), '31tT2DCZ');
+          await undo();
+          const shuffled = [P('b', 'SELECT 2'), S(), C('S', 'b'), ...anew, D('S', 'a'), bind, E(''), S()];
+          assert.equal(await both(...shuffled), '1Z331tT2DCZ');
+          await undo();
+        }
+        assert.equal(await both(...anew, D('S', 'a'), S()), '31tTZ');
+        assert.equal(await both(B('', 'a', { values }), E(''), S()), '2DCZ');
+        await undo();
+        assert.equal(await both(C('S', 'a'), P('a', 'SELECT 3'), B('', 'a'), E(''), S()), '312DCZ');
+        await both(B('', 'a'), E(''), S());
+        await both(C('S', 'a'), C('S', 'b'), S());
+        if (isInside) await both(Q('ROLLBACK'));
+      });
+
+      it(`a name that is taken is closed by nobody, ${what}, ${where}`, async () => {
+        const all = [P('a', sql), B('', 'a', { values }), E(''), S()];
+        await both(P('a', 'SELECT 1'), P('b', 'SELECT 2'), S());
+        if (isInside) await begin();
+        assert.equal(await both(C('S', 'b'), ...all), 'EZ');
+        if (isInside) await both(Q('ROLLBACK'));
+        assert.equal(await both(B('', 'a'), E(''), S()), '2DCZ');
+      });
+    }
+  }
+
+  it('what fails behind it leaves the name with the statement that is new', async () => {
+    const insert = 'INSERT INTO c (id, grp) VALUES ($1, 2), ($2, 1)';
+    const bind = B('', 'a', { values: ['1', '2014'] });
+    await both(P('a', 'SELECT 1'), S());
+    assert.equal(await both(C('S', 'a'), P('a', insert), D('S', 'a'), bind, E(''), S()), 'EZ');
+    assert.equal(await both(D('S', 'a'), S()), 'tnZ');
+    const ratio = 'SELECT sum(x.n) FROM (SELECT DISTINCT 1 / (grp - $1) AS n FROM c) x';
+    const averages = 'SELECT grp, avg(1 / (id - $1)) FROM c GROUP BY grp ORDER BY grp';
+    for (const sql of [averages, ratio.replace('sum(x.n)', 'count(*)')]) {
+      await both(C('S', 'a'), P('a', 'SELECT 1'), S());
+      const failing = [C('S', 'a'), P('a', sql), D('S', 'a'), B('', 'a', { values: ['3'] }), E(''), S()];
+      await both(...failing);
+      assert.equal(await both(D('S', 'a'), S()), 'tTZ');
+    }
+  });
+
+  it('several in one batch, as Npgsql closes and prepares what it has no room for', async () => {
+    await both(P('a', 'SELECT 1'), P('b', 'SELECT 2'), S());
+    await begin();
+    const insert = (name: string, ...values: string[]): Buffer[] => [
+      C('S', name),
+      P(name, 'INSERT INTO c (id, grp) VALUES ($1, 2), ($2, 1)'),
+      D('S', name),
+      B('', name, { values }),
+      D('P', ''),
+      E(''),
+    ];
+    assert.equal(
+      await both(...insert('a', '1027', '2014'), ...insert('b', '1028', '2015'), S()),
+      '31tn2nC31tn2nCZ',
+    );
+    await both(B('', 'b', { values: ['1029', '2016'] }), E(''), S());
+    assert.equal(await both(Q('SELECT id FROM c WHERE id > 1000 ORDER BY id')), 'TDCZ');
+    await both(Q('ROLLBACK'));
   });
 });

@@ -175,12 +175,16 @@ export class BatchFrames {
     return this.types.filter((type) => type === FRONTEND.Execute).length;
   }
 
-  /** A name that it prepares, and the client has prepared already; null: none. */
+  /** A name that it prepares, and the client has prepared already and not closed ahead of it; null: none. */
   get parsesKnown(): string | null {
     const { statements } = this.session;
-    const isKnown = ({ name, parse }: BatchFrames['changes'][number]): boolean =>
-      parse !== null && name !== null && name !== '' && statements.get(name) !== undefined;
-    return this.changes.find(isKnown)?.name ?? null;
+    const closed = new Set<string>();
+    for (const { name, parse } of this.changes) {
+      if (name === null || name === '') continue;
+      if (parse === null) closed.add(name);
+      else if (!closed.has(name) && statements.get(name) !== undefined) return name;
+    }
+    return null;
   }
 
   get hasParse(): boolean {

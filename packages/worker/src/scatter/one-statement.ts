@@ -4,7 +4,8 @@ const HEADER_BYTES = 5;
 
 /**
  * Whether all that a batch says of statements is about the one that it binds: another may then stand in its place in each of
- * the frames. It is prepared once at most, ahead of whatever else is said of it. Others may be closed.
+ * the frames. It is prepared once at most, ahead of whatever else is said of it. Others may be closed, and ahead of that what had
+ * its name.
  */
 export function isOfOneStatement(frames: readonly Uint8Array[]): boolean {
   const at = (type: number): number => frames.findIndex((frame) => frame[0] === type);
@@ -15,7 +16,7 @@ export function isOfOneStatement(frames: readonly Uint8Array[]): boolean {
     const name = statementOf(frame);
     if (name === null) return true;
     if (frame[0] === FRONTEND.Parse) return index === parse && index < bind && name === bound;
-    if (frame[0] === FRONTEND.Close) return name !== bound || index > bind;
+    if (frame[0] === FRONTEND.Close) return name !== bound || index > bind || index < parse;
     return name === bound && index > parse;
   });
 }
