@@ -370,8 +370,10 @@ export class CrossShard {
   private finish(failure: Uint8Array | null, tag: Uint8Array | null, isTransactionOver: boolean): void {
     const { session } = this;
     this.scatter.held.leave();
+    // An error stands where the CommandComplete would: what is behind it up to the Sync is read past, as Postgres does.
+    const behind = this.scatter.takeBehindTag();
     if (failure !== null) session.send(failure);
-    else if (tag !== null) session.send(tag);
+    else if (tag !== null) session.send(behind.length === 0 ? tag : Buffer.concat([tag, ...behind]));
     this.batch.keepStatements(failure === null);
     this.counted.finished(failure !== null, tag, isTransactionOver);
     const isReadyDue = !this.batch.endsAtFlush && !this.isSyncDue && !this.pieces.isOn;

@@ -28,6 +28,8 @@ export interface RowMerger {
   readonly problem: PgDogError | null;
   /** What the legs met for takes several turns: they wait. Absent: it never does. */
   readonly isWorking?: boolean;
+  /** CommandComplete, kept until what it tells is certain: what comes behind it waits, too. Absent, null: none is. */
+  readonly heldTag?: Uint8Array | null;
   begin(legs: readonly Leg[]): void;
   /** bytes[start, end) is a DataRow's or CopyData's frame, or the head of a long one. CONSUMED, or BLOCKED until it is its turn. */
   row(leg: Leg, bytes: Uint8Array, start: number, end: number, buffer: number): number;

@@ -50,6 +50,8 @@ export class Scatter implements LegReader {
   failedShard = -1;
   /** The leg of which a long row is passing. */
   private streaming: Leg | null = null;
+  /** Frames behind a CommandComplete that is kept, for who gives that to the client. */
+  private behindTag: Uint8Array[] = [];
   /** ParameterDescription is being passed. */
   private isDescribing = false;
   /** Still to be asked, in the order of their shards, and the one asked last. */
@@ -151,6 +153,7 @@ export class Scatter implements LegReader {
     this.failure = null;
     this.failedShard = -1;
     this.streaming = null;
+    this.behindTag = [];
     this.legs = [];
     const { client, held } = this;
     client.requestSinceUs = client.context.nowUs;
@@ -446,7 +449,8 @@ export class Scatter implements LegReader {
     const copyProblem = type === BACKEND.CopyInResponse ? this.copyBegins(task, frames) : null;
     if (type !== BACKEND.CopyInResponse) task.merger.meet(type, frames);
     this.isDescribing = false;
-    if (task.merger.problem === null) this.told.met(type);
+    // What stands behind a CommandComplete that is kept the client is not told of if that does not come to it.
+    if (task.merger.problem === null && task.merger.heldTag == null) this.told.met(type);
     this.haveMet(task, copyProblem);
   }
 
@@ -602,10 +606,22 @@ export class Scatter implements LegReader {
 
   /** To the client. */
   pass(bytes: Uint8Array, start: number, end: number, buffer: number): void {
-    if (this.isDescribing && this.task !== null)
-      this.client.send(this.task.described(bytes.subarray(start, end)));
+    const { task } = this;
+    if (task !== null && task.merger.heldTag != null) this.passBehindTag(task, bytes.slice(start, end));
+    else if (this.isDescribing && task !== null) this.client.send(task.described(bytes.subarray(start, end)));
     else if (buffer >= 0) this.client.passSlice(buffer, start, end);
     else this.client.passBytes(bytes, start, end);
+  }
+
+  private passBehindTag({ described }: ScatterTask, frame: Uint8Array): void {
+    // exempt: of writes over several shards, a frame or two
+    this.behindTag.push(this.isDescribing ? described(frame) : frame);
+  }
+
+  takeBehindTag(): readonly Uint8Array[] {
+    const { behindTag } = this;
+    this.behindTag = [];
+    return behindTag;
   }
 
   complete(frame: Uint8Array): void {
