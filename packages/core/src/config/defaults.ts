@@ -144,7 +144,7 @@ export const GENERAL_DEFAULTS = {
   checkout_timeout: row(
     5_000,
     'ms',
-    'How long a client waits for a server connection; then its statement fails and it stays connected. 0: no limit.',
+    'How long a client waits for a server connection, or for those of all shards that it asks, together; then its statement fails and it stays connected. 0: no limit.',
     AS_PGDOG,
   ),
   idle_timeout: row(

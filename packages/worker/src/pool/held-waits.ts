@@ -6,6 +6,7 @@ import {
   PgDogError,
   USER_FULL,
 } from '@pgdog-cluster/core';
+import type { Session } from '../session/session.js';
 import type { WorkerContext } from '../worker-context.js';
 import { feedHungry } from './make-room.js';
 import type { Pool } from './pool.js';
@@ -21,6 +22,10 @@ export interface HeldWait {
   readonly requestUs: number;
   /** In whose queue it waits; null: it does not. */
   readonly waitsIn: Pool | null;
+  /** It asks something, be it that it waits or not. */
+  readonly isAsking: boolean;
+  /** Who waits in vain: what it asks has waited for several server connections, one after the other, as long as it may. */
+  readonly overdue: Session | null;
   /** It has some server connection: one that will be free when it has answered may stay after all, full of what nobody takes yet. */
   readonly hasAny: boolean;
   /** What stays with it until it has what it waits for. */
@@ -54,6 +59,8 @@ interface Standstill {
  */
 export class HeldWaits {
   private readonly context: WorkerContext;
+  /** What they ask has waited before, and may wait again. */
+  readonly haveWaited = new Set<HeldWait>();
   private readonly entries = new Map<HeldWait, Entry>();
   /** By limit and one of its pools: of what counts for as little as being stuck now. */
   private readonly standstills = new Map<string, Standstill>();
@@ -108,6 +115,15 @@ export class HeldWaits {
     }
     for (const wait of [...this.entries.keys()]) this.note(wait);
     this.look();
+  }
+
+  /** One wait by itself is found in its pool's queue; not where the request has waited in others before. */
+  *overdue(): Iterable<Session> {
+    for (const wait of [...this.haveWaited]) {
+      const session = wait.overdue;
+      if (session !== null) yield session;
+      if (!wait.isAsking) this.haveWaited.delete(wait);
+    }
   }
 
   private look(): void {

@@ -45,26 +45,34 @@ export function checkPools(context: WorkerContext): void {
     } else keepMinimum(pool);
     if (!context.isDraining && !pool.isPaused) pool.opening.probe();
   }
+  for (const waiter of context.sharded.heldWaits.overdue()) {
+    if (waiter.pool !== null) refuseOverdue(waiter.pool, waiter);
+  }
   context.sharded.heldWaits.check();
 }
 
 function checkWaiters(pool: Pool): void {
   const { context } = pool;
-  const { database, user, checkoutTimeoutMs } = pool.snapshot;
+  const { checkoutTimeoutMs } = pool.snapshot;
   tellWaiters(pool);
   if (checkoutTimeoutMs === 0) return;
   for (let waiter = pool.waiters.peek(); waiter !== undefined; waiter = pool.waiters.peek()) {
     if (context.nowMs - waiter.waitingSinceMs < checkoutTimeoutMs) return;
-    pool.row.checkoutTimeout();
-    const { cause } = pool.opening;
-    const text = `checkout timeout: no server connection for user "${user}" and database "${database}" in ${checkoutTimeoutMs} ms (${limitText(pool)})`;
-    pool.refuseWaiter(
-      waiter,
-      cause === null
-        ? new PgDogError('checkout_timeout', text)
-        : new PgDogError('checkout_timeout', `${text}; last error: ${cause.message}`, { hint: cause.hint }),
-    );
+    refuseOverdue(pool, waiter);
   }
+}
+
+function refuseOverdue(pool: Pool, waiter: Session): void {
+  const { database, user, checkoutTimeoutMs } = pool.snapshot;
+  pool.row.checkoutTimeout();
+  const { cause } = pool.opening;
+  const text = `checkout timeout: no server connection for user "${user}" and database "${database}" in ${checkoutTimeoutMs} ms (${limitText(pool)})`;
+  pool.refuseWaiter(
+    waiter,
+    cause === null
+      ? new PgDogError('checkout_timeout', text)
+      : new PgDogError('checkout_timeout', `${text}; last error: ${cause.message}`, { hint: cause.hint }),
+  );
 }
 
 /** A NOTICE for those that wait long; they stand at the head of the queue. */

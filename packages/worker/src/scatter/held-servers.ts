@@ -35,6 +35,9 @@ export class HeldServers implements HeldWait {
   /** All are there; null: none are being taken. */
   private whenTaken: (() => void) | null = null;
   private isGoingOn = false;
+  /** What is asked now has waited so long for server connections that it has got, of whichever shards; up to when. */
+  private waitedUs = 0;
+  private waitedUpToUs = 0;
   givenBackCount = 0;
   /** What was asked has failed by being in the way of others. */
   isVictim = false;
@@ -49,6 +52,7 @@ export class HeldServers implements HeldWait {
   }
 
   beginRequest(): void {
+    this.waitedUs = 0;
     this.givenBackCount = 0;
     this.isVictim = false;
   }
@@ -166,8 +170,34 @@ export class HeldServers implements HeldWait {
 
   // While it waits.
 
+  /** One has come for which it has waited. Two waits at a time are one. */
+  waited(us: number): void {
+    const { context } = this.client;
+    if (us === 0) return;
+    this.waitedUs += Math.min(us, context.nowUs - this.waitedUpToUs);
+    this.waitedUpToUs = context.nowUs;
+    context.sharded.heldWaits.haveWaited.add(this);
+  }
+
+  get isAsking(): boolean {
+    return this.host.isAsking;
+  }
+
+  get overdue(): LegSession | null {
+    const { nowUs } = this.client.context;
+    for (const { session } of this.host.legs) {
+      const limitMs = session.pool?.snapshot.checkoutTimeoutMs ?? 0;
+      if (session.waitingSinceMs === 0 || limitMs === 0) continue;
+      const sinceUs = Math.max(session.waitingSinceUs, this.waitedUpToUs);
+      if (this.waitedUs + nowUs - sinceUs >= limitMs * 1000) return session;
+    }
+    return null;
+  }
+
   /** See HeldWaits.note. */
   note(): void {
+    if (this.waitedUs > 0 && this.waitsIn !== null)
+      this.client.context.sharded.heldWaits.haveWaited.add(this);
     this.client.context.sharded.heldWaits.note(this);
   }
 

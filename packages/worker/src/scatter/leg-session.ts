@@ -149,7 +149,7 @@ export class LegSession extends Session {
       this.context.sharded.postpone(() => {
         this.isPostponed = false;
         this.take(frames, plan);
-        if (!this.isWaiting) this.events.onServed();
+        if (!this.isWaiting) this.events.onServed(0);
       });
     }
   }
@@ -193,12 +193,13 @@ export class LegSession extends Session {
     const isKept = this.pins !== 0 && this.server === server && server.readyStatus === READY.Idle;
     if (isKept || cross?.isAwaitingKept === true) this.context.sharded.postpone(() => cross?.resumeKept());
     // It goes on where it is: nobody is assigned to it.
-    if (wasAwaitingQuiet && this.server === server && !this.isWaiting) this.events.onServed();
+    if (wasAwaitingQuiet && this.server === server && !this.isWaiting) this.events.onServed(0);
   }
 
   override serverAssigned(server: ServerConnection): void {
+    const { waitedUs } = this;
     super.serverAssigned(server);
-    this.events.onServed();
+    this.events.onServed(waitedUs);
   }
 
   private take(frames: Uint8Array, plan: SqlPlan | null): void {

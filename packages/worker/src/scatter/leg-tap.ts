@@ -12,7 +12,7 @@ export interface LegEvents {
   /** Its server connection has taken what was queued. */
   onDrained(): void;
   /** It has waited for a server connection, and waits no more. */
-  onServed(): void;
+  onServed(waitedUs: number): void;
   /** Its server connection was lost, and what it was asked is asked of another one, or waits for it. */
   onRetried(): void;
   /** It has waited in vain for a server connection on which nothing was to be asked yet. */

@@ -32,7 +32,7 @@ export interface LegReader {
   /** Its server connection has taken what was queued. */
   drained(): void;
   /** It has a server connection, for which it has waited. */
-  served(leg: Leg): void;
+  served(leg: Leg, waitedUs: number): void;
   /** Its server connection was lost, and it asks another one. */
   retried(leg: Leg): void;
   /** It has waited in vain for a server connection that was to be taken. */
@@ -88,7 +88,7 @@ export class Leg implements FrameSink {
         reader.copyBegan(this);
       },
       onDrained: () => reader.drained(),
-      onServed: () => reader.served(this),
+      onServed: (waitedUs) => reader.served(this, waitedUs),
       onRetried: () => reader.retried(this),
       onRefused: (error) => reader.refused(error),
       onTakenLost: () => reader.takenLost(),

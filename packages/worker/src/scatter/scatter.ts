@@ -201,7 +201,8 @@ export class Scatter implements LegReader {
     if (this.askedUs === 0 && leg.session.server !== null) this.askedUs = this.client.context.nowUs;
   }
 
-  served(leg: Leg): void {
+  served(leg: Leg, waitedUs: number): void {
+    this.held.waited(waitedUs);
     if (this.held.isTaking) {
       this.held.goOn();
       return;
