@@ -33,6 +33,11 @@ export function problemInFailed({ flags, statements }: SqlPlan): PgDogError {
   return new PgDogError('cross_shard', text, { hint: 'Send ROLLBACK alone.' });
 }
 
+/** Nothing but comments and semicolons: no statement that could be refused. */
+export function isEmptyText({ flags, statements }: SqlPlan): boolean {
+  return statements.length === 0 && flags === 0;
+}
+
 /** It ends a transaction that has failed, or takes it back: what stands behind it is done. */
 export function revives({ statements }: SqlPlan): boolean {
   const type = statements[0]?.effect?.type;

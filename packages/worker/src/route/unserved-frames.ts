@@ -17,7 +17,7 @@ import type { ShardDesk } from '../shard/shard-desk.js';
 import { DIVIDE, HOLD, SCATTER, type ShardOutcome, SPREAD } from '../shard/shard-outcome.js';
 import { BLOCKED, CONSUMED } from '../wire/frame-stream.js';
 import { END_FLUSH, END_OPEN, END_SYNC } from './batch-ahead.js';
-import { frameInFailed, problemInFailed } from './failed-transaction.js';
+import { frameInFailed, isEmptyText, problemInFailed } from './failed-transaction.js';
 import { HeldTransaction, stepOf } from './held-transaction.js';
 import { ahead, type LookAhead } from './look-ahead.js';
 import { settingProblem } from './role-setting.js';
@@ -320,9 +320,10 @@ export class UnservedFrames {
 
   /** What must not be asked at all: a wrong directive, anything in a transaction that has failed. */
   private problemOf(plan: SqlPlan, facts: RouteFacts): PgDogError | null {
-    if (this.router.held?.hasFailed === true || this.shards?.cross.hasFailed === true) {
-      return problemInFailed(plan);
-    }
+    const hasFailed = this.shards?.cross.hasFailed === true;
+    // A member answers it as any server does.
+    if (hasFailed && isEmptyText(plan)) return null;
+    if (this.router.held?.hasFailed === true || hasFailed) return problemInFailed(plan);
     const problem = settingProblem(
       facts.directive === plan.route.directive ? plan : { ...plan, route: facts },
       this.router.shardCount,
