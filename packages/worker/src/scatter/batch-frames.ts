@@ -127,7 +127,8 @@ export class BatchFrames {
     this.parts.push(this.endsAtFlush ? SYNC : frame);
     this.types.push(type);
     const isLast = type === FRONTEND.Execute || --this.pieces.framesLeft <= 0;
-    if (this.pieces.isOn && isLast) this.endPiece();
+    // A Flush that is the last of its piece is its end already.
+    if (this.pieces.isOn && isLast && !this.endsAtFlush) this.endPiece();
     else if (type === FRONTEND.Sync || this.endsAtFlush) this.isThere();
     return CONSUMED;
   }

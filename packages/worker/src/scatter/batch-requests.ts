@@ -67,7 +67,7 @@ export class BatchRequests {
       host.refuse(placed);
       return;
     }
-    portals.closeAhead(transaction.hasFailed, (failure) => {
+    portals.closeAhead(transaction.hasFailed, placed.shards, (failure) => {
       if (failure === null) this.startPlaced(placed, transaction);
       else host.done(failure);
     });
@@ -109,9 +109,9 @@ export class BatchRequests {
     return new PgDogError('cross_shard', 'a batch without its Sync cannot go to several shards');
   }
 
-  /** Portals that it closes, before anything else of it. */
+  /** Portals that it closes: nothing else of it is asked of a shard. */
   closeAhead(then: () => void): void {
-    this.portals.closeAhead(false, (failure) => {
+    this.portals.closeAhead(false, [], (failure) => {
       if (failure === null) then();
       else this.host.done(failure);
     });

@@ -50,7 +50,8 @@ export class CursorDesk {
     if (use.name === null) return transaction.shards.length === 0 ? null : transaction.shards;
     const place = this.names.get(use.name);
     if (place === null) return transaction.adoptedShard === null ? null : [transaction.adoptedShard];
-    return place.kind === 'shard' ? [place.shard] : place.cursor.legs.map(({ shard }) => shard);
+    if (place.kind === 'shard') return use.kind === 'close' ? place.shards : place.shards.slice(0, 1);
+    return place.cursor.legs.map(({ shard }) => shard);
   }
 
   /** The cursor over several shards that it fetches from. */
@@ -74,7 +75,7 @@ export class CursorDesk {
     depth: number,
   ): void {
     if (legs.length === 1 || request.plan === null) {
-      this.names.set(name, { kind: 'shard', shard: legs[0].shard }, depth);
+      this.names.set(name, { kind: 'shard', shards: legs.map(({ shard }) => shard) }, depth);
       return;
     }
     const cursor = new CrossCursor(legs, this.newState(request, request.plan));

@@ -4,12 +4,13 @@ import type { CrossCursor } from './cross-cursor.js';
 /** In one transaction; a name that is remembered takes some hundred bytes. */
 const NAMES_MAX = 4096;
 
-/** Where a cursor or a portal is: on one shard as it is, or on several, where `cursor` puts its rows together. */
+/** Where a cursor or a portal is: asked as it is of the first of its shards, or of several, where `cursor` puts its rows together. */
 export type CursorPlace = ShardPlace | SpreadPlace;
 
 export interface ShardPlace {
   readonly kind: 'shard';
-  readonly shard: number;
+  /** Those that have it: a write has its portal on all that it was for. */
+  readonly shards: readonly number[];
 }
 
 export interface SpreadPlace {

@@ -116,14 +116,17 @@ export class PortalBatch {
     for (const name of all) {
       const place = this.desk.names.get(name);
       if (place === null && name === '' && names.has('')) return unknownUnnamed(adoptedShard);
-      shards.add(place?.kind === 'shard' ? place.shard : (adoptedShard ?? request.shards[0]));
+      shards.add(place?.kind === 'shard' ? place.shards[0] : (adoptedShard ?? request.shards[0]));
     }
     if (shards.size === 1) return { ...request, shards: [...shards] };
     return new PgDogError('cross_shard', 'portals of several shards are used in one batch');
   }
 
-  /** Portals of several shards that it closes and does nothing else with: whatever else it asks may be on others. */
-  closeAhead(hasFailed: boolean, onDone: Outcome): void {
+  /**
+   * Portals that it closes, where it does not do so itself: whatever else it asks may be on other shards, and the name is free everywhere.
+   * @param asked shards that are sent the batch
+   */
+  closeAhead(hasFailed: boolean, asked: readonly number[], onDone: Outcome): void {
     const { names, closed } = this.used();
     // None is open any more.
     if (hasFailed) {
@@ -133,9 +136,16 @@ export class PortalBatch {
     }
     const orders = [...closed].flatMap((name) => {
       const place = this.desk.names.get(name);
-      if (names.has(name) || place?.kind !== 'spread' || name === '') return [];
+      if (place === null || name === '') return [];
+      const sql = `CLOSE ${quoted(name)}`;
+      if (place.kind === 'shard') {
+        this.desk.names.delete(name);
+        const others = place.shards.filter((shard) => !asked.includes(shard));
+        return others.map((shard) => ({ leg: this.scatter.legOf(shard), sql }));
+      }
+      if (names.has(name)) return [];
       this.desk.names.delete(name);
-      return place.cursor.legs.map((leg) => ({ leg, sql: `CLOSE ${quoted(name)}` }));
+      return place.cursor.legs.map((leg) => ({ leg, sql }));
     });
     this.scatter.order(orders, ([failure]) => onDone(failure?.frame ?? null));
   }
@@ -159,7 +169,7 @@ export class PortalBatch {
     for (const frame of this.batch.steps().flatMap((step) => split(step))) {
       const name = portalOf(frame);
       if (name === null) continue;
-      if (frame[0] === FRONTEND.Bind) this.desk.names.set(name, { kind: 'shard', shard: shards[0] }, depth);
+      if (frame[0] === FRONTEND.Bind) this.desk.names.set(name, { kind: 'shard', shards }, depth);
       else if (frame[0] === FRONTEND.Close) this.desk.names.delete(name);
     }
   }

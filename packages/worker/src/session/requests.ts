@@ -25,6 +25,7 @@ import { MadeStatements } from '../made/made-statements.js';
 import { refuseWrite } from '../route/refuse-write.js';
 import type { SessionRouter } from '../route/session-router.js';
 import { GO } from '../route/unserved-frames.js';
+import type { CrossShard } from '../scatter/cross-shard.js';
 import { HOLD, SCATTER, SPREAD } from '../shard/shard-outcome.js';
 import { BLOCKED, CONSUMED, type FrameSink } from '../wire/frame-stream.js';
 import { sessionGone } from './close.js';
@@ -56,6 +57,8 @@ export class RequestSink implements FrameSink {
   private explains: ExplainFrames | null = null;
   /** Blocked until everything asked so far has been answered. */
   isAwaitingQuiet = false;
+  /** Where a Sync of ours ends what the client has only flushed, and is not answered yet; null: nowhere. */
+  private flushedAt: ServerConnection | null = null;
   /** Settings that a request waited for have been answered: it goes on, on the same server connection. */
   isSettling = false;
   /** We answered an extended message with an error ourselves: ignore everything up to Sync. */
@@ -221,7 +224,7 @@ export class RequestSink implements FrameSink {
     const cross = this.session.router?.shards?.cross ?? null;
     if (cross !== null && type !== FRONTEND.Terminate) {
       if (cross.isBusy) return cross.whileBusy(type, bytes, start, end, frameBytes);
-      if (this.session.server === null && !cross.takeBack()) return BLOCKED;
+      if (this.isHeldUp(cross)) return BLOCKED;
     }
     if (type !== FRONTEND.Sync && type !== FRONTEND.Terminate) {
       // After an error in a batch, ours or Postgres's, nothing is read: a Query, a call or a copy no more than the rest.
@@ -275,6 +278,15 @@ export class RequestSink implements FrameSink {
         return outcome;
       }
     }
+  }
+
+  private isHeldUp(cross: CrossShard): boolean {
+    const { server } = this.session;
+    if (server === null) return !cross.takeBack();
+    if (this.flushedAt !== server) return false;
+    // An error of what was flushed has everything dropped up to a Sync, and whether there was one is not known yet.
+    this.isAwaitingQuiet = true;
+    return true;
   }
 
   /** GO: it belongs to the shard of the session's server connection. */
@@ -506,11 +518,15 @@ export class RequestSink implements FrameSink {
       sql: '',
       onError: () => undefined,
       onDone: () => {
+        this.flushedAt = null;
+        // What it has said comes before whatever is told for what comes now.
+        server.relay.flushRun();
         // Postgres would read past what comes, up to the client's own Sync.
         if (server.relay.hasError) this.isSkippingToSync = true;
         server.relay.hasError = false;
       },
     });
+    this.flushedAt = server;
     server.isBatchOpen = false;
     server.send(SYNC);
     server.relay.emitFakes();
