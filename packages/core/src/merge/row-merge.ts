@@ -79,6 +79,10 @@ export class RowMerge {
     return true;
   }
 
+  hasEnded(shard: number): boolean {
+    return this.#states[shard] === STATE.ended;
+  }
+
   /** The shard has no more rows. */
   ended(shard: number): void {
     assert(this.#states[shard] === STATE.waiting, 'a shard ends once, and behind its last row');

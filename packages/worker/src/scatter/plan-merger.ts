@@ -161,7 +161,12 @@ export class PlanMerger implements RowMerger {
       leg.pending?.[0] !== BACKEND.CommandComplete
     )
       return;
-    this.merge.ended(this.legs.indexOf(leg));
+    const index = this.legs.indexOf(leg);
+    if (this.merge.hasEnded(index)) {
+      this.ownProblem = new PgDogError('internal', 'a shard has ended its answer twice');
+      return;
+    }
+    this.merge.ended(index);
     this.advance();
   }
 

@@ -68,7 +68,7 @@ export class PortalBatch {
   /** Whether the batch that is all there leaves a portal open on several shards, or uses one that is. */
   takes(request: CrossShardRequest, isInTransaction: boolean): boolean {
     const frames = this.batch.steps();
-    const own = new Set<string>();
+    const [own, executed] = [new Set<string>(), new Set<string>()];
     let opens = false;
     for (const frame of frames.flatMap((step) => split(step))) {
       const name = portalOf(frame);
@@ -77,7 +77,11 @@ export class PortalBatch {
         own.add(name);
         opens ||= isInTransaction && name !== '';
       } else if (frame[0] !== FRONTEND.Close && !own.has(name) && this.isSpread(name)) return true;
-      else if (frame[0] === FRONTEND.Execute && rowsMaxOf(frame) > 0) opens = true;
+      else if (frame[0] === FRONTEND.Execute) {
+        // Asked once more, it says that there is nothing left.
+        opens ||= rowsMaxOf(frame) > 0 || executed.has(name);
+        executed.add(name);
+      }
     }
     const isOpen = own.size > 0 && (this.batch.endsAtFlush || this.batch.executeCount === 0);
     return isSpreadRead(request) && own.size > 0 && (opens || isOpen);
