@@ -79,6 +79,23 @@ forEachDriver('behind a write over several shards', (driver) => {
     await pair.same('what is left', Q('SELECT id, n FROM c ORDER BY id'));
   });
 
+  it('executed twice: both say what they have done', async () => {
+    for (const portal of ['', 'p']) {
+      const deleted = [P('', DELETE), bound(portal, '', portal === '' ? 4 : 3), E(portal), E(portal)];
+      assert.equal(await told(...deleted, C('P', portal), S()), '12DDDDDDCC3Z');
+      const id = portal === '' ? 201 : 301;
+      const rows = [0, 1, 2, 3].map((n) => `(${id + n}, 1, 8)`).join(', ');
+      const inserted = [
+        P('', `INSERT INTO c VALUES ${rows} RETURNING id`),
+        B(portal, ''),
+        E(portal),
+        E(portal),
+      ];
+      assert.equal(await told(...inserted, S()), '12DDDDCCZ');
+    }
+    await pair.same('what is left', Q('SELECT id, n FROM c ORDER BY id'));
+  });
+
   it('several such batches in one go', async () => {
     const batch = [P('', UPDATE), bound('p', '', 1), E('p'), C('P', 'p'), S()];
     for (const client of [pair.ours, pair.theirs]) client.send(...batch, ...batch, ...batch);

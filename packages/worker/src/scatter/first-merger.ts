@@ -52,7 +52,7 @@ export class FirstMerger implements RowMerger {
       return;
     }
     if (type !== BACKEND.CommandComplete) this.output.pass(first, 0, first.length, -1);
-    else if (this.holdsTag) this.heldTag = first;
+    else if (this.holdsTag && this.heldTag === null) this.heldTag = first;
     else this.output.complete(first);
   }
 }

@@ -361,7 +361,7 @@ export class PlanMerger implements RowMerger {
     const isCounted = this.state.isCut || this.state.needsShape || this.count !== null;
     const frame = isCounted ? tagFrame(`SELECT ${this.sentCount}`) : completionOf(this.completion);
     if (frame instanceof PgDogError) this.ownProblem = frame;
-    else if (this.withheld.tag) this.heldTag = frame;
+    else if (this.withheld.tag && this.heldTag === null) this.heldTag = frame;
     else this.output.complete(frame);
   }
 }

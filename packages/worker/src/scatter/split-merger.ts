@@ -81,7 +81,7 @@ export class SplitMerger implements RowMerger {
     }
     const completion = completionOf(frames);
     if (completion instanceof PgDogError) this.problem = completion;
-    else if (this.holdsTag) this.heldTag = completion;
+    else if (this.holdsTag && this.heldTag === null) this.heldTag = completion;
     else this.output.complete(completion);
   }
 
